@@ -1,0 +1,280 @@
+package slipway
+
+import (
+	"time"
+)
+
+// DeployID names a deploy in the whole installation. People name it by its
+// number, which counts from 1 in each Deployment.
+type DeployID string
+
+// DeployKind is what a deploy carries, as the API names it.
+type DeployKind string
+
+// The kinds.
+const (
+	DAGOnly     DeployKind = "DAG_ONLY"
+	ImageOnly   DeployKind = "IMAGE_ONLY"
+	ImageAndDAG DeployKind = "IMAGE_AND_DAG"
+)
+
+// Title returns how the pages name k.
+func (k DeployKind) Title() string {
+	return map[DeployKind]string{DAGOnly: "DAGs", ImageOnly: "Image", ImageAndDAG: "Image and DAGs"}[k]
+}
+
+// Status is where a deploy is in its life.
+type Status string
+
+// The states of a deploy, in their order; it ends in one of the last three.
+const (
+	Initialized Status = "initialized" // files arriving
+	Staged      Status = "staged"      // checked; its changes can be read
+	Queued      Status = "queued"      // confirmed; others go first
+	Deploying   Status = "deploying"
+	Deployed    Status = "deployed"
+	Failed      Status = "failed"
+	Cancelled   Status = "cancelled"
+)
+
+// Ended reports whether s is final.
+func (s Status) Ended() bool { return s == Deployed || s == Failed || s == Cancelled }
+
+// Active reports whether a deploy in s holds a place in its Deployment's queue.
+func (s Status) Active() bool { return s == Queued || s == Deploying }
+
+// Deploy is one change of code to a Deployment: a row of its history.
+type Deploy struct {
+	ID          DeployID
+	Deployment  DeploymentID
+	Number      int
+	Kind        DeployKind
+	Status      Status
+	Reason      string // why it failed or was cancelled: a sentence
+	Note        string // what else there is to say of its end: a sentence
+	Description string
+	By          Actor
+	ConfirmedBy Actor // zero until it is confirmed
+	Git         Git
+
+	Version  Version // that it brings, or for a return the old one it mounts again
+	Merge    Merge
+	Upload   string // the archive's name, or "3 files"
+	Bytes    int64  // that arrived
+	Resumes  int    // times that the upload was taken up again
+	Base     Version
+	ReturnTo int   // number of the deploy it returns to; 0 for others
+	UndoneBy int   // number of the newest return to before this one; 0 for none
+	After    State // after it: foreseen while it is queued
+	Counts   Counts
+	Position int64 // in the queue of its Deployment; 0 before it is confirmed
+
+	CreatedAt   time.Time
+	UploadedAt  time.Time // zero until then, as all that follow
+	StagedAt    time.Time
+	QueuedAt    time.Time
+	DeployingAt time.Time
+	StoredAt    time.Time // bundle version complete on the portal's side
+	LiveAt      time.Time // wanted of every component from then on
+	EndedAt     time.Time
+}
+
+// Git is where the files of a deploy came from, as its sender says.
+type Git struct {
+	Commit, Branch, Repository, URL, Author string
+}
+
+// Counts sums up what a deploy did to the files.
+type Counts struct {
+	Added, Changed, Removed, Unchanged int
+	Files                              int   // of the version
+	NewBytes                           int64 // stored for it, compressed
+	LeftOut                            int   // ignored
+	Outside                            int   // of the project but not DAGs: they need an image deploy
+}
+
+// WentLive reports whether d was what its Deployment should run, then or now.
+func (d Deploy) WentLive() bool { return !d.LiveAt.IsZero() }
+
+// UnfinishedLife is how long a deploy waits after its last byte to be confirmed
+// or finalized.
+const UnfinishedLife = 24 * time.Hour
+
+// errDAGOnlyOff is refused in the words that the astro CLI looks for.
+var errDAGOnlyOff = &Error{Kind: Conflict, Text: "DAG-only deploys are not enabled for this Deployment."}
+
+// MayDeploy judges whether by, with role, may make a deploy of kind on d now.
+// The page offers the kinds that it allows.
+func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
+	if err := d.roleFor(kind, role); err != nil {
+		return err
+	}
+	switch {
+	case d.CICDEnforced && by.Token == "":
+		return Errorf(Forbidden, "CI/CD is enforced for this Deployment: only API tokens deploy to it. People may still return to an earlier deploy.")
+	case kind == DAGOnly && !d.DAGDeploys:
+		return errDAGOnlyOff
+	case kind == ImageOnly && !d.DAGDeploys:
+		return Errorf(Conflict, "An image alone needs DAG-only deploys, which are not enabled for this Deployment. Deploy image and DAGs together.")
+	}
+	return nil
+}
+
+func (d Deployment) roleFor(kind DeployKind, role Role) error {
+	if kind == DAGOnly {
+		return role.May(DeployDAGs)
+	}
+	return role.atLeast(max(d.ImageRole, needs[DeployImages]), DeployImages)
+}
+
+// Ticks are what a person confirms beside the deploy itself.
+type Ticks struct {
+	RemoveDAGs bool // yes, remove these DAG files
+	NoDAGs     bool // yes, deploy without a single DAG file
+}
+
+// Plan is what a deploy will do to the files of a base.
+type Plan struct {
+	Changes     []Change
+	Counts      Counts
+	RemovedDAGs []string // paths
+	NoDAGs      bool     // the new version has no DAG file at all
+}
+
+// NewPlan compares the files of a base with those that would replace them.
+// Both must be sorted.
+func NewPlan(base, next []File) Plan {
+	p := Plan{Changes: Changes(base, next), NoDAGs: true}
+	for _, c := range p.Changes {
+		switch c.Op {
+		case Added:
+			p.Counts.Added++
+		case Changed:
+			p.Counts.Changed++
+		case Removed:
+			p.Counts.Removed++
+			if c.Old.DAG {
+				p.RemovedDAGs = append(p.RemovedDAGs, c.Path)
+			}
+		}
+	}
+	for _, f := range next {
+		p.NoDAGs = p.NoDAGs && !f.DAG
+	}
+	p.Counts.Files = len(next)
+	p.Counts.Unchanged = len(next) - p.Counts.Added - p.Counts.Changed
+	return p
+}
+
+// Ticks returns what a person has to confirm before p is carried out.
+func (p Plan) Ticks() Ticks {
+	return Ticks{RemoveDAGs: len(p.RemovedDAGs) > 0, NoDAGs: p.NoDAGs}
+}
+
+// Check refuses p while one of its ticks is missing from given.
+func (p Plan) Check(given Ticks) error {
+	switch need := p.Ticks(); {
+	case need.RemoveDAGs && !given.RemoveDAGs && len(p.RemovedDAGs) == 1:
+		return Errorf(Invalid, "This deploy removes the DAG file %s. Tick that it may.", p.RemovedDAGs[0])
+	case need.RemoveDAGs && !given.RemoveDAGs:
+		return Errorf(Invalid, "This deploy removes %d DAG files. Tick that it may.", len(p.RemovedDAGs))
+	case need.NoDAGs && !given.NoDAGs:
+		return Errorf(Invalid, "This deploy leaves Airflow without a single DAG file. Tick that it may.")
+	}
+	return nil
+}
+
+// Confirm returns w in the queue of d, which must be as it will be at the end
+// of its queue. The caller says by base against which version the changes were
+// read: if somebody's deploy came in between, they must be read anew.
+func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy, error) {
+	if err := d.MayDeploy(w.Kind, role, by); err != nil {
+		return w, err
+	}
+	if w.Status != Staged {
+		return w, Errorf(Conflict, "Deploy #%d cannot be confirmed: it is %s.", w.Number, w.Status)
+	}
+	if base != d.Version {
+		return w, ErrBaseChanged
+	}
+	w.Status, w.Base, w.ConfirmedBy = Queued, d.Version, by
+	w.After = d.State.With(w)
+	return w, nil
+}
+
+// ErrBaseChanged is what Confirm returns when the changes that were read are
+// no longer those that the deploy would make.
+var ErrBaseChanged = &Error{Kind: Conflict, Text: "Another deploy came in between. Read the changes against it, then confirm again."}
+
+// With returns the state after w: what it carries is replaced, the rest stays.
+func (s State) With(w Deploy) State {
+	switch {
+	case w.ReturnTo != 0:
+		return w.After
+	case w.Kind == DAGOnly:
+		s.Version, s.Mounted = w.Version, true
+	}
+	return s
+}
+
+// Discard returns w as a person gave it up before it was confirmed, or called
+// it back before its turn. While it runs it is too late.
+func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
+	if err := role.May(CancelDeploys); err != nil {
+		return w, err
+	}
+	switch w.Status {
+	case Initialized, Staged:
+		w.Reason = "Discarded by " + by.Title() + "."
+	case Queued:
+		w.Reason = "Cancelled by " + by.Title() + " before its turn."
+	case Deploying:
+		return w, Errorf(Conflict, "Deploy #%d is going live already. Return to an earlier deploy instead.", w.Number)
+	default:
+		return w, Errorf(Conflict, "Deploy #%d has ended: it is %s.", w.Number, w.Status)
+	}
+	w.Status = Cancelled
+	return w, nil
+}
+
+// Return returns the deploy that would bring back the state after old. d must
+// be as it will be at the end of its queue. retained says whether the bundle
+// version of old is still kept.
+func (d Deployment) Return(old Deploy, role Role, retained bool) (Deploy, error) {
+	next := Deploy{
+		Deployment: d.ID, Kind: returnKind(d.State, old.After), Status: Queued,
+		ReturnTo: old.Number, Version: old.After.Version, Base: d.Version, After: old.After,
+	}
+	next.After.NeedsImage = d.NeedsImage && old.After.DAGDeploys == d.DAGDeploys
+	if err := d.roleFor(next.Kind, role); err != nil {
+		return Deploy{}, err
+	}
+	if d.DAGDeploys != old.After.DAGDeploys {
+		if err := role.May(Switch); err != nil {
+			return Deploy{}, err
+		}
+	}
+	switch {
+	case !old.WentLive():
+		return Deploy{}, Errorf(Conflict, "Deploy #%d never went live.", old.Number)
+	case sameCode(d.State, old.After):
+		return Deploy{}, Errorf(Conflict, "Deploy #%d is what runs already.", old.Number)
+	case old.After.Mounted && !retained:
+		return Deploy{}, Errorf(Conflict, "The DAG bundle version of deploy #%d is no longer kept.", old.Number)
+	}
+	return next, nil
+}
+
+func returnKind(now, then State) DeployKind {
+	switch dags := now.Version != then.Version || now.Mounted != then.Mounted; {
+	case now.Image == then.Image:
+		return DAGOnly
+	case dags:
+		return ImageAndDAG
+	}
+	return ImageOnly
+}
+
+func sameCode(a, b State) bool {
+	return a.Image == b.Image && a.Version == b.Version && a.Mounted == b.Mounted && a.DAGDeploys == b.DAGDeploys
+}

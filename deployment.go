@@ -1,0 +1,175 @@
+package slipway
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// DeploymentID names a Deployment.
+type DeploymentID string
+
+// Deployment is one Airflow: its switch for DAG-only deploys, its image, its
+// DAG bundle, its components.
+type Deployment struct {
+	ID          DeploymentID
+	Workspace   WorkspaceID
+	Name        string
+	Description string
+	Namespace   string // "barren-ionization-0185": names its folders, never changes
+	Here        bool   // on this machine: mounted by the embedded agent
+	State              // wanted now
+	Before      *State // what the switch can still restore; nil unless NeedsImage
+
+	ImageRole    Role // who may deploy images: Author or Operator
+	CICDEnforced bool // only API tokens deploy
+	GuardAPI     bool // deploys of the API wait for a person where a page would ask for a tick
+	Platform     string
+	DagsPath     string // the image's dags folder where it is set by hand
+	AirflowURL   string
+
+	KeepDays     int // versions stay for so many days after they were replaced
+	KeepVersions int // and at least so many of them stay in any case
+
+	CreatedAt time.Time
+	Creator   string
+}
+
+// State is what a Deployment runs, or is to run. Every deploy's row records the
+// state after it.
+type State struct {
+	Image      string  // digest, "sha256:…"; "" while none is known
+	ImageTag   string  // its tag, for people
+	Runtime    string  // Astro Runtime version of the image, "3.1-4"
+	Version    Version // DAG bundle version; "" before the first
+	Mounted    bool    // current is that version; else it is the image's own dags folder
+	DAGDeploys bool    // the switch
+	NeedsImage bool    // since the switch, until an "Image and DAGs" deploy has gone live
+}
+
+// DAGsFrom says in a word where Airflow's DAGs come from.
+func (s State) DAGsFrom() string {
+	if s.Mounted {
+		return "DAG bundle"
+	}
+	return "Image"
+}
+
+// DefaultPlatform is what an image must offer unless the Deployment says otherwise.
+const DefaultPlatform = "linux/amd64"
+
+// Retention of DAG bundle versions, DESIGN part 2.
+const (
+	DefaultKeepDays     = 90
+	DefaultKeepVersions = 10
+)
+
+// NewDeployment returns a Deployment as it is at first: DAG-only deploys
+// enabled, DAGs from the image until the first bundle version is complete.
+func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
+	name, err := CheckName("A Deployment", name)
+	return Deployment{
+		Workspace: w, Name: name, Here: here,
+		State:     State{DAGDeploys: true},
+		ImageRole: Author, Platform: DefaultPlatform,
+		KeepDays: DefaultKeepDays, KeepVersions: DefaultKeepVersions,
+	}, err
+}
+
+// Settings are what may be edited of a Deployment.
+type Settings struct {
+	Name, Description, AirflowURL, DagsPath string
+	ImageRole                               Role
+	CICDEnforced, GuardAPI                  bool
+	KeepDays, KeepVersions                  int
+}
+
+// Settings returns d's settings as they are.
+func (d Deployment) Settings() Settings {
+	return Settings{
+		Name: d.Name, Description: d.Description, AirflowURL: d.AirflowURL, DagsPath: d.DagsPath,
+		ImageRole: d.ImageRole, CICDEnforced: d.CICDEnforced, GuardAPI: d.GuardAPI,
+		KeepDays: d.KeepDays, KeepVersions: d.KeepVersions,
+	}
+}
+
+// Edit returns d with the settings s, or says what is wrong with them.
+func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
+	if err := role.May(ManageDeployments); err != nil {
+		return d, err
+	}
+	if s.Name, err = CheckName("A Deployment", s.Name); err != nil {
+		return d, err
+	}
+	if s.Description, err = CheckDescription(s.Description); err != nil {
+		return d, err
+	}
+	if s.AirflowURL, err = checkURL(s.AirflowURL); err != nil {
+		return d, err
+	}
+	if err := s.check(); err != nil {
+		return d, err
+	}
+	d.Name, d.Description, d.AirflowURL, d.DagsPath = s.Name, s.Description, s.AirflowURL, s.DagsPath
+	d.ImageRole, d.CICDEnforced, d.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI
+	d.KeepDays, d.KeepVersions = s.KeepDays, s.KeepVersions
+	return d, nil
+}
+
+func (s Settings) check() error {
+	switch {
+	case s.DagsPath != "" && (!strings.HasPrefix(s.DagsPath, "/") || len(s.DagsPath) > 4096 || strings.ContainsFunc(s.DagsPath, unprintable)):
+		return Errorf(Invalid, "The dags path must be absolute, like /usr/local/airflow/dags.")
+	case s.ImageRole != Author && s.ImageRole != Operator:
+		return Errorf(Invalid, "Images can be deployed by Authors or by Operators.")
+	case s.KeepDays < 1 || s.KeepDays > 3650:
+		return Errorf(Invalid, "Versions can be kept for 1 to 3650 days.")
+	case s.KeepVersions < DefaultKeepVersions || s.KeepVersions > 10_000:
+		return Errorf(Invalid, "At least the last %d and at most 10,000 versions can be kept in any case.", DefaultKeepVersions)
+	}
+	return nil
+}
+
+func checkURL(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	u, err := url.Parse(text)
+	if text != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return "", Errorf(Invalid, "%q is not a web address; one looks like https://airflow.example.com.", text)
+	}
+	return text, nil
+}
+
+// Delete judges whether someone with role, who typed the name typed, may delete d.
+func (d Deployment) Delete(role Role, typed string) error {
+	if err := role.May(ManageDeployments); err != nil {
+		return err
+	}
+	if strings.TrimSpace(typed) != d.Name {
+		return Errorf(Invalid, "Type the name %q to delete the Deployment.", d.Name)
+	}
+	return nil
+}
+
+// Namespace returns the n-th combination of an adjective, a noun and a number,
+// like "barren-ionization-0185". n is random; the store keeps namespaces unique.
+func Namespace(n uint64) string {
+	a := namespaceAdjectives[n%uint64(len(namespaceAdjectives))]
+	n /= uint64(len(namespaceAdjectives))
+	b := namespaceNouns[n%uint64(len(namespaceNouns))]
+	n /= uint64(len(namespaceNouns))
+	return fmt.Sprintf("%s-%s-%04d", a, b, n%10_000)
+}
+
+var namespaceAdjectives = strings.Fields(`amber ancient arctic barren blazing bright calm celestial cosmic crimson
+	crystal curious dark distant dusty eager electric elliptic false fast frozen galactic gentle glowing golden
+	gravitational hidden icy infrared interstellar ionized lucid luminous lunar magnetic meteoric molten nebulous
+	optical orbital parallel planetary polar primal quiet radiant remote rocky saturnine silent solar spectral
+	spherical stellar tidal ultraviolet umbral vast violet visible young`)
+
+var namespaceNouns = strings.Fields(`aberration accretion albedo antenna aperture apogee asteroid atmosphere aurora
+	axis azimuth binary blueshift comet constellation corona cosmology crater declination eclipse ecliptic equinox
+	filament flare galaxy gegenschein gravity halo horizon inclination ionization isotope kiloparsec latitude
+	lens magnitude meridian meteor molecule nebula node nova nucleus nutation orbit parallax parsec perigee
+	photon planet plasma prominence quasar radiation reflector refraction rotation satellite sidereal solstice
+	spectrum star sunspot telescope transit twilight umbra vacuum velocity zenith zodiac`)

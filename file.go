@@ -1,0 +1,117 @@
+package slipway
+
+import (
+	"cmp"
+	"slices"
+)
+
+// File is one file or symlink of a DAG bundle version.
+type File struct {
+	Path   string `json:"path"`             // below the dags folder, with slashes, "sales/load_orders.py"
+	SHA256 string `json:"sha256,omitempty"` // of the content, lower-case hex; "" for a symlink
+	Size   int64  `json:"size,omitempty"`   // bytes
+	Exec   bool   `json:"exec,omitempty"`   // whether it may be executed
+	Link   string `json:"link,omitempty"`   // a symlink's target as written; "" for a file
+	DAG    bool   `json:"dag,omitempty"`    // whether Airflow's safe mode would parse it
+	Place
+}
+
+// Place says where a content lies: in which pack and in which of its zstd
+// frames. Within the frame it is the tar entry named by the content's sha256.
+type Place struct {
+	Pack   string `json:"pack,omitempty"`   // sha256 of the pack's compressed file, lower-case hex
+	Offset int64  `json:"offset,omitempty"` // of the frame in the pack's file, bytes
+	Length int64  `json:"length,omitempty"` // of the frame, compressed, bytes
+}
+
+// Same reports whether f and g would be the same file once mounted, wherever
+// their contents are stored.
+func (f File) Same(g File) bool {
+	return f.SHA256 == g.SHA256 && f.Exec == g.Exec && f.Link == g.Link
+}
+
+// Op is what a deploy does to a file.
+type Op string
+
+// The ops, as they are stored and shown in the API.
+const (
+	Added   Op = "added"
+	Changed Op = "changed"
+	Removed Op = "removed"
+)
+
+// Change is what a deploy does to the file at Path. Old is zero for an added
+// file, New for a removed one.
+type Change struct {
+	Op   Op
+	Path string
+	Old  File
+	New  File
+}
+
+// Changes returns what turns the files of old into those of new, by path. Both
+// must be sorted by path, as SortFiles leaves them.
+func Changes(old, new []File) []Change {
+	var list []Change
+	for len(old) > 0 || len(new) > 0 {
+		switch {
+		case len(new) == 0 || len(old) > 0 && old[0].Path < new[0].Path:
+			list = append(list, Change{Op: Removed, Path: old[0].Path, Old: old[0]})
+			old = old[1:]
+		case len(old) == 0 || new[0].Path < old[0].Path:
+			list = append(list, Change{Op: Added, Path: new[0].Path, New: new[0]})
+			new = new[1:]
+		default:
+			if !old[0].Same(new[0]) {
+				list = append(list, Change{Op: Changed, Path: new[0].Path, Old: old[0], New: new[0]})
+			}
+			old, new = old[1:], new[1:]
+		}
+	}
+	return list
+}
+
+// SortFiles puts files in the order of their paths.
+func SortFiles(files []File) {
+	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+}
+
+// Merge says what uploaded files mean for a bundle.
+type Merge string
+
+// The two meanings of an upload, as they are stored.
+const (
+	AddFiles   Merge = "add"     // add or change only these files
+	ReplaceAll Merge = "replace" // replace everything
+)
+
+// Apply returns the files of the version that uploading files onto base makes:
+// files themselves when everything is replaced, else base with files added or
+// put in place of those of the same path. Both must be sorted; so is the result.
+func (m Merge) Apply(base, files []File) []File {
+	if m != AddFiles {
+		return files
+	}
+	list := make([]File, 0, len(base)+len(files))
+	for len(base) > 0 || len(files) > 0 {
+		switch {
+		case len(files) == 0 || len(base) > 0 && base[0].Path < files[0].Path:
+			list = append(list, base[0])
+			base = base[1:]
+		case len(base) > 0 && base[0].Path == files[0].Path:
+			base = base[1:]
+			fallthrough
+		default:
+			list = append(list, files[0])
+			files = files[1:]
+		}
+	}
+	return list
+}
+
+// Manifest is a DAG bundle version: every file with the place of its content.
+// It is kept as <version>.json.zst and never changes.
+type Manifest struct {
+	Version Version `json:"version"`
+	Files   []File  `json:"files"` // sorted by path
+}

@@ -1,0 +1,165 @@
+package slipway
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+type (
+	// UserID names a person's account.
+	UserID string
+	// WorkspaceID names a Workspace.
+	WorkspaceID string
+	// TokenID names an API token.
+	TokenID string
+)
+
+// OrganizationID is the id of the one Organization, the installation.
+const OrganizationID = "slipway"
+
+// User is a person's account.
+type User struct {
+	ID        UserID
+	Email     string
+	Name      string
+	Admin     bool // of the Organization
+	CreatedAt time.Time
+}
+
+// Title returns how the pages name u: by name, else by address.
+func (u User) Title() string {
+	if u.Name != "" {
+		return u.Name
+	}
+	return u.Email
+}
+
+// Workspace is a team's Deployments, members and tokens.
+type Workspace struct {
+	ID        WorkspaceID
+	Name      string
+	CreatedAt time.Time
+}
+
+// Membership is a user's role in a Workspace.
+type Membership struct {
+	Workspace WorkspaceID
+	User      User
+	Role      Role
+	Since     time.Time
+}
+
+// Invitation lets whoever holds its link join a Workspace, once.
+type Invitation struct {
+	ID        string // the SHA-256 of the link's secret, hex
+	Workspace WorkspaceID
+	Role      Role
+	Email     string // for whom it was meant; a note, not a condition
+	By        UserID
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// InvitationLife is how long an invitation's link works.
+const InvitationLife = 7 * 24 * time.Hour
+
+// Open returns nil if i can still be accepted at now.
+func (i Invitation) Open(now time.Time) error {
+	if now.After(i.ExpiresAt) {
+		return Errorf(NotFound, "This invitation has expired. Ask for a new one.")
+	}
+	return nil
+}
+
+// SetRole judges whether by, with role mine, may give m the role next. owners
+// counts the Owners of the Workspace: the last one stays.
+func (m Membership) SetRole(mine, next Role, owners int) error {
+	if err := mine.May(ManageMembers); err != nil {
+		return err
+	}
+	if next < Member || next > Owner {
+		return Errorf(Invalid, "A member can be Member, Author, Operator or Owner.")
+	}
+	return m.leavesOwner(next, owners)
+}
+
+// Remove judges whether someone with role mine may remove m. Everyone may
+// leave by themselves.
+func (m Membership) Remove(by UserID, mine Role, owners int) error {
+	if by != m.User.ID {
+		if err := mine.May(ManageMembers); err != nil {
+			return err
+		}
+	}
+	return m.leavesOwner(NoRole, owners)
+}
+
+func (m Membership) leavesOwner(next Role, owners int) error {
+	if m.Role == Owner && next != Owner && owners < 2 {
+		return Errorf(Conflict, "%s is the last Owner of this Workspace. Make someone else Owner first.", m.User.Title())
+	}
+	return nil
+}
+
+// Limits of what people type, in characters.
+const (
+	maxName        = 80
+	maxDescription = 1000
+	minPassword    = 10
+	maxPassword    = 200
+)
+
+// CheckName returns the name of a thing, cleaned, or says why it cannot be one.
+func CheckName(what, name string) (string, error) {
+	name = strings.TrimSpace(name)
+	switch {
+	case name == "":
+		return "", Errorf(Invalid, "%s needs a name.", what)
+	case utf8.RuneCountInString(name) > maxName:
+		return "", Errorf(Invalid, "The name of %s may have at most %d characters.", lower(what), maxName)
+	case strings.ContainsFunc(name, unprintable) || !utf8.ValidString(name):
+		return "", Errorf(Invalid, "The name of %s may hold only letters, digits, spaces and signs.", lower(what))
+	}
+	return name, nil
+}
+
+// CheckDescription returns text cleaned, or says why it is not a description.
+func CheckDescription(text string) (string, error) {
+	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
+	if utf8.RuneCountInString(text) > maxDescription {
+		return "", Errorf(Invalid, "A description may have at most %d characters.", maxDescription)
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && unprintable(r) }) {
+		return "", Errorf(Invalid, "A description may hold only text.")
+	}
+	return text, nil
+}
+
+// CheckEmail returns an address in the form in which accounts keep it. Slipway
+// sends no mail: the address is a name to sign in by, so little is asked of it.
+func CheckEmail(email string) (string, error) {
+	email = strings.ToLower(strings.TrimSpace(email))
+	name, host, ok := strings.Cut(email, "@")
+	if !ok || name == "" || host == "" || len(email) > 254 || strings.Contains(host, "@") ||
+		strings.ContainsFunc(email, func(r rune) bool { return unicode.IsSpace(r) || unprintable(r) }) {
+		return "", Errorf(Invalid, "%q is not an email address; one looks like ada@example.com.", email)
+	}
+	return email, nil
+}
+
+// CheckPassword says why password cannot be one.
+func CheckPassword(password string) error {
+	switch n := utf8.RuneCountInString(password); {
+	case n < minPassword:
+		return Errorf(Invalid, "A password needs at least %d characters.", minPassword)
+	case n > maxPassword:
+		return Errorf(Invalid, "A password may have at most %d characters.", maxPassword)
+	}
+	return nil
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
+
+func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }

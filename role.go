@@ -1,0 +1,93 @@
+package slipway
+
+import "strings"
+
+// Role is what someone may do in a Workspace. Each role may do all that the
+// ones before it may.
+type Role int
+
+// The roles. NoRole is a stranger's: to them the Workspace does not exist.
+// Admin is the Organization's, and holds in every Workspace.
+const (
+	NoRole Role = iota
+	Member
+	Author
+	Operator
+	Owner
+	Admin
+)
+
+// WorkspaceRoles are the roles that a member can be given, smallest first.
+var WorkspaceRoles = []Role{Member, Author, Operator, Owner}
+
+var roleNames = map[Role]string{
+	NoRole: "stranger", Member: "Member", Author: "Author", Operator: "Operator",
+	Owner: "Owner", Admin: "Organization admin",
+}
+
+func (r Role) String() string { return roleNames[r] }
+
+// RoleOf returns the role that a member can be given by its name, in any case.
+func RoleOf(name string) (Role, error) {
+	for _, r := range WorkspaceRoles {
+		if strings.EqualFold(r.String(), name) {
+			return r, nil
+		}
+	}
+	return NoRole, Errorf(Invalid, "There is no role %q. The roles are Member, Author, Operator and Owner.", name)
+}
+
+// Action is something that a role may or may not do.
+type Action string
+
+// The actions, in the words that a refusal uses.
+const (
+	See               Action = "seeing this"
+	DeployDAGs        Action = "deploying DAGs"
+	DeployImages      Action = "deploying an image"
+	CancelDeploys     Action = "cancelling a deploy"
+	ManageDeployments Action = "managing Deployments"
+	ManageAgents      Action = "managing agents"
+	EnforceCICD       Action = "enforcing CI/CD"
+	Switch            Action = "switching DAG-only deploys"
+	ManageMembers     Action = "managing people"
+	ReadAudit         Action = "reading the audit log"
+	ManageWorkspaces  Action = "managing Workspaces"
+)
+
+var needs = map[Action]Role{
+	See:               Member,
+	DeployDAGs:        Author,
+	DeployImages:      Author, // or what the Deployment says
+	CancelDeploys:     Author,
+	ManageDeployments: Operator,
+	ManageAgents:      Operator,
+	EnforceCICD:       Operator,
+	Switch:            Owner,
+	ManageMembers:     Owner,
+	ReadAudit:         Owner,
+	ManageWorkspaces:  Admin,
+}
+
+// May returns nil if r may do a, else a refusal that names the role it needs.
+func (r Role) May(a Action) error { return r.atLeast(needs[a], a) }
+
+func (r Role) atLeast(need Role, a Action) error {
+	if r >= need && need != NoRole {
+		return nil
+	}
+	if need == Admin {
+		return Errorf(Forbidden, "%s is for Organization admins.", capital(string(a)))
+	}
+	return Errorf(Forbidden, "%s needs the %s role; you are %s. Ask a Workspace Owner for it.",
+		capital(string(a)), need, r.withArticle())
+}
+
+func (r Role) withArticle() string {
+	if r == Author || r == Operator || r == Owner || r == Admin {
+		return "an " + r.String()
+	}
+	return "a " + r.String()
+}
+
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

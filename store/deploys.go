@@ -1,0 +1,210 @@
+package store
+
+import (
+	"time"
+
+	"slipway"
+)
+
+const deployColumns = `w.id, w.deployment, w.number, w.kind, w.status, w.reason, w.note, w.description,
+	w.by_user, w.by_token, w.by_name, w.by_via, w.by_ip, w.confirmed_by, w.git,
+	w.version, w.merge, w.upload, w.bytes, w.resumes, w.base, w.return_to, w.undone_by, w.after, w.counts, w.position,
+	w.created_at, w.uploaded_at, w.staged_at, w.queued_at, w.deploying_at, w.stored_at, w.live_at, w.ended_at`
+
+func scanDeploy(r row) (w slipway.Deploy, err error) {
+	err = r.Scan(&w.ID, &w.Deployment, &w.Number, &w.Kind, &w.Status, &w.Reason, &w.Note, &w.Description,
+		&w.By.User, &w.By.Token, &w.By.Name, &w.By.Via, &w.By.IP, jsonText{&w.ConfirmedBy}, jsonText{&w.Git},
+		&w.Version, &w.Merge, &w.Upload, &w.Bytes, &w.Resumes, &w.Base, &w.ReturnTo, &w.UndoneBy, jsonText{&w.After}, jsonText{&w.Counts}, &w.Position,
+		millis{&w.CreatedAt}, millis{&w.UploadedAt}, millis{&w.StagedAt}, millis{&w.QueuedAt},
+		millis{&w.DeployingAt}, millis{&w.StoredAt}, millis{&w.LiveAt}, millis{&w.EndedAt})
+	return w, err
+}
+
+func noDeploy(of slipway.DeploymentID, number int) error {
+	return slipway.Errorf(slipway.NotFound, "There is no deploy #%d of Deployment %s.", number, of)
+}
+
+// AddDeploy records w with the next number of its Deployment and returns it
+// with id, number and time set. A deploy that brings DAGs, and returns to none,
+// gets a bundle version of its own.
+func (tx *Tx) AddDeploy(w slipway.Deploy) (slipway.Deploy, error) {
+	var last slipway.Version
+	err := tx.tx.QueryRowContext(tx.ctx, `
+		UPDATE deployments SET last_number = last_number + 1 WHERE id = ? AND deleted_at = 0
+		RETURNING last_number, last_version`, w.Deployment).Scan(&w.Number, &last)
+	if err != nil {
+		return w, noDeployment(w.Deployment)
+	}
+	w.ID, w.CreatedAt = slipway.DeployID(tx.newID()), tx.Now
+	if w.Version == "" && w.Kind != slipway.ImageOnly {
+		w.Version = slipway.NextVersion(tx.Now, last)
+		if err := tx.exec("mint version", `UPDATE deployments SET last_version = ? WHERE id = ?`, w.Version, w.Deployment); err != nil {
+			return w, err
+		}
+	}
+	if w.Status == slipway.Queued {
+		if w, err = tx.enqueue(w); err != nil {
+			return w, err
+		}
+	}
+	return w, tx.insertDeploy(w)
+}
+
+func (tx *Tx) insertDeploy(w slipway.Deploy) error {
+	return tx.exec("add deploy", `
+		INSERT INTO deploys (id, deployment, number, kind, status, reason, note, description,
+			by_user, by_token, by_name, by_via, by_ip, confirmed_by, git,
+			version, merge, upload, bytes, resumes, base, return_to, undone_by, after, counts, position,
+			created_at, uploaded_at, staged_at, queued_at, deploying_at, stored_at, live_at, ended_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		w.ID, w.Deployment, w.Number, w.Kind, w.Status, w.Reason, w.Note, w.Description,
+		w.By.User, w.By.Token, w.By.Name, w.By.Via, w.By.IP, asJSON(w.ConfirmedBy), asJSON(w.Git),
+		w.Version, w.Merge, w.Upload, w.Bytes, w.Resumes, w.Base, w.ReturnTo, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
+		ms(w.CreatedAt), ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt),
+		ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt))
+}
+
+// SaveDeploy keeps what changes of a deploy in its life. Who made it, when,
+// with which number and version never does. The time of a status that it newly
+// has is the transaction's.
+func (tx *Tx) SaveDeploy(w slipway.Deploy) (slipway.Deploy, error) {
+	w = tx.stamped(w)
+	n, err := tx.changed("save deploy", `
+		UPDATE deploys SET status = ?, reason = ?, note = ?, description = ?, confirmed_by = ?, merge = ?, upload = ?, bytes = ?,
+			resumes = ?, base = ?, undone_by = ?, after = ?, counts = ?, position = ?,
+			uploaded_at = ?, staged_at = ?, queued_at = ?, deploying_at = ?, stored_at = ?, live_at = ?, ended_at = ?
+		WHERE id = ?`,
+		w.Status, w.Reason, w.Note, w.Description, asJSON(w.ConfirmedBy), w.Merge, w.Upload, w.Bytes,
+		w.Resumes, w.Base, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
+		ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt), ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt), w.ID)
+	if err == nil && n == 0 {
+		err = noDeploy(w.Deployment, w.Number)
+	}
+	return w, err
+}
+
+func (tx *Tx) stamped(w slipway.Deploy) slipway.Deploy {
+	at := map[slipway.Status]*time.Time{
+		slipway.Staged: &w.StagedAt, slipway.Queued: &w.QueuedAt, slipway.Deploying: &w.DeployingAt,
+		slipway.Deployed: &w.EndedAt, slipway.Failed: &w.EndedAt, slipway.Cancelled: &w.EndedAt,
+	}[w.Status]
+	if at != nil && at.IsZero() {
+		*at = tx.Now
+	}
+	return w
+}
+
+// Enqueue gives w the next place in the queue of its Deployment and saves it.
+func (tx *Tx) Enqueue(w slipway.Deploy) (slipway.Deploy, error) {
+	w, err := tx.enqueue(w)
+	if err != nil {
+		return w, err
+	}
+	return tx.SaveDeploy(w)
+}
+
+func (tx *Tx) enqueue(w slipway.Deploy) (_ slipway.Deploy, err error) {
+	w.Position, err = tx.nextPosition(w.Deployment)
+	return tx.stamped(w), err
+}
+
+func (tx *Tx) nextPosition(of slipway.DeploymentID) (int64, error) {
+	return one(tx, "next position", noDeployment(of), func(r row) (n int64, err error) {
+		err = r.Scan(&n)
+		return n, err
+	}, `UPDATE deployments SET last_position = last_position + 1 WHERE id = ? RETURNING last_position`, of)
+}
+
+// Deploy returns a deploy of a Deployment by its number. The caller has asked
+// for the Deployment with a role.
+func (tx *Tx) Deploy(of slipway.DeploymentID, number int) (slipway.Deploy, error) {
+	return one(tx, "deploy", noDeploy(of, number), scanDeploy,
+		`SELECT `+deployColumns+` FROM deploys w WHERE w.deployment = ? AND w.number = ?`, of, number)
+}
+
+// LoadDeploy returns a deploy by id for the engine.
+func (tx *Tx) LoadDeploy(id slipway.DeployID) (slipway.Deploy, error) {
+	return one(tx, "load deploy", slipway.Errorf(slipway.NotFound, "There is no such deploy."), scanDeploy,
+		`SELECT `+deployColumns+` FROM deploys w JOIN deployments d ON d.id = w.deployment AND d.deleted_at = 0 WHERE w.id = ?`, id)
+}
+
+// Deploys returns up to limit deploys of a Deployment, newest first, with
+// numbers below before; 0 for the newest.
+func (tx *Tx) Deploys(of slipway.DeploymentID, before, limit int) ([]slipway.Deploy, error) {
+	return list(tx, "deploys", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w
+		WHERE w.deployment = ?1 AND (?2 = 0 OR w.number < ?2) ORDER BY w.number DESC LIMIT ?3`, of, before, limit)
+}
+
+// DeploysAfter returns up to limit deploys with numbers above after, newest
+// first: the page before.
+func (tx *Tx) DeploysAfter(of slipway.DeploymentID, after, limit int) ([]slipway.Deploy, error) {
+	return list(tx, "deploys after", scanDeploy, `
+		SELECT * FROM (
+			SELECT `+deployColumns+` FROM deploys w
+			WHERE w.deployment = ? AND w.number > ? ORDER BY w.number LIMIT ?)
+		ORDER BY number DESC`, of, after, limit)
+}
+
+// LastDeploy returns the newest deploy of a Deployment, and whether there is
+// one.
+func (tx *Tx) LastDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
+	return first(tx.Deploys(of, 0, 1))
+}
+
+// LiveDeploy returns the deploy whose state is the one wanted now, and whether
+// any ever went live.
+func (tx *Tx) LiveDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
+	return first(list(tx, "live deploy", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w
+		WHERE w.deployment = ? AND w.live_at > 0 ORDER BY w.position DESC LIMIT 1`, of))
+}
+
+// RunningDeploy returns the deploy that goes live now, and whether there is one.
+func (tx *Tx) RunningDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
+	return first(list(tx, "running deploy", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w WHERE w.deployment = ? AND w.status = 'deploying'`, of))
+}
+
+// VersionDeploy returns the deploy that brought a bundle version, and whether
+// there is one.
+func (tx *Tx) VersionDeploy(of slipway.DeploymentID, v slipway.Version) (slipway.Deploy, bool, error) {
+	return first(list(tx, "deploy of version", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w JOIN versions v ON v.deploy = w.id
+		WHERE v.deployment = ? AND v.version = ?`, of, v))
+}
+
+// Unfinished returns every deploy that waits for files or for a person, for
+// the engine.
+func (tx *Tx) Unfinished() ([]slipway.Deploy, error) {
+	return list(tx, "unfinished deploys", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w JOIN deployments d ON d.id = w.deployment AND d.deleted_at = 0
+		WHERE w.status IN ('initialized', 'staged') ORDER BY w.created_at`)
+}
+
+// RecentDeployers returns who made the DAG deploys of a Deployment since a
+// time: the newest deploy of each.
+func (tx *Tx) RecentDeployers(of slipway.DeploymentID, since time.Time) ([]slipway.Deploy, error) {
+	return list(tx, "recent deployers", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w
+		WHERE w.deployment = ?1 AND w.number IN (
+			SELECT MAX(number) FROM deploys
+			WHERE deployment = ?1 AND kind = 'DAG_ONLY' AND queued_at >= ?2 GROUP BY by_user, by_token)
+		ORDER BY w.number DESC LIMIT 20`, of, ms(since))
+}
+
+// Undo notes that a return to before number was made: each deploy that went
+// live after the one returned to was undone by it.
+func (tx *Tx) Undo(of slipway.DeploymentID, after, by int) error {
+	return tx.exec("undo", `
+		UPDATE deploys SET undone_by = ? WHERE deployment = ? AND number > ? AND number < ? AND live_at > 0 AND undone_by = 0`,
+		by, of, after, by)
+}
+
+func first[T any](all []T, err error) (T, bool, error) {
+	if err != nil || len(all) == 0 {
+		var zero T
+		return zero, false, err
+	}
+	return all[0], true, nil
+}

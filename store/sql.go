@@ -1,0 +1,126 @@
+package store
+
+import (
+	"crypto/rand"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// millis scans an INTEGER column of Unix milliseconds, 0 for the zero time.
+type millis struct{ *time.Time }
+
+func (m millis) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		return fmt.Errorf("store: %T is not Unix milliseconds", v)
+	}
+	*m.Time = time.Time{}
+	if n != 0 {
+		*m.Time = time.UnixMilli(n).UTC()
+	}
+	return nil
+}
+
+// ms returns t as millis scans it.
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// jsonText scans a TEXT column of JSON; "" leaves the value alone.
+type jsonText struct{ v any }
+
+func (j jsonText) Scan(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("store: %T is not JSON text", v)
+	}
+	if s == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(s), j.v)
+}
+
+// asJSON returns v as jsonText scans it. Only our own plain structs come here,
+// and those always marshal.
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
+// isUnique reports whether err is a broken UNIQUE constraint.
+func isUnique(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	return ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+}
+
+// newID returns an id that sorts by the time of its making.
+func (tx *Tx) newID() string {
+	return strings.ToLower(ulid.MustNew(ulid.Timestamp(tx.Now), rand.Reader).String())
+}
+
+type row interface{ Scan(...any) error }
+
+// list collects what scan makes of each row of a query.
+func list[T any](tx *Tx, what string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		}
+		all = append(all, v)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return all, nil
+}
+
+// one returns what scan makes of the only row of a query, or missing if there
+// is none.
+func one[T any](tx *Tx, what string, missing error, scan func(row) (T, error), query string, args ...any) (T, error) {
+	v, err := scan(tx.tx.QueryRowContext(tx.ctx, query, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, missing
+	}
+	if err != nil {
+		return v, fmt.Errorf("%s: %w", what, err)
+	}
+	return v, nil
+}
+
+func (tx *Tx) exec(what, query string, args ...any) error {
+	_, err := tx.tx.ExecContext(tx.ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// changed is exec, and reports how many rows there were to change.
+func (tx *Tx) changed(what, query string, args ...any) (int64, error) {
+	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", what, err)
+	}
+	return res.RowsAffected()
+}

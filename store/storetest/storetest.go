@@ -1,0 +1,122 @@
+// Package storetest gives tests a real store with a small, known world in it.
+package storetest
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway"
+	"slipway/store"
+)
+
+// Password is what everyone in the world signs in with.
+const Password = "correct horse battery"
+
+// passwordHash is Password's, made as cheap as argon2id allows: a test signs
+// in a thousand times.
+const passwordHash = "$argon2id$v=19$m=64,t=1,p=1$c2xpcHdheS10ZXN0LXNhbA$vXBpGKS+N8fjlfzX51TDzDiBtmrh2o6n649eB+X2MWs"
+
+// World is what Seed makes: one person for each role in the Workspace "Data
+// Platform", and a Deployment in it.
+type World struct {
+	Workspace slipway.Workspace
+	Sales     slipway.Deployment // "sales-prod", on this machine, no deploy yet
+	Ada       slipway.Actor      // Owner, ada@example.com
+	Oli       slipway.Actor      // Operator
+	Eve       slipway.Actor      // Author
+	Mia       slipway.Actor      // Member
+	Sam       slipway.Actor      // a stranger: Owner of another Workspace, "Other"
+	Root      slipway.Actor      // admin of the Organization, member of nothing
+	Other     slipway.Workspace
+}
+
+// Open opens an empty store on a file that goes away with the test.
+func Open(t testing.TB) *store.Store {
+	t.Helper()
+	return OpenAt(t, filepath.Join(t.TempDir(), "slipway.db"))
+}
+
+// OpenAt is Open at a path of the caller's choice.
+func OpenAt(t testing.TB, path string) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	return st
+}
+
+// Update runs fn in st's write transaction.
+func Update(t testing.TB, st *store.Store, fn func(*store.Tx) error) {
+	t.Helper()
+	if err := st.Update(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// View runs fn in a read transaction of st.
+func View(t testing.TB, st *store.Store, fn func(*store.Tx) error) {
+	t.Helper()
+	if err := st.View(t.Context(), fn); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Seed fills st with a World.
+func Seed(t testing.TB, st *store.Store) (w World) {
+	t.Helper()
+	Update(t, st, func(tx *store.Tx) (err error) {
+		if w.Workspace, err = tx.AddWorkspace("Data Platform"); err != nil {
+			return err
+		}
+		if w.Other, err = tx.AddWorkspace("Other"); err != nil {
+			return err
+		}
+		for _, p := range []struct {
+			actor *slipway.Actor
+			name  string
+			in    slipway.WorkspaceID
+			role  slipway.Role
+		}{
+			{&w.Ada, "Ada Lovelace", w.Workspace.ID, slipway.Owner},
+			{&w.Oli, "Oli Operator", w.Workspace.ID, slipway.Operator},
+			{&w.Eve, "Eve Author", w.Workspace.ID, slipway.Author},
+			{&w.Mia, "Mia Member", w.Workspace.ID, slipway.Member},
+			{&w.Sam, "Sam Stranger", w.Other.ID, slipway.Owner},
+			{&w.Root, "Root Admin", "", slipway.Admin},
+		} {
+			if *p.actor, err = AddPerson(tx, p.name, p.in, p.role); err != nil {
+				return err
+			}
+		}
+		w.Sales, err = AddDeployment(tx, w.Workspace.ID, "sales-prod")
+		return err
+	})
+	return w
+}
+
+// AddPerson adds a user with an address made of the first name, and a role in
+// a Workspace unless they are an admin.
+func AddPerson(tx *store.Tx, name string, in slipway.WorkspaceID, role slipway.Role) (slipway.Actor, error) {
+	u, err := tx.AddUser(slipway.User{Email: email(name), Name: name, Admin: role == slipway.Admin}, passwordHash)
+	if err == nil && role != slipway.Admin {
+		err = tx.SetRole(in, u.ID, role)
+	}
+	return slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.Portal, IP: "127.0.0.1"}, err
+}
+
+// AddDeployment adds a Deployment on this machine.
+func AddDeployment(tx *store.Tx, in slipway.WorkspaceID, name string) (slipway.Deployment, error) {
+	d, err := slipway.NewDeployment(in, name, true)
+	if err != nil {
+		return d, err
+	}
+	return tx.AddDeployment(d)
+}
+
+func email(name string) string {
+	first, _, _ := strings.Cut(strings.ToLower(name), " ")
+	return first + "@example.com"
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"fmt"
+
+	"slipway"
+)
+
+const userColumns = `id, email, name, admin, created_at`
+
+func scanUser(r row) (u slipway.User, err error) {
+	err = r.Scan(&u.ID, &u.Email, &u.Name, &u.Admin, millis{&u.CreatedAt})
+	return u, err
+}
+
+// AddUser records u with the hash of a password, and returns it with its id and
+// time set.
+func (tx *Tx) AddUser(u slipway.User, password string) (slipway.User, error) {
+	u.ID, u.CreatedAt = slipway.UserID(tx.newID()), tx.Now
+	err := tx.exec("add user", `INSERT INTO users (id, email, name, password, admin, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Email, u.Name, password, u.Admin, ms(u.CreatedAt))
+	if isUnique(err) {
+		return u, slipway.Errorf(slipway.Conflict, "There is an account for %s already. Sign in with it.", u.Email)
+	}
+	return u, err
+}
+
+// User returns a user by id.
+func (tx *Tx) User(id slipway.UserID) (slipway.User, error) {
+	return one(tx, "user", slipway.Errorf(slipway.NotFound, "There is no such account."), scanUser,
+		`SELECT `+userColumns+` FROM users WHERE id = ?`, id)
+}
+
+// UserByEmail returns a user by the address that they sign in with.
+func (tx *Tx) UserByEmail(email string) (slipway.User, error) {
+	return one(tx, "user by email", slipway.Errorf(slipway.NotFound, "There is no account for %s.", email), scanUser,
+		`SELECT `+userColumns+` FROM users WHERE email = ?`, email)
+}
+
+// Users returns every user, by address.
+func (tx *Tx) Users() ([]slipway.User, error) {
+	return list(tx, "users", scanUser, `SELECT `+userColumns+` FROM users ORDER BY email`)
+}
+
+// Password returns the hash of a user's password.
+func (tx *Tx) Password(id slipway.UserID) (string, error) {
+	return one(tx, "password", slipway.Errorf(slipway.NotFound, "There is no such account."), scanText,
+		`SELECT password FROM users WHERE id = ?`, id)
+}
+
+// SetPassword keeps the hash of a new password and ends every session of the
+// user.
+func (tx *Tx) SetPassword(id slipway.UserID, password string) error {
+	n, err := tx.changed("set password", `UPDATE users SET password = ? WHERE id = ?`, password, id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return slipway.Errorf(slipway.NotFound, "There is no such account.")
+	}
+	return tx.EndSessions(id)
+}
+
+func scanText(r row) (s string, err error) {
+	err = r.Scan(&s)
+	return s, err
+}
+
+func scanCount(r row) (n int, err error) {
+	err = r.Scan(&n)
+	return n, err
+}
+
+func (tx *Tx) count(what, query string, args ...any) (int, error) {
+	return one(tx, what, fmt.Errorf("%s: no row", what), scanCount, query, args...)
+}

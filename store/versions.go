@@ -1,0 +1,185 @@
+package store
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"slipway"
+)
+
+// BundleVersion is a DAG bundle version that is kept.
+type BundleVersion struct {
+	Version   slipway.Version
+	Deploy    slipway.DeployID // that brought it
+	Number    int              // of that deploy
+	Files     int
+	Size      int64 // of its files, bytes
+	Stored    int64 // for its manifest and its own pack, bytes
+	CreatedAt time.Time
+}
+
+const versionColumns = `v.version, v.deploy, v.number, v.files, v.size, v.stored, v.created_at`
+
+func scanVersion(r row) (v BundleVersion, err error) {
+	err = r.Scan(&v.Version, &v.Deploy, &v.Number, &v.Files, &v.Size, &v.Stored, millis{&v.CreatedAt})
+	return v, err
+}
+
+// AddVersion records a version of a Deployment that is complete on disk.
+// Recording it twice is harmless: a deploy that a crash cut off is run again.
+func (tx *Tx) AddVersion(of slipway.DeploymentID, v BundleVersion) error {
+	return tx.exec("add version", `
+		INSERT INTO versions (deployment, version, deploy, number, files, size, stored, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		of, v.Version, v.Deploy, v.Number, v.Files, v.Size, v.Stored, ms(tx.Now))
+}
+
+// BundleVersion returns a version of a Deployment.
+func (tx *Tx) BundleVersion(of slipway.DeploymentID, v slipway.Version) (BundleVersion, error) {
+	return one(tx, "version", slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v), scanVersion,
+		`SELECT `+versionColumns+` FROM versions v WHERE v.deployment = ? AND v.version = ?`, of, v)
+}
+
+// Retained reports whether a version of a Deployment is kept.
+func (tx *Tx) Retained(of slipway.DeploymentID, v slipway.Version) (bool, error) {
+	n, err := tx.count("retained", `SELECT COUNT(*) FROM versions WHERE deployment = ? AND version = ?`, of, v)
+	return n > 0, err
+}
+
+// BundleVersions returns up to limit versions of a Deployment, newest deploy
+// first, with numbers below before; 0 for the newest.
+func (tx *Tx) BundleVersions(of slipway.DeploymentID, before, limit int) ([]BundleVersion, error) {
+	return list(tx, "versions", scanVersion, `
+		SELECT `+versionColumns+` FROM versions v
+		WHERE v.deployment = ?1 AND (?2 = 0 OR v.number < ?2) ORDER BY v.version DESC LIMIT ?3`, of, before, limit)
+}
+
+// UsesOf returns the numbers of up to limit deploys that made a version of a
+// Deployment the wanted one, newest first.
+func (tx *Tx) UsesOf(of slipway.DeploymentID, v slipway.Version, limit int) ([]int, error) {
+	return list(tx, "uses of version", scanCount, `
+		SELECT number FROM deploys WHERE deployment = ? AND version = ? AND live_at > 0 ORDER BY number DESC LIMIT ?`, of, v, limit)
+}
+
+// Pack is a file of contents that a deploy brought.
+type Pack struct {
+	SHA256    string
+	Size      int64
+	CreatedAt time.Time
+}
+
+// AddPack records a pack of a Deployment and where its contents lie, by
+// sha256.
+func (tx *Tx) AddPack(of slipway.DeploymentID, p Pack, contents map[string]slipway.Place) error {
+	err := tx.exec("add pack", `INSERT INTO packs (deployment, sha256, size, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+		of, p.SHA256, p.Size, ms(tx.Now))
+	if err != nil {
+		return err
+	}
+	stmt, err := tx.tx.PrepareContext(tx.ctx, `
+		INSERT INTO contents (deployment, sha256, pack, start, length) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return fmt.Errorf("add contents: %w", err)
+	}
+	defer stmt.Close()
+	for sum, at := range contents {
+		key, err := hex.DecodeString(sum)
+		if err != nil {
+			return fmt.Errorf("content %q: %w", sum, err)
+		}
+		if _, err := stmt.ExecContext(tx.ctx, of, key, at.Pack, at.Offset, at.Length); err != nil {
+			return fmt.Errorf("add content: %w", err)
+		}
+	}
+	return nil
+}
+
+// HasContents reports whether any content of a Deployment is stored.
+func (tx *Tx) HasContents(of slipway.DeploymentID) (bool, error) {
+	n, err := tx.count("has contents", `SELECT EXISTS (SELECT 1 FROM contents WHERE deployment = ?)`, of)
+	return n > 0, err
+}
+
+// Content returns where a content of a Deployment lies, and whether it is
+// stored at all.
+func (tx *Tx) Content(of slipway.DeploymentID, sum string) (slipway.Place, bool, error) {
+	key, err := hex.DecodeString(sum)
+	if err != nil {
+		return slipway.Place{}, false, fmt.Errorf("content %q: %w", sum, err)
+	}
+	return first(list(tx, "content", func(r row) (p slipway.Place, err error) {
+		err = r.Scan(&p.Pack, &p.Offset, &p.Length)
+		return p, err
+	}, `SELECT pack, start, length FROM contents WHERE deployment = ? AND sha256 = ?`, of, key))
+}
+
+// ClaimPacks notes that a deploy needs packs.
+func (tx *Tx) ClaimPacks(w slipway.Deploy, packs []string) error {
+	for _, p := range packs {
+		err := tx.exec("claim pack", `INSERT INTO pack_uses (deployment, pack, deploy) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
+			w.Deployment, p, w.ID)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReleasePacks notes that a deploy needs its packs no longer, and forgets
+// those that no other deploy needs. Their files are the caller's to remove
+// once the transaction has committed.
+func (tx *Tx) ReleasePacks(w slipway.Deploy) (unused []string, err error) {
+	if err := tx.exec("release packs", `DELETE FROM pack_uses WHERE deploy = ?`, w.ID); err != nil {
+		return nil, err
+	}
+	return tx.DropUnusedPacks(w.Deployment)
+}
+
+// DropUnusedPacks forgets the packs of a Deployment that no deploy needs.
+func (tx *Tx) DropUnusedPacks(of slipway.DeploymentID) (unused []string, err error) {
+	return list(tx, "drop unused packs", scanText, `
+		DELETE FROM packs WHERE deployment = ?1 AND NOT EXISTS (
+			SELECT 1 FROM pack_uses u WHERE u.deployment = ?1 AND u.pack = packs.sha256)
+		RETURNING sha256`, of)
+}
+
+// Packs returns the packs of a Deployment.
+func (tx *Tx) Packs(of slipway.DeploymentID) ([]Pack, error) {
+	return list(tx, "packs", func(r row) (p Pack, err error) {
+		err = r.Scan(&p.SHA256, &p.Size, millis{&p.CreatedAt})
+		return p, err
+	}, `SELECT sha256, size, created_at FROM packs WHERE deployment = ? ORDER BY created_at, sha256`, of)
+}
+
+// AddChanges records what a deploy did to files.
+func (tx *Tx) AddChanges(w slipway.Deploy, changes []slipway.Change) error {
+	stmt, err := tx.tx.PrepareContext(tx.ctx, `
+		INSERT INTO file_changes (deployment, path, number, op, sha256) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return fmt.Errorf("add changes: %w", err)
+	}
+	defer stmt.Close()
+	for _, c := range changes {
+		sum, err := hex.DecodeString(c.New.SHA256)
+		if err != nil {
+			return fmt.Errorf("change of %s: %w", c.Path, err)
+		}
+		if _, err := stmt.ExecContext(tx.ctx, w.Deployment, c.Path, w.Number, c.Op, append([]byte{}, sum...)); err != nil {
+			return fmt.Errorf("add change: %w", err)
+		}
+	}
+	return nil
+}
+
+// EarlierSame returns the newest deploy that brought the content sum to path,
+// and whether any did: a change to it now goes back to how it was then.
+func (tx *Tx) EarlierSame(of slipway.DeploymentID, path, sum string) (slipway.Deploy, bool, error) {
+	key, err := hex.DecodeString(sum)
+	if err != nil {
+		return slipway.Deploy{}, false, fmt.Errorf("content %q: %w", sum, err)
+	}
+	return first(list(tx, "earlier content", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w JOIN file_changes c ON c.deployment = w.deployment AND c.number = w.number
+		WHERE c.deployment = ? AND c.path = ? AND c.sha256 = ? AND c.op <> 'removed' ORDER BY c.number DESC LIMIT 1`, of, path, key))
+}

@@ -1,0 +1,153 @@
+package store
+
+import (
+	"slipway"
+)
+
+func scanWorkspace(r row) (w slipway.Workspace, err error) {
+	err = r.Scan(&w.ID, &w.Name, millis{&w.CreatedAt})
+	return w, err
+}
+
+// roleIn is the role of a person in the Workspace that column names, 0 for a
+// stranger; its one argument is the user's id.
+func roleIn(column string) string {
+	return `COALESCE((SELECT CASE WHEN u.admin THEN 5 ELSE (
+		SELECT m.role FROM members m WHERE m.workspace = ` + column + ` AND m.user = u.id) END
+		FROM users u WHERE u.id = ?), 0)`
+}
+
+func noWorkspace(id slipway.WorkspaceID) error {
+	return slipway.Errorf(slipway.NotFound, "There is no Workspace %s.", id)
+}
+
+// AddWorkspace records a Workspace and returns it with its id and time set.
+func (tx *Tx) AddWorkspace(name string) (slipway.Workspace, error) {
+	w := slipway.Workspace{ID: slipway.WorkspaceID(tx.newID()), Name: name, CreatedAt: tx.Now}
+	err := tx.exec("add workspace", `INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)`, w.ID, w.Name, ms(w.CreatedAt))
+	if isUnique(err) {
+		return w, slipway.Errorf(slipway.Conflict, "There is a Workspace named %s already. Choose another name.", name)
+	}
+	return w, err
+}
+
+// RenameWorkspace gives a Workspace another name.
+func (tx *Tx) RenameWorkspace(id slipway.WorkspaceID, name string) error {
+	err := tx.exec("rename workspace", `UPDATE workspaces SET name = ? WHERE id = ?`, name, id)
+	if isUnique(err) {
+		return slipway.Errorf(slipway.Conflict, "There is a Workspace named %s already. Choose another name.", name)
+	}
+	return err
+}
+
+// Workspace returns a Workspace with by's role in it. To someone who is not a
+// member it does not exist.
+func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Workspace, slipway.Role, error) {
+	var role slipway.Role
+	scan := func(r row) (w slipway.Workspace, err error) {
+		err = r.Scan(&w.ID, &w.Name, millis{&w.CreatedAt}, &role)
+		return w, err
+	}
+	query, args := `SELECT w.id, w.name, w.created_at, `+roleIn("w.id")+` FROM workspaces w WHERE w.id = ?`, []any{by.User, id}
+	if by.Token != "" {
+		query = `SELECT w.id, w.name, w.created_at, t.role FROM workspaces w JOIN tokens t ON t.workspace = w.id
+			WHERE t.id = ? AND t.kind = 'api' AND t.deployment IS NULL AND (t.expires_at = 0 OR t.expires_at > ?) AND w.id = ?`
+		args = []any{by.Token, ms(tx.Now), id}
+	}
+	w, err := one(tx, "workspace", noWorkspace(id), scan, query, args...)
+	if err == nil && role == slipway.NoRole {
+		err = noWorkspace(id)
+	}
+	if err != nil {
+		return slipway.Workspace{}, slipway.NoRole, err
+	}
+	return w, role, nil
+}
+
+// Workspaces returns the Workspaces that a person sees, by name: all of them
+// for an admin.
+func (tx *Tx) Workspaces(user slipway.UserID) ([]slipway.Workspace, error) {
+	return list(tx, "workspaces", scanWorkspace, `
+		SELECT w.id, w.name, w.created_at FROM workspaces w
+		WHERE `+roleIn("w.id")+` > 0 ORDER BY w.name COLLATE NOCASE`, user)
+}
+
+// SetRole makes a user a member of a Workspace, or gives a member another role.
+func (tx *Tx) SetRole(w slipway.WorkspaceID, user slipway.UserID, role slipway.Role) error {
+	return tx.exec("set role", `
+		INSERT INTO members (workspace, user, role, since) VALUES (?, ?, ?, ?)
+		ON CONFLICT (workspace, user) DO UPDATE SET role = excluded.role`, w, user, role, ms(tx.Now))
+}
+
+// RemoveMember ends a membership.
+func (tx *Tx) RemoveMember(w slipway.WorkspaceID, user slipway.UserID) error {
+	return tx.exec("remove member", `DELETE FROM members WHERE workspace = ? AND user = ?`, w, user)
+}
+
+const memberColumns = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at
+	FROM members m JOIN users u ON u.id = m.user`
+
+func scanMember(r row) (m slipway.Membership, err error) {
+	err = r.Scan(&m.Workspace, &m.Role, millis{&m.Since}, &m.User.ID, &m.User.Email, &m.User.Name, &m.User.Admin, millis{&m.User.CreatedAt})
+	return m, err
+}
+
+// Members returns the members of a Workspace, by address.
+func (tx *Tx) Members(w slipway.WorkspaceID) ([]slipway.Membership, error) {
+	return list(tx, "members", scanMember, `SELECT `+memberColumns+` WHERE m.workspace = ? ORDER BY u.email`, w)
+}
+
+// Member returns a user's membership of a Workspace.
+func (tx *Tx) Member(w slipway.WorkspaceID, user slipway.UserID) (slipway.Membership, error) {
+	return one(tx, "member", slipway.Errorf(slipway.NotFound, "There is no such member in this Workspace."), scanMember,
+		`SELECT `+memberColumns+` WHERE m.workspace = ? AND m.user = ?`, w, user)
+}
+
+// Owners counts the Owners of a Workspace.
+func (tx *Tx) Owners(w slipway.WorkspaceID) (int, error) {
+	return tx.count("owners", `SELECT COUNT(*) FROM members WHERE workspace = ? AND role = ?`, w, slipway.Owner)
+}
+
+const invitationColumns = `id, workspace, role, email, by, created_at, expires_at`
+
+func scanInvitation(r row) (i slipway.Invitation, err error) {
+	err = r.Scan(&i.ID, &i.Workspace, &i.Role, &i.Email, &i.By, millis{&i.CreatedAt}, millis{&i.ExpiresAt})
+	return i, err
+}
+
+// AddInvitation records an invitation, whose ID the caller has set.
+func (tx *Tx) AddInvitation(i slipway.Invitation) error {
+	return tx.exec("add invitation", `INSERT INTO invitations (`+invitationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		i.ID, i.Workspace, i.Role, i.Email, i.By, ms(tx.Now), ms(tx.Now.Add(slipway.InvitationLife)))
+}
+
+// Invitation returns an invitation that can still be accepted, with its
+// Workspace.
+func (tx *Tx) Invitation(id string) (i slipway.Invitation, w slipway.Workspace, err error) {
+	gone := slipway.Errorf(slipway.NotFound, "This invitation has been used or taken back. Ask for a new one.")
+	if i, err = one(tx, "invitation", gone, scanInvitation, `SELECT `+invitationColumns+` FROM invitations WHERE id = ?`, id); err != nil {
+		return i, w, err
+	}
+	if err := i.Open(tx.Now); err != nil {
+		return i, w, err
+	}
+	w, err = one(tx, "workspace of invitation", gone, scanWorkspace, `SELECT id, name, created_at FROM workspaces WHERE id = ?`, i.Workspace)
+	return i, w, err
+}
+
+// Invitations returns the open invitations to a Workspace, newest first.
+func (tx *Tx) Invitations(w slipway.WorkspaceID) ([]slipway.Invitation, error) {
+	return list(tx, "invitations", scanInvitation, `
+		SELECT `+invitationColumns+` FROM invitations
+		WHERE workspace = ? AND expires_at > ? ORDER BY created_at DESC, id`, w, ms(tx.Now))
+}
+
+// DropInvitation forgets an invitation to a Workspace: it was used, or taken
+// back.
+func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {
+	n, err := tx.changed("drop invitation", `DELETE FROM invitations WHERE id = ? AND workspace = ?`, id, w)
+	if err == nil && n == 0 {
+		return slipway.Errorf(slipway.NotFound, "This invitation has been used or taken back. Ask for a new one.")
+	}
+	return err
+}
