@@ -1,0 +1,22 @@
+# One static binary and the certificates that it needs to reach registries and
+# buckets. There is no shell in the image: `docker run IMAGE version` and so on.
+FROM golang:1.26.8 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/slipway ./cmd/slipway \
+	&& mkdir /out/data && mkdir -m 1777 /out/tmp
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /out/slipway /usr/bin/slipway
+COPY --from=build /out/tmp /tmp
+COPY --from=build --chown=65532:65532 /out/data /data
+ENV PATH=/usr/bin SLIPWAY_DATA=/data SLIPWAY_LISTEN=:8888
+USER 65532:65532
+WORKDIR /data
+VOLUME /data
+EXPOSE 8888
+ENTRYPOINT ["/usr/bin/slipway"]
+CMD ["serve"]

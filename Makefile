@@ -1,0 +1,48 @@
+# Everything that is done often. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+bin := .cache/bin
+golangci := $(bin)/golangci-lint
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start Slipway here: data in ./data, http://localhost:8888
+	go build -o $(bin)/slipway ./cmd/slipway
+	exec $(bin)/slipway serve
+
+.PHONY: build
+build: ## build the static binary ./slipway
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o slipway ./cmd/slipway
+
+.PHONY: generate
+generate: ## write *_templ.go from *.templ
+	go tool templ generate
+
+.PHONY: check
+check: $(golangci) ## formatting, generated files, vet and linters, as CI does
+	scripts/check-generated.sh
+	scripts/check-gofmt.sh
+	go vet ./...
+	$(golangci) run ./...
+
+.PHONY: test
+test: ## all tests with the race detector, the browser's included
+	scripts/e2e-deps.sh
+	E2E=1 go test -race -timeout 15m -p 2 ./...
+
+.PHONY: vendor-assets
+vendor-assets: ## fetch the vendored scripts and icons anew, checking their hashes
+	scripts/vendor-assets.sh
+
+.PHONY: clean
+clean: ## remove what was built and cached here, but no data
+	rm -rf .cache slipway e2e/artifacts
+
+# Linters are pinned in a module of their own, so that theirs are not our dependencies.
+$(golangci): scripts/tools/go.mod scripts/tools/go.sum
+	cd scripts/tools && go build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

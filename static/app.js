@@ -1,0 +1,143 @@
+// What every page has beside htmx: fresh relative times, copy buttons, menus,
+// dialogs and guarded buttons. All of it is a comfort: the pages work without.
+(() => {
+  "use strict";
+
+  const minute = 60e3, hour = 60 * minute, day = 24 * hour;
+
+  // ago says how long before now the time t was, in the words that the server uses.
+  function ago(t, now) {
+    const past = now - t, d = Math.abs(past);
+    const say = (n, unit) => (past < 0 ? `in ${n} ${unit}` : `${n} ${unit} ago`);
+    if (d < 45e3) return "just now";
+    if (d < 59.5 * minute) return say(Math.max(1, Math.round(d / minute)), "min");
+    if (d < day) return say(Math.max(1, Math.floor(d / hour)), "h");
+    if (d < 2 * day) return past < 0 ? "in 1 day" : "yesterday";
+    if (d < 31 * day) return say(Math.floor(d / day), "days");
+    return new Date(t).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+  }
+
+  function refreshTimes(root = document) {
+    const now = Date.now();
+    for (const el of root.querySelectorAll("time[data-relative]")) {
+      const t = Date.parse(el.dateTime);
+      if (Number.isNaN(t)) continue;
+      const words = ago(t, now);
+      if (el.textContent !== words) el.textContent = words;
+    }
+  }
+
+  // writeClipboard falls back to a selection: the clipboard's own interface
+  // exists only over HTTPS and on localhost.
+  async function writeClipboard(text) {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    document.body.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    if (!copied) throw new Error("The browser refused to copy.");
+  }
+
+  async function copy(button) {
+    const from = button.dataset.copy && document.querySelector(button.dataset.copy);
+    const text = button.dataset.copyText ?? from?.value ?? from?.textContent ?? "";
+    button.dataset.label ??= button.textContent;
+    try {
+      await writeClipboard(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Select and copy by hand";
+    }
+    say(button.textContent);
+    setTimeout(() => { button.textContent = button.dataset.label; }, 2000);
+  }
+
+  // say speaks text to screen readers without showing it.
+  function say(text) {
+    let el = document.querySelector("[data-say]");
+    if (!el) {
+      el = document.createElement("div");
+      el.dataset.say = "";
+      el.className = "visually-hidden";
+      el.setAttribute("role", "status");
+      document.body.append(el);
+    }
+    el.textContent = text;
+  }
+
+  function closeMenus(except) {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (menu !== except) menu.open = false;
+    }
+  }
+
+  // openDialog reports whether there was a dialog to open; otherwise a link goes where it points.
+  function openDialog(opener) {
+    const dialog = document.querySelector(opener.dataset.dialog);
+    if (!dialog?.showModal) return false;
+    if (!dialog.open) dialog.showModal();
+    return true;
+  }
+
+  // guard enables a form's [data-guarded] buttons once the wanted words are typed.
+  function guard(input) {
+    const typed = input.value.trim() === input.dataset.mustEqual;
+    for (const button of input.form?.querySelectorAll("[data-guarded]") ?? []) button.disabled = !typed;
+  }
+
+  function guardAll() {
+    for (const input of document.querySelectorAll("input[data-must-equal]")) guard(input);
+  }
+
+  function notice(text) {
+    const place = document.getElementById("notice");
+    if (!place) return;
+    const box = document.createElement("div");
+    box.className = "notice bad";
+    box.setAttribute("role", "alert");
+    box.append(Object.assign(document.createElement("p"), { textContent: text }));
+    place.replaceChildren(box);
+  }
+
+  document.addEventListener("click", (event) => {
+    const el = event.target instanceof Element ? event.target : null;
+    closeMenus(el?.closest("details.menu"));
+    const button = el?.closest("[data-copy], [data-copy-text], [data-dialog], [data-close]");
+    if (!button) return;
+    if (button.matches("[data-copy], [data-copy-text]")) copy(button);
+    else if (button.matches("[data-close]")) {
+      const dialog = button.closest("dialog");
+      if (dialog) { event.preventDefault(); dialog.close(); }
+    } else if (openDialog(button)) event.preventDefault();
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const menu = event.key === "Escape" && document.querySelector("details.menu[open]");
+    if (!menu) return;
+    const inside = menu.contains(document.activeElement);
+    closeMenus();
+    if (inside) menu.querySelector("summary").focus();
+  });
+
+  document.addEventListener("input", (event) => {
+    if (event.target.matches?.("input[data-must-equal]")) guard(event.target);
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("[data-submit]")) event.target.form?.requestSubmit();
+  });
+
+  document.addEventListener("htmx:after:swap", () => { refreshTimes(); guardAll(); });
+  document.addEventListener("htmx:error", (event) => {
+    const ctx = event.detail?.ctx;
+    if (!ctx || ctx.response || ctx.sourceElement?.hasAttribute("hx-sse:connect")) return;
+    notice("The server did not answer. Check the connection and try again.");
+  });
+
+  refreshTimes();
+  guardAll();
+  setInterval(() => refreshTimes(), 20e3);
+})();

@@ -1,0 +1,486 @@
+// Uploads of DAGs: takes over <form data-upload> where the browser can, and
+// leaves the plain multipart form alone where it cannot. Files may be chosen or
+// dropped; loose ones travel as one tar archive, made without reading them; and
+// an upload that broke off goes on where it stopped, also after a reload.
+(() => {
+  "use strict";
+
+  // ---- A tar archive as a Blob of headers and files ----
+
+  const block = 512;
+  const utf8 = new TextEncoder();
+
+  // leftOut matches path elements whose contents the server would leave out
+  // anyway: their names travel, for the count, their bytes do not.
+  const leftOutFolder = /^(\.git|__pycache__|\.venv|node_modules|__MACOSX)$/;
+  const leftOutFile = /^(\.DS_Store|\._.*|.*\.pyc)$/;
+
+  function header(path, size, time, type) {
+    const h = new Uint8Array(block);
+    const put = (at, text) => h.set(utf8.encode(text), at);
+    const octal = (at, width, n) => put(at, n.toString(8).padStart(width - 1, "0"));
+    put(0, path);
+    octal(100, 8, type === "5" ? 0o755 : 0o644);
+    octal(108, 8, 0);
+    octal(116, 8, 0);
+    octal(124, 12, Math.min(size, 0o77777777777));
+    octal(136, 12, time);
+    put(148, "        ");
+    put(156, type);
+    put(257, "ustar\0" + "00");
+    const sum = h.reduce((a, b) => a + b, 0);
+    put(148, sum.toString(8).padStart(6, "0") + "\0 ");
+    return h;
+  }
+
+  // paxRecord is "LENGTH key=value\n", and LENGTH counts its own digits.
+  function paxRecord(key, value) {
+    const rest = utf8.encode(` ${key}=${value}\n`).length;
+    let length = rest + String(rest).length;
+    length = rest + String(length).length; // one more digit may have been needed
+    return `${length} ${key}=${value}\n`;
+  }
+
+  function padding(size) {
+    return new Uint8Array((block - (size % block)) % block);
+  }
+
+  // entry returns the parts of the archive that hold one file or folder.
+  function entry({ path, file, folder }) {
+    const size = file?.size ?? 0;
+    const time = Math.max(0, Math.floor((file?.lastModified ?? 0) / 1000));
+    const plain = /^[\x20-\x7e]{1,100}$/.test(path) && size <= 0o77777777777;
+    const parts = [];
+    if (!plain) {
+      const records = utf8.encode(paxRecord("path", path) + (size > 0o77777777777 ? paxRecord("size", size) : ""));
+      parts.push(header("pax", records.length, time, "x"), records, padding(records.length));
+    }
+    parts.push(header(plain ? path : "long", size, time, folder ? "5" : "0"));
+    if (size > 0) parts.push(file, padding(size));
+    return parts;
+  }
+
+  function tar(items) {
+    return new Blob([...items.flatMap(entry), new Uint8Array(2 * block)], { type: "application/x-tar" });
+  }
+
+  // ---- What was chosen or dropped ----
+
+  // spared cuts what need not travel: one empty entry stands for a folder that is left out.
+  function spared(items) {
+    const seen = new Map();
+    for (const item of items) {
+      const names = item.path.split("/");
+      const at = names.findIndex((name, i) => i < names.length - 1 && leftOutFolder.test(name));
+      const kept = at >= 0 ? { path: names.slice(0, at + 1).join("/") + "/", folder: true }
+        : leftOutFile.test(names.at(-1)) ? { path: item.path }
+        : item;
+      seen.set(kept.folder ? kept.path : Symbol(kept.path), kept); // two files of one name: for the server to refuse
+    }
+    return [...seen.values()];
+  }
+
+  function chosen(input) {
+    return [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
+  }
+
+  // dropped must collect the entries before it waits for anything: the list is empty afterwards.
+  async function dropped(transfer) {
+    const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (entries.length === 0) return [...transfer.files].map((file) => ({ path: file.name, file }));
+    return (await Promise.all(entries.map(walk))).flat();
+  }
+
+  async function walk(found) {
+    const path = found.fullPath.replace(/^\/+/, "");
+    if (found.isFile) return [{ path, file: await new Promise((ok, no) => found.file(ok, no)) }];
+    if (leftOutFolder.test(found.name)) return [{ path: path + "/", folder: true }];
+    const reader = found.createReader();
+    const items = [];
+    for (;;) { // a reader hands out at most 100 entries at a time
+      const some = await new Promise((ok, no) => reader.readEntries(ok, no));
+      if (some.length === 0) return items;
+      for (const one of some) items.push(...await walk(one));
+    }
+  }
+
+  const archiveName = /\.(tar\.gz|tgz|tar|tar\.zst|zip)$/i;
+
+  // pack turns what was chosen into the one thing that is uploaded.
+  function pack(items) {
+    const only = items.length === 1 ? items[0] : null;
+    if (only?.file && !only.path.includes("/") && archiveName.test(only.path)) {
+      return { kind: "archive", body: only.file, filename: only.path, names: only.path, files: 1, key: stamp(items) };
+    }
+    const kept = spared(items);
+    const names = kept.filter((item) => item.file).map((item) => item.path);
+    return { kind: "loose", body: tar(kept), filename: "files.tar", names: label(names), files: names.length, key: stamp(kept) };
+  }
+
+  function label(names) {
+    const first = names.slice(0, 2).map((n) => (n.length > 80 ? "…" + n.slice(-79) : n)).join(", ");
+    return names.length > 2 ? `${first} and ${names.length - 2} more` : first;
+  }
+
+  // stamp tells the same choice of files from another one, after a reload too.
+  function stamp(items) {
+    let a = 0x811c9dc5, b = 0x1b873593;
+    const text = items.map((i) => `${i.path}|${i.file?.size ?? 0}|${i.file?.lastModified ?? 0}`).sort().join("\n");
+    for (let i = 0; i < text.length; i++) {
+      a = Math.imul(a ^ text.charCodeAt(i), 0x01000193);
+      b = Math.imul(b ^ text.charCodeAt(i), 0x5bd1e995) + (b >>> 13);
+    }
+    return (a >>> 0).toString(16) + (b >>> 0).toString(16);
+  }
+
+  // ---- Words ----
+
+  function bytes(n, unit = unitOf(n)) {
+    const v = n / 1000 ** unit;
+    return unit === 0 || v >= 100 ? v.toFixed(0) : v.toFixed(1);
+  }
+
+  function unitOf(n) {
+    return Math.min(4, Math.floor(Math.log10(Math.max(1, n)) / 3));
+  }
+
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  const size = (n) => `${bytes(n)} ${units[unitOf(n)]}`;
+
+  function duration(s) {
+    if (s < 60) return `${Math.max(1, Math.round(s))} s`;
+    if (s < 3600) return `${Math.round(s / 60)} min`;
+    return `${(s / 3600).toFixed(1)} h`;
+  }
+
+  function progressWords(sent, total, rate) {
+    const unit = unitOf(total);
+    const done = `${bytes(sent, unit)} of ${size(total)}`;
+    return rate > 0 && sent < total ? `${done}, ${size(rate)}/s, ${duration((total - sent) / rate)} left` : done;
+  }
+
+  // ---- The form ----
+
+  // make builds an element: make("p", {className: "error"}, "text", child…).
+  function make(tag, properties = {}, ...children) {
+    const el = Object.assign(document.createElement(tag), properties);
+    el.append(...children);
+    return el;
+  }
+
+  function button(text, onclick, kind = "small") {
+    return make("button", { type: "button", className: `btn ${kind}`, textContent: text, onclick });
+  }
+
+  // refusal returns the one sentence to show for a failed upload.
+  function refusal(error) {
+    const response = error.originalResponse;
+    const status = response?.getStatus() ?? error.causingError?.status ?? 0;
+    const text = (response?.getBody() ?? "").trim();
+    const plain = (response?.getHeader("Content-Type") ?? "").startsWith("text/plain");
+    if (status === 401) return "You are signed out. Sign in again and choose the same files: the upload goes on where it stopped.";
+    if (plain && text && text.length < 1000) return text;
+    if (status === 413) return "The upload is larger than the server, or a proxy in front of it, takes.";
+    if (status >= 400) return `The server refused the upload with status ${status}.`;
+    if (error.originalRequest) return "The connection to the server is lost; what has arrived is kept.";
+    return "A file could not be read: it changed or went away. Choose it again.";
+  }
+
+  // retries reports whether the same request may succeed later: the connection
+  // broke, the server restarts, or it still holds the upload open.
+  function retries(error) {
+    const status = error.originalResponse?.getStatus() ?? error.causingError?.status ?? 0;
+    return status === 0 || [409, 423, 429, 500, 502, 503, 504].includes(status);
+  }
+
+  class UploadForm {
+    constructor(form) {
+      this.form = form;
+      this.deployment = form.dataset.deployment ?? new URL(form.action).pathname.split("/").at(-2);
+      this.drop = form.querySelector("[data-drop]") ?? form;
+      this.mergeByHand = false;
+      this.place = form.querySelector("[data-upload-status]") ?? this.addPlace();
+      this.build();
+      this.listen();
+      this.remind();
+    }
+
+    addPlace() {
+      const place = make("div");
+      const submit = this.form.querySelector("[type=submit], button:not([type])");
+      const before = submit?.closest(".row") ?? submit;
+      if (before) before.before(place); else this.form.append(place);
+      return place;
+    }
+
+    build() {
+      this.alert = make("p", { className: "error", hidden: true });
+      this.alert.setAttribute("role", "alert");
+      this.name = make("b", { className: "grow" });
+      this.words = make("span", { className: "num muted" });
+      this.spoken = make("span", { className: "visually-hidden" });
+      this.spoken.setAttribute("aria-live", "polite");
+      this.bar = make("progress", { max: 1, value: 0 });
+      this.pause = button("Pause", () => this.toggle());
+      this.cancel = button("Cancel", () => this.discard());
+      this.box = make("div", { className: "progress", hidden: true },
+        make("div", { className: "row" }, this.name, this.words, this.pause, this.cancel), this.bar, this.spoken);
+      this.reminder = make("div", { className: "stack tight" });
+      this.place.classList.add("stack", "tight");
+      this.place.replaceChildren(this.reminder, this.box, this.alert);
+    }
+
+    listen() {
+      this.form.addEventListener("submit", (event) => this.submit(event));
+      this.form.addEventListener("change", (event) => {
+        if (event.target.type === "file") this.choose(chosen(event.target));
+        if (event.target.name === "merge" && event.isTrusted) this.mergeByHand = true;
+      });
+      this.drop.addEventListener("dragover", (event) => {
+        if (!event.dataTransfer.types.includes("Files")) return;
+        event.preventDefault();
+        this.drop.toggleAttribute("data-over", true);
+      });
+      this.drop.addEventListener("dragleave", (event) => {
+        if (!this.drop.contains(event.relatedTarget)) this.drop.removeAttribute("data-over");
+      });
+      this.drop.addEventListener("drop", (event) => this.takeDrop(event));
+    }
+
+    async takeDrop(event) {
+      event.preventDefault();
+      this.drop.removeAttribute("data-over");
+      try {
+        const items = dropped(event.dataTransfer);
+        for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
+        this.choose(await items);
+      } catch {
+        this.fail("What was dropped could not be read. Choose the files instead.");
+      }
+    }
+
+    // choose remembers what to upload; the submit button starts it.
+    choose(items) {
+      if (this.upload || items.length === 0) return;
+      this.fail("");
+      this.selection = pack(items);
+      if (this.selection.files === 0) {
+        this.selection = null;
+        return this.fail("There are no files in it that would be deployed.");
+      }
+      if (!this.mergeByHand) this.tick(this.selection.kind === "archive" ? "replace" : "add");
+      const count = this.selection.files === 1 ? "" : `${this.selection.files} files, `;
+      this.show(this.selection.names, `${count}${size(this.selection.body.size)}, ready to upload`, 0);
+      this.pause.hidden = true;
+      this.cancel.textContent = "Remove";
+      this.say(`${this.selection.names} chosen.`);
+    }
+
+    tick(merge) {
+      for (const radio of this.form.querySelectorAll("input[name=merge]")) radio.checked = radio.value === merge;
+    }
+
+    submit(event) {
+      event.preventDefault();
+      if (this.upload) return;
+      if (!this.selection) return this.fail("Choose an archive, files or a folder first.");
+      this.start();
+    }
+
+    metadata() {
+      const data = new FormData(this.form);
+      const all = {
+        deployment: this.deployment, kind: this.selection.kind, filename: this.selection.filename, names: this.selection.names,
+        merge: data.get("merge") ?? (this.selection.kind === "archive" ? "replace" : "add"),
+        description: (data.get("description") ?? "").trim(), folder: (data.get("folder_path") ?? "").trim(),
+      };
+      return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
+    }
+
+    async start() {
+      this.fail("");
+      this.reminder.replaceChildren();
+      const metadata = this.metadata();
+      const fingerprint = ["slipway", this.deployment, metadata.merge, metadata.folder ?? "", this.selection.key, this.selection.body.size].join("-");
+      this.upload = new tus.Upload(this.selection.body, {
+        endpoint: this.form.dataset.tus,
+        metadata,
+        fingerprint: () => Promise.resolve(fingerprint),
+        removeFingerprintOnSuccess: true,
+        retryDelays: [0, 1000, 3000, 5000, 10000, 20000, 30000, 30000, 30000, 30000],
+        onShouldRetry: (error) => this.retry(error),
+        onAfterResponse: (request, response) => this.hear(request, response),
+        onProgress: (sent, total) => this.progress(sent, total),
+        onError: (error) => this.stop(refusal(error), retries(error)),
+        onSuccess: () => this.finish(),
+      });
+      this.busy(true);
+      this.show(this.selection.names, "starting", 0);
+      const [last] = (await this.upload.findPreviousUploads()).sort((a, b) => b.creationTime.localeCompare(a.creationTime));
+      if (last) this.upload.resumeFromPreviousUpload(last);
+      this.run();
+    }
+
+    run() {
+      this.running = true;
+      this.lost = false;
+      this.marks = [];
+      this.pause.hidden = false;
+      this.pause.textContent = "Pause";
+      this.cancel.textContent = "Cancel";
+      this.upload.start();
+    }
+
+    // hear picks the address of the staged deploy from the last answer. It
+    // throws where tus-js-client would start over though the upload still exists.
+    hear(request, response) {
+      this.next = response.getHeader("Slipway-Deploy") ?? this.next;
+      const status = response.getStatus();
+      if (request.getMethod() === "HEAD" && (status >= 500 || status === 401)) {
+        throw Object.assign(new Error(`status ${status}`), { status });
+      }
+    }
+
+    retry(error) {
+      if (!retries(error)) return false;
+      this.marks = [];
+      this.words.textContent = "The connection broke; trying again …";
+      this.say(this.words.textContent);
+      return true;
+    }
+
+    progress(sent, total) {
+      const now = performance.now();
+      const last = this.marks.at(-1);
+      if (last && now - last.now < 300 && sent < total) return;
+      this.marks = [...this.marks.slice(-20), { now, sent }]; // the rate of the last six seconds
+      const first = this.marks[0];
+      const rate = now - first.now > 900 ? ((sent - first.sent) * 1000) / (now - first.now) : 0;
+      this.show(this.selection.names, sent < total ? progressWords(sent, total, rate) : "uploaded, being checked …", total ? sent / total : 1);
+      const tenth = Math.floor((sent * 10) / Math.max(1, total));
+      if (tenth !== this.tenth) this.say(sent < total ? `${tenth * 10} % uploaded.` : "Uploaded. The files are being checked.");
+      this.tenth = tenth;
+    }
+
+    toggle() {
+      if (!this.running) { this.fail(""); return this.run(); }
+      this.upload.abort();
+      this.stop("", true);
+      this.words.textContent = "paused";
+      this.say("Paused.");
+    }
+
+    // stop ends an attempt: for good, or so that it can go on. One that the
+    // connection ended goes on by itself when the browser is online again.
+    stop(sentence, resumable) {
+      this.running = false;
+      this.lost = resumable && sentence !== "";
+      this.fail(sentence);
+      if (!resumable) return this.reset();
+      this.words.textContent = "stopped";
+      this.pause.textContent = "Go on";
+    }
+
+    async discard() {
+      const upload = this.upload;
+      this.reset();
+      this.selection = null;
+      for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
+      this.box.hidden = true;
+      if (!upload) return;
+      await upload.abort();
+      for (const old of await upload.findPreviousUploads()) forget(old);
+    }
+
+    finish() {
+      const next = this.next && new URL(this.next, location.href);
+      this.running = false;
+      this.upload = null;
+      if (next && next.origin === location.origin) location.assign(next);
+      else location.reload();
+    }
+
+    reset() {
+      this.upload = null;
+      this.running = false;
+      this.busy(false);
+      this.pause.hidden = true;
+      this.cancel.textContent = "Remove";
+      if (this.selection) this.show(this.selection.names, `${size(this.selection.body.size)}, not uploaded`, 0);
+    }
+
+    // remind tells of an upload to this Deployment that an earlier page began.
+    async remind() {
+      const all = await tus.defaultOptions.urlStorage.findAllUploads();
+      for (const old of all.filter((u) => u.uploadUrl && u.metadata?.deployment === this.deployment)) {
+        const answer = await fetch(old.uploadUrl, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } }).catch(() => null);
+        if (answer && [403, 404, 410].includes(answer.status)) forget(old);
+        if (answer?.ok && !this.upload) this.offer(old, Number(answer.headers.get("Upload-Offset")));
+      }
+    }
+
+    offer(old, offset) {
+      const percent = Math.floor((100 * offset) / Math.max(1, old.size));
+      const text = make("p", {}, `The upload of ${old.metadata.names} stopped at ${percent} %. Choose it again to go on.`);
+      const box = make("div", { className: "notice info" }, text, button("Discard", () => { forget(old); box.remove(); }));
+      box.setAttribute("role", "status");
+      this.reminder.append(box);
+      this.restore(old.metadata);
+    }
+
+    // restore fills in what belonged to that upload, which keeps what it was begun with.
+    restore({ merge, description, folder }) {
+      const fields = this.form.elements;
+      if (merge) { this.tick(merge); this.mergeByHand = true; }
+      if (fields.description && !fields.description.value) fields.description.value = description ?? "";
+      if (fields.folder_path && !fields.folder_path.value) fields.folder_path.value = folder ?? "";
+    }
+
+    show(name, words, part) {
+      this.box.hidden = false;
+      this.name.textContent = name;
+      this.words.textContent = words;
+      this.bar.value = part;
+      this.bar.hidden = !this.upload;
+      this.bar.setAttribute("aria-label", `Upload of ${name}`);
+    }
+
+    say(text) { this.spoken.textContent = text; }
+
+    fail(sentence) {
+      this.alert.textContent = sentence;
+      this.alert.hidden = !sentence;
+    }
+
+    // busy keeps the choice as it is while it is under way.
+    busy(on) {
+      const fields = "input[type=file], input[name=merge], input[name=folder_path], [type=submit], button:not([type])";
+      for (const el of this.form.querySelectorAll(fields)) el.disabled = on;
+      this.form.setAttribute("aria-busy", on);
+    }
+  }
+
+  function forget(old) { tus.defaultOptions.urlStorage.removeUpload(old.urlStorageKey); }
+
+  const forms = new Map();
+
+  function adopt() {
+    if (!window.tus?.isSupported) return;
+    for (const form of forms.keys()) if (!form.isConnected) forms.delete(form);
+    for (const form of document.querySelectorAll("form[data-upload]")) {
+      if (!forms.has(form)) forms.set(form, new UploadForm(form));
+    }
+  }
+
+  window.addEventListener("beforeunload", (event) => {
+    if ([...forms.values()].some((form) => form.running)) event.preventDefault();
+  });
+  window.addEventListener("online", () => {
+    for (const form of forms.values()) if (form.upload && form.lost) form.toggle();
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted && forms.size > 0) location.reload();
+  });
+  document.addEventListener("htmx:after:swap", adopt);
+  adopt();
+})();
