@@ -36,7 +36,7 @@ func (tx *Tx) AddDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 		return w, noDeployment(w.Deployment)
 	}
 	w.ID, w.CreatedAt = slipway.DeployID(tx.newID()), tx.Now
-	if w.Version == "" && w.Kind != slipway.ImageOnly {
+	if w.Version == "" && w.ReturnTo == 0 && w.Kind != slipway.ImageOnly {
 		w.Version = slipway.NextVersion(tx.Now, last)
 		if err := tx.exec("mint version", `UPDATE deployments SET last_version = ? WHERE id = ?`, w.Version, w.Deployment); err != nil {
 			return w, err
