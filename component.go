@@ -71,7 +71,7 @@ const (
 )
 
 // Silent reports whether c has not been heard of for a minute.
-func (c Component) Silent(now time.Time) bool { return now.Sub(c.LastSeen) > SilentAfter }
+func (c Component) Silent(now time.Time) bool { return now.Sub(c.LastSeen) >= SilentAfter }
 
 // Runs reports whether c runs what s wants of it.
 func (c Component) Runs(s State) bool {

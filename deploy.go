@@ -1,8 +1,6 @@
 package slipway
 
-import (
-	"time"
-)
+import "time"
 
 // DeployID names a deploy in the whole installation. People name it by its
 // number, which counts from 1 in each Deployment.
@@ -65,7 +63,7 @@ type Deploy struct {
 	Base     Version
 	ReturnTo int   // number of the deploy it returns to; 0 for others
 	UndoneBy int   // number of the newest return to before this one; 0 for none
-	After    State // after it: foreseen while it is queued
+	After    State // after it: foreseen while it is queued, and before that no more than the image it brings
 	Counts   Counts
 	Position int64 // in the queue of its Deployment; 0 before it is confirmed
 
@@ -109,9 +107,25 @@ func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 	if err := d.roleFor(kind, role); err != nil {
 		return err
 	}
-	switch {
-	case d.CICDEnforced && by.Token == "":
+	if d.CICDEnforced && by.Token == "" {
 		return Errorf(Forbidden, "CI/CD is enforced for this Deployment: only API tokens deploy to it. People may still return to an earlier deploy.")
+	}
+	return d.takesKind(kind)
+}
+
+// Takes judges w once more when its turn comes: a switch before it in the
+// queue, on which it relied, may have been called back.
+func (d Deployment) Takes(w Deploy) error {
+	if w.ReturnTo != 0 {
+		return nil // it brings its own setting
+	}
+	return d.takesKind(w.Kind)
+}
+
+func (d Deployment) takesKind(kind DeployKind) error {
+	switch {
+	case kind.Title() == "":
+		return Errorf(Invalid, "There is no kind of deploy %q. The kinds are DAG_ONLY, IMAGE_ONLY and IMAGE_AND_DAG.", kind)
 	case kind == DAGOnly && !d.DAGDeploys:
 		return errDAGOnlyOff
 	case kind == ImageOnly && !d.DAGDeploys:
@@ -186,9 +200,14 @@ func (p Plan) Check(given Ticks) error {
 
 // Confirm returns w in the queue of d, which must be as it will be at the end
 // of its queue. The caller says by base against which version the changes were
-// read: if somebody's deploy came in between, they must be read anew.
+// read: if somebody's deploy came in between, they must be read anew. What a
+// token sent, a person may confirm although CI/CD is enforced.
 func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy, error) {
-	if err := d.MayDeploy(w.Kind, role, by); err != nil {
+	sender := by
+	if w.By.Token != "" {
+		sender = w.By
+	}
+	if err := d.MayDeploy(w.Kind, role, sender); err != nil {
 		return w, err
 	}
 	if w.Status != Staged {
@@ -210,14 +229,43 @@ var ErrBaseChanged = &Error{Kind: Conflict, Text: "Another deploy came in betwee
 func (s State) With(w Deploy) State {
 	switch {
 	case w.ReturnTo != 0:
-		return w.After
+		return s.returned(w.After)
 	case w.Kind == DAGOnly:
 		s.Version, s.Mounted = w.Version, true
+	case w.Kind == ImageOnly:
+		return s.withImage(w.After)
+	case w.Kind == ImageAndDAG && !s.DAGDeploys: // the image carries the DAGs
+		s = s.withImage(w.After)
+		s.Mounted, s.NeedsImage = false, false
+	case w.Kind == ImageAndDAG:
+		s = s.withImage(w.After)
+		if !w.UploadedAt.IsZero() { // else it brought no DAGs
+			s.Version, s.Mounted, s.NeedsImage = w.Version, true, false
+		}
 	}
 	return s
 }
 
-// Discard returns w as a person gave it up before it was confirmed, or called
+func (s State) withImage(of State) State {
+	if of.Image != "" {
+		s.Image, s.ImageTag, s.Runtime = of.Image, of.ImageTag, of.Runtime
+	}
+	return s
+}
+
+// returned is then, with what then did not have as it is in s: an image while
+// none was known, and a bundle version that was not mounted, which by now may
+// no longer be kept.
+func (s State) returned(then State) State {
+	image := s.withImage(then)
+	then.Image, then.ImageTag, then.Runtime = image.Image, image.ImageTag, image.Runtime
+	if !then.Mounted {
+		then.Version = s.Version
+	}
+	return then
+}
+
+// Cancel returns w as a person gave it up before it was confirmed, or called
 // it back before its turn. While it runs it is too late.
 func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 	if err := role.May(CancelDeploys); err != nil {
@@ -235,46 +283,4 @@ func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 	}
 	w.Status = Cancelled
 	return w, nil
-}
-
-// Return returns the deploy that would bring back the state after old. d must
-// be as it will be at the end of its queue. retained says whether the bundle
-// version of old is still kept.
-func (d Deployment) Return(old Deploy, role Role, retained bool) (Deploy, error) {
-	next := Deploy{
-		Deployment: d.ID, Kind: returnKind(d.State, old.After), Status: Queued,
-		ReturnTo: old.Number, Version: old.After.Version, Base: d.Version, After: old.After,
-	}
-	next.After.NeedsImage = d.NeedsImage && old.After.DAGDeploys == d.DAGDeploys
-	if err := d.roleFor(next.Kind, role); err != nil {
-		return Deploy{}, err
-	}
-	if d.DAGDeploys != old.After.DAGDeploys {
-		if err := role.May(Switch); err != nil {
-			return Deploy{}, err
-		}
-	}
-	switch {
-	case !old.WentLive():
-		return Deploy{}, Errorf(Conflict, "Deploy #%d never went live.", old.Number)
-	case sameCode(d.State, old.After):
-		return Deploy{}, Errorf(Conflict, "Deploy #%d is what runs already.", old.Number)
-	case old.After.Mounted && !retained:
-		return Deploy{}, Errorf(Conflict, "The DAG bundle version of deploy #%d is no longer kept.", old.Number)
-	}
-	return next, nil
-}
-
-func returnKind(now, then State) DeployKind {
-	switch dags := now.Version != then.Version || now.Mounted != then.Mounted; {
-	case now.Image == then.Image:
-		return DAGOnly
-	case dags:
-		return ImageAndDAG
-	}
-	return ImageOnly
-}
-
-func sameCode(a, b State) bool {
-	return a.Image == b.Image && a.Version == b.Version && a.Mounted == b.Mounted && a.DAGDeploys == b.DAGDeploys
 }

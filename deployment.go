@@ -134,7 +134,7 @@ func (s Settings) check() error {
 func checkURL(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	u, err := url.Parse(text)
-	if text != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+	if text != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
 		return "", Errorf(Invalid, "%q is not a web address; one looks like https://airflow.example.com.", text)
 	}
 	return text, nil

@@ -100,7 +100,6 @@ func (m Merge) Apply(base, files []File) []File {
 			base = base[1:]
 		case len(base) > 0 && base[0].Path == files[0].Path:
 			base = base[1:]
-			fallthrough
 		default:
 			list = append(list, files[0])
 			files = files[1:]

@@ -139,10 +139,10 @@ func CheckDescription(text string) (string, error) {
 
 // CheckEmail returns an address in the form in which accounts keep it. Slipway
 // sends no mail: the address is a name to sign in by, so little is asked of it.
-func CheckEmail(email string) (string, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
+func CheckEmail(typed string) (string, error) {
+	email := strings.ToLower(strings.TrimSpace(typed))
 	name, host, ok := strings.Cut(email, "@")
-	if !ok || name == "" || host == "" || len(email) > 254 || strings.Contains(host, "@") ||
+	if !ok || name == "" || host == "" || len(email) > 254 || strings.Contains(host, "@") || !utf8.ValidString(typed) ||
 		strings.ContainsFunc(email, func(r rune) bool { return unicode.IsSpace(r) || unprintable(r) }) {
 		return "", Errorf(Invalid, "%q is not an email address; one looks like ada@example.com.", email)
 	}

@@ -49,10 +49,15 @@ const (
 	ManageDeployments Action = "managing Deployments"
 	ManageAgents      Action = "managing agents"
 	EnforceCICD       Action = "enforcing CI/CD"
+	ManageTokens      Action = "managing API tokens" // of the Workspace; see MayIssue
 	Switch            Action = "switching DAG-only deploys"
 	ManageMembers     Action = "managing people"
+	IssueForOne       Action = "managing API tokens of one Deployment"
 	ReadAudit         Action = "reading the audit log"
 	ManageWorkspaces  Action = "managing Workspaces"
+	ManageAccounts    Action = "managing accounts"
+	SetApplyCommands  Action = "setting apply commands"
+	Configure         Action = "changing the installation's settings"
 )
 
 var needs = map[Action]Role{
@@ -63,14 +68,38 @@ var needs = map[Action]Role{
 	ManageDeployments: Operator,
 	ManageAgents:      Operator,
 	EnforceCICD:       Operator,
+	ManageTokens:      Operator,
 	Switch:            Owner,
 	ManageMembers:     Owner,
+	IssueForOne:       Owner,
 	ReadAudit:         Owner,
 	ManageWorkspaces:  Admin,
+	ManageAccounts:    Admin,
+	SetApplyCommands:  Admin,
+	Configure:         Admin,
 }
 
 // May returns nil if r may do a, else a refusal that names the role it needs.
 func (r Role) May(a Action) error { return r.atLeast(needs[a], a) }
+
+// MayIssue judges whether r may issue an API token with the role given: for a
+// whole Workspace up to one's own role, for one Deployment only as an Owner.
+func (r Role) MayIssue(given Role, forOne bool) error {
+	action := ManageTokens
+	if forOne {
+		action = IssueForOne
+	}
+	if err := r.May(action); err != nil {
+		return err
+	}
+	if given < Member || given > Owner {
+		return Errorf(Invalid, "An API token can be Member, Author, Operator or Owner.")
+	}
+	if given > r {
+		return Errorf(Forbidden, "You can issue API tokens up to your own role, %s.", r)
+	}
+	return nil
+}
 
 func (r Role) atLeast(need Role, a Action) error {
 	if r >= need && need != NoRole {

@@ -76,13 +76,15 @@ type Turn struct {
 }
 
 // Tail returns d as it will be once every turn of its queue, in order, is done.
-// New deploys and switches are judged against it.
+// New deploys and switches are judged against it. What has ended by now, or
+// will be refused at its turn, changes nothing.
 func (d Deployment) Tail(queue []Turn) Deployment {
 	for _, t := range queue {
 		switch {
+		case t.ended():
 		case t.Switch != nil && d.DAGDeploys != t.Switch.On:
 			d = d.Switched(t.Switch.On)
-		case t.Deploy != nil:
+		case t.Deploy != nil && d.Takes(*t.Deploy) == nil:
 			d = d.Deployed(*t.Deploy)
 		}
 	}
@@ -92,10 +94,17 @@ func (d Deployment) Tail(queue []Turn) Deployment {
 // Deployed returns d as w makes it: the state that is wanted from then on.
 func (d Deployment) Deployed(w Deploy) Deployment {
 	d.State = d.State.With(w)
-	if !d.NeedsImage {
+	if !d.NeedsImage || d.Before != nil && d.Before.DAGDeploys == d.DAGDeploys {
 		d.Before = nil
 	}
 	return d
+}
+
+func (t Turn) ended() bool {
+	if t.Switch != nil {
+		return t.Switch.Cancelled || !t.Switch.AppliedAt.IsZero()
+	}
+	return t.Deploy != nil && t.Deploy.Status.Ended()
 }
 
 // Position returns t's place in the queue.

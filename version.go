@@ -21,7 +21,7 @@ type Version string
 // a Deployment, whatever the clock does.
 func NextVersion(now time.Time, last Version) Version {
 	t := now.UTC().Truncate(time.Millisecond)
-	if prev, ok := last.Time(); ok && !t.After(prev) {
+	if prev, ok := last.Time(); ok && t.Before(prev.Add(time.Millisecond)) {
 		t = prev.Add(time.Millisecond)
 	}
 	return Version(t.Format(versionLayout))

@@ -1,0 +1,249 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"slipway"
+)
+
+// Entry is a regular file or symlink of an archive.
+type Entry struct {
+	Name string // in the archive, without ./, with slashes
+	Size int64
+	Exec bool
+	Link string // a symlink's target as written, "" for a file
+}
+
+// Read reads the archive in f once, front to back, and hands take each regular
+// file that may belong to the dags folder. Take reads r to its end, or returns
+// an error, which ends Read. What it got may turn out not to be deployed: the
+// Selection decides, at the end.
+func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, take func(e Entry, r io.Reader) error) (Selection, error) {
+	if size > lim.Archive {
+		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", sizeText(size), sizeText(lim.Archive))
+	}
+	s := &scan{
+		lim: lim, src: &source{ctx: ctx, r: f}, take: take,
+		tree: newTree(lim), ignores: map[string][]byte{},
+	}
+	if err := s.read(size); err != nil {
+		return Selection{}, err
+	}
+	return s.selection()
+}
+
+// scan is the reading of one archive.
+type scan struct {
+	lim     Limits
+	src     *source
+	take    func(Entry, io.Reader) error
+	tree    *tree
+	entries []Entry
+	left    omissions
+	ignores map[string][]byte // the contents of .slipwayignore files, by folder
+	kept    int               // bytes in ignores
+	dags    bool              // there is a dags folder at the root
+	last    string            // the entry that is being read, for refusals
+}
+
+// read reads all entries, in the format that the content shows.
+func (s *scan) read(size int64) error {
+	head := make([]byte, tarBlock)
+	n, err := s.src.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		return s.explain(err)
+	}
+	head = head[:n]
+	r := io.NewSectionReader(s.src, 0, size)
+	switch {
+	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
+		return s.readGzip(r)
+	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
+		return s.readZstd(r)
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
+		return s.readZip(size)
+	case isTar(head):
+		return s.readTar(r)
+	}
+	return slipway.Errorf(slipway.Invalid, "This is not an archive that can be read. Upload a .tar.gz, .tar, .tar.zst or .zip file.")
+}
+
+// add records a named entry that is not left out.
+func (s *scan) add(e Entry, k kind) error {
+	if k == link && e.Link == "" {
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", quote(e.Name))
+	}
+	if err := s.tree.add(e.Name, k, e.Link); err != nil {
+		return err
+	}
+	if _, ok := below(dagsFolder, e.Name); ok || k == folder && e.Name == dagsFolder {
+		s.dags = true
+	}
+	if k != folder {
+		s.entries = append(s.entries, e)
+	}
+	return nil
+}
+
+// mayDeploy reports whether the file name may be part of what is deployed, as
+// far as is known by now.
+func (s *scan) mayDeploy(name string) bool {
+	_, ok := below(dagsFolder, name)
+	return ok || !s.dags
+}
+
+// hand gives the content of e to take and makes sure that all of it was read.
+func (s *scan) hand(e Entry, r io.Reader) error {
+	c := &content{scan: s, r: r}
+	err := s.take(e, c)
+	if err == nil {
+		_, err = io.Copy(io.Discard, c)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	return err
+}
+
+// leaveOut records the entry name if it is left out of every upload, and
+// keeps what the .slipwayignore files say.
+func (s *scan) leaveOut(name string, k kind, open func() (io.Reader, error)) (bool, error) {
+	top, ok := ignoredAlways(name)
+	if !ok {
+		return false, nil
+	}
+	if k != folder {
+		s.left.add(top, builtIn)
+	}
+	switch {
+	case path.Base(name) != ignoreName || !s.mayRule(parent(name)) || k == folder:
+		return true, nil
+	case k == link:
+		return true, slipway.Errorf(slipway.Invalid, "The entry %s is a link. The patterns must be in a file.", quote(name))
+	}
+	return true, s.keepIgnore(name, open)
+}
+
+// keepIgnore keeps the content of the .slipwayignore file name.
+func (s *scan) keepIgnore(name string, open func() (io.Reader, error)) error {
+	r, err := open()
+	if err != nil {
+		return s.explain(err)
+	}
+	text, err := io.ReadAll(io.LimitReader(r, maxIgnore+1))
+	if err != nil {
+		return s.explain(err)
+	}
+	if s.kept += len(text); len(text) > maxIgnore || s.kept > maxIgnores {
+		return slipway.Errorf(slipway.TooLarge, "The file %s is too large. At most %s of patterns are allowed.", quote(name), sizeText(maxIgnore))
+	}
+	s.ignores[parent(name)] = text
+	return nil
+}
+
+// mayRule reports whether a .slipwayignore in dir may count: dir is, or may
+// turn out to be, the root, the wrapper folder or the dags folder.
+func (s *scan) mayRule(dir string) bool {
+	if _, ok := ignoredAlways(dir); ok {
+		return false
+	}
+	wrapper := strings.TrimSuffix(dir, "/"+dagsFolder)
+	return dir == "" || dir == dagsFolder || !strings.Contains(wrapper, "/") && len(s.tree.tops) <= 1
+}
+
+// explain returns what the user is told about err, which came up while the
+// entry s.last was read.
+func (s *scan) explain(err error) error {
+	if _, ok := errors.AsType[*slipway.Error](err); ok {
+		return err
+	}
+	switch {
+	case s.src.err != nil: // it is not the archive's fault
+		return fmt.Errorf("read archive: %w", s.src.err)
+	case errors.Is(err, errUnpacked):
+		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", sizeText(s.lim.Unpacked), quote(s.last))
+	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return slipway.Errorf(slipway.TooLarge, "The archive was compressed with a zstd window of more than %s. Compress it again without --long and --ultra.", sizeText(maxWindow))
+	case s.last == "" && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
+		return slipway.Errorf(slipway.Invalid, "The archive is cut off before its first entry.")
+	case s.last == "":
+		return slipway.Errorf(slipway.Invalid, "The archive is damaged, or is not an archive of files.")
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return slipway.Errorf(slipway.Invalid, "The archive is cut off in or after %s. Pack and upload it again.", quote(s.last))
+	}
+	return slipway.Errorf(slipway.Invalid, "The archive is damaged in or after %s. Pack and upload it again.", quote(s.last))
+}
+
+// source is the archive's bytes. It keeps the error that ended reading, be it a
+// failing disk or a cancelled context.
+type source struct {
+	ctx context.Context
+	r   io.ReaderAt
+	err error
+}
+
+func (s *source) ReadAt(p []byte, off int64) (int, error) {
+	if s.err == nil {
+		s.err = s.ctx.Err()
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.ReadAt(p, off)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// content is what an entry holds. Its errors are explained, and kept, as take
+// may not pass them on.
+type content struct {
+	scan *scan
+	r    io.Reader
+	err  error
+}
+
+func (c *content) Read(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
+	n, err := c.r.Read(p)
+	if err != nil && err != io.EOF {
+		c.err = c.scan.explain(err)
+		return n, c.err
+	}
+	return n, err
+}
+
+var errUnpacked = errors.New("unpacked size is over the limit")
+
+// meter counts the bytes that come out of an archive, and the zeros at their
+// end.
+type meter struct {
+	r     io.Reader
+	limit int64
+	n     int64
+	zeros int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if m.n += int64(n); m.n > m.limit {
+		return 0, errUnpacked
+	}
+	zeros := n - len(bytes.TrimRight(p[:n], "\x00"))
+	if zeros < n {
+		m.zeros = 0
+	}
+	m.zeros += int64(zeros)
+	return n, err
+}

@@ -1,0 +1,111 @@
+package bundle
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+
+	"slipway"
+)
+
+// clean returns name without "." and empty elements, or refuses it. The root
+// itself is "".
+func (l Limits) clean(name string) (string, error) {
+	if err := checkText("name", name); err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(name, "/") || hasDrive(name) {
+		return "", slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", quote(name))
+	}
+	var kept []string
+	for el := range strings.SplitSeq(name, "/") {
+		switch {
+		case el == "" || el == ".":
+			continue
+		case el == "..":
+			return "", slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, quote(name))
+		case len(el) > l.Name:
+			return "", slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", quote(el), len(el), l.Name)
+		}
+		kept = append(kept, el)
+	}
+	cleaned := strings.Join(kept, "/")
+	if len(cleaned) > l.Path {
+		return "", slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", quote(cleaned), len(cleaned), l.Path)
+	}
+	return cleaned, nil
+}
+
+// checkText refuses what cannot be shown or written as it stands. What is
+// "name" or "target", for the sentence.
+func checkText(what, s string) error {
+	if !utf8.ValidString(s) {
+		return slipway.Errorf(slipway.Invalid, "The %s %s is not UTF-8. Pack the archive again with UTF-8 names.", what, quote(s))
+	}
+	if strings.ContainsFunc(s, isControl) {
+		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character.", what, quote(s))
+	}
+	return nil
+}
+
+// isControl reports whether r would move or turn what is printed around it.
+func isControl(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+}
+
+// hasDrive reports whether name begins with a drive of Windows, "C:/".
+func hasDrive(name string) bool {
+	return len(name) > 2 && name[1] == ':' && (name[2] == '/' || name[2] == '\\') && name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z'
+}
+
+// quote returns name as a sentence may hold it: in quotes, without control
+// characters, and with its middle left out if it is very long.
+func quote(name string) string {
+	const most = 240
+	if len(name) > most {
+		head, tail := name[:most/2], name[len(name)-most/2:]
+		name = strings.ToValidUTF8(head, "") + "…" + strings.ToValidUTF8(tail, "")
+	}
+	return strconv.Quote(name)
+}
+
+// fold returns the same text for all names that a file system which knows
+// neither case nor Unicode forms would take for one.
+func fold(name string) string {
+	for i := range len(name) {
+		if name[i] >= utf8.RuneSelf {
+			return norm.NFC.String(cases.Fold().String(norm.NFD.String(name)))
+		}
+	}
+	return strings.ToLower(name)
+}
+
+// parent returns the folder that name is in, "" for the root.
+func parent(name string) string {
+	return name[:max(0, strings.LastIndexByte(name, '/'))]
+}
+
+// below returns name relative to folder, and whether it lies in it. Everything
+// lies in the root, "".
+func below(folder, name string) (string, bool) {
+	if folder == "" {
+		return name, true
+	}
+	rest, ok := strings.CutPrefix(name, folder)
+	if !ok || !strings.HasPrefix(rest, "/") {
+		return "", false
+	}
+	return rest[1:], true
+}
+
+// join returns the path of name in folder.
+func join(folder, name string) string {
+	if folder == "" {
+		return name
+	}
+	return folder + "/" + name
+}

@@ -1,0 +1,125 @@
+package bundle
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"slipway"
+)
+
+const (
+	dagsFolder = "dags"
+	builtIn    = "built in"
+)
+
+// Selection says what of an archive is deployed. It is known only at its end.
+type Selection struct {
+	Root    string     // the folder in the archive that is the dags folder: "", "dags", "repo-main/dags"
+	Entries []Selected // what is deployed, by path
+
+	// LeftOut is what nobody wants deployed, by name: the first 1,000 names.
+	// LeftOutFiles counts all.
+	LeftOut      []Omission
+	LeftOutFiles int
+
+	// Outside is the rest of the project, for which an image deploy is needed:
+	// the files beside the dags folder, and the folders with a slash at their end.
+	Outside []string
+}
+
+// Selected is an entry that is deployed as Path, below the dags folder.
+type Selected struct {
+	Path string
+	Entry
+}
+
+// selection decides, now that all entries are known.
+func (s *scan) selection() (Selection, error) {
+	base, root := s.place()
+	sel := Selection{Root: root}
+	rules := s.rules(base, root)
+	outside := map[string]bool{}
+	for _, e := range s.entries {
+		p, ok := below(root, e.Name)
+		if !ok {
+			outside[top(base, e.Name)] = true
+			continue
+		}
+		ignored, err := rules.match(e.Name)
+		if err != nil {
+			return Selection{}, err
+		}
+		if ignored != "" {
+			s.left.add(ignored, ignoreName)
+			continue
+		}
+		sel.Entries = append(sel.Entries, Selected{Path: p, Entry: e})
+	}
+	sel.LeftOut, sel.LeftOutFiles = s.left.sorted(), s.left.files
+	for name := range outside {
+		sel.Outside = append(sel.Outside, name)
+	}
+	slices.Sort(sel.Outside)
+	slices.SortFunc(sel.Entries, func(a, b Selected) int { return cmp.Compare(a.Path, b.Path) })
+	return sel, sel.check(s.lim)
+}
+
+// place returns the project's folder and the dags folder in it: dags at the
+// root, or in the one folder that holds everything, else the root itself.
+func (s *scan) place() (base, root string) {
+	if s.dags {
+		return "", dagsFolder
+	}
+	if len(s.tree.tops) != 1 {
+		return "", ""
+	}
+	wrapper := s.tree.tops[0]
+	if s.tree.nodes[fold(wrapper)].kind != folder {
+		return "", ""
+	}
+	dags := join(wrapper, dagsFolder)
+	if n := s.tree.nodes[fold(dags)]; n.kind == folder && n.name == dags {
+		return wrapper, dags
+	}
+	return wrapper, ""
+}
+
+// rules returns the patterns of the project's .slipwayignore, and then of that
+// of the dags folder.
+func (s *scan) rules(base, root string) *ignore {
+	g := newIgnore()
+	dirs := []string{"", base, root}
+	for _, dir := range slices.Compact(dirs) {
+		if text, ok := s.ignores[dir]; ok {
+			g.add(dir, text)
+		}
+	}
+	return g
+}
+
+// top returns the part of name just below base, with a slash at its end if it
+// is a folder.
+func top(base, name string) string {
+	rest, _ := below(base, name)
+	el, _, more := strings.Cut(rest, "/")
+	if more {
+		el += "/"
+	}
+	return join(base, el)
+}
+
+// check refuses an empty selection and one that cannot be a version.
+func (s Selection) check(lim Limits) error {
+	if len(s.Entries) == 0 && s.Root != "" {
+		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", quote(s.Root))
+	}
+	if len(s.Entries) == 0 {
+		return slipway.Errorf(slipway.Invalid, "The archive holds no file to deploy.")
+	}
+	files := make([]slipway.File, len(s.Entries))
+	for i, e := range s.Entries {
+		files[i] = slipway.File{Path: e.Path, Size: e.Size, Exec: e.Exec, Link: e.Link}
+	}
+	return check(files, lim, s.Root)
+}

@@ -1,0 +1,214 @@
+package bundle
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"slipway"
+)
+
+const (
+	tarBlock  = 512
+	maxWindow = 64 << 20 // bytes of memory that unpacking zstd may take
+	buffer    = 256 << 10
+)
+
+// isTar reports whether head, the first block of a file, is a tar header or the
+// end of an empty archive.
+func isTar(head []byte) bool {
+	if len(head) < tarBlock {
+		return false
+	}
+	if len(bytes.TrimRight(head, "\x00")) == 0 || string(head[257:262]) == "ustar" {
+		return true
+	}
+	field := strings.Trim(string(head[148:156]), " \x00")
+	want, err := strconv.ParseInt(field, 8, 64)
+	sum := int64(8 * ' ')
+	for i, b := range head {
+		if i < 148 || i >= 156 {
+			sum += int64(b)
+		}
+	}
+	return err == nil && sum == want
+}
+
+func (s *scan) readZstd(r io.Reader) error {
+	z, err := zstd.NewReader(bufio.NewReaderSize(r, buffer), zstd.WithDecoderConcurrency(1),
+		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return s.explain(err)
+	}
+	defer z.Close()
+	return s.readTar(z)
+}
+
+func (s *scan) readGzip(r io.Reader) error {
+	br := bufio.NewReaderSize(r, buffer)
+	z, err := gzip.NewReader(br)
+	if err != nil {
+		return s.explain(err)
+	}
+	return s.readTar(&members{z: z, rest: br})
+}
+
+// members reads the members of a gzip file one after the other, as gunzip does,
+// and lets only zeros follow them.
+type members struct {
+	z    *gzip.Reader
+	rest *bufio.Reader
+	err  error // kept, as who gets it with the last bytes may look at these only
+}
+
+func (m *members) Read(p []byte) (n int, err error) {
+	if m.err != nil {
+		return 0, m.err
+	}
+	m.z.Multistream(false)
+	n, m.err = m.z.Read(p)
+	if m.err == io.EOF {
+		m.err = m.next()
+	}
+	return n, m.err
+}
+
+// next goes on to the next member, or returns io.EOF after the last one.
+func (m *members) next() error {
+	head, err := m.rest.Peek(2)
+	switch {
+	case string(head) == "\x1f\x8b":
+		return noEOF(m.z.Reset(m.rest))
+	case err != nil && err != io.EOF:
+		return err
+	}
+	return m.padding()
+}
+
+// padding reads to the end, and returns io.EOF if there are only zeros.
+func (m *members) padding() error {
+	zeros := &meter{r: m.rest, limit: 1 << 62}
+	if _, err := io.Copy(io.Discard, zeros); err != nil {
+		return err
+	}
+	if zeros.zeros != zeros.n {
+		return errTail
+	}
+	return io.EOF
+}
+
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+var errTail = errors.New("data after the end")
+
+// readTar reads the entries of the tar stream r.
+func (s *scan) readTar(r io.Reader) error {
+	m := &meter{r: r, limit: s.lim.Unpacked}
+	tr := tar.NewReader(m)
+	for {
+		at := (m.n + tarBlock - 1) / tarBlock * tarBlock // of the header, if the content before was read
+		h, err := tr.Next()
+		switch {
+		case err == io.EOF:
+			return s.endTar(m, at)
+		case err != nil && !errors.Is(err, tar.ErrInsecurePath):
+			return s.explain(err)
+		}
+		if err := s.readTarEntry(h, tr); err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, tr); err != nil {
+			return s.explain(err)
+		}
+	}
+}
+
+// endTar makes sure that the archive ended with a block of zeros, where a
+// header would have been, and that nothing follows.
+func (s *scan) endTar(m *meter, at int64) error {
+	if m.n < at+tarBlock || m.zeros < tarBlock {
+		return s.explain(io.ErrUnexpectedEOF)
+	}
+	end := m.n
+	_, err := io.Copy(io.Discard, m)
+	switch {
+	case errors.Is(err, errTail), errors.Is(err, zstd.ErrMagicMismatch), err == nil && m.zeros < m.n-end:
+		return slipway.Errorf(slipway.Invalid, "There is data after the end of the archive, behind %s.", quote(s.last))
+	case err != nil:
+		return s.explain(err)
+	}
+	return nil
+}
+
+func (s *scan) readTarEntry(h *tar.Header, r io.Reader) error {
+	if h.Typeflag == tar.TypeXGlobalHeader {
+		return nil // the commit that git archive was run for
+	}
+	name, err := s.lim.clean(h.Name)
+	if err != nil {
+		return err
+	}
+	s.last = name
+	k, refusal := tarKind(h)
+	if skip, err := s.leaveOut(name, k, func() (io.Reader, error) { return r, nil }); skip || err != nil {
+		return err
+	}
+	switch {
+	case refusal != "":
+		return slipway.Errorf(slipway.Invalid, "The entry %s is %s.", quote(h.Name), refusal)
+	case name == "" && k == folder:
+		return nil
+	case name == "":
+		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", quote(h.Name))
+	}
+	e := Entry{Name: name, Size: h.Size, Exec: h.Mode&0o111 != 0}
+	if k == link {
+		e = Entry{Name: name, Link: h.Linkname}
+	}
+	if err := s.add(e, k); err != nil {
+		return err
+	}
+	if k != file || !s.mayDeploy(name) {
+		return nil
+	}
+	return s.hand(e, r)
+}
+
+// tarKind returns what h stands for, or why it is refused.
+func tarKind(h *tar.Header) (k kind, refusal string) {
+	_, sparse := h.PAXRecords["GNU.sparse.major"]
+	_, oldSparse := h.PAXRecords["GNU.sparse.size"]
+	switch {
+	case h.Typeflag == tar.TypeGNUSparse || sparse || oldSparse:
+		return file, "a sparse file. Pack the archive without --sparse"
+	case h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, "/") && h.Size > 0:
+		return file, "a file whose name ends in a slash"
+	case h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, "/"):
+		return folder, "" // as POSIX has it
+	case h.Typeflag == tar.TypeReg:
+		return file, ""
+	case h.Typeflag == tar.TypeDir:
+		return folder, ""
+	case h.Typeflag == tar.TypeSymlink:
+		return link, ""
+	case h.Typeflag == tar.TypeLink:
+		return link, "a hard link to " + quote(h.Linkname) + ". Pack the archive with --hard-dereference"
+	case h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock:
+		return file, "a device"
+	case h.Typeflag == tar.TypeFifo:
+		return file, "a fifo"
+	}
+	return file, "neither a file, a folder nor a symlink"
+}

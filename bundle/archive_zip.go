@@ -1,0 +1,191 @@
+package bundle
+
+import (
+	"archive/zip"
+	"cmp"
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"slipway"
+)
+
+// zipped is a file of a zip archive and where its content begins.
+type zipped struct {
+	*zip.File
+	start int64
+}
+
+// readZip reads a zip archive in the order in which its contents lie. It knows
+// all names before it reads the first content.
+func (s *scan) readZip(size int64) error {
+	dir, err := s.zipDirectory(size)
+	if err != nil {
+		return err
+	}
+	zr, err := zip.NewReader(s.src, size)
+	switch {
+	case err != nil && s.src.err != nil:
+		return s.explain(err)
+	case err != nil && !errors.Is(err, zip.ErrInsecurePath):
+		return errZipDirectory()
+	}
+	files, err := s.zipLayout(zr.File, dir)
+	if err != nil {
+		return err
+	}
+	z := &unzip{scan: s, meter: meter{limit: s.lim.Unpacked}}
+	var wanted []wantedFile
+	for _, f := range files {
+		e, k, err := z.declare(f)
+		if err != nil {
+			return err
+		}
+		if k == file {
+			wanted = append(wanted, wantedFile{e, f})
+		}
+	}
+	return z.hand(wanted)
+}
+
+type wantedFile struct {
+	Entry
+	zipped
+}
+
+// zipLayout returns files in the order of their contents, having made sure that
+// these lie head to tail from the archive's start to its directory, each behind
+// a header that agrees with the directory.
+func (s *scan) zipLayout(list []*zip.File, dir int64) ([]zipped, error) {
+	files := make([]zipped, len(list))
+	for i, f := range list {
+		s.last = f.Name
+		start, err := f.DataOffset()
+		if err != nil {
+			return nil, s.explain(err)
+		}
+		files[i] = zipped{f, start}
+	}
+	slices.SortStableFunc(files, func(a, b zipped) int { return cmp.Compare(a.start, b.start) })
+	var at int64
+	for _, f := range files {
+		s.last = f.Name
+		next, err := s.checkLocal(f, at, dir)
+		if err != nil {
+			return nil, err
+		}
+		at = next
+	}
+	if at != dir {
+		return nil, slipway.Errorf(slipway.Invalid, "The zip archive holds data that belongs to no file, behind %s.", quote(s.last))
+	}
+	return files, nil
+}
+
+// unzip reads contents, and counts what they unpack to together.
+type unzip struct {
+	scan  *scan
+	meter meter
+	inflater
+}
+
+// declare records f. The kind is file if its content is still to be read.
+func (z *unzip) declare(f zipped) (Entry, kind, error) {
+	name, k, err := zipName(f.File)
+	if err != nil {
+		return Entry{}, 0, err
+	}
+	cleaned, err := z.scan.lim.clean(name)
+	if err != nil {
+		return Entry{}, 0, err
+	}
+	z.scan.last = cleaned
+	if skip, err := z.scan.leaveOut(cleaned, k, func() (io.Reader, error) { return z.open(f) }); skip || err != nil {
+		return Entry{}, 0, err
+	}
+	switch {
+	case cleaned == "" && k == folder:
+		return Entry{}, k, nil
+	case cleaned == "":
+		return Entry{}, 0, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", quote(f.Name))
+	case f.UncompressedSize64 > uint64(z.scan.lim.Unpacked):
+		return Entry{}, 0, z.scan.explain(errUnpacked)
+	}
+	e := Entry{Name: cleaned, Size: int64(f.UncompressedSize64), Exec: isUnix(f.File) && f.Mode()&0o111 != 0}
+	if k == link {
+		if e, err = z.symlink(cleaned, f); err != nil {
+			return Entry{}, 0, err
+		}
+	}
+	return e, k, z.scan.add(e, k)
+}
+
+// symlink returns the link whose target is f's content.
+func (z *unzip) symlink(name string, f zipped) (Entry, error) {
+	r, err := z.open(f)
+	if err != nil {
+		return Entry{}, z.scan.explain(err)
+	}
+	limit := z.scan.lim.Path
+	target, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
+	switch {
+	case err != nil:
+		return Entry{}, z.scan.explain(err)
+	case len(target) > limit:
+		return Entry{}, slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", quote(name), limit)
+	}
+	return Entry{Name: name, Link: string(target)}, nil
+}
+
+// hand gives the contents of what is deployed to take.
+func (z *unzip) hand(files []wantedFile) error {
+	_, root := z.scan.place()
+	for _, f := range files {
+		if _, ok := below(root, f.Entry.Name); !ok {
+			continue
+		}
+		z.scan.last = f.Entry.Name
+		r, err := z.open(f.zipped)
+		if err != nil {
+			return z.scan.explain(err)
+		}
+		if err := z.scan.hand(f.Entry, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zipName returns the name of f with slashes, and what it stands for. On
+// Windows some tools write backslashes; on Unix they are a part of the name.
+func zipName(f *zip.File) (string, kind, error) {
+	name := f.Name
+	if !isUnix(f) {
+		name = strings.ReplaceAll(name, `\`, "/")
+	}
+	mode := f.Mode()
+	if strings.HasSuffix(name, "/") {
+		mode |= fs.ModeDir
+	}
+	switch mode.Type() {
+	case 0:
+		return name, file, nil
+	case fs.ModeDir:
+		if f.UncompressedSize64 > 0 {
+			return "", 0, slipway.Errorf(slipway.Invalid, "The folder %s has a content, like a file.", quote(name))
+		}
+		return name, folder, nil
+	case fs.ModeSymlink:
+		return name, link, nil
+	}
+	return "", 0, slipway.Errorf(slipway.Invalid, "The entry %s is neither a file, a folder nor a symlink: devices and fifos cannot be deployed.", quote(name))
+}
+
+// isUnix reports whether f was packed on a system whose names have slashes
+// and whose modes mean something: Unix or macOS.
+func isUnix(f *zip.File) bool {
+	host := f.CreatorVersion >> 8
+	return host == 3 || host == 19
+}

@@ -1,0 +1,218 @@
+package bundle
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"io"
+
+	"slipway"
+)
+
+// Signatures and lengths of a zip archive's records.
+const (
+	zipLocal     = "PK\x03\x04"
+	zipCentral   = "PK\x01\x02"
+	zipEnd       = "PK\x05\x06"
+	zip64Locator = "PK\x06\x07"
+	zip64End     = "PK\x06\x06"
+
+	zipLocalLen   = 30
+	zipCentralLen = 46
+	zipEndLen     = 22
+	zip64LocLen   = 20
+	zip64EndLen   = 56
+
+	zipEncrypted  = 1<<0 | 1<<6 | 1<<13
+	zipDescriptor = 1 << 3 // sizes and checksum follow the content
+	zip64Extra    = 1
+)
+
+var le = binary.LittleEndian
+
+// zipDirectory returns where the directory of the zip archive begins, having
+// made sure that it ends where the archive's end begins and is not so long that
+// reading it would take all memory.
+func (s *scan) zipDirectory(size int64) (int64, error) {
+	tail := make([]byte, min(size, zipEndLen+1<<16))
+	if _, err := io.ReadFull(io.NewSectionReader(s.src, size-int64(len(tail)), size), tail); err != nil {
+		return 0, s.explain(err)
+	}
+	i := bytes.LastIndex(tail, []byte(zipEnd))
+	if i < 0 || len(tail)-i < zipEndLen {
+		return 0, slipway.Errorf(slipway.Invalid, "The zip archive is cut off: its directory is missing. Pack and upload it again.")
+	}
+	if i+zipEndLen+int(le.Uint16(tail[i+20:])) != len(tail) {
+		return 0, slipway.Errorf(slipway.Invalid, "There is data after the end of the zip archive.")
+	}
+	end := size - int64(len(tail)) + int64(i)
+	length, start := int64(le.Uint32(tail[i+12:])), int64(le.Uint32(tail[i+16:]))
+	if records := le.Uint16(tail[i+10:]); records == 1<<16-1 || length == 1<<32-1 || start == 1<<32-1 {
+		var err error
+		if length, start, end, err = s.zip64Directory(length, start, end); err != nil {
+			return 0, err
+		}
+	}
+	if length < 0 || start < 0 || start > end || end-start != length {
+		return 0, errZipDirectory()
+	}
+	return start, s.boundDirectory(start, length)
+}
+
+func errZipDirectory() error {
+	return slipway.Errorf(slipway.Invalid, "The zip archive's directory is damaged. Pack and upload the archive again.")
+}
+
+// zip64Directory returns length, start and end of the directory from the records
+// for large archives in front of the end record at end, if they are there.
+func (s *scan) zip64Directory(length, start, end int64) (int64, int64, int64, error) {
+	b := make([]byte, zip64LocLen+zip64EndLen)
+	if end < int64(len(b)) {
+		return length, start, end, nil
+	}
+	if _, err := s.src.ReadAt(b[:zip64LocLen], end-zip64LocLen); err != nil {
+		return 0, 0, 0, s.explain(noEOF(err))
+	}
+	if string(b[:4]) != zip64Locator {
+		return length, start, end, nil
+	}
+	at := int64(le.Uint64(b[8:]))
+	if at < 0 || at > end-int64(len(b)) {
+		return 0, 0, 0, errZipDirectory()
+	}
+	b = b[:zip64EndLen]
+	if _, err := s.src.ReadAt(b, at); err != nil {
+		return 0, 0, 0, s.explain(noEOF(err))
+	}
+	if string(b[:4]) != zip64End || at+12+int64(le.Uint64(b[4:])) != end-zip64LocLen {
+		return 0, 0, 0, errZipDirectory()
+	}
+	return int64(le.Uint64(b[40:])), int64(le.Uint64(b[48:])), at, nil
+}
+
+// boundDirectory counts the records of the directory before anything is kept
+// of them. There may be twice as many as files, for those that are left out.
+func (s *scan) boundDirectory(start, length int64) error {
+	most := 2 * s.lim.Files
+	if length > 512*int64(most)+1<<20 {
+		return slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", sizeText(length), s.lim.Files)
+	}
+	r := bufio.NewReader(io.NewSectionReader(s.src, start, length))
+	head := make([]byte, zipCentralLen)
+	for count := 0; length > 0; count++ {
+		if count == most {
+			return s.lim.tooManyFiles()
+		}
+		if _, err := io.ReadFull(r, head); err != nil || string(head[:4]) != zipCentral {
+			return errZipDirectory()
+		}
+		rest := int(le.Uint16(head[28:])) + int(le.Uint16(head[30:])) + int(le.Uint16(head[32:]))
+		if _, err := r.Discard(rest); err != nil {
+			return errZipDirectory()
+		}
+		length -= int64(zipCentralLen + rest)
+	}
+	return nil
+}
+
+// checkLocal makes sure that the header of f lies at the offset at and says the
+// same as the directory, which begins at dir. It returns where f ends.
+func (s *scan) checkLocal(f zipped, at, dir int64) (int64, error) {
+	switch {
+	case f.Flags&zipEncrypted != 0:
+		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", quote(f.Name))
+	case f.Method != zip.Store && f.Method != zip.Deflate:
+		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is compressed with method %d. Only deflate, the usual one, can be read.", quote(f.Name), f.Method)
+	case f.start < at+zipLocalLen || f.start > dir || f.CompressedSize64 > uint64(dir-f.start):
+		return 0, s.misplaced(f)
+	}
+	b := make([]byte, min(f.start-at, zipLocalLen+2<<16))
+	if _, err := s.src.ReadAt(b, at); err != nil {
+		return 0, s.explain(noEOF(err))
+	}
+	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
+	if string(b[:4]) != zipLocal || at+zipLocalLen+int64(nameLen+extraLen) != f.start {
+		return 0, s.misplaced(f)
+	}
+	if !agrees(f.File, b, b[zipLocalLen+nameLen:]) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name {
+		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", quote(f.Name))
+	}
+	return s.endOf(f, dir)
+}
+
+func (s *scan) misplaced(f zipped) error {
+	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", quote(f.Name))
+}
+
+// agrees reports whether the local header says of f what the directory does.
+// Where a descriptor follows the content, it may leave checksum and sizes open.
+func agrees(f *zip.File, header, extra []byte) bool {
+	flags, method := le.Uint16(header[6:]), le.Uint16(header[8:])
+	if method != f.Method || (flags^f.Flags)&(zipEncrypted|zipDescriptor) != 0 {
+		return false
+	}
+	sum, packed, size := le.Uint32(header[14:]), uint64(le.Uint32(header[18:])), uint64(le.Uint32(header[22:]))
+	if packed == 1<<32-1 || size == 1<<32-1 {
+		packed, size = zip64Sizes(extra, packed, size)
+	}
+	open := flags&zipDescriptor != 0
+	return (sum == f.CRC32 || open && sum == 0) &&
+		(packed == f.CompressedSize64 || open && packed == 0) &&
+		(size == f.UncompressedSize64 || open && size == 0)
+}
+
+// zip64Sizes returns the sizes that the extra field of a large file's header
+// states in place of those that are all ones.
+func zip64Sizes(extra []byte, packed, size uint64) (uint64, uint64) {
+	for len(extra) >= 4 {
+		tag, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
+		extra = extra[4:]
+		if n > len(extra) {
+			break
+		}
+		if tag == zip64Extra {
+			field := extra[:n]
+			for _, v := range []*uint64{&size, &packed} { // in this order
+				if *v == 1<<32-1 && len(field) >= 8 {
+					*v, field = le.Uint64(field), field[8:]
+				}
+			}
+			break
+		}
+		extra = extra[n:]
+	}
+	return packed, size
+}
+
+// endOf returns where f ends: behind its content, or behind the descriptor that
+// follows it.
+func (s *scan) endOf(f zipped, dir int64) (int64, error) {
+	end := f.start + int64(f.CompressedSize64)
+	if f.Flags&zipDescriptor == 0 {
+		return end, nil
+	}
+	b := make([]byte, 28) // the longest descriptor, and the signature behind it
+	n, err := s.src.ReadAt(b, end)
+	if err != nil && err != io.EOF {
+		return 0, s.explain(err)
+	}
+	for _, d := range descriptors(f.File) {
+		rest, ok := bytes.CutPrefix(b[:n], d)
+		at := end + int64(len(d))
+		if ok && (at == dir || at < dir && bytes.HasPrefix(rest, []byte(zipLocal))) {
+			return at, nil
+		}
+	}
+	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory.", quote(f.Name))
+}
+
+// descriptors returns what may follow the content of f: sizes of 4 or 8 bytes,
+// with a signature or without; or nothing.
+func descriptors(f *zip.File) [][]byte {
+	sum := le.AppendUint32(nil, f.CRC32)
+	short := le.AppendUint32(le.AppendUint32(bytes.Clone(sum), uint32(f.CompressedSize64)), uint32(f.UncompressedSize64))
+	long := le.AppendUint64(le.AppendUint64(sum, f.CompressedSize64), f.UncompressedSize64)
+	sig := []byte("PK\x07\x08")
+	return [][]byte{append(bytes.Clone(sig), short...), append(bytes.Clone(sig), long...), short, long, nil}
+}

@@ -1,0 +1,71 @@
+package bundle
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"slipway"
+)
+
+func TestCheck(t *testing.T) {
+	files := func(names ...string) (list []slipway.File) {
+		for _, name := range names {
+			path, target, _ := strings.Cut(name, "->")
+			list = append(list, slipway.File{Path: path, Link: target, Size: 10})
+		}
+		return list
+	}
+	var chain []string
+	for i := range maxHops + 1 {
+		chain = append(chain, fmt.Sprintf("l%02d->l%02d", i, i+1))
+	}
+	small := Limits{Unpacked: 25, Files: 3, Path: 10, Name: 5}
+	for name, tt := range map[string]struct {
+		files []slipway.File
+		lim   Limits
+		kind  slipway.Kind
+		want  string // part of the refusal, "" if there is none
+	}{
+		"fine":            {files: files("a.py", "b/c.py", "b/l->c.py", "m->b", "n->gone")},
+		"empty":           {},
+		"chain":           {files: files(chain[1:]...)},
+		"long chain":      {files: files(chain...), kind: slipway.Invalid, want: `"l40"`},
+		"shared folder":   {files: files("a/x", "b/l->../a", "c/l->../a")},
+		"case":            {files: files("a.py", "A.py"), kind: slipway.Invalid, want: `"a.py" and "A.py"`},
+		"file and folder": {files: files("a", "a/b"), kind: slipway.Invalid, want: `"a/b"`},
+		"not clean":       {files: files("./a"), kind: slipway.Invalid, want: `"./a"`},
+		"dots":            {files: files("../a"), kind: slipway.Invalid, want: `"../a"`},
+		"no name":         {files: files(""), kind: slipway.Invalid, want: `""`},
+		"negative size":   {files: []slipway.File{{Path: "a", Size: -1}}, kind: slipway.Invalid, want: `"a"`},
+		"link out":        {files: files("a/l->../../x"), kind: slipway.Invalid, want: `"a/l"`},
+		"circle":          {files: files("a/l->../a"), kind: slipway.Invalid, want: `"a/l"`},
+		"through a link":  {files: files("a/x", "l->a", "l/y"), kind: slipway.Invalid, want: `"l/y"`},
+		"at the limits":   {files: files("a", "b/c"), lim: small},
+		"size":            {files: files("a", "b", "c"), lim: small, kind: slipway.TooLarge, want: `"c"`},
+		"number":          {files: files("a", "b/c/d"), lim: small, kind: slipway.TooLarge, want: "3 files"},
+		"path":            {files: files("a/b/c/d/e/f"), lim: small, kind: slipway.TooLarge, want: `"a/b/c/d/e/f"`},
+		"name":            {files: files("abcdef"), lim: small, kind: slipway.TooLarge, want: `"abcdef"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.lim == (Limits{}) {
+				tt.lim = DefaultLimits()
+			}
+			err := Check(tt.files, tt.lim)
+			if tt.want == "" && err == nil {
+				return
+			}
+			if tt.want == "" {
+				t.Fatal(err)
+			}
+			wantRefusal(t, err, tt.kind, tt.want)
+		})
+	}
+}
+
+func TestQuoteShortensLongNames(t *testing.T) {
+	got := quote(strings.Repeat("é", 1000) + "end.py")
+	if len(got) > 300 || !strings.HasPrefix(got, `"éé`) || !strings.HasSuffix(got, `end.py"`) || !strings.Contains(got, "…") {
+		t.Errorf("quoted as %s", got)
+	}
+}

@@ -1,0 +1,42 @@
+package bundle
+
+import (
+	"fmt"
+	"math"
+
+	"slipway"
+)
+
+// Limits bound what an archive and a version may hold.
+type Limits struct {
+	Archive  int64 // bytes of the archive as it arrives
+	Unpacked int64 // bytes of what it unpacks to
+	Files    int   // files, symlinks and folders
+	Path     int   // bytes of a path
+	Name     int   // bytes of one name in a path
+}
+
+// DefaultLimits returns the limits that hold where none are set.
+func DefaultLimits() Limits {
+	return Limits{Archive: 2 << 30, Unpacked: 8 << 30, Files: 100_000, Path: 4096, Name: 255}
+}
+
+// names returns how many bytes all names and link targets may have together,
+// so that memory is bounded by Files even if every path is as long as it may be.
+func (l Limits) names() int64 { return 1<<20 + 512*int64(l.Files) }
+
+func (l Limits) tooManyFiles() error {
+	return slipway.Errorf(slipway.TooLarge, "There are more than %d files and folders.", l.Files)
+}
+
+// sizeText returns n bytes in words: "8 GiB", "1.5 KiB".
+func sizeText(n int64) string {
+	unit, value := "bytes", float64(n)
+	for _, next := range []string{"KiB", "MiB", "GiB"} {
+		if value < 1024 {
+			break
+		}
+		unit, value = next, value/1024
+	}
+	return fmt.Sprintf("%g %s", math.Round(value*10)/10, unit)
+}

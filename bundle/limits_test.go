@@ -1,0 +1,82 @@
+package bundle
+
+import (
+	"strings"
+	"testing"
+
+	"slipway"
+)
+
+func TestReadLimits(t *testing.T) {
+	zeros := strings.Repeat("\x00", 1<<20)
+	bomb := testEntry{name: "dags/bomb", body: zeros}
+	many := []testEntry{{name: "dags/a"}, {name: "dags/b"}, {name: "dags/c"}}
+	for name, tt := range map[string]struct {
+		data []byte
+		lim  func(*Limits)
+		want []string
+	}{
+		"archive":             {tarOf(bomb), func(l *Limits) { l.Archive = 1 << 20 }, []string{"1 MiB"}},
+		"tar":                 {tarOf(bomb), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/bomb"`, "512 KiB"}},
+		"tar.gz":              {gzipped(tarOf(bomb)), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/bomb"`, "512 KiB"}},
+		"tar.zst":             {zstandard(tarOf(bomb)), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/bomb"`}},
+		"zip":                 {zipOf(deflated(zipItem{testEntry: bomb})), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/bomb"`}},
+		"zip in many files":   {zipOf(deflated(zipItem{testEntry: testEntry{name: "dags/a", body: zeros}}), deflated(zipItem{testEntry: testEntry{name: "dags/b", body: zeros}})), func(l *Limits) { l.Unpacked = 1<<21 - 1 }, []string{`"dags/b"`}},
+		"left out":            {gzipped(tarOf(testEntry{name: ".git/bomb", body: zeros})), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`".git/bomb"`}},
+		"after the end":       {gzipped(append(tarOf(testEntry{name: "dags/a"}), zeros...)), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/a"`}},
+		"stated size":         {append(tarHeader(testEntry{name: "dags/big"}, 1<<30), zeros...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/big"`}},
+		"files":               {tarOf(many...), func(l *Limits) { l.Files = 3 }, []string{"more than 3 files"}},
+		"files in a zip":      {zipOf(zipEntries(many...)...), func(l *Limits) { l.Files = 3 }, []string{"more than 3 files"}},
+		"records in a zip":    {zipOf(zipEntries(many...)...), func(l *Limits) { l.Files = 1 }, []string{"more than 1 files"}},
+		"folders":             {tarOf(testEntry{name: "a/b/c/d"}), func(l *Limits) { l.Files = 3 }, []string{"more than 3 files and folders"}},
+		"path":                {tarOf(testEntry{name: "dags/abcdef/g"}), func(l *Limits) { l.Path = 12 }, []string{`"dags/abcdef/g"`, "13 bytes", "12"}},
+		"name":                {tarOf(testEntry{name: "dags/abcdefg.py"}), func(l *Limits) { l.Name = 9 }, []string{`"abcdefg.py"`, "10 bytes", "9"}},
+		"target":              {tarOf(linkItem("dags/l", "a/b/c/d/e/f/g")), func(l *Limits) { l.Path = 10 }, []string{`"dags/l"`}},
+		"target in a zip":     {zipOf(zipEntries(linkItem("dags/l", "a/b/c/d/e/f/g"))...), func(l *Limits) { l.Path = 10 }, []string{`"dags/l"`}},
+		"way of a link":       {tarOf(linkItem("dags/l", "aa/bb/cc"), linkItem("dags/m", "l/dd/ee")), func(l *Limits) { l.Path = 12 }, []string{`"dags/m"`}},
+		"long zip directory":  {zipOf(zipEntries(hugeNames()...)...), func(l *Limits) { l.Files = 100 }, []string{"directory", "100 files"}},
+		"names":               {tarOf(longNames(500)...), func(l *Limits) { l.Files = 1000 }, []string{"names", "beyond"}},
+		"ignore file":         {tarOf(testEntry{name: ".slipwayignore", body: strings.Repeat("x\n", 40000)}), func(*Limits) {}, []string{".slipwayignore", "64 KiB"}},
+		"many ignore files":   {tarOf(ignoreFiles(20)...), func(*Limits) {}, []string{"/.slipwayignore", "too large"}},
+		"zstd with a window":  {[]byte("\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"), func(*Limits) {}, []string{"64 MiB", "--long"}},
+		"patterns over names": {tarOf(append(longNames(200), testEntry{name: ".slipwayignore", body: strings.Repeat("?\n", 30000)})...), func(l *Limits) { l.Files = 10000 }, []string{"patterns", "stopped"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lim := DefaultLimits()
+			tt.lim(&lim)
+			_, _, err := taken(t, tt.data, lim)
+			wantRefusal(t, err, slipway.TooLarge, tt.want...)
+		})
+	}
+}
+
+func longNames(n int) []testEntry {
+	var list []testEntry
+	for i := range n {
+		list = append(list, testEntry{name: strings.Repeat(strings.Repeat(string(rune('a'+i/26)), 200)+"/", 19) + strings.Repeat("x", i%26+1)})
+	}
+	return list
+}
+
+func hugeNames() []testEntry {
+	var list []testEntry
+	for i := range 20 {
+		list = append(list, testEntry{name: strings.Repeat(string(rune('a'+i)), 65000)})
+	}
+	return list
+}
+
+func ignoreFiles(n int) []testEntry {
+	var list []testEntry
+	for i := range n {
+		list = append(list, testEntry{name: string(rune('a'+i)) + "/.slipwayignore", body: strings.Repeat("#", maxIgnore)})
+	}
+	return list
+}
+func TestSizeText(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1536: "1.5 KiB", 64 << 20: "64 MiB", 8 << 30: "8 GiB", 1 << 50: "1.048576e+06 GiB"} {
+		if got := sizeText(n); got != want {
+			t.Errorf("sizeText(%d) = %s, want %s", n, got, want)
+		}
+	}
+}

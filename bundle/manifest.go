@@ -1,0 +1,108 @@
+package bundle
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+
+	"slipway"
+)
+
+const (
+	manifestSuffix = ".json.zst"
+
+	// manifestMax bounds what a manifest may unpack to.
+	manifestMax = 1 << 30
+)
+
+// WriteManifest writes m as it is kept: JSON, compressed.
+func WriteManifest(w io.Writer, m slipway.Manifest) error {
+	enc, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
+	if err != nil {
+		return err
+	}
+	return errors.Join(writeList(enc, m.Version, m.Files), enc.Close())
+}
+
+// ReadManifest reads what WriteManifest wrote, and takes nothing that a mount
+// or a download could not trust: see CheckManifest.
+func ReadManifest(r io.Reader) (slipway.Manifest, error) {
+	dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(8*window))
+	if err != nil {
+		return slipway.Manifest{}, fmt.Errorf("read a manifest: %w", err)
+	}
+	defer dec.Close()
+	m, err := readJSON(dec)
+	if err != nil {
+		return slipway.Manifest{}, fmt.Errorf("read a manifest: %w", err)
+	}
+	return m, nil
+}
+
+// readJSON reads a manifest as JSON.
+func readJSON(r io.Reader) (m slipway.Manifest, err error) {
+	if m.Version, m.Files, err = readList[slipway.File](r); err != nil {
+		return slipway.Manifest{}, err
+	}
+	return m, CheckManifest(m)
+}
+
+// Manifest returns the manifest of version v.
+func (s *Store) Manifest(ns string, v slipway.Version) (slipway.Manifest, error) {
+	path, err := s.manifestPath(ns, v)
+	if err != nil {
+		return slipway.Manifest{}, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return slipway.Manifest{}, err
+	}
+	defer f.Close()
+	m, err := ReadManifest(f)
+	if err == nil && m.Version != v {
+		err = fmt.Errorf("the manifest of %s is that of %s", v, m.Version)
+	}
+	return m, err
+}
+
+// PutManifest keeps m and returns its size, compressed. To put the same again
+// changes nothing; another content for a version that is there is an error.
+func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
+	if err := CheckManifest(m); err != nil {
+		return 0, fmt.Errorf("put a manifest: %w", err)
+	}
+	path, err := s.manifestPath(ns, m.Version)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := s.madeFolder("bundles", ns); err != nil {
+		return 0, err
+	}
+	var packed bytes.Buffer
+	if err := WriteManifest(&packed, m); err != nil {
+		return 0, fmt.Errorf("put a manifest: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old, err := s.Manifest(ns, m.Version)
+	switch {
+	case err == nil && slices.Equal(old.Files, m.Files):
+		return fileSize(path)
+	case err == nil:
+		return 0, fmt.Errorf("put a manifest: version %s has other files already", m.Version)
+	case !errors.Is(err, fs.ErrNotExist):
+		return 0, err
+	}
+	size := int64(packed.Len())
+	return size, putFile(path, func(w io.Writer) error {
+		_, err := packed.WriteTo(w)
+		return err
+	})
+}

@@ -1,0 +1,59 @@
+package bundle
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway"
+)
+
+// FuzzManifest reads what anyone may have written: JSON, or that compressed.
+func FuzzManifest(f *testing.F) {
+	place := slipway.Place{Pack: sha("pack"), Length: 9}
+	var b bytes.Buffer
+	ok(f, WriteManifest(&b, slipway.Manifest{Version: version(1), Files: []slipway.File{
+		{Path: "a.py", SHA256: sha("a"), Size: 1, DAG: true, Place: place}, {Path: "b/c", Link: "../a.py"},
+	}}))
+	f.Add(b.Bytes())
+	for _, path := range []string{"a.py", "../a", "/a", "a/../b", ".", "a//b", "a\\u0000"} {
+		f.Add([]byte(`{"version":"` + string(version(1)) + `","files":[{"path":"` + path + `","sha256":"` + sha("a") +
+			`","size":1,"pack":"` + sha("b") + `","length":1},{"path":"z","link":"` + path + `"}]}`))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if m, err := ReadManifest(bytes.NewReader(data)); err == nil {
+			checkTrusted(t, m)
+		}
+		if m, err := readJSON(bytes.NewReader(data)); err == nil {
+			checkTrusted(t, m)
+		}
+	})
+}
+
+// checkTrusted checks, in other words than CheckManifest, what a mount relies on.
+func checkTrusted(t *testing.T, m slipway.Manifest) {
+	t.Helper()
+	if dir := m.Version.Dir(); dir != filepath.Base(dir) || !filepath.IsLocal(dir) {
+		t.Fatalf("version %q", m.Version)
+	}
+	seen := map[string]bool{}
+	last := ""
+	for _, f := range m.Files {
+		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path <= last {
+			t.Fatalf("path %q after %q", f.Path, last)
+		}
+		for dir := filepath.Dir(f.Path); dir != "."; dir = filepath.Dir(dir) {
+			if seen[dir] {
+				t.Fatalf("path %q lies below a file", f.Path)
+			}
+		}
+		if f.Link != "" && strings.HasPrefix(f.Link, "/") {
+			t.Fatalf("symlink %q to %q", f.Path, f.Link)
+		}
+		if f.Size < 0 || f.Offset < 0 || f.Length < 0 {
+			t.Fatalf("file %v", f)
+		}
+		seen[f.Path], last = true, f.Path
+	}
+}

@@ -1,0 +1,167 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slipway"
+)
+
+// The names in a mount's folder that Airflow and people rely on.
+const (
+	currentName  = "current"
+	imageName    = "image"
+	versionsName = "versions"
+	dagsName     = "dags"
+)
+
+// Mount is the folder in which Airflow finds its DAGs, at current/dags.
+type Mount struct {
+	dir  string
+	lock *os.File
+	mu   sync.Mutex // held by what adds a version, takes one away or turns current
+}
+
+// OpenMount makes the mount's folders in dir if need be, removes what a crash
+// left behind, and locks it against other agents until Close.
+func OpenMount(dir string) (*Mount, error) {
+	if err := os.MkdirAll(filepath.Join(dir, versionsName), 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, slipway.Errorf(slipway.Conflict, "Another agent uses the folder %s.", dir)
+		}
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	m := &Mount{dir: dir, lock: lock}
+	if err := m.clean(); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// Close lets another agent use the folder. What is mounted stays.
+func (m *Mount) Close() error { return m.lock.Close() }
+
+// clean removes leftovers.
+func (m *Mount) clean() error {
+	for _, dir := range []string{m.dir, m.versions()} {
+		left, err := filepath.Glob(filepath.Join(globQuote(dir), tempPattern))
+		if err != nil {
+			return fmt.Errorf("find leftovers: %w", err)
+		}
+		for _, path := range left {
+			if err := removeTree(path); err != nil {
+				return fmt.Errorf("remove a leftover: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Mount) versions() string                     { return filepath.Join(m.dir, versionsName) }
+func (m *Mount) versionPath(v slipway.Version) string { return filepath.Join(m.versions(), v.Dir()) }
+func (m *Mount) recordPath(v slipway.Version) string  { return m.versionPath(v) + recordSuffix }
+
+// Current returns the version that current points to, or that it points to the
+// image. Before either, it is neither.
+func (m *Mount) Current() (v slipway.Version, image bool, err error) {
+	to, err := os.Readlink(filepath.Join(m.dir, currentName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", false, nil
+	case err != nil:
+		return "", false, err
+	case to == imageName:
+		return "", true, nil
+	}
+	name, below := strings.CutPrefix(to, versionsName+"/")
+	v, ok := slipway.VersionOfDir(name)
+	if !below || !ok {
+		return "", false, fmt.Errorf("%s points to %q, which is no version", filepath.Join(m.dir, currentName), to)
+	}
+	return v, false, nil
+}
+
+// Mount makes man's version current. Unless it is on disk already, its files
+// are linked from the version before or read from src, and verified; only a
+// complete and durable version becomes current. Progress, if not nil, is told
+// the bytes written of those to write.
+func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) error {
+	if err := CheckManifest(man); err != nil {
+		return fmt.Errorf("mount %s: %w", man.Version, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ready, err := m.complete(man)
+	if err == nil && !ready {
+		err = m.stage(ctx, man, src, progress)
+	}
+	if err != nil {
+		return fmt.Errorf("mount %s: %w", man.Version, err)
+	}
+	return m.turn(versionsName + "/" + man.Version.Dir())
+}
+
+// UseImage makes the image current, whose own DAGs lie at dagsPath in the
+// Airflow container.
+func (m *Mount) UseImage(dagsPath string) error {
+	if !filepath.IsAbs(dagsPath) || filepath.Clean(dagsPath) != dagsPath {
+		return fmt.Errorf("%q is no absolute path of a dags folder", dagsPath)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	image := filepath.Join(m.dir, imageName)
+	if err := os.Mkdir(image, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := putLink(filepath.Join(image, dagsName), filepath.Join(m.dir, ".tmp-image-dags"), dagsPath); err != nil {
+		return fmt.Errorf("use the image's DAGs: %w", err)
+	}
+	return m.turn(imageName)
+}
+
+// turn makes current point to the name to in the mount's folder.
+func (m *Mount) turn(to string) error {
+	old, _, err := m.Current()
+	if err == nil && old != "" && to != versionsName+"/"+old.Dir() {
+		// The record's time says when its version was current last.
+		if err := os.Chtimes(m.recordPath(old), time.Time{}, time.Now()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if err := putLink(filepath.Join(m.dir, currentName), filepath.Join(m.dir, ".tmp-current"), to); err != nil {
+		return fmt.Errorf("turn %s to %s: %w", filepath.Join(m.dir, currentName), to, err)
+	}
+	return nil
+}
+
+// putLink makes path a symlink to to, in one step and durably. It is made at
+// temp first.
+func putLink(path, temp, to string) error {
+	if old, err := os.Readlink(path); err == nil && old == to {
+		return nil
+	}
+	if err := os.Symlink(to, temp); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	return syncDir(filepath.Dir(path))
+}

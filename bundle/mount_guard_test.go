@@ -1,0 +1,111 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+	"time"
+
+	"slipway"
+)
+
+func TestMountDoesNotTrustATouchedFile(t *testing.T) {
+	for name, touch := range map[string]func(path string) error{
+		"content": func(path string) error { return os.WriteFile(path, []byte("evil"), 0) },
+		"size":    func(path string) error { return os.Truncate(path, 1) },
+		"time":    func(path string) error { return os.Chtimes(path, time.Time{}, time.Now().Add(time.Hour)) },
+		"mode":    func(path string) error { return os.Chmod(path, 0o644) },
+		"gone":    os.Remove,
+		"symlink": func(path string) error { return errors.Join(os.Remove(path), os.Symlink("b.py", path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			files := map[string]string{"a.py": "good", "b.py": "good"}
+			w.put(t, 1, files)
+			ok(t, os.Chmod(w.path(1, ""), 0o755))
+			ok(t, os.Chmod(w.path(1, "a.py"), 0o644))
+			ok(t, touch(w.path(1, "a.py")))
+			if name != "mode" && name != "gone" && name != "symlink" {
+				ok(t, os.Chmod(w.path(1, "a.py"), 0o444))
+			}
+
+			w.put(t, 2, files)
+			checkSame(t, readTree(t, w.path(2, "")), files)
+			if !os.SameFile(w.stat(t, 1, "b.py"), w.stat(t, 2, "b.py")) {
+				t.Error("the untouched file was not linked")
+			}
+			// The damaged version is written anew, although it is on disk.
+			w.put(t, 1, files)
+			checkSame(t, readTree(t, w.path(1, "")), files)
+			w.checkNoTemp(t)
+		})
+	}
+}
+
+func TestMountFailsWhole(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, w *world, m *slipway.Manifest){
+		"forged content": func(t *testing.T, w *world, m *slipway.Manifest) {
+			m.Files[0] = forgedPack(t, w.store, "wanted", "forged")
+		},
+		"forged large content": func(t *testing.T, w *world, m *slipway.Manifest) {
+			m.Files[0] = forgedPack(t, w.store, "wanted", noise(3, smallMax+1))
+		},
+		"another size": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Size++ },
+		"missing pack": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Pack = sha("no pack") },
+		"frame of others": func(t *testing.T, w *world, m *slipway.Manifest) {
+			f := forgedPack(t, w.store, "other", "other")
+			m.Files[0].Place, m.Files[1].Place = f.Place, f.Place
+		},
+		"frame beyond the end": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Offset += 1 << 20 },
+		"flipped bits": func(t *testing.T, w *world, m *slipway.Manifest) {
+			path := must[string](t)(w.store.packPath(ns, m.Files[0].Pack))
+			b := must[[]byte](t)(os.ReadFile(path))
+			copy(b[len(b)/2:], "flipped bits")
+			ok(t, os.WriteFile(path, b, 0o600))
+		},
+		"path that leads out": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Path = "../../a.py" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.put(t, 1, map[string]string{"old.py": "old"})
+			man := manifestOf(t, w.store, version(2), map[string]string{"a.py": "new a", "b.py": noise(9, 100_000)})
+			spoil(t, w, &man)
+
+			if err := w.mount.Mount(t.Context(), man, w.src, nil); err == nil {
+				t.Error("mounted without an error")
+			}
+
+			w.checkCurrent(t, 1)
+			w.checkNoTemp(t)
+			entries := must[[]os.DirEntry](t)(os.ReadDir(w.mount.versions()))
+			if len(entries) != 2 {
+				t.Errorf("versions holds %v, want one version and its record", entries)
+			}
+		})
+	}
+}
+
+func TestMountIsCancelled(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	man := manifestOf(t, w.store, version(1), sampleFiles())
+	if err := w.mount.Mount(ctx, man, w.src, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Mount: %v, want canceled", err)
+	}
+	if v, image, err := w.mount.Current(); v != "" || image || err != nil {
+		t.Errorf("current is %q, %v, %v", v, image, err)
+	}
+	w.checkNoTemp(t)
+}
+
+func TestMountRefusesOtherFilesForAVersion(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, map[string]string{"a.py": "1"})
+	other := manifestOf(t, w.store, version(1), map[string]string{"a.py": "2"})
+	if err := w.mount.Mount(t.Context(), other, w.src, nil); err == nil {
+		t.Error("a version's files were changed")
+	}
+	checkSame(t, readTree(t, w.path(1, "")), map[string]string{"a.py": "1"})
+}

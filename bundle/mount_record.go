@@ -1,0 +1,99 @@
+package bundle
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+
+	"slipway"
+)
+
+const recordSuffix = ".json"
+
+// record is the manifest of a version on disk, with the times its files have.
+type record struct {
+	Version slipway.Version
+	Files   []recorded
+}
+
+// recorded is a file as it was written.
+type recorded struct {
+	slipway.File
+	MTime int64 `json:"mtime,omitempty"` // Unix seconds; 0 for a symlink
+}
+
+// mode returns the permissions that f has once mounted.
+func mode(f slipway.File) fs.FileMode {
+	if f.Exec {
+		return 0o555
+	}
+	return 0o444
+}
+
+// manifest returns the manifest without the times.
+func (r record) manifest() slipway.Manifest {
+	m := slipway.Manifest{Version: r.Version, Files: make([]slipway.File, len(r.Files))}
+	for i, f := range r.Files {
+		m.Files[i] = f.File
+	}
+	return m
+}
+
+// record returns what is known of version v, which is on disk. A version
+// without it was found damaged, and is not to be used; ok is false.
+func (m *Mount) record(v slipway.Version) (r record, ok bool, err error) {
+	f, err := os.Open(m.recordPath(v))
+	if errors.Is(err, fs.ErrNotExist) {
+		return record{}, false, nil
+	}
+	if err != nil {
+		return record{}, false, err
+	}
+	defer f.Close()
+	r.Version, r.Files, err = readList[recorded](f)
+	if err != nil || r.Version != v || CheckManifest(r.manifest()) != nil {
+		return record{}, false, nil // it is written anew, with its version
+	}
+	return r, true, nil
+}
+
+// write writes r to a new file in dir and returns its path. It is not durable.
+func (r record) write(dir string) (string, error) {
+	f, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return "", err
+	}
+	w := bufio.NewWriterSize(f, 64<<10)
+	return f.Name(), errors.Join(writeList(w, r.Version, r.Files), w.Flush(), f.Close())
+}
+
+// complete reports whether man's version is on disk, with every file as it was
+// written.
+func (m *Mount) complete(man slipway.Manifest) (bool, error) {
+	r, ok, err := m.record(man.Version)
+	if err != nil || !ok {
+		return false, err
+	}
+	same := func(a recorded, b slipway.File) bool {
+		return a.Path == b.Path && a.Same(b) && a.Size == b.Size
+	}
+	if !slices.EqualFunc(r.Files, man.Files, same) {
+		return false, errors.New("the version is on disk with other files")
+	}
+	at, err := openFolders(m.versionPath(man.Version))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer at.close()
+	for _, i := range byFolder(man.Files) {
+		if at.look(r.Files[i]) != nil {
+			return false, nil
+		}
+	}
+	return true, nil
+}

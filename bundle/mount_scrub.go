@@ -1,0 +1,178 @@
+package bundle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+	"time"
+
+	"slipway"
+)
+
+// Damage is a file of a mounted version that is not what was deployed.
+type Damage struct {
+	Version slipway.Version
+	Path    string
+	Why     string
+}
+
+// Scrub hashes every file on disk again, at bytesPerSecond if that is not 0,
+// and returns what is damaged. Nothing is linked from a damaged version any
+// more, and the next Mount of it writes it anew.
+func (m *Mount) Scrub(ctx context.Context, bytesPerSecond int64) ([]Damage, error) {
+	on, err := m.Versions()
+	if err != nil {
+		return nil, fmt.Errorf("scrub: %w", err)
+	}
+	s := &scrub{ctx: ctx, rate: bytesPerSecond, sums: map[inode]string{}}
+	var all []Damage
+	for _, v := range on {
+		found, err := m.scrub(s, v.Version)
+		if err != nil {
+			return all, fmt.Errorf("scrub %s: %w", v.Version, err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// scrub checks version v.
+func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
+	r, ok, err := m.record(v)
+	if err != nil || !ok {
+		return nil, err
+	}
+	at, err := openFolders(m.versionPath(v))
+	if err != nil {
+		return m.disown(v, []Damage{{v, "", err.Error()}})
+	}
+	defer at.close()
+	var found []Damage
+	for _, i := range byFolder(r.manifest().Files) {
+		why, err := s.file(at, r.Files[i])
+		if err != nil {
+			return nil, err
+		}
+		if why != "" {
+			found = append(found, Damage{v, r.Files[i].Path, why})
+		}
+	}
+	return m.disown(v, append(found, strangers(at, r)...))
+}
+
+// disown takes the record from a version that is damaged. Without one it was
+// pruned in the meantime, and only looked damaged.
+func (m *Mount) disown(v slipway.Version, found []Damage) ([]Damage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(found) == 0 {
+		return nil, nil
+	}
+	err := os.Remove(m.recordPath(v))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// scrub is one pass over all versions.
+type scrub struct {
+	ctx  context.Context
+	rate int64
+	sums map[inode]string // of the files hashed, which versions share
+}
+
+type inode struct{ dev, ino uint64 }
+
+// file returns what is wrong with f, if anything.
+func (s *scrub) file(at *folders, f recorded) (string, error) {
+	if err := s.ctx.Err(); err != nil {
+		return "", err
+	}
+	if err := at.look(f); err != nil {
+		return err.Error(), nil
+	}
+	if f.Link != "" {
+		return "", nil
+	}
+	sum, err := s.sum(at, f)
+	switch {
+	case s.ctx.Err() != nil:
+		return "", s.ctx.Err()
+	case err != nil:
+		return err.Error(), nil
+	case sum != f.SHA256:
+		return "its SHA-256 is " + sum, nil
+	}
+	return "", nil
+}
+
+// sum hashes the file f, unless it was hashed under another name.
+func (s *scrub) sum(at *folders, f recorded) (string, error) {
+	in, err := at.root.Open(f.Path)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return "", err
+	}
+	var id inode
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		id = inode{uint64(st.Dev), st.Ino} //nolint:unconvert // the field's type differs by platform
+	}
+	if sum, ok := s.sums[id]; ok {
+		return sum, nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, in); err != nil {
+		return "", err
+	}
+	s.sums[id] = hex.EncodeToString(h.Sum(nil))
+	return s.sums[id], s.pause(f.Size)
+}
+
+// pause waits as long as size bytes may take.
+func (s *scrub) pause(size int64) error {
+	if s.rate <= 0 {
+		return nil
+	}
+	select {
+	case <-s.ctx.Done():
+		return s.ctx.Err()
+	case <-time.After(time.Duration(float64(size) / float64(s.rate) * float64(time.Second))):
+		return nil
+	}
+}
+
+// strangers returns the files that nobody deployed. Python's caches are none:
+// an Airflow that runs as root leaves them even in read-only folders.
+func strangers(at *folders, r record) (found []Damage) {
+	known := map[string]bool{}
+	for _, f := range r.Files {
+		known[f.Path] = true
+	}
+	err := fs.WalkDir(at.root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path.Base(name) == "__pycache__":
+			return fs.SkipDir
+		case !d.IsDir() && !known[name]:
+			found = append(found, Damage{r.Version, name, "it was not deployed"})
+		}
+		return nil
+	})
+	if err != nil {
+		found = append(found, Damage{r.Version, "", err.Error()})
+	}
+	return found
+}

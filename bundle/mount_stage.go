@@ -1,0 +1,225 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"slipway"
+)
+
+// syncEach is up to how many new files are made durable one by one. Above, the
+// whole file system is.
+const syncEach = 64
+
+// stage is a version that is being written.
+type stage struct {
+	dir    string
+	man    slipway.Manifest
+	order  []int      // of the files, folder by folder
+	files  []recorded // man's, with the times they get
+	have   []bool     // whether a file is in place
+	dirs   []string   // the folders below dags, parents first
+	at     *folders
+	masked bool // whether the umask takes away permissions that files need
+
+	mu    sync.Mutex // guards fresh and done while files are written
+	fresh []string   // the paths whose contents were written
+	done  int64      // bytes unpacked
+	total int64      // bytes to unpack
+	tell  func(done, total int64)
+}
+
+// wrote notes that the content of f was written, and not linked.
+func (s *stage) wrote(f recorded) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fresh = append(s.fresh, f.Path)
+}
+
+// stage puts man's version on disk.
+func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src Source, tell func(done, total int64)) error {
+	on, err := m.onDisk()
+	if err != nil {
+		return err
+	}
+	s, err := newStage(m.versions(), man, nextStamp(on, time.Now()))
+	if err != nil {
+		return err
+	}
+	s.tell = tell
+	defer removeTree(s.dir) // what is left if this fails, or the damaged version that was there
+	defer s.at.close()
+	if err := m.reuseLast(ctx, s, on); err != nil {
+		return fmt.Errorf("link files: %w", err)
+	}
+	if err := s.links(); err != nil {
+		return fmt.Errorf("make symlinks: %w", err)
+	}
+	if err := s.unpack(ctx, src); err != nil {
+		return err
+	}
+	if err := s.seal(); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return m.place(ctx, s)
+}
+
+// nextStamp returns the time that files written at now get: whole seconds,
+// which every file system keeps, and later than those of any version on disk,
+// since Python compares source files by second and size.
+func nextStamp(on []MountedVersion, now time.Time) time.Time {
+	stamp := now.Truncate(time.Second)
+	for _, v := range on {
+		if !stamp.After(v.MountedAt) {
+			stamp = v.MountedAt.Truncate(time.Second).Add(time.Second)
+		}
+	}
+	return stamp
+}
+
+// newStage makes the folders of a version in a temporary folder in versions.
+func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, error) {
+	dir, err := os.MkdirTemp(versions, tempPattern)
+	if err != nil {
+		return nil, err
+	}
+	s := &stage{dir: dir, man: man, order: byFolder(man.Files), dirs: foldersOf(man.Files),
+		files: make([]recorded, len(man.Files)), have: make([]bool, len(man.Files))}
+	for i, f := range man.Files {
+		s.files[i].File = f
+		if f.Link == "" {
+			s.files[i].MTime = stamp.Unix()
+		}
+	}
+	if err := errors.Join(s.makeFolders(), os.Chtimes(dir, stamp, stamp)); err != nil {
+		return nil, errors.Join(err, removeTree(dir))
+	}
+	if s.at, err = openFolders(dir); err != nil {
+		return nil, errors.Join(err, removeTree(dir))
+	}
+	return s, nil
+}
+
+func (s *stage) makeFolders() error {
+	dags := filepath.Join(s.dir, dagsName)
+	if err := os.Mkdir(dags, 0o777); err != nil {
+		return err
+	}
+	info, err := os.Stat(dags)
+	if err != nil {
+		return err
+	}
+	s.masked = info.Mode()&0o555 != 0o555
+	for _, dir := range s.dirs {
+		if err := os.Mkdir(filepath.Join(dags, dir), 0o700); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(dags, 0o700)
+}
+
+// reuseLast takes what is the same from the current version, or else from the
+// one mounted last.
+func (m *Mount) reuseLast(ctx context.Context, s *stage, on []MountedVersion) error {
+	for _, v := range on {
+		before, ok, err := m.record(v.Version)
+		if err != nil {
+			return err
+		}
+		if ok && v.Version != s.man.Version {
+			return s.reuse(ctx, m.versionPath(v.Version), before)
+		}
+	}
+	return nil
+}
+
+// links makes the symlinks. Nothing is ever written through one: no path of a
+// manifest lies below another.
+func (s *stage) links() error {
+	for _, i := range s.order {
+		f := s.files[i]
+		if f.Link == "" {
+			continue
+		}
+		if err := s.at.symlink(f); err != nil {
+			return err
+		}
+		s.have[i] = true
+	}
+	return nil
+}
+
+// seal takes the right to write from the folders.
+func (s *stage) seal() error {
+	for _, dir := range s.paths() {
+		if err := os.Chmod(dir, 0o555); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// paths returns every folder of the version on disk.
+func (s *stage) paths() []string {
+	dags := filepath.Join(s.dir, dagsName)
+	list := append(make([]string, 0, 2+len(s.dirs)), s.dir, dags)
+	for _, dir := range s.dirs {
+		list = append(list, filepath.Join(dags, dir))
+	}
+	return list
+}
+
+// place makes s durable and gives it its name: the record first, so that there
+// is no version without one.
+func (m *Mount) place(ctx context.Context, s *stage) error {
+	temp, err := record{s.man.Version, s.files}.write(m.versions())
+	if err != nil {
+		return fmt.Errorf("write the record: %w", err)
+	}
+	defer os.Remove(temp) // finds nothing once renamed
+	if err := s.sync(ctx, temp); err != nil {
+		return fmt.Errorf("make durable: %w", err)
+	}
+	if err := os.Rename(temp, m.recordPath(s.man.Version)); err != nil {
+		return err
+	}
+	path := m.versionPath(s.man.Version)
+	err = os.Rename(s.dir, path)
+	if errors.Is(err, fs.ErrExist) {
+		err = exchange(s.dir, path) // a damaged version is in the way
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(m.versions())
+}
+
+func (s *stage) sync(ctx context.Context, record string) error {
+	if len(s.fresh) > syncEach {
+		return syncTree(filepath.Dir(s.dir))
+	}
+	paths := append(s.paths(), record)
+	for _, path := range s.fresh {
+		paths = append(paths, filepath.Join(s.dir, dagsName, path))
+	}
+	return syncPaths(ctx, paths)
+}
+
+// exchangeInSteps swaps what lies at a and b where the file system cannot do
+// it at once: for a moment there is nothing at b.
+func exchangeInSteps(a, b string) error {
+	aside := a + "-aside"
+	if err := os.Rename(b, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(a, b); err != nil {
+		return errors.Join(err, os.Rename(aside, b))
+	}
+	return os.Rename(aside, a)
+}

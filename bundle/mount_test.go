@@ -1,0 +1,297 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slipway"
+)
+
+// world is a store and a mount beside it.
+type world struct {
+	store *Store
+	mount *Mount
+	src   *counted
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	s := must[*Store](t)(Open(filepath.Join(t.TempDir(), "data")))
+	m := must[*Mount](t)(OpenMount(filepath.Join(t.TempDir(), "mount")))
+	w := &world{store: s, mount: m, src: &counted{Source: s.Source(ns)}}
+	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), removeTree(m.dir))) })
+	return w
+}
+
+// counted is a Source that counts what is read through it.
+type counted struct {
+	Source
+	reads int
+	bytes int64
+}
+
+func (c *counted) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
+	c.reads++
+	c.bytes += length
+	return c.Source.Frames(ctx, pack, offset, length)
+}
+
+// put mounts a version of files, with all contents in a pack of its own.
+func (w *world) put(t testing.TB, n int, files map[string]string) slipway.Manifest {
+	t.Helper()
+	m := manifestOf(t, w.store, version(n), files)
+	ok(t, w.mount.Mount(t.Context(), m, w.src, nil))
+	return m
+}
+
+// path returns where the file at path of version n lies on disk.
+func (w *world) path(n int, path string) string {
+	return filepath.Join(w.mount.versionPath(version(n)), "dags", path)
+}
+
+func (w *world) stat(t testing.TB, n int, path string) fs.FileInfo {
+	t.Helper()
+	return must[fs.FileInfo](t)(os.Lstat(w.path(n, path)))
+}
+
+// checkCurrent checks that current is version n.
+func (w *world) checkCurrent(t testing.TB, n int) {
+	t.Helper()
+	v, image, err := w.mount.Current()
+	if err != nil || image || v != version(n) {
+		t.Errorf("current is %q, image %v, %v, want %q", v, image, err, version(n))
+	}
+}
+
+// readTree reads all files below dir: path → content, "-> target" for a symlink.
+func readTree(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	ok(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name := must[string](t)(filepath.Rel(dir, path))
+		if d.Type()&fs.ModeSymlink != 0 {
+			files[name] = "-> " + must[string](t)(os.Readlink(path))
+			return nil
+		}
+		files[name] = string(must[[]byte](t)(os.ReadFile(path)))
+		return nil
+	}))
+	return files
+}
+
+// checkNoTemp checks that nothing unfinished is left.
+func (w *world) checkNoTemp(t testing.TB) {
+	t.Helper()
+	for _, dir := range []string{w.mount.dir, w.mount.versions()} {
+		if left := must[[]string](t)(filepath.Glob(filepath.Join(dir, tempPattern))); len(left) > 0 {
+			t.Errorf("left over: %v", left)
+		}
+	}
+}
+
+func sampleFiles() map[string]string {
+	return map[string]string{
+		"a.py": "from airflow import DAG", "run.sh": "#!/bin/sh", "sales/__init__.py": "", "sales/deep/er/b.py": noise(1, 300_000),
+		"sales/big.bin": noise(2, 3<<20), "again/big.bin": noise(2, 3<<20), "again/__init__.py": "", "link.py": "-> sales/deep/er/b.py", "dir": "-> sales/deep",
+	}
+}
+
+func TestMountBringsEveryByte(t *testing.T) {
+	w := newWorld(t)
+	man := manifestOf(t, w.store, version(1), sampleFiles())
+	var last, total int64
+	ok(t, w.mount.Mount(t.Context(), man, w.src, func(d, n int64) {
+		if d < last {
+			t.Errorf("progress went back from %d to %d", last, d)
+		}
+		last, total = d, n
+	}))
+
+	w.checkCurrent(t, 1)
+	w.checkNoTemp(t)
+	checkSame(t, readTree(t, filepath.Join(w.mount.dir, "current", "dags")), sampleFiles())
+	var size int64
+	for _, f := range man.Files {
+		size += f.Size
+	}
+	if last != size || total != size {
+		t.Errorf("progress ended at %d of %d, want %d", last, total, size)
+	}
+	ok(t, filepath.WalkDir(w.mount.versionPath(version(1)), func(path string, d fs.DirEntry, err error) error {
+		ok(t, err)
+		want := fs.FileMode(0o444)
+		switch {
+		case d.IsDir():
+			want = 0o555
+		case filepath.Ext(path) == ".sh":
+			want = 0o555
+		case d.Type()&fs.ModeSymlink != 0:
+			return nil
+		}
+		if got := must[fs.FileInfo](t)(d.Info()).Mode().Perm(); got != want {
+			t.Errorf("%s has mode %o, want %o", path, got, want)
+		}
+		return nil
+	}))
+}
+
+func TestMountLinksWhatIsUnchanged(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, map[string]string{"same.py": "s", "changed.py": "1", "gone.py": "g", "mode": "m", "moved.py": "v", "sub/same.py": "s2", "l": "-> same.py"})
+	files := map[string]string{"same.py": "s", "changed.py": "2", "mode": "m", "sub/moved.py": "v", "sub/same.py": "s2", "l": "-> sub/same.py"}
+	man := manifestOf(t, w.store, version(2), files)
+	for i := range man.Files {
+		man.Files[i].Exec = man.Files[i].Path == "mode"
+	}
+	ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+
+	for path, want := range map[string]bool{"same.py": true, "sub/same.py": true, "changed.py": false, "mode": false} {
+		if got := os.SameFile(w.stat(t, 1, path), w.stat(t, 2, path)); got != want {
+			t.Errorf("%s is the same inode: %v, want %v", path, got, want)
+		}
+	}
+	if os.SameFile(w.stat(t, 1, "moved.py"), w.stat(t, 2, "sub/moved.py")) {
+		t.Error("a file was linked from another path")
+	}
+	if a, b := w.stat(t, 1, "changed.py"), w.stat(t, 2, "changed.py"); b.ModTime().Unix() <= a.ModTime().Unix() {
+		t.Errorf("the changed file has time %v, the old one %v: Python could not tell them apart", b.ModTime(), a.ModTime())
+	}
+	checkSame(t, readTree(t, filepath.Join(w.mount.dir, "current", "dags")), files)
+	if got := readTree(t, w.path(1, ""))["changed.py"]; got != "1" {
+		t.Errorf("the old version now has %q", got)
+	}
+}
+
+func TestMountReadsOnlyWhatItNeeds(t *testing.T) {
+	w := newWorld(t)
+	files := map[string]string{}
+	for i := range 20 {
+		files[string(rune('a'+i))+".bin"] = noise(uint64(i), 600_000)
+	}
+	w.put(t, 1, files)
+	full := w.src.bytes
+	if w.src.reads != 1 {
+		t.Errorf("%d reads for one pack, want 1", w.src.reads)
+	}
+	files["a.bin"] = "changed"
+	man := manifestOf(t, w.store, version(2), files) // everything in a new pack again
+	ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+	if got := w.src.bytes - full; got > full/8 {
+		t.Errorf("one changed file read %d bytes, the whole %d", got, full)
+	}
+
+	before := w.src.reads
+	ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+	w.checkCurrent(t, 2)
+	ok(t, w.mount.Mount(t.Context(), must[slipway.Manifest](t)(w.manifest(1)), w.src, nil))
+	w.checkCurrent(t, 1)
+	if w.src.reads != before {
+		t.Errorf("switching between versions on disk read packs %d times", w.src.reads-before)
+	}
+}
+
+// manifest returns the manifest of version n from its record.
+func (w *world) manifest(n int) (slipway.Manifest, error) {
+	r, found, err := w.mount.record(version(n))
+	if err == nil && !found {
+		err = fs.ErrNotExist
+	}
+	return r.manifest(), err
+}
+
+func TestUseImage(t *testing.T) {
+	w := newWorld(t)
+	current := filepath.Join(w.mount.dir, "current")
+	for _, dags := range []string{"/usr/local/airflow/dags", "/opt/airflow/dags", "/opt/airflow/dags"} {
+		ok(t, w.mount.UseImage(dags))
+		if got := must[string](t)(os.Readlink(filepath.Join(current, "dags"))); got != dags {
+			t.Errorf("current/dags leads to %s, want %s", got, dags)
+		}
+	}
+	if v, image, err := w.mount.Current(); v != "" || !image || err != nil {
+		t.Errorf("current is %q, %v, %v, want the image", v, image, err)
+	}
+	w.put(t, 1, map[string]string{"a.py": "1"})
+	w.checkCurrent(t, 1)
+	ok(t, w.mount.UseImage("/opt/airflow/dags"))
+	checkSame(t, readTree(t, w.path(1, "")), map[string]string{"a.py": "1"})
+	for _, bad := range []string{"", "dags", "/opt/../etc", "/opt/"} {
+		if err := w.mount.UseImage(bad); err == nil {
+			t.Errorf("UseImage took %q", bad)
+		}
+	}
+	w.checkNoTemp(t)
+}
+
+func TestOneAgentPerFolder(t *testing.T) {
+	w := newWorld(t)
+	_, err := OpenMount(w.mount.dir)
+	if kind, text := slipway.Explain(err); kind != slipway.Conflict || !strings.Contains(text, w.mount.dir) {
+		t.Errorf("OpenMount: %v, want a conflict that names the folder", err)
+	}
+	ok(t, w.mount.Close())
+	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	ok(t, w.mount.Close())
+	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+}
+
+func TestOpenMountRemovesLeftovers(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, map[string]string{"a.py": "1"})
+	ok(t, w.mount.Close())
+	half := filepath.Join(w.mount.versions(), ".tmp-half")
+	ok(t, os.MkdirAll(filepath.Join(half, "dags"), 0o755))
+	ok(t, os.WriteFile(filepath.Join(half, "dags", "a.py"), nil, 0o444))
+	ok(t, errors.Join(os.Chmod(filepath.Join(half, "dags"), 0o555), os.Chmod(half, 0o555)))
+	ok(t, os.Symlink("versions", filepath.Join(w.mount.dir, ".tmp-current")))
+
+	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	w.checkNoTemp(t)
+	w.checkCurrent(t, 1)
+}
+
+func TestReuseCopiesWhereItCannotLink(t *testing.T) {
+	w := newWorld(t)
+	w.put(t, 1, map[string]string{"a.py": "good", "b.sh": "good"})
+	before, found, err := w.mount.record(version(1))
+	if err != nil || !found {
+		t.Fatal(found, err)
+	}
+	elsewhere := t.TempDir()
+	if _, err := os.Stat("/dev/shm"); err == nil { // another file system
+		elsewhere = must[string](t)(os.MkdirTemp("/dev/shm", "slipway-"))
+		defer removeTree(elsewhere)
+	}
+	s := must[*stage](t)(newStage(elsewhere, before.manifest(), time.Now().Add(time.Hour)))
+	defer removeTree(s.dir)
+	defer s.at.close()
+	ok(t, s.reuse(t.Context(), w.mount.versionPath(version(1)), before))
+	for i, f := range before.Files {
+		a, b := w.stat(t, 1, f.Path), must[fs.FileInfo](t)(os.Stat(filepath.Join(s.dir, "dags", f.Path)))
+		if !s.have[i] || s.files[i] != f || !a.ModTime().Equal(b.ModTime()) || a.Mode() != b.Mode() {
+			t.Errorf("%s has %v, %v, want %v, %v", f.Path, b.ModTime(), b.Mode(), a.ModTime(), a.Mode())
+		}
+	}
+	for _, err := range []error{unix.EMLINK, unix.EXDEV, unix.EPERM} {
+		if !unlinkable(os.NewSyscallError("linkat", err)) {
+			t.Errorf("%v is not answered by a copy", err)
+		}
+	}
+	bad := before.Files[0]
+	if err := verified(bad, bytes.NewReader([]byte("evil")))(io.Discard); err == nil {
+		t.Error("a copy of another content was taken")
+	}
+}

@@ -1,0 +1,207 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
+
+	"slipway"
+)
+
+const (
+	unpackers = 2
+
+	// frameSmall is up to how many compressed bytes a frame is unpacked beside
+	// others; larger ones are unpacked while they arrive.
+	frameSmall = 4 << 20
+
+	// smallMax is up to how many bytes a content is held in memory.
+	smallMax = 1 << 20
+)
+
+// unpacking writes the contents that a stage lacks.
+type unpacking struct {
+	*stage
+	wanted map[string][]recorded // by SHA-256, not written yet; guarded by mu
+	idle   chan *unpacker
+}
+
+// unpacker is one worker's tools.
+type unpacker struct {
+	*unpacking
+	at  *folders
+	dec *zstd.Decoder
+	raw []byte // a frame, compressed
+	buf bytes.Buffer
+}
+
+// unpack writes every file that is not in place yet.
+func (s *stage) unpack(ctx context.Context, src Source) error {
+	u := &unpacking{stage: s, wanted: map[string][]recorded{}, idle: make(chan *unpacker, unpackers)}
+	places := u.want()
+	if len(places) == 0 {
+		return nil
+	}
+	defer u.close()
+	for range unpackers {
+		if err := u.hire(); err != nil {
+			return err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	read := eachFrame(ctx, src, places, func(p slipway.Place, frame io.Reader) error {
+		return u.frame(g, p, frame)
+	})
+	if err := g.Wait(); err != nil { // it is why reading ended, too
+		return err
+	}
+	if read != nil {
+		return read
+	}
+	for sha := range u.wanted {
+		return fmt.Errorf("content %s is missing from its pack", sha)
+	}
+	return nil
+}
+
+// want lists what is wanted and returns the places to read.
+func (u *unpacking) want() (places []slipway.Place) {
+	for _, i := range u.order {
+		if f := u.files[i]; !u.have[i] {
+			u.wanted[f.SHA256] = append(u.wanted[f.SHA256], f)
+			u.total += f.Size
+			places = append(places, f.Place)
+		}
+	}
+	return places
+}
+
+func (u *unpacking) hire() error {
+	at, err := openFolders(u.dir)
+	if err != nil {
+		return err
+	}
+	dec, err := newDecoder()
+	if err != nil {
+		at.close()
+		return fmt.Errorf("set up unpacking: %w", err)
+	}
+	u.idle <- &unpacker{unpacking: u, at: at, dec: dec}
+	return nil
+}
+
+func (u *unpacking) close() {
+	close(u.idle)
+	for w := range u.idle {
+		w.at.close()
+		w.dec.Close()
+	}
+}
+
+// frame has a worker unpack a frame: a small one beside others, a large one
+// before it returns.
+func (u *unpacking) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) error {
+	w := <-u.idle
+	if p.Length > frameSmall {
+		defer func() { u.idle <- w }()
+		return contents(w.dec, frame, w.content)
+	}
+	w.raw = slices.Grow(w.raw[:0], int(p.Length))[:p.Length]
+	if _, err := io.ReadFull(frame, w.raw); err != nil {
+		u.idle <- w
+		return fmt.Errorf("read a frame: %w", err)
+	}
+	g.Go(func() error {
+		defer func() { u.idle <- w }()
+		if err := contents(w.dec, bytes.NewReader(w.raw), w.content); err != nil {
+			return fmt.Errorf("pack %s: %w", p.Pack, err)
+		}
+		return nil
+	})
+	return nil
+}
+
+// content writes the files that have the content r.
+func (w *unpacker) content(sha string, size int64, r io.Reader) error {
+	w.mu.Lock()
+	files := w.wanted[sha]
+	delete(w.wanted, sha)
+	w.mu.Unlock()
+	if len(files) == 0 {
+		return nil
+	}
+	if want := files[0].Size; size != want {
+		return fmt.Errorf("content %s is damaged: it has %d bytes, not %d", sha, size, want)
+	}
+	write := w.large
+	if size <= smallMax {
+		write = w.small
+	}
+	if err := write(files, r); err != nil {
+		return err
+	}
+	w.progress(files)
+	return nil
+}
+
+// small verifies a content before it writes it.
+func (w *unpacker) small(files []recorded, r io.Reader) error {
+	w.buf.Reset()
+	w.buf.Grow(int(files[0].Size) + bytes.MinRead)
+	if _, err := w.buf.ReadFrom(r); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(w.buf.Bytes())
+	if got := hex.EncodeToString(sum[:]); got != files[0].SHA256 {
+		return damaged(files[0].SHA256, got)
+	}
+	for _, f := range files {
+		err := w.write(w.at, f, func(out io.Writer) error {
+			_, err := out.Write(w.buf.Bytes())
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// large verifies a content while it writes it, and copies it from its first
+// file to the others.
+func (w *unpacker) large(files []recorded, r io.Reader) error {
+	for i, f := range files {
+		if i > 0 {
+			first, err := w.at.root.Open(files[0].Path)
+			if err != nil {
+				return err
+			}
+			defer first.Close()
+			r = first
+		}
+		if err := w.write(w.at, f, verified(f, r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress notes that files were written, and tells who wants to know.
+func (w *unpacker) progress(files []recorded) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range files {
+		w.fresh = append(w.fresh, f.Path)
+		w.done += f.Size
+	}
+	if w.tell != nil {
+		w.tell(w.done, w.total)
+	}
+}

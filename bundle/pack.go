@@ -1,0 +1,160 @@
+package bundle
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/klauspost/compress/zstd"
+
+	"slipway"
+)
+
+const (
+	packSuffix = ".tar.zst"
+
+	// frameMin is how many bytes of tar a frame holds before the next entry
+	// begins a new one.
+	frameMin = 1 << 20
+
+	// window is how far back compression looks. It bounds the memory that
+	// reading and writing a pack take.
+	window = 1 << 20
+)
+
+// Pack is a pack that was stored.
+type Pack struct {
+	SHA256 string // of the compressed file, lower-case hex, and its name
+	Size   int64  // compressed bytes
+}
+
+// packed is a content in a pack that is being written.
+type packed struct {
+	sha   string
+	size  int64
+	frame int // its index in frames
+}
+
+// packWriter writes a pack to a temporary file: one tar, cut into zstd frames
+// at entry boundaries.
+type packWriter struct {
+	f      *os.File
+	sum    hash.Hash
+	size   int64 // compressed bytes so far
+	enc    *zstd.Encoder
+	tar    *tar.Writer
+	open   bool  // whether a frame has begun
+	raw    int64 // bytes of tar in it
+	frames []slipway.Place
+	list   []packed
+}
+
+// newPack begins a pack in dir. The caller discards or keeps it.
+func newPack(dir string) (*packWriter, error) {
+	f, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return nil, err
+	}
+	p := &packWriter{f: f, sum: sha256.New()}
+	p.enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(2))
+	if err != nil {
+		p.discard()
+		return nil, fmt.Errorf("set up compression: %w", err)
+	}
+	p.tar = tar.NewWriter(tarSide{p})
+	return p, nil
+}
+
+// tarSide is where a packWriter's tar goes, zstdSide where its frames go.
+type (
+	tarSide  struct{ *packWriter }
+	zstdSide struct{ *packWriter }
+)
+
+func (p tarSide) Write(b []byte) (int, error) {
+	if !p.open {
+		p.enc.Reset(zstdSide(p))
+		p.open, p.raw = true, 0
+		p.frames = append(p.frames, slipway.Place{Offset: p.size})
+	}
+	p.raw += int64(len(b))
+	return p.enc.Write(b)
+}
+
+func (p zstdSide) Write(b []byte) (int, error) {
+	n, err := p.f.Write(b)
+	p.sum.Write(b[:n])
+	p.size += int64(n)
+	return n, err
+}
+
+// add appends a content. Its bytes are not looked at.
+func (p *packWriter) add(sha string, size int64, r io.Reader) error {
+	if err := p.tar.WriteHeader(&tar.Header{Name: sha, Mode: 0o444, Size: size}); err != nil {
+		return fmt.Errorf("pack a content: %w", err)
+	}
+	if _, err := io.Copy(p.tar, r); err != nil {
+		return fmt.Errorf("pack a content: %w", err)
+	}
+	if err := p.tar.Flush(); err != nil {
+		return fmt.Errorf("pack a content: %w", err)
+	}
+	p.list = append(p.list, packed{sha: sha, size: size, frame: len(p.frames) - 1})
+	if p.raw < frameMin {
+		return nil
+	}
+	return p.endFrame()
+}
+
+// endFrame ends the frame that is open. The encoder writes from a goroutine of
+// its own, so the size is known only then.
+func (p *packWriter) endFrame() error {
+	if !p.open {
+		return nil
+	}
+	p.open = false
+	err := p.enc.Close()
+	last := &p.frames[len(p.frames)-1]
+	last.Length = p.size - last.Offset
+	return err
+}
+
+// finish writes the tar's trailer.
+func (p *packWriter) finish() error { return errors.Join(p.tar.Close(), p.endFrame()) }
+
+// keep names the finished pack by its sum in the folder it was written to, and
+// makes it durable. Every content is then found at place.
+func (p *packWriter) keep() (Pack, error) {
+	sum := hex.EncodeToString(p.sum.Sum(nil))
+	if err := errors.Join(p.f.Sync(), p.f.Close()); err != nil {
+		return Pack{}, fmt.Errorf("save a pack: %w", err)
+	}
+	for i := range p.frames {
+		p.frames[i].Pack = sum
+	}
+	path := filepath.Join(filepath.Dir(p.f.Name()), sum+packSuffix)
+	if err := rename(p.f.Name(), path); err != nil {
+		return Pack{}, fmt.Errorf("save a pack: %w", err)
+	}
+	return Pack{SHA256: sum, Size: p.size}, nil
+}
+
+// place returns where c lies in the kept pack.
+func (p *packWriter) place(c packed) slipway.Place { return p.frames[c.frame] }
+
+// discard deletes the temporary file, if there still is one, and ends the
+// encoder's goroutines.
+func (p *packWriter) discard() {
+	p.f.Close() // closed already when the pack was kept
+	os.Remove(p.f.Name())
+	if p.enc != nil {
+		p.enc.Reset(nil)
+	}
+}

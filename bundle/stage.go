@@ -1,0 +1,212 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"syscall"
+
+	"golang.org/x/sync/errgroup"
+
+	"slipway"
+)
+
+// Staged is an upload whose contents are stored.
+type Staged struct {
+	Files []slipway.File // by path, each with its Place
+
+	// New holds the contents that no pack had before: without paths, by
+	// their order in the pack.
+	New  []slipway.File
+	Pack Pack // which has them; zero if nothing was new
+
+	Root         string // the folder in the archive that is the dags folder
+	LeftOut      []Omission
+	LeftOutFiles int
+	Outside      []string
+	Unpacked     int64 // bytes of Files
+}
+
+// Known says where a content is stored already.
+type Known func(sha256 string) (slipway.Place, bool)
+
+// Stage reads an archive and stores those of its contents that are not known
+// yet, in one durable pack. On an error nothing is left of it.
+func (s *Store) Stage(ctx context.Context, ns string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
+	dir, err := s.madeFolder("packs", ns)
+	if err != nil {
+		return Staged{}, fmt.Errorf("stage an upload: %w", err)
+	}
+	staged, err := stageIn(ctx, dir, archive, size, lim, known)
+	if errors.Is(err, syscall.ENOSPC) {
+		return Staged{}, slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Nothing was deployed.")
+	}
+	if _, ok := errors.AsType[*slipway.Error](err); err != nil && !ok {
+		err = fmt.Errorf("stage an upload: %w", err)
+	}
+	return staged, err
+}
+
+func stageIn(ctx context.Context, dir string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
+	p, err := newPack(dir)
+	if err != nil {
+		return Staged{}, err
+	}
+	st := &staging{dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
+	defer func() { st.pack.discard() }()
+	selection, err := st.read(ctx, archive, size, lim)
+	if err != nil {
+		return Staged{}, err
+	}
+	return st.finish(ctx, selection)
+}
+
+// kept is what became of a content.
+type kept struct {
+	size  int64
+	dag   bool
+	known bool
+	slipway.Place
+}
+
+// staging is the reading of one upload.
+type staging struct {
+	dir    string
+	known  Known
+	pack   *packWriter
+	stored map[string]kept   // by SHA-256
+	byName map[string]string // entry → SHA-256
+}
+
+// read reads the archive in one goroutine and packs what is new in another.
+func (st *staging) read(ctx context.Context, archive io.ReaderAt, size int64, lim Limits) (Selection, error) {
+	var selection Selection
+	g, ctx := errgroup.WithContext(ctx)
+	in := newIntake(ctx, st.dir)
+	defer in.drop()
+	g.Go(func() (err error) {
+		defer close(in.items)
+		selection, err = Read(ctx, archive, size, lim, in.take)
+		return err
+	})
+	g.Go(func() error {
+		for it := range in.items {
+			if err := st.store(it); err != nil {
+				return err
+			}
+			in.done(it)
+		}
+		return nil
+	})
+	err := g.Wait() // before selection is looked at
+	return selection, err
+}
+
+// store packs an item, unless its content is stored.
+func (st *staging) store(it *item) error {
+	sha := it.sha()
+	st.byName[it.name] = sha
+	c, seen := st.stored[sha]
+	if !seen {
+		c.Place, c.known = st.known(sha)
+		c.size = it.size
+	}
+	c.dag = c.dag || it.isDAG()
+	st.stored[sha] = c
+	if seen || c.known {
+		return nil
+	}
+	return st.pack.add(sha, it.size, it.reader())
+}
+
+// finish keeps what of the pack was selected, and says where all files lie.
+func (st *staging) finish(ctx context.Context, selection Selection) (Staged, error) {
+	out := Staged{Root: selection.Root, LeftOut: selection.LeftOut, LeftOutFiles: selection.LeftOutFiles, Outside: selection.Outside}
+	used := map[string]bool{}
+	for _, e := range selection.Entries {
+		used[st.byName[e.Name]] = true
+	}
+	if err := st.keepOnly(ctx, used); err != nil {
+		return Staged{}, err
+	}
+	if err := st.keep(&out); err != nil {
+		return Staged{}, err
+	}
+	for _, e := range selection.Entries {
+		f, err := st.file(e)
+		if err != nil {
+			return Staged{}, err
+		}
+		out.Files = append(out.Files, f)
+		out.Unpacked += f.Size
+	}
+	slipway.SortFiles(out.Files)
+	return out, nil
+}
+
+// keepOnly writes the pack anew, without the contents that are not used, if
+// there are any.
+func (st *staging) keepOnly(ctx context.Context, used map[string]bool) error {
+	if err := st.pack.finish(); err != nil {
+		return fmt.Errorf("finish a pack: %w", err)
+	}
+	var places []slipway.Place
+	var n int
+	for _, c := range st.pack.list {
+		if used[c.sha] {
+			n++
+			places = append(places, st.pack.place(c))
+		}
+	}
+	if n == len(st.pack.list) {
+		return nil
+	}
+	p, err := newPack(st.dir)
+	if err != nil {
+		return err
+	}
+	old := st.pack
+	st.pack = p
+	defer old.discard()
+	err = eachContent(ctx, openFrames{old.f}, places, func(sha string, size int64, r io.Reader) error {
+		if !used[sha] {
+			return nil
+		}
+		return p.add(sha, size, r)
+	})
+	return errors.Join(err, p.finish())
+}
+
+// keep keeps the pack, if there is anything in it.
+func (st *staging) keep(out *Staged) (err error) {
+	if len(st.pack.list) == 0 {
+		return nil
+	}
+	if out.Pack, err = st.pack.keep(); err != nil {
+		return err
+	}
+	for _, p := range st.pack.list {
+		c := st.stored[p.sha]
+		c.Place = st.pack.place(p)
+		st.stored[p.sha] = c
+		out.New = append(out.New, slipway.File{SHA256: p.sha, Size: p.size, Place: c.Place})
+	}
+	return nil
+}
+
+// file returns the file that e is deployed as.
+func (st *staging) file(e Selected) (slipway.File, error) {
+	if e.Link != "" {
+		return slipway.File{Path: e.Path, Link: e.Link}, nil
+	}
+	sha, ok := st.byName[e.Name]
+	if !ok {
+		return slipway.File{}, fmt.Errorf("the content of %s was not read", e.Name)
+	}
+	c := st.stored[sha]
+	return slipway.File{
+		Path: e.Path, SHA256: sha, Size: c.size, Exec: e.Exec,
+		DAG: c.dag && isPython(e.Path), Place: c.Place,
+	}, nil
+}

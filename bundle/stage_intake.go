@@ -1,0 +1,175 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"io"
+	"os"
+	"strings"
+)
+
+// ahead is how many small contents may be in memory at once.
+const ahead = 6
+
+// item is a content on its way from the archive to the pack: a small one in
+// memory, not hashed yet, a large one in a file.
+type item struct {
+	name  string
+	small bytes.Buffer
+	size  int64
+	large *os.File // nil for a small one
+	sum   hash.Hash
+	scan  dagScan
+}
+
+// sha returns the SHA-256 of the content.
+func (it *item) sha() string {
+	if it.large != nil {
+		return hex.EncodeToString(it.sum.Sum(nil))
+	}
+	sum := sha256.Sum256(it.small.Bytes())
+	return hex.EncodeToString(sum[:])
+}
+
+// isDAG reports whether Airflow's safe mode would parse a .py file with this
+// content.
+func (it *item) isDAG() bool {
+	if it.large == nil && isPython(it.name) {
+		it.scan.Write(it.small.Bytes()) // never fails
+	}
+	return it.scan.found()
+}
+
+func (it *item) reader() io.Reader {
+	if it.large != nil {
+		return io.NewSectionReader(it.large, 0, it.size)
+	}
+	return bytes.NewReader(it.small.Bytes())
+}
+
+// intake takes contents from an archive and hands them on as items.
+type intake struct {
+	ctx   context.Context
+	dir   string // for large contents
+	items chan *item
+	free  chan *item // that can be used again
+}
+
+func newIntake(ctx context.Context, dir string) *intake {
+	in := &intake{ctx: ctx, dir: dir, items: make(chan *item, ahead), free: make(chan *item, ahead)}
+	for range ahead {
+		in.free <- &item{}
+	}
+	return in
+}
+
+// take takes the content r of e.
+func (in *intake) take(e Entry, r io.Reader) error {
+	if e.Link != "" {
+		return nil
+	}
+	var it *item
+	select {
+	case it = <-in.free:
+	case <-in.ctx.Done():
+		return in.ctx.Err()
+	}
+	it.name, it.scan = e.Name, dagScan{tail: it.scan.tail[:0]}
+	if err := it.fill(in.dir, e.Size, r); err != nil {
+		it.drop()
+		return err
+	}
+	in.items <- it // has room for all items
+	return nil
+}
+
+// fill reads r, which says it has size bytes.
+func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
+	it.small.Reset()
+	if size <= smallMax {
+		it.small.Grow(int(size) + bytes.MinRead)
+		it.size, err = it.small.ReadFrom(io.LimitReader(r, smallMax+1))
+		if err != nil || it.size <= smallMax {
+			return err
+		}
+	}
+	return it.spool(dir, r)
+}
+
+// spool writes a large content, whose beginning is in memory, to a file, and
+// hashes it on the way.
+func (it *item) spool(dir string, rest io.Reader) error {
+	f, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return err
+	}
+	it.large = f
+	if err := os.Remove(f.Name()); err != nil { // it lives on while it is open
+		return err
+	}
+	it.sum = sha256.New()
+	to := []io.Writer{f, it.sum}
+	if isPython(it.name) {
+		to = append(to, &it.scan)
+	}
+	it.size, err = io.Copy(io.MultiWriter(to...), io.MultiReader(&it.small, rest))
+	return err
+}
+
+// done makes it free for the next content.
+func (in *intake) done(it *item) {
+	it.drop()
+	in.free <- it
+}
+
+func (it *item) drop() {
+	if it.large != nil {
+		it.large.Close() // it was only read since, and is deleted
+		it.large = nil
+	}
+}
+
+// drop drops what was taken and not stored. The items must be closed.
+func (in *intake) drop() {
+	for it := range in.items {
+		it.drop()
+	}
+}
+
+func isPython(name string) bool { return strings.HasSuffix(name, ".py") }
+
+// dagScan looks for the two words that Airflow's safe mode looks for, in any
+// case, in what is written to it.
+type dagScan struct {
+	dag, airflow bool
+	tail         []byte // of what was written before, shorter than a word
+}
+
+func (s *dagScan) found() bool { return s.dag && s.airflow }
+
+// Write looks at b, together with what came before.
+func (s *dagScan) Write(b []byte) (int, error) {
+	const chunk = 8 << 10
+	for rest := b; len(rest) > 0 && !s.found(); {
+		n := min(chunk, len(rest))
+		s.look(rest[:n])
+		rest = rest[n:]
+	}
+	return len(b), nil
+}
+
+func (s *dagScan) look(b []byte) {
+	text := s.tail
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		text = append(text, c)
+	}
+	s.dag = s.dag || bytes.Contains(text, []byte("dag"))
+	s.airflow = s.airflow || bytes.Contains(text, []byte("airflow"))
+	s.tail = append(text[:0], text[max(0, len(text)-len("airflow")+1):]...)
+}

@@ -1,0 +1,110 @@
+package slipway
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestDesired(t *testing.T) {
+	for name, tt := range map[string]struct {
+		state State
+		path  string
+		want  Desired
+	}{
+		"nothing known": {State{}, "", Desired{Revision: "r", DAGs: FromImage, DagsPath: "/usr/local/airflow/dags"}},
+		"image": {State{Image: "sha256:1", Version: "v1"}, "/opt/airflow/dags",
+			Desired{Revision: "r", DAGs: FromImage, Image: "sha256:1", DagsPath: "/opt/airflow/dags"}},
+		"mounted": {State{Image: "sha256:1", Version: "v1", Mounted: true}, "",
+			Desired{Revision: "r", DAGs: FromBundle, Version: "v1", Image: "sha256:1", DagsPath: "/usr/local/airflow/dags"}},
+		"mounted while disabled": {State{Version: "v1", Mounted: true, NeedsImage: true}, "",
+			Desired{Revision: "r", DAGs: FromBundle, Version: "v1", DagsPath: "/usr/local/airflow/dags"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (Deployment{State: tt.state, DagsPath: tt.path}).Desired("r"); got != tt.want {
+				t.Errorf("desired %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// seen returns a component that reported so long before noon.
+func seen(name string, ago time.Duration, r Report) Component {
+	r.Component = name
+	return Component{Report: r, LastSeen: noon.Add(-ago)}
+}
+
+func TestRuns(t *testing.T) {
+	for name, tt := range map[string]struct {
+		report Report
+		state  State
+		want   bool
+	}{
+		"mounted":             {Report{DAGs: FromBundle, Version: "v1"}, State{Mounted: true, Version: "v1"}, true},
+		"another version":     {Report{DAGs: FromBundle, Version: "v1"}, State{Mounted: true, Version: "v2"}, false},
+		"image, wants bundle": {Report{DAGs: FromImage, Version: "v1"}, State{Mounted: true, Version: "v1"}, false},
+		"image":               {Report{DAGs: FromImage}, State{}, true},
+		"image again":         {Report{DAGs: FromImage}, State{Version: "v1"}, true},
+		"bundle, wants image": {Report{DAGs: FromBundle, Version: "v1"}, State{Version: "v1"}, false},
+		"nothing yet":         {Report{}, State{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (Component{Report: tt.report}).Runs(tt.state); got != tt.want {
+				t.Errorf("runs %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestProgressAndHealth(t *testing.T) {
+	v1 := Report{DAGs: FromBundle, Version: "v1"}
+	old := Report{DAGs: FromBundle, Version: "v0"}
+	full := Report{DAGs: FromBundle, Version: "v0", Error: "disk full"}
+	moaning := Report{DAGs: FromBundle, Version: "v1", Error: "slow disk"}
+	for name, tt := range map[string]struct {
+		all         []Component
+		running     *Deploy
+		want        Progress
+		done, stuck bool
+		health      Health
+		reason      string
+	}{
+		"none": {nil, nil, Progress{}, true, false, Creating, "No component has reported yet."},
+		"none, running": {nil, &Deploy{Number: 7}, Progress{}, true, false,
+			Going, "#7 is going live."},
+		"all run it": {[]Component{seen("a", 0, v1), seen("b", 59*time.Second, v1)}, nil, Progress{Of: 2, Running: 2}, true, false,
+			Healthy, ""},
+		"all run it, running": {[]Component{seen("a", 0, v1)}, &Deploy{Number: 7}, Progress{Of: 1, Running: 1}, true, false,
+			Going, "#7 is on 1 of 1."},
+		"one lags": {[]Component{seen("a", 0, v1), seen("b", 0, old)}, nil, Progress{Of: 2, Running: 1}, false, false,
+			Unhealthy, "b does not run what is wanted."},
+		"one lags, running": {[]Component{seen("a", 0, v1), seen("b", 0, old)}, &Deploy{Number: 7}, Progress{Of: 2, Running: 1}, false, false,
+			Going, "#7 is on 1 of 2."},
+		"one fails": {[]Component{seen("a", 0, v1), seen("b", 0, full)}, nil,
+			Progress{Of: 2, Running: 1, Errors: []string{"b: disk full"}}, false, true, Unhealthy, "b: disk full"},
+		"one fails, one lags": {[]Component{seen("a", 0, full), seen("b", 0, old)}, nil,
+			Progress{Of: 2, Errors: []string{"a: disk full"}}, false, false, Unhealthy, "a: disk full"},
+		"runs it with an error": {[]Component{seen("a", 0, moaning)}, nil, Progress{Of: 1, Running: 1}, true, false,
+			Unhealthy, "a: slow disk"},
+		"one is silent": {[]Component{seen("a", 0, v1), seen("b", time.Minute, old)}, nil, Progress{Of: 1, Running: 1}, true, false,
+			Unhealthy, "b has been silent for 1m0s."},
+		"silent with an error": {[]Component{seen("a", 90*time.Second, full)}, nil, Progress{}, true, false,
+			Unhealthy, "a has been silent for 1m30s."},
+		"silent, running": {[]Component{seen("a", time.Hour, v1)}, &Deploy{Number: 7}, Progress{}, true, false,
+			Going, "#7 is going live."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Deployment{State: State{Mounted: true, Version: "v1"}}
+			p := NewProgress(d.State, tt.all, noon)
+			if !reflect.DeepEqual(p, tt.want) || p.Done() != tt.done || p.Stuck() != tt.stuck {
+				t.Errorf("progress %+v, done %v, stuck %v; want %+v, %v, %v", p, p.Done(), p.Stuck(), tt.want, tt.done, tt.stuck)
+			}
+			health, reason := d.Health(tt.all, tt.running, noon)
+			if health != tt.health || reason != tt.reason {
+				t.Errorf("%s, %q; want %s, %q", health, reason, tt.health, tt.reason)
+			}
+		})
+	}
+}

@@ -1,0 +1,262 @@
+package slipway
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+var (
+	ada = Actor{User: "ada", Name: "Ada"}
+	ci  = Actor{User: "ada", Token: "t1", Name: "ci-sales", Via: API}
+)
+
+const (
+	notEnabled = "DAG-only deploys are not enabled for this Deployment."
+	alone      = "An image alone needs DAG-only deploys"
+)
+
+// mayWant says in the words of the design what MayDeploy has to answer.
+func mayWant(kind DeployKind, role, imageRole Role, on, enforced, token bool) (Kind, string) {
+	need := Author
+	if kind != DAGOnly {
+		need = imageRole
+	}
+	switch {
+	case role < need:
+		return Forbidden, fmt.Sprintf("needs the %s role", need)
+	case enforced && !token:
+		return Forbidden, "CI/CD is enforced"
+	}
+	refusals := map[DeployKind]string{DAGOnly: notEnabled, ImageOnly: alone}
+	if text, refused := refusals[kind]; refused && !on {
+		return Conflict, text
+	}
+	return fine, ""
+}
+
+func TestMayDeploy(t *testing.T) {
+	both := []bool{false, true}
+	for _, kind := range []DeployKind{DAGOnly, ImageOnly, ImageAndDAG} {
+		for _, role := range allRoles {
+			for _, imageRole := range []Role{Author, Operator} {
+				for n := range 8 {
+					on, enforced, by := both[n&1], both[n>>1&1], []Actor{ada, ci}[n>>2]
+					t.Run(fmt.Sprint(kind, role, imageRole, " on=", on, " enforced=", enforced, by.Title()), func(t *testing.T) {
+						d := Deployment{State: State{DAGDeploys: on}, ImageRole: imageRole, CICDEnforced: enforced}
+						want, text := mayWant(kind, role, imageRole, on, enforced, by.Token != "")
+						checkError(t, d.MayDeploy(kind, role, by), want, text)
+					})
+				}
+			}
+		}
+	}
+}
+
+func TestMayDeployRefusesWhatIsNoKind(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		d := Deployment{State: State{DAGDeploys: on}}
+		checkError(t, d.MayDeploy("IMAGE", Admin, ci), Invalid, `no kind of deploy "IMAGE"`)
+	}
+}
+
+// TestNotEnabledText holds the words that the astro CLI looks for.
+func TestNotEnabledText(t *testing.T) {
+	if _, text := Explain((Deployment{}).MayDeploy(DAGOnly, Owner, ada)); text != notEnabled {
+		t.Errorf("refused with %q, want %q", text, notEnabled)
+	}
+}
+
+func TestTakes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		on   bool
+		w    Deploy
+		want Kind
+		text string
+	}{
+		"DAGs, on":            {true, Deploy{Kind: DAGOnly}, fine, ""},
+		"DAGs, off":           {false, Deploy{Kind: DAGOnly}, Conflict, notEnabled},
+		"image, on":           {true, Deploy{Kind: ImageOnly}, fine, ""},
+		"image, off":          {false, Deploy{Kind: ImageOnly}, Conflict, alone},
+		"image and DAGs, off": {false, Deploy{Kind: ImageAndDAG}, fine, ""},
+		"return, off":         {false, Deploy{Kind: DAGOnly, ReturnTo: 3}, fine, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Deployment{State: State{DAGDeploys: tt.on}}
+			checkError(t, d.Takes(tt.w), tt.want, tt.text)
+		})
+	}
+}
+
+func TestConfirm(t *testing.T) {
+	now := State{Image: "sha256:1", Version: "v1", Mounted: true, DAGDeploys: true}
+	for name, tt := range map[string]struct {
+		status   Status
+		role     Role
+		by, from Actor
+		base     Version
+		enforced bool
+		on       bool
+		want     Kind
+		text     string
+	}{
+		"staged":                       {Staged, Author, ada, ada, "v1", false, true, fine, ""},
+		"by a token":                   {Staged, Author, ci, ci, "v1", true, true, fine, ""},
+		"a token's, by a person":       {Staged, Author, ada, ci, "v1", true, true, fine, ""},
+		"a person's, CI/CD enforced":   {Staged, Owner, ada, ada, "v1", true, true, Forbidden, "CI/CD is enforced"},
+		"member":                       {Staged, Member, ada, ada, "v1", false, true, Forbidden, "needs the Author role"},
+		"disabled since it was staged": {Staged, Author, ada, ada, "v1", false, false, Conflict, notEnabled},
+		"another came in between":      {Staged, Author, ada, ada, "v0", false, true, Conflict, ErrBaseChanged.Text},
+		"still arriving":               {Initialized, Author, ada, ada, "v1", false, true, Conflict, "Deploy #4 cannot be confirmed: it is initialized."},
+		"queued":                       {Queued, Author, ada, ada, "v1", false, true, Conflict, "it is queued."},
+		"deploying":                    {Deploying, Author, ada, ada, "v1", false, true, Conflict, "it is deploying."},
+		"deployed":                     {Deployed, Author, ada, ada, "v1", false, true, Conflict, "it is deployed."},
+		"failed":                       {Failed, Author, ada, ada, "v1", false, true, Conflict, "it is failed."},
+		"cancelled":                    {Cancelled, Author, ada, ada, "v1", false, true, Conflict, "it is cancelled."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Deployment{State: now, ImageRole: Author, CICDEnforced: tt.enforced}
+			d.DAGDeploys = tt.on
+			w := Deploy{Number: 4, Kind: DAGOnly, Status: tt.status, By: tt.from, Version: "v2"}
+			want := w
+			if tt.want == fine {
+				want.Status, want.Base, want.ConfirmedBy = Queued, "v1", tt.by
+				want.After = State{Image: "sha256:1", Version: "v2", Mounted: true, DAGDeploys: true}
+			}
+			got, err := d.Confirm(w, tt.role, tt.by, tt.base)
+			checkError(t, err, tt.want, tt.text)
+			if got != want {
+				t.Errorf("confirmed %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestCancel(t *testing.T) {
+	for name, tt := range map[string]struct {
+		status Status
+		role   Role
+		by     Actor
+		want   Kind
+		text   string // of the refusal, else of the reason
+	}{
+		"still arriving": {Initialized, Author, ada, fine, "Discarded by Ada."},
+		"staged":         {Staged, Author, ci, fine, "Discarded by token ci-sales."},
+		"queued":         {Queued, Author, ada, fine, "Cancelled by Ada before its turn."},
+		"deploying":      {Deploying, Owner, ada, Conflict, "Deploy #4 is going live already."},
+		"deployed":       {Deployed, Owner, ada, Conflict, "Deploy #4 has ended: it is deployed."},
+		"failed":         {Failed, Owner, ada, Conflict, "it is failed."},
+		"cancelled":      {Cancelled, Owner, ada, Conflict, "it is cancelled."},
+		"member":         {Queued, Member, ada, Forbidden, "needs the Author role"},
+		"stranger":       {Staged, NoRole, ada, Forbidden, "needs the Author role"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := Deploy{Number: 4, Status: tt.status, Version: "v2"}
+			want := w
+			if tt.want == fine {
+				want.Status, want.Reason = Cancelled, tt.text
+			}
+			got, err := w.Cancel(tt.role, tt.by)
+			checkError(t, err, tt.want, tt.text)
+			if got != want {
+				t.Errorf("cancelled %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	for s, want := range map[Status]struct{ ended, active bool }{
+		Initialized: {}, Staged: {}, Queued: {active: true}, Deploying: {active: true},
+		Deployed: {ended: true}, Failed: {ended: true}, Cancelled: {ended: true},
+	} {
+		if s.Ended() != want.ended || s.Active() != want.active {
+			t.Errorf("%s: ended %v, active %v; want %+v", s, s.Ended(), s.Active(), want)
+		}
+	}
+}
+
+// TestWith holds the table "What may be deployed".
+func TestWith(t *testing.T) {
+	on := State{Image: "i1", ImageTag: "t1", Runtime: "3.1-1", Version: "v1", Mounted: true, DAGDeploys: true, NeedsImage: true}
+	fresh := State{DAGDeploys: true}
+	off := on
+	off.DAGDeploys = false
+	image := State{Image: "i2", ImageTag: "t2", Runtime: "3.1-2"}
+	came := time.Unix(1, 0)
+	for name, tt := range map[string]struct {
+		now  State
+		w    Deploy
+		want State
+	}{
+		"DAGs": {on, Deploy{Kind: DAGOnly, Version: "v2"},
+			State{Image: "i1", ImageTag: "t1", Runtime: "3.1-1", Version: "v2", Mounted: true, DAGDeploys: true, NeedsImage: true}},
+		"the first DAGs": {fresh, Deploy{Kind: DAGOnly, Version: "v2"}, State{Version: "v2", Mounted: true, DAGDeploys: true}},
+		"image": {on, Deploy{Kind: ImageOnly, After: image},
+			State{Image: "i2", ImageTag: "t2", Runtime: "3.1-2", Version: "v1", Mounted: true, DAGDeploys: true, NeedsImage: true}},
+		"image, no bundle yet": {fresh, Deploy{Kind: ImageOnly, After: image},
+			State{Image: "i2", ImageTag: "t2", Runtime: "3.1-2", DAGDeploys: true}},
+		"image and DAGs": {on, Deploy{Kind: ImageAndDAG, Version: "v2", UploadedAt: came, After: image},
+			State{Image: "i2", ImageTag: "t2", Runtime: "3.1-2", Version: "v2", Mounted: true, DAGDeploys: true}},
+		"image and no DAGs": {on, Deploy{Kind: ImageAndDAG, Version: "v2", After: image},
+			State{Image: "i2", ImageTag: "t2", Runtime: "3.1-2", Version: "v1", Mounted: true, DAGDeploys: true, NeedsImage: true}},
+		"image and DAGs, off": {off, Deploy{Kind: ImageAndDAG, Version: "v2", UploadedAt: came, After: image},
+			State{Image: "i2", ImageTag: "t2", Runtime: "3.1-2", Version: "v1"}},
+		"return": {on, Deploy{Kind: ImageAndDAG, ReturnTo: 1, After: State{Image: "i0", ImageTag: "t0", Runtime: "2", Version: "v0", Mounted: true}},
+			State{Image: "i0", ImageTag: "t0", Runtime: "2", Version: "v0", Mounted: true}},
+		"return to where no image was known": {on, Deploy{Kind: DAGOnly, ReturnTo: 1, After: State{Version: "v0", Mounted: true, DAGDeploys: true}},
+			State{Image: "i1", ImageTag: "t1", Runtime: "3.1-1", Version: "v0", Mounted: true, DAGDeploys: true}},
+		"return to the image's DAGs": {on, Deploy{Kind: DAGOnly, ReturnTo: 1, After: State{Image: "i1", Version: "v0"}},
+			State{Image: "i1", Version: "v1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := tt.now.With(tt.w)
+			if got != tt.want {
+				t.Errorf("after it %+v, want %+v", got, tt.want)
+			}
+			tt.w.After = got
+			if again := got.With(tt.w); again != got {
+				t.Errorf("done twice %+v, once %+v", again, got)
+			}
+		})
+	}
+}
+
+func TestTicks(t *testing.T) {
+	a, b, lib := File{Path: "a.py", DAG: true}, File{Path: "b.py", DAG: true}, File{Path: "lib.py"}
+	for name, tt := range map[string]struct {
+		base, next  []File
+		want        Ticks
+		removed     []string
+		text, text2 string // of the refusals without ticks, and with the first alone
+	}{
+		"nothing removed": {[]File{a}, []File{a, b}, Ticks{}, nil, "", ""},
+		"library removed": {[]File{a, lib}, []File{a}, Ticks{}, nil, "", ""},
+		"one removed":     {[]File{a, b}, []File{b}, Ticks{RemoveDAGs: true}, []string{"a.py"}, "removes the DAG file a.py.", ""},
+		"all removed": {[]File{a, b}, []File{lib}, Ticks{RemoveDAGs: true, NoDAGs: true}, []string{"a.py", "b.py"},
+			"removes 2 DAG files.", "without a single DAG file."},
+		"never any": {nil, []File{lib}, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
+		"empty":     {nil, nil, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := NewPlan(tt.base, tt.next)
+			if got := p.Ticks(); got != tt.want || !slices.Equal(p.RemovedDAGs, tt.removed) {
+				t.Errorf("ticks %+v for %q, want %+v for %q", got, p.RemovedDAGs, tt.want, tt.removed)
+			}
+			checkTicks(t, p, Ticks{}, tt.text)
+			checkTicks(t, p, Ticks{RemoveDAGs: true}, tt.text2)
+			checkTicks(t, p, tt.want, "")
+			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true}, "")
+		})
+	}
+}
+
+func checkTicks(t *testing.T, p Plan, given Ticks, text string) {
+	t.Helper()
+	want := Invalid
+	if text == "" {
+		want = fine
+	}
+	checkError(t, p.Check(given), want, text)
+}

@@ -1,0 +1,30 @@
+package slipway
+
+// FileDiff is the difference between two contents of a file.
+type FileDiff struct {
+	Path      string
+	Binary    bool // at least one of the contents is no text
+	TooLarge  bool // to be compared line by line
+	OldSize   int64
+	NewSize   int64
+	OldSHA256 string // "" where there was no file
+	NewSHA256 string // "" where there is none now
+	Added     int    // lines
+	Removed   int
+	Hunks     []Hunk
+}
+
+// Hunk is a run of lines of which some differ.
+type Hunk struct {
+	OldStart, OldLines int
+	NewStart, NewLines int
+	Lines              []DiffLine
+}
+
+// DiffLine is a line of a Hunk.
+type DiffLine struct {
+	Op        byte // ' ', '+' or '-'
+	Old, New  int  // line numbers, 0 for none
+	Text      string
+	NoNewline bool // the file ends here, without a newline
+}

@@ -1,0 +1,158 @@
+package slipway
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+func TestChanges(t *testing.T) {
+	a := File{Path: "a.py", SHA256: "1"}
+	b := File{Path: "b.py", SHA256: "2", DAG: true}
+	for name, tt := range map[string]struct {
+		old, new []File
+		want     []Change
+	}{
+		"nothing":       {nil, nil, nil},
+		"same":          {[]File{a, b}, []File{a, b}, nil},
+		"added":         {[]File{b}, []File{a, b}, []Change{{Op: Added, Path: "a.py", New: a}}},
+		"removed":       {[]File{a, b}, []File{a}, []Change{{Op: Removed, Path: "b.py", Old: b}}},
+		"all removed":   {[]File{a, b}, nil, []Change{{Op: Removed, Path: "a.py", Old: a}, {Op: Removed, Path: "b.py", Old: b}}},
+		"other content": {[]File{a}, []File{{Path: "a.py", SHA256: "2"}}, []Change{{Op: Changed, Path: "a.py", Old: a, New: File{Path: "a.py", SHA256: "2"}}}},
+		"other mode":    {[]File{a}, []File{{Path: "a.py", SHA256: "1", Exec: true}}, []Change{{Op: Changed, Path: "a.py", Old: a, New: File{Path: "a.py", SHA256: "1", Exec: true}}}},
+		"to a symlink":  {[]File{a}, []File{{Path: "a.py", Link: "b.py"}}, []Change{{Op: Changed, Path: "a.py", Old: a, New: File{Path: "a.py", Link: "b.py"}}}},
+		"other target":  {[]File{{Path: "l", Link: "a"}}, []File{{Path: "l", Link: "b"}}, []Change{{Op: Changed, Path: "l", Old: File{Path: "l", Link: "a"}, New: File{Path: "l", Link: "b"}}}},
+		"other pack":    {[]File{a}, []File{{Path: "a.py", SHA256: "1", Place: Place{Pack: "p", Offset: 9}}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Changes(tt.old, tt.new); !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("Changes = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestApply(t *testing.T) {
+	base := []File{{Path: "a", SHA256: "1"}, {Path: "c", SHA256: "1"}}
+	files := []File{{Path: "b", SHA256: "2"}, {Path: "c", SHA256: "2"}}
+	for name, tt := range map[string]struct {
+		merge       Merge
+		base, files []File
+		want        string
+	}{
+		"add":             {AddFiles, base, files, "a1 b2 c2"},
+		"add to none":     {AddFiles, nil, files, "b2 c2"},
+		"add none":        {AddFiles, base, nil, "a1 c1"},
+		"replace":         {ReplaceAll, base, files, "b2 c2"},
+		"replace by none": {ReplaceAll, base, nil, ""},
+		"unsaid":          {"", base, files, "b2 c2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tree(tt.merge.Apply(tt.base, tt.files)); got != tt.want {
+				t.Errorf("Apply = %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func tree(files []File) string {
+	var words []string
+	for _, f := range files {
+		words = append(words, f.Path+f.SHA256)
+	}
+	return strings.Join(words, " ")
+}
+
+// TestRandomTrees holds Apply, Changes and NewPlan against maps.
+func TestRandomTrees(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 2000 {
+		base, files := randomTree(r), randomTree(r)
+		want := maps.Clone(files)
+		merge := ReplaceAll
+		if r.IntN(2) == 0 {
+			merge = AddFiles
+			want = maps.Clone(base)
+			maps.Copy(want, files)
+		}
+		old, sent := sorted(base), sorted(files)
+		next := merge.Apply(old, sent)
+		if !slices.Equal(next, sorted(want)) {
+			t.Fatalf("%s of %v onto %v is %v, want %v", merge, sent, old, next, sorted(want))
+		}
+		if !slices.Equal(old, sorted(base)) || !slices.Equal(sent, sorted(files)) {
+			t.Fatalf("Apply wrote to what it was given: %v, %v", old, sent)
+		}
+		if got := patched(t, base, Changes(old, next)); !maps.Equal(got, want) {
+			t.Fatalf("the changes turn %v into %v, want %v", base, got, want)
+		}
+		checkPlan(t, NewPlan(old, next), base, want)
+	}
+}
+
+func randomTree(r *rand.Rand) map[string]File {
+	files := map[string]File{}
+	for range r.IntN(8) {
+		// "a-b" lies between "a" and "a/b": the order is that of bytes.
+		path := []string{"a", "a-b", "a/b", "b", "B", "b/c", "z", "ü"}[r.IntN(8)]
+		content := r.IntN(3)
+		files[path] = File{Path: path, SHA256: strconv.Itoa(content), DAG: content == 2}
+	}
+	return files
+}
+
+func sorted(files map[string]File) []File {
+	list := slices.Collect(maps.Values(files))
+	SortFiles(list)
+	return list
+}
+
+// patched carries out list on a copy of files.
+func patched(t *testing.T, files map[string]File, list []Change) map[string]File {
+	t.Helper()
+	files = maps.Clone(files)
+	for i, c := range list {
+		old, there := files[c.Path]
+		if there != (c.Op != Added) || old != c.Old || i > 0 && list[i-1].Path >= c.Path {
+			t.Fatalf("change %+v of %v in %v", c, old, list)
+		}
+		if files[c.Path] = c.New; c.Op == Removed {
+			delete(files, c.Path)
+		}
+	}
+	return files
+}
+
+func checkPlan(t *testing.T, p Plan, base, next map[string]File) {
+	t.Helper()
+	want := Plan{Changes: p.Changes, NoDAGs: true}
+	for path, f := range next {
+		old, there := base[path]
+		switch {
+		case !there:
+			want.Counts.Added++
+		case old == f:
+			want.Counts.Unchanged++
+		default:
+			want.Counts.Changed++
+		}
+		want.NoDAGs = want.NoDAGs && !f.DAG
+	}
+	for _, path := range slices.Sorted(maps.Keys(base)) {
+		if _, stays := next[path]; !stays {
+			want.Counts.Removed++
+			if base[path].DAG {
+				want.RemovedDAGs = append(want.RemovedDAGs, path)
+			}
+		}
+	}
+	want.Counts.Files = len(next)
+	if got, want := fmt.Sprintf("%+v", p), fmt.Sprintf("%+v", want); got != want {
+		t.Fatalf("the plan is %s, want %s", got, want)
+	}
+}

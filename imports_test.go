@@ -1,0 +1,124 @@
+package slipway_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// module is the path that our own imports begin with.
+const module = "slipway"
+
+// may holds the arrows: what of ours the package in each folder may import. A
+// package's tests may also import "store/storetest", and their own package.
+// A new folder is added here on purpose; one that does not exist yet is no error.
+var may = map[string][]string{
+	".":               {},
+	"store":           {"."},
+	"store/storetest": {".", "store"},
+	"bundle":          {"."},
+	"image":           {"."},
+	"deploy":          {".", "store", "bundle", "image"},
+	"agent":           {".", "bundle"},
+	"views":           {"."},
+	"web":             {".", "store", "bundle", "image", "deploy", "views", "static", "web/api"},
+	"web/api":         {".", "store", "bundle", "image", "deploy", "views", "static"},
+	"static":          {},
+	"cmd/slipway":     {".", "store", "bundle", "image", "deploy", "agent", "views", "web", "web/api", "static"},
+	"e2e":             {"store/storetest"},
+}
+
+func TestImports(t *testing.T) {
+	for _, file := range goFiles(t) {
+		dir := path.Dir(file)
+		allowed, known := may[dir]
+		if !known {
+			t.Errorf("%s: the folder is not in the table of what may import what", file)
+			continue
+		}
+		for _, name := range ours(t, file) {
+			if !slices.Contains(allowed, name) && !(isTest(file) && forTests(dir, name)) {
+				t.Errorf("%s imports %s, want only %q", file, name, allowed)
+			}
+		}
+	}
+}
+
+// The root has the standard library only, and so has no import with a dot in
+// its first element.
+func TestRootImportsTheStandardLibraryOnly(t *testing.T) {
+	for _, file := range goFiles(t) {
+		if path.Dir(file) != "." || isTest(file) {
+			continue
+		}
+		for _, name := range imports(t, file) {
+			if first, _, _ := strings.Cut(name, "/"); strings.Contains(first, ".") {
+				t.Errorf("%s imports %s", file, name)
+			}
+		}
+	}
+}
+
+func isTest(file string) bool { return strings.HasSuffix(file, "_test.go") }
+
+// forTests reports whether tests in dir may import name though the package may not.
+func forTests(dir, name string) bool { return name == "store/storetest" || name == dir }
+
+// goFiles returns the paths of all Go files of this module, with slashes.
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "testdata"):
+			return filepath.SkipDir
+		case strings.HasSuffix(name, ".go"):
+			files = append(files, filepath.ToSlash(name))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// ours returns the folders of our own packages that file imports: "." is the root.
+func ours(t *testing.T, file string) []string {
+	t.Helper()
+	var folders []string
+	for _, name := range imports(t, file) {
+		if name == module {
+			folders = append(folders, ".")
+		} else if folder, ok := strings.CutPrefix(name, module+"/"); ok {
+			folders = append(folders, folder)
+		}
+	}
+	return folders
+}
+
+func imports(t *testing.T, file string) []string {
+	t.Helper()
+	// Parsed here: asked for its answer, go list would come from go test's cache.
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(file), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, spec := range f.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	return names
+}

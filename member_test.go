@@ -1,0 +1,178 @@
+package slipway
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestSetRole(t *testing.T) {
+	for name, tt := range map[string]struct {
+		now, mine, next Role
+		owners          int
+		want            Kind
+		text            string
+	}{
+		"owner raises":            {Member, Owner, Owner, 1, fine, ""},
+		"owner lowers":            {Operator, Owner, Member, 1, fine, ""},
+		"admin raises":            {Member, Admin, Author, 1, fine, ""},
+		"operator":                {Member, Operator, Author, 2, Forbidden, "needs the Owner role"},
+		"stranger":                {Member, NoRole, Author, 2, Forbidden, "needs the Owner role"},
+		"to no role":              {Member, Owner, NoRole, 2, Invalid, "Member, Author, Operator or Owner."},
+		"to admin":                {Member, Owner, Admin, 2, Invalid, "Member, Author, Operator or Owner."},
+		"one of two owners":       {Owner, Owner, Operator, 2, fine, ""},
+		"last owner":              {Owner, Owner, Operator, 1, Conflict, "Ada is the last Owner"},
+		"last owner, by an admin": {Owner, Admin, Member, 1, Conflict, "Ada is the last Owner"},
+		"last owner stays one":    {Owner, Owner, Owner, 1, fine, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := Membership{User: User{ID: "ada", Name: "Ada"}, Role: tt.now}
+			checkError(t, m.SetRole(tt.mine, tt.next, tt.owners), tt.want, tt.text)
+		})
+	}
+}
+
+func TestRemove(t *testing.T) {
+	for name, tt := range map[string]struct {
+		now    Role
+		by     UserID
+		mine   Role
+		owners int
+		want   Kind
+		text   string
+	}{
+		"by an owner":                {Operator, "eve", Owner, 1, fine, ""},
+		"by an admin":                {Operator, "eve", Admin, 1, fine, ""},
+		"by an operator":             {Member, "eve", Operator, 1, Forbidden, "needs the Owner role"},
+		"member leaves":              {Member, "ada", Member, 1, fine, ""},
+		"one of two owners leaves":   {Owner, "ada", Owner, 2, fine, ""},
+		"last owner leaves":          {Owner, "ada", Owner, 1, Conflict, "ada@example.com is the last Owner"},
+		"last owner, by an admin":    {Owner, "eve", Admin, 1, Conflict, "ada@example.com is the last Owner"},
+		"last owner, by an operator": {Owner, "eve", Operator, 1, Forbidden, "needs the Owner role"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := Membership{User: User{ID: "ada", Email: "ada@example.com"}, Role: tt.now}
+			checkError(t, m.Remove(tt.by, tt.mine, tt.owners), tt.want, tt.text)
+		})
+	}
+}
+
+func TestInvitationOpen(t *testing.T) {
+	end := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		now  time.Time
+		want Kind
+	}{
+		"before": {end.Add(-time.Second), fine}, "at the end": {end, fine}, "after": {end.Add(1), NotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkError(t, Invitation{ExpiresAt: end}.Open(tt.now), tt.want, "expired")
+		})
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	for name, tt := range map[string]struct {
+		in, want string
+		kind     Kind
+		text     string
+	}{
+		"trimmed":       {"  Sales ETL \t", "Sales ETL", fine, ""},
+		"any script":    {"Größe 売上 (v2)", "Größe 売上 (v2)", fine, ""},
+		"empty":         {"", "", Invalid, "A Deployment needs a name."},
+		"only spaces":   {" \n ", "", Invalid, "A Deployment needs a name."},
+		"80 letters":    {strings.Repeat("ü", 80), strings.Repeat("ü", 80), fine, ""},
+		"81 letters":    {strings.Repeat("ü", 81), "", Invalid, "of a Deployment may have at most 80 characters."},
+		"line feed":     {"a\nb", "", Invalid, "may hold only letters"},
+		"turns reading": {"a\u202eb", "", Invalid, "may hold only letters"},
+		"no width":      {"a\u200bb", "", Invalid, "may hold only letters"},
+		"NUL":           {"a\x00b", "", Invalid, "may hold only letters"},
+		"not UTF-8":     {"a\xffb", "", Invalid, "may hold only letters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := CheckName("A Deployment", tt.in)
+			checkError(t, err, tt.kind, tt.text)
+			if got != tt.want {
+				t.Errorf("name %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheckDescription(t *testing.T) {
+	for name, tt := range map[string]struct {
+		in, want string
+		kind     Kind
+		text     string
+	}{
+		"none":            {"", "", fine, ""},
+		"trimmed":         {" a ", "a", fine, ""},
+		"lines of a form": {"a\r\n\tb", "a\n\tb", fine, ""},
+		"1000 letters":    {strings.Repeat("é", 1000), strings.Repeat("é", 1000), fine, ""},
+		"1001 letters":    {strings.Repeat("é", 1001), "", Invalid, "at most 1000 characters."},
+		"escape":          {"a\x1b[31m", "", Invalid, "only text."},
+		"not UTF-8":       {"\xff", "", Invalid, "only text."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := CheckDescription(tt.in)
+			checkError(t, err, tt.kind, tt.text)
+			if got != tt.want {
+				t.Errorf("description %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestCheckEmail(t *testing.T) {
+	long := strings.Repeat("a", 242) + "@example.com" // 254 bytes
+	for in, want := range map[string]string{          // "" for a refusal
+		" Ada@Example.COM ": "ada@example.com", "a@b": "a@b", "a+b.c@x.y": "a+b.c@x.y", long: long,
+		"": "", "ada": "", "@example.com": "", "ada@": "", "a@b@c": "", "a b@c": "", "a@b\n.c": "", "a\u00a0b@c": "",
+		"a\xff@b": "", "a\u202e@b": "", "a" + long: "",
+	} {
+		t.Run(in, func(t *testing.T) {
+			got, err := CheckEmail(in)
+			kind := fine
+			if want == "" {
+				kind = Invalid
+			}
+			checkError(t, err, kind, "is not an email address")
+			if got != want {
+				t.Errorf("address %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestCheckPassword(t *testing.T) {
+	for name, tt := range map[string]struct {
+		in   string
+		want Kind
+		text string
+	}{
+		"none":        {"", Invalid, "at least 10 characters."},
+		"9 letters":   {strings.Repeat("ü", 9), Invalid, "at least 10 characters."},
+		"10 letters":  {strings.Repeat("ü", 10), fine, ""},
+		"spaces":      {"          ", fine, ""},
+		"200 letters": {strings.Repeat("ü", 200), fine, ""},
+		"201 letters": {strings.Repeat("a", 201), Invalid, "at most 200 characters."},
+	} {
+		t.Run(name, func(t *testing.T) { checkError(t, CheckPassword(tt.in), tt.want, tt.text) })
+	}
+}
+
+func TestTitles(t *testing.T) {
+	for want, got := range map[string]string{
+		"Ada":             User{Name: "Ada", Email: "ada@example.com"}.Title(),
+		"ada@example.com": User{Email: "ada@example.com"}.Title(),
+		"Ada Lovelace":    Actor{Name: "Ada Lovelace"}.Title(),
+		"token ci-sales":  Actor{Name: "ci-sales", Token: "t1", User: "ada"}.Title(),
+		"DAGs":            DAGOnly.Title(),
+		"Image":           ImageOnly.Title(),
+		"Image and DAGs":  ImageAndDAG.Title(),
+	} {
+		if got != want {
+			t.Errorf("title %q, want %q", got, want)
+		}
+	}
+}

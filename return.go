@@ -1,0 +1,60 @@
+package slipway
+
+// Return returns the deploy that would bring back the state after old. d must
+// be as it will be at the end of its queue. retained says whether the bundle
+// version of old is still kept.
+func (d Deployment) Return(old Deploy, role Role, retained bool) (Deploy, error) {
+	next := d.returnTo(old)
+	if err := d.roleFor(next.Kind, role); err != nil {
+		return Deploy{}, err
+	}
+	if d.DAGDeploys != old.After.DAGDeploys {
+		if err := role.May(Switch); err != nil {
+			return Deploy{}, err
+		}
+	}
+	switch {
+	case !old.WentLive():
+		return Deploy{}, Errorf(Conflict, "Deploy #%d never went live.", old.Number)
+	case sameCode(d.State, next.After):
+		return Deploy{}, Errorf(Conflict, "Deploy #%d is what runs already.", old.Number)
+	case old.After.Mounted && !retained:
+		return Deploy{}, Errorf(Conflict, "The DAG bundle version of deploy #%d is no longer kept.", old.Number)
+	}
+	return next, nil
+}
+
+func (d Deployment) returnTo(old Deploy) Deploy {
+	then := d.State.returned(old.After)
+	kind := returnKind(d.State, then)
+	switch brings := then.Mounted || !then.DAGDeploys; {
+	case kind == ImageAndDAG && brings:
+		then.NeedsImage = false
+	case then.DAGDeploys == d.DAGDeploys:
+		then.NeedsImage = d.NeedsImage
+	}
+	return Deploy{
+		Deployment: d.ID, Kind: kind, Status: Queued,
+		ReturnTo: old.Number, Version: then.Version, Base: d.Version, After: then,
+	}
+}
+
+// returnKind names the kind of deploy that leads from now to then. While the
+// image carries the DAGs, another image means other DAGs.
+func returnKind(now, then State) DeployKind {
+	switch {
+	case now.Image == then.Image:
+		return DAGOnly
+	case !sameDAGs(now, then) || !then.DAGDeploys && !then.Mounted:
+		return ImageAndDAG
+	}
+	return ImageOnly
+}
+
+func sameCode(a, b State) bool {
+	return a.Image == b.Image && sameDAGs(a, b) && a.DAGDeploys == b.DAGDeploys
+}
+
+func sameDAGs(a, b State) bool {
+	return a.Mounted == b.Mounted && a.Version == b.Version
+}
