@@ -30,6 +30,18 @@ type Store struct {
 
 // Open opens the database file at path and brings its schema up to date.
 func Open(ctx context.Context, path string) (*Store, error) {
+	s, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), s.Close())
+	}
+	return s, nil
+}
+
+// connect opens the database file at path as it is.
+func connect(path string) (*Store, error) {
 	// Pragmas belong in the DSN: database/sql may open a new connection at
 	// any time, and each one starts from SQLite's defaults.
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
@@ -44,11 +56,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(readers)
-	s := &Store{Now: time.Now, read: read, write: write}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), s.Close())
-	}
-	return s, nil
+	return &Store{Now: time.Now, read: read, write: write}, nil
 }
 
 // Close closes the database.

@@ -1,0 +1,177 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+	"time"
+
+	"slipway"
+	"slipway/bundle"
+)
+
+const (
+	heartbeat = 20 * time.Second
+
+	firstPause = 500 * time.Millisecond
+	longPause  = 30 * time.Second
+)
+
+// pause waits before the next try, longer each time, but no longer than until
+// early is set. It reports whether there is to be a next try.
+func pause(ctx context.Context, tries int, early signal) bool {
+	d := min(firstPause<<min(tries, 10), longPause)
+	t := time.NewTimer(d/2 + rand.N(d/2)) // so that many agents do not ask at once
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-early:
+	case <-t.C:
+	}
+	return true
+}
+
+// tell changes what is reported.
+func (a *agent) tell(change func(r *slipway.Report)) {
+	a.mu.Lock()
+	change(&a.report)
+	a.mu.Unlock()
+	a.fresh.set()
+}
+
+func (a *agent) snapshot() slipway.Report {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.report
+}
+
+// runs notes what current points to: a version, or the image, or neither.
+func (a *agent) runs(v slipway.Version, image bool) {
+	a.tell(func(r *slipway.Report) {
+		*r = slipway.Report{Component: r.Component, Version: v, Image: r.Image}
+		switch {
+		case image:
+			r.DAGs = slipway.FromImage
+		case v != "":
+			r.DAGs = slipway.FromBundle
+		}
+	})
+}
+
+// explain notes why v could not be mounted, or the folder not be used.
+func (a *agent) explain(err error, v slipway.Version) {
+	a.log.Error("mount", slog.String("version", string(v)), slog.Any("error", err))
+	text := sentence(err, a.dir, v)
+	a.tell(func(r *slipway.Report) { r.Error, r.Step, r.Done, r.Total = text, "", 0, 0 })
+}
+
+// sentence returns what people are told of err.
+func sentence(err error, dir string, v slipway.Version) string {
+	if _, ok := errors.AsType[*slipway.Error](err); ok {
+		_, text := slipway.Explain(err)
+		return text
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Sprintf("The disk of the folder %s is full.", dir)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("The folder %s cannot be written to: %s.", dir, deepest(err))
+	case v == "":
+		return fmt.Sprintf("The folder %s cannot be used: %s.", dir, strings.TrimSuffix(err.Error(), "."))
+	}
+	return fmt.Sprintf("Version %s cannot be mounted: %s.", v.Short(), strings.TrimSuffix(err.Error(), "."))
+}
+
+// deepest returns the text of the error that the others are about.
+func deepest(err error) string {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Error()
+	}
+	return err.Error()
+}
+
+// reporting sends the report whenever it changes, and as a sign of life.
+func (a *agent) reporting(ctx context.Context) {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		a.send(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.fresh:
+		case <-tick.C:
+		}
+	}
+}
+
+// send sends the report as it is, again until the portal has it.
+func (a *agent) send(ctx context.Context) {
+	for tries := 0; ctx.Err() == nil; tries++ {
+		err := a.portal.Report(ctx, a.snapshot())
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		a.log.Warn("report", slog.Any("error", err))
+		pause(ctx, tries, nil)
+	}
+}
+
+const (
+	keepVersions = 3
+	keepFor      = 24 * time.Hour
+	tidyEvery    = time.Hour
+
+	scrubEvery = 24 * time.Hour
+	scrubSpeed = 8 << 20 // bytes a second
+)
+
+// tidy removes old versions after each mount and every hour, and looks for
+// damage once a day.
+func (a *agent) tidy(ctx context.Context, m *bundle.Mount) {
+	hour, day := time.NewTicker(tidyEvery), time.NewTicker(scrubEvery)
+	defer hour.Stop()
+	defer day.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-day.C:
+			a.scrub(ctx, m)
+		case <-a.done:
+			a.prune(ctx, m)
+		case <-hour.C:
+			a.prune(ctx, m)
+		}
+	}
+}
+
+func (a *agent) prune(ctx context.Context, m *bundle.Mount) {
+	gone, err := m.Prune(ctx, keepVersions, keepFor, time.Now())
+	if err != nil && ctx.Err() == nil {
+		a.log.Error("remove old versions", slog.Any("error", err))
+	}
+	for _, v := range gone {
+		a.log.Info("removed an old version", slog.String("version", string(v)))
+	}
+}
+
+// scrub has what is damaged mounted anew.
+func (a *agent) scrub(ctx context.Context, m *bundle.Mount) {
+	damage, err := m.Scrub(ctx, scrubSpeed)
+	if err != nil && ctx.Err() == nil {
+		a.log.Error("look for damage", slog.Any("error", err))
+	}
+	for _, d := range damage {
+		a.log.Error("a mounted file is damaged", slog.String("version", string(d.Version)), slog.String("path", d.Path), slog.String("why", d.Why))
+	}
+	if len(damage) > 0 {
+		a.wish.set()
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"slipway/bundle"
+	"slipway/deploy"
+	"slipway/store"
+)
+
+// backupCommand writes everything that an installation keeps to one file.
+type backupCommand struct {
+	dataFlag
+	File string `arg:"" help:"File to write. It appears once it is complete, in place of an older one."`
+}
+
+// Run is the command.
+func (b backupCommand) Run(ctx context.Context, c console) error {
+	d, err := b.attach(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	file, err := filepath.Abs(b.File)
+	if err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(file), ".slipway-backup-*")
+	if err != nil {
+		return fmt.Errorf("make room for the backup: %w", err)
+	}
+	var totals deploy.BackupTotals
+	err = wholeFile(file, temp, func(w io.Writer) error {
+		p := newProgress(c.err, "Backed up")
+		totals, err = deploy.WriteBackup(ctx, d.store, bundle.Attach(d.dir), temp, w, p.of)
+		return err
+	})
+	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, inWords(totals.Bytes))
+	return nil
+}
+
+// wholeFile writes file, by way of one in the folder temp beside it: whole or
+// not at all, and durably.
+func wholeFile(file, temp string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(filepath.Join(temp, "file"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	err = write(w)
+	if err = errors.Join(err, w.Flush()); err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), file); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(file))
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// attach opens the records as they are, to read beside a serve that may run.
+func (f dataFlag) attach(ctx context.Context) (*data, error) {
+	dir, err := filepath.Abs(f.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	st, err := store.Attach(ctx, filepath.Join(dir, databaseName))
+	if err != nil {
+		return nil, err
+	}
+	return &data{dir: dir, store: st}, nil
+}
+
+// databaseName is the file of the records in a data folder.
+const databaseName = "slipway.db"
+
+// progress tells a person now and then how far something is.
+type progress struct {
+	w    io.Writer
+	verb string
+	told time.Time
+}
+
+// progressEvery is how often progress is told.
+const progressEvery = 2 * time.Second
+
+func newProgress(w io.Writer, verb string) *progress {
+	return &progress{w: w, verb: verb, told: time.Now()}
+}
+
+func (p *progress) of(done, total int64) {
+	if time.Since(p.told) < progressEvery {
+		return
+	}
+	p.told = time.Now()
+	if total > 0 {
+		fmt.Fprintf(p.w, "%s %s of %s.\n", p.verb, inWords(done), inWords(total))
+		return
+	}
+	fmt.Fprintf(p.w, "%s %s.\n", p.verb, inWords(done))
+}
+
+// inWords returns a number of bytes as people read it.
+func inWords(n int64) string {
+	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
+	v, i := float64(n), 0
+	for ; v >= 1024 && i < len(units)-1; i++ {
+		v /= 1024
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[i])
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway/store"
+)
+
+// dataFlag is the folder that holds everything of an installation.
+type dataFlag struct {
+	Data string `default:"./data" placeholder:"DIR" help:"Folder for everything that is kept (${default})."`
+}
+
+// data is an open data folder.
+type data struct {
+	dir   string
+	store *store.Store
+	lock  *os.File // nil where others may work beside
+}
+
+// own opens the folder for one process alone: serve.
+func (f dataFlag) own(ctx context.Context) (*data, error) {
+	dir, err := f.made()
+	if err != nil {
+		return nil, err
+	}
+	held, err := lockFile(filepath.Join(dir, "lock"))
+	if errors.Is(err, errLocked) {
+		return nil, fmt.Errorf("the data folder %s is in use by another slipway; stop that one first, or name another folder with --data", dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lock the data folder: %w", err)
+	}
+	d, err := openStore(ctx, dir)
+	if err != nil {
+		return nil, errors.Join(err, held.Close())
+	}
+	d.lock = held
+	return d, nil
+}
+
+// share opens the records for a short while, beside a serve that may run.
+func (f dataFlag) share(ctx context.Context) (*data, error) {
+	dir, err := f.made()
+	if err != nil {
+		return nil, err
+	}
+	return openStore(ctx, dir)
+}
+
+func (f dataFlag) made() (string, error) {
+	dir, err := filepath.Abs(f.Data)
+	if err != nil {
+		return "", fmt.Errorf("data folder: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make the data folder: %w", err)
+	}
+	return dir, nil
+}
+
+// openStore opens the records, for nobody else to read: the folder may have
+// been there before, open to others.
+func openStore(ctx context.Context, dir string) (*data, error) {
+	path := filepath.Join(dir, "slipway.db")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make the database: %w", err)
+	}
+	st, err := store.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	return &data{dir: dir, store: st}, nil
+}
+
+// Close lets others have the folder.
+func (d *data) Close() error {
+	err := d.store.Close()
+	if d.lock != nil {
+		err = errors.Join(err, d.lock.Close())
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"slipway"
+	"slipway/bundle"
+	"slipway/deploy"
+)
+
+// fsckCommand looks for damage in a data folder.
+type fsckCommand struct {
+	dataFlag
+	JSON bool `help:"Print JSON: a line for each damage, and one with totals at the end."`
+}
+
+// Run is the command.
+func (f fsckCommand) Run(ctx context.Context, c console) error {
+	d, err := f.attach(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	say, sum := sayDamage(c.out), sayTotals(c.out)
+	if f.JSON {
+		lines := json.NewEncoder(c.out)
+		say = func(d deploy.Damage) { _ = lines.Encode(d) }
+		sum = func(t deploy.FsckTotals) { _ = lines.Encode(t) }
+	}
+	totals, err := deploy.Fsck(ctx, d.store, bundle.Attach(d.dir), say)
+	if err != nil {
+		return err
+	}
+	sum(totals)
+	if totals.Damages > 0 {
+		return slipway.Errorf(slipway.Invalid, "The data folder %s is damaged.", f.Data)
+	}
+	return nil
+}
+
+// sayDamage tells of damages in words.
+func sayDamage(w io.Writer) func(deploy.Damage) {
+	return func(d deploy.Damage) {
+		what := d.Path
+		if what == "" {
+			what = d.Namespace
+		}
+		fmt.Fprintf(w, "%s: %s\n", what, d.Problem)
+		if d.Deployment == "" || d.Leftover {
+			return
+		}
+		switch {
+		case len(d.Versions)+len(d.Deploys) == 0:
+			fmt.Fprintf(w, "  Deployment %s: no version is affected.\n", d.Deployment)
+		default:
+			fmt.Fprintf(w, "  Deployment %s: affects %s.\n", d.Deployment, affected(d))
+		}
+	}
+}
+
+func affected(d deploy.Damage) string {
+	var parts []string
+	if len(d.Versions) > 0 {
+		names := make([]string, len(d.Versions))
+		for i, v := range d.Versions {
+			names[i] = string(v)
+		}
+		parts = append(parts, counted(len(names), "version")+" "+strings.Join(names, ", "))
+	}
+	if len(d.Deploys) > 0 {
+		names := make([]string, len(d.Deploys))
+		for i, n := range d.Deploys {
+			names[i] = fmt.Sprintf("#%d", n)
+		}
+		parts = append(parts, counted(len(names), "waiting deploy")+" "+strings.Join(names, ", "))
+	}
+	return strings.Join(parts, " and ")
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "the " + what
+	}
+	return fmt.Sprintf("the %d %ss", n, what)
+}
+
+func sayTotals(w io.Writer) func(deploy.FsckTotals) {
+	return func(t deploy.FsckTotals) {
+		fmt.Fprintf(w, "Checked %d Deployments, %d versions, %d packs with %d contents (%s): %d damages, %d leftovers.\n",
+			t.Deployments, t.Versions, t.Packs, t.Contents, inWords(t.Bytes), t.Damages, t.Leftovers)
+	}
+}

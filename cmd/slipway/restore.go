@@ -1,0 +1,120 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"slipway"
+	"slipway/deploy"
+)
+
+// restoreCommand fills an empty data folder from a backup.
+type restoreCommand struct {
+	dataFlag
+	File string `arg:"" help:"File that slipway backup wrote."`
+}
+
+const (
+	lockName     = "lock"
+	restoreName  = ".restore" // in the data folder: what is not complete
+	notOurs      = "lost+found"
+	databaseLast = 2 // where the database stands in restored
+)
+
+// restored are the members of a data folder in the order in which a restore
+// puts them there. With the last of them it is complete.
+var restored = [...]string{"bundles", "packs", databaseLast: databaseName}
+
+// Run is the command.
+func (r restoreCommand) Run(ctx context.Context, c console) error {
+	file, err := os.Open(r.File)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = os.Stat(r.Data)
+	made := errors.Is(err, fs.ErrNotExist)
+	dir, err := r.made()
+	if err != nil {
+		return err
+	}
+	held, err := lockFile(filepath.Join(dir, lockName))
+	if errors.Is(err, errLocked) {
+		return slipway.Errorf(slipway.Conflict, "The data folder %s is in use by another slipway. Restore into another, empty one.", dir)
+	}
+	if err != nil {
+		return fmt.Errorf("lock the data folder: %w", err)
+	}
+	if err = checkEmpty(dir); err == nil {
+		p := newProgress(c.err, "Restored")
+		err = restore(ctx, bufio.NewReaderSize(file, 1<<20), dir, func(done int64) { p.of(done, 0) })
+	}
+	if err := errors.Join(err, held.Close()); err != nil {
+		if made {
+			leave(dir)
+		}
+		return err
+	}
+	fmt.Fprintf(c.out, "%s is restored. Start it with: slipway serve --data %s\n", r.Data, r.Data)
+	return nil
+}
+
+// leave removes a folder in which nothing was restored.
+func leave(dir string) {
+	_ = os.Remove(filepath.Join(dir, lockName))
+	_ = os.Remove(dir)
+}
+
+// checkEmpty refuses a folder in which there is something. The rest of a
+// restore that broke off is removed.
+func checkEmpty(dir string) error {
+	var names []string
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		if e.Name() != lockName && e.Name() != notOurs {
+			names = append(names, e.Name())
+		}
+	}
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	rest := append([]string{restoreName}, restored[:databaseLast]...)
+	if names[0] != restoreName || slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(rest, name) }) {
+		return slipway.Errorf(slipway.Conflict, "The data folder %s is not empty: there is %s in it. Restore into an empty one.", dir, names[0])
+	}
+	for _, name := range slices.Backward(rest) {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("remove the rest of a restore: %w", err)
+		}
+	}
+	return nil
+}
+
+// restore unpacks a backup inside dir, which may be a mount point, and then
+// moves everything to its place. What fails leaves dir as it was.
+func restore(ctx context.Context, r *bufio.Reader, dir string, progress func(done int64)) error {
+	temp := filepath.Join(dir, restoreName)
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		return err
+	}
+	if err := deploy.ReadBackup(ctx, r, temp, progress); err != nil {
+		return errors.Join(err, os.RemoveAll(temp))
+	}
+	for i, name := range restored {
+		if i == databaseLast { // it must not be durable before the others are
+			if err := syncFolder(dir); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(filepath.Join(temp, name), filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return errors.Join(os.RemoveAll(temp), syncFolder(dir))
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"slipway"
+	"slipway/agent"
+	"slipway/bundle"
+	"slipway/deploy"
+	"slipway/store"
+	"slipway/web"
+)
+
+// serveCommand runs the portal.
+type serveCommand struct {
+	dataFlag
+	Listen         string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	URL            *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
+	SupportURL     string         `placeholder:"URL" help:"A page or mailto: address for people who need help."`
+	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed: 10.0.0.0/8."`
+	Reserve        size           `default:"1GiB" help:"Space that uploads leave free on the disk (${default})."`
+	MountTimeout   time.Duration  `default:"2m" help:"How long a DAG deploy waits for its components (${default})."`
+	MaxArchive     size           `default:"2GiB" help:"Largest archive that is taken (${default})."`
+	MaxUnpacked    size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
+	MaxFiles       int            `default:"100000" help:"Most files of a version (${default})."`
+	LogFormat      string         `enum:"text,json" default:"text" help:"Form of the log: text or json (${default})."`
+}
+
+// Times that bound what a client can do to us. Uploads and event streams last
+// as long as they need, so there is no limit on a whole request.
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 32 << 10
+)
+
+// How long requests may go on after the signal to stop: those that are about
+// to be answered, then those that never end by themselves.
+const (
+	graceForAnswers = 500 * time.Millisecond
+	graceForStreams = 2 * time.Second
+)
+
+// Validate says what is wrong with the flags.
+func (s serveCommand) Validate() error {
+	switch u := s.URL; {
+	case u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == ""):
+		return fmt.Errorf("--url must be an address like https://slipway.example.com, not %q", u)
+	case u != nil && u.Path != "" && u.Path != "/":
+		return fmt.Errorf("--url must have no path: %q", u)
+	case s.MaxFiles < 1:
+		return errors.New("--max-files must be at least 1")
+	}
+	return nil
+}
+
+// Run is the command.
+func (s serveCommand) Run(ctx context.Context, c console) error {
+	log := slog.New(s.logHandler(c.err))
+	d, err := s.own(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	bundles, err := bundle.Open(d.dir)
+	if err != nil {
+		return err
+	}
+	engine, err := deploy.New(d.store, bundles, s.engineConfig(d.dir), log)
+	if err != nil {
+		return err
+	}
+	secret, err := setupSecret(ctx, d.store)
+	if err != nil {
+		return err
+	}
+	pages, err := web.New(d.store, engine, s.webConfig(secret), log)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.Listen, err)
+	}
+	return s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
+}
+
+// serve runs server and engine until ctx ends or one of them fails, and
+// returns when both have ended.
+func (s serveCommand) serve(ctx context.Context, c console, l net.Listener, server *httpServer, engine *deploy.Engine, secret string, log *slog.Logger) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		stop(engine.Run(ctx, mountHere(log)))
+	}()
+	go func() { stop(server.serve(l)) }()
+	if waitReady(ctx, engine) {
+		s.greet(c.out, l.Addr(), secret)
+	}
+	<-ctx.Done()
+	err := server.stop()
+	<-ended
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		err = errors.Join(cause, err)
+	}
+	return err
+}
+
+// mountHere is the embedded agent: one for each Deployment on this machine.
+func mountHere(log *slog.Logger) deploy.Runner {
+	return func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
+		return agent.Run(ctx, dir, slipway.EmbeddedComponent, p, log.With("deployment", d.Namespace))
+	}
+}
+
+// waitReady reports whether the engine came up before ctx ended.
+func waitReady(ctx context.Context, engine *deploy.Engine) bool {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if engine.Ready() == nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+}
+
+// greet says where the portal is, and how to begin if nobody has.
+func (s serveCommand) greet(out io.Writer, at net.Addr, secret string) {
+	base := s.base(at)
+	fmt.Fprintf(out, "Slipway %s is ready on %s\n", programVersion(), base)
+	if secret != "" {
+		fmt.Fprintf(out, "Set up the first account, Workspace and Deployment here, once: %s/setup/%s\n", base, secret)
+	}
+}
+
+// base is the address that people on this machine, or of --url, use.
+func (s serveCommand) base(at net.Addr) string {
+	if s.URL != nil {
+		return s.URL.Scheme + "://" + s.URL.Host
+	}
+	host, _, err := net.SplitHostPort(s.Listen)
+	_, port, portErr := net.SplitHostPort(at.String())
+	if err != nil || portErr != nil {
+		return "http://" + at.String()
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// setupSecret returns the secret of the link that makes the first account, ""
+// if there is one.
+func setupSecret(ctx context.Context, st *store.Store) (secret string, err error) {
+	err = st.View(ctx, func(tx *store.Tx) error {
+		n, err := tx.CountUsers()
+		if n == 0 {
+			secret = rand.Text()
+		}
+		return err
+	})
+	return secret, err
+}
+
+func (s serveCommand) logHandler(w io.Writer) slog.Handler {
+	if s.LogFormat == "json" {
+		return slog.NewJSONHandler(w, nil)
+	}
+	return slog.NewTextHandler(w, nil)
+}
+
+func (s serveCommand) engineConfig(dir string) deploy.Config {
+	limits := bundle.DefaultLimits()
+	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
+	return deploy.Config{
+		Dir: dir, Limits: limits, Reserve: int64(s.Reserve), MountTimeout: s.MountTimeout, Agent: programVersion(),
+	}
+}
+
+func (s serveCommand) webConfig(secret string) web.Config {
+	return web.Config{
+		URL: s.URL, SupportURL: s.SupportURL, TrustedProxies: s.TrustedProxies,
+		Version: programVersion(), SetupSecret: secret,
+	}
+}
+
+// httpServer is an http.Server that knows how to end requests that last.
+type httpServer struct {
+	http.Server
+	cut context.CancelFunc // ends the context of every request
+}
+
+func newHTTPServer(h http.Handler, log *slog.Logger) *httpServer {
+	ctx, cut := context.WithCancel(context.Background())
+	return &httpServer{cut: cut, Server: http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+}
+
+func (s *httpServer) serve(l net.Listener) error {
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve: %w", err)
+	}
+	return nil
+}
+
+// stop takes no more requests, lets those finish that are about to, ends event
+// streams, and cuts uploads off: those are resumed later.
+func (s *httpServer) stop() error {
+	if s.shutdown(graceForAnswers) == nil {
+		s.cut()
+		return nil
+	}
+	s.cut()
+	if s.shutdown(graceForStreams) == nil {
+		return nil
+	}
+	return s.Close()
+}
+
+func (s *httpServer) shutdown(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	return s.Shutdown(ctx)
+}

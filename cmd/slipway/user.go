@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+
+	"slipway"
+	"slipway/store"
+	"slipway/web"
+)
+
+// userCommand is about people's accounts.
+type userCommand struct {
+	Add      addUser      `cmd:"" help:"Add an account."`
+	Password userPassword `cmd:"" help:"Set the password of an account. It is signed out everywhere."`
+	List     listUsers    `cmd:"" help:"List the accounts."`
+}
+
+type addUser struct {
+	dataFlag
+	Email         string `arg:"" help:"Email address to sign in with."`
+	Name          string `help:"Name of the person; the part of the address before the @ where it is not given."`
+	Admin         bool   `help:"Make them administrator of the Organization."`
+	PasswordStdin bool   `help:"Read the password from standard input instead of asking on the terminal."`
+}
+
+// Run is the command.
+func (a addUser) Run(ctx context.Context, c console) error {
+	u := slipway.User{Admin: a.Admin}
+	var err error
+	if u.Email, err = slipway.CheckEmail(a.Email); err != nil {
+		return err
+	}
+	if a.Name == "" {
+		a.Name = nameIn(u.Email)
+	}
+	if u.Name, err = slipway.CheckName("An account", a.Name); err != nil {
+		return err
+	}
+	hash, err := newPassword(c, a.PasswordStdin)
+	if err != nil {
+		return err
+	}
+	err = change(ctx, a.dataFlag, func(tx *store.Tx) error {
+		if u, err = tx.AddUser(u, hash); err != nil {
+			return err
+		}
+		return tx.Audit(onThisMachine(), slipway.Event{Action: "account.create", Target: u.Email})
+	})
+	if err == nil {
+		fmt.Fprintf(c.out, "The account %s was added.\n", u.Email)
+	}
+	return err
+}
+
+type userPassword struct {
+	dataFlag
+	Email         string `arg:"" help:"Email address of the account."`
+	PasswordStdin bool   `help:"Read the password from standard input instead of asking on the terminal."`
+}
+
+// Run is the command.
+func (p userPassword) Run(ctx context.Context, c console) error {
+	email, err := slipway.CheckEmail(p.Email)
+	if err != nil {
+		return err
+	}
+	hash, err := newPassword(c, p.PasswordStdin)
+	if err != nil {
+		return err
+	}
+	err = change(ctx, p.dataFlag, func(tx *store.Tx) error {
+		u, err := tx.UserByEmail(email)
+		if err != nil {
+			return err
+		}
+		if err := tx.SetPassword(u.ID, hash); err != nil {
+			return err
+		}
+		return tx.Audit(onThisMachine(), slipway.Event{Action: "account.password", Target: u.Email})
+	})
+	if err == nil {
+		fmt.Fprintf(c.out, "The password of %s was set.\n", email)
+	}
+	return err
+}
+
+type listUsers struct{ dataFlag }
+
+// Run is the command.
+func (l listUsers) Run(ctx context.Context, c console) error {
+	var all []slipway.User
+	err := change(ctx, l.dataFlag, func(tx *store.Tx) (err error) {
+		all, err = tx.Users()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "EMAIL\tNAME\tADMIN\tSINCE")
+	for _, u := range all {
+		admin := "no"
+		if u.Admin {
+			admin = "yes"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Email, u.Name, admin, u.CreatedAt.Format("2006-01-02"))
+	}
+	return w.Flush()
+}
+
+// change runs fn on the records of a data folder, beside a serve that may run.
+func change(ctx context.Context, f dataFlag, fn func(*store.Tx) error) error {
+	d, err := f.share(ctx)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.store.Update(ctx, fn)
+}
+
+// onThisMachine is whoever may read the data folder.
+func onThisMachine() slipway.Actor {
+	return slipway.Actor{Name: "administrator", Via: slipway.Local}
+}
+
+func nameIn(email string) string {
+	name, _, _ := strings.Cut(email, "@")
+	return name
+}
+
+// newPassword returns the hash of a password that is read from standard input,
+// or asked for twice without showing it.
+func newPassword(c console, stdin bool) (string, error) {
+	if stdin {
+		line, err := bufio.NewReader(c.in).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		return web.HashPassword(strings.TrimRight(line, "\r\n"))
+	}
+	f, ok := c.in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return "", errors.New("there is no terminal to ask for a password; send it with --password-stdin")
+	}
+	first, err := ask(c, f, "New password: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := ask(c, f, "Once more: ")
+	if err != nil {
+		return "", err
+	}
+	if first != again {
+		return "", errors.New("the two passwords differ; nothing was changed")
+	}
+	return web.HashPassword(first)
+}
+
+func ask(c console, f *os.File, prompt string) (string, error) {
+	fmt.Fprint(c.err, prompt)
+	text, err := term.ReadPassword(int(f.Fd()))
+	fmt.Fprintln(c.err)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return string(text), nil
+}

@@ -1,0 +1,272 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+
+	"slipway"
+	"slipway/bundle"
+	"slipway/store"
+)
+
+// errMoved says that the queue changed while a plan was made against it.
+var errMoved = errors.New("the queue has changed")
+
+// planTries is how often a plan is made again because the queue had changed.
+const planTries = 5
+
+// settled calls try, which plans and then acts in a transaction, again while
+// the queue changes in between.
+func settled(try func() error) error {
+	for range planTries {
+		if err := try(); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return slipway.ErrBaseChanged
+}
+
+// Confirm queues a staged deploy. base is the version that its changes were
+// read against, ticks what was confirmed beside it.
+func (e *Engine) Confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (w slipway.Deploy, err error) {
+	err = settled(func() error {
+		w, err = e.confirm(ctx, of, number, by, base, ticks)
+		return err
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	e.pokeQueue(of)
+	e.watchers.notify(of)
+	return w, nil
+}
+
+func (e *Engine) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (w slipway.Deploy, err error) {
+	b, w, staged, err := e.stagedDeploy(ctx, of, number, by)
+	if err != nil {
+		return w, err
+	}
+	if _, err := b.tail.Confirm(w, b.role, by, base); err != nil {
+		return w, err
+	}
+	plan, err := e.plan(ctx, b, w, staged)
+	if err != nil {
+		return w, err
+	}
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		if w, err = queueable(tx, b, number, by, base); err != nil {
+			return err
+		}
+		if err := plan.Check(ticks); err != nil {
+			return err
+		}
+		w.Counts = counted(w.Counts, plan.Counts)
+		if w, err = tx.Enqueue(w); err != nil {
+			return err
+		}
+		return audit(tx, by, b.now, "deploy.confirm", w)
+	})
+	return w, err
+}
+
+// queueable judges the deploy again in the transaction that queues it, and that
+// nothing came in between since b was read.
+func queueable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipway.Version) (w slipway.Deploy, err error) {
+	d, role, err := tx.Deployment(b.now.ID, by)
+	if err != nil {
+		return w, err
+	}
+	queue, err := tx.Queue(d.ID)
+	if err != nil {
+		return w, err
+	}
+	if w, err = tx.Deploy(d.ID, number); err != nil {
+		return w, err
+	}
+	if w, err = d.Tail(queue).Confirm(w, role, by, base); err != nil {
+		return w, err
+	}
+	if !b.same(basis{now: d, queue: queue}) {
+		return w, errMoved
+	}
+	return w, nil
+}
+
+// stagedDeploy reads a deploy with what it brings and what it comes on top of.
+func (e *Engine) stagedDeploy(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (b basis, w slipway.Deploy, staged []byte, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		if b, err = basisOf(tx, of, by); err != nil {
+			return err
+		}
+		if w, err = tx.Deploy(of, number); err != nil {
+			return err
+		}
+		staged, err = tx.StagedFiles(w.ID)
+		return err
+	})
+	return b, w, staged, err
+}
+
+// plan returns what w will do to the files at the end of the queue, or why the
+// outcome cannot be a version.
+func (e *Engine) plan(ctx context.Context, b basis, w slipway.Deploy, staged []byte) (slipway.Plan, error) {
+	base, err := e.tailFiles(ctx, b)
+	if err != nil {
+		return slipway.Plan{}, err
+	}
+	brought, err := decodeStaged(staged)
+	if err != nil {
+		return slipway.Plan{}, err
+	}
+	next := w.Merge.Apply(base, brought)
+	return slipway.NewPlan(base, next), bundle.Check(next, e.cfg.Limits)
+}
+
+// Describe sets the description of a deploy that is not confirmed yet.
+func (e *Engine) Describe(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, description string) error {
+	text, err := slipway.CheckDescription(description)
+	if err != nil {
+		return err
+	}
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		_, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		w, err := tx.Deploy(of, number)
+		if err != nil {
+			return err
+		}
+		if w, err = w.Describe(role, text); err != nil {
+			return err
+		}
+		_, err = tx.SaveDeploy(w)
+		return err
+	})
+	if err == nil {
+		e.watchers.notify(of)
+	}
+	return err
+}
+
+// Cancel discards a deploy that is not confirmed yet, or calls one back that
+// waits for its turn.
+func (e *Engine) Cancel(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (w slipway.Deploy, err error) {
+	var upload string
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		if w, err = tx.Deploy(of, number); err != nil {
+			return err
+		}
+		if w, err = w.Cancel(role, by); err != nil {
+			return err
+		}
+		if upload, err = end(tx, w); err != nil {
+			return err
+		}
+		return audit(tx, by, d, "deploy.cancel", w)
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	e.ended(w, upload)
+	return w, nil
+}
+
+// Return queues a deploy that brings back the state after deploy number. base
+// and ticks are as for Confirm.
+func (e *Engine) Return(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (w slipway.Deploy, err error) {
+	if reason, err = slipway.CheckDescription(reason); err != nil {
+		return w, err
+	}
+	err = settled(func() error {
+		w, err = e.takeBack(ctx, of, number, by, base, ticks, reason)
+		return err
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	e.pokeQueue(of)
+	e.watchers.notify(of)
+	return w, nil
+}
+
+func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (w slipway.Deploy, err error) {
+	b, old, retained, err := e.oldDeploy(ctx, of, number, by)
+	if err != nil {
+		return w, err
+	}
+	if _, err := b.tail.Return(old, b.role, retained); err != nil {
+		return w, err
+	}
+	plan, err := e.planReturn(ctx, b, old)
+	if err != nil {
+		return w, err
+	}
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		if w, err = returnable(tx, b, number, by, base); err != nil {
+			return err
+		}
+		if err := plan.Check(ticks); err != nil {
+			return err
+		}
+		w.By, w.ConfirmedBy, w.Description, w.Counts = by, by, reason, plan.Counts
+		if w, err = tx.AddDeploy(w); err != nil {
+			return err
+		}
+		return audit(tx, by, b.now, "deploy.return", w)
+	})
+	return w, err
+}
+
+// returnable judges a return in the transaction that queues it.
+func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipway.Version) (w slipway.Deploy, err error) {
+	now, old, retained, err := returnBasis(tx, b.now.ID, number, by)
+	if err != nil {
+		return w, err
+	}
+	if w, err = now.tail.Return(old, now.role, retained); err != nil {
+		return w, err
+	}
+	if now.tail.Version != base {
+		return w, slipway.ErrBaseChanged
+	}
+	if !b.same(now) {
+		return w, errMoved
+	}
+	return w, nil
+}
+
+func (e *Engine) oldDeploy(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (b basis, old slipway.Deploy, retained bool, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		b, old, retained, err = returnBasis(tx, of, number, by)
+		return err
+	})
+	return b, old, retained, err
+}
+
+// returnBasis reads what a return to a deploy is judged by.
+func returnBasis(tx *store.Tx, of slipway.DeploymentID, number int, by slipway.Actor) (b basis, old slipway.Deploy, retained bool, err error) {
+	if b, err = basisOf(tx, of, by); err != nil {
+		return b, old, false, err
+	}
+	if old, err = tx.Deploy(of, number); err != nil {
+		return b, old, false, err
+	}
+	retained, err = tx.Retained(of, old.After.Version)
+	return b, old, retained, err
+}
+
+// planReturn returns what a return to old will do to the files at the end of
+// the queue.
+func (e *Engine) planReturn(ctx context.Context, b basis, old slipway.Deploy) (slipway.Plan, error) {
+	base, err := e.tailFiles(ctx, b)
+	if err != nil {
+		return slipway.Plan{}, err
+	}
+	next, err := e.filesOf(ctx, b.now.Namespace, old.After.Version)
+	return slipway.NewPlan(base, next), err
+}

@@ -1,0 +1,129 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/store"
+)
+
+const (
+	lookEvery = time.Second // at components, even if none reports
+
+	// settle is for how long components must be stuck until that is the end:
+	// an error may be of what was wanted before.
+	settle = time.Second
+)
+
+// await waits until every connected component runs w, and ends it.
+func (e *Engine) await(ctx context.Context, w slipway.Deploy) error {
+	changed, stop := e.Watch(w.Deployment)
+	defer stop()
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	var stuck time.Time
+	for {
+		d, err := e.wanted(ctx, w)
+		if err != nil {
+			return err
+		}
+		v := e.look(d, w)
+		switch {
+		case !v.stuck:
+			stuck = time.Time{}
+		case stuck.IsZero():
+			stuck = time.Now()
+		}
+		if v.ended() || v.stuck && time.Since(stuck) >= settle {
+			return e.conclude(ctx, w, v)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err() // goes on after the next start
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+// wanted returns the Deployment of w.
+func (e *Engine) wanted(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		d, err = tx.LoadDeployment(w.Deployment)
+		return err
+	})
+	return d, err
+}
+
+// verdict is how a deploy that is live stands with the components.
+type verdict struct {
+	done    bool
+	note    string
+	stuck   bool
+	late    bool
+	failing string // what does not run it, and why
+}
+
+func (v verdict) ended() bool { return v.done || v.late }
+
+func (e *Engine) look(d slipway.Deployment, w slipway.Deploy) verdict {
+	now := e.store.Now()
+	all := e.Components(d.ID)
+	p := slipway.NewProgress(d.State, all, now)
+	v := verdict{late: now.Sub(w.LiveAt) >= e.cfg.MountTimeout, failing: strings.Join(p.Errors, "; ")}
+	switch {
+	case p.Of == 0 && d.Here: // the agent of this machine has not reported yet
+		v.failing = slipway.EmbeddedComponent + " has not reported"
+	case p.Of == 0:
+		v.done, v.note = true, "Published. No component is connected."
+	default:
+		v.done, v.stuck = p.Done(), p.Stuck()
+	}
+	if v.failing == "" {
+		v.failing = strings.Join(lagging(d, all, now), ", ")
+	}
+	return v
+}
+
+// lagging names the components that do not run what is wanted.
+func lagging(d slipway.Deployment, all []slipway.Component, now time.Time) []string {
+	var names []string
+	for _, c := range all {
+		if !c.Silent(now) && !c.Runs(d.State) {
+			names = append(names, c.Component)
+		}
+	}
+	return names
+}
+
+// conclude ends w as v says. Whatever the end, it stays wanted.
+func (e *Engine) conclude(ctx context.Context, w slipway.Deploy, v verdict) error {
+	err := e.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.LoadDeploy(w.ID)
+		if err != nil || now.Status != slipway.Deploying {
+			return err
+		}
+		now.Status, now.Note = slipway.Deployed, v.note
+		if !v.done {
+			now.Status, now.Reason = slipway.Failed, v.reason(e.cfg.MountTimeout)
+		}
+		_, err = tx.SaveDeploy(now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("end deploy %s: %w", w.ID, err)
+	}
+	e.watchers.notify(w.Deployment)
+	return nil
+}
+
+func (v verdict) reason(timeout time.Duration) string {
+	text := strings.TrimSuffix(v.failing, ".")
+	if v.stuck {
+		return fmt.Sprintf("It could not be mounted everywhere. %s. It stays wanted and is tried again; you can also return to an earlier deploy.", text)
+	}
+	return fmt.Sprintf("It was not mounted everywhere within %s: %s. It stays wanted and is tried again; you can also return to an earlier deploy.", timeout, text)
+}

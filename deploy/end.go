@@ -1,0 +1,70 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"slipway"
+	"slipway/store"
+)
+
+// fail ends w with a reason, unless it has ended. What it had brought goes.
+func (e *Engine) fail(ctx context.Context, w slipway.Deploy, reason string) error {
+	var upload string
+	err := e.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.LoadDeploy(w.ID)
+		if err != nil || now.Status.Ended() {
+			return err
+		}
+		now.Status, now.Reason = slipway.Failed, reason
+		upload, err = end(tx, now)
+		return err
+	})
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		return nil // its Deployment was deleted
+	}
+	if err != nil {
+		return fmt.Errorf("fail deploy %s: %w", w.ID, err)
+	}
+	e.ended(w, upload)
+	return nil
+}
+
+// end saves w, which has ended, and forgets what it brought. Afterwards the
+// caller calls ended with the upload that is returned.
+func end(tx *store.Tx, w slipway.Deploy) (upload string, err error) {
+	if _, err := tx.SaveDeploy(w); err != nil {
+		return "", err
+	}
+	if err := tx.DropStaged(w.ID); err != nil {
+		return "", err
+	}
+	u, found, err := tx.UploadOf(w.ID)
+	if err != nil || !found {
+		return "", err
+	}
+	return u.ID, tx.DropUpload(u.ID)
+}
+
+// ended clears up after a deploy that has ended.
+func (e *Engine) ended(w slipway.Deploy, upload string) {
+	e.cut(w.ID)
+	e.removeUpload(upload)
+	e.pokeStage(w.Deployment) // its packs may be unused now
+	e.watchers.notify(w.Deployment)
+}
+
+// removeUpload removes the file of an upload that is over. What stays behind
+// here goes at the next start.
+func (e *Engine) removeUpload(id string) {
+	if id == "" {
+		return
+	}
+	e.arriving.end(id, false)
+	if err := os.Remove(e.uploadPath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		e.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
+	}
+}

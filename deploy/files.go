@@ -1,0 +1,197 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"sync"
+	"time"
+
+	"slipway"
+	"slipway/bundle"
+	"slipway/store"
+)
+
+// fileCache keeps the files of the versions that were read last.
+type fileCache struct {
+	mu   sync.Mutex
+	list []cachedFiles // last used first
+	idle *time.Timer
+}
+
+type cachedFiles struct {
+	ns      string
+	version slipway.Version
+	files   []slipway.File
+}
+
+const (
+	cacheMax   = 4
+	cacheFiles = 120_000 // in all versions together
+	cacheIdle  = time.Minute
+)
+
+func (c *fileCache) find(ns string, v slipway.Version) ([]slipway.File, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.list, func(f cachedFiles) bool { return f.ns == ns && f.version == v })
+	if i < 0 {
+		return nil, false
+	}
+	found := c.list[i]
+	c.list = slices.Insert(slices.Delete(c.list, i, i+1), 0, found)
+	c.idle.Reset(cacheIdle)
+	return found.files, true
+}
+
+func (c *fileCache) put(ns string, v slipway.Version, files []slipway.File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.ns == ns && f.version == v })
+	c.list = slices.Insert(c.list, 0, cachedFiles{ns, v, files})
+	total := 0
+	for i, f := range c.list {
+		if total += len(f.files); i > 0 && total > cacheFiles || i == cacheMax {
+			c.list = slices.Delete(c.list, i, len(c.list))
+			break
+		}
+	}
+	if c.idle == nil {
+		c.idle = time.AfterFunc(cacheIdle, c.clear)
+	}
+	c.idle.Reset(cacheIdle)
+}
+
+func (c *fileCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = nil
+}
+
+// filesOf returns the files of a version, by path. They are shared: nobody
+// changes them.
+func (e *Engine) filesOf(_ context.Context, ns string, v slipway.Version) ([]slipway.File, error) {
+	if v == "" {
+		return nil, nil
+	}
+	if files, ok := e.files.find(ns, v); ok {
+		return files, nil
+	}
+	m, err := e.bundles.Manifest(ns, v)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("files of version %s: %w", v, err)
+	}
+	e.files.put(ns, v, m.Files)
+	return m.Files, nil
+}
+
+// Files returns the files of a version of d, by path. The caller does not
+// change them.
+func (e *Engine) Files(ctx context.Context, d slipway.Deployment, v slipway.Version) ([]slipway.File, error) {
+	return e.filesOf(ctx, d.Namespace, v)
+}
+
+// Content returns the content of a file of d. At its end it has been verified.
+func (e *Engine) Content(ctx context.Context, d slipway.Deployment, f slipway.File) (io.ReadCloser, error) {
+	return e.bundles.Content(ctx, d.Namespace, f)
+}
+
+// WriteArchive writes a version of d as a .tar.gz.
+func (e *Engine) WriteArchive(ctx context.Context, d slipway.Deployment, v slipway.Version, w io.Writer) error {
+	files, err := e.filesOf(ctx, d.Namespace, v)
+	if err != nil {
+		return err
+	}
+	return e.bundles.WriteArchive(ctx, d.Namespace, slipway.Manifest{Version: v, Files: files}, w)
+}
+
+// encodeStaged returns the uploaded files of a deploy as the store keeps them.
+func encodeStaged(w slipway.Deploy, files []slipway.File) ([]byte, error) {
+	var b bytes.Buffer
+	err := bundle.WriteManifest(&b, slipway.Manifest{Version: w.Version, Files: files})
+	return b.Bytes(), err
+}
+
+func decodeStaged(b []byte) ([]slipway.File, error) {
+	m, err := bundle.ReadManifest(bytes.NewReader(b))
+	return m.Files, err
+}
+
+// basis is what the files at the end of a queue are made of, read in one
+// moment.
+type basis struct {
+	now    slipway.Deployment
+	role   slipway.Role
+	tail   slipway.Deployment
+	queue  []slipway.Turn
+	staged map[slipway.DeployID][]byte // what the deploys in the queue bring
+}
+
+// basisOf reads the queue of a Deployment.
+func basisOf(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b basis, err error) {
+	if b.now, b.role, err = tx.Deployment(of, by); err != nil {
+		return b, err
+	}
+	if b.queue, err = tx.Queue(of); err != nil {
+		return b, err
+	}
+	b.tail, b.staged = b.now.Tail(b.queue), map[slipway.DeployID][]byte{}
+	for _, t := range b.queue {
+		if t.Deploy == nil || t.Deploy.WentLive() || t.Deploy.ReturnTo != 0 {
+			continue
+		}
+		if b.staged[t.Deploy.ID], err = tx.StagedFiles(t.Deploy.ID); err != nil {
+			return b, err
+		}
+	}
+	return b, nil
+}
+
+// same reports whether the files at the end of both queues are the same.
+func (b basis) same(c basis) bool {
+	return b.now.Version == c.now.Version && slices.EqualFunc(b.queue, c.queue, func(s, t slipway.Turn) bool {
+		return s.Position() == t.Position()
+	})
+}
+
+// before returns b with only what comes before w in its queue.
+func (b basis) before(w slipway.Deploy) basis {
+	i := slices.IndexFunc(b.queue, func(t slipway.Turn) bool { return t.Deploy != nil && t.Deploy.ID == w.ID })
+	if i >= 0 {
+		b.queue = b.queue[:i]
+		b.tail = b.now.Tail(b.queue)
+	}
+	return b
+}
+
+// tailFiles returns the files as they will be at the end of b's queue. Deploys
+// in it may have no manifest yet.
+func (e *Engine) tailFiles(ctx context.Context, b basis) (files []slipway.File, err error) {
+	version, turns := b.now.Version, b.queue
+	for i, t := range b.queue {
+		if t.Deploy != nil && t.Deploy.ReturnTo != 0 {
+			version, turns = t.Deploy.After.Version, b.queue[i+1:]
+		}
+	}
+	if files, err = e.filesOf(ctx, b.now.Namespace, version); err != nil {
+		return nil, err
+	}
+	for _, t := range turns {
+		if t.Deploy == nil || t.Deploy.WentLive() {
+			continue
+		}
+		brought, err := decodeStaged(b.staged[t.Deploy.ID])
+		if err != nil {
+			return nil, fmt.Errorf("files of deploy %s: %w", t.Deploy.ID, err)
+		}
+		files = t.Deploy.Merge.Apply(files, brought)
+	}
+	return files, nil
+}

@@ -1,0 +1,312 @@
+package deploy
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"slipway"
+	"slipway/store"
+)
+
+// contentAt names a content and where it is said to lie.
+type contentAt struct {
+	sum            [32]byte
+	pack           int // its index in a batch
+	offset, length int64
+}
+
+// absent is the size of a content that is not where it is said to lie.
+const absent = -1
+
+// batch is some packs of a Deployment, and what was found in them.
+type batch struct {
+	*fsck
+	of     slipway.Deployment
+	first  bool                // of its Deployment: manifests are checked as such
+	index  map[string]int      // of packs
+	faults map[string]*Damage  // of packs that are damaged
+	lost   map[string]bool     // packs that are missing
+	places map[contentAt]int64 // size; absent if it was looked for in vain
+}
+
+func (f *fsck) newBatch(d slipway.Deployment) *batch {
+	return &batch{
+		fsck: f, of: d, index: map[string]int{}, faults: map[string]*Damage{},
+		lost: map[string]bool{}, places: map[contentAt]int64{},
+	}
+}
+
+// damage returns one of the batch's Deployment.
+func (b *batch) damage(path, format string, args ...any) Damage {
+	return Damage{Deployment: b.of.Name, Namespace: b.of.Namespace, Path: path, Problem: fmt.Sprintf(format, args...)}
+}
+
+// pack reads a pack and notes what is in it, and what is wrong with it.
+func (b *batch) pack(p store.Pack) error {
+	b.totals.Packs++
+	b.totals.Bytes += p.Size
+	b.index[p.SHA256] = len(b.index)
+	err := b.bundles.CheckPack(b.ctx, b.of.Namespace, p.SHA256, func(c slipway.File) {
+		if at, ok := b.at(c); ok {
+			b.totals.Contents++
+			b.places[at] = c.Size
+		}
+	})
+	switch {
+	case b.ctx.Err() != nil:
+		return b.ctx.Err()
+	case err == nil:
+		return b.contentRows(p)
+	}
+	problem := fmt.Sprintf("The pack is damaged: %v.", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		b.lost[p.SHA256] = true
+		problem = "The pack is missing."
+	}
+	fault := b.damage(named{of: b.of, pack: p}.path(), "%s", problem)
+	b.faults[p.SHA256] = &fault
+	return nil
+}
+
+// at returns the key of a file's content; ok is false if it is not the batch's.
+func (b *batch) at(c slipway.File) (at contentAt, ok bool) {
+	at.pack, ok = b.index[c.Pack]
+	at.offset, at.length = c.Offset, c.Length
+	n, err := hex.Decode(at.sum[:], []byte(c.SHA256))
+	return at, ok && err == nil && n == len(at.sum)
+}
+
+// contentRows checks where later deploys would look for what is in a pack.
+func (b *batch) contentRows(p store.Pack) error {
+	wrong := 0
+	rows := paged(b.ctx, b.store, func(tx *store.Tx, last store.StoredContent) ([]store.StoredContent, error) {
+		return tx.ContentsIn(b.of.ID, p.SHA256, last.SHA256, pageRows)
+	})
+	for c, err := range rows {
+		if err != nil {
+			return err
+		}
+		at, _ := b.at(slipway.File{SHA256: c.SHA256, Place: c.Place})
+		if _, found := b.places[at]; !found {
+			wrong++
+		}
+	}
+	if wrong > 0 {
+		b.report(b.damage(named{of: b.of, pack: p}.path(),
+			"The records say of %d contents that they lie in this pack, where they do not. Later deploys would rely on it.", wrong))
+	}
+	return nil
+}
+
+// finish checks all manifests against the packs of the batch, and reports.
+func (b *batch) finish() error {
+	for v, err := range versionsOf(b.ctx, b.store, b.of.ID, b.started) {
+		if err == nil {
+			err = b.version(v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := b.waiting(); err != nil {
+		return err
+	}
+	for _, sum := range slices.Sorted(maps.Keys(b.faults)) {
+		known, err := b.recorded(b.of, sum)
+		if err != nil {
+			return err
+		}
+		if known {
+			b.report(*b.faults[sum])
+		}
+	}
+	return nil
+}
+
+// version checks a version: its manifest, its record, and its contents as far
+// as they lie in the batch.
+func (b *batch) version(v store.BundleVersion) error {
+	if b.first {
+		b.totals.Versions++
+	}
+	m, err := b.bundles.Manifest(b.of.Namespace, v.Version)
+	if err != nil {
+		return b.badManifest(v, err)
+	}
+	if b.first {
+		if err := b.row(v, m); err != nil {
+			return err
+		}
+	}
+	return b.files(m.Files, named{of: b.of, version: v}.path(), func(d *Damage) {
+		if !slices.Contains(d.Versions, v.Version) {
+			d.Versions = append(d.Versions, v.Version)
+		}
+	})
+}
+
+func (b *batch) badManifest(v store.BundleVersion, problem error) error {
+	if !b.first {
+		return nil // reported already
+	}
+	kept, err := b.retained(b.of, v.Version)
+	if err != nil || !kept {
+		return err
+	}
+	text := fmt.Sprintf("The manifest is damaged: %v.", problem)
+	if errors.Is(problem, fs.ErrNotExist) {
+		text = "The manifest is missing."
+	}
+	d := b.damage(named{of: b.of, version: v}.path(), "%s", text)
+	d.Versions = []slipway.Version{v.Version}
+	b.report(d)
+	return nil
+}
+
+// row compares a version's record with its manifest.
+func (b *batch) row(v store.BundleVersion, m slipway.Manifest) error {
+	var size int64
+	for _, f := range m.Files {
+		size += f.Size
+	}
+	say := func(format string, args ...any) {
+		d := b.damage(named{of: b.of, version: v}.path(), format, args...)
+		d.Versions = []slipway.Version{v.Version}
+		b.report(d)
+	}
+	if len(m.Files) != v.Files || size != v.Size {
+		say("The manifest has %d files of %d bytes, its record %d of %d.", len(m.Files), size, v.Files, v.Size)
+	}
+	return b.claims(v.Deploy, m.Files, say)
+}
+
+// claims says if a deploy relies on packs that it has not claimed.
+func (b *batch) claims(w slipway.DeployID, files []slipway.File, say func(format string, args ...any)) error {
+	var free []string
+	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {
+		if _, err := tx.LoadDeploy(w); err != nil {
+			return err
+		}
+		free, err = tx.Unclaimed(w, b.of.ID, packsOf(files))
+		return err
+	})
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		return nil // deleted meanwhile
+	}
+	if len(free) > 0 {
+		say("It relies on %d packs that it has not claimed, so that they could be removed. The first of them is %s.", len(free), free[0])
+	}
+	return err
+}
+
+// files checks where contents lie. add notes, in the damage of a pack, who is
+// affected by it; what is wrong though the pack is not is reported for the file
+// at path.
+func (b *batch) files(files []slipway.File, path string, add func(*Damage)) error {
+	var wrong []string
+	for _, f := range files {
+		at, ok := b.at(f)
+		if f.Link != "" || !ok {
+			continue
+		}
+		fault := b.faults[f.Pack]
+		size, err := b.size(at, f, fault)
+		switch {
+		case err != nil:
+			return err
+		case size == f.Size:
+		case fault != nil:
+			add(fault)
+		default:
+			wrong = append(wrong, f.Path)
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	d := b.damage(path, "The contents of %d files are not where it says, the first of them %s.", len(wrong), wrong[0])
+	add(&d)
+	b.report(d)
+	return nil
+}
+
+// size returns the size of the content of f, absent if it is not at its place.
+// In a pack that is damaged it is looked for now.
+func (b *batch) size(at contentAt, f slipway.File, fault *Damage) (int64, error) {
+	size, found := b.places[at]
+	switch {
+	case found:
+		return size, nil
+	case fault == nil || b.lost[f.Pack]:
+		return absent, nil
+	}
+	size = b.read(f)
+	b.places[at] = size
+	return size, b.ctx.Err()
+}
+
+func (b *batch) read(f slipway.File) int64 {
+	r, err := b.bundles.Content(b.ctx, b.of.Namespace, f)
+	if err != nil {
+		return absent
+	}
+	defer r.Close()
+	n, err := io.Copy(io.Discard, r)
+	if err != nil {
+		return absent
+	}
+	return n
+}
+
+// waiting checks what the deploys brought that have not had their turn.
+func (b *batch) waiting() error {
+	var all []slipway.Deploy
+	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {
+		all, err = tx.Holding(b.of.ID)
+		return err
+	})
+	for _, w := range all {
+		if err == nil {
+			err = b.staged(w)
+		}
+	}
+	return err
+}
+
+func (b *batch) staged(w slipway.Deploy) error {
+	var packed []byte
+	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {
+		packed, err = tx.StagedFiles(w.ID)
+		return err
+	})
+	if err != nil || len(packed) == 0 { // it had its turn meanwhile
+		return err
+	}
+	say := func(format string, args ...any) {
+		d := b.damage(databaseName, format, args...)
+		d.Deploys = []int{w.Number}
+		b.report(d)
+	}
+	files, err := decodeStaged(packed)
+	switch {
+	case err != nil && b.first:
+		say("The list of files that a deploy brought is damaged: %v.", err)
+		return nil
+	case err != nil:
+		return nil // said already
+	case b.first:
+		if err := b.claims(w.ID, files, say); err != nil {
+			return err
+		}
+	}
+	return b.files(files, databaseName, func(d *Damage) {
+		if !slices.Contains(d.Deploys, w.Number) {
+			d.Deploys = append(d.Deploys, w.Number)
+		}
+	})
+}

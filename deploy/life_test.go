@@ -1,0 +1,409 @@
+package deploy_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+func TestLifeOfADeploy(t *testing.T) {
+	a := running(t)
+	files := map[string]string{
+		"dags/sales/load.py": dag("load"), "dags/run.sh": "#!/bin/sh\necho hi\n", "dags/latest": "-> sales",
+		"dags/empty.txt": "", "dags/__pycache__/x.pyc": "junk", "requirements.txt": "pandas\n",
+	}
+	w := a.staged(t, a.Eve, slipway.ReplaceAll, files)
+	if w.Counts.Added != 4 || w.Counts.LeftOut != 1 || w.Counts.Outside != 1 || w.Counts.NewBytes == 0 {
+		t.Errorf("counts %+v", w.Counts)
+	}
+	if got := a.uploads(t); len(got) != 0 {
+		t.Errorf("uploads %v stay after staging", got)
+	}
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil || r.Refusal != nil || r.Base != "" || r.BaseDeploy != nil || len(r.Plan.Changes) != 4 || r.Role != slipway.Author {
+		t.Fatalf("review %+v, %v", r, err)
+	}
+	want := store.Report{LeftOut: []store.LeftOut{{Name: "dags/__pycache__/", Why: "built in"}}, Outside: []string{"requirements.txt"}}
+	if diff := cmp.Diff(want, r.Report); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if err := a.engine.Describe(t.Context(), a.Sales.ID, w.Number, a.Eve, " first one "); err != nil {
+		t.Fatal(err)
+	}
+	a.confirm(t, w.Number, a.Ada)
+	w = a.await(t, w.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"sales/load.py": dag("load"), "run.sh": "#!/bin/sh\necho hi\n", "latest": "-> sales", "empty.txt": ""})
+	info, err := os.Stat(filepath.Join(a.engine.MountDir(a.Sales), "current/dags/run.sh"))
+	if err != nil || info.Mode().Perm() != 0o555 {
+		t.Errorf("run.sh is %v, %v", info, err)
+	}
+	d := a.sales(t)
+	if !d.Mounted || d.Version != w.Version || w.After != d.State || w.ConfirmedBy.Name != "Ada Lovelace" || w.Description != "first one" || w.Note != "" {
+		t.Errorf("%+v of %+v", w, d.State)
+	}
+	for name, at := range map[string]bool{"staged": w.StagedAt.IsZero(), "queued": w.QueuedAt.IsZero(), "deploying": w.DeployingAt.IsZero(), "stored": w.StoredAt.IsZero(), "live": w.LiveAt.IsZero(), "ended": w.EndedAt.IsZero()} {
+		if at {
+			t.Errorf("no time of %s", name)
+		}
+	}
+	all := a.engine.Components(a.Sales.ID)
+	if len(all) != 1 || all[0].Version != w.Version || all[0].Error != "" || all[0].Since.IsZero() || all[0].Agent != "test" {
+		t.Errorf("components %+v", all)
+	}
+	wantTrail(t, a, "deploy.confirm", "deploy.upload")
+}
+
+// wantTrail compares the newest actions of the audit trail.
+func wantTrail(t *testing.T, a *app, want ...string) {
+	t.Helper()
+	storetest.View(t, a.store, func(tx *store.Tx) error {
+		trail, err := tx.AuditTrail(a.Workspace.ID, 0, len(want))
+		var got []string
+		for _, e := range trail {
+			got = append(got, e.Action)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("audit trail (-want +got):\n%s", diff)
+		}
+		return err
+	})
+}
+
+func TestAddAndReplace(t *testing.T) {
+	a := running(t)
+	first := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b"), "c.txt": "c"})
+	packs := len(a.packs(t))
+
+	w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"b.py": dag("b2"), "d.py": dag("a")})
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Base != first.Version || r.BaseDeploy == nil || r.BaseDeploy.Number != first.Number || r.Plan.Counts.Changed != 1 || r.Plan.Counts.Added != 1 || r.Plan.Ticks() != (slipway.Ticks{}) {
+		t.Errorf("review %+v", r)
+	}
+	a.confirm(t, w.Number, a.Eve)
+	w = a.await(t, w.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"a.py": dag("a"), "b.py": dag("b2"), "c.txt": "c", "d.py": dag("a")})
+
+	// Everything is known: a third deploy stores no pack, and goes back to #1.
+	third := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"b.py": dag("b")})
+	if got := len(a.packs(t)); got != packs+1 || third.Counts.NewBytes != 0 {
+		t.Errorf("%d packs, want %d; %d new bytes", got, packs+1, third.Counts.NewBytes)
+	}
+	r, err = a.engine.Review(t.Context(), a.Sales.ID, third.Number, a.Eve)
+	if err != nil || len(r.Plan.RemovedDAGs) != 2 || r.GoesBack["b.py"].Number != first.Number || len(r.GoesBack) != 1 {
+		t.Errorf("removed %v, goes back %+v, %v", r.Plan.RemovedDAGs, r.GoesBack, err)
+	}
+	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, third.Number, a.Eve, r.Base, slipway.Ticks{})
+	wantKind(t, err, slipway.Invalid, "removes 2 DAG files")
+	a.confirm(t, third.Number, a.Eve)
+	a.await(t, third.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"b.py": dag("b")})
+	done, err := a.engine.Done(t.Context(), a.Sales.ID, w.Number, a.Mia)
+	if err != nil || len(done.Plan.Changes) != 2 || done.Base != first.Version || done.BaseDeploy.Number != first.Number {
+		t.Errorf("done %+v, %v", done, err)
+	}
+}
+
+func TestFolderOfLooseFiles(t *testing.T) {
+	a := running(t)
+	b := archive(t, map[string]string{"x.py": dag("x")})
+	begin := func(folder string) error {
+		_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: -1, Name: "x.py", Merge: slipway.AddFiles, Folder: folder}, bytes.NewReader(b))
+		return err
+	}
+	for _, folder := range []string{"../up", "a/../../b", ".."} {
+		wantKind(t, begin(folder), slipway.Invalid, "")
+	}
+	if err := begin("/team/sales/"); err != nil {
+		t.Fatal(err)
+	}
+	w := a.await(t, 1, slipway.Staged)
+	a.confirm(t, w.Number, a.Eve)
+	a.await(t, w.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
+}
+
+func TestBaseChanged(t *testing.T) {
+	a := running(t)
+	mine := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("mine")})
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, mine.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := a.deployed(t, slipway.ReplaceAll, map[string]string{"b.py": dag("theirs")})
+	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, mine.Number, a.Eve, r.Base, allTicks)
+	wantKind(t, err, slipway.Conflict, slipway.ErrBaseChanged.Text)
+	if r, err = a.engine.Review(t.Context(), a.Sales.ID, mine.Number, a.Eve); err != nil || r.Base != theirs.Version || len(r.Plan.RemovedDAGs) != 1 {
+		t.Fatalf("review %+v, %v", r, err)
+	}
+	a.confirm(t, mine.Number, a.Eve)
+	a.await(t, mine.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"a.py": dag("mine")})
+}
+
+// A base may be a version that is not stored yet: nothing runs here while the
+// queue is filled.
+func TestQueueOfTwo(t *testing.T) {
+	a := running(t)
+	one := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
+	two := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py": dag("2"), "c.py": dag("2")})
+	three := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"d.py": dag("3")})
+	a.stop()
+	a.build(t)
+	a.confirm(t, one.Number, a.Eve)
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
+	if err != nil || r.Base != one.Version || r.BaseDeploy.Number != one.Number || r.Plan.Counts.Changed != 1 || r.Plan.Counts.Unchanged != 1 {
+		t.Fatalf("review %+v, %v", r, err)
+	}
+	a.confirm(t, two.Number, a.Eve)
+	a.confirm(t, three.Number, a.Eve)
+	done, err := a.engine.Done(t.Context(), a.Sales.ID, two.Number, a.Eve)
+	if err != nil || len(done.Plan.Changes) != 2 || done.Base != one.Version {
+		t.Errorf("done of a queued one %+v, %v", done, err)
+	}
+	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, two.Number, a.Eve); err != nil {
+		t.Fatal(err)
+	}
+	a.run(t)
+	three = a.await(t, three.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"a.py": dag("1"), "b.py": dag("1"), "d.py": dag("3")})
+	if two = a.load(t, two.Number); two.Status != slipway.Cancelled || two.Reason != "Cancelled by Eve Author before its turn." {
+		t.Errorf("two %+v", two)
+	}
+	if three.Base != one.Version || three.Counts.Added != 1 {
+		t.Errorf("three is on %s with %+v, want %s", three.Base, three.Counts, one.Version)
+	}
+}
+
+func TestReturn(t *testing.T) {
+	a := running(t)
+	one := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
+	two := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+	three := a.deployed(t, slipway.AddFiles, map[string]string{"c.py": dag("3")})
+	packs, manifests := a.packs(t), a.manifests(t)
+
+	_, err := a.engine.Return(t.Context(), a.Sales.ID, three.Number, a.Eve, three.Version, allTicks, "")
+	wantKind(t, err, slipway.Conflict, "runs already")
+	_, err = a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Mia, three.Version, allTicks, "")
+	wantKind(t, err, slipway.Forbidden, "Author role")
+	_, err = a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, two.Version, allTicks, "")
+	wantKind(t, err, slipway.Conflict, slipway.ErrBaseChanged.Text)
+	r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
+	if err != nil || r.Refusal != nil || r.Base != three.Version || len(r.Plan.Changes) != 3 || r.Deploy.ReturnTo != one.Number {
+		t.Fatalf("review %+v, %v", r, err)
+	}
+	_, err = a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, r.Base, slipway.Ticks{}, "")
+	wantKind(t, err, slipway.Invalid, "c.py")
+	back, err := a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, r.Base, r.Plan.Ticks(), "it broke")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back = a.await(t, back.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
+	if got := a.current(t); got != "versions/"+one.Version.Dir() || back.Version != one.Version {
+		t.Errorf("current is %s, deploy of %s, want the old name %s", got, back.Version, one.Version)
+	}
+	if diff := cmp.Diff(packs, a.packs(t)) + cmp.Diff(manifests, a.manifests(t)); diff != "" {
+		t.Errorf("stored something:\n%s", diff)
+	}
+	for n, want := range map[int]int{one.Number: 0, two.Number: back.Number, three.Number: back.Number, back.Number: 0} {
+		if got := a.load(t, n).UndoneBy; got != want {
+			t.Errorf("#%d undone by %d, want %d", n, got, want)
+		}
+	}
+	if back.Description != "it broke" || back.Counts.Added != 1 || back.Counts.Changed != 1 || back.Counts.Removed != 1 {
+		t.Errorf("back %+v", back)
+	}
+	refused, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
+	if err != nil || refused.Refusal == nil {
+		t.Errorf("review of a return to what runs: %v, %v", refused.Refusal, err)
+	}
+}
+
+func TestSwitchWaitsItsTurn(t *testing.T) {
+	a := running(t)
+	one := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	two := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+	a.stop()
+	a.build(t)
+	a.confirm(t, one.Number, a.Eve)
+	_, err := a.engine.Switch(t.Context(), a.Sales.ID, false, a.Eve, true)
+	wantKind(t, err, slipway.Forbidden, "Owner role")
+	waits, err := a.engine.Switch(t.Context(), a.Sales.ID, false, a.Ada, true)
+	if err != nil || !waits {
+		t.Fatalf("switch waits %v, %v", waits, err)
+	}
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, r.Refusal, slipway.Conflict, "DAG-only deploys are not enabled for this Deployment.")
+	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, two.Number, a.Eve, r.Base, allTicks)
+	wantKind(t, err, slipway.Conflict, "DAG-only deploys are not enabled for this Deployment.")
+	if d := a.sales(t); !d.DAGDeploys {
+		t.Error("the switch did not wait")
+	}
+	a.run(t)
+	a.await(t, one.Number, slipway.Deployed)
+	a.eventually(t, "the switch is off", func() bool { return !a.sales(t).DAGDeploys })
+	d := a.sales(t)
+	if !d.NeedsImage || !d.Mounted || d.Version != one.Version {
+		t.Errorf("after the switch %+v", d.State)
+	}
+	a.wantMounted(t, map[string]string{"a.py": dag("1")})
+	_, _, err = a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 3, Name: "x", Merge: slipway.AddFiles})
+	wantKind(t, err, slipway.Conflict, "DAG-only deploys are not enabled")
+	if waits, err = a.engine.Switch(t.Context(), a.Sales.ID, true, a.Ada, false); err != nil || waits {
+		t.Errorf("switching back waits %v, %v", waits, err)
+	}
+	if d := a.sales(t); !d.DAGDeploys || d.NeedsImage || d.Before != nil {
+		t.Errorf("after switching back %+v", d)
+	}
+	a.confirm(t, two.Number, a.Eve)
+	a.await(t, two.Number, slipway.Deployed)
+}
+
+// A deploy that was confirmed behind a switch has no leave without it.
+func TestSwitchCalledBack(t *testing.T) {
+	a := running(t)
+	one := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	two := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+	a.stop()
+	a.build(t)
+	a.confirm(t, one.Number, a.Eve)
+	for _, on := range []bool{false, true} {
+		if _, err := a.engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.confirm(t, two.Number, a.Eve)
+	storetest.View(t, a.store, func(tx *store.Tx) error {
+		queue, err := tx.Queue(a.Sales.ID)
+		if err != nil || len(queue) != 4 {
+			t.Fatalf("queue %v, %v", queue, err)
+		}
+		err = a.engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
+		if err != nil {
+			t.Error(err)
+		}
+		err = a.engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
+		wantKind(t, err, slipway.Conflict, "no longer waiting")
+		return nil
+	})
+	a.run(t)
+	two = a.await(t, two.Number, slipway.Failed)
+	if two.Reason != "DAG-only deploys are not enabled for this Deployment." || two.WentLive() {
+		t.Errorf("two %+v", two)
+	}
+	a.eventually(t, "its pack is gone", func() bool { return len(a.packs(t)) == 1 })
+	a.wantMounted(t, map[string]string{"a.py": dag("1")})
+}
+
+func TestDiscardDropsThePackUnlessShared(t *testing.T) {
+	a := running(t)
+	shared := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")})
+	other := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared"), "b.py": dag("own")})
+	if got := a.packs(t); len(got) != 2 {
+		t.Fatalf("packs %v, want 2", got)
+	}
+	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, shared.Number, a.Mia); err == nil {
+		t.Error("a Member discarded a deploy")
+	}
+	for _, n := range []int{shared.Number, other.Number} {
+		w, err := a.engine.Cancel(t.Context(), a.Sales.ID, n, a.Eve)
+		if err != nil || w.Status != slipway.Cancelled || w.Reason != "Discarded by Eve Author." {
+			t.Fatalf("%+v, %v", w, err)
+		}
+		if n == shared.Number {
+			third := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")}) // the loop has been round
+			if got := a.packs(t); len(got) != 2 || third.Counts.NewBytes != 0 {
+				t.Errorf("packs %v, want both, as the other deploy needs them", got)
+			}
+			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, third.Number, a.Eve); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	a.eventually(t, "no pack is left", func() bool { return len(a.packs(t)) == 0 })
+}
+
+func TestRefusalLeavesNothing(t *testing.T) {
+	a := running(t)
+	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	packs, manifests, current := a.packs(t), a.manifests(t), a.current(t)
+	good := archive(t, map[string]string{"b.py": dag("2"), "c.py": strings.Repeat("x", 1<<20)})
+	for name, tt := range map[string]struct {
+		archive []byte
+		want    string
+	}{
+		"no archive": {[]byte("hello, this is no archive at all"), "not an archive"},
+		"cut off":    {good[:len(good)-100], "cut off"},
+		"escapes":    {archive(t, map[string]string{"b.py": dag("2"), "../evil.py": dag("3")}), "../evil.py"},
+		"empty":      {archive(t, nil), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := a.upload(t, a.Eve, slipway.ReplaceAll, tt.archive)
+			w = a.await(t, w.Number, slipway.Failed)
+			if !strings.Contains(w.Reason, tt.want) || !strings.HasSuffix(w.Reason, ".") || strings.Contains(w.Reason, "our side") {
+				t.Errorf("reason %q, want %q", w.Reason, tt.want)
+			}
+			a.eventually(t, "the upload's file is gone", func() bool { return len(a.uploads(t)) == 0 })
+			if diff := cmp.Diff(packs, a.packs(t)) + cmp.Diff(manifests, a.manifests(t)) + cmp.Diff(current, a.current(t)); diff != "" {
+				t.Errorf("something changed:\n%s", diff)
+			}
+		})
+	}
+	// Merged, it could not be a version: refused at the confirmation, and told before.
+	w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py/x.py": dag("2")})
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, r.Refusal, slipway.Invalid, "a.py")
+	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, allTicks)
+	wantKind(t, err, slipway.Invalid, "a.py")
+}
+
+func TestDiffOfAFile(t *testing.T) {
+	a := running(t)
+	big := strings.Repeat("0123456789abcde\n", 1<<16+1)
+	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\n5\n6\n", "bin": "a\x00b", "big": "x", "l": "-> a.py"})
+	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\nfive\n6", "bin": "a\x00c", "big": big, "l": "-> bin", "n.txt": "new\n"})
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]slipway.FileDiff{
+		"a.py": {Added: 2, Removed: 2, OldSize: 12, NewSize: 14, Hunks: []slipway.Hunk{{OldStart: 2, OldLines: 5, NewStart: 2, NewLines: 5, Lines: []slipway.DiffLine{
+			{Op: ' ', Old: 2, New: 2, Text: "2"}, {Op: ' ', Old: 3, New: 3, Text: "3"}, {Op: ' ', Old: 4, New: 4, Text: "4"},
+			{Op: '-', Old: 5, Text: "5"}, {Op: '-', Old: 6, Text: "6"}, {Op: '+', New: 5, Text: "five"}, {Op: '+', New: 6, Text: "6", NoNewline: true},
+		}}}},
+		"bin": {Binary: true, OldSize: 3, NewSize: 3},
+		"big": {TooLarge: true, OldSize: 1, NewSize: int64(len(big))},
+		"l": {Added: 1, Removed: 1, Hunks: []slipway.Hunk{{OldStart: 1, OldLines: 1, NewStart: 1, NewLines: 1, Lines: []slipway.DiffLine{
+			{Op: '-', Old: 1, Text: "a.py", NoNewline: true}, {Op: '+', New: 1, Text: "bin", NoNewline: true},
+		}}}},
+		"n.txt": {Added: 1, NewSize: 4, Hunks: []slipway.Hunk{{NewStart: 1, NewLines: 1, Lines: []slipway.DiffLine{{Op: '+', New: 1, Text: "new"}}}}},
+	}
+	got := map[string]slipway.FileDiff{}
+	for _, c := range r.Plan.Changes {
+		if got[c.Path], err = a.engine.Diff(t.Context(), a.Sales, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(slipway.FileDiff{}, "Path", "OldSHA256", "NewSHA256")); diff != "" {
+		t.Errorf("diffs (-want +got):\n%s", diff)
+	}
+}

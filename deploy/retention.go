@@ -1,0 +1,159 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"slipway"
+	"slipway/store"
+)
+
+// How often versions expire, unless Config says otherwise, and when they do so
+// first: by then every component that is there has reported what it runs.
+const (
+	retainEvery = time.Hour
+	retainFirst = 2 * slipway.SilentAfter
+)
+
+// keepRetaining has versions expire from time to time until ctx ends.
+func (e *Engine) keepRetaining(ctx context.Context) {
+	every := e.cfg.RetainEvery
+	if every <= 0 {
+		every = retainEvery
+	}
+	next := time.NewTimer(min(every, retainFirst))
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-next.C:
+		}
+		if err := e.retainAll(ctx); err != nil && ctx.Err() == nil {
+			e.log.Error("retain", slog.Any("error", err))
+		}
+		next.Reset(every)
+	}
+}
+
+func (e *Engine) retainAll(ctx context.Context) error {
+	var all []slipway.Deployment
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		all, err = tx.AllDeployments()
+		return err
+	})
+	for _, d := range all {
+		err = errors.Join(err, e.retain(ctx, d.ID))
+	}
+	return err
+}
+
+// retain has the versions of a Deployment expire that are no longer kept. What
+// a crash cuts off here is removed at the next start.
+func (e *Engine) retain(ctx context.Context, of slipway.DeploymentID) error {
+	d, late, err := e.lateVersions(ctx, of)
+	if err != nil || len(late) == 0 {
+		return err
+	}
+	err = e.store.Update(ctx, func(tx *store.Tx) (err error) {
+		if d, late, err = e.expiredVersions(tx, of); err != nil { // judged once more: a return may have come
+			return err
+		}
+		for _, v := range late {
+			if err := tx.DropVersion(of, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("retain versions of %s: %w", of, err)
+	}
+	for _, v := range late {
+		err = errors.Join(err, e.bundles.DropManifest(d.Namespace, v))
+	}
+	e.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
+	e.pokeStage(of) // drops the packs that nobody needs any more
+	e.watchers.notify(of)
+	return err
+}
+
+// lateVersions looks for expired versions without keeping anyone from writing.
+func (e *Engine) lateVersions(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+		d, late, err = e.expiredVersions(tx, of)
+		return err
+	})
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		return d, nil, nil // deleted
+	}
+	return d, late, err
+}
+
+// expiredVersions returns the versions of a Deployment that are to go now.
+func (e *Engine) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
+	if d, err = tx.LoadDeployment(of); err != nil {
+		return d, nil, err
+	}
+	if leased, err := tx.Leased(); err != nil || leased { // a backup reads what records name
+		return d, nil, err
+	}
+	old, err := tx.ReplacedBefore(of, tx.Now.Add(-d.KeepFor()))
+	if err != nil || len(old) == 0 {
+		return d, nil, err
+	}
+	held, err := e.holds(tx, d)
+	for _, v := range old {
+		if d.Retention(v.Version, v.ReplacedAt, held).Expired(tx.Now) {
+			late = append(late, v.Version)
+		}
+	}
+	return d, late, err
+}
+
+// holds returns what holds versions of d back from expiring.
+func (e *Engine) holds(tx *store.Tx, d slipway.Deployment) (slipway.Holds, error) {
+	last, err := tx.LastVersions(d.ID, d.KeepLast())
+	if err != nil {
+		return nil, err
+	}
+	needed, err := tx.NeededVersions(d.ID)
+	return d.Holds(last, needed, e.Components(d.ID)), err
+}
+
+// Cost is what a version takes on the disk, and until when.
+type Cost struct {
+	Stored    int64 // bytes that it brought: its manifest and what was new in it
+	Frees     int64 // bytes that would go with it now: what no other version needs
+	Retention slipway.Retention
+}
+
+// VersionCosts returns what versions of a Deployment cost; nothing for those
+// that are no longer kept. The caller has asked for the Deployment with a role.
+func (e *Engine) VersionCosts(ctx context.Context, of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]Cost, error) {
+	costs := make(map[slipway.Version]Cost, len(versions))
+	err := e.store.View(ctx, func(tx *store.Tx) error {
+		d, err := tx.LoadDeployment(of)
+		if err != nil {
+			return err
+		}
+		held, err := e.holds(tx, d)
+		if err != nil {
+			return err
+		}
+		for _, v := range versions {
+			k, kept, err := tx.KeptVersion(of, v)
+			if err != nil {
+				return err
+			}
+			if kept {
+				costs[v] = Cost{Stored: k.Stored, Frees: k.Frees, Retention: d.Retention(v, k.ReplacedAt, held)}
+			}
+		}
+		return nil
+	})
+	return costs, err
+}

@@ -1,0 +1,91 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"slipway"
+	"slipway/store"
+)
+
+// arrivals are the uploads whose bytes come in now.
+type arrivals struct {
+	mu  sync.Mutex
+	all map[string]bool // by id: whether the connection is still there
+}
+
+// begin takes the upload id for one request, and reports whether the bytes
+// before offset came by a connection that broke, or before a restart.
+func (a *arrivals) begin(id string, offset int64) (resumed bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	busy, known := a.all[id]
+	if busy {
+		return false, slipway.Errorf(slipway.Conflict, "This upload is being received by another request. Try again in a moment.")
+	}
+	if a.all == nil {
+		a.all = map[string]bool{}
+	}
+	a.all[id] = true
+	return !known && offset > 0, nil
+}
+
+// end gives the upload id back. It is remembered only if its request ended well
+// and more is to come.
+func (a *arrivals) end(id string, more bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.all, id)
+	if more {
+		a.all[id] = false
+	}
+}
+
+func (a *arrivals) busy(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.all[id]
+}
+
+// arrived makes a complete upload durable, notes it and has it staged.
+func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) (slipway.Deploy, error) {
+	size, err := e.offset(u)
+	if err == nil {
+		err = errors.Join(syncPath(e.uploadPath(u.ID)), syncPath(filepath.Join(e.cfg.Dir, uploadsName)))
+	}
+	if err != nil {
+		return w, fmt.Errorf("keep upload: %w", err)
+	}
+	resumes := w.Resumes
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		if w, err = tx.LoadDeploy(w.ID); err != nil {
+			return err
+		}
+		if w.Status != slipway.Initialized {
+			return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", w.Number, w.Status)
+		}
+		if w.UploadedAt.IsZero() {
+			w.UploadedAt, w.Bytes, w.Resumes = tx.Now, size, resumes
+		}
+		w, err = tx.SaveDeploy(w)
+		return errors.Join(err, tx.TouchUpload(u.ID))
+	})
+	if err != nil {
+		return w, err
+	}
+	e.pokeStage(w.Deployment)
+	e.watchers.notify(w.Deployment)
+	return w, nil
+}
+
+func syncPath(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

@@ -1,0 +1,270 @@
+// Package e2e drives the shipped binary with a real browser.
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/playwright-community/playwright-go"
+
+	"slipway/store/storetest"
+)
+
+var (
+	binary  string             // the built slipway
+	browser playwright.Browser // nil where the driver is missing and E2E is not set
+	expect  = playwright.NewPlaywrightAssertions(10_000)
+)
+
+const cache = "../.cache/e2e" // laid out by scripts/e2e-deps.sh
+
+const password = storetest.Password
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	driver, err := filepath.Abs(filepath.Join(cache, "driver"))
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := os.Stat(filepath.Join(driver, "package", "cli.js")); err != nil {
+		if os.Getenv("E2E") != "" {
+			return fail(fmt.Errorf("run scripts/e2e-deps.sh first: %w", err))
+		}
+		fmt.Println("browser tests skipped: run scripts/e2e-deps.sh, or make test, to have them")
+		return 0
+	}
+	dir, err := os.MkdirTemp("", "slipway-e2e-")
+	if err != nil {
+		return fail(err)
+	}
+	defer os.RemoveAll(dir)
+	binary = filepath.Join(dir, "slipway")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/slipway").CombinedOutput(); err != nil {
+		return fail(fmt.Errorf("build: %w\n%s", err, out))
+	}
+	pw, err := playwright.Run(&playwright.RunOptions{DriverDirectory: driver, Verbose: false})
+	if err != nil {
+		return fail(err)
+	}
+	defer pw.Stop()
+	if browser, err = launch(pw); err != nil {
+		return fail(err)
+	}
+	defer browser.Close()
+	return m.Run()
+}
+
+func fail(err error) int {
+	fmt.Fprintln(os.Stderr, "e2e:", err)
+	return 1
+}
+
+func launch(pw *playwright.Playwright) (playwright.Browser, error) {
+	path := os.Getenv("E2E_CHROMIUM")
+	for _, name := range []string{"chromium-headless-shell", "chromium"} {
+		if path == "" {
+			path, _ = exec.LookPath(name) // "" where there is none
+		}
+	}
+	if path == "" {
+		return nil, errors.New("no chromium: run scripts/e2e-deps.sh")
+	}
+	return pw.Chromium.Launch(playwright.BrowserTypeLaunchOptions{
+		ExecutablePath: &path,
+		Args: []string{
+			"--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+			"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		},
+	})
+}
+
+// portal is a running slipway serve.
+type portal struct {
+	url   string
+	setup string // the one-time link; "" once there is an account
+	data  string
+	cmd   *exec.Cmd
+	out   *os.File // all that it said
+}
+
+// start runs the binary on a data folder until the test ends.
+func start(t *testing.T, data string, args ...string) *portal {
+	t.Helper()
+	p := &portal{data: data}
+	log, err := os.CreateTemp(t.TempDir(), "serve-*.log")
+	ok(t, err)
+	p.out = log
+	ctx, stop := context.WithCancel(context.Background())
+	p.cmd = exec.CommandContext(ctx, binary, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0"}, args...)...)
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(os.Interrupt) }
+	p.cmd.WaitDelay = 10 * time.Second
+	p.cmd.Stderr = log
+	out, err := p.cmd.StdoutPipe()
+	ok(t, err)
+	ok(t, p.cmd.Start())
+	t.Cleanup(func() {
+		stop()
+		p.cmd.Wait()
+		log.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			t.Logf("slipway said:\n%s", text)
+		}
+	})
+	p.listen(t, io.TeeReader(out, log))
+	return p
+}
+
+// listen reads what serve prints at its start, and keeps the pipe empty after.
+func (p *portal) listen(t *testing.T, out io.Reader) {
+	t.Helper()
+	lines := bufio.NewScanner(out)
+	ready := make(chan bool, 1)
+	go func() {
+		for lines.Scan() {
+			for _, word := range strings.Fields(lines.Text()) {
+				switch {
+				case strings.Contains(word, "/setup/"):
+					p.setup = word
+				case strings.HasPrefix(word, "http://127.0.0.1:") && p.url == "":
+					p.url = strings.TrimSuffix(word, "/")
+				}
+			}
+			if strings.Contains(lines.Text(), "is ready on") || p.url != "" && p.setup != "" {
+				select {
+				case ready <- true:
+				default:
+				}
+			}
+		}
+	}()
+	select {
+	case <-ready:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the binary did not become ready")
+	}
+}
+
+// options of a browser context.
+type options struct {
+	noScript  bool
+	bypassCSP bool
+	dark      bool
+	width     int // 1280 unless set
+}
+
+// person is somebody in front of a browser of their own.
+type person struct {
+	playwright.Page
+	noScript bool
+}
+
+// open opens a page of a browser context of its own on p. Console and page
+// errors fail the test: a strict CSP must never be hit.
+func open(t *testing.T, p *portal, o options) person {
+	t.Helper()
+	scheme := playwright.ColorSchemeLight
+	if o.dark {
+		scheme = playwright.ColorSchemeDark
+	}
+	if o.width == 0 {
+		o.width = 1280
+	}
+	c, err := browser.NewContext(playwright.BrowserNewContextOptions{
+		BaseURL: &p.url, JavaScriptEnabled: playwright.Bool(!o.noScript), BypassCSP: &o.bypassCSP,
+		ColorScheme: scheme, Viewport: &playwright.Size{Width: o.width, Height: 900}, AcceptDownloads: playwright.Bool(true),
+	})
+	ok(t, err)
+	c.SetDefaultTimeout(15_000)
+	ok(t, c.Tracing().Start(playwright.TracingStartOptions{Screenshots: playwright.Bool(true), Snapshots: playwright.Bool(true)}))
+	page, err := c.NewPage()
+	ok(t, err)
+	watchErrors(t, page)
+	t.Cleanup(func() { closeContext(t, c, page) })
+	return person{page, o.noScript}
+}
+
+func watchErrors(t *testing.T, page playwright.Page) {
+	page.OnPageError(func(err error) { t.Errorf("page error on %s: %v", page.URL(), err) })
+	page.OnConsole(func(m playwright.ConsoleMessage) {
+		// The browser itself logs every 4xx and 5xx, which some tests are about.
+		if m.Type() == "error" && !strings.HasPrefix(m.Text(), "Failed to load resource") {
+			t.Errorf("console error on %s: %s", page.URL(), m.Text())
+		}
+	})
+}
+
+// closeContext keeps a picture and a trace of a test that failed.
+func closeContext(t *testing.T, c playwright.BrowserContext, page playwright.Page) {
+	if t.Failed() {
+		name := filepath.Join("artifacts", strings.ReplaceAll(t.Name(), "/", "-"))
+		if _, err := page.Screenshot(playwright.PageScreenshotOptions{Path: playwright.String(name + ".png"), FullPage: playwright.Bool(true)}); err != nil {
+			t.Log("no screenshot: ", err)
+		}
+		if err := c.Tracing().Stop(name + ".zip"); err != nil {
+			t.Log("no trace: ", err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Log("close context: ", err)
+	}
+}
+
+// signIn signs somebody of the storetest world in.
+func signIn(t *testing.T, page person, who string) {
+	t.Helper()
+	visit(t, page, "/signin")
+	fill(t, page, "Email address", who+"@example.com")
+	fill(t, page, "Password", password)
+	press(t, page, "Sign in")
+	ok(t, page.WaitForURL("**/workspaces/**"))
+}
+
+// ok ends the test if err is not nil.
+func ok(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func visit(t *testing.T, page person, path string) {
+	t.Helper()
+	_, err := page.Goto(path)
+	ok(t, err)
+}
+
+// fill types into the field whose label begins with label; help may follow.
+func fill(t *testing.T, page person, label, text string) {
+	t.Helper()
+	ok(t, page.GetByLabel(regexp.MustCompile(`^\s*`+regexp.QuoteMeta(label))).Fill(text))
+}
+
+func press(t *testing.T, page person, name string) {
+	t.Helper()
+	ok(t, page.GetByRole("button", playwright.PageGetByRoleOptions{Name: name, Exact: playwright.Bool(true)}).Click())
+}
+
+func follow(t *testing.T, page person, name string) {
+	t.Helper()
+	ok(t, page.GetByRole("link", playwright.PageGetByRoleOptions{Name: name, Exact: playwright.Bool(true)}).First().Click())
+}
+
+// see waits until a text is on the page.
+func see(t *testing.T, page person, text string) {
+	t.Helper()
+	if err := expect.Locator(page.GetByText(text).First()).ToBeVisible(); err != nil {
+		t.Fatalf("%q is not on %s: %v", text, page.URL(), err)
+	}
+}

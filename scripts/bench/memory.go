@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+)
+
+// memory measures what a deploy of 400 MB adds to the portal's own memory, at
+// its peak. The page cache, which the kernel takes back at need, is not in it.
+func (b *bench) memory(ctx context.Context) error {
+	archive, err := b.archive(ctx, "large", 0)
+	if err != nil {
+		return err
+	}
+	var added sample
+	for range 3 {
+		n, err := b.memoryOf(ctx, archive)
+		if err != nil {
+			return err
+		}
+		added = append(added, n/(1<<20))
+	}
+	b.bound("memory added by a deploy of 400 MB, peak, MiB", "%.0f", added, 64)
+	return nil
+}
+
+func (b *bench) memoryOf(ctx context.Context, archive string) (added float64, err error) {
+	p, err := b.portal(ctx, filepath.Base(archive)+time.Now().Format("150405.000"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	before, err := p.rested(ctx)
+	if err != nil {
+		return 0, err
+	}
+	f := follower{p: p}
+	if err := f.open(); err != nil {
+		return 0, err
+	}
+	defer f.db.Close()
+	of, err := p.firstDeployment(ctx)
+	if err != nil {
+		return 0, err
+	}
+	peak, stop := p.peak()
+	_, _, err = f.deploy(ctx, of, archive)
+	stop()
+	return <-peak - before, err
+}
+
+// peak samples the memory until stop is called, and then sends the largest.
+func (p *portal) peak() (peak <-chan float64, stop func()) {
+	done, result := make(chan struct{}), make(chan float64, 1)
+	go func() {
+		most := 0.0
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			if n, err := p.anonymous(); err == nil {
+				most = max(most, n)
+			}
+			select {
+			case <-done:
+				result <- most
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return result, func() { close(done) }
+}

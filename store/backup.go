@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/pressly/goose/v3"
+
+	"slipway"
+)
+
+// Attach opens the database file at path, which is there already, beside the
+// process that it belongs to. Its schema stays as it is: another one than this
+// program knows is refused.
+func Attach(ctx context.Context, path string) (*Store, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, slipway.Errorf(slipway.NotFound, "There is no database %s. Name the data folder with --data.", path)
+	}
+	s, err := connect(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkSchema(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// checkSchema refuses a database whose schema is not this program's.
+func (s *Store) checkSchema(ctx context.Context) error {
+	have, want, err := s.schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have < want:
+		return slipway.Errorf(slipway.Conflict, "The data folder is of an older Slipway. Use that version's program, or start this version's slipway serve on it once.")
+	case have > want:
+		return newerSchema()
+	}
+	return nil
+}
+
+func newerSchema() error {
+	return slipway.Errorf(slipway.Conflict, "The database is of a newer Slipway. Use that version's program.")
+}
+
+// schema returns the versions of the schema that the file has and that this
+// program makes.
+func (s *Store) schema(ctx context.Context) (have, want int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT MAX(version_id) FROM goose_db_version`).Scan(&have)
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	for _, name := range files {
+		n, err := goose.NumericComponent(name)
+		if err != nil {
+			return 0, 0, fmt.Errorf("migration %s: %w", name, err)
+		}
+		want = max(want, n)
+	}
+	return have, want, err
+}
+
+// Snapshot writes the database as it is at one moment to a new file at path.
+// Others go on writing meanwhile.
+func (s *Store) Snapshot(ctx context.Context, path string) (err error) {
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	defer func() {
+		// It may write now, so no one else gets it.
+		if e := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(e, driver.ErrBadConn) {
+			err = errors.Join(err, e)
+		}
+	}()
+	if _, err := conn.ExecContext(ctx, `PRAGMA query_only(0)`); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	if _, err := conn.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
+		return fmt.Errorf("snapshot to %s: %w", path, err)
+	}
+	return nil
+}
+
+// Restored puts a database in order that comes out of a backup: uploads that
+// were arriving are not in it, and nobody holds a lease on it.
+func Restored(ctx context.Context, path string) error {
+	s, err := connect(path)
+	if err != nil {
+		return err
+	}
+	have, want, err := s.schema(ctx)
+	if err == nil && have > want {
+		err = newerSchema()
+	}
+	if err == nil {
+		err = s.sound(ctx)
+	}
+	if err == nil {
+		err = s.migrate(ctx)
+	}
+	if err == nil {
+		err = s.Update(ctx, (*Tx).restored)
+	}
+	return errors.Join(err, s.Close())
+}
+
+func (s *Store) sound(ctx context.Context) error {
+	damage, err := s.Damage(ctx)
+	if err == nil && len(damage) > 0 {
+		err = slipway.Errorf(slipway.Invalid, "The database in it is damaged: %s.", damage[0])
+	}
+	return err
+}
+
+func (tx *Tx) restored() error {
+	err := tx.exec("fail uploads", `
+		UPDATE deploys SET status = 'failed', ended_at = ?,
+			reason = 'Its upload was not part of the backup that was restored. Upload the files again.'
+		WHERE status = 'initialized'`, ms(tx.Now))
+	return errors.Join(err,
+		tx.exec("forget uploads", `DELETE FROM uploads`),
+		tx.exec("forget leases", `DELETE FROM leases`))
+}
+
+// Damage returns what SQLite finds wrong with the file itself, nothing if it
+// is sound.
+func (s *Store) Damage(ctx context.Context) ([]string, error) {
+	rows, err := s.read.QueryContext(ctx, `PRAGMA quick_check`)
+	if err != nil {
+		return nil, fmt.Errorf("check the database: %w", err)
+	}
+	return damageIn(rows)
+}
+
+func damageIn(rows *sql.Rows) (all []string, err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, fmt.Errorf("check the database: %w", err)
+		}
+		if text != "ok" {
+			all = append(all, text)
+		}
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,84 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"slipway"
+)
+
+// Arrived returns the deploys of a Deployment whose upload is complete and
+// waits to be staged, in the order in which they arrived.
+func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
+	return list(tx, "arrived uploads", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w JOIN uploads u ON u.deploy = w.id
+		WHERE w.deployment = ? AND w.status = 'initialized' AND w.uploaded_at > 0 ORDER BY w.uploaded_at, w.number`, of)
+}
+
+// UploadsOf returns the uploads to a Deployment, also to a deleted one.
+func (tx *Tx) UploadsOf(of slipway.DeploymentID) ([]Upload, error) {
+	return list(tx, "uploads of deployment", scanUpload, `
+		SELECT `+uploadColumns+` FROM uploads WHERE deploy IN (SELECT id FROM deploys WHERE deployment = ?)`, of)
+}
+
+// ReleaseEnded notes that deploys of a Deployment which ended before they went
+// live need their packs no longer, and forgets the packs that no deploy needs.
+// Their files are the caller's to remove once the transaction has committed.
+func (tx *Tx) ReleaseEnded(of slipway.DeploymentID) (unused []string, err error) {
+	err = tx.exec("release packs of ended deploys", `
+		DELETE FROM pack_uses WHERE deployment = ?1 AND deploy IN (
+			SELECT w.id FROM deploys w WHERE w.deployment = ?1 AND w.live_at = 0 AND w.status IN ('failed', 'cancelled'))`, of)
+	if err != nil {
+		return nil, err
+	}
+	return tx.DropUnusedPacks(of)
+}
+
+// Contents looks up where the contents of a Deployment lie.
+type Contents struct {
+	tx   *Tx
+	of   slipway.DeploymentID
+	stmt *sql.Stmt
+	err  error
+}
+
+// Contents returns a look-up for many contents of a Deployment, to be closed.
+func (tx *Tx) Contents(of slipway.DeploymentID) (*Contents, error) {
+	stmt, err := tx.tx.PrepareContext(tx.ctx, `SELECT pack, start, length FROM contents WHERE deployment = ? AND sha256 = ?`)
+	if err != nil {
+		return nil, fmt.Errorf("contents: %w", err)
+	}
+	return &Contents{tx: tx, of: of, stmt: stmt}, nil
+}
+
+// Place returns where a content lies, and whether it is stored. After an error
+// nothing is; Close tells it.
+func (c *Contents) Place(sum string) (p slipway.Place, stored bool) {
+	key, err := hex.DecodeString(sum)
+	if err == nil && c.err == nil {
+		err = c.stmt.QueryRowContext(c.tx.ctx, c.of, key).Scan(&p.Pack, &p.Offset, &p.Length)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && c.err == nil {
+		c.err = fmt.Errorf("content %q: %w", sum, err)
+	}
+	return p, err == nil && c.err == nil
+}
+
+// Close ends the look-up and returns the first error that it met.
+func (c *Contents) Close() error { return errors.Join(c.err, c.stmt.Close()) }
+
+// SameBefore returns the newest deploy that brought the content sum to path,
+// and whether any did. Only those that were confirmed before position count; 0
+// for all.
+func (tx *Tx) SameBefore(of slipway.DeploymentID, path, sum string, position int64) (slipway.Deploy, bool, error) {
+	key, err := hex.DecodeString(sum)
+	if err != nil {
+		return slipway.Deploy{}, false, fmt.Errorf("content %q: %w", sum, err)
+	}
+	return first(list(tx, "same content before", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w JOIN file_changes c ON c.deployment = w.deployment AND c.number = w.number
+		WHERE c.deployment = ?1 AND c.path = ?2 AND c.sha256 = ?3 AND c.op <> 'removed' AND (?4 = 0 OR w.position < ?4)
+		ORDER BY w.position DESC LIMIT 1`, of, path, key, position))
+}

@@ -1,0 +1,71 @@
+package slipway_test
+
+import (
+	"testing"
+	"time"
+
+	"slipway"
+)
+
+func TestTakes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		on    bool
+		w     slipway.Deploy
+		taken bool
+	}{
+		"switch on":       {true, slipway.Deploy{Kind: slipway.DAGOnly}, true},
+		"switch off":      {false, slipway.Deploy{Kind: slipway.DAGOnly}, false},
+		"a return":        {false, slipway.Deploy{Kind: slipway.DAGOnly, ReturnTo: 3}, true},
+		"a whole project": {false, slipway.Deploy{Kind: slipway.ImageAndDAG}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := slipway.Deployment{State: slipway.State{DAGDeploys: tt.on}}
+			if err := d.Takes(tt.w); (err == nil) != tt.taken {
+				t.Errorf("Takes: %v, want taken %v", err, tt.taken)
+			}
+		})
+	}
+}
+
+func TestExpired(t *testing.T) {
+	noon := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		w    slipway.Deploy
+		age  time.Duration
+		want string
+	}{
+		"staged, in time":    {slipway.Deploy{Status: slipway.Staged, UploadedAt: noon}, 24*time.Hour - 1, ""},
+		"staged, late":       {slipway.Deploy{Status: slipway.Staged, UploadedAt: noon}, 24 * time.Hour, "Never confirmed within 24 hours. Upload the files again."},
+		"half here, late":    {slipway.Deploy{Status: slipway.Initialized}, 25 * time.Hour, "The upload was never completed. Upload the files again."},
+		"waits for checking": {slipway.Deploy{Status: slipway.Initialized, UploadedAt: noon}, 25 * time.Hour, ""},
+		"queued":             {slipway.Deploy{Status: slipway.Queued, UploadedAt: noon}, 25 * time.Hour, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.w.Expired(noon, noon.Add(tt.age)); got != tt.want {
+				t.Errorf("Expired %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDescribe(t *testing.T) {
+	for name, tt := range map[string]struct {
+		role   slipway.Role
+		status slipway.Status
+		kind   slipway.Kind
+		ok     bool
+	}{
+		"author":   {slipway.Author, slipway.Staged, 0, true},
+		"early":    {slipway.Author, slipway.Initialized, 0, true},
+		"member":   {slipway.Member, slipway.Staged, slipway.Forbidden, false},
+		"too late": {slipway.Owner, slipway.Queued, slipway.Conflict, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := slipway.Deploy{Status: tt.status}.Describe(tt.role, "why")
+			kind, _ := slipway.Explain(err)
+			if (err == nil) != tt.ok || !tt.ok && kind != tt.kind || tt.ok && w.Description != "why" {
+				t.Errorf("%q, %v, want kind %v", w.Description, err, tt.kind)
+			}
+		})
+	}
+}

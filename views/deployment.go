@@ -1,0 +1,143 @@
+package views
+
+import (
+	"slipway"
+)
+
+// DeploymentFrame is what every page of a Deployment has above its content:
+// breadcrumb, name, banner and tabs.
+type DeploymentFrame struct {
+	Page       Frame
+	Name       string
+	Links      DeploymentLinks
+	Tab        string // URL of the tab that is open; "" for a page below one of them
+	AirflowURL string
+	Banner     Banner
+}
+
+// DeploymentLinks are the addresses of a Deployment's pages.
+type DeploymentLinks struct {
+	Workspace, Overview, Deploys, Versions, Settings string
+}
+
+// Banner says that a Deployment needs an image deploy. Without Text there is
+// none.
+type Banner struct {
+	Text      string
+	At        Moment // of the switch; zero when it is not known
+	SwitchURL string // to switch back; "" for those who may not
+}
+
+// DeploymentsPage is the list of a Workspace's Deployments.
+type DeploymentsPage struct {
+	Page    Frame
+	NewURL  string // "" for those who may not add one
+	LiveURL string
+	Rows    []DeploymentRow
+}
+
+// DeploymentRow is a Deployment in the list.
+type DeploymentRow struct {
+	Name, URL, Namespace string
+	Here                 bool
+	Health               slipway.Health
+	Reason               string
+	NeedsImage           bool
+	Version              slipway.Version
+	VersionURL           string
+	ImageTag, Runtime    string
+	Last                 *DeployLine // nil before the first
+	DeployURL            string      // to make the first deploy; "" for those who may not
+}
+
+// DeployLine names a deploy in a few words.
+type DeployLine struct {
+	Number          int
+	URL             string
+	At              Moment
+	By, Description string
+	Status          slipway.Status
+}
+
+// NewDeploymentPage is the form for another Deployment.
+type NewDeploymentPage struct {
+	Page              Frame
+	Action, CancelURL string
+	Name, Description string // as they were typed
+	Elsewhere         bool
+	Error             string
+}
+
+// Facts are the strip of what a Deployment runs.
+type Facts struct {
+	Health            slipway.Health
+	Reason            string
+	Version           slipway.Version
+	VersionURL        string
+	ImageTag, Runtime string
+	DAGsFrom          string
+	DAGsNote          string
+}
+
+// Overview is a Deployment's first page.
+type Overview struct {
+	Frame   DeploymentFrame
+	LiveURL string
+	Facts   Facts
+	Waiting []WaitingRow
+	Form    NewDeploy
+	Running Running
+	Newest  []HistoryRow
+	AllURL  string   // of the deploy history
+	Connect *Connect // how Airflow reads the DAGs; nil once there was a deploy
+}
+
+// WaitingRow is a deploy, or a switch, that waits for a person or for its turn.
+type WaitingRow struct {
+	Title, URL string
+	Status     slipway.Status
+	Text       string
+	CancelURL  string // a POST; "" for those who may not
+	CancelText string
+}
+
+// NewDeploy is the form that begins a deploy.
+type NewDeploy struct {
+	Action, TusURL string
+	Deployment     slipway.DeploymentID
+	Refusal        string // why there is no form
+	SettingsURL    string // where the refusal can be seen to; "" if nowhere
+	First          bool   // nothing was deployed so far
+	Folder         string // as it was typed or linked
+	Description    string
+	Error          string
+}
+
+// Running is what each component runs now.
+type Running struct {
+	Summary string
+	Empty   string // what to do when no component is connected
+	Rows    []ComponentRow
+}
+
+// ComponentRow is a component as it last reported.
+type ComponentRow struct {
+	Name   string
+	Tone   string // ok, busy, warn or bad
+	Sign   string // ✓ ↻ ▲ ✕
+	Text   string
+	Title  string // the full name of the version
+	Since  Moment
+	Detail string
+	Error  string
+}
+
+// Connect says where DAGs are mounted and how Airflow is told.
+type Connect struct {
+	Here      bool
+	MountDir  string // on this machine
+	DAGsDir   string // current/dags below it
+	Airflow2  string // lines of airflow.cfg
+	Airflow3  string
+	Elsewhere string // for a Deployment whose Airflow is not on this machine
+}

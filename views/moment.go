@@ -1,0 +1,10 @@
+package views
+
+import "time"
+
+// Moment is a time as seen from another, usually that of the request: views do
+// not read the clock.
+type Moment struct{ At, Now time.Time }
+
+// Known reports whether m is a time at all.
+func (m Moment) Known() bool { return !m.At.IsZero() }

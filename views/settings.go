@@ -1,0 +1,63 @@
+package views
+
+import (
+	"slipway"
+)
+
+// SettingsPage is a Deployment's settings.
+type SettingsPage struct {
+	Frame         DeploymentFrame
+	Switch        SwitchCard
+	Action        string
+	Settings      slipway.Settings
+	KeepDays      string // as it was typed
+	KeepVersions  string
+	Platform      string
+	Refusal       string // why they cannot be edited; "" if they can
+	Error         string
+	Saved         bool
+	Connect       Connect
+	Delete        *DeleteCard // nil for those who may not
+	ImageOperator bool
+}
+
+// SwitchCard shows the switch and who may turn it.
+type SwitchCard struct {
+	On      bool
+	Text    string
+	URL     string // of the confirmation; "" for those who may not
+	Refusal string
+	Waiting *WaitingRow
+}
+
+// DeleteCard is the form that deletes a Deployment.
+type DeleteCard struct {
+	Action, Name, Typed string
+	Lost                []string
+	Error               string
+}
+
+// SwitchPage asks before DAG-only deploys are turned on or off.
+type SwitchPage struct {
+	Frame      DeploymentFrame
+	Action     string
+	On         bool // where it is turned to
+	Restores   bool // it only takes the last switch back
+	Refusal    string
+	Error      string
+	Changes    []string
+	Refused    []Deployer // who deployed DAGs lately
+	Mounted    slipway.Version
+	Waits      string // that it takes its turn
+	SupportURL string
+	CancelURL  string
+	AtHand     bool
+	NoImage    string // why Slipway cannot do the follow-up
+}
+
+// Deployer made DAG deploys lately.
+type Deployer struct {
+	Name  string
+	Token bool
+	At    Moment
+}

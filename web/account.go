@@ -1,0 +1,93 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// showAccount serves GET /account.
+func (s *Server) showAccount(c echo.Context) error {
+	var page views.Account
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		if page.Page, err = s.frame(c, tx, "Your account"); err != nil {
+			return err
+		}
+		page.Sessions, err = tx.CountSessions(userOf(c).ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	page.Name = userOf(c).Name
+	return render(c, http.StatusOK, views.AccountPage(page))
+}
+
+// renameAccount serves POST /account.
+func (s *Server) renameAccount(c echo.Context) error {
+	name, err := slipway.CheckName("An account", c.FormValue("name"))
+	if err != nil {
+		return err
+	}
+	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		if err := tx.RenameUser(userOf(c).ID, name); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Action: "account.rename", Target: userOf(c).Email, Detail: "Now " + name + "."})
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, "/account", "Your name is %s now.", name)
+}
+
+// changePassword serves POST /account/password. Every session ends, and this
+// browser gets a new one.
+func (s *Server) changePassword(c echo.Context) error {
+	u, ctx := userOf(c), c.Request().Context()
+	_, err := s.authenticate(c, u.Email, c.FormValue("current"))
+	if kind, _ := slipway.Explain(err); kind == slipway.Unauthorized {
+		return slipway.Errorf(slipway.Invalid, "The current password is wrong. Nothing was changed.")
+	}
+	if err != nil {
+		return err
+	}
+	hash, err := s.passwords.hash(ctx, c.FormValue("password"))
+	if err != nil {
+		return err
+	}
+	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.SetPassword(u.ID, hash); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Action: "account.password", Target: u.Email})
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.startSession(c, u); err != nil {
+		return err
+	}
+	return s.done(c, "/account", "Your password was changed, and you were signed out everywhere else.")
+}
+
+// signOutEverywhere serves POST /account/sessions/end.
+func (s *Server) signOutEverywhere(c echo.Context) error {
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		if err := tx.EndSessions(userOf(c).ID); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Action: "account.signout-everywhere", Target: userOf(c).Email})
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.endSession(c); err != nil {
+		return err
+	}
+	return s.done(c, "/signin", "You have signed out everywhere.")
+}

@@ -1,0 +1,151 @@
+package web
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// scene is a Deployment as one request sees it.
+type scene struct {
+	slipway.Deployment // as it is now
+	tail               slipway.Deployment
+	role               slipway.Role
+	by                 slipway.Actor
+	queue              []slipway.Turn
+	components         []slipway.Component
+	live               slipway.Deploy // whose state is the one wanted now; zero before the first
+	now                time.Time
+}
+
+func deploymentID(c echo.Context) slipway.DeploymentID {
+	return slipway.DeploymentID(c.Param("deployment"))
+}
+
+// number returns the number of the deploy that the address names.
+func number(c echo.Context) (int, error) {
+	n, err := strconv.Atoi(c.Param("number"))
+	if err != nil || n < 1 {
+		return 0, slipway.Errorf(slipway.NotFound, "There is no such deploy.")
+	}
+	return n, nil
+}
+
+// sceneOf reads the Deployment that the address names.
+func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
+	sc.by, sc.now = actorOf(c), tx.Now
+	if sc.Deployment, sc.role, err = tx.Deployment(deploymentID(c), sc.by); err != nil {
+		return sc, err
+	}
+	if sc.queue, err = tx.Queue(sc.ID); err != nil {
+		return sc, err
+	}
+	if sc.live, _, err = tx.LiveDeploy(sc.ID); err != nil {
+		return sc, err
+	}
+	sc.tail = sc.Tail(sc.queue)
+	sc.components = s.engine.Components(sc.ID)
+	return sc, nil
+}
+
+// look reads the Deployment that the address names, and whatever more else
+// wants, in one View.
+func (s *Server) look(c echo.Context, more func(*store.Tx, scene) error) error {
+	return s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		sc, err := s.sceneOf(c, tx)
+		if err != nil {
+			return err
+		}
+		return more(tx, sc)
+	})
+}
+
+// running returns the deploy that goes live now, nil if none.
+func (sc scene) running() *slipway.Deploy {
+	for _, t := range sc.queue {
+		if t.Deploy != nil && t.Deploy.Status == slipway.Deploying {
+			return t.Deploy
+		}
+	}
+	return nil
+}
+
+func (sc scene) at(t time.Time) views.Moment { return views.Moment{At: t, Now: sc.now} }
+
+// links are the addresses of the Deployment's pages.
+func (sc scene) links() views.DeploymentLinks {
+	path := deploymentPath(sc.ID)
+	return views.DeploymentLinks{
+		Workspace: workspacePath(sc.Workspace),
+		Overview:  path, Deploys: path + "/deploys", Versions: path + "/versions", Settings: path + "/settings",
+	}
+}
+
+func workspacePath(id slipway.WorkspaceID) string { return "/workspaces/" + string(id) }
+
+func deploymentPath(id slipway.DeploymentID) string { return "/deployments/" + string(id) }
+
+func deployPath(of slipway.DeploymentID, number int) string {
+	return deploymentPath(of) + "/deploys/" + strconv.Itoa(number)
+}
+
+func versionPath(of slipway.DeploymentID, v slipway.Version) string {
+	return deploymentPath(of) + "/versions/" + v.Dir()
+}
+
+// filePath is the page of a file of a version, whatever its name.
+func filePath(of slipway.DeploymentID, v slipway.Version, path string) string {
+	return versionPath(of, v) + "/files/" + (&url.URL{Path: path}).EscapedPath()
+}
+
+// frameOf returns what stands around a page of the Deployment; tab is the
+// address of the tab that is open.
+func (s *Server) frameOf(c echo.Context, tx *store.Tx, sc scene, title, tab string) (f views.DeploymentFrame, err error) {
+	f = views.DeploymentFrame{Name: sc.Name, Links: sc.links(), Tab: tab, AirflowURL: sc.AirflowURL}
+	if title != sc.Name {
+		title += " · " + sc.Name
+	}
+	if f.Page, _, err = s.frameIn(c, tx, title, sc.Workspace, views.Deployments); err != nil {
+		return f, err
+	}
+	f.Banner, err = banner(tx, sc)
+	return f, err
+}
+
+// banner says that the Deployment needs an image deploy, if it does.
+func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
+	if !sc.NeedsImage {
+		return b, nil
+	}
+	b.Text = "DAG-only deploys were turned " + onOff(sc.DAGDeploys) + "."
+	if turned, err := tx.Switches(sc.ID, 1); err != nil {
+		return b, err
+	} else if len(turned) > 0 {
+		b.Text = turned[0].By.Title() + " turned DAG-only deploys " + onOff(turned[0].On) + "."
+		b.At = sc.at(turned[0].AppliedAt)
+	}
+	if sc.Mounted {
+		b.Text += " Version " + sc.Version.Short() + " stays in use until Image and DAGs are deployed."
+	}
+	if sc.tail.SwitchesBack() && sc.tail.MaySwitch(!sc.tail.DAGDeploys, sc.role) == nil {
+		b.SwitchURL = switchPath(sc.ID, !sc.tail.DAGDeploys)
+	}
+	return b, nil
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func switchPath(id slipway.DeploymentID, on bool) string {
+	return deploymentPath(id) + "/switch?to=" + onOff(on)
+}

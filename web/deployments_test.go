@@ -1,0 +1,247 @@
+package web
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/agent"
+	"slipway/deploy"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+// dag is a file that Airflow's safe mode takes for a DAG.
+const dag = "from airflow import DAG\n"
+
+// run runs the engine with a real agent until the test ends.
+func (a *app) run(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- a.engine.Run(ctx, func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
+			return agent.Run(ctx, dir, slipway.EmbeddedComponent, p, a.server.log)
+		})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	eventually(t, "the engine is ready", func() bool { return a.engine.Ready() == nil })
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not in time: %s", what)
+		}
+	}
+}
+
+// archive returns a .tar.gz of files by path.
+func archive(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	out := tar.NewWriter(z)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		text := files[name]
+		h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}
+		if to, isLink := strings.CutPrefix(text, "-> "); isLink {
+			h.Typeflag, h.Linkname, h.Size, text = tar.TypeSymlink, to, 0, ""
+		}
+		if err := out.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(out, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// staged uploads files, which replace everything, and waits for their check.
+func (a *app) staged(t *testing.T, by slipway.Actor, files map[string]string) slipway.Deploy {
+	t.Helper()
+	n := deploy.NewUpload{Length: -1, Name: "dags.tar.gz", Merge: slipway.ReplaceAll}
+	w, err := a.engine.Receive(t.Context(), a.Sales.ID, by, n, bytes.NewReader(archive(t, files)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.reaches(t, w.Number, slipway.Staged)
+}
+
+// confirmed has a staged deploy go live, whatever it removes.
+func (a *app) confirmed(t *testing.T, by slipway.Actor, number int) slipway.Deploy {
+	t.Helper()
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, number, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, number, by, r.Base, slipway.Ticks{RemoveDAGs: true, NoDAGs: true}); err != nil {
+		t.Fatal(err)
+	}
+	return a.reaches(t, number, slipway.Deployed)
+}
+
+// live is staged and confirmed.
+func (a *app) live(t *testing.T, by slipway.Actor, files map[string]string) slipway.Deploy {
+	t.Helper()
+	return a.confirmed(t, by, a.staged(t, by, files).Number)
+}
+
+// reaches waits until a deploy has a status.
+func (a *app) reaches(t *testing.T, number int, status slipway.Status) (w slipway.Deploy) {
+	t.Helper()
+	eventually(t, "deploy is "+string(status), func() bool {
+		w = a.deploy(t, number)
+		if w.Status.Ended() && w.Status != status {
+			t.Fatalf("deploy #%d is %s (%s), want %s", number, w.Status, w.Reason, status)
+		}
+		return w.Status == status
+	})
+	return w
+}
+
+func (a *app) deploy(t *testing.T, number int) (w slipway.Deploy) {
+	t.Helper()
+	storetest.View(t, a.store, func(tx *store.Tx) (err error) {
+		w, err = tx.Deploy(a.Sales.ID, number)
+		return err
+	})
+	return w
+}
+
+func (a *app) deployment(t *testing.T) (d slipway.Deployment) {
+	t.Helper()
+	storetest.View(t, a.store, func(tx *store.Tx) (err error) {
+		d, err = tx.LoadDeployment(a.Sales.ID)
+		return err
+	})
+	return d
+}
+
+// page is the path of a page of the Deployment.
+func (a *app) page(rest string) string { return deploymentPath(a.Sales.ID) + rest }
+
+func TestDeploymentsList(t *testing.T) {
+	a := newApp(t)
+	list := workspacePath(a.Workspace.ID)
+	want(t, a.as(t, a.Sam).get(workspacePath(a.Other.ID)), http.StatusOK, "No Deployments yet", "Add the first Deployment")
+	want(t, a.as(t, a.Eve).get(list), http.StatusOK, "sales-prod", "on this machine", "CREATING", "Deploy your first DAGs")
+	a.run(t)
+	w := a.live(t, a.Eve, map[string]string{"a.py": dag})
+
+	got := a.as(t, a.Mia).get(list)
+
+	want(t, got, http.StatusOK, "HEALTHY", w.Version.Short(), `title="`+string(w.Version)+`"`, "#1", "Eve Author")
+	if strings.Contains(got.Body.String(), "New Deployment") {
+		t.Error("a Member is offered a new Deployment")
+	}
+}
+
+func TestAddDeployment(t *testing.T) {
+	for name, tt := range map[string]struct {
+		form   []string
+		status int
+		body   string // of a refusal
+		here   bool
+	}{
+		"on this machine": {[]string{"name", "finance", "where", "here"}, http.StatusSeeOther, "", true},
+		"elsewhere":       {[]string{"name", "finance", "where", "elsewhere", "description", "Books"}, http.StatusSeeOther, "", false},
+		"no name":         {[]string{"name", " ", "description", "kept"}, http.StatusUnprocessableEntity, "A Deployment needs a name.", false},
+		"name taken":      {[]string{"name", "sales-prod", "description", "kept"}, http.StatusConflict, "There is a Deployment named sales-prod", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t)
+			w := a.as(t, a.Oli).post(workspacePath(a.Workspace.ID)+"/deployments/new", tt.form...)
+			if tt.body != "" {
+				want(t, w, tt.status, tt.body, `value="kept"`)
+				return
+			}
+			id, isPage := strings.CutPrefix(w.Header().Get("Location"), "/deployments/")
+			if w.Code != tt.status || !isPage {
+				t.Fatalf("answer %d to %s", w.Code, w.Header().Get("Location"))
+			}
+			storetest.View(t, a.store, func(tx *store.Tx) error {
+				d, err := tx.LoadDeployment(slipway.DeploymentID(id))
+				if d.Name != "finance" || d.Here != tt.here || d.Creator != "Oli Operator" || d.Workspace != a.Workspace.ID {
+					t.Errorf("added %+v", d)
+				}
+				return err
+			})
+		})
+	}
+}
+
+func TestOverview(t *testing.T) {
+	a := newApp(t)
+	author := a.as(t, a.Eve)
+	want(t, author.get(a.page("")), http.StatusOK, "Nothing is deployed yet", "Point Airflow at it", "mounts/"+a.Sales.Namespace+"/current/dags",
+		`data-upload`, `data-tus="/uploads"`, "No deploys yet", "upload.js")
+	member := a.as(t, a.Mia).get(a.page(""))
+	want(t, member, http.StatusOK, "Deploying DAGs needs the Author role")
+	if strings.Contains(member.Body.String(), "data-upload") {
+		t.Error("a Member is shown the upload form")
+	}
+	a.run(t)
+	a.live(t, a.Eve, map[string]string{"a.py": dag})
+	a.staged(t, a.Eve, map[string]string{"a.py": dag + "#"})
+
+	w := author.get(a.page(""))
+
+	want(t, w, http.StatusOK, "HEALTHY", "1 of 1 on #1", "this machine", "What deploy #2 will do", "+0 ~1 −0", "CURRENT")
+	if strings.Contains(w.Body.String(), "Point Airflow at it") {
+		t.Error("how to connect is still in the way")
+	}
+	other := a.as(t, a.Oli).get(a.page(""))
+	if strings.Contains(other.Body.String(), "What deploy #2 will do") {
+		t.Error("somebody else's upload waits for Oli")
+	}
+}
+
+func TestOverviewSaysWhyNot(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*slipway.Deployment)
+		want   string
+	}{
+		"CI/CD":  {func(d *slipway.Deployment) { d.CICDEnforced = true }, "CI/CD is enforced for this Deployment"},
+		"switch": {func(d *slipway.Deployment) { *d = d.Switched(false) }, "DAG-only deploys are not enabled for this Deployment."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t)
+			storetest.Update(t, a.store, func(tx *store.Tx) error {
+				d := a.Sales
+				tt.change(&d)
+				if err := tx.SaveSettings(d); err != nil {
+					return err
+				}
+				return tx.SaveState(d)
+			})
+			w := a.as(t, a.Ada).get(a.page(""))
+			want(t, w, http.StatusOK, tt.want)
+			if strings.Contains(w.Body.String(), "data-upload") {
+				t.Error("there is an upload form")
+			}
+		})
+	}
+}

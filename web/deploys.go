@@ -1,0 +1,211 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+	"slipway/views"
+)
+
+// showDeploy serves GET /deployments/:deployment/deploys/:number.
+func (s *Server) showDeploy(c echo.Context) error {
+	return s.deployPage(c, http.StatusOK, typed{})
+}
+
+// typed is what was filled into a confirming form that is shown again.
+type typed struct {
+	notice      string
+	description *string
+	reason      string
+	ticks       slipway.Ticks
+}
+
+func (s *Server) deployPage(c echo.Context, status int, t typed) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	var p views.DeployPage
+	var sc scene
+	var w slipway.Deploy
+	err = s.look(c, func(tx *store.Tx, seen scene) (err error) {
+		sc = seen
+		if p, w, err = deployHead(tx, sc, n); err != nil {
+			return err
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, fmt.Sprintf("Deploy #%d", w.Number), "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.addChanges(c, sc, w, &p, t); err != nil {
+		return err
+	}
+	return render(c, status, views.Deploy(p))
+}
+
+// deployHead returns of a deploy's page what the records tell.
+func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.Deploy, err error) {
+	if w, err = tx.Deploy(sc.ID, n); err != nil {
+		return p, w, err
+	}
+	report, err := tx.StagedReport(w.ID)
+	if err != nil {
+		return p, w, err
+	}
+	kept, err := tx.RetainedOf(sc.ID, []slipway.Version{w.Version, w.After.Version})
+	if err != nil {
+		return p, w, err
+	}
+	p.LeftOut, p.Outside = omissions(report), report.Outside
+	p.Header, p.Timeline = header(sc, w, kept), timeline(sc, w)
+	p.LiveURL = fmt.Sprintf("%s/live?view=deploy&number=%d&status=%s", deploymentPath(sc.ID), w.Number, w.Status)
+	return p, w, nil
+}
+
+func omissions(r store.Report) (all []views.Omission) {
+	for _, o := range r.LeftOut {
+		all = append(all, views.Omission{Name: o.Name, Why: o.Why})
+	}
+	return all
+}
+
+func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.DeployHeader {
+	h := views.DeployHeader{
+		Number: w.Number, Kind: w.Kind, Status: w.Status, Current: w.Number == sc.live.Number, Description: w.Description,
+		By: w.By.Title(), From: fromText(w.By), At: sc.at(w.CreatedAt), Reason: w.Reason, Note: w.Note,
+		ReturnURL: returnURL(sc, w, kept[w.After.Version]), CancelURL: cancelURL(sc, w), CancelText: "Cancel",
+		Waits: waits(sc, w), Links: related(sc, w),
+	}
+	h.Commit, h.CommitURL, h.Branch = commit(w.Git)
+	if w.WentLive() || !w.Status.Ended() {
+		h.Version = w.Version
+	}
+	if kept[w.Version] {
+		h.VersionURL = versionPath(sc.ID, w.Version)
+		h.DownloadURL = h.VersionURL + "/archive"
+	}
+	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.tail.MayDeploy(w.Kind, sc.role, sc.by) == nil {
+		h.AgainURL = sc.links().Overview + "#new-deploy"
+	}
+	if w.Status == slipway.Staged {
+		h.CancelURL = "" // Discard stands beside Confirm
+	}
+	return h
+}
+
+func fromText(by slipway.Actor) string {
+	text := "from the " + string(by.Via)
+	if by.IP != "" {
+		text += " at " + by.IP
+	}
+	return text
+}
+
+// waits says what a deploy waits for.
+func waits(sc scene, w slipway.Deploy) string {
+	switch w.Status {
+	case slipway.Initialized:
+		if w.UploadedAt.IsZero() {
+			return "The files are arriving."
+		}
+		return "The files have arrived and are being checked."
+	case slipway.Queued:
+		for i, t := range sc.queue {
+			if t.Deploy != nil && t.Deploy.Number == w.Number {
+				return turnText(i)
+			}
+		}
+	}
+	return ""
+}
+
+// related are the deploys that w returned to, or that undid it.
+func related(sc scene, w slipway.Deploy) (all []views.Link) {
+	if w.ReturnTo > 0 {
+		all = append(all, views.Link{Text: "Returned to #" + strconv.Itoa(w.ReturnTo), URL: deployPath(sc.ID, w.ReturnTo)})
+	}
+	if w.UndoneBy > 0 {
+		all = append(all, views.Link{Text: "Undone by #" + strconv.Itoa(w.UndoneBy), URL: deployPath(sc.ID, w.UndoneBy)})
+	}
+	return all
+}
+
+// addChanges completes p with what w will do or did to files.
+func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views.DeployPage, t typed) error {
+	ctx, open := c.Request().Context(), c.QueryParam("file")
+	switch {
+	case w.Status == slipway.Staged:
+		r, err := s.engine.Review(ctx, sc.ID, w.Number, sc.by)
+		if err != nil {
+			return err
+		}
+		return s.addReview(ctx, r, p, t, open)
+	case !w.WentLive() && !w.Status.Active(): // it changed nothing
+		return nil
+	}
+	r, err := s.engine.Done(ctx, sc.ID, w.Number, sc.by)
+	if err != nil {
+		return err
+	}
+	ch, err := s.changes(ctx, r, open)
+	p.Changes = &ch
+	return err
+}
+
+// addReview completes p with the form that confirms a staged deploy.
+func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.DeployPage, t typed, open string) error {
+	ch, err := s.changes(ctx, r, open)
+	if err != nil {
+		return err
+	}
+	form := review(r, ch, t)
+	path := deployPath(r.Deployment.ID, r.Deploy.Number)
+	form.Action, form.Button, form.Describes = path+"/confirm", "Deploy DAGs", true
+	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
+		form.DiscardURL = path + "/cancel"
+	}
+	p.Review, p.Changes = &form, &ch
+	return nil
+}
+
+// confirm serves POST /deployments/:deployment/deploys/:number/confirm.
+func (s *Server) confirm(c echo.Context) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	ctx, of, by := c.Request().Context(), deploymentID(c), actorOf(c)
+	form, err := c.FormParams()
+	if err != nil {
+		return fmt.Errorf("read form: %w", err)
+	}
+	t := typed{ticks: ticks(c)}
+	if form.Has("description") {
+		text := form.Get("description")
+		t.description = &text
+		if err := s.engine.Describe(ctx, of, n, by, text); err != nil {
+			return err
+		}
+	}
+	_, err = s.engine.Confirm(ctx, of, n, by, slipway.Version(c.FormValue("base")), t.ticks)
+	if asks(err) {
+		return s.askAgain(c, err, t, s.deployPage)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(c, deployPath(of, n))
+}
+
+func ticks(c echo.Context) slipway.Ticks {
+	return slipway.Ticks{RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes"}
+}

@@ -1,0 +1,140 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"net/url"
+	"strconv"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/views"
+)
+
+// What a page shows of the differences between files.
+const (
+	maxFiles  = 500  // named
+	openFiles = 20   // compared
+	maxShown  = 3000 // lines of all files together
+	foldFrom  = 80   // lines from which a file is folded
+	maxFile   = 1500 // lines of one file
+	maxAlone  = 20_000
+)
+
+// changes compares the files that r changes: the first ones line by line, and
+// the one named open in any case.
+func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (views.Changes, error) {
+	ch := views.Changes{Title: changesTitle(r), Counts: r.Plan.Counts}
+	switch {
+	case r.Plan.Changes == nil && r.Plan.Counts != (slipway.Counts{}) && r.Plan.Counts.Added+r.Plan.Counts.Changed+r.Plan.Counts.Removed > 0:
+		ch.Missing = "The versions are no longer kept, so that their files cannot be compared."
+	case len(r.Plan.Changes) == 0:
+		ch.Missing = "No file was changed."
+	}
+	room := maxShown
+	for i, change := range r.Plan.Changes {
+		if i >= maxFiles && change.Path != open {
+			continue
+		}
+		f, err := s.fileChange(ctx, r, change, i < openFiles && room > 0, open)
+		if err != nil {
+			return ch, err
+		}
+		room -= shown(f)
+		ch.Files = append(ch.Files, f)
+	}
+	if more := len(r.Plan.Changes) - len(ch.Files); more > 0 {
+		ch.More = fmt.Sprintf("%s more files are changed; download the versions to compare them.", views.Number(more))
+	}
+	return ch, nil
+}
+
+func changesTitle(r deploy.Review) string {
+	if r.BaseDeploy == nil {
+		return "Changes"
+	}
+	return "Changes against #" + strconv.Itoa(r.BaseDeploy.Number)
+}
+
+func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway.Change, compare bool, open string) (views.FileChange, error) {
+	f := views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path), WholeURL: wholeURL(r, change)}
+	if change.Old.Link != "" || change.New.Link != "" {
+		f.Link = linkText(change)
+		return f, nil
+	}
+	if !compare && change.Path != open {
+		f.ShowURL = "?" + url.Values{"file": {change.Path}}.Encode() + "#" + f.Anchor
+		return f, nil
+	}
+	diff, err := s.engine.Diff(ctx, r.Deployment, change)
+	if err != nil {
+		return f, err
+	}
+	limit := maxFile
+	if change.Path == open {
+		limit = maxAlone
+	}
+	f.Cut = cut(&diff, limit)
+	f.Diff, f.Folded = &diff, change.Path != open && shownLines(diff) >= foldFrom
+	return f, nil
+}
+
+// anchor names a file on its page, whatever the file's name holds.
+func anchor(path string) string {
+	h := fnv.New64a()
+	h.Write([]byte(path)) // never fails
+	return "file-" + strconv.FormatUint(h.Sum64(), 36)
+}
+
+// wholeURL is where the changed file can be read: in the version that the
+// deploy made, or for a removed one in that before it.
+func wholeURL(r deploy.Review, change slipway.Change) string {
+	switch {
+	case change.Op == slipway.Removed && r.Base != "":
+		return filePath(r.Deployment.ID, r.Base, change.Path)
+	case change.Op != slipway.Removed && r.Deploy.WentLive() && r.Deploy.Version != "":
+		return filePath(r.Deployment.ID, r.Deploy.Version, change.Path)
+	}
+	return ""
+}
+
+func linkText(change slipway.Change) string {
+	switch {
+	case change.Old.Link == "":
+		return "link to " + change.New.Link
+	case change.New.Link == "":
+		return "was a link to " + change.Old.Link
+	}
+	return "link to " + change.New.Link + ", before to " + change.Old.Link
+}
+
+func shown(f views.FileChange) int {
+	if f.Diff == nil {
+		return 0
+	}
+	return shownLines(*f.Diff)
+}
+
+func shownLines(d slipway.FileDiff) (n int) {
+	for _, h := range d.Hunks {
+		n += len(h.Lines)
+	}
+	return n
+}
+
+// cut shortens d to limit lines and returns how many went.
+func cut(d *slipway.FileDiff, limit int) (gone int) {
+	var kept []slipway.Hunk
+	for _, h := range d.Hunks {
+		n := min(limit, len(h.Lines))
+		gone += len(h.Lines) - n
+		limit -= n
+		h.Lines = h.Lines[:n]
+		if n > 0 {
+			kept = append(kept, h)
+		}
+	}
+	d.Hunks = kept
+	return gone
+}

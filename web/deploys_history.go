@@ -1,0 +1,161 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// pageSize is how many rows a page of a list has.
+const pageSize = 50
+
+// showDeploys serves GET /deployments/:deployment/deploys.
+func (s *Server) showDeploys(c echo.Context) error {
+	var p views.HistoryPage
+	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		if p, err = history(tx, sc, queryNumber(c, "before"), queryNumber(c, "after")); err != nil {
+			return err
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, "Deploy history", sc.links().Deploys)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.History(p))
+}
+
+// queryNumber returns a number of the query, 0 if there is none.
+func queryNumber(c echo.Context, name string) int {
+	n, err := strconv.Atoi(c.QueryParam(name))
+	if err != nil {
+		return 0 // the first page, as for an address without it
+	}
+	return max(n, 0)
+}
+
+// history returns a page of the deploys with numbers below before or above after.
+func history(tx *store.Tx, sc scene, before, after int) (p views.HistoryPage, err error) {
+	all, more, err := deploysPage(tx, sc.ID, before, after)
+	if err != nil {
+		return p, err
+	}
+	if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+		p.DeployURL = sc.links().Overview + "#new-deploy"
+	}
+	if len(all) == 0 {
+		p.Rows, err = rows(tx, sc, nil, 0)
+		return p, err
+	}
+	newestHere, oldestHere := all[0].Number, all[len(all)-1].Number
+	above, err := tx.DeploysAfter(sc.ID, newestHere, 1)
+	if err != nil {
+		return p, err
+	}
+	if len(above) > 0 {
+		p.Newer = pageOf(sc.links().Deploys, "after", newestHere)
+	}
+	if more || after > 0 && oldestHere > 1 {
+		p.Older = pageOf(sc.links().Deploys, "before", oldestHere)
+	}
+	p.Rows, err = rows(tx, sc, all, len(above))
+	return p, err
+}
+
+func pageOf(path, key string, number int) string {
+	return path + "?" + url.Values{key: {strconv.Itoa(number)}}.Encode()
+}
+
+// deploysPage returns a page of deploys, newest first, and whether there are
+// older ones.
+func deploysPage(tx *store.Tx, of slipway.DeploymentID, before, after int) ([]slipway.Deploy, bool, error) {
+	if after > 0 {
+		all, err := tx.DeploysAfter(of, after, pageSize)
+		return all, false, err
+	}
+	all, err := tx.Deploys(of, before, pageSize+1)
+	return all[:min(len(all), pageSize)], len(all) > pageSize, err
+}
+
+// rows returns deploys as rows of the history, with the switches that were
+// made between them. above says that there are newer deploys on another page.
+func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.HistoryRow, error) {
+	var versions []slipway.Version
+	for _, w := range deploys {
+		versions = append(versions, w.Version, w.After.Version)
+	}
+	kept, err := tx.RetainedOf(sc.ID, versions)
+	if err != nil {
+		return nil, err
+	}
+	var all []views.HistoryRow
+	for _, w := range deploys {
+		all = append(all, row(sc, w, kept))
+	}
+	from, until := time.Time{}, tx.Now.Add(time.Minute)
+	if len(deploys) > 0 && deploys[len(deploys)-1].Number > 1 {
+		from = deploys[len(deploys)-1].CreatedAt
+	}
+	if above > 0 {
+		until = deploys[0].CreatedAt
+	}
+	switches, err := tx.SwitchesBetween(sc.ID, from, until)
+	for _, o := range switches {
+		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + onOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
+	}
+	slices.SortStableFunc(all, func(a, b views.HistoryRow) int {
+		if a.Number > 0 && b.Number > 0 {
+			return b.Number - a.Number
+		}
+		return b.At.At.Compare(a.At.At)
+	})
+	return all, err
+}
+
+func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.HistoryRow {
+	r := views.HistoryRow{
+		Number: w.Number, URL: deployPath(sc.ID, w.Number), At: sc.at(w.CreatedAt), Current: w.Number == sc.live.Number,
+		Kind: w.Kind, Status: w.Status, Description: w.Description, Reason: w.Reason, By: w.By.Title(),
+		ReturnURL: returnURL(sc, w, kept[w.After.Version]),
+	}
+	r.Commit, r.CommitURL, r.Branch = commit(w.Git)
+	if w.WentLive() || !w.Status.Ended() {
+		r.Version = w.Version
+	}
+	if kept[w.Version] {
+		r.VersionURL = versionPath(sc.ID, w.Version)
+	}
+	if w.Kind != slipway.DAGOnly {
+		r.Image, r.Runtime = w.After.ImageTag, w.After.Runtime
+	}
+	if w.ReturnTo > 0 {
+		r.Description = strings.TrimSuffix("Return to #"+strconv.Itoa(w.ReturnTo)+": "+w.Description, ": ")
+	}
+	return r
+}
+
+// returnURL is where w is returned to, "" where the rule does not allow it.
+func returnURL(sc scene, w slipway.Deploy, kept bool) string {
+	if _, err := sc.tail.Return(w, sc.role, kept); err != nil || w.Number == sc.live.Number {
+		return ""
+	}
+	return deployPath(sc.ID, w.Number) + "/return"
+}
+
+// commit returns a commit's short name, an address of it if that is safe to
+// follow, and its branch.
+func commit(g slipway.Git) (short, address, branch string) {
+	if u, err := url.Parse(g.URL); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
+		address = g.URL
+	}
+	return g.Commit[:min(7, len(g.Commit))], address, g.Branch
+}

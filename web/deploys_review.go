@@ -1,0 +1,197 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+	"slipway/views"
+)
+
+// maxLines is how many changed files a review lists.
+const maxLines = 500
+
+// review is the form that confirms r, without what differs between a deploy
+// and a return.
+func review(r deploy.Review, ch views.Changes, t typed) views.Review {
+	v := views.Review{
+		Base: r.Base, Against: against(r), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
+		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
+		LeftOut: omissions(r.Report), Outside: r.Report.Outside,
+	}
+	if t.description != nil {
+		v.Description = *t.description
+	}
+	if r.Refusal != nil {
+		_, v.Refusal = slipway.Explain(r.Refusal)
+	}
+	diffs := map[string]views.FileChange{}
+	for _, f := range ch.Files {
+		diffs[f.Path] = f
+	}
+	for _, change := range r.Plan.Changes[:min(maxLines, len(r.Plan.Changes))] {
+		v.Lines = append(v.Lines, changeLine(r, change, diffs))
+	}
+	v.MoreLines = len(r.Plan.Changes) - len(v.Lines)
+	return v
+}
+
+func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.FileChange) views.ChangeLine {
+	l := views.ChangeLine{Op: change.Op, Path: change.Path, DAG: change.Old.DAG || change.New.DAG}
+	if f, ok := diffs[change.Path]; ok {
+		l.URL = "#" + f.Anchor
+		if f.Diff != nil && !f.Diff.Binary && !f.Diff.TooLarge {
+			l.Counted, l.Added, l.Removed = true, f.Diff.Added, f.Diff.Removed
+		}
+	}
+	if w, ok := r.GoesBack[change.Path]; ok {
+		l.GoesBack = fmt.Sprintf("#%d (%s, %s)", w.Number, w.By.Title(), w.CreatedAt.UTC().Format("2 Jan 2006"))
+		l.GoesBackURL = deployPath(r.Deployment.ID, w.Number)
+	}
+	return l
+}
+
+// against says which state the changes are compared with.
+func against(r deploy.Review) string {
+	w := r.BaseDeploy
+	switch {
+	case w == nil:
+		return "against nothing: these are the first DAGs"
+	case w.Status == slipway.Queued:
+		return fmt.Sprintf("against #%d, which is queued", w.Number)
+	case w.Status == slipway.Deploying:
+		return fmt.Sprintf("against #%d, which is going live now", w.Number)
+	}
+	return fmt.Sprintf("against #%d", w.Number)
+}
+
+// asks reports whether err is answered by showing the changes anew.
+func asks(err error) bool {
+	kind, _ := slipway.Explain(err)
+	return err != nil && (kind == slipway.Invalid || errors.Is(err, slipway.ErrBaseChanged))
+}
+
+// askAgain shows the page of a confirmation with the reason why it was not
+// taken, and what was filled in.
+func (s *Server) askAgain(c echo.Context, err error, t typed, page func(echo.Context, int, typed) error) error {
+	status, text := explain(err)
+	t.notice = text
+	if errors.Is(err, slipway.ErrBaseChanged) {
+		t.ticks = slipway.Ticks{} // they were for other changes
+		if who := s.cameBetween(c); who != "" {
+			t.notice = who + " came in between. These are the changes against it: read them, then confirm again."
+		}
+	}
+	return page(c, status, t)
+}
+
+// cameBetween names the newest turn of the queue, or what is live.
+func (s *Server) cameBetween(c echo.Context) (text string) {
+	err := s.look(c, func(_ *store.Tx, sc scene) error {
+		w := sc.live
+		for _, t := range sc.queue {
+			if t.Deploy != nil {
+				w = *t.Deploy
+			}
+		}
+		if w.Number > 0 {
+			text = fmt.Sprintf("Deploy #%d by %s", w.Number, w.By.Title())
+		}
+		return nil
+	})
+	if err != nil {
+		return "" // the sentence without a name is right too
+	}
+	return text
+}
+
+// cancel serves POST /deployments/:deployment/deploys/:number/cancel.
+func (s *Server) cancel(c echo.Context) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	w, err := s.engine.Cancel(c.Request().Context(), deploymentID(c), n, actorOf(c))
+	if err != nil {
+		return err
+	}
+	return s.done(c, deploymentPath(w.Deployment), "Deploy #%d is cancelled. Nothing has changed.", n)
+}
+
+// showReturn serves GET /deployments/:deployment/deploys/:number/return.
+func (s *Server) showReturn(c echo.Context) error {
+	return s.returnPage(c, http.StatusOK, typed{})
+}
+
+func (s *Server) returnPage(c echo.Context, status int, t typed) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	r, err := s.engine.ReviewReturn(ctx, deploymentID(c), n, actorOf(c))
+	if err != nil {
+		return err
+	}
+	var p views.DeployPage
+	err = s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		if p, _, err = deployHead(tx, sc, n); err != nil {
+			return err
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, fmt.Sprintf("Return to #%d", n), "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	ch, err := s.changes(ctx, r, c.QueryParam("file"))
+	if err != nil {
+		return err
+	}
+	form := review(r, ch, t)
+	path := deployPath(r.Deployment.ID, n)
+	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
+	form.Effects = effects(r)
+	p.Review, p.Changes = &form, &ch
+	return render(c, status, views.Return(p))
+}
+
+// effects says what a return does beside changing files.
+func effects(r deploy.Review) (all []string) {
+	then := r.Deploy.After
+	if then.Version != "" && then.Mounted {
+		all = append(all, "Mounts version "+then.Version.Short()+" again. Nothing restarts.")
+	}
+	if !then.Mounted {
+		all = append(all, "Airflow reads its DAGs from the image again, as it did then.")
+	}
+	if then.Image != r.Tail.Image {
+		all = append(all, "Applies the image "+then.ImageTag+" again. Components restart.")
+	}
+	if then.DAGDeploys != r.Tail.DAGDeploys {
+		all = append(all, "Turns "+onOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")
+	}
+	return all
+}
+
+// returnTo serves POST /deployments/:deployment/deploys/:number/return.
+func (s *Server) returnTo(c echo.Context) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	t := typed{reason: c.FormValue("reason"), ticks: ticks(c)}
+	w, err := s.engine.Return(c.Request().Context(), deploymentID(c), n, actorOf(c), slipway.Version(c.FormValue("base")), t.ticks, t.reason)
+	if asks(err) {
+		return s.askAgain(c, err, t, s.returnPage)
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(c, deployPath(w.Deployment, w.Number))
+}

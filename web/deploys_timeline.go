@@ -1,0 +1,127 @@
+package web
+
+import (
+	"fmt"
+	"time"
+
+	"slipway"
+	"slipway/views"
+)
+
+// leg is a part of a deploy's life: from is zero until it begins, to until it
+// has ended.
+type leg struct {
+	title, detail string
+	from, to      time.Time
+	person        bool // somebody took the time, not the portal
+}
+
+// waited is the title of the time in the queue.
+const waited = "Waited"
+
+// worthSaying reports whether a wait was long enough to be noticed.
+func worthSaying(l leg) bool {
+	return !l.from.IsZero() && (l.to.IsZero() || l.to.Sub(l.from) >= time.Second)
+}
+
+// timeline tells a deploy's life in steps with durations.
+func timeline(sc scene, w slipway.Deploy) views.Timeline {
+	var t views.Timeline
+	var total time.Duration
+	for _, l := range legs(sc, w) {
+		step := stepOf(sc, w, l)
+		if step.Class == "" || l.title == waited && !worthSaying(l) {
+			continue
+		}
+		if !l.person && !l.from.IsZero() && !l.to.IsZero() {
+			total += l.to.Sub(l.from)
+		}
+		t.Steps = append(t.Steps, step)
+	}
+	if w.Status.Ended() && total > 0 {
+		t.Total = views.Duration(total)
+	}
+	return t
+}
+
+func legs(sc scene, w slipway.Deploy) []leg {
+	mounted := leg{title: "Mounted", detail: mountedText(sc, w), from: w.LiveAt, to: w.EndedAt}
+	turn := leg{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}
+	if w.ReturnTo > 0 {
+		return []leg{{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}, turn, mounted}
+	}
+	return []leg{
+		{title: "Uploaded", detail: uploadedText(w), from: w.CreatedAt, to: w.UploadedAt},
+		{title: "Checked", detail: checkedText(w), from: w.UploadedAt, to: w.StagedAt},
+		{title: "Confirmed", detail: w.ConfirmedBy.Title(), from: w.StagedAt, to: w.QueuedAt, person: true},
+		turn,
+		{title: "Stored", detail: storedText(w), from: w.DeployingAt, to: w.StoredAt},
+		mounted,
+	}
+}
+
+// stepOf says where a leg is. Its class is "" when there is nothing to say.
+func stepOf(sc scene, w slipway.Deploy, l leg) views.Step {
+	step := views.Step{Title: l.title, Detail: l.detail}
+	stopped := w.Status == slipway.Failed || w.Status == slipway.Cancelled
+	switch {
+	case l.from.IsZero() && stopped:
+		return views.Step{}
+	case l.from.IsZero():
+		step.Class, step.Detail = "waiting", ""
+	case l.to.IsZero() && stopped, l.to.Equal(w.EndedAt) && stopped:
+		step.Class = "failed"
+	case l.to.IsZero():
+		step.Class, step.Took = "busy", views.Duration(sc.now.Sub(l.from))
+	default:
+		step.Class, step.Took = "done", views.Duration(l.to.Sub(l.from))
+	}
+	if l.person && step.Class == "done" && l.title != waited {
+		step.Took = "—"
+	}
+	if l.title == "Confirmed" && step.Class == "busy" {
+		step.Class, step.Title, step.Took = "waiting", "To be confirmed", ""
+	}
+	return step
+}
+
+func uploadedText(w slipway.Deploy) string {
+	text := views.Bytes(w.Bytes)
+	switch {
+	case w.Resumes == 1:
+		text += ", 1 resume"
+	case w.Resumes > 1:
+		text += fmt.Sprintf(", %d resumes", w.Resumes)
+	}
+	if w.Upload != "" {
+		text = w.Upload + ", " + text
+	}
+	return text
+}
+
+func checkedText(w slipway.Deploy) string {
+	if w.StagedAt.IsZero() {
+		return ""
+	}
+	text := plural(w.Counts.Files, "file")
+	if w.Counts.LeftOut > 0 {
+		text += ", " + views.Number(w.Counts.LeftOut) + " left out"
+	}
+	return text
+}
+
+func storedText(w slipway.Deploy) string {
+	if w.StoredAt.IsZero() {
+		return ""
+	}
+	return views.Bytes(w.Counts.NewBytes) + " new"
+}
+
+// mountedText counts components while a deploy is the one that is wanted.
+func mountedText(sc scene, w slipway.Deploy) string {
+	if w.Number != sc.live.Number || len(sc.components) == 0 {
+		return ""
+	}
+	p := slipway.NewProgress(sc.State, sc.components, sc.now)
+	return fmt.Sprintf("%d of %s", p.Running, plural(p.Of, "component"))
+}

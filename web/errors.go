@@ -1,0 +1,131 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/views"
+)
+
+var statusOf = map[slipway.Kind]int{
+	slipway.Internal:     http.StatusInternalServerError,
+	slipway.Invalid:      http.StatusUnprocessableEntity,
+	slipway.Unauthorized: http.StatusUnauthorized,
+	slipway.Forbidden:    http.StatusForbidden,
+	slipway.NotFound:     http.StatusNotFound,
+	slipway.Conflict:     http.StatusConflict,
+	slipway.TooLarge:     http.StatusRequestEntityTooLarge,
+	slipway.TooMany:      http.StatusTooManyRequests,
+	slipway.NoSpace:      http.StatusInsufficientStorage,
+}
+
+// routerTexts say what echo's own errors mean.
+var routerTexts = map[int]string{
+	http.StatusNotFound:         "There is nothing at this address.",
+	http.StatusMethodNotAllowed: "This address does not take requests of this kind.",
+}
+
+// waitError is a refusal that says when to try again.
+type waitError struct {
+	error
+	after time.Duration
+}
+
+func (e *waitError) Unwrap() error { return e.error }
+
+// explain returns the status and the sentence for err.
+func explain(err error) (int, string) {
+	kind, text := slipway.Explain(err)
+	if kind != slipway.Internal {
+		return statusOf[kind], text
+	}
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return http.StatusRequestEntityTooLarge, "This form is too large: it may have " + views.Bytes(e.Limit) + "."
+	}
+	if e, ok := errors.AsType[*echo.HTTPError](err); ok && e.Code < http.StatusInternalServerError {
+		if text := routerTexts[e.Code]; text != "" {
+			return e.Code, text
+		}
+		return e.Code, http.StatusText(e.Code) + "."
+	}
+	return http.StatusInternalServerError, text
+}
+
+// fail turns the error of any handler into a response. Only errors meant for
+// the user reach the user; logged writes down all of them.
+func (s *Server) fail(err error, c echo.Context) {
+	c.Set(errorKey, err)
+	if c.Response().Committed {
+		return
+	}
+	status, text := explain(err)
+	if w, ok := errors.AsType[*waitError](err); ok {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(w.after/time.Second)))
+	}
+	if err := s.answer(c, status, text); err != nil {
+		s.log.Error("an error could not be shown", "request", requestID(c), "err", err)
+	}
+}
+
+// answer shows a failure in the form that the client can read.
+func (s *Server) answer(c echo.Context, status int, text string) error {
+	switch {
+	case c.Request().Method == http.MethodHead:
+		return c.NoContent(status)
+	case !wantsHTML(c):
+		return c.String(status, text+"\n")
+	case status == http.StatusUnauthorized && !userKnown(c):
+		return s.sendToSignIn(c)
+	case wantsPartial(c):
+		c.Response().Header().Set("HX-Retarget", "#notice")
+		c.Response().Header().Set("HX-Reswap", "innerHTML")
+		return render(c, status, views.FailureNotice(text, failureID(c, status)))
+	}
+	return render(c, status, views.FailurePage(s.bareFrame(c, failureTitle(status)), text, failureID(c, status)))
+}
+
+// sendToSignIn brings back to the page afterwards, when it was one.
+func (s *Server) sendToSignIn(c echo.Context) error {
+	next := c.Request().URL.RequestURI()
+	if wantsPartial(c) || c.Request().Method != http.MethodGet {
+		next = pageBefore(c)
+	}
+	return seeOther(c, signInPath(localPath(next)))
+}
+
+// pageBefore returns the path of the page that a form or htmx request came from.
+func pageBefore(c echo.Context) string {
+	h := c.Request().Header
+	for _, name := range []string{"HX-Current-URL", "Referer"} {
+		if u, err := url.Parse(h.Get(name)); err == nil && u.Host == c.Request().Host {
+			return u.RequestURI()
+		}
+	}
+	return "/"
+}
+
+func failureTitle(status int) string {
+	switch status {
+	case http.StatusNotFound:
+		return "Not found"
+	case http.StatusForbidden:
+		return "Not allowed"
+	case http.StatusInternalServerError:
+		return "Something went wrong"
+	}
+	return "This did not work"
+}
+
+// failureID is what to quote when asking for help with an outage.
+func failureID(c echo.Context, status int) string {
+	if status < http.StatusInternalServerError {
+		return ""
+	}
+	return requestID(c)
+}

@@ -1,0 +1,26 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+)
+
+// healthz serves GET /healthz: the process is up.
+func (s *Server) healthz(c echo.Context) error {
+	return c.String(http.StatusOK, "ok\n")
+}
+
+// readyz serves GET /readyz: deploys can be taken and carried out.
+func (s *Server) readyz(c echo.Context) error {
+	err := s.store.Ping(c.Request().Context())
+	if err == nil {
+		err = s.engine.Ready()
+	}
+	if err != nil {
+		c.Set(errorKey, fmt.Errorf("not ready: %w", err))
+		return c.String(http.StatusServiceUnavailable, "not ready\n")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}

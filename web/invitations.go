@@ -1,0 +1,198 @@
+package web
+
+import (
+	"crypto/rand"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// invite serves POST /workspaces/:workspace/invitations. The answer shows the
+// link, which is kept nowhere.
+func (s *Server) invite(c echo.Context) error {
+	secret := rand.Text()
+	i, err := s.addInvitation(c, secret)
+	if err != nil {
+		return err
+	}
+	page, err := s.people(c, i.Workspace)
+	if err != nil {
+		return err
+	}
+	page.Link = s.address(c, "/invitations/"+secret)
+	return render(c, http.StatusOK, views.PeoplePage(page))
+}
+
+func (s *Server) addInvitation(c echo.Context, secret string) (i slipway.Invitation, err error) {
+	i = slipway.Invitation{
+		ID: fingerprint(secret), Workspace: slipway.WorkspaceID(c.Param("workspace")), By: userOf(c).ID,
+		Email: strings.TrimSpace(c.FormValue("email")),
+	}
+	return i, s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		_, role, err := tx.Workspace(i.Workspace, actorOf(c))
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageMembers); err != nil {
+			return err
+		}
+		if i.Role, err = slipway.RoleOf(c.FormValue("role")); err != nil {
+			return err
+		}
+		if i.Email != "" {
+			if i.Email, err = slipway.CheckEmail(i.Email); err != nil {
+				return err
+			}
+		}
+		if err := tx.AddInvitation(i); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Workspace: i.Workspace, Action: "invitation.create", Target: i.Email, Detail: "As " + i.Role.String() + "."})
+	})
+}
+
+// takeBack serves POST /workspaces/:workspace/invitations/:invitation/remove.
+func (s *Server) takeBack(c echo.Context) error {
+	id := slipway.WorkspaceID(c.Param("workspace"))
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		_, role, err := tx.Workspace(id, actorOf(c))
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageMembers); err != nil {
+			return err
+		}
+		if err := tx.DropInvitation(id, c.Param("invitation")); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Workspace: id, Action: "invitation.remove"})
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, peoplePath(id), "The invitation was taken back: its link no longer works.")
+}
+
+// showInvitation serves GET /invitations/:secret.
+func (s *Server) showInvitation(c echo.Context) error {
+	if _, err := s.recognise(c); err != nil {
+		return err
+	}
+	return s.invitationForm(c, http.StatusOK, nil)
+}
+
+// invitationForm shows an open invitation, and why the form was refused.
+func (s *Server) invitationForm(c echo.Context, status int, refusal error) error {
+	i, w, err := s.invitation(c)
+	if err != nil {
+		return err
+	}
+	form := views.Invitation{
+		Page: s.bareFrame(c, "Join "+w.Name), Workspace: w.Name, Role: i.Role, URL: c.Request().URL.Path,
+		SignInURL: signInPath(c.Request().URL.Path), Email: i.Email, Name: c.FormValue("name"),
+	}
+	if refusal != nil {
+		_, form.Error = slipway.Explain(refusal)
+		form.Email = c.FormValue("email")
+	}
+	return render(c, status, views.InvitationPage(form))
+}
+
+// invitation returns the one that the link's secret opens.
+func (s *Server) invitation(c echo.Context) (i slipway.Invitation, w slipway.Workspace, err error) {
+	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		i, w, err = tx.Invitation(fingerprint(c.Param("secret")))
+		return err
+	})
+	return i, w, err
+}
+
+// acceptInvitation serves POST /invitations/:secret: whoever is signed in
+// joins, anybody else makes an account first.
+func (s *Server) acceptInvitation(c echo.Context) error {
+	known, err := s.recognise(c)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return s.joinAnew(c)
+	}
+	var w slipway.Workspace
+	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		w, err = join(c, tx, userOf(c))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, workspacePath(w.ID), "Welcome to %s.", w.Name)
+}
+
+// joinAnew makes an account and joins with it. A form that is not good is
+// shown again.
+func (s *Server) joinAnew(c echo.Context) error {
+	if _, _, err := s.invitation(c); err != nil {
+		return err // before the costly hash
+	}
+	u, hash, err := s.newAccount(c)
+	var w slipway.Workspace
+	if err == nil {
+		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+			if u, err = tx.AddUser(u, hash); err != nil {
+				return err
+			}
+			w, err = join(c, tx, u)
+			return err
+		})
+	}
+	if kind, _ := slipway.Explain(err); kind == slipway.Invalid || kind == slipway.Conflict {
+		c.Set(errorKey, err)
+		return s.invitationForm(c, statusOf[kind], err)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.startSession(c, u); err != nil {
+		return err
+	}
+	return s.done(c, workspacePath(w.ID), "Welcome to %s.", w.Name)
+}
+
+// newAccount reads the fields of a new account and hashes its password.
+func (s *Server) newAccount(c echo.Context) (u slipway.User, hash string, err error) {
+	if u.Email, err = slipway.CheckEmail(c.FormValue("email")); err != nil {
+		return u, "", err
+	}
+	if u.Name, err = slipway.CheckName("An account", c.FormValue("name")); err != nil {
+		return u, "", err
+	}
+	hash, err = s.passwords.hash(c.Request().Context(), c.FormValue("password"))
+	return u, hash, err
+}
+
+// join uses the invitation up and gives u its role.
+func join(c echo.Context, tx *store.Tx, u slipway.User) (slipway.Workspace, error) {
+	i, w, err := tx.Invitation(fingerprint(c.Param("secret")))
+	if err != nil {
+		return w, err
+	}
+	m, err := tx.Member(w.ID, u.ID)
+	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+		return w, err
+	}
+	if err := m.Accept(i); err != nil {
+		return w, err
+	}
+	if err := tx.DropInvitation(w.ID, i.ID); err != nil {
+		return w, err
+	}
+	if err := tx.SetRole(w.ID, u.ID, i.Role); err != nil {
+		return w, err
+	}
+	return w, tx.Audit(actor(c, u), slipway.Event{Workspace: w.ID, Action: "member.join", Target: u.Email, Detail: "As " + i.Role.String() + "."})
+}

@@ -1,0 +1,130 @@
+package web
+
+import (
+	"net/http"
+	"regexp"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/store/storetest"
+)
+
+var linkOf = regexp.MustCompile(`id="invitation-link">http://example\.com(/invitations/[A-Z2-7]+)<`)
+
+// invite returns the path of a new invitation to the Workspace.
+func (a *app) invite(t *testing.T, role string) string {
+	t.Helper()
+	w := a.as(t, a.Ada).post("/workspaces/"+string(a.Workspace.ID)+"/invitations", "role", role, "email", "new@example.com")
+	want(t, w, http.StatusOK, "The invitation is ready.")
+	m := linkOf.FindStringSubmatch(w.Body.String())
+	if m == nil {
+		t.Fatalf("no link in the answer:\n%s", text(w))
+	}
+	return m[1]
+}
+
+func newcomer(change ...string) []string {
+	return append([]string{"email", "new@example.com", "name", "New", "password", storetest.Password}, change...)
+}
+
+func TestInvitationMakesAnAccount(t *testing.T) {
+	a := newApp(t)
+	link, b := a.invite(t, "Operator"), a.browser(t)
+	want(t, b.get(link), http.StatusOK, "Join Data Platform", "as Operator", `value="new@example.com"`)
+	goesTo(t, b.post(link, newcomer()...), "/workspaces/"+string(a.Workspace.ID))
+	want(t, b.get("/account"), http.StatusOK, "new@example.com")
+
+	u, _, err := a.server.account(t.Context(), "new@example.com")
+	if err != nil || a.role(t, a.Workspace.ID, u.ID) != slipway.Operator || u.Admin {
+		t.Errorf("user %+v, role %v, %v", u, a.role(t, a.Workspace.ID, u.ID), err)
+	}
+	if got := a.events(t, a.Workspace.ID); got[0] != "member.join new@example.com" || got[1] != "invitation.create new@example.com" {
+		t.Errorf("events %q", got)
+	}
+	// Its link is used up, for everybody.
+	want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has been used or taken back.")
+	want(t, a.browser(t).post(link, newcomer("email", "second@example.com")...), http.StatusNotFound)
+	want(t, a.as(t, a.Sam).post(link), http.StatusNotFound)
+}
+
+func TestInvitationOfSomeoneWithAnAccount(t *testing.T) {
+	a := newApp(t)
+	for name, tt := range map[string]struct {
+		who        slipway.Actor
+		role       string
+		want       int
+		roleAfter  slipway.Role
+		stillWorks bool
+	}{
+		"stranger":           {who: a.Sam, role: "Author", want: http.StatusSeeOther, roleAfter: slipway.Author},
+		"member gets more":   {who: a.Mia, role: "Author", want: http.StatusSeeOther, roleAfter: slipway.Author},
+		"Owner keeps theirs": {who: a.Ada, role: "Member", want: http.StatusConflict, roleAfter: slipway.Owner, stillWorks: true},
+		"same role":          {who: a.Eve, role: "Author", want: http.StatusConflict, roleAfter: slipway.Author, stillWorks: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			link, b := a.invite(t, tt.role), a.as(t, tt.who)
+			want(t, b.get(link), http.StatusOK, "You are signed in as")
+			want(t, b.post(link), tt.want)
+			if got := a.role(t, a.Workspace.ID, tt.who.User); got != tt.roleAfter {
+				t.Errorf("role %v, want %v", got, tt.roleAfter)
+			}
+			if got := a.browser(t).get(link).Code == http.StatusOK; got != tt.stillWorks {
+				t.Errorf("the link still works: %v", got)
+			}
+		})
+	}
+}
+
+func TestInvitationFormIsShownAgain(t *testing.T) {
+	a := newApp(t)
+	for name, tt := range map[string]struct {
+		change []string
+		want   int
+		says   string
+	}{
+		"taken address":  {change: []string{"email", "eve@example.com"}, want: http.StatusConflict, says: "There is an account for eve@example.com already. Sign in with it."},
+		"short password": {change: []string{"password", "short"}, want: http.StatusUnprocessableEntity, says: "at least 10 characters"},
+		"no name":        {change: []string{"name", ""}, want: http.StatusUnprocessableEntity, says: "An account needs a name."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			link, b := a.invite(t, "Author"), a.browser(t)
+			want(t, b.post(link, newcomer(tt.change...)...), tt.want, tt.says, "Make an account and join")
+			want(t, b.get("/account"), http.StatusSeeOther) // nobody is signed in
+			want(t, b.get(link), http.StatusOK)             // and the link still works
+		})
+	}
+}
+
+func TestInvitationEnds(t *testing.T) {
+	a := newApp(t)
+	t.Run("expired", func(t *testing.T) {
+		link := a.invite(t, "Author")
+		a.now = time.Now().Add(slipway.InvitationLife + time.Minute)
+		defer func() { a.now = time.Time{} }()
+		want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has expired.")
+		want(t, a.browser(t).post(link, newcomer()...), http.StatusNotFound)
+	})
+	t.Run("taken back", func(t *testing.T) {
+		link := a.invite(t, "Author")
+		id := fingerprint(link[len("/invitations/"):])
+		remove := "/workspaces/" + string(a.Workspace.ID) + "/invitations/" + id + "/remove"
+		want(t, a.as(t, a.Oli).post(remove), http.StatusForbidden)
+		want(t, a.as(t, a.Sam).post("/workspaces/"+string(a.Other.ID)+"/invitations/"+id+"/remove"), http.StatusNotFound)
+		want(t, a.browser(t).get(link), http.StatusOK)
+		b := a.as(t, a.Ada)
+		goesTo(t, b.post(remove), "/workspaces/"+string(a.Workspace.ID)+"/people")
+		want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has been used or taken back.")
+	})
+	t.Run("never was", func(t *testing.T) {
+		want(t, a.browser(t).get("/invitations/x"), http.StatusNotFound, "This invitation has been used or taken back.")
+	})
+}
+
+func TestInvitationIsRefused(t *testing.T) {
+	a := newApp(t)
+	path := "/workspaces/" + string(a.Workspace.ID) + "/invitations"
+	want(t, a.as(t, a.Ada).post(path, "role", "Organization admin"), http.StatusUnprocessableEntity, "There is no role")
+	want(t, a.as(t, a.Ada).post(path, "role", "Author", "email", "nobody"), http.StatusUnprocessableEntity, "is not an email address")
+	want(t, a.as(t, a.Oli).post(path, "role", "Author"), http.StatusForbidden, "needs the Owner role")
+}

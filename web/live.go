@@ -1,0 +1,206 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/a-h/templ"
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// The pace of a live page.
+const (
+	heartbeat = 15 * time.Second       // between comments that keep the connection open
+	pause     = 100 * time.Millisecond // between two snapshots
+)
+
+// fragment is a part of a page that is sent anew when it has changed.
+type fragment struct {
+	id   string // of the element that it replaces
+	view templ.Component
+}
+
+// snapshot returns what a page shows now, and an error once its reader may no
+// longer see it.
+type snapshot func() ([]fragment, error)
+
+// liveDeployments serves GET /workspaces/:workspace/live.
+func (s *Server) liveDeployments(c echo.Context) error {
+	changed, stop := s.engine.WatchAll()
+	defer stop()
+	return s.stream(c, changed, func() (all []fragment, err error) {
+		err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+			p, err := s.deployments(c, tx)
+			all = []fragment{{"deployments", views.DeploymentRows(p)}}
+			return err
+		})
+		return all, err
+	})
+}
+
+// liveDeployment serves GET /deployments/:deployment/live?view=overview|deploy.
+func (s *Server) liveDeployment(c echo.Context) error {
+	changed, stop := s.engine.Watch(deploymentID(c))
+	defer stop()
+	if c.QueryParam("view") == "deploy" {
+		return s.stream(c, changed, s.deploySnapshot(c))
+	}
+	return s.stream(c, changed, func() (all []fragment, err error) {
+		err = s.look(c, func(tx *store.Tx, sc scene) error {
+			o, err := s.overview(tx, sc)
+			if err != nil {
+				return err
+			}
+			if o.Frame.Banner, err = banner(tx, sc); err != nil {
+				return err
+			}
+			all = overviewFragments(o, c.QueryParam("form"))
+			return nil
+		})
+		return all, err
+	})
+}
+
+// overviewFragments are the parts of the Overview that change. seen is the
+// shape of the form that the page has.
+func overviewFragments(o views.Overview, seen string) []fragment {
+	all := []fragment{
+		{"facts", views.FactsStrip(o.Facts)},
+		{"banner", views.NeedsImageBanner(o.Frame.Banner)},
+		{"waiting", views.WaitingCard(o.Waiting)},
+		{"running", views.RunningCard(o.Running)},
+		{"newest", views.NewestCard(o)},
+	}
+	if shape(o.Form) != seen {
+		all = append(all, fragment{"new-deploy", views.NewDeployCard(o.Form)})
+	}
+	return all
+}
+
+// deploySnapshot follows a deploy. Its changes are compared again only when its
+// status is another: a form that somebody reads must not change under them.
+func (s *Server) deploySnapshot(c echo.Context) snapshot {
+	seen := c.QueryParam("status")
+	return func() (all []fragment, err error) {
+		var p views.DeployPage
+		var w slipway.Deploy
+		var sc scene
+		err = s.look(c, func(tx *store.Tx, now scene) (err error) {
+			sc = now
+			p, w, err = deployHead(tx, sc, queryNumber(c, "number"))
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		all = []fragment{{"deploy-head", views.DeployHead(p.Header)}, {"timeline", views.TimelineCard(p.Timeline)}}
+		if string(w.Status) == seen {
+			return all, nil
+		}
+		if err := s.addChanges(c, sc, w, &p, typed{}); err != nil {
+			return nil, err
+		}
+		seen = string(w.Status)
+		return append(all, fragment{"deploy-review", views.DeployReview(p)}, fragment{"deploy-changes", views.DeployChanges(p)}), nil
+	}
+}
+
+// stream sends snapshots as server-sent events: a full one first, then what is
+// different whenever changed has a token. It ends with the connection, the
+// session or the role.
+func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
+	sent := map[string]string{}
+	first, err := message(c.Request().Context(), next, sent)
+	if err != nil {
+		return err
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, "text/event-stream")
+	h.Set(echo.HeaderCacheControl, "no-store")
+	h.Set("X-Accel-Buffering", "no") // for a proxy that would collect events
+	c.Response().WriteHeader(http.StatusOK)
+	if err := push(c, first); err != nil {
+		return nil // the reader has gone
+	}
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-c.Request().Context().Done():
+			return nil
+		case <-beat.C:
+		case <-changed:
+		}
+		if !s.again(c, next, sent) {
+			return nil
+		}
+		time.Sleep(pause)
+	}
+}
+
+// again sends what is different from what was sent before, at least a comment.
+// It reports whether to go on.
+func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bool {
+	known, err := s.recognise(c)
+	if err != nil || !known {
+		return false
+	}
+	text, err := message(c.Request().Context(), next, sent)
+	if err != nil {
+		return false
+	}
+	if len(text) == 0 {
+		text = []byte(": still there\n\n")
+	}
+	return push(c, text) == nil
+}
+
+func push(c echo.Context, text []byte) error {
+	if _, err := c.Response().Write(text); err != nil {
+		return err
+	}
+	return http.NewResponseController(c.Response()).Flush()
+}
+
+// message renders a snapshot as one event with those fragments that differ
+// from sent; nil for none.
+func message(ctx context.Context, next snapshot, sent map[string]string) ([]byte, error) {
+	all, err := next()
+	if err != nil {
+		return nil, err
+	}
+	var event, part bytes.Buffer
+	for _, f := range all {
+		part.Reset()
+		if err := f.view.Render(ctx, &part); err != nil {
+			return nil, fmt.Errorf("render %s: %w", f.id, err)
+		}
+		if sent[f.id] == part.String() {
+			continue
+		}
+		sent[f.id] = part.String()
+		writeData(&event, fmt.Sprintf(`<hx-partial hx-target="#%s" hx-swap="outerMorph">%s</hx-partial>`, f.id, part.String()))
+	}
+	if event.Len() > 0 {
+		event.WriteByte('\n')
+	}
+	return event.Bytes(), nil
+}
+
+// writeData writes html as data of an event, in which every line is marked.
+func writeData(w io.Writer, html string) {
+	for _, line := range bytes.Split([]byte(html), []byte("\n")) {
+		fmt.Fprintf(w, "data: %s\n", bytes.TrimSuffix(line, []byte("\r")))
+	}
+}

@@ -1,0 +1,135 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/a-h/templ"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/static"
+	"slipway/store"
+	"slipway/views"
+)
+
+// dressed tells components where the style sheet, scripts and icons are.
+func dressed(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		c.SetRequest(r.WithContext(views.WithAssets(r.Context(), static.URL)))
+		return next(c)
+	}
+}
+
+// render writes a page or partial. It buffers, so that a failing view is a
+// clean 500. Only what comes through here is compressed: no event stream, no
+// download.
+func render(c echo.Context, status int, view templ.Component) error {
+	buf := templ.GetBuffer()
+	defer templ.ReleaseBuffer(buf)
+	if err := view.Render(c.Request().Context(), buf); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, echo.MIMETextHTMLCharsetUTF8)
+	h.Set(echo.HeaderCacheControl, "no-store")
+	var failed error
+	compressed()(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, failed = w.Write(buf.Bytes())
+	})(c.Response(), c.Request())
+	return failed
+}
+
+var compressed = sync.OnceValue(func() func(http.HandlerFunc) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper()
+	if err != nil {
+		panic(err) // its default options are good
+	}
+	return func(h http.HandlerFunc) http.HandlerFunc { return http.HandlerFunc(wrap(h)) }
+})
+
+// wantsPartial reports whether htmx will swap the answer into a page.
+func wantsPartial(c echo.Context) bool {
+	return c.Request().Header.Get("HX-Request") == "true"
+}
+
+// wantsHTML reports whether a person's browser will show the answer.
+func wantsHTML(c echo.Context) bool {
+	return wantsPartial(c) || strings.Contains(c.Request().Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
+}
+
+// seeOther ends an action: the browser goes on to path.
+func seeOther(c echo.Context, path string) error {
+	if wantsPartial(c) {
+		c.Response().Header().Set("HX-Redirect", path)
+		return c.NoContent(http.StatusNoContent)
+	}
+	return c.Redirect(http.StatusSeeOther, path)
+}
+
+// doneCookie carries a sentence to the page after an action.
+const doneCookie = "done"
+
+// done is seeOther with a sentence that the next page shows once.
+func (s *Server) done(c echo.Context, path, format string, args ...any) error {
+	s.cookies.keep(c, doneCookie, fmt.Sprintf(format, args...), doneLife)
+	return seeOther(c, path)
+}
+
+// frame returns what stands around a page that is in no Workspace.
+func (s *Server) frame(c echo.Context, tx *store.Tx, title string) (views.Frame, error) {
+	p := s.bareFrame(c, title)
+	if p.You == "" {
+		return p, nil
+	}
+	var err error
+	p.Workspaces, err = tx.Workspaces(userOf(c).ID)
+	p.Done = s.cookies.take(c, doneCookie)
+	return p, err
+}
+
+// frameIn returns what stands around a page of a Workspace, and the caller's
+// role in it.
+func (s *Server) frameIn(c echo.Context, tx *store.Tx, title string, id slipway.WorkspaceID, section views.Section) (views.Frame, slipway.Role, error) {
+	w, role, err := tx.Workspace(id, actorOf(c))
+	if err != nil {
+		return views.Frame{}, role, err
+	}
+	p, err := s.frame(c, tx, title)
+	p.Workspace, p.Section = w, section
+	return p, role, err
+}
+
+// bareFrame is what stands around a page that needs no database.
+func (s *Server) bareFrame(c echo.Context, title string) views.Frame {
+	u := userOf(c)
+	return views.Frame{
+		Title: title, You: u.Title(), Email: u.Email, Admin: u.Admin,
+		SupportURL: s.cfg.SupportURL, Version: s.cfg.Version, Now: s.store.Now(),
+	}
+}
+
+// address returns path as an address that can be handed to somebody else.
+func (s *Server) address(c echo.Context, path string) string {
+	if s.cfg.URL != nil {
+		return s.cfg.URL.Scheme + "://" + s.cfg.URL.Host + path
+	}
+	return c.Scheme() + "://" + c.Request().Host + path
+}
+
+// favicon answers browsers that ask before they have read a page.
+func (s *Server) favicon(c echo.Context) error {
+	return c.Redirect(http.StatusFound, static.URL("mark.svg"))
+}
+
+// keepDone hands the sentence of an action on to the next page.
+func (s *Server) keepDone(c echo.Context, text string) {
+	if text != "" {
+		s.cookies.keep(c, doneCookie, text, doneLife)
+	}
+}

@@ -1,0 +1,67 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+const (
+	unready   = http.StatusPreconditionFailed // no header of the tus protocol
+	nothing   = http.StatusUnauthorized       // without a page to sign in on
+	noVersion = ":version"
+)
+
+// pageAccess is who gets which answer at the Deployments' pages.
+var pageAccess = []access{
+	{"GET /workspaces/:workspace", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /workspaces/:workspace/live", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /workspaces/:workspace/deployments/new", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"POST /workspaces/:workspace/deployments/new", []string{"name", "New"}, seen, missing, forbidden, forbidden, seen, seen, seen},
+
+	{"GET /deployments/:deployment", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/live", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/deploys", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /deployments/:deployment/deploys", nil, seen, missing, forbidden, invalid, invalid, invalid, invalid}, // no files
+	{"GET /deployments/:deployment/deploys/:number", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /deployments/:deployment/deploys/:number/confirm", []string{"description", "x"}, seen, missing, forbidden, seen, seen, seen, seen},
+	{"POST /deployments/:deployment/deploys/:number/cancel", nil, seen, missing, forbidden, seen, seen, seen, seen},
+	{"GET /deployments/:deployment/deploys/:number/return", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /deployments/:deployment/deploys/:number/return", nil, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // it was never live
+
+	{"GET /deployments/:deployment/versions", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/versions/:version", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/versions/:version/archive", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/versions/:version/files/*", nil, seen, missing, ok, ok, ok, ok, ok},
+
+	{"GET /deployments/:deployment/settings", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /deployments/:deployment/settings", []string{"name", "new", "keep_days", "30", "keep_versions", "20"}, seen, missing, forbidden, forbidden, seen, seen, seen},
+	{"POST /deployments/:deployment/delete", []string{"typed", "sales-prod"}, seen, missing, forbidden, forbidden, seen, seen, seen},
+	{"GET /deployments/:deployment/switch", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
+	{"POST /deployments/:deployment/switch", []string{"to", "off", "at_hand", "yes"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},
+	{"POST /deployments/:deployment/switch/:id/cancel", nil, seen, missing, forbidden, forbidden, forbidden, conflict, conflict}, // none waits
+
+	{"OPTIONS /uploads", nil, seen, 204, 204, 204, 204, 204, 204},
+	{"POST /uploads", nil, seen, unready, unready, unready, unready, unready, unready},
+	{"HEAD /uploads/:upload", nil, nothing, unready, unready, unready, unready, unready, unready},
+	{"PATCH /uploads/:upload", nil, seen, unready, unready, unready, unready, unready, unready},
+	{"DELETE /uploads/:upload", nil, seen, unready, unready, unready, unready, unready, unready},
+}
+
+// pageParams fills the world up for pageAccess and returns what stands for the
+// parameters of its routes: for those that need one a deploy that waits to be
+// confirmed, or a version with a file "*".
+func pageParams(t *testing.T, a *app) []string {
+	t.Helper()
+	params := []string{":deployment", string(a.Sales.ID), ":number", "1", ":id", "1"}
+	needsVersion := strings.Contains(t.Name(), noVersion)
+	if !needsVersion && !strings.Contains(t.Name(), ":number") {
+		return params
+	}
+	a.run(t)
+	w := a.staged(t, a.Eve, map[string]string{"*": dag})
+	if needsVersion {
+		w = a.confirmed(t, a.Eve, w.Number)
+	}
+	return append(params, ":version", w.Version.Dir())
+}

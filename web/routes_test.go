@@ -1,0 +1,139 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+// access is who gets which answer at a route. Every route of the portal has
+// one; those of the Deployments' pages are in pageAccess.
+type access struct {
+	route string   // "POST /workspaces/:workspace"
+	form  []string // names and values
+	// The answer to someone who is not signed in, to a stranger of the
+	// Workspace, and to each role in it.
+	nobody, stranger, member, author, operator, owner, admin int
+}
+
+const (
+	ok        = http.StatusOK
+	seen      = http.StatusSeeOther // done, and on to a page; or to the sign-in page
+	forbidden = http.StatusForbidden
+	missing   = http.StatusNotFound
+	invalid   = http.StatusUnprocessableEntity
+	conflict  = http.StatusConflict
+)
+
+var portalAccess = []access{
+	{"GET /static/*", nil, missing, missing, missing, missing, missing, missing, missing}, // "*" is no file
+	{"GET /favicon.ico", nil, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound},
+	{"GET /healthz", nil, ok, ok, ok, ok, ok, ok, ok},
+	{"GET /readyz", nil, 503, 503, 503, 503, 503, 503, 503}, // the engine does not run here
+
+	{"GET /signin", nil, ok, seen, seen, seen, seen, seen, seen},
+	{"POST /signin", []string{"email", "x@example.com", "password", "wrong"}, 401, 401, 401, 401, 401, 401, 401},
+	{"GET /setup/:secret", nil, missing, missing, missing, missing, missing, missing, missing},
+	{"POST /setup/:secret", nil, missing, missing, missing, missing, missing, missing, missing},
+	{"GET /invitations/:secret", nil, ok, ok, ok, ok, ok, ok, ok},
+	{"POST /invitations/:secret", nil, invalid, seen, seen, conflict, conflict, conflict, seen}, // as Author
+
+	{"GET /", nil, seen, seen, seen, seen, seen, seen, seen},
+	{"POST /signout", nil, seen, seen, seen, seen, seen, seen, seen},
+	{"GET /account", nil, seen, ok, ok, ok, ok, ok, ok},
+	{"POST /account", []string{"name", "New"}, seen, seen, seen, seen, seen, seen, seen},
+	{"POST /account/password", []string{"current", "wrong"}, seen, invalid, invalid, invalid, invalid, invalid, invalid},
+	{"POST /account/sessions/end", nil, seen, seen, seen, seen, seen, seen, seen},
+
+	{"GET /workspaces", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"POST /workspaces", []string{"name", "New"}, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
+	{"POST /workspaces/:workspace", []string{"name", "New"}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
+	{"POST /workspaces/:workspace/own", nil, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
+	{"GET /workspaces/:workspace/people", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /workspaces/:workspace/people/:user", []string{"role", "Operator"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},
+	{"GET /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
+	{"POST /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
+	{"POST /workspaces/:workspace/invitations", []string{"role", "Author"}, seen, missing, forbidden, forbidden, forbidden, ok, ok},
+	{"POST /workspaces/:workspace/invitations/:invitation/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
+}
+
+// invitationSecret opens an invitation to the Workspace as Author.
+const invitationSecret = "come-in"
+
+// portalParams fills the world up for portalAccess and returns what stands for
+// the parameters of its routes.
+func portalParams(t *testing.T, a *app) []string {
+	t.Helper()
+	var other slipway.Actor // whom nobody of the table is
+	id := fingerprint(invitationSecret)
+	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
+		if other, err = storetest.AddPerson(tx, "Bob Bystander", a.Workspace.ID, slipway.Author); err != nil {
+			return err
+		}
+		return tx.AddInvitation(slipway.Invitation{ID: id, Workspace: a.Workspace.ID, Role: slipway.Author, By: a.Ada.User})
+	})
+	return []string{":workspace", string(a.Workspace.ID), ":user", string(other.User), ":invitation", id, ":secret", invitationSecret}
+}
+
+func TestRoutes(t *testing.T) {
+	table := slices.Concat(portalAccess, pageAccess)
+	var routes []string
+	for _, r := range newApp(t).server.router().Routes() {
+		routes = append(routes, r.Method+" "+r.Path)
+	}
+	for _, row := range table {
+		if !slices.Contains(routes, row.route) {
+			t.Errorf("%s is in the table, but is no route", row.route)
+		}
+		t.Run(row.route, func(t *testing.T) { testAccess(t, row) })
+	}
+	for _, r := range routes {
+		if !slices.ContainsFunc(table, func(row access) bool { return row.route == r }) {
+			t.Errorf("%s: the table does not say who may", r)
+		}
+	}
+}
+
+// testAccess asks for a route as everybody, each in a world of their own.
+func testAccess(t *testing.T, row access) {
+	for _, tt := range []struct {
+		name string
+		who  func(*app) slipway.Actor
+		want int
+	}{
+		{"nobody", func(*app) slipway.Actor { return slipway.Actor{} }, row.nobody},
+		{"stranger", sam, row.stranger}, {"member", mia, row.member}, {"author", eve, row.author},
+		{"operator", oli, row.operator}, {"owner", ada, row.owner}, {"admin", root, row.admin},
+	} {
+		a := newApp(t)
+		params := append(portalParams(t, a), pageParams(t, a)...)
+		method, path, _ := strings.Cut(strings.NewReplacer(params...).Replace(row.route), " ")
+		r := httptest.NewRequest(method, path, nil)
+		if method == http.MethodPost {
+			r = postRequest(path, row.form...)
+		}
+		b := a.as(t, tt.who(a))
+		if strings.HasSuffix(path, "/live") { // it would go on and on
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+
+		w := b.do(r)
+
+		if w.Code != tt.want {
+			t.Errorf("%s: answer %d to %q, want %d:\n%s", tt.name, w.Code, w.Header().Get("Location"), tt.want, text(w))
+		}
+		if toSignIn := strings.HasPrefix(w.Header().Get("Location"), "/signin?next="); tt.name == "nobody" && row.nobody == seen && !toSignIn {
+			t.Errorf("nobody goes to %q", w.Header().Get("Location"))
+		}
+	}
+}

@@ -1,0 +1,137 @@
+package web
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+)
+
+const (
+	requestIDKey = "request-id"
+	errorKey     = "error"
+)
+
+// maxForm is the most that a form without files may hold, in bytes.
+const maxForm = 1 << 20
+
+// contentPolicy lets a page load nothing but what this portal serves. Handlers
+// of files that people uploaded set a stricter one.
+const contentPolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+
+// requestID returns the id that the log and a page of failure share.
+func requestID(c echo.Context) string {
+	id, _ := c.Get(requestIDKey).(string)
+	return id
+}
+
+// logged gives each request an id and writes one line about it once it is
+// answered: also why it was refused.
+func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Set(requestIDKey, rand.Text()[:12])
+		c.Response().Header().Set(echo.HeaderXRequestID, requestID(c))
+		start := s.store.Now()
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		level, attrs := slog.LevelInfo, []any{
+			"request", requestID(c), "method", c.Request().Method, "path", pathForLog(c), "status", c.Response().Status,
+			"bytes", c.Response().Size, "took", s.store.Now().Sub(start), "ip", c.RealIP(), "user", string(userOf(c).ID),
+		}
+		if err, ok := c.Get(errorKey).(error); ok {
+			attrs = append(attrs, "err", err)
+			if c.Response().Status >= http.StatusInternalServerError {
+				level = slog.LevelError
+			}
+		}
+		s.log.Log(c.Request().Context(), level, "request", attrs...)
+		return nil
+	}
+}
+
+// pathForLog returns the path of a request, or its pattern where the path
+// holds a secret.
+func pathForLog(c echo.Context) string {
+	if strings.Contains(c.Path(), ":secret") || strings.Contains(c.Path(), ":upload") {
+		return c.Path()
+	}
+	return c.Request().URL.Path
+}
+
+// recovered turns a panic into an error, so that it is answered and logged.
+func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler: //nolint:errorlint // it is compared as net/http does
+				panic(p)
+			default:
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// secured sets the headers that keep other sites out, and refuses forms that
+// were sent from one.
+func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if err := s.origin.Check(c.Request()); err != nil {
+			return errors.Join(slipway.Errorf(slipway.Forbidden, "This was sent from another site and has been refused. Open Slipway and try again there."), err)
+		}
+		return next(c)
+	}
+}
+
+// readForm reads the form of a request, so that one that is too large or
+// broken is refused before its handler sees half of it.
+func readForm(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
+		var err error
+		if strings.HasPrefix(r.Header.Get(echo.HeaderContentType), echo.MIMEMultipartForm) {
+			err = r.ParseMultipartForm(maxForm)
+		} else {
+			err = r.ParseForm()
+		}
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
+			return errors.Join(slipway.Errorf(slipway.Invalid, "The form could not be read. Send it again."), err)
+		}
+		if err != nil {
+			return fmt.Errorf("read form: %w", err)
+		}
+		return next(c)
+	}
+}
+
+// ipExtractor believes X-Forwarded-For only when it comes from proxies.
+func ipExtractor(proxies []netip.Prefix) echo.IPExtractor {
+	if len(proxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range proxies {
+		trust = append(trust, echo.TrustIPRange(&net.IPNet{
+			IP: p.Masked().Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/labstack/echo/v4"
+)
+
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	u, _ := url.Parse("https://slipway.example.com")
+	for name, tt := range map[string]struct {
+		header []string
+		want   int
+	}{
+		"this page":            {header: []string{"Sec-Fetch-Site", "same-origin"}, want: http.StatusUnauthorized},
+		"no browser":           {want: http.StatusUnauthorized},
+		"--url":                {header: []string{"Origin", "https://slipway.example.com"}, want: http.StatusUnauthorized},
+		"same host":            {header: []string{"Origin", "http://example.com"}, want: http.StatusUnauthorized},
+		"another site":         {header: []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, want: http.StatusForbidden},
+		"a neighbour":          {header: []string{"Sec-Fetch-Site", "same-site"}, want: http.StatusForbidden},
+		"another site, old":    {header: []string{"Origin", "https://evil.example"}, want: http.StatusForbidden},
+		"--url without scheme": {header: []string{"Origin", "http://slipway.example.com"}, want: http.StatusForbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := emptyApp(t, Config{URL: u})
+			r := postRequest("/signin", "email", "ada@example.com")
+			for i := 0; i < len(tt.header); i += 2 {
+				r.Header.Set(tt.header[i], tt.header[i+1])
+			}
+			w := a.browser(t).do(r)
+			if w.Code != tt.want {
+				t.Fatalf("answer %d, want %d", w.Code, tt.want)
+			}
+			if tt.want == http.StatusForbidden {
+				want(t, w, tt.want, "This was sent from another site", "<h1>Not allowed</h1>")
+				if id := w.Header().Get("X-Request-Id"); id == "" || !strings.Contains(a.log.String(), "request="+id) || !strings.Contains(a.log.String(), "another site") {
+					t.Errorf("request %q is not in the log with its reason:\n%s", id, a.log)
+				}
+			}
+		})
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	a := newApp(t)
+	b := a.as(t, a.Ada)
+	for _, path := range []string{"/account", "/signin", "/nowhere", "/healthz", "/workspaces/" + string(a.Workspace.ID) + "/people"} {
+		w := b.get(path)
+		for name, want := range map[string]string{
+			"Content-Security-Policy":    contentPolicy,
+			"X-Content-Type-Options":     "nosniff",
+			"Referrer-Policy":            "same-origin",
+			"Cross-Origin-Opener-Policy": "same-origin",
+		} {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/html") && w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: Cache-Control %q", path, w.Header().Get("Cache-Control"))
+		}
+	}
+}
+
+func TestPagesAreCompressed(t *testing.T) {
+	a := newApp(t)
+	r := httptest.NewRequest("GET", "/signin", nil)
+	r.Header.Set("Accept-Encoding", "gzip")
+	w := a.browser(t).do(r)
+	if got := w.Header().Get("Content-Encoding"); got != "gzip" {
+		t.Fatalf("Content-Encoding %q", got)
+	}
+	z, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(z)
+	if err != nil || !strings.Contains(string(page), "<h1>Sign in</h1>") {
+		t.Errorf("page %q, %v", page, err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	a := newApp(t)
+	e := a.server.router()
+	e.GET("/panic", func(echo.Context) error { panic("at the disco") })
+	e.POST("/large", func(echo.Context) error { return nil }, readForm)
+	a.handler = e
+	large := "name=" + strings.Repeat("x", maxForm)
+	for name, tt := range map[string]struct {
+		method, path, accept, body string
+		htmx                       bool
+		want                       int
+		says                       string
+		html                       bool
+	}{
+		"page":           {method: "GET", path: "/nowhere", accept: "text/html", want: 404, says: "There is nothing at this address.", html: true},
+		"no page":        {method: "GET", path: "/nowhere", accept: "*/*", want: 404, says: "There is nothing at this address.\n"},
+		"htmx":           {method: "GET", path: "/nowhere", accept: "text/html", htmx: true, want: 404, says: `role="alert"`, html: true},
+		"method":         {method: "POST", path: "/healthz", accept: "text/html", want: 405, says: "This address does not take", html: true},
+		"panic":          {method: "GET", path: "/panic", accept: "text/html", want: 500, says: "Something went wrong on our side.", html: true},
+		"large form":     {method: "POST", path: "/large", accept: "text/html", body: large, want: 413, says: "too large", html: true},
+		"broken form":    {method: "POST", path: "/large", accept: "text/html", body: "name=%zz", want: 422, says: "could not be read", html: true},
+		"plain and head": {method: "HEAD", path: "/nowhere", accept: "text/html", want: 404},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, tt.path, strings.NewReader(tt.body))
+			r.Header.Set("Accept", tt.accept)
+			if tt.body != "" {
+				r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			}
+			if tt.htmx {
+				r.Header.Set("HX-Request", "true")
+			}
+			w := a.browser(t).do(r)
+			want(t, w, tt.want, tt.says)
+			if html := strings.Contains(w.Body.String(), "<div"); html != tt.html {
+				t.Errorf("HTML: %v", html)
+			}
+			if got := w.Header().Get("HX-Retarget"); (got == "#notice") != tt.htmx {
+				t.Errorf("HX-Retarget %q", got)
+			}
+			id := w.Header().Get("X-Request-Id")
+			if shown := strings.Contains(w.Body.String(), id); shown != (tt.want == 500) {
+				t.Errorf("request id shown: %v", shown)
+			}
+			if !strings.Contains(a.log.String(), "request="+id) {
+				t.Errorf("request id %s is not in the log", id)
+			}
+		})
+	}
+	if !strings.Contains(a.log.String(), "at the disco") {
+		t.Error("the panic is not in the log")
+	}
+}
+
+func TestSecretsStayOutOfTheLog(t *testing.T) {
+	a := emptyApp(t, Config{SetupSecret: "hush-hush"})
+	b := a.browser(t)
+	b.get("/setup/hush-hush")
+	b.post("/setup/hush-hush", "password", "whisper it to me")
+	b.get("/invitations/psst-psst")
+	for _, secret := range []string{"hush-hush", "whisper", "psst-psst"} {
+		if strings.Contains(a.log.String(), secret) {
+			t.Errorf("%q is in the log:\n%s", secret, a.log)
+		}
+	}
+}
+
+func TestAddressOfTheClient(t *testing.T) {
+	proxy := netip.MustParsePrefix("10.0.0.0/8")
+	for name, tt := range map[string]struct {
+		proxies            []netip.Prefix
+		remote, xff, wants string
+	}{
+		"direct":              {remote: "192.0.2.1:1", wants: "192.0.2.1"},
+		"header not believed": {remote: "10.0.0.1:1", xff: "192.0.2.9", wants: "10.0.0.1"},
+		"by the proxy":        {proxies: []netip.Prefix{proxy}, remote: "10.0.0.1:1", xff: "192.0.2.9", wants: "192.0.2.9"},
+		"past the proxy":      {proxies: []netip.Prefix{proxy}, remote: "192.0.2.1:1", xff: "192.0.2.9", wants: "192.0.2.1"},
+		"loopback is none":    {proxies: []netip.Prefix{proxy}, remote: "127.0.0.1:1", xff: "192.0.2.9", wants: "127.0.0.1"},
+		"forged part":         {proxies: []netip.Prefix{proxy}, remote: "10.0.0.1:1", xff: "198.51.100.1, 192.0.2.9, 10.0.0.2", wants: "192.0.2.9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = tt.remote
+			if tt.xff != "" {
+				r.Header.Set("X-Forwarded-For", tt.xff)
+			}
+			if got := ipExtractor(tt.proxies)(r); got != tt.wants {
+				t.Errorf("address %s, want %s", got, tt.wants)
+			}
+		})
+	}
+}
+
+func TestHealth(t *testing.T) {
+	a := newApp(t)
+	b := a.browser(t)
+	want(t, b.get("/healthz"), http.StatusOK, "ok")
+	want(t, b.get("/readyz"), http.StatusServiceUnavailable, "not ready") // the engine does not run
+	if !strings.Contains(a.log.String(), "the engine does not run yet") {
+		t.Errorf("the log does not say why:\n%s", a.log)
+	}
+}

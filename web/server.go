@@ -1,0 +1,149 @@
+// Package web serves the portal's pages.
+package web
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+
+	"github.com/gorilla/sessions"
+	"github.com/labstack/echo/v4"
+
+	"slipway/deploy"
+	"slipway/static"
+	"slipway/store"
+)
+
+// Config is what the command line says about the pages.
+type Config struct {
+	URL            *url.URL       // where browsers find the portal; nil: wherever they came to
+	SupportURL     string         // a page or mailto: address for people who need help; "" for none
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Version        string         // of this program
+	SetupSecret    string         // of the link that sets up the first account; "" for none
+}
+
+// Server answers the portal's HTTP requests.
+type Server struct {
+	store     *store.Store
+	engine    *deploy.Engine
+	cfg       Config
+	log       *slog.Logger
+	sessions  sessions.Store
+	cookies   cookies
+	passwords *passwords
+	accounts  *throttle // failed sign-ins of an account
+	addresses *throttle // and from an address
+	origin    *http.CrossOriginProtection
+}
+
+// New returns a server of the pages over st and engine.
+func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (*Server, error) {
+	origin := http.NewCrossOriginProtection()
+	if cfg.URL != nil {
+		if err := origin.AddTrustedOrigin(cfg.URL.Scheme + "://" + cfg.URL.Host); err != nil {
+			return nil, fmt.Errorf("trust %s: %w", cfg.URL, err)
+		}
+	}
+	jar := newCookies(cfg.URL)
+	return &Server{
+		store: st, engine: engine, cfg: cfg, log: log, origin: origin,
+		cookies: jar, sessions: &sessionStore{store: st, cookies: jar},
+		passwords: newPasswords(), accounts: newThrottle(accountTries, accountPause), addresses: newThrottle(addressTries, addressPause),
+	}, nil
+}
+
+// Handler returns the portal's routes.
+func (s *Server) Handler() http.Handler { return s.router() }
+
+func (s *Server) router() *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = s.fail
+	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
+	e.Use(dressed, s.logged, s.recovered, s.secured)
+	s.routes(e)
+	return e
+}
+
+// door adds routes that share what stands before their handlers.
+type door struct {
+	e      *echo.Echo
+	before []echo.MiddlewareFunc
+}
+
+func (d door) GET(path string, h echo.HandlerFunc)  { d.e.GET(path, h, d.before...) }
+func (d door) POST(path string, h echo.HandlerFunc) { d.e.POST(path, h, d.before...) }
+
+// on is GET for a method that no browser's form has.
+func (d door) on(method, path string, h echo.HandlerFunc) { d.e.Add(method, path, h, d.before...) }
+
+// routes is every page and action of the portal, and who stands at its door.
+func (s *Server) routes(e *echo.Echo) {
+	e.GET("/static/*", echo.WrapHandler(static.Handler()))
+	e.GET("/favicon.ico", s.favicon)
+	e.GET("/healthz", s.healthz)
+	e.GET("/readyz", s.readyz)
+
+	anyone := door{e, []echo.MiddlewareFunc{readForm}}
+	anyone.GET("/signin", s.showSignIn)
+	anyone.POST("/signin", s.signIn)
+	anyone.GET("/setup/:secret", s.showSetup)
+	anyone.POST("/setup/:secret", s.setUp)
+	anyone.GET("/invitations/:secret", s.showInvitation)
+	anyone.POST("/invitations/:secret", s.acceptInvitation)
+
+	user := door{e, []echo.MiddlewareFunc{readForm, s.requireUser}}
+	user.GET("/", s.home)
+	user.POST("/signout", s.signOut)
+	user.GET("/account", s.showAccount)
+	user.POST("/account", s.renameAccount)
+	user.POST("/account/password", s.changePassword)
+	user.POST("/account/sessions/end", s.signOutEverywhere)
+
+	user.GET("/workspaces", s.showWorkspaces)
+	user.POST("/workspaces", s.addWorkspace)
+	user.POST("/workspaces/:workspace", s.renameWorkspace)
+	user.POST("/workspaces/:workspace/own", s.ownWorkspace)
+	user.GET("/workspaces/:workspace/people", s.showPeople)
+	user.POST("/workspaces/:workspace/people/:user", s.setRole)
+	user.GET("/workspaces/:workspace/people/:user/remove", s.showRemoveMember)
+	user.POST("/workspaces/:workspace/people/:user/remove", s.removeMember)
+	user.POST("/workspaces/:workspace/invitations", s.invite)
+	user.POST("/workspaces/:workspace/invitations/:invitation/remove", s.takeBack)
+
+	user.GET("/workspaces/:workspace", s.showDeployments)
+	user.GET("/workspaces/:workspace/live", s.liveDeployments)
+	user.GET("/workspaces/:workspace/deployments/new", s.showNewDeployment)
+	user.POST("/workspaces/:workspace/deployments/new", s.addDeployment)
+
+	user.GET("/deployments/:deployment", s.showDeployment)
+	user.GET("/deployments/:deployment/live", s.liveDeployment)
+	user.GET("/deployments/:deployment/deploys", s.showDeploys)
+	user.GET("/deployments/:deployment/deploys/:number", s.showDeploy)
+	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
+	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
+	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)
+	user.POST("/deployments/:deployment/deploys/:number/return", s.returnTo)
+	user.GET("/deployments/:deployment/versions", s.showVersions)
+	user.GET("/deployments/:deployment/versions/:version", s.showVersion)
+	user.GET("/deployments/:deployment/versions/:version/archive", s.sendArchive)
+	user.GET("/deployments/:deployment/versions/:version/files/*", s.showVersionFile)
+	user.GET("/deployments/:deployment/settings", s.showSettings)
+	user.POST("/deployments/:deployment/settings", s.saveSettings)
+	user.POST("/deployments/:deployment/delete", s.deleteDeployment)
+	user.GET("/deployments/:deployment/switch", s.showSwitch)
+	user.POST("/deployments/:deployment/switch", s.turnSwitch)
+	user.POST("/deployments/:deployment/switch/:id/cancel", s.callBackSwitch)
+
+	files := door{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
+	files.POST("/deployments/:deployment/deploys", s.deployForm)
+
+	uploads := door{e, []echo.MiddlewareFunc{s.requireUser, tus}}
+	uploads.on(http.MethodOptions, "/uploads", s.tusOptions)
+	uploads.POST("/uploads", s.beginUpload)
+	uploads.on(http.MethodHead, "/uploads/:upload", s.showUpload)
+	uploads.on(http.MethodPatch, "/uploads/:upload", s.appendUpload)
+	uploads.on(http.MethodDelete, "/uploads/:upload", s.dropUpload)
+}

@@ -1,0 +1,112 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gorilla/sessions"
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+)
+
+const (
+	userKey     = "user"
+	sessionName = "session"
+)
+
+// userOf returns who is signed in: the zero User for nobody.
+func userOf(c echo.Context) slipway.User {
+	u, _ := c.Get(userKey).(slipway.User)
+	return u
+}
+
+func userKnown(c echo.Context) bool { return userOf(c).ID != "" }
+
+// actorOf returns who is signed in as the rules and the audit trail name them.
+func actorOf(c echo.Context) slipway.Actor { return actor(c, userOf(c)) }
+
+func actor(c echo.Context, u slipway.User) slipway.Actor {
+	return slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.Portal, IP: c.RealIP()}
+}
+
+// requireUser lets only people pass who are signed in.
+func (s *Server) requireUser(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		known, err := s.recognise(c)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return slipway.Errorf(slipway.Unauthorized, "Sign in to go on.")
+		}
+		return next(c)
+	}
+}
+
+// recognise reports whether the request belongs to a session, and whose it is
+// to userOf.
+func (s *Server) recognise(c echo.Context) (bool, error) {
+	sess, err := s.sessions.Get(c.Request(), sessionName)
+	if err != nil {
+		return false, fmt.Errorf("session: %w", err)
+	}
+	u, ok := sess.Values[userKey].(slipway.User)
+	if ok {
+		c.Set(userKey, u)
+	}
+	return ok, nil
+}
+
+// startSession signs u in under a new id, whatever the browser had before.
+func (s *Server) startSession(c echo.Context, u slipway.User) error {
+	sess, err := s.sessions.Get(c.Request(), sessionName)
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	sess.Values[userKey] = u
+	if err := s.sessions.Save(c.Request(), c.Response(), sess); err != nil {
+		return fmt.Errorf("start session: %w", err)
+	}
+	c.Set(userKey, u)
+	return nil
+}
+
+// endSession signs out.
+func (s *Server) endSession(c echo.Context) error {
+	sess, err := s.sessions.Get(c.Request(), sessionName)
+	if err != nil {
+		return fmt.Errorf("session: %w", err)
+	}
+	sess.Options = &sessions.Options{MaxAge: -1}
+	if err := s.sessions.Save(c.Request(), c.Response(), sess); err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// localPath returns path if it leads to a page of this portal, else "/".
+func localPath(path string) string {
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") ||
+		strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\") {
+		return "/"
+	}
+	return path
+}
+
+// fingerprint returns how a secret is kept: a stolen database lets nobody in.
+func fingerprint(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// expired is a cookie that makes the browser forget the one of its name.
+func expired(c http.Cookie) http.Cookie {
+	c.Value, c.MaxAge = "", -1
+	return c
+}

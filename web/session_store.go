@@ -1,0 +1,142 @@
+package web
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/sessions"
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+)
+
+// How long a session lasts without use, and at all, and how often its use is
+// written down.
+const (
+	sessionIdle  = 7 * 24 * time.Hour
+	sessionLife  = 30 * 24 * time.Hour
+	sessionTouch = time.Minute
+)
+
+// doneLife is how long the sentence of an action waits for its page.
+const doneLife = time.Minute
+
+// cookies are ours, and say how the browser guards them. Over https their
+// names promise it that no other host has set them.
+type cookies struct {
+	prefix string
+	secure bool
+}
+
+func newCookies(u *url.URL) cookies {
+	if u != nil && u.Scheme == "https" {
+		return cookies{prefix: "__Host-slipway", secure: true}
+	}
+	return cookies{prefix: "slipway"}
+}
+
+// cookie returns a cookie of ours; name is "" for the session's.
+func (k cookies) cookie(name, value string, life time.Duration) http.Cookie {
+	if name != "" {
+		name = "-" + name
+	}
+	return http.Cookie{
+		Name: k.prefix + name, Value: value, Path: "/", MaxAge: int(life / time.Second),
+		Secure: k.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+}
+
+// keep hands a text to a later request of the same browser.
+func (k cookies) keep(c echo.Context, name, text string, life time.Duration) {
+	cookie := k.cookie(name, base64.RawURLEncoding.EncodeToString([]byte(text)), life)
+	c.SetCookie(&cookie)
+}
+
+// take returns what keep left, once.
+func (k cookies) take(c echo.Context, name string) string {
+	sent, err := c.Cookie(k.cookie(name, "", 0).Name)
+	if err != nil {
+		return ""
+	}
+	gone := expired(k.cookie(name, "", 0))
+	c.SetCookie(&gone)
+	text, err := base64.RawURLEncoding.DecodeString(sent.Value)
+	if err != nil {
+		return "" // not ours
+	}
+	return string(text)
+}
+
+// sessionStore is the sessions.Store over our database. The cookie holds a
+// random id, the database its SHA-256: neither can be made from the other.
+type sessionStore struct {
+	store   *store.Store
+	cookies cookies
+}
+
+// Get returns the session of r, read once a request.
+func (s *sessionStore) Get(r *http.Request, name string) (*sessions.Session, error) {
+	return sessions.GetRegistry(r).Get(s, name)
+}
+
+// New returns the session that r's cookie names, or an empty one.
+func (s *sessionStore) New(r *http.Request, name string) (*sessions.Session, error) {
+	sess := sessions.NewSession(s, name)
+	sess.IsNew = true
+	sess.Options = &sessions.Options{MaxAge: int(sessionLife / time.Second)}
+	cookie, err := r.Cookie(s.cookies.cookie("", "", 0).Name)
+	if err != nil {
+		return sess, nil
+	}
+	sess.ID = fingerprint(cookie.Value)
+	var touch bool
+	err = s.store.View(r.Context(), func(tx *store.Tx) error {
+		kept, err := tx.Session(sess.ID)
+		if err != nil {
+			return err
+		}
+		if tx.Now.Sub(kept.SeenAt) > sessionIdle || tx.Now.Sub(kept.CreatedAt) > sessionLife {
+			return slipway.Errorf(slipway.Unauthorized, "The session has ended.")
+		}
+		touch = tx.Now.Sub(kept.SeenAt) > sessionTouch
+		sess.Values[userKey], err = tx.User(kept.User)
+		sess.IsNew = false
+		return err
+	})
+	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
+		delete(sess.Values, userKey)
+		return sess, nil // a cookie that is not good is as good as none
+	}
+	if err == nil && touch {
+		err = s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
+	}
+	return sess, err
+}
+
+// Save keeps the session under a new id, so that nobody can have planted it,
+// or forgets it where its MaxAge is negative.
+func (s *sessionStore) Save(r *http.Request, w http.ResponseWriter, sess *sessions.Session) error {
+	u, _ := sess.Values[userKey].(slipway.User)
+	secret := rand.Text() + rand.Text() // 256 bits
+	err := s.store.Update(r.Context(), func(tx *store.Tx) error {
+		err := errors.Join(tx.EndSession(sess.ID), tx.DropSessions(tx.Now.Add(-sessionLife), tx.Now.Add(-sessionIdle)))
+		if err == nil && sess.Options.MaxAge > 0 {
+			err = tx.AddSession(fingerprint(secret), u.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	cookie := s.cookies.cookie("", secret, sessionLife)
+	if sess.Options.MaxAge < 0 {
+		cookie = expired(cookie)
+	}
+	http.SetCookie(w, &cookie)
+	return nil
+}

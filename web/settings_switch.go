@@ -1,0 +1,156 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// lately is how far back the switch looks for people who will be refused.
+const lately = 30 * 24 * time.Hour
+
+// showSwitch serves GET /deployments/:deployment/switch?to=on|off.
+func (s *Server) showSwitch(c echo.Context) error {
+	if c.QueryParam("to") == "" {
+		return s.switchPage(c, http.StatusOK, nil, "")
+	}
+	on, err := switchedTo(c.QueryParam("to"))
+	if err != nil {
+		return err
+	}
+	return s.switchPage(c, http.StatusOK, &on, "")
+}
+
+func switchedTo(word string) (bool, error) {
+	if word != "on" && word != "off" {
+		return false, slipway.Errorf(slipway.NotFound, "DAG-only deploys can be turned on or off.")
+	}
+	return word == "on", nil
+}
+
+// switchPage asks about turning the switch to on, or to where it is not if that
+// is nil.
+func (s *Server) switchPage(c echo.Context, status int, on *bool, refused string) error {
+	var p views.SwitchPage
+	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		if err := sc.role.May(slipway.Switch); err != nil {
+			return err
+		}
+		to := !sc.tail.DAGDeploys
+		if on != nil {
+			to = *on
+		}
+		if p, err = s.switchQuestion(tx, sc, to); err != nil {
+			return err
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, "DAG-only deploys", "")
+		p.Frame.Page.Class = "narrow"
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	p.Error, p.AtHand = refused, c.FormValue("at_hand") == "yes"
+	return render(c, status, views.Switch(p))
+}
+
+// switchQuestion says what turning DAG-only deploys on or off will mean.
+func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (views.SwitchPage, error) {
+	p := views.SwitchPage{
+		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
+		Restores: sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on, NoImage: noImage(sc), Changes: switchChanges(sc, on),
+	}
+	if sc.Mounted {
+		p.Mounted = sc.Version
+	}
+	if err := sc.tail.MaySwitch(on, sc.role); err != nil {
+		_, p.Refusal = slipway.Explain(err)
+	}
+	if n := len(sc.queue); n > 0 {
+		p.Waits = "The switch waits its turn behind " + plural(n, "deploy") + " in the queue; until then it can be called back."
+	}
+	if on || p.Restores {
+		return p, nil
+	}
+	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-lately))
+	for _, w := range recent {
+		p.Refused = append(p.Refused, views.Deployer{Name: w.By.Name, Token: w.By.Token != "", At: sc.at(w.CreatedAt)})
+	}
+	return p, err
+}
+
+// noImage says why Slipway cannot do the follow-up by itself.
+func noImage(sc scene) string {
+	if sc.Image == "" {
+		return "No image is known for this Deployment."
+	}
+	return "This version of Slipway does not build images."
+}
+
+func switchChanges(sc scene, on bool) []string {
+	switch {
+	case sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on && on:
+		return []string{
+			"No image deploy has followed yet: this restores everything as it was before the switch.",
+			"DAGs can be deployed on their own again. Nothing restarts.",
+		}
+	case sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on:
+		return []string{
+			"No image deploy has followed yet: this restores everything as it was before the switch.",
+			"Deploys of DAGs alone are refused again. Nothing restarts.",
+		}
+	case on:
+		return []string{
+			"DAGs are deployed on their own from now on: in seconds, without a restart.",
+			"An image deploy no longer changes DAGs.",
+			"Airflow reads the DAGs of the image until Image and DAGs have been deployed, then those of the DAG bundle.",
+			"All components restart with that deploy; running tasks get up to 24 h to finish.",
+		}
+	}
+	return []string{
+		"DAGs travel inside the project image from now on; every DAG change needs an image deploy.",
+		"Deploys of DAGs alone and of the image alone are refused.",
+		"The DAG bundle version no longer changes; Airflow reads the DAGs from the image once it runs.",
+		"All components restart with that image; running tasks get up to 24 h to finish.",
+	}
+}
+
+// turnSwitch serves POST /deployments/:deployment/switch.
+func (s *Server) turnSwitch(c echo.Context) error {
+	on, err := switchedTo(c.FormValue("to"))
+	if err != nil {
+		return err
+	}
+	of := deploymentID(c)
+	waits, err := s.engine.Switch(c.Request().Context(), of, on, actorOf(c), c.FormValue("at_hand") == "yes")
+	if text := correctable(err); text != "" {
+		status, _ := explain(err)
+		return s.switchPage(c, status, &on, text)
+	}
+	if err != nil {
+		return err
+	}
+	if waits {
+		return s.done(c, deploymentPath(of), "The switch waits its turn: DAG-only deploys will be turned %s.", onOff(on))
+	}
+	return s.done(c, deploymentPath(of), "DAG-only deploys are %s.", onOff(on))
+}
+
+// callBackSwitch serves POST /deployments/:deployment/switch/:id/cancel.
+func (s *Server) callBackSwitch(c echo.Context) error {
+	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
+	if err != nil {
+		return slipway.Errorf(slipway.NotFound, "There is no such switch.")
+	}
+	of := deploymentID(c)
+	if err := s.engine.CancelSwitch(c.Request().Context(), of, id, actorOf(c)); err != nil {
+		return err
+	}
+	return s.done(c, deploymentPath(of), "The switch is called back. Nothing has changed.")
+}

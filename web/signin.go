@@ -1,0 +1,145 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// showSignIn serves GET /signin.
+func (s *Server) showSignIn(c echo.Context) error {
+	if known, err := s.recognise(c); err != nil || known {
+		if err != nil {
+			return err
+		}
+		return seeOther(c, localPath(c.QueryParam("next")))
+	}
+	var accounts bool
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		all, err := tx.Users()
+		accounts = len(all) > 0
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !accounts {
+		return render(c, http.StatusOK, views.FirstRunPage(s.bareFrame(c, "Welcome to Slipway")))
+	}
+	return render(c, http.StatusOK, views.SignInPage(s.signInForm(c, nil)))
+}
+
+// signInForm is the form as it was sent, with the reason that it was refused.
+func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
+	form := views.SignIn{
+		Page: s.bareFrame(c, "Sign in"), Next: localPath(c.FormValue("next")), Email: c.FormValue("email"),
+	}
+	form.Page.Done = s.cookies.take(c, doneCookie)
+	if refusal != nil {
+		_, form.Error = slipway.Explain(refusal)
+	}
+	return form
+}
+
+// signIn serves POST /signin.
+func (s *Server) signIn(c echo.Context) error {
+	u, err := s.authenticate(c, c.FormValue("email"), c.FormValue("password"))
+	if kind, _ := slipway.Explain(err); kind == slipway.Unauthorized {
+		c.Set(errorKey, err)
+		return render(c, http.StatusUnauthorized, views.SignInPage(s.signInForm(c, err)))
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.startSession(c, u); err != nil {
+		return err
+	}
+	return seeOther(c, localPath(c.FormValue("next")))
+}
+
+// authenticate returns the account that email and password are of. Wrong
+// password and unknown account cannot be told apart, by words or by time.
+func (s *Server) authenticate(c echo.Context, email, password string) (slipway.User, error) {
+	wrong := slipway.Errorf(slipway.Unauthorized, "Email address or password is wrong.")
+	clean, err := slipway.CheckEmail(email)
+	if err != nil {
+		clean = email // of no account
+	}
+	if err := s.mayTry(c, clean); err != nil {
+		return slipway.User{}, err
+	}
+	ctx := c.Request().Context()
+	u, hash, err := s.account(ctx, clean)
+	if err != nil {
+		return slipway.User{}, err
+	}
+	ok, stale, err := s.passwords.check(ctx, hash, password)
+	if err != nil {
+		return slipway.User{}, err
+	}
+	if !ok {
+		return slipway.User{}, wrong
+	}
+	s.accounts.giveBack(fingerprint(clean))
+	s.addresses.giveBack(c.RealIP())
+	if stale {
+		s.rehash(ctx, u, password)
+	}
+	return u, nil
+}
+
+func (s *Server) mayTry(c echo.Context, email string) error {
+	now := s.store.Now()
+	if err := s.addresses.take(c.RealIP(), now); err != nil {
+		return err
+	}
+	return s.accounts.take(fingerprint(email), now)
+}
+
+// account returns the user with an address and their hash; both are empty for
+// nobody.
+func (s *Server) account(ctx context.Context, email string) (u slipway.User, hash string, err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) error {
+		u, err = tx.UserByEmail(email)
+		if kind, _ := slipway.Explain(err); kind == slipway.NotFound {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		hash, err = tx.Password(u.ID)
+		return err
+	})
+	return u, hash, err
+}
+
+// rehash keeps the password under today's costs. When that fails the old hash
+// still works, so it is only logged.
+func (s *Server) rehash(ctx context.Context, u slipway.User, password string) {
+	hash, err := s.passwords.hash(ctx, password)
+	if err == nil {
+		err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.RehashPassword(u.ID, hash) })
+	}
+	if err != nil {
+		s.log.Warn("a password could not be hashed anew", "user", u.ID, "err", err)
+	}
+}
+
+// signOut serves POST /signout.
+func (s *Server) signOut(c echo.Context) error {
+	if err := s.endSession(c); err != nil {
+		return err
+	}
+	return s.done(c, "/signin", "You have signed out.")
+}
+
+// signInPath is the sign-in page that leads back to path.
+func signInPath(path string) string {
+	return "/signin?" + url.Values{"next": {path}}.Encode()
+}

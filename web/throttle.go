@@ -1,0 +1,91 @@
+package web
+
+import (
+	"sync"
+	"time"
+
+	"slipway"
+)
+
+// How many wrong passwords may follow each other, and how long until another
+// one may.
+const (
+	accountTries = 10
+	accountPause = time.Minute
+	addressTries = 50
+	addressPause = 10 * time.Second
+)
+
+// throttleKeys is how many accounts or addresses are remembered at most.
+const throttleKeys = 10_000
+
+// throttle slows down whoever guesses. Each key has tries that come back one
+// by one; a try is taken before the password is checked, so that many at once
+// gain nothing, and given back when it was right.
+type throttle struct {
+	tries int
+	pause time.Duration
+
+	mu   sync.Mutex
+	used map[string]tries
+}
+
+// tries are those that were used up at some moment.
+type tries struct {
+	n  float64
+	at time.Time
+}
+
+func newThrottle(n int, pause time.Duration) *throttle {
+	return &throttle{tries: n, pause: pause, used: map[string]tries{}}
+}
+
+// take uses up one of key's tries, or says when there will be one.
+func (t *throttle) take(key string, now time.Time) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.at(key, now)
+	if over := left.n + 1 - float64(t.tries); over > 0 {
+		wait := max(time.Duration(over*float64(t.pause)).Round(time.Second), time.Second)
+		return &waitError{
+			error: slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", wait),
+			after: wait,
+		}
+	}
+	t.used[key] = tries{n: left.n + 1, at: now}
+	t.shrink(now)
+	return nil
+}
+
+// giveBack returns every try to key.
+func (t *throttle) giveBack(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.used, key)
+}
+
+// at returns what key has used up, less what came back since.
+func (t *throttle) at(key string, now time.Time) tries {
+	u := t.used[key]
+	back := float64(now.Sub(u.at)) / float64(t.pause)
+	return tries{n: max(0, u.n-back), at: now}
+}
+
+// shrink forgets keys that have all their tries again, and if that is not
+// enough any others: memory stays bounded, whoever asks.
+func (t *throttle) shrink(now time.Time) {
+	if len(t.used) <= throttleKeys {
+		return
+	}
+	for key := range t.used {
+		if t.at(key, now).n == 0 {
+			delete(t.used, key)
+		}
+	}
+	for key := range t.used {
+		if len(t.used) <= throttleKeys/2 {
+			return
+		}
+		delete(t.used, key)
+	}
+}

@@ -1,0 +1,167 @@
+package web
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/deploy"
+)
+
+// tusVersion is the version of the tus protocol for resumable uploads that is
+// spoken here: its core with the extensions creation and termination.
+const tusVersion = "1.0.0"
+
+// The header that leads the browser on, to the page of the deploy.
+const deployHeader = "Slipway-Deploy"
+
+// tus lets only requests of the protocol's version pass.
+func tus(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Tus-Resumable", tusVersion)
+		h.Set(echo.HeaderCacheControl, "no-store")
+		if c.Request().Method != http.MethodOptions && c.Request().Header.Get("Tus-Resumable") != tusVersion {
+			h.Set("Tus-Version", tusVersion)
+			return echo.NewHTTPError(http.StatusPreconditionFailed)
+		}
+		return next(c)
+	}
+}
+
+// tusOptions serves OPTIONS /uploads.
+func (s *Server) tusOptions(c echo.Context) error {
+	c.Response().Header().Set("Tus-Version", tusVersion)
+	c.Response().Header().Set("Tus-Extension", "creation,termination")
+	return c.NoContent(http.StatusNoContent)
+}
+
+// beginUpload serves POST /uploads.
+func (s *Server) beginUpload(c echo.Context) error {
+	length, err := strconv.ParseInt(c.Request().Header.Get("Upload-Length"), 10, 64)
+	if err != nil || length < 0 {
+		return slipway.Errorf(slipway.Invalid, "The header Upload-Length must say how many bytes will come.")
+	}
+	meta, err := metadata(c.Request().Header.Get("Upload-Metadata"))
+	if err != nil {
+		return err
+	}
+	n, err := newUpload(meta["merge"], meta["folder"], meta["description"], meta["kind"] != "loose")
+	if err != nil {
+		return err
+	}
+	n.Length, n.Name = length, uploadName(meta)
+	u, w, err := s.engine.BeginUpload(c.Request().Context(), slipway.DeploymentID(meta["deployment"]), actorOf(c), n)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderLocation, "/uploads/"+u.ID)
+	c.Response().Header().Set(deployHeader, deployPath(w.Deployment, w.Number))
+	return c.NoContent(http.StatusCreated)
+}
+
+// metadata reads pairs of a key and its value in base64.
+func metadata(header string) (map[string]string, error) {
+	all := map[string]string{}
+	for pair := range strings.SplitSeq(header, ",") {
+		key, coded, _ := strings.Cut(strings.TrimSpace(pair), " ")
+		value, err := base64.StdEncoding.DecodeString(coded)
+		if err != nil {
+			return nil, slipway.Errorf(slipway.Invalid, "The value of %q in the header Upload-Metadata is not base64.", key)
+		}
+		all[key] = string(value)
+	}
+	return all, nil
+}
+
+// newUpload reads what a form or a tus client says of its files. When it does
+// not say what they mean, an archive replaces everything and files are added.
+func newUpload(merge, folder, description string, archive bool) (n deploy.NewUpload, err error) {
+	switch slipway.Merge(merge) {
+	case slipway.AddFiles, slipway.ReplaceAll:
+		n.Merge = slipway.Merge(merge)
+	case "":
+		n.Merge = slipway.AddFiles
+		if archive {
+			n.Merge = slipway.ReplaceAll
+		}
+	default:
+		return n, slipway.Errorf(slipway.Invalid, "Files can be merged by add or by replace, not by %q.", merge)
+	}
+	n.Folder = strings.Trim(strings.TrimSpace(folder), "/")
+	n.Description, err = slipway.CheckDescription(description)
+	return n, err
+}
+
+// uploadName says to people what was uploaded.
+func uploadName(meta map[string]string) string {
+	if meta["kind"] == "loose" && meta["names"] != "" {
+		return meta["names"]
+	}
+	return meta["filename"]
+}
+
+// showUpload serves HEAD /uploads/:upload: how far it is.
+func (s *Server) showUpload(c echo.Context) error {
+	u, w, offset, err := s.engine.Upload(c.Request().Context(), c.Param("upload"), actorOf(c))
+	if err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set("Upload-Offset", strconv.FormatInt(offset, 10))
+	h.Set("Upload-Length", strconv.FormatInt(u.Length, 10))
+	h.Set(deployHeader, deployPath(w.Deployment, w.Number))
+	return c.NoContent(http.StatusOK)
+}
+
+// appendUpload serves PATCH /uploads/:upload.
+func (s *Server) appendUpload(c echo.Context) error {
+	r := c.Request()
+	if r.Header.Get(echo.HeaderContentType) != "application/offset+octet-stream" {
+		return echo.NewHTTPError(http.StatusUnsupportedMediaType)
+	}
+	offset, err := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
+	if err != nil || offset < 0 {
+		return slipway.Errorf(slipway.Invalid, "The header Upload-Offset must say where the bytes go.")
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	w, next, err := s.engine.Append(r.Context(), c.Param("upload"), actorOf(c), offset, r.Body)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set("Upload-Offset", strconv.FormatInt(next, 10))
+	c.Response().Header().Set(deployHeader, deployPath(w.Deployment, w.Number))
+	return c.NoContent(http.StatusNoContent)
+}
+
+// unhurried lets a request take as long as its sender's line needs.
+func unhurried(c echo.Context) error {
+	rc := http.NewResponseController(c.Response())
+	err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) { // then there is none
+		return fmt.Errorf("lift the deadlines: %w", err)
+	}
+	return nil
+}
+
+// dropUpload serves DELETE /uploads/:upload.
+func (s *Server) dropUpload(c echo.Context) error {
+	ctx, by := c.Request().Context(), actorOf(c)
+	_, w, _, err := s.engine.Upload(ctx, c.Param("upload"), by)
+	if err != nil {
+		return err
+	}
+	if _, err := s.engine.Cancel(ctx, w.Deployment, w.Number, by); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

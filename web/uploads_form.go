@@ -1,0 +1,217 @@
+package web
+
+import (
+	"archive/tar"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/bundle"
+	"slipway/store"
+	"slipway/views"
+)
+
+// spool collects the files of a plain form. Browsers send them before the
+// fields below them, and without their sizes: they wait in one file on disk.
+type spool struct {
+	file   *os.File
+	size   int64
+	limit  int64
+	parts  []part
+	fields map[string]string
+}
+
+// part is a file of the form: size bytes of the spool's file from start.
+type part struct {
+	name        string // with the folders above it, as the browser sent it
+	start, size int64
+}
+
+// deployForm serves POST /deployments/:deployment/deploys: the plain form,
+// without JavaScript.
+func (s *Server) deployForm(c echo.Context) error {
+	if err := s.mayDeploy(c); err != nil { // before the first byte is read
+		return err
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	sp, err := readSpool(c.Request(), bundle.DefaultLimits().Archive)
+	if err != nil {
+		return s.refuseForm(c, err)
+	}
+	defer sp.close()
+	w, err := s.receive(c, sp)
+	if err != nil {
+		return s.refuseForm(c, err)
+	}
+	return seeOther(c, deployPath(w.Deployment, w.Number))
+}
+
+// receive hands what was sent to the engine.
+func (s *Server) receive(c echo.Context, sp *spool) (slipway.Deploy, error) {
+	name, archive, body := sp.upload()
+	defer body.Close()
+	n, err := newUpload(sp.fields["merge"], sp.fields["folder_path"], sp.fields["description"], archive)
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	n.Length, n.Name = -1, name
+	return s.engine.Receive(c.Request().Context(), deploymentID(c), actorOf(c), n, body)
+}
+
+func (s *Server) mayDeploy(c echo.Context) error {
+	return s.look(c, func(_ *store.Tx, sc scene) error {
+		return sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by)
+	})
+}
+
+// refuseForm shows the page again with the reason above the form.
+func (s *Server) refuseForm(c echo.Context, err error) error {
+	text := correctable(err)
+	if text == "" {
+		return err
+	}
+	status, _ := explain(err)
+	return s.overviewPage(c, status, text)
+}
+
+// readSpool reads a multipart form. The caller closes the spool.
+func readSpool(r *http.Request, limit int64) (_ *spool, err error) {
+	parts, err := r.MultipartReader()
+	if err != nil {
+		return nil, slipway.Errorf(slipway.Invalid, "Send the files as a form of the type multipart/form-data.")
+	}
+	f, err := os.CreateTemp("", "slipway-form-*")
+	if err != nil {
+		return nil, fmt.Errorf("spool a form: %w", err)
+	}
+	sp := &spool{file: f, limit: limit, fields: map[string]string{}}
+	defer func() {
+		if err != nil {
+			sp.close()
+		}
+	}()
+	for {
+		p, err := parts.NextPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, brokenForm(err)
+		}
+		if err := sp.take(p); err != nil {
+			return nil, err
+		}
+	}
+	if len(sp.parts) == 0 {
+		return nil, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first.")
+	}
+	return sp, nil
+}
+
+func brokenForm(err error) error {
+	return errors.Join(slipway.Errorf(slipway.Invalid, "The upload broke off. Send it again."), err)
+}
+
+func (sp *spool) close() {
+	sp.file.Close()
+	os.Remove(sp.file.Name())
+}
+
+// take reads a field or a file of the form.
+func (sp *spool) take(p *multipart.Part) error {
+	name, isFile := sentName(p)
+	if !isFile {
+		text, err := io.ReadAll(io.LimitReader(p, maxForm))
+		if err != nil {
+			return brokenForm(err)
+		}
+		sp.fields[p.FormName()] = string(text)
+		return nil
+	}
+	if name == "" { // nothing was chosen in this field
+		return nil
+	}
+	n, err := io.Copy(sp.file, io.LimitReader(p, sp.limit-sp.size+1))
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return fmt.Errorf("spool %s: %w", name, pe)
+	}
+	if err != nil {
+		return brokenForm(err)
+	}
+	sp.parts = append(sp.parts, part{name: name, start: sp.size, size: n})
+	if sp.size += n; sp.size > sp.limit {
+		return slipway.Errorf(slipway.TooLarge, "The files are larger than %s together.", views.Bytes(sp.limit))
+	}
+	return nil
+}
+
+// sentName returns the name of a file with its folders, which FileName cuts
+// off, and whether the part is a file at all.
+func sentName(p *multipart.Part) (string, bool) {
+	_, params, err := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
+	if err != nil {
+		return p.FileName(), p.FileName() != ""
+	}
+	name, isFile := params["filename"]
+	name = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(name) // as browsers write them
+	if strings.Contains(name, `\`) && !strings.Contains(name, "/") {
+		name = name[strings.LastIndex(name, `\`)+1:] // old browsers on Windows send the whole path
+	}
+	return name, isFile
+}
+
+// upload returns what was sent as one archive: the archive that it is, or a
+// tar of the loose files.
+func (sp *spool) upload() (name string, archive bool, body io.ReadCloser) {
+	first := sp.parts[0]
+	if len(sp.parts) == 1 && isArchive(first.name) {
+		return first.name, true, io.NopCloser(sp.content(first))
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(sp.writeTar(w)) }()
+	return sp.label(), false, r
+}
+
+func (sp *spool) content(p part) io.Reader { return io.NewSectionReader(sp.file, p.start, p.size) }
+
+// isArchive goes by the name, as the upload client does.
+func isArchive(name string) bool {
+	name = strings.ToLower(name)
+	for _, ext := range []string{".tar.gz", ".tgz", ".tar", ".tar.zst", ".zip"} {
+		if strings.HasSuffix(name, ext) && !strings.Contains(name, "/") {
+			return true
+		}
+	}
+	return false
+}
+
+func (sp *spool) label() string {
+	if len(sp.parts) == 1 {
+		return path.Base(sp.parts[0].name)
+	}
+	return fmt.Sprintf("%d files", len(sp.parts))
+}
+
+func (sp *spool) writeTar(w io.Writer) error {
+	tw := tar.NewWriter(w)
+	for _, p := range sp.parts {
+		if err := tw.WriteHeader(&tar.Header{Name: p.name, Mode: 0o644, Size: p.size}); err != nil {
+			return fmt.Errorf("pack %s: %w", p.name, err)
+		}
+		if _, err := io.Copy(tw, sp.content(p)); err != nil {
+			return fmt.Errorf("pack %s: %w", p.name, err)
+		}
+	}
+	return tw.Close()
+}

@@ -1,0 +1,188 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// namedUses is how many deploys the list names beside a version.
+const namedUses = 4
+
+// showVersions serves GET /deployments/:deployment/versions.
+func (s *Server) showVersions(c echo.Context) error {
+	var p views.VersionsPage
+	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		if p, err = versions(tx, sc, queryNumber(c, "before")); err != nil {
+			return err
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, "Bundle versions", sc.links().Versions)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.Versions(p))
+}
+
+func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err error) {
+	all, err := tx.BundleVersions(sc.ID, before, pageSize+1)
+	if err != nil {
+		return p, err
+	}
+	if len(all) > pageSize {
+		all = all[:pageSize]
+		p.Older = pageOf(sc.links().Versions, "before", all[len(all)-1].Number)
+	}
+	if before > 0 {
+		p.Newer = sc.links().Versions
+	}
+	p.Keeps = fmt.Sprintf("Kept for %d days after they were replaced, and at least the last %d.", sc.KeepDays, sc.KeepVersions)
+	if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+		p.DeployURL = sc.links().Overview + "#new-deploy"
+	}
+	for _, v := range all {
+		row, err := versionRow(tx, sc, v)
+		if err != nil {
+			return p, err
+		}
+		p.Rows = append(p.Rows, row)
+	}
+	return p, nil
+}
+
+func versionRow(tx *store.Tx, sc scene, v store.BundleVersion) (views.VersionRow, error) {
+	path := versionPath(sc.ID, v.Version)
+	row := views.VersionRow{
+		Version: v.Version, URL: path, ArchiveURL: path + "/archive", At: sc.at(v.CreatedAt),
+		Mounted: sc.Mounted && sc.Version == v.Version, Files: v.Files, Size: v.Size, Stored: v.Stored,
+	}
+	uses, err := tx.UsesOf(sc.ID, v.Version, namedUses+1)
+	for i, n := range uses {
+		if i == namedUses {
+			row.Uses = append(row.Uses, views.Link{Text: "…", URL: sc.links().Deploys})
+			break
+		}
+		row.Uses = append(row.Uses, views.Link{Text: "#" + strconv.Itoa(n), URL: deployPath(sc.ID, n)})
+	}
+	return row, err
+}
+
+// versionOf reads the version that the address names.
+func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, error) {
+	v, ok := slipway.VersionOfDir(c.Param("version"))
+	if !ok {
+		return store.BundleVersion{}, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version of this name.")
+	}
+	return tx.BundleVersion(sc.ID, v)
+}
+
+// showVersion serves GET /deployments/:deployment/versions/:version: a folder
+// of it.
+func (s *Server) showVersion(c echo.Context) error {
+	var p views.FolderPage
+	var d slipway.Deployment
+	err := s.look(c, func(tx *store.Tx, sc scene) error {
+		v, err := versionOf(c, tx, sc)
+		if err != nil {
+			return err
+		}
+		d, p.Version, p.VersionURL = sc.Deployment, v.Version, versionPath(sc.ID, v.Version)
+		p.Mounted, p.ArchiveURL = sc.Mounted && sc.Version == v.Version, p.VersionURL+"/archive"
+		p.Sum = fmt.Sprintf("%s files, %s. From deploy #%d, %s.", views.Number(v.Files), views.Bytes(v.Size), v.Number, v.CreatedAt.UTC().Format("2 Jan 2006 15:04 UTC"))
+		p.Frame, err = s.frameOf(c, tx, sc, "Version "+v.Version.Short(), "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	files, err := s.engine.Files(c.Request().Context(), d, p.Version)
+	if err != nil {
+		return err
+	}
+	folder := strings.Trim(c.QueryParam("path"), "/")
+	p.Path, p.Folder = above(d.ID, p.Version, folder)
+	if p.Entries = entries(d.ID, p.Version, files, folder); len(p.Entries) == 0 && folder != "" {
+		return slipway.Errorf(slipway.NotFound, "There is no folder %q in this version.", folder)
+	}
+	return render(c, http.StatusOK, views.Folder(p))
+}
+
+// showVersionFile serves GET /deployments/:deployment/versions/:version/files/*.
+func (s *Server) showVersionFile(c echo.Context) error {
+	var p views.FilePage
+	var d slipway.Deployment
+	err := s.look(c, func(tx *store.Tx, sc scene) error {
+		v, err := versionOf(c, tx, sc)
+		if err != nil {
+			return err
+		}
+		d, p.Version, p.VersionURL = sc.Deployment, v.Version, versionPath(sc.ID, v.Version)
+		if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+			p.ReplaceURL = sc.links().Overview
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, "Version "+v.Version.Short(), "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	path, _ := strings.CutPrefix(c.Request().URL.Path, p.VersionURL+"/files/")
+	if p.File, err = s.file(c, d, p.Version, path); err != nil {
+		return err
+	}
+	if c.QueryParam("raw") == "1" {
+		return s.sendFile(c, d, p.File)
+	}
+	if err := s.filePage(c, d, &p); err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.FileView(p))
+}
+
+// sendArchive serves GET /deployments/:deployment/versions/:version/archive.
+func (s *Server) sendArchive(c echo.Context) error {
+	var d slipway.Deployment
+	var v store.BundleVersion
+	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		d = sc.Deployment
+		v, err = versionOf(c, tx, sc)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	attach(h, strings.NewReplacer("/", "-", `\`, "-").Replace(d.Name)+"-"+v.Version.Dir()+".tar.gz")
+	h.Set(echo.HeaderContentType, "application/gzip")
+	h.Set(echo.HeaderLastModified, v.CreatedAt.UTC().Format(http.TimeFormat))
+	if err := s.engine.WriteArchive(c.Request().Context(), d, v.Version, c.Response()); err != nil {
+		return s.breakOff(c, err)
+	}
+	return nil
+}
+
+// breakOff cuts the connection of a download that failed half-way, so that it
+// is not taken for whole.
+func (s *Server) breakOff(c echo.Context, err error) error {
+	if !c.Response().Committed {
+		c.Response().Header().Del(echo.HeaderContentDisposition)
+		return err
+	}
+	s.log.Error("a download broke off", "request", requestID(c), "err", err)
+	if err := http.NewResponseController(c.Response()).SetWriteDeadline(time.Unix(1, 0)); err != nil {
+		return fmt.Errorf("break off: %w", err)
+	}
+	return nil
+}

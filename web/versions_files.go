@@ -1,0 +1,171 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/views"
+)
+
+// What a page shows of a file.
+const (
+	maxShownBytes = 1 << 20
+	maxShownLines = 50_000
+)
+
+// above returns the folders above the one at path, and its own name with a
+// slash.
+func above(of slipway.DeploymentID, v slipway.Version, folder string) (all []views.Link, last string) {
+	all = []views.Link{{Text: "dags", URL: versionPath(of, v)}}
+	if folder == "" {
+		return nil, "dags/"
+	}
+	names := strings.Split(folder, "/")
+	for i, name := range names[:len(names)-1] {
+		all = append(all, views.Link{Text: name, URL: folderPath(of, v, strings.Join(names[:i+1], "/"))})
+	}
+	return all, names[len(names)-1] + "/"
+}
+
+func folderPath(of slipway.DeploymentID, v slipway.Version, folder string) string {
+	return versionPath(of, v) + "?" + url.Values{"path": {folder}}.Encode()
+}
+
+// entries lists what lies in a folder: folders first.
+func entries(of slipway.DeploymentID, v slipway.Version, files []slipway.File, folder string) []views.FolderEntry {
+	prefix := ""
+	if folder != "" {
+		prefix = folder + "/"
+	}
+	var folders, plain []views.FolderEntry
+	at := map[string]int{}
+	for _, f := range files {
+		rest, inside := strings.CutPrefix(f.Path, prefix)
+		if !inside {
+			continue
+		}
+		name, _, deeper := strings.Cut(rest, "/")
+		if !deeper {
+			plain = append(plain, views.FolderEntry{
+				Name: name, URL: filePath(of, v, f.Path), Size: f.Size, Link: f.Link, DAG: f.DAG, Exec: f.Exec,
+			})
+			continue
+		}
+		i, known := at[name]
+		if !known {
+			i = len(folders)
+			at[name] = i
+			folders = append(folders, views.FolderEntry{Name: name, URL: folderPath(of, v, prefix+name), Folder: true})
+		}
+		folders[i].Files++
+	}
+	return append(folders, plain...)
+}
+
+// file returns the file of a version at path.
+func (s *Server) file(c echo.Context, d slipway.Deployment, v slipway.Version, path string) (slipway.File, error) {
+	files, err := s.engine.Files(c.Request().Context(), d, v)
+	if err != nil {
+		return slipway.File{}, err
+	}
+	i, ok := slices.BinarySearchFunc(files, path, func(f slipway.File, path string) int { return strings.Compare(f.Path, path) })
+	if !ok {
+		return slipway.File{}, slipway.Errorf(slipway.NotFound, "There is no file %q in this version.", path)
+	}
+	return files[i], nil
+}
+
+// filePage completes p with the content of its file, if that can be shown.
+func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePage) error {
+	f := p.File
+	p.Name = path.Base(f.Path)
+	p.Path, _ = above(d.ID, p.Version, f.Path)
+	if p.ReplaceURL != "" {
+		if folder := path.Dir(f.Path); folder != "." {
+			p.ReplaceURL += "?" + url.Values{"folder": {folder}}.Encode()
+		}
+		p.ReplaceURL += "#new-deploy"
+	}
+	if f.Link != "" {
+		p.Refusal = "A link has no content of its own."
+		return nil
+	}
+	p.RawURL = filePath(d.ID, p.Version, f.Path) + "?raw=1"
+	if f.Size > maxShownBytes {
+		p.Refusal = "The file has " + views.Bytes(f.Size) + ", too much to show here. Download it."
+		return nil
+	}
+	content, err := s.engine.Content(c.Request().Context(), d, f)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	text, err := io.ReadAll(io.LimitReader(content, maxShownBytes))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", f.Path, err)
+	}
+	p.Lines, p.Refusal = lines(text)
+	return nil
+}
+
+// lines returns the lines of a text, or says why they cannot be shown.
+func lines(text []byte) ([]string, string) {
+	switch {
+	case len(text) == 0:
+		return nil, "The file is empty."
+	case bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text):
+		return nil, "The file is not text. Download it to look inside."
+	case bytes.Count(text, []byte("\n")) > maxShownLines:
+		return nil, "The file has too many lines to show here. Download it."
+	}
+	all := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	for i, line := range all {
+		all[i] = strings.TrimSuffix(line, "\r")
+	}
+	return all, ""
+}
+
+// sendFile sends a file as it is, in a way that no browser runs or shows it.
+func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) error {
+	if f.Link != "" {
+		return slipway.Errorf(slipway.NotFound, "%q is a link: it has no content of its own.", f.Path)
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	content, err := s.engine.Content(c.Request().Context(), d, f)
+	if err != nil {
+		return err
+	}
+	defer content.Close()
+	h := c.Response().Header()
+	attach(h, path.Base(f.Path))
+	h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
+	h.Set(echo.HeaderContentLength, strconv.FormatInt(f.Size, 10))
+	c.Response().WriteHeader(http.StatusOK)
+	if _, err := io.Copy(c.Response(), content); err != nil {
+		return s.breakOff(c, fmt.Errorf("send %s: %w", f.Path, err))
+	}
+	return nil
+}
+
+// attach makes the browser save the answer under name, and gives whatever is
+// in it no rights here.
+func attach(h http.Header, name string) {
+	h.Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set(echo.HeaderCacheControl, "private, no-store")
+}

@@ -1,0 +1,159 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// home serves GET /: the first Workspace that the caller is in.
+func (s *Server) home(c echo.Context) error {
+	var page views.Frame
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		page, err = s.frame(c, tx, "Workspaces")
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case len(page.Workspaces) > 0:
+		s.keepDone(c, page.Done)
+		return seeOther(c, workspacePath(page.Workspaces[0].ID))
+	case page.Admin:
+		s.keepDone(c, page.Done)
+		return seeOther(c, "/workspaces")
+	}
+	return render(c, http.StatusOK, views.NoWorkspacePage(page))
+}
+
+// administrator returns nil if the caller is one.
+func administrator(c echo.Context) error {
+	role := slipway.Member
+	if userOf(c).Admin {
+		role = slipway.Admin
+	}
+	return role.May(slipway.ManageWorkspaces)
+}
+
+// showWorkspaces serves GET /workspaces.
+func (s *Server) showWorkspaces(c echo.Context) error {
+	if err := administrator(c); err != nil {
+		return err
+	}
+	var page views.Workspaces
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		if page.Page, err = s.frame(c, tx, "Workspaces"); err != nil {
+			return err
+		}
+		for _, w := range page.Page.Workspaces {
+			row, err := workspaceRow(tx, w, userOf(c).ID)
+			if err != nil {
+				return err
+			}
+			page.Rows = append(page.Rows, row)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.WorkspacesPage(page))
+}
+
+func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row views.WorkspaceRow, err error) {
+	members, err := tx.Members(w.ID)
+	if err != nil {
+		return row, err
+	}
+	deployments, err := tx.Deployments(w.ID)
+	row = views.WorkspaceRow{
+		Name: w.Name, URL: workspacePath(w.ID), PeopleURL: peoplePath(w.ID), OwnURL: workspacePath(w.ID) + "/own",
+		Deployments: len(deployments), Members: len(members),
+	}
+	for _, m := range members {
+		if m.Role == slipway.Owner {
+			row.Owners = append(row.Owners, m.User.Title())
+		}
+		if m.User.ID == me && m.Role == slipway.Owner {
+			row.OwnURL = ""
+		}
+	}
+	return row, err
+}
+
+// addWorkspace serves POST /workspaces. The admin sees it without being its
+// member.
+func (s *Server) addWorkspace(c echo.Context) error {
+	name, err := slipway.CheckName("A Workspace", c.FormValue("name"))
+	if err == nil {
+		err = administrator(c)
+	}
+	if err != nil {
+		return err
+	}
+	var w slipway.Workspace
+	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		if w, err = tx.AddWorkspace(name); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Workspace: w.ID, Action: "workspace.create", Target: w.Name})
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, peoplePath(w.ID), "The Workspace %s was created. Invite its people.", w.Name)
+}
+
+// renameWorkspace serves POST /workspaces/:workspace.
+func (s *Server) renameWorkspace(c echo.Context) error {
+	id := slipway.WorkspaceID(c.Param("workspace"))
+	var name string
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		w, role, err := tx.Workspace(id, actorOf(c))
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageWorkspaces); err != nil {
+			return err
+		}
+		if name, err = slipway.CheckName("A Workspace", c.FormValue("name")); err != nil {
+			return err
+		}
+		if err := tx.RenameWorkspace(id, name); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Workspace: id, Action: "workspace.rename", Target: w.Name, Detail: "Now " + name + "."})
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, "/workspaces", "The Workspace is named %s now.", name)
+}
+
+// ownWorkspace serves POST /workspaces/:workspace/own: an admin becomes its
+// Owner.
+func (s *Server) ownWorkspace(c echo.Context) error {
+	id, u := slipway.WorkspaceID(c.Param("workspace")), userOf(c)
+	var w slipway.Workspace
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		var role slipway.Role
+		if w, role, err = tx.Workspace(id, actorOf(c)); err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageWorkspaces); err != nil {
+			return err
+		}
+		if err := tx.SetRole(id, u.ID, slipway.Owner); err != nil {
+			return err
+		}
+		return tx.Audit(actorOf(c), slipway.Event{Workspace: id, Action: "member.role", Target: u.Email, Detail: "Owner."})
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, "/workspaces", "You are an Owner of %s now.", w.Name)
+}
