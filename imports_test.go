@@ -32,6 +32,18 @@ var may = map[string][]string{
 	"static":          {},
 	"cmd/slipway":     {".", "store", "bundle", "image", "deploy", "agent", "views", "web", "web/api", "static"},
 	"e2e":             {"store/storetest"},
+
+	// Programs that measure the portal from outside, and write what it stores to seed it.
+	"scripts/bench":         {".", "store", "bundle", "deploy", "agent"},
+	"scripts/bench-history": {".", "store", "bundle", "deploy", "agent"},
+	"scripts/corpus":        {},
+}
+
+// mayTest holds what tests may import beside: web's and the engine's run what
+// mounts, as cmd does.
+var mayTest = map[string][]string{
+	"deploy": {"agent"},
+	"web":    {"agent"},
 }
 
 func TestImports(t *testing.T) {
@@ -68,7 +80,9 @@ func TestRootImportsTheStandardLibraryOnly(t *testing.T) {
 func isTest(file string) bool { return strings.HasSuffix(file, "_test.go") }
 
 // forTests reports whether tests in dir may import name though the package may not.
-func forTests(dir, name string) bool { return name == "store/storetest" || name == dir }
+func forTests(dir, name string) bool {
+	return name == "store/storetest" || name == dir || slices.Contains(mayTest[dir], name)
+}
 
 // goFiles returns the paths of all Go files of this module, with slashes.
 func goFiles(t *testing.T) []string {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/playwright-community/playwright-go"
 
-	"slipway/store"
 	"slipway/store/storetest"
 )
 
@@ -47,16 +46,9 @@ func TestEveryPageInEveryLook(t *testing.T) {
 // fullPortal is a portal with a bit of everything, and the paths of its pages.
 func fullPortal(t *testing.T) (*portal, map[string]string) {
 	data := t.TempDir()
-	long := strings.Repeat("a-very-long-name-", 4)
 	st := storetest.OpenAt(t, filepath.Join(data, "slipway.db"))
 	world := storetest.Seed(t, st)
-	storetest.Update(t, st, func(tx *store.Tx) error {
-		if _, err := storetest.AddDeployment(tx, world.Workspace.ID, long); err != nil {
-			return err
-		}
-		_, err := storetest.AddPerson(tx, strings.Repeat("Wolfeschlegelsteinhausenbergerdorff", 2), world.Workspace.ID, 1)
-		return err
-	})
+	long := storetest.AddLongNames(t, st, world).Name
 	p := start(t, data)
 	page := open(t, p, options{})
 	signIn(t, page, "ada")

@@ -97,6 +97,20 @@ func Seed(t testing.TB, st *store.Store) (w World) {
 	return w
 }
 
+// AddLongNames adds a person and a Deployment whose names are as long as names
+// may be, in letters that nothing can break, and returns the Deployment.
+func AddLongNames(t testing.TB, st *store.Store, w World) (d slipway.Deployment) {
+	t.Helper()
+	Update(t, st, func(tx *store.Tx) (err error) {
+		if d, err = AddDeployment(tx, w.Workspace.ID, strings.Repeat("a-very-long-name-", 4)); err != nil {
+			return err
+		}
+		_, err = AddPerson(tx, strings.Repeat("Wolfeschlegelsteinhausenbergerdorff", 2), w.Workspace.ID, slipway.Member)
+		return err
+	})
+	return d
+}
+
 // AddPerson adds a user with an address made of the first name, and a role in
 // a Workspace unless they are an admin.
 func AddPerson(tx *store.Tx, name string, in slipway.WorkspaceID, role slipway.Role) (slipway.Actor, error) {
