@@ -118,6 +118,8 @@
   }
 
   function label(names) {
+    const folder = names[0]?.split("/")[0] + "/";
+    if (names.length > 1 && names.every((n) => n.startsWith(folder))) return `folder ${folder}`;
     const first = names.slice(0, 2).map((n) => (n.length > 80 ? "…" + n.slice(-79) : n)).join(", ");
     return names.length > 2 ? `${first} and ${names.length - 2} more` : first;
   }

@@ -210,7 +210,7 @@ func switchCard(c SwitchCard) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if c.Waiting != nil {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<div class=\"line\"><span class=\"pill queued\">WAITING</span> <span class=\"grow\"><b>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 17, "<div class=\"line row\"><span class=\"pill queued\">WAITING</span> <span class=\"grow\"><b>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -582,4 +582,11 @@ func commit(short, url, branch string) templ.Component {
 	})
 }
 
+func when(yes bool, text string) string {
+	if yes {
+		return text
+	}
+	return ""
+}
+
 var _ = templruntime.GeneratedTemplate

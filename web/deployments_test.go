@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,12 +34,13 @@ func (a *app) run(t *testing.T) {
 			return agent.Run(ctx, dir, slipway.EmbeddedComponent, p, a.server.log)
 		})
 	}()
-	t.Cleanup(func() {
+	a.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
 	})
+	t.Cleanup(a.stop)
 	eventually(t, "the engine is ready", func() bool { return a.engine.Ready() == nil })
 }
 

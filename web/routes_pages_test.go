@@ -7,9 +7,8 @@ import (
 )
 
 const (
-	unready   = http.StatusPreconditionFailed // no header of the tus protocol
-	nothing   = http.StatusUnauthorized       // without a page to sign in on
-	noVersion = ":version"
+	unready = http.StatusPreconditionFailed // no header of the tus protocol
+	nothing = http.StatusUnauthorized       // without a page to sign in on
 )
 
 // pageAccess is who gets which answer at the Deployments' pages.
@@ -27,7 +26,7 @@ var pageAccess = []access{
 	{"POST /deployments/:deployment/deploys/:number/confirm", []string{"description", "x"}, seen, missing, forbidden, seen, seen, seen, seen},
 	{"POST /deployments/:deployment/deploys/:number/cancel", nil, seen, missing, forbidden, seen, seen, seen, seen},
 	{"GET /deployments/:deployment/deploys/:number/return", nil, seen, missing, ok, ok, ok, ok, ok},
-	{"POST /deployments/:deployment/deploys/:number/return", nil, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // it was never live
+	{"POST /deployments/:deployment/deploys/:number/return", nil, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // no base
 
 	{"GET /deployments/:deployment/versions", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version", nil, seen, missing, ok, ok, ok, ok, ok},
@@ -50,18 +49,19 @@ var pageAccess = []access{
 
 // pageParams fills the world up for pageAccess and returns what stands for the
 // parameters of its routes: for those that need one a deploy that waits to be
-// confirmed, or a version with a file "*".
+// confirmed, one to return to, or a version with a file "*".
 func pageParams(t *testing.T, a *app) []string {
 	t.Helper()
 	params := []string{":deployment", string(a.Sales.ID), ":number", "1", ":id", "1"}
-	needsVersion := strings.Contains(t.Name(), noVersion)
+	needsVersion := strings.Contains(t.Name(), ":version")
 	if !needsVersion && !strings.Contains(t.Name(), ":number") {
 		return params
 	}
 	a.run(t)
-	w := a.staged(t, a.Eve, map[string]string{"*": dag})
-	if needsVersion {
+	w := a.staged(t, a.Eve, map[string]string{"*": "star", "a.py": dag})
+	if toReturn := strings.Contains(t.Name(), "/return"); needsVersion || toReturn {
 		w = a.confirmed(t, a.Eve, w.Number)
+		a.live(t, a.Eve, map[string]string{"a.py": dag + dag})
 	}
 	return append(params, ":version", w.Version.Dir())
 }

@@ -27,6 +27,7 @@ type app struct {
 	handler http.Handler
 	log     *strings.Builder
 	now     time.Time // of the store, unless zero
+	stop    func()    // ends the engine, where it runs
 }
 
 func newApp(t *testing.T) *app {
@@ -51,7 +52,7 @@ func emptyApp(t *testing.T, cfg Config) *app {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(a.log, nil))
-	if a.engine, err = deploy.New(a.store, bundles, deploy.Config{Dir: dir, Limits: bundle.DefaultLimits()}, log); err != nil {
+	if a.engine, err = deploy.New(a.store, bundles, deploy.Config{Dir: dir, Limits: bundle.DefaultLimits(), MountTimeout: time.Minute}, log); err != nil {
 		t.Fatal(err)
 	}
 	if a.server, err = New(a.store, a.engine, cfg, log); err != nil {

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"time"
+
+	"slipway"
+	"slipway/bundle"
+	"slipway/deploy"
+	"slipway/store"
+)
+
+// mount mounts what is wanted until ctx ends. Unlike an agent it keeps only the
+// last three versions, as an agent would a day later.
+func mount(ctx context.Context, _ slipway.Deployment, dir string, p *deploy.LocalPortal) (err error) {
+	m, err := bundle.OpenMount(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	var want slipway.Desired
+	for {
+		if want, err = p.Desired(ctx, want.Revision); err != nil {
+			return err
+		}
+		if want.DAGs == slipway.FromBundle {
+			man, err := p.Manifest(ctx, want.Version)
+			if err != nil {
+				return err
+			}
+			if err := m.Mount(ctx, man, p, nil); err != nil {
+				return err
+			}
+		}
+		if err := p.Report(ctx, slipway.Report{Component: slipway.EmbeddedComponent, DAGs: want.DAGs, Version: want.Version}); err != nil {
+			return err
+		}
+		if _, err := m.Prune(ctx, 3, 0, time.Now()); err != nil {
+			return err
+		}
+	}
+}
+
+// counted is a Source that counts the packs that are read.
+type counted struct {
+	bundle.Source
+	read map[string]bool
+}
+
+func (c counted) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
+	c.read[pack] = true
+	return c.Source.Frames(ctx, pack, offset, length)
+}
+
+// mountAnew mounts the current version where nothing was before.
+func (h *history) mountAnew(ctx context.Context) (packs int, took time.Duration, err error) {
+	var d slipway.Deployment
+	err = h.store.View(ctx, func(tx *store.Tx) (err error) {
+		d, err = tx.LoadDeployment(h.of.ID)
+		return err
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	man, err := h.bundles.Manifest(d.Namespace, d.Version)
+	if err != nil {
+		return 0, 0, err
+	}
+	dir := filepath.Join(h.data, "anew")
+	m, err := bundle.OpenMount(dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	src := counted{h.bundles.Source(d.Namespace), map[string]bool{}}
+	began := time.Now()
+	err = errors.Join(m.Mount(ctx, man, src, nil), m.Close())
+	return len(src.read), time.Since(began), errors.Join(err, removeAll(dir))
+}

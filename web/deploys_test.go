@@ -1,0 +1,198 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+func TestStagedDeploy(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	a.live(t, a.Ada, map[string]string{"a.py": dag + "x = 1\n", "old.py": dag})
+	a.live(t, a.Ada, map[string]string{"a.py": dag + "x = 2\n", "old.py": dag})
+	a.staged(t, a.Eve, map[string]string{"dags/a.py": dag + "x = 1\n", "dags/new.py": dag, "dags/b.pyc": "x", "Dockerfile": "FROM x"})
+
+	w := a.as(t, a.Eve).get(a.page("/deploys/3"))
+
+	want(t, w, http.StatusOK, "What this deploy will do", "against #2", `name="base" value="`+string(a.deploy(t, 2).Version)+`"`,
+		"Yes, remove the DAG file <code>old.py</code>", "goes back to how it was in", "#1 (Ada Lovelace",
+		"+1 −1", "-x = 2", "+x = 1", "Dockerfile", "needs an image deploy", "1 left out", "b.pyc", "Deploy DAGs", "Discard")
+	member := a.as(t, a.Mia).get(a.page("/deploys/3"))
+	want(t, member, http.StatusOK, "Deploying DAGs needs the Author role")
+	if strings.Contains(member.Body.String(), "Discard") {
+		t.Error("a Member may discard")
+	}
+}
+
+func TestConfirm(t *testing.T) {
+	for name, tt := range map[string]struct {
+		form   []string
+		status int
+		want   string
+		deploy slipway.Status
+	}{
+		"all of it":    {[]string{"remove_dags", "yes", "description", "Tidy up"}, http.StatusSeeOther, "", slipway.Deployed},
+		"without tick": {[]string{"description", "Tidy up"}, http.StatusUnprocessableEntity, "This deploy removes the DAG file old.py. Tick that it may.", slipway.Staged},
+		"other base":   {[]string{"remove_dags", "yes", "description", "Tidy up", "base", "2026-11-22T14:03:51.2040000Z"}, http.StatusConflict, "Deploy #1 by Ada Lovelace came in between.", slipway.Staged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t)
+			a.run(t)
+			base := a.live(t, a.Ada, map[string]string{"a.py": dag, "old.py": dag}).Version
+			a.staged(t, a.Eve, map[string]string{"a.py": dag})
+
+			w := a.as(t, a.Eve).post(a.page("/deploys/2/confirm"), append([]string{"base", string(base)}, tt.form...)...)
+
+			want(t, w, tt.status, tt.want)
+			if tt.status != http.StatusSeeOther {
+				want(t, w, tt.status, `name="base" value="`+string(base)+`"`, "Tidy up")
+			}
+			got := a.reaches(t, 2, tt.deploy)
+			if got.Description != "Tidy up" {
+				t.Errorf("description %q", got.Description)
+			}
+			if live := a.deployment(t).Version == got.Version; live != (tt.deploy == slipway.Deployed) {
+				t.Errorf("%s, and live is %v", got.Status, live)
+			}
+		})
+	}
+}
+
+// A base that somebody else replaced needs reading anew: no tick is kept.
+func TestConfirmAfterSomebodyElse(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	base := a.live(t, a.Ada, map[string]string{"a.py": dag, "old.py": dag}).Version
+	a.staged(t, a.Eve, map[string]string{"a.py": dag})
+	between := a.live(t, a.Ada, map[string]string{"a.py": dag, "old.py": dag, "c.py": dag})
+	b := a.as(t, a.Eve)
+
+	w := b.post(a.page("/deploys/2/confirm"), "base", string(base), "remove_dags", "yes")
+
+	want(t, w, http.StatusConflict, "Deploy #3 by Ada Lovelace came in between", "against #3", "these 2 DAG files", `value="`+string(between.Version)+`"`)
+	if strings.Contains(w.Body.String(), "checked") {
+		t.Error("the tick for other files is kept")
+	}
+	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(between.Version), "remove_dags", "yes"), a.page("/deploys/2"))
+	a.reaches(t, 2, slipway.Deployed)
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "DEPLOYED", "CURRENT", "Changes against #3", "1 of 1 component", "Download")
+}
+
+func TestDiscard(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	a.staged(t, a.Eve, map[string]string{"a.py": dag})
+	b := a.as(t, a.Eve)
+	goesTo(t, b.post(a.page("/deploys/1/cancel")), a.page(""))
+	want(t, b.get(a.page("/deploys/1")), http.StatusOK, "CANCELLED", "Discarded by Eve Author.")
+	want(t, b.post(a.page("/deploys/1/cancel")), http.StatusConflict, "has ended")
+	want(t, b.get(a.page("/deploys/77")), http.StatusNotFound, "There is no deploy #77")
+	want(t, b.get(a.page("/deploys/x")), http.StatusNotFound)
+}
+
+func TestReturn(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	first := a.live(t, a.Ada, map[string]string{"a.py": dag})
+	second := a.live(t, a.Ada, map[string]string{"a.py": dag + "#", "b.py": dag})
+	b := a.as(t, a.Eve)
+	path := a.page("/deploys/1/return")
+	want(t, b.get(path), http.StatusOK, "Return to #1", "Yes, remove the DAG file <code>b.py</code>", "Mounts version "+first.Version.Short()+" again", `name="reason"`)
+	want(t, b.post(path, "base", string(second.Version), "reason", "It broke"), http.StatusUnprocessableEntity, "Tick that it may.", `value="It broke"`)
+	want(t, b.post(path, "base", string(first.Version), "remove_dags", "yes"), http.StatusConflict, "came in between")
+
+	goesTo(t, b.post(path, "base", string(second.Version), "remove_dags", "yes", "reason", "It broke"), a.page("/deploys/3"))
+
+	w := a.reaches(t, 3, slipway.Deployed)
+	if d := a.deployment(t); w.ReturnTo != 1 || d.Version != first.Version {
+		t.Errorf("deploy %+v, live is %s", w, d.Version)
+	}
+	want(t, b.get(a.page("/deploys/3")), http.StatusOK, "Returned to #1", "It broke")
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "Undone by #3", "Return to #2")
+	if got := b.get(a.page("/deploys/3")).Body.String(); strings.Contains(got, "/deploys/3/return") {
+		t.Error("what is current can be returned to")
+	}
+}
+
+func TestHistoryPages(t *testing.T) {
+	a := newApp(t)
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		for n := range 120 {
+			w := slipway.Deploy{Deployment: a.Sales.ID, Kind: slipway.DAGOnly, Status: slipway.Failed, Reason: "No.", By: a.Eve, Description: fmt.Sprintf("try %d", n+1)}
+			if _, err := tx.AddDeploy(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	b := a.as(t, a.Mia)
+	for path, tt := range map[string]struct {
+		first, last  int
+		newer, older string
+	}{
+		"":            {120, 71, "", "?before=71"},
+		"?before=71":  {70, 21, "?after=70", "?before=21"},
+		"?before=21":  {20, 1, "?after=20", ""},
+		"?after=20":   {70, 21, "?after=70", "?before=21"},
+		"?after=70":   {120, 71, "", "?before=71"},
+		"?before=abc": {120, 71, "", "?before=71"},
+	} {
+		t.Run(path, func(t *testing.T) {
+			w := b.get(a.page("/deploys" + path))
+			page := w.Body.String()
+			want(t, w, http.StatusOK, fmt.Sprintf("try %d ", tt.first), fmt.Sprintf("try %d ", tt.last))
+			if n := strings.Count(page, `data-testid="deploy"`); n != tt.first-tt.last+1 {
+				t.Errorf("%d rows, want %d", n, tt.first-tt.last+1)
+			}
+			for rel, link := range map[string]string{`rel="prev"`: tt.newer, `rel="next"`: tt.older} {
+				if strings.Contains(page, rel) != (link != "") || link != "" && !strings.Contains(page, rel+` href="`+a.page("/deploys"+link)+`"`) {
+					t.Errorf("want %s to %q", rel, link)
+				}
+			}
+		})
+	}
+}
+
+func TestHistoryHasSwitches(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	a.live(t, a.Ada, map[string]string{"a.py": dag})
+	for _, on := range []bool{false, true} {
+		if _, err := a.engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.live(t, a.Ada, map[string]string{"a.py": dag + "#"})
+	page := text(a.as(t, a.Mia).get(a.page("/deploys")))
+	order := []string{"#2", "DAG-only deploys turned on", "DAG-only deploys turned off", "#1"}
+	at := 0
+	for _, part := range order {
+		i := strings.Index(page[at:], part)
+		if i < 0 {
+			t.Fatalf("%q is not after what precedes it in %v:\n%s", part, order, page)
+		}
+		at += i
+	}
+}
+
+// Names and contents come from strangers: nothing of them is markup.
+func TestEscaping(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	evil := `<script>alert(1)</script>`
+	w := a.live(t, a.Ada, map[string]string{`a"><img src=x>.py`: dag + evil, "a.py": dag})
+	b := a.as(t, a.Mia)
+	for _, path := range []string{"/deploys/1", "/versions/" + w.Version.Dir(), "/versions/" + w.Version.Dir() + "/files/a%22%3E%3Cimg%20src=x%3E.py"} {
+		got := b.get(a.page(path))
+		want(t, got, http.StatusOK, "&lt;img src=x&gt;.py")
+		if page := got.Body.String(); strings.Contains(page, evil) || strings.Contains(page, "<img") {
+			t.Errorf("%s holds markup of the file:\n%s", path, page)
+		}
+	}
+}

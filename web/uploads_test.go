@@ -1,0 +1,255 @@
+package web
+
+import (
+	"bytes"
+	"encoding/base64"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"testing"
+
+	"slipway"
+)
+
+// sent is a file of a plain form.
+type sent struct{ name, text string }
+
+// form is a plain form with files and then pairs of fields, as a browser sends it.
+func form(t *testing.T, path string, files []sent, pairs ...string) *http.Request {
+	t.Helper()
+	var b bytes.Buffer
+	m := multipart.NewWriter(&b)
+	for _, f := range files {
+		h := textproto.MIMEHeader{"Content-Type": {"application/octet-stream"}}
+		h.Set("Content-Disposition", `form-data; name="files"; filename="`+strings.ReplaceAll(f.name, `"`, "%22")+`"`)
+		w, err := m.CreatePart(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(f.text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if err := m.WriteField(pairs[i], pairs[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, path, &b)
+	r.Header.Set("Content-Type", m.FormDataContentType())
+	return r
+}
+
+// stagedFiles are the paths of the version that a staged deploy would make.
+func (a *app) stagedFiles(t *testing.T, by slipway.Actor, number int) string {
+	t.Helper()
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, number, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range r.Plan.Changes {
+		all = append(all, string(c.Op)+" "+c.Path)
+	}
+	return strings.Join(all, ", ")
+}
+
+func TestPlainForm(t *testing.T) {
+	whole := string(archive(t, map[string]string{"dags/b.py": dag, "Dockerfile": "FROM x"}))
+	for name, tt := range map[string]struct {
+		files  []sent
+		fields []string
+		want   string
+		merge  slipway.Merge
+		upload string
+	}{
+		"archive":             {[]sent{{"dags.tar.gz", whole}}, nil, "removed a.py, added b.py", slipway.ReplaceAll, "dags.tar.gz"},
+		"archive added":       {[]sent{{"dags.tar.gz", whole}}, []string{"merge", "add"}, "added b.py", slipway.AddFiles, "dags.tar.gz"},
+		"one file":            {[]sent{{"b.py", dag}, {"", ""}}, nil, "added b.py", slipway.AddFiles, "b.py"},
+		"files in a folder":   {[]sent{{"b.py", dag}, {"c.sql", "x"}}, []string{"folder_path", "/x/y/"}, "added x/y/b.py, added x/y/c.sql", slipway.AddFiles, "2 files"},
+		"folder":              {[]sent{{"sales/b.py", dag}, {"sales/sql/c.sql", "x"}}, nil, "added sales/b.py, added sales/sql/c.sql", slipway.AddFiles, "2 files"},
+		"files replace":       {[]sent{{"b.py", dag}}, []string{"merge", "replace"}, "removed a.py, added b.py", slipway.ReplaceAll, "b.py"},
+		"two archives":        {[]sent{{"x.zip", "x"}, {"y.zip", "y"}}, nil, "added x.zip, added y.zip", slipway.AddFiles, "2 files"},
+		"whole Windows path":  {[]sent{{`C:\dags\b.py`, dag}}, nil, "added b.py", slipway.AddFiles, "b.py"},
+		"a name with quotes":  {[]sent{{`b "c".py`, dag}}, nil, `added b "c".py`, slipway.AddFiles, `b "c".py`},
+		"project folder wins": {[]sent{{"proj/dags/b.py", dag}, {"proj/x.txt", "x"}}, nil, "added b.py", slipway.AddFiles, "2 files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t)
+			a.run(t)
+			a.live(t, a.Ada, map[string]string{"a.py": dag})
+
+			w := a.as(t, a.Eve).do(form(t, a.page("/deploys"), tt.files, append(tt.fields, "description", "Why")...))
+
+			goesTo(t, w, a.page("/deploys/2"))
+			got := a.reaches(t, 2, slipway.Staged)
+			if files := a.stagedFiles(t, a.Eve, 2); files != tt.want {
+				t.Errorf("staged %s, want %s", files, tt.want)
+			}
+			if got.Merge != tt.merge || got.Upload != tt.upload || got.Description != "Why" || got.By.User != a.Eve.User || got.By.IP == "" {
+				t.Errorf("deploy %+v, want merge %s of %s", got, tt.merge, tt.upload)
+			}
+		})
+	}
+}
+
+func TestPlainFormIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		files  []sent
+		fields []string
+		status int
+		want   string
+	}{
+		"nothing chosen":  {[]sent{{"", ""}}, nil, http.StatusUnprocessableEntity, "Choose an archive, files or a folder first."},
+		"unknown merge":   {[]sent{{"b.py", dag}}, []string{"merge", "mix"}, http.StatusUnprocessableEntity, "Files can be merged by add or by replace"},
+		"long text":       {[]sent{{"b.py", dag}}, []string{"description", strings.Repeat("x", 1001)}, http.StatusUnprocessableEntity, "A description may have at most"},
+		"folder above it": {[]sent{{"b.py", dag}}, []string{"folder_path", "../x"}, http.StatusUnprocessableEntity, ".."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t)
+			want(t, a.as(t, a.Eve).do(form(t, a.page("/deploys"), tt.files, tt.fields...)), tt.status, tt.want, "data-upload")
+		})
+	}
+}
+
+// A bad archive is a deploy that failed, with the sentence on its page.
+func TestBadArchive(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	b := a.as(t, a.Eve)
+	bad := archive(t, map[string]string{"a.py": dag, "x": "-> /etc/passwd"})
+	goesTo(t, b.do(form(t, a.page("/deploys"), []sent{{"dags.tar.gz", string(bad)}})), a.page("/deploys/1"))
+	w := a.reaches(t, 1, slipway.Failed)
+	want(t, b.get(a.page("/deploys/1")), http.StatusOK, "FAILED", "absolute target", "Upload again")
+	if !strings.Contains(w.Reason, "absolute target") {
+		t.Errorf("reason %q", w.Reason)
+	}
+}
+
+// tusRequest is a request of a tus client.
+func tusRequest(method, path, body string, header ...string) *http.Request {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Tus-Resumable", tusVersion)
+	r.Header.Set("Accept", "*/*")
+	if method == http.MethodPatch {
+		r.Header.Set("Content-Type", "application/offset+octet-stream")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return r
+}
+
+func coded(pairs ...string) string {
+	var all []string
+	for i := 0; i < len(pairs); i += 2 {
+		all = append(all, pairs[i]+" "+base64.StdEncoding.EncodeToString([]byte(pairs[i+1])))
+	}
+	return strings.Join(all, ",")
+}
+
+// begin starts a tus upload of length bytes and returns its address.
+func (b *browser) begin(length int) string {
+	b.t.Helper()
+	meta := coded("deployment", string(b.Sales.ID), "kind", "archive", "filename", "dags.tar.gz", "merge", "replace", "description", "Für März")
+	w := b.do(tusRequest(http.MethodPost, "/uploads", "", "Upload-Length", strconv.Itoa(length), "Upload-Metadata", meta))
+	if w.Code != http.StatusCreated || !strings.HasPrefix(w.Header().Get(deployHeader), b.page("/deploys/")) {
+		b.t.Fatalf("answer %d %v: %s", w.Code, w.Header(), w.Body)
+	}
+	return w.Header().Get("Location")
+}
+
+func TestTus(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	b := a.as(t, a.Eve)
+	whole := string(archive(t, map[string]string{"a.py": dag}))
+	at := b.begin(len(whole))
+	half := len(whole) / 2
+
+	one := b.do(tusRequest(http.MethodPatch, at, whole[:half], "Upload-Offset", "0"))
+	head := b.do(tusRequest(http.MethodHead, at, ""))
+	wrong := b.do(tusRequest(http.MethodPatch, at, whole, "Upload-Offset", "0"))
+	two := b.do(tusRequest(http.MethodPatch, at, whole[half:], "Upload-Offset", strconv.Itoa(half)))
+
+	if one.Code != http.StatusNoContent || one.Header().Get("Upload-Offset") != strconv.Itoa(half) {
+		t.Errorf("first piece: answer %d, offset %s", one.Code, one.Header().Get("Upload-Offset"))
+	}
+	if h := head.Header(); head.Code != http.StatusOK || h.Get("Upload-Offset") != strconv.Itoa(half) ||
+		h.Get("Upload-Length") != strconv.Itoa(len(whole)) || h.Get("Cache-Control") != "no-store" || h.Get("Tus-Resumable") != tusVersion {
+		t.Errorf("HEAD: answer %d %v", head.Code, h)
+	}
+	if wrong.Code != http.StatusConflict {
+		t.Errorf("wrong offset: answer %d, want 409", wrong.Code)
+	}
+	if two.Code != http.StatusNoContent || two.Header().Get(deployHeader) != a.page("/deploys/1") {
+		t.Errorf("second piece: answer %d %v", two.Code, two.Header())
+	}
+	w := a.reaches(t, 1, slipway.Staged)
+	if w.Description != "Für März" || w.Bytes != int64(len(whole)) || w.Merge != slipway.ReplaceAll || w.Upload != "dags.tar.gz" {
+		t.Errorf("deploy %+v", w)
+	}
+}
+
+func TestTusRefusals(t *testing.T) {
+	a := newApp(t)
+	eve := a.as(t, a.Eve)
+	at := eve.begin(10)
+	sales := coded("deployment", string(a.Sales.ID))
+	for name, tt := range map[string]struct {
+		who    slipway.Actor
+		r      *http.Request
+		status int
+		want   string
+	}{
+		"no version":       {a.Eve, tusRequest("HEAD", at, "", "Tus-Resumable", ""), http.StatusPreconditionFailed, ""},
+		"no length":        {a.Eve, tusRequest("POST", "/uploads", "", "Upload-Metadata", sales), http.StatusUnprocessableEntity, "Upload-Length must say"},
+		"bad metadata":     {a.Eve, tusRequest("POST", "/uploads", "", "Upload-Length", "9", "Upload-Metadata", "deployment !"), http.StatusUnprocessableEntity, "not base64"},
+		"a Member":         {a.Mia, tusRequest("POST", "/uploads", "", "Upload-Length", "9", "Upload-Metadata", sales), http.StatusForbidden, "needs the Author role"},
+		"a stranger":       {a.Sam, tusRequest("POST", "/uploads", "", "Upload-Length", "9", "Upload-Metadata", sales), http.StatusNotFound, "There is no Deployment"},
+		"too long":         {a.Eve, tusRequest("POST", "/uploads", "", "Upload-Length", "99999999999", "Upload-Metadata", sales), http.StatusRequestEntityTooLarge, "too large"},
+		"foreign upload":   {a.Ada, tusRequest("PATCH", at, "x", "Upload-Offset", "0"), http.StatusNotFound, "This upload is over"},
+		"foreign look":     {a.Ada, tusRequest("HEAD", at, ""), http.StatusNotFound, ""},
+		"foreign removal":  {a.Ada, tusRequest("DELETE", at, ""), http.StatusNotFound, "This upload is over"},
+		"more than agreed": {a.Eve, tusRequest("PATCH", at, "12345678901", "Upload-Offset", "0"), http.StatusUnprocessableEntity, "longer than the 10 bytes"},
+		"wrong type":       {a.Eve, tusRequest("PATCH", at, "x", "Upload-Offset", "0", "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, ""},
+		"nobody":           {slipway.Actor{}, tusRequest("PATCH", at, "x", "Upload-Offset", "0"), http.StatusUnauthorized, "Sign in"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := a.as(t, tt.who).do(tt.r)
+			want(t, w, tt.status, tt.want)
+			if w.Body.Len() > 0 && !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+				t.Errorf("the refusal is %s", w.Header().Get("Content-Type"))
+			}
+		})
+	}
+}
+
+func TestTusAbort(t *testing.T) {
+	a := newApp(t)
+	b := a.as(t, a.Eve)
+	at := b.begin(10)
+	if w := b.do(tusRequest(http.MethodDelete, at, "")); w.Code != http.StatusNoContent {
+		t.Fatalf("answer %d: %s", w.Code, w.Body)
+	}
+	if w := a.deploy(t, 1); w.Status != slipway.Cancelled {
+		t.Errorf("the deploy is %s, want cancelled", w.Status)
+	}
+	if w := b.do(tusRequest(http.MethodHead, at, "")); w.Code != http.StatusNotFound {
+		t.Errorf("afterwards: answer %d, want 404", w.Code)
+	}
+}
+
+func TestTusSaysWhatItSpeaks(t *testing.T) {
+	a := newApp(t)
+	w := a.as(t, a.Eve).do(httptest.NewRequest(http.MethodOptions, "/uploads", nil))
+	if h := w.Header(); w.Code != http.StatusNoContent || h.Get("Tus-Version") != "1.0.0" || h.Get("Tus-Extension") != "creation,termination" {
+		t.Errorf("answer %d %v", w.Code, h)
+	}
+}
