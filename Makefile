@@ -35,6 +35,11 @@ test: ## all tests with the race detector, the browser's included
 	scripts/e2e-deps.sh
 	E2E=1 go test -race -timeout 15m -p 2 ./...
 
+.PHONY: bench-history
+bench-history: ## 2,000 deploys of one Deployment: what they cost at the start and at the end
+	go build -o $(bin)/bench-history ./scripts/bench-history
+	$(bin)/bench-history
+
 .PHONY: vendor-assets
 vendor-assets: ## fetch the vendored scripts and icons anew, checking their hashes
 	scripts/vendor-assets.sh

@@ -58,6 +58,7 @@ type Deploy struct {
 	Version  Version // that it brings, or for a return the old one it mounts again
 	Merge    Merge
 	Upload   string // the archive's name, or "3 files"
+	Fix      string // the file that was mended on a page, below dags; "" for what came from elsewhere
 	Bytes    int64  // that arrived
 	Resumes  int    // times that the upload was taken up again
 	Base     Version

@@ -26,5 +26,9 @@ type DiffLine struct {
 	Op        byte // ' ', '+' or '-'
 	Old, New  int  // line numbers, 0 for none
 	Text      string
-	NoNewline bool // the file ends here, without a newline
+	NoNewline bool   // the file ends here, without a newline
+	Marks     []Span // what of Text is not in the line that it replaces, or that replaces it
 }
+
+// Span is a part of a text, in bytes.
+type Span struct{ From, To int }

@@ -4,6 +4,9 @@ package slipway
 // be as it will be at the end of its queue. retained says whether the bundle
 // version of old is still kept.
 func (d Deployment) Return(old Deploy, role Role, retained bool) (Deploy, error) {
+	if !old.WentLive() {
+		return Deploy{}, Errorf(Conflict, "Deploy #%d never went live.", old.Number)
+	}
 	next := d.returnTo(old)
 	if err := d.roleFor(next.Kind, role); err != nil {
 		return Deploy{}, err
@@ -14,8 +17,6 @@ func (d Deployment) Return(old Deploy, role Role, retained bool) (Deploy, error)
 		}
 	}
 	switch {
-	case !old.WentLive():
-		return Deploy{}, Errorf(Conflict, "Deploy #%d never went live.", old.Number)
 	case sameCode(d.State, next.After):
 		return Deploy{}, Errorf(Conflict, "Deploy #%d is what runs already.", old.Number)
 	case old.After.Mounted && !retained:

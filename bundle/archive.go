@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -166,8 +167,8 @@ func (s *scan) explain(err error) error {
 		return err
 	}
 	switch {
-	case s.src.err != nil: // it is not the archive's fault
-		return fmt.Errorf("read archive: %w", s.src.err)
+	case s.src.failed() != nil: // it is not the archive's fault
+		return fmt.Errorf("read archive: %w", s.src.failed())
 	case errors.Is(err, errUnpacked):
 		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", sizeText(s.lim.Unpacked), quote(s.last))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
@@ -187,19 +188,33 @@ func (s *scan) explain(err error) error {
 type source struct {
 	ctx context.Context
 	r   io.ReaderAt
+	mu  sync.Mutex // as reading ahead and explaining an error may cross
 	err error
 }
 
-func (s *source) ReadAt(p []byte, off int64) (int, error) {
+func (s *source) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// fail keeps err, if it is the first, and returns what is kept.
+func (s *source) fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.err == nil {
-		s.err = s.ctx.Err()
+		s.err = err
 	}
-	if s.err != nil {
-		return 0, s.err
+	return s.err
+}
+
+func (s *source) ReadAt(p []byte, off int64) (int, error) {
+	if err := s.fail(s.ctx.Err()); err != nil {
+		return 0, err
 	}
 	n, err := s.r.ReadAt(p, off)
 	if err != nil && err != io.EOF {
-		s.err = err
+		return n, s.fail(err)
 	}
 	return n, err
 }

@@ -54,6 +54,9 @@ func checkText(what, s string) error {
 
 // isControl reports whether r would move or turn what is printed around it.
 func isControl(r rune) bool {
+	if ' ' <= r && r <= '~' { // as nearly all are
+		return false
+	}
 	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 

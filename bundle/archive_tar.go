@@ -48,7 +48,7 @@ func (s *scan) readZstd(r io.Reader) error {
 		return s.explain(err)
 	}
 	defer z.Close()
-	return s.readTar(z)
+	return s.readTarAhead(z)
 }
 
 func (s *scan) readGzip(r io.Reader) error {
@@ -57,7 +57,14 @@ func (s *scan) readGzip(r io.Reader) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	return s.readTar(&members{z: z, rest: br})
+	return s.readTarAhead(&members{z: z, rest: br})
+}
+
+// readTarAhead is readTar, while r is unpacked in another goroutine.
+func (s *scan) readTarAhead(r io.Reader) error {
+	a := newAhead(r)
+	defer a.close()
+	return s.readTar(a)
 }
 
 // members reads the members of a gzip file one after the other, as gunzip does,

@@ -27,7 +27,7 @@ func (s *scan) readZip(size int64) error {
 	}
 	zr, err := zip.NewReader(s.src, size)
 	switch {
-	case err != nil && s.src.err != nil:
+	case err != nil && s.src.failed() != nil:
 		return s.explain(err)
 	case err != nil && !errors.Is(err, zip.ErrInsecurePath):
 		return errZipDirectory()

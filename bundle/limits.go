@@ -14,6 +14,7 @@ type Limits struct {
 	Files    int   // files, symlinks and folders
 	Path     int   // bytes of a path
 	Name     int   // bytes of one name in a path
+	Reserve  int64 // bytes that stay free on the disk on which an archive is unpacked
 }
 
 // DefaultLimits returns the limits that hold where none are set.

@@ -35,7 +35,7 @@ func (s *stage) reusePart(ctx context.Context, part []int, from string, old map[
 		return nil // there is nothing to take from
 	}
 	defer src.close()
-	dst, err := openFolders(s.dir)
+	dst, err := newFolders(s.dir)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func WriteManifest(w io.Writer, m slipway.Manifest) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeList(enc, m.Version, m.Files), enc.Close())
+	return errors.Join(writeList(enc, m.Version, m.Files, appendFile), enc.Close())
 }
 
 // ReadManifest reads what WriteManifest wrote, and takes nothing that a mount

@@ -5,29 +5,78 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	"slipway"
 )
 
 // writeList writes a version and its files as one JSON object, file by file:
 // the text of a large version is never in memory as a whole.
-func writeList[F any](w io.Writer, v slipway.Version, files []F) error {
-	if _, err := fmt.Fprintf(w, "{\"version\":%q,\"files\":[\n", v); err != nil {
-		return err
-	}
-	enc := json.NewEncoder(w)
-	for i := range files {
+func writeList[F any](w io.Writer, v slipway.Version, files []F, members func([]byte, F) []byte) error {
+	b := fmt.Appendf(nil, "{\"version\":%q,\"files\":[\n", v)
+	for i, f := range files {
 		if i > 0 {
-			if _, err := io.WriteString(w, ","); err != nil {
-				return err
-			}
+			b = append(b, ',')
 		}
-		if err := enc.Encode(&files[i]); err != nil {
+		b = append(members(append(b, '{'), f), "}\n"...)
+		if len(b) < writeMin {
+			continue
+		}
+		if _, err := w.Write(b); err != nil {
 			return err
 		}
+		b = b[:0]
 	}
-	_, err := io.WriteString(w, "]}\n")
+	_, err := w.Write(append(b, "]}\n"...))
 	return err
+}
+
+// writeMin is how many bytes writeList collects before it writes them.
+const writeMin = 32 << 10
+
+// appendFile appends what the tags of slipway.File say, without the braces.
+// Every deploy writes the list of all files several times.
+func appendFile(b []byte, f slipway.File) []byte {
+	b = appendText(append(b, `"path":`...), f.Path)
+	b = appendMember(b, `,"sha256":`, f.SHA256)
+	b = appendNumber(b, `,"size":`, f.Size)
+	if f.Exec {
+		b = append(b, `,"exec":true`...)
+	}
+	b = appendMember(b, `,"link":`, f.Link)
+	if f.DAG {
+		b = append(b, `,"dag":true`...)
+	}
+	b = appendMember(b, `,"pack":`, f.Pack)
+	b = appendNumber(b, `,"offset":`, f.Offset)
+	return appendNumber(b, `,"length":`, f.Length)
+}
+
+func appendMember(b []byte, key, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return appendText(append(b, key...), value)
+}
+
+func appendNumber(b []byte, key string, n int64) []byte {
+	if n == 0 {
+		return b
+	}
+	return strconv.AppendInt(append(b, key...), n, 10)
+}
+
+// appendText appends s as a JSON string.
+func appendText(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string always has a form
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, s...)
+	return append(b, '"')
 }
 
 // readList reads what writeList wrote, however it is laid out. It has to be all

@@ -29,6 +29,7 @@ type Mount struct {
 	dir  string
 	lock *os.File
 	mu   sync.Mutex // held by what adds a version, takes one away or turns current
+	last lastRecord
 }
 
 // OpenMount makes the mount's folders in dir if need be, removes what a crash

@@ -2,22 +2,37 @@ package bundle
 
 import (
 	"cmp"
+	"errors"
 	"os"
 	"path"
 	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"slipway"
 )
 
-// folders walks the folders of a version on disk. It keeps open the one that
-// it was in last, since files come grouped by folder, and follows no symlink
-// out of the version.
+// folders walks the folders of a version on disk, and follows no symlink. It
+// keeps open the ones on the way to that which it was in last: files come
+// grouped by folder, and a deploy is mostly made of system calls.
 type folders struct {
-	root *os.Root // of dags
-	path string
-	dir  *os.File // the folder at path; nil at first
-	fd   int      // its descriptor
+	root  *os.Root // of dags
+	top   int      // its descriptor
+	make  bool     // makes folders that are not there
+	path  string   // of the folder at hand, "" for dags itself
+	chain []level  // from dags to the folder at hand
+	fd    int      // its descriptor
 }
+
+// level is a folder on the way to another. Its descriptor is -1 once it lies
+// too deep to be kept.
+type level struct {
+	name string
+	fd   int
+}
+
+const maxLevels = 64
 
 // openFolders opens the version whose folder is dir.
 func openFolders(dir string) (*folders, error) {
@@ -25,33 +40,98 @@ func openFolders(dir string) (*folders, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &folders{root: root}, nil
+	top, err := unix.Open(dir+"/"+dagsName, folderFlags, 0)
+	if err != nil {
+		return nil, errors.Join(os.NewSyscallError("open", err), root.Close())
+	}
+	return &folders{root: root, top: top, fd: top}, nil
+}
+
+// newFolders is openFolders for a version that is being written: its folders
+// are made when they are entered.
+func newFolders(dir string) (*folders, error) {
+	a, err := openFolders(dir)
+	if err != nil {
+		return nil, err
+	}
+	a.make = true
+	return a, nil
 }
 
 // enter makes the folder of the file at path the one at hand.
 func (a *folders) enter(file string) error {
-	next := path.Dir(file)
-	if a.dir != nil && a.path == next {
+	next := parent(file)
+	if next == a.path {
 		return nil
 	}
-	a.leave()
-	dir, err := a.root.Open(next)
-	if err != nil {
-		return err
+	var names []string
+	if next != "" {
+		names = strings.Split(next, "/")
 	}
-	a.path, a.dir, a.fd = next, dir, int(dir.Fd())
+	a.leave(a.shared(names))
+	for _, name := range names[len(a.chain):] {
+		if err := a.descend(name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-func (a *folders) leave() {
-	if a.dir != nil {
-		a.dir.Close() // it was only read
-		a.dir = nil
+// shared returns how many levels of names are those of the folder at hand, and
+// still open.
+func (a *folders) shared(names []string) (n int) {
+	for n < len(names) && n < len(a.chain) && a.chain[n].name == names[n] {
+		n++
+	}
+	for n > 0 && a.chain[n-1].fd < 0 {
+		n--
+	}
+	return n
+}
+
+// leave goes up to the first n levels.
+func (a *folders) leave(n int) {
+	for _, l := range a.chain[n:] {
+		if l.fd >= 0 {
+			unix.Close(l.fd) // it was only read
+		}
+	}
+	a.chain, a.path, a.fd = a.chain[:n], "", a.top
+	for _, l := range a.chain {
+		a.path, a.fd = join(a.path, l.name), l.fd
 	}
 }
 
+// descend goes down to the folder name.
+func (a *folders) descend(name string) error {
+	if a.make {
+		err := again(func() error { return unix.Mkdirat(a.fd, name, 0o700) })
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return os.NewSyscallError("mkdirat", err)
+		}
+	}
+	fd := -1
+	err := again(func() (err error) {
+		fd, err = unix.Openat(a.fd, name, folderFlags, 0)
+		return err
+	})
+	if err != nil {
+		return os.NewSyscallError("openat", err)
+	}
+	if n := len(a.chain); n > maxLevels {
+		unix.Close(a.fd)
+		a.chain[n-1].fd = -1
+	}
+	a.chain = append(a.chain, level{name, fd})
+	a.path, a.fd = join(a.path, name), fd
+	return nil
+}
+
+const folderFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+
 func (a *folders) close() {
-	a.leave()
+	a.leave(0)
+	unix.Close(a.top)
 	a.root.Close()
 }
 

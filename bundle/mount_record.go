@@ -1,11 +1,12 @@
 package bundle
 
 import (
-	"bufio"
 	"errors"
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
+	"time"
 
 	"slipway"
 )
@@ -22,6 +23,10 @@ type record struct {
 type recorded struct {
 	slipway.File
 	MTime int64 `json:"mtime,omitempty"` // Unix seconds; 0 for a symlink
+}
+
+func appendRecorded(b []byte, f recorded) []byte {
+	return appendNumber(appendFile(b, f.File), `,"mtime":`, f.MTime)
 }
 
 // mode returns the permissions that f has once mounted.
@@ -59,14 +64,51 @@ func (m *Mount) record(v slipway.Version) (r record, ok bool, err error) {
 	return r, true, nil
 }
 
+// recent is record, without reading it if it was written lately.
+func (m *Mount) recent(v slipway.Version) (record, bool, error) {
+	if r, ok := m.last.find(v); ok {
+		_, err := os.Lstat(m.recordPath(v))
+		if err == nil {
+			return r, true, nil
+		}
+	}
+	return m.record(v)
+}
+
+// lastRecord keeps the record that was written last, for a while: the next
+// deploy needs it.
+type lastRecord struct {
+	mu   sync.Mutex
+	r    record
+	idle *time.Timer
+}
+
+const lastRecordIdle = time.Minute
+
+func (l *lastRecord) keep(r record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.r = r; l.idle == nil {
+		l.idle = time.AfterFunc(lastRecordIdle, func() { l.keep(record{}) })
+	}
+	if r.Version != "" {
+		l.idle.Reset(lastRecordIdle)
+	}
+}
+
+func (l *lastRecord) find(v slipway.Version) (record, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.r, v != "" && l.r.Version == v
+}
+
 // write writes r to a new file in dir and returns its path. It is not durable.
 func (r record) write(dir string) (string, error) {
 	f, err := os.CreateTemp(dir, tempPattern)
 	if err != nil {
 		return "", err
 	}
-	w := bufio.NewWriterSize(f, 64<<10)
-	return f.Name(), errors.Join(writeList(w, r.Version, r.Files), w.Flush(), f.Close())
+	return f.Name(), errors.Join(writeList(f, r.Version, r.Files, appendRecorded), f.Close())
 }
 
 // complete reports whether man's version is on disk, with every file as it was

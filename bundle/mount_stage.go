@@ -13,8 +13,8 @@ import (
 	"slipway"
 )
 
-// syncEach is up to how many new files are made durable one by one. Above, the
-// whole file system is.
+// syncEach is up to how many new files and folders are made durable one by one.
+// Above, the whole file system is.
 const syncEach = 64
 
 // stage is a version that is being written.
@@ -83,7 +83,7 @@ func nextStamp(on []MountedVersion, now time.Time) time.Time {
 	return stamp
 }
 
-// newStage makes the folders of a version in a temporary folder in versions.
+// newStage begins a version in a temporary folder in versions.
 func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, error) {
 	dir, err := os.MkdirTemp(versions, tempPattern)
 	if err != nil {
@@ -97,16 +97,17 @@ func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, e
 			s.files[i].MTime = stamp.Unix()
 		}
 	}
-	if err := errors.Join(s.makeFolders(), os.Chtimes(dir, stamp, stamp)); err != nil {
+	if err := errors.Join(s.makeRoot(), os.Chtimes(dir, stamp, stamp)); err != nil {
 		return nil, errors.Join(err, removeTree(dir))
 	}
-	if s.at, err = openFolders(dir); err != nil {
+	if s.at, err = newFolders(dir); err != nil {
 		return nil, errors.Join(err, removeTree(dir))
 	}
 	return s, nil
 }
 
-func (s *stage) makeFolders() error {
+// makeRoot makes the dags folder. Those below it are made when they are entered.
+func (s *stage) makeRoot() error {
 	dags := filepath.Join(s.dir, dagsName)
 	if err := os.Mkdir(dags, 0o777); err != nil {
 		return err
@@ -116,11 +117,6 @@ func (s *stage) makeFolders() error {
 		return err
 	}
 	s.masked = info.Mode()&0o555 != 0o555
-	for _, dir := range s.dirs {
-		if err := os.Mkdir(filepath.Join(dags, dir), 0o700); err != nil {
-			return err
-		}
-	}
 	return os.Chmod(dags, 0o700)
 }
 
@@ -128,7 +124,7 @@ func (s *stage) makeFolders() error {
 // one mounted last.
 func (m *Mount) reuseLast(ctx context.Context, s *stage, on []MountedVersion) error {
 	for _, v := range on {
-		before, ok, err := m.record(v.Version)
+		before, ok, err := m.recent(v.Version)
 		if err != nil {
 			return err
 		}
@@ -178,7 +174,8 @@ func (s *stage) paths() []string {
 // place makes s durable and gives it its name: the record first, so that there
 // is no version without one.
 func (m *Mount) place(ctx context.Context, s *stage) error {
-	temp, err := record{s.man.Version, s.files}.write(m.versions())
+	r := record{s.man.Version, s.files}
+	temp, err := r.write(m.versions())
 	if err != nil {
 		return fmt.Errorf("write the record: %w", err)
 	}
@@ -197,11 +194,15 @@ func (m *Mount) place(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	return syncDir(m.versions())
+	if err := syncDir(m.versions()); err != nil {
+		return err
+	}
+	m.last.keep(r)
+	return nil
 }
 
 func (s *stage) sync(ctx context.Context, record string) error {
-	if len(s.fresh) > syncEach {
+	if len(s.fresh)+len(s.dirs) > syncEach {
 		return syncTree(filepath.Dir(s.dir))
 	}
 	paths := append(s.paths(), record)

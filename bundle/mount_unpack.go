@@ -84,7 +84,7 @@ func (u *unpacking) want() (places []slipway.Place) {
 }
 
 func (u *unpacking) hire() error {
-	at, err := openFolders(u.dir)
+	at, err := newFolders(u.dir)
 	if err != nil {
 		return err
 	}

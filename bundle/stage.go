@@ -83,7 +83,7 @@ type staging struct {
 func (st *staging) read(ctx context.Context, archive io.ReaderAt, size int64, lim Limits) (Selection, error) {
 	var selection Selection
 	g, ctx := errgroup.WithContext(ctx)
-	in := newIntake(ctx, st.dir)
+	in := newIntake(ctx, st.dir, lim.Reserve)
 	defer in.drop()
 	g.Go(func() (err error) {
 		defer close(in.items)

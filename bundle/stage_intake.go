@@ -9,10 +9,16 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"slipway"
 )
 
-// ahead is how many small contents may be in memory at once.
-const ahead = 6
+const (
+	// atOnce is how many contents may be in memory at once, each of inMemory
+	// bytes at most: enough that neither side waits for the other at each.
+	atOnce   = 24
+	inMemory = 256 << 10
+)
 
 // item is a content on its way from the archive to the pack: a small one in
 // memory, not hashed yet, a large one in a file.
@@ -52,15 +58,16 @@ func (it *item) reader() io.Reader {
 
 // intake takes contents from an archive and hands them on as items.
 type intake struct {
-	ctx   context.Context
-	dir   string // for large contents
-	items chan *item
-	free  chan *item // that can be used again
+	ctx     context.Context
+	dir     string // for large contents
+	reserve int64  // bytes that stay free there
+	items   chan *item
+	free    chan *item // that can be used again
 }
 
-func newIntake(ctx context.Context, dir string) *intake {
-	in := &intake{ctx: ctx, dir: dir, items: make(chan *item, ahead), free: make(chan *item, ahead)}
-	for range ahead {
+func newIntake(ctx context.Context, dir string, reserve int64) *intake {
+	in := &intake{ctx: ctx, dir: dir, reserve: reserve, items: make(chan *item, atOnce), free: make(chan *item, atOnce)}
+	for range atOnce {
 		in.free <- &item{}
 	}
 	return in
@@ -70,6 +77,9 @@ func newIntake(ctx context.Context, dir string) *intake {
 func (in *intake) take(e Entry, r io.Reader) error {
 	if e.Link != "" {
 		return nil
+	}
+	if err := in.fits(e); err != nil {
+		return err
 	}
 	var it *item
 	select {
@@ -86,13 +96,26 @@ func (in *intake) take(e Entry, r io.Reader) error {
 	return nil
 }
 
+// fits refuses a large content that would take the disk under its reserve.
+func (in *intake) fits(e Entry) error {
+	if e.Size <= inMemory {
+		return nil
+	}
+	free, err := Free(in.dir)
+	if err == nil && free-e.Size < in.reserve {
+		err = slipway.Errorf(slipway.NoSpace, "The disk of the portal has no room to unpack %s, which has %s. Ask the administrator for space.",
+			quote(e.Name), sizeText(e.Size))
+	}
+	return err
+}
+
 // fill reads r, which says it has size bytes.
 func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
 	it.small.Reset()
-	if size <= smallMax {
+	if size <= inMemory {
 		it.small.Grow(int(size) + bytes.MinRead)
-		it.size, err = it.small.ReadFrom(io.LimitReader(r, smallMax+1))
-		if err != nil || it.size <= smallMax {
+		it.size, err = it.small.ReadFrom(io.LimitReader(r, inMemory+1))
+		if err != nil || it.size <= inMemory {
 			return err
 		}
 	}
@@ -152,7 +175,7 @@ func (s *dagScan) found() bool { return s.dag && s.airflow }
 
 // Write looks at b, together with what came before.
 func (s *dagScan) Write(b []byte) (int, error) {
-	const chunk = 8 << 10
+	const chunk = 1 << 10 // both words mostly stand near the top
 	for rest := b; len(rest) > 0 && !s.found(); {
 		n := min(chunk, len(rest))
 		s.look(rest[:n])

@@ -114,7 +114,7 @@ func (e *Engine) plan(ctx context.Context, b basis, w slipway.Deploy, staged []b
 	if err != nil {
 		return slipway.Plan{}, err
 	}
-	brought, err := decodeStaged(staged)
+	brought, err := e.brought(w.ID, staged)
 	if err != nil {
 		return slipway.Plan{}, err
 	}

@@ -70,7 +70,7 @@ func (e *Engine) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused []s
 		time.AfterFunc(leaseLife, func() { e.pokeStage(of) })
 		return nil, nil
 	}
-	return tx.ReleaseEnded(of)
+	return tx.DropUnusedPacks(of)
 }
 
 // waitLeases returns once nobody holds a lease. What is marked as deleted by

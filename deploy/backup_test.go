@@ -168,6 +168,26 @@ func TestBackupHoldsBackDeletion(t *testing.T) {
 	a.eventually(t, "the packs are gone", func() bool { return len(a.packs(t)) == 0 })
 }
 
+// Versions that have expired stay while a backup may name them.
+func TestBackupHoldsBackRetention(t *testing.T) {
+	a, pass := aged(t)
+	a.deployMany(t, slipway.DefaultKeepVersions+1)
+	var lease string
+	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
+		lease, err = tx.TakeLease("backup", 1000*24*time.Hour)
+		return err
+	})
+	pass(slipway.DefaultKeepDays + 1)
+	time.Sleep(300 * time.Millisecond) // retention looks every 10
+	if n := len(a.kept(t)); n != slipway.DefaultKeepVersions+1 {
+		t.Errorf("%d versions are kept, want all", n)
+	}
+	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.EndLease(lease) })
+	a.eventually(t, "the first has expired", func() bool {
+		return len(a.kept(t)) == slipway.DefaultKeepVersions && len(a.manifests(t)) == slipway.DefaultKeepVersions
+	})
+}
+
 func TestBackupSaysWhatIsMissing(t *testing.T) {
 	for name, tt := range map[string]struct {
 		harm func(a *app, v slipway.Version, pack string)

@@ -22,6 +22,11 @@ const (
 
 // Diff compares the contents of a changed file line by line.
 func (e *Engine) Diff(ctx context.Context, d slipway.Deployment, c slipway.Change) (slipway.FileDiff, error) {
+	return e.diff(ctx, d, c, diffContext)
+}
+
+// diff is Diff with so many unchanged lines around each change.
+func (e *Engine) diff(ctx context.Context, d slipway.Deployment, c slipway.Change, around int) (slipway.FileDiff, error) {
 	diff := slipway.FileDiff{
 		Path: c.Path, OldSize: c.Old.Size, NewSize: c.New.Size, OldSHA256: c.Old.SHA256, NewSHA256: c.New.SHA256,
 	}
@@ -41,7 +46,7 @@ func (e *Engine) Diff(ctx context.Context, d slipway.Deployment, c slipway.Chang
 		diff.Binary = true
 		return diff, nil
 	}
-	return compared(diff, string(before), string(after))
+	return compared(diff, string(before), string(after), around)
 }
 
 // text returns the content of f, for a symlink its target, for no file nothing.
@@ -65,8 +70,8 @@ func isBinary(b []byte) bool {
 	return bytes.IndexByte(b[:min(len(b), binaryWithin)], 0) >= 0 || !utf8.Valid(b)
 }
 
-func compared(diff slipway.FileDiff, before, after string) (slipway.FileDiff, error) {
-	u, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), diffContext)
+func compared(diff slipway.FileDiff, before, after string, around int) (slipway.FileDiff, error) {
+	u, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), around)
 	if err != nil {
 		return diff, fmt.Errorf("compare %s: %w", diff.Path, err)
 	}
@@ -87,6 +92,7 @@ func compared(diff slipway.FileDiff, before, after string) (slipway.FileDiff, er
 	if lines > diffLines {
 		diff.TooLarge, diff.Hunks = true, nil
 	}
+	markWords(diff.Hunks)
 	return diff, nil
 }
 

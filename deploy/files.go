@@ -16,7 +16,7 @@ import (
 	"slipway/store"
 )
 
-// fileCache keeps the files of the versions that were read last.
+// fileCache keeps the files of the versions and uploads that were read last.
 type fileCache struct {
 	mu   sync.Mutex
 	list []cachedFiles // last used first
@@ -24,21 +24,23 @@ type fileCache struct {
 }
 
 type cachedFiles struct {
-	ns      string
-	version slipway.Version
-	files   []slipway.File
+	key   string
+	files []slipway.File
 }
 
+func versionKey(ns string, v slipway.Version) string { return ns + "/" + string(v) }
+func stagedKey(w slipway.DeployID) string            { return "staged/" + string(w) }
+
 const (
-	cacheMax   = 4
-	cacheFiles = 120_000 // in all versions together
+	cacheMax   = 8
+	cacheFiles = 120_000 // in all of them together
 	cacheIdle  = time.Minute
 )
 
-func (c *fileCache) find(ns string, v slipway.Version) ([]slipway.File, bool) {
+func (c *fileCache) find(key string) ([]slipway.File, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.IndexFunc(c.list, func(f cachedFiles) bool { return f.ns == ns && f.version == v })
+	i := slices.IndexFunc(c.list, func(f cachedFiles) bool { return f.key == key })
 	if i < 0 {
 		return nil, false
 	}
@@ -48,11 +50,11 @@ func (c *fileCache) find(ns string, v slipway.Version) ([]slipway.File, bool) {
 	return found.files, true
 }
 
-func (c *fileCache) put(ns string, v slipway.Version, files []slipway.File) {
+func (c *fileCache) put(key string, files []slipway.File) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.ns == ns && f.version == v })
-	c.list = slices.Insert(c.list, 0, cachedFiles{ns, v, files})
+	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+	c.list = slices.Insert(c.list, 0, cachedFiles{key, files})
 	total := 0
 	for i, f := range c.list {
 		if total += len(f.files); i > 0 && total > cacheFiles || i == cacheMax {
@@ -78,7 +80,7 @@ func (e *Engine) filesOf(_ context.Context, ns string, v slipway.Version) ([]sli
 	if v == "" {
 		return nil, nil
 	}
-	if files, ok := e.files.find(ns, v); ok {
+	if files, ok := e.files.find(versionKey(ns, v)); ok {
 		return files, nil
 	}
 	m, err := e.bundles.Manifest(ns, v)
@@ -88,7 +90,7 @@ func (e *Engine) filesOf(_ context.Context, ns string, v slipway.Version) ([]sli
 	if err != nil {
 		return nil, fmt.Errorf("files of version %s: %w", v, err)
 	}
-	e.files.put(ns, v, m.Files)
+	e.files.put(versionKey(ns, v), m.Files)
 	return m.Files, nil
 }
 
@@ -122,6 +124,20 @@ func encodeStaged(w slipway.Deploy, files []slipway.File) ([]byte, error) {
 func decodeStaged(b []byte) ([]slipway.File, error) {
 	m, err := bundle.ReadManifest(bytes.NewReader(b))
 	return m.Files, err
+}
+
+// brought returns the uploaded files of a deploy, of which the store keeps b.
+// They are shared: nobody changes them.
+func (e *Engine) brought(w slipway.DeployID, b []byte) ([]slipway.File, error) {
+	if files, ok := e.files.find(stagedKey(w)); ok {
+		return files, nil
+	}
+	files, err := decodeStaged(b)
+	if err != nil {
+		return nil, fmt.Errorf("files of deploy %s: %w", w, err)
+	}
+	e.files.put(stagedKey(w), files)
+	return files, nil
 }
 
 // basis is what the files at the end of a queue are made of, read in one
@@ -187,9 +203,9 @@ func (e *Engine) tailFiles(ctx context.Context, b basis) (files []slipway.File, 
 		if t.Deploy == nil || t.Deploy.WentLive() {
 			continue
 		}
-		brought, err := decodeStaged(b.staged[t.Deploy.ID])
+		brought, err := e.brought(t.Deploy.ID, b.staged[t.Deploy.ID])
 		if err != nil {
-			return nil, fmt.Errorf("files of deploy %s: %w", t.Deploy.ID, err)
+			return nil, err
 		}
 		files = t.Deploy.Merge.Apply(files, brought)
 	}

@@ -182,7 +182,7 @@ func TestLongHistory(t *testing.T) {
 	for i := range 200 {
 		h.files[fmt.Sprintf("team_%d/dag_%03d.py", i%10, i)] = dag(fmt.Sprint("first ", i))
 	}
-	const deploys = 150
+	const deploys = 100
 	most := 0
 	for range deploys {
 		h.change(2)
@@ -200,7 +200,7 @@ func TestLongHistory(t *testing.T) {
 	pass(91)
 	h.eventually(t, "the last ten are kept", func() bool {
 		kept := h.kept(t)
-		return len(kept) == 10 && h.packsAreNeeded(t, kept)
+		return len(kept) == 10 && h.unneeded(t, kept) <= 1 // one was just merged, for the next version
 	})
 	for v := range maps.Values(h.kept(t)) {
 		h.claims(t, v)

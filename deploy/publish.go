@@ -113,7 +113,7 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 		if err != nil {
 			return w, fmt.Errorf("store version %s: %w", w.Version, err)
 		}
-		e.files.put(d.Namespace, w.Version, r.files)
+		e.files.put(versionKey(d.Namespace, w.Version), r.files)
 	}
 	e.live.forgive(d.ID)
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
@@ -159,9 +159,9 @@ func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deplo
 
 // merged returns the files that w makes of those of base.
 func (e *Engine) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
-	brought, err := decodeStaged(staged)
+	brought, err := e.brought(w.ID, staged)
 	if err != nil {
-		return nil, fmt.Errorf("files of deploy %s: %w", w.ID, err)
+		return nil, err
 	}
 	files := w.Merge.Apply(base, brought)
 	return files, bundle.Check(files, e.cfg.Limits)
@@ -207,6 +207,9 @@ func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
 	d = d.Deployed(w)
 	w.Counts, w.After = counted(w.Counts, r.plan.Counts), d.State
 	w.StoredAt, w.LiveAt = tx.Now, tx.Now
+	if err := tx.AddStep(w, r.plan.Changes); err != nil {
+		return w, err
+	}
 	if err := tx.SaveState(d); err != nil {
 		return w, err
 	}

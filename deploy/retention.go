@@ -51,17 +51,36 @@ func (e *Engine) retainAll(ctx context.Context) error {
 	return err
 }
 
+// expireMax is how many versions expire in one transaction: others have to
+// write, too.
+const expireMax = 100
+
 // retain has the versions of a Deployment expire that are no longer kept. What
 // a crash cuts off here is removed at the next start.
 func (e *Engine) retain(ctx context.Context, of slipway.DeploymentID) error {
+	for {
+		n, err := e.retainSome(ctx, of)
+		if err != nil {
+			return fmt.Errorf("retain versions of %s: %w", of, err)
+		}
+		if n < expireMax {
+			return nil
+		}
+	}
+}
+
+// retainSome is retain for as many versions as may expire at a time, and
+// returns how many did.
+func (e *Engine) retainSome(ctx context.Context, of slipway.DeploymentID) (n int, err error) {
 	d, late, err := e.lateVersions(ctx, of)
 	if err != nil || len(late) == 0 {
-		return err
+		return 0, err
 	}
 	err = e.store.Update(ctx, func(tx *store.Tx) (err error) {
 		if d, late, err = e.expiredVersions(tx, of); err != nil { // judged once more: a return may have come
 			return err
 		}
+		late = late[:min(len(late), expireMax)]
 		for _, v := range late {
 			if err := tx.DropVersion(of, v); err != nil {
 				return err
@@ -70,7 +89,7 @@ func (e *Engine) retain(ctx context.Context, of slipway.DeploymentID) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("retain versions of %s: %w", of, err)
+		return 0, err
 	}
 	for _, v := range late {
 		err = errors.Join(err, e.bundles.DropManifest(d.Namespace, v))
@@ -78,7 +97,7 @@ func (e *Engine) retain(ctx context.Context, of slipway.DeploymentID) error {
 	e.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
 	e.pokeStage(of) // drops the packs that nobody needs any more
 	e.watchers.notify(of)
-	return err
+	return len(late), err
 }
 
 // lateVersions looks for expired versions without keeping anyone from writing.

@@ -48,13 +48,13 @@ func (a *app) wantKept(t *testing.T, want ...int) {
 	t.Helper()
 	a.eventually(t, fmt.Sprint("only ", want, " are kept"), func() bool {
 		kept := a.kept(t)
-		return slices.Equal(slices.Sorted(maps.Keys(kept)), want) && len(a.manifests(t)) == len(want) && a.packsAreNeeded(t, kept)
+		return slices.Equal(slices.Sorted(maps.Keys(kept)), want) && len(a.manifests(t)) == len(want) && a.unneeded(t, kept) == 0
 	})
 }
 
-// packsAreNeeded reports whether the packs on disk are those that the kept
-// versions name.
-func (a *app) packsAreNeeded(t *testing.T, kept map[int]slipway.Version) bool {
+// unneeded returns how many packs on disk no kept version names, and fails if
+// one is missing that one names.
+func (a *app) unneeded(t *testing.T, kept map[int]slipway.Version) (n int) {
 	t.Helper()
 	needed := map[string]bool{}
 	for _, v := range kept {
@@ -66,7 +66,16 @@ func (a *app) packsAreNeeded(t *testing.T, kept map[int]slipway.Version) bool {
 			needed[f.Pack+".tar.zst"] = true
 		}
 	}
-	return slices.Equal(a.packs(t), slices.Sorted(maps.Keys(needed)))
+	for _, name := range a.packs(t) {
+		if !needed[name] {
+			n++
+		}
+		delete(needed, name)
+	}
+	if len(needed) > 0 {
+		t.Fatalf("packs are missing: %v", needed)
+	}
+	return n
 }
 
 // deployMany deploys n versions that have one file in common and one of their

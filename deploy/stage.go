@@ -143,7 +143,9 @@ func (e *Engine) unpack(ctx context.Context, d slipway.Deployment, u store.Uploa
 			defer func() { err = errors.Join(err, contents.Close()) }()
 			known = contents.Place
 		}
-		staged, err = e.bundles.Stage(ctx, d.Namespace, f, info.Size(), e.cfg.Limits, known)
+		lim := e.cfg.Limits
+		lim.Reserve = e.cfg.Reserve
+		staged, err = e.bundles.Stage(ctx, d.Namespace, f, info.Size(), lim, known)
 		return err
 	})
 	return staged, err
@@ -174,6 +176,7 @@ func (e *Engine) record(ctx context.Context, w slipway.Deploy, u store.Upload, s
 	if err != nil {
 		return err
 	}
+	e.files.put(stagedKey(w.ID), files)
 	before, err := e.tailFiles(ctx, base)
 	if err != nil {
 		return err
@@ -229,8 +232,12 @@ func packsOf(files []slipway.File) []string {
 	return packs
 }
 
+// outsideMax is how many names beside the dags folder are kept. All are counted.
+const outsideMax = 1000
+
+// report says what of an upload is not deployed.
 func report(staged bundle.Staged) store.Report {
-	r := store.Report{Outside: staged.Outside}
+	r := store.Report{Outside: staged.Outside[:min(len(staged.Outside), outsideMax)]}
 	for _, o := range staged.LeftOut {
 		r.LeftOut = append(r.LeftOut, store.LeftOut{Name: o.Name, Why: o.Why})
 	}

@@ -20,6 +20,7 @@ import (
 type NewUpload struct {
 	Length      int64  // bytes; -1 when unknown
 	Name        string // "dags.tar.gz", or "3 files": for people
+	Fix         string // the one file that it mends, below dags; "" for others
 	Merge       slipway.Merge
 	Folder      string // below dags, where the files go; "" for its root
 	Description string
@@ -83,7 +84,7 @@ func (e *Engine) BeginUpload(ctx context.Context, of slipway.DeploymentID, by sl
 		}
 		w, err = tx.AddDeploy(slipway.Deploy{
 			Deployment: of, Kind: slipway.DAGOnly, Status: slipway.Initialized, By: by,
-			Description: n.Description, Git: n.Git, Merge: n.Merge, Upload: n.Name, Base: d.Version,
+			Description: n.Description, Git: n.Git, Merge: n.Merge, Upload: n.Name, Fix: n.Fix, Base: d.Version,
 		})
 		if err != nil {
 			return err

@@ -8,13 +8,13 @@ import (
 
 const deployColumns = `w.id, w.deployment, w.number, w.kind, w.status, w.reason, w.note, w.description,
 	w.by_user, w.by_token, w.by_name, w.by_via, w.by_ip, w.confirmed_by, w.git,
-	w.version, w.merge, w.upload, w.bytes, w.resumes, w.base, w.return_to, w.undone_by, w.after, w.counts, w.position,
+	w.version, w.merge, w.upload, w.fix, w.bytes, w.resumes, w.base, w.return_to, w.undone_by, w.after, w.counts, w.position,
 	w.created_at, w.uploaded_at, w.staged_at, w.queued_at, w.deploying_at, w.stored_at, w.live_at, w.ended_at`
 
 func scanDeploy(r row) (w slipway.Deploy, err error) {
 	err = r.Scan(&w.ID, &w.Deployment, &w.Number, &w.Kind, &w.Status, &w.Reason, &w.Note, &w.Description,
 		&w.By.User, &w.By.Token, &w.By.Name, &w.By.Via, &w.By.IP, jsonText{&w.ConfirmedBy}, jsonText{&w.Git},
-		&w.Version, &w.Merge, &w.Upload, &w.Bytes, &w.Resumes, &w.Base, &w.ReturnTo, &w.UndoneBy, jsonText{&w.After}, jsonText{&w.Counts}, &w.Position,
+		&w.Version, &w.Merge, &w.Upload, &w.Fix, &w.Bytes, &w.Resumes, &w.Base, &w.ReturnTo, &w.UndoneBy, jsonText{&w.After}, jsonText{&w.Counts}, &w.Position,
 		millis{&w.CreatedAt}, millis{&w.UploadedAt}, millis{&w.StagedAt}, millis{&w.QueuedAt},
 		millis{&w.DeployingAt}, millis{&w.StoredAt}, millis{&w.LiveAt}, millis{&w.EndedAt})
 	return w, err
@@ -54,12 +54,12 @@ func (tx *Tx) insertDeploy(w slipway.Deploy) error {
 	return tx.exec("add deploy", `
 		INSERT INTO deploys (id, deployment, number, kind, status, reason, note, description,
 			by_user, by_token, by_name, by_via, by_ip, confirmed_by, git,
-			version, merge, upload, bytes, resumes, base, return_to, undone_by, after, counts, position,
+			version, merge, upload, fix, bytes, resumes, base, return_to, undone_by, after, counts, position,
 			created_at, uploaded_at, staged_at, queued_at, deploying_at, stored_at, live_at, ended_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		w.ID, w.Deployment, w.Number, w.Kind, w.Status, w.Reason, w.Note, w.Description,
 		w.By.User, w.By.Token, w.By.Name, w.By.Via, w.By.IP, asJSON(w.ConfirmedBy), asJSON(w.Git),
-		w.Version, w.Merge, w.Upload, w.Bytes, w.Resumes, w.Base, w.ReturnTo, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
+		w.Version, w.Merge, w.Upload, w.Fix, w.Bytes, w.Resumes, w.Base, w.ReturnTo, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
 		ms(w.CreatedAt), ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt),
 		ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt))
 }

@@ -13,7 +13,7 @@ import (
 // waits to be staged, in the order in which they arrived.
 func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
 	return list(tx, "arrived uploads", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w JOIN uploads u ON u.deploy = w.id
+		SELECT `+deployColumns+` FROM uploads u CROSS JOIN deploys w ON w.id = u.deploy
 		WHERE w.deployment = ? AND w.status = 'initialized' AND w.uploaded_at > 0 ORDER BY w.uploaded_at, w.number`, of)
 }
 
@@ -21,19 +21,6 @@ func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
 func (tx *Tx) UploadsOf(of slipway.DeploymentID) ([]Upload, error) {
 	return list(tx, "uploads of deployment", scanUpload, `
 		SELECT `+uploadColumns+` FROM uploads WHERE deploy IN (SELECT id FROM deploys WHERE deployment = ?)`, of)
-}
-
-// ReleaseEnded notes that deploys of a Deployment which ended before they went
-// live need their packs no longer, and forgets the packs that no deploy needs.
-// Their files are the caller's to remove once the transaction has committed.
-func (tx *Tx) ReleaseEnded(of slipway.DeploymentID) (unused []string, err error) {
-	err = tx.exec("release packs of ended deploys", `
-		DELETE FROM pack_uses WHERE deployment = ?1 AND deploy IN (
-			SELECT w.id FROM deploys w WHERE w.deployment = ?1 AND w.live_at = 0 AND w.status IN ('failed', 'cancelled'))`, of)
-	if err != nil {
-		return nil, err
-	}
-	return tx.DropUnusedPacks(of)
 }
 
 // Contents looks up where the contents of a Deployment lie.

@@ -138,10 +138,14 @@ func (tx *Tx) ReleasePacks(w slipway.Deploy) (unused []string, err error) {
 
 // DropUnusedPacks forgets the packs of a Deployment that no deploy needs.
 func (tx *Tx) DropUnusedPacks(of slipway.DeploymentID) (unused []string, err error) {
-	return list(tx, "drop unused packs", scanText, `
-		DELETE FROM packs WHERE deployment = ?1 AND NOT EXISTS (
+	unused, err = list(tx, "drop unused packs", scanText, `
+		DELETE FROM packs INDEXED BY packs_loose WHERE deployment = ?1 AND loose = 1 AND NOT EXISTS (
 			SELECT 1 FROM pack_uses u WHERE u.deployment = ?1 AND u.pack = packs.sha256)
 		RETURNING sha256`, of)
+	if err != nil {
+		return nil, err
+	}
+	return unused, tx.exec("note claimed packs", `UPDATE packs INDEXED BY packs_loose SET loose = 0 WHERE deployment = ? AND loose = 1`, of)
 }
 
 // Packs returns the packs of a Deployment.

@@ -142,6 +142,11 @@ func (tx *Tx) Invitations(w slipway.WorkspaceID) ([]slipway.Invitation, error) {
 		WHERE workspace = ? AND expires_at > ? ORDER BY created_at DESC, id`, w, ms(tx.Now))
 }
 
+// DropInvitationsBy forgets the invitations to a Workspace that somebody made.
+func (tx *Tx) DropInvitationsBy(w slipway.WorkspaceID, by slipway.UserID) error {
+	return tx.exec("drop invitations", `DELETE FROM invitations WHERE workspace = ? AND by = ?`, w, by)
+}
+
 // DropInvitation forgets an invitation to a Workspace: it was used, or taken
 // back.
 func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {

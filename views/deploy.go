@@ -4,14 +4,6 @@ import (
 	"slipway"
 )
 
-// HistoryPage is a page of the deploy history.
-type HistoryPage struct {
-	Frame        DeploymentFrame
-	Rows         []HistoryRow
-	Newer, Older string // addresses of the pages beside it; "" for none
-	DeployURL    string // to make the first deploy; "" for those who may not
-}
-
 // HistoryRow is a deploy in the history, or a switch of DAG-only deploys
 // between two of them.
 type HistoryRow struct {
@@ -34,6 +26,7 @@ type HistoryRow struct {
 	Runtime     string
 	By          string
 	ReturnURL   string // "" where the rule does not allow it
+	Compares    int    // 1 where its version can be compared, 2 and 3 where it is chosen as the older or newer one
 }
 
 // DeployPage is the page of one deploy.
@@ -64,6 +57,7 @@ type DeployHeader struct {
 	Note        string
 	Links       []Link // what it returned to, was undone by
 	DownloadURL string
+	CompareURL  string // of its version with the one before
 	ReturnURL   string
 	CancelURL   string // a POST
 	CancelText  string

@@ -972,7 +972,7 @@ func NewestCard(o Overview) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = deployTable(o.Newest).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = deployTable(o.Newest, false).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -18,10 +18,14 @@ type VersionRow struct {
 	Version      slipway.Version
 	URL          string
 	ArchiveURL   string
+	CompareURL   string // with the version before; "" for the first
 	At           Moment
 	Mounted      bool
 	Files        int
 	Size, Stored int64
+	Frees        int64        // bytes that go with it when it expires
+	Hold         slipway.Hold // why it does not expire; "" if it will
+	Expires      Moment
 	Uses         []Link // deploys that made it the wanted one
 }
 
@@ -60,4 +64,12 @@ type FilePage struct {
 	ReplaceURL string // "" for those who may not
 	Lines      []string
 	Refusal    string // why its text is not shown
+}
+
+// holdWords says why a version does not expire.
+var holdWords = map[slipway.Hold]string{
+	slipway.HoldCurrent: "current",
+	slipway.HoldMounted: "still mounted somewhere",
+	slipway.HoldNeeded:  "a deploy needs it",
+	slipway.HoldLast:    "one of the last",
 }

@@ -61,7 +61,7 @@ func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.De
 	if err != nil {
 		return p, w, err
 	}
-	kept, err := tx.RetainedOf(sc.ID, []slipway.Version{w.Version, w.After.Version})
+	kept, err := tx.RetainedOf(sc.ID, []slipway.Version{w.Version, w.After.Version, w.Base})
 	if err != nil {
 		return p, w, err
 	}
@@ -92,6 +92,9 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 	if kept[w.Version] {
 		h.VersionURL = versionPath(sc.ID, w.Version)
 		h.DownloadURL = h.VersionURL + "/archive"
+	}
+	if w.WentLive() && kept[w.After.Version] && (w.Base == "" || kept[w.Base]) {
+		h.CompareURL = compareURL(sc.ID, w.Base, w.After.Version)
 	}
 	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.tail.MayDeploy(w.Kind, sc.role, sc.by) == nil {
 		h.AgainURL = sc.links().Overview + "#new-deploy"

@@ -14,11 +14,12 @@ import (
 
 // What a page shows of the differences between files.
 const (
-	maxFiles  = 500  // named
-	openFiles = 20   // compared
-	maxShown  = 3000 // lines of all files together
-	foldFrom  = 80   // lines from which a file is folded
-	maxFile   = 1500 // lines of one file
+	maxFiles  = 500     // named
+	openFiles = 20      // compared
+	openBytes = 4 << 20 // compared, of all files together: it takes a second or so
+	maxShown  = 3000    // lines of all files together
+	foldFrom  = 80      // lines from which a file is folded
+	maxFile   = 1500    // lines of one file
 	maxAlone  = 20_000
 )
 
@@ -32,16 +33,17 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 	case len(r.Plan.Changes) == 0:
 		ch.Missing = "No file was changed."
 	}
-	room := maxShown
+	room, bytes := maxShown, int64(openBytes)
 	for i, change := range r.Plan.Changes {
 		if i >= maxFiles && change.Path != open {
 			continue
 		}
-		f, err := s.fileChange(ctx, r, change, i < openFiles && room > 0, open)
+		f, err := s.fileChange(ctx, r, change, i < openFiles && room > 0 && bytes > 0, open)
 		if err != nil {
 			return ch, err
 		}
 		room -= shown(f)
+		bytes -= compared(change)
 		ch.Files = append(ch.Files, f)
 	}
 	if more := len(r.Plan.Changes) - len(ch.Files); more > 0 {
@@ -107,6 +109,14 @@ func linkText(change slipway.Change) string {
 		return "was a link to " + change.Old.Link
 	}
 	return "link to " + change.New.Link + ", before to " + change.Old.Link
+}
+
+// compared returns how much is read to compare a file: nothing of large ones.
+func compared(change slipway.Change) int64 {
+	if max(change.Old.Size, change.New.Size) > maxShownBytes {
+		return 0
+	}
+	return change.Old.Size + change.New.Size
 }
 
 func shown(f views.FileChange) int {

@@ -21,15 +21,23 @@ const pageSize = 50
 // showDeploys serves GET /deployments/:deployment/deploys.
 func (s *Server) showDeploys(c echo.Context) error {
 	var p views.HistoryPage
+	ask := askedOf(c)
 	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
-		if p, err = history(tx, sc, queryNumber(c, "before"), queryNumber(c, "after")); err != nil {
+		if p, err = history(tx, sc, ask, queryNumber(c, "before"), queryNumber(c, "after")); err != nil {
 			return err
+		}
+		if wantsPartial(c) {
+			return nil
 		}
 		p.Frame, err = s.frameOf(c, tx, sc, "Deploy history", sc.links().Deploys)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if wantsPartial(c) {
+		c.Response().Header().Set("HX-Replace-Url", ask.path(p.Filters.Action))
+		return render(c, http.StatusOK, views.HistoryResults(p))
 	}
 	return render(c, http.StatusOK, views.History(p))
 }
@@ -43,32 +51,62 @@ func queryNumber(c echo.Context, name string) int {
 	return max(n, 0)
 }
 
-// history returns a page of the deploys with numbers below before or above after.
-func history(tx *store.Tx, sc scene, before, after int) (p views.HistoryPage, err error) {
-	all, more, err := deploysPage(tx, sc.ID, before, after)
-	if err != nil {
+// history returns a page of the deploys that are asked for, with numbers below
+// before or above after.
+func history(tx *store.Tx, sc scene, ask asked, before, after int) (p views.HistoryPage, err error) {
+	if p.Filters, err = filters(tx, sc, ask); err != nil {
 		return p, err
 	}
 	if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
 		p.DeployURL = sc.links().Overview + "#new-deploy"
 	}
-	if len(all) == 0 {
-		p.Rows, err = rows(tx, sc, nil, 0)
-		return p, err
+	if p.Filters.Error != "" {
+		return p, nil
 	}
-	newestHere, oldestHere := all[0].Number, all[len(all)-1].Number
-	above, err := tx.DeploysAfter(sc.ID, newestHere, 1)
+	all, more, err := deploysPage(tx, sc.ID, ask.filter, before, after)
 	if err != nil {
 		return p, err
 	}
-	if len(above) > 0 {
-		p.Newer = pageOf(sc.links().Deploys, "after", newestHere)
+	newer, err := addNeighbours(tx, sc, ask, all, more, after, &p)
+	if err != nil {
+		return p, err
 	}
-	if more || after > 0 && oldestHere > 1 {
-		p.Older = pageOf(sc.links().Deploys, "before", oldestHere)
+	if p.Rows, err = rows(tx, sc, all, newer); err != nil {
+		return p, err
 	}
-	p.Rows, err = rows(tx, sc, all, len(above))
+	if p.Filters.Count > 0 { // a switch is no deploy
+		p.Rows = slices.DeleteFunc(p.Rows, func(r views.HistoryRow) bool { return r.Switch != "" })
+	}
+	p.CompareURL = chooseTwo(sc, p.Rows)
+	p.Live, err = liveThen(tx, sc, ask)
 	return p, err
+}
+
+// addNeighbours completes p with the pages beside it, and returns whether
+// there are newer deploys.
+func addNeighbours(tx *store.Tx, sc scene, ask asked, all []slipway.Deploy, more bool, after int, p *views.HistoryPage) (int, error) {
+	if len(all) == 0 {
+		return 0, nil
+	}
+	newest, oldest := all[0].Number, all[len(all)-1].Number
+	above, err := tx.FindDeploysAfter(sc.ID, ask.filter, newest, 1)
+	if err != nil {
+		return 0, err
+	}
+	if len(above) > 0 {
+		p.Newer = ask.page(sc.links().Deploys, "after", newest)
+	}
+	if after > 0 {
+		below, err := tx.FindDeploys(sc.ID, ask.filter, oldest, 1)
+		if err != nil {
+			return 0, err
+		}
+		more = len(below) > 0
+	}
+	if more {
+		p.Older = ask.page(sc.links().Deploys, "before", oldest)
+	}
+	return len(above), nil
 }
 
 func pageOf(path, key string, number int) string {
@@ -77,12 +115,12 @@ func pageOf(path, key string, number int) string {
 
 // deploysPage returns a page of deploys, newest first, and whether there are
 // older ones.
-func deploysPage(tx *store.Tx, of slipway.DeploymentID, before, after int) ([]slipway.Deploy, bool, error) {
+func deploysPage(tx *store.Tx, of slipway.DeploymentID, f store.DeployFilter, before, after int) ([]slipway.Deploy, bool, error) {
 	if after > 0 {
-		all, err := tx.DeploysAfter(of, after, pageSize)
+		all, err := tx.FindDeploysAfter(of, f, after, pageSize)
 		return all, false, err
 	}
-	all, err := tx.Deploys(of, before, pageSize+1)
+	all, err := tx.FindDeploys(of, f, before, pageSize+1)
 	return all[:min(len(all), pageSize)], len(all) > pageSize, err
 }
 
@@ -133,6 +171,9 @@ func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Histor
 	}
 	if kept[w.Version] {
 		r.VersionURL = versionPath(sc.ID, w.Version)
+	}
+	if w.WentLive() && kept[w.After.Version] {
+		r.Compares = 1
 	}
 	if w.Kind != slipway.DAGOnly {
 		r.Image, r.Runtime = w.After.ImageTag, w.After.Runtime

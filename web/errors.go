@@ -87,6 +87,9 @@ func (s *Server) answer(c echo.Context, status int, text string) error {
 		c.Response().Header().Set("HX-Reswap", "innerHTML")
 		return render(c, status, views.FailureNotice(text, failureID(c, status)))
 	}
+	if !userKnown(c) {
+		_, _ = s.recognise(c) // without it the page has no menu: it must not fail as well
+	}
 	return render(c, status, views.FailurePage(s.bareFrame(c, failureTitle(status)), text, failureID(c, status)))
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/a-h/templ"
@@ -152,8 +153,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 // again sends what is different from what was sent before, at least a comment.
 // It reports whether to go on.
 func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bool {
-	known, err := s.recognise(c)
-	if err != nil || !known {
+	if !s.stillSignedIn(c) {
 		return false
 	}
 	text, err := message(c.Request().Context(), next, sent)
@@ -164,6 +164,17 @@ func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bo
 		text = []byte(": still there\n\n")
 	}
 	return push(c, text) == nil
+}
+
+// stillSignedIn looks the session up anew: recognise would remember what it was
+// when the request began.
+func (s *Server) stillSignedIn(c echo.Context) bool {
+	sess, err := s.sessions.New(c.Request(), sessionName)
+	if err != nil {
+		return false // the page asks again, and then it is logged
+	}
+	u, ok := sess.Values[userKey].(slipway.User)
+	return ok && u.ID == userOf(c).ID
 }
 
 func push(c echo.Context, text []byte) error {
@@ -198,9 +209,13 @@ func message(ctx context.Context, next snapshot, sent map[string]string) ([]byte
 	return event.Bytes(), nil
 }
 
+// lineEnds are all that end a line of an event stream: a lone CR in a file that
+// is shown would begin a field of its own.
+var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // writeData writes html as data of an event, in which every line is marked.
 func writeData(w io.Writer, html string) {
-	for _, line := range bytes.Split([]byte(html), []byte("\n")) {
-		fmt.Fprintf(w, "data: %s\n", bytes.TrimSuffix(line, []byte("\r")))
+	for line := range strings.SplitSeq(lineEnds.Replace(html), "\n") {
+		fmt.Fprintf(w, "data: %s\n", line)
 	}
 }

@@ -117,6 +117,11 @@ func (s *Server) setRole(c echo.Context) error {
 		if err := tx.SetRole(m.Workspace, m.User.ID, next); err != nil {
 			return err
 		}
+		if next.May(slipway.ManageMembers) != nil { // then no link of theirs may bring the role back
+			if err := tx.DropInvitationsBy(m.Workspace, m.User.ID); err != nil {
+				return err
+			}
+		}
 		return tx.Audit(actorOf(c), slipway.Event{
 			Workspace: m.Workspace, Action: "member.role", Target: m.User.Email, Detail: m.Role.String() + " before, " + next.String() + " now.",
 		})
@@ -162,6 +167,9 @@ func (s *Server) removeMember(c echo.Context) error {
 			return err
 		}
 		if err := tx.RemoveMember(m.Workspace, m.User.ID); err != nil {
+			return err
+		}
+		if err := tx.DropInvitationsBy(m.Workspace, m.User.ID); err != nil {
 			return err
 		}
 		return tx.Audit(actorOf(c), slipway.Event{Workspace: m.Workspace, Action: "member.remove", Target: m.User.Email})

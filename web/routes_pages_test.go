@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	unready = http.StatusPreconditionFailed // no header of the tus protocol
-	nothing = http.StatusUnauthorized       // without a page to sign in on
+	unready  = http.StatusPreconditionFailed // no header of the tus protocol
+	pageless = http.StatusUnauthorized       // without a page to sign in on
 )
 
 // pageAccess is who gets which answer at the Deployments' pages.
@@ -28,6 +28,7 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/deploys/:number/return", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/deploys/:number/return", nil, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // no base
 
+	{"GET /deployments/:deployment/compare", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version/archive", nil, seen, missing, ok, ok, ok, ok, ok},
@@ -42,7 +43,7 @@ var pageAccess = []access{
 
 	{"OPTIONS /uploads", nil, seen, 204, 204, 204, 204, 204, 204},
 	{"POST /uploads", nil, seen, unready, unready, unready, unready, unready, unready},
-	{"HEAD /uploads/:upload", nil, nothing, unready, unready, unready, unready, unready, unready},
+	{"HEAD /uploads/:upload", nil, pageless, unready, unready, unready, unready, unready, unready},
 	{"PATCH /uploads/:upload", nil, seen, unready, unready, unready, unready, unready, unready},
 	{"DELETE /uploads/:upload", nil, seen, unready, unready, unready, unready, unready, unready},
 }

@@ -136,6 +136,7 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
+	want(t, a.as(t, a.Ada).get("/nowhere"), http.StatusNotFound, "Ada Lovelace", "Sign out")
 	if !strings.Contains(a.log.String(), "at the disco") {
 		t.Error("the panic is not in the log")
 	}

@@ -37,6 +37,7 @@ type Server struct {
 	accounts  *throttle // failed sign-ins of an account
 	addresses *throttle // and from an address
 	origin    *http.CrossOriginProtection
+	metrics   *metrics
 }
 
 // New returns a server of the pages over st and engine.
@@ -49,7 +50,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 	}
 	jar := newCookies(cfg.URL)
 	return &Server{
-		store: st, engine: engine, cfg: cfg, log: log, origin: origin,
+		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine),
 		cookies: jar, sessions: &sessionStore{store: st, cookies: jar},
 		passwords: newPasswords(), accounts: newThrottle(accountTries, accountPause), addresses: newThrottle(addressTries, addressPause),
 	}, nil
@@ -62,7 +63,7 @@ func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
 	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
-	e.Use(dressed, s.logged, s.recovered, s.secured)
+	e.Use(dressed, s.counted, s.logged, s.recovered, s.secured)
 	s.routes(e)
 	return e
 }
@@ -126,6 +127,7 @@ func (s *Server) routes(e *echo.Echo) {
 	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
 	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)
 	user.POST("/deployments/:deployment/deploys/:number/return", s.returnTo)
+	user.GET("/deployments/:deployment/compare", s.showCompare)
 	user.GET("/deployments/:deployment/versions", s.showVersions)
 	user.GET("/deployments/:deployment/versions/:version", s.showVersion)
 	user.GET("/deployments/:deployment/versions/:version/archive", s.sendArchive)

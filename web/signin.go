@@ -86,8 +86,8 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 	if !ok {
 		return slipway.User{}, wrong
 	}
-	s.accounts.giveBack(fingerprint(clean))
-	s.addresses.giveBack(c.RealIP())
+	s.accounts.forget(fingerprint(clean))
+	s.addresses.giveBack(network(c.RealIP()), s.store.Now())
 	if stale {
 		s.rehash(ctx, u, password)
 	}
@@ -96,7 +96,7 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 
 func (s *Server) mayTry(c echo.Context, email string) error {
 	now := s.store.Now()
-	if err := s.addresses.take(c.RealIP(), now); err != nil {
+	if err := s.addresses.take(network(c.RealIP()), now); err != nil {
 		return err
 	}
 	return s.accounts.take(fingerprint(email), now)

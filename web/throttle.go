@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
@@ -57,11 +58,33 @@ func (t *throttle) take(key string, now time.Time) error {
 	return nil
 }
 
-// giveBack returns every try to key.
-func (t *throttle) giveBack(key string) {
+// giveBack returns one try to key: it was right. Those before it stay used.
+func (t *throttle) giveBack(key string, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.at(key, now)
+	t.used[key] = tries{n: max(0, left.n-1), at: now}
+}
+
+// forget returns every try to key.
+func (t *throttle) forget(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.used, key)
+}
+
+// network returns what one person has of addresses: with IPv6 that is a whole
+// network, whose addresses cost them nothing.
+func network(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil || addr.Unmap().Is4() {
+		return ip
+	}
+	p, err := addr.WithZone("").Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return p.String()
 }
 
 // at returns what key has used up, less what came back since.

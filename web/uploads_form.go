@@ -16,6 +16,7 @@ import (
 
 	"slipway"
 	"slipway/bundle"
+	"slipway/deploy"
 	"slipway/store"
 	"slipway/views"
 )
@@ -23,12 +24,21 @@ import (
 // spool collects the files of a plain form. Browsers send them before the
 // fields below them, and without their sizes: they wait in one file on disk.
 type spool struct {
-	file   *os.File
+	file   *deploy.Spool
 	size   int64
 	limit  int64
 	parts  []part
+	names  int // bytes of the files' names
 	fields map[string]string
+	text   int // bytes of the fields
 }
+
+// maxNames is how many bytes the names of a form's files may have together, to
+// which each file adds what is kept beside its name.
+const (
+	maxNames = 64 << 20
+	nameCost = 64
+)
 
 // part is a file of the form: size bytes of the spool's file from start.
 type part struct {
@@ -45,11 +55,11 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err := unhurried(c); err != nil {
 		return err
 	}
-	sp, err := readSpool(c.Request(), bundle.DefaultLimits().Archive)
+	sp, err := s.readSpool(c.Request(), bundle.DefaultLimits().Archive)
 	if err != nil {
 		return s.refuseForm(c, err)
 	}
-	defer sp.close()
+	defer sp.file.Close() // it was only for this request
 	w, err := s.receive(c, sp)
 	if err != nil {
 		return s.refuseForm(c, err)
@@ -86,19 +96,19 @@ func (s *Server) refuseForm(c echo.Context, err error) error {
 }
 
 // readSpool reads a multipart form. The caller closes the spool.
-func readSpool(r *http.Request, limit int64) (_ *spool, err error) {
+func (s *Server) readSpool(r *http.Request, limit int64) (_ *spool, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, "Send the files as a form of the type multipart/form-data.")
 	}
-	f, err := os.CreateTemp("", "slipway-form-*")
+	f, err := s.engine.Spool()
 	if err != nil {
 		return nil, fmt.Errorf("spool a form: %w", err)
 	}
 	sp := &spool{file: f, limit: limit, fields: map[string]string{}}
 	defer func() {
 		if err != nil {
-			sp.close()
+			err = errors.Join(err, sp.file.Close())
 		}
 	}()
 	for {
@@ -123,36 +133,44 @@ func brokenForm(err error) error {
 	return errors.Join(slipway.Errorf(slipway.Invalid, "The upload broke off. Send it again."), err)
 }
 
-func (sp *spool) close() {
-	sp.file.Close()
-	os.Remove(sp.file.Name())
-}
-
 // take reads a field or a file of the form.
 func (sp *spool) take(p *multipart.Part) error {
 	name, isFile := sentName(p)
-	if !isFile {
-		text, err := io.ReadAll(io.LimitReader(p, maxForm))
-		if err != nil {
-			return brokenForm(err)
-		}
-		sp.fields[p.FormName()] = string(text)
+	switch {
+	case !isFile:
+		return sp.takeField(p)
+	case name == "": // nothing was chosen in this field
 		return nil
 	}
-	if name == "" { // nothing was chosen in this field
-		return nil
+	if sp.names += len(name) + nameCost; sp.names > maxNames {
+		return slipway.Errorf(slipway.TooLarge, "These are too many files for a form. Pack them, and upload the archive.")
 	}
-	n, err := io.Copy(sp.file, io.LimitReader(p, sp.limit-sp.size+1))
-	if pe, ok := errors.AsType[*os.PathError](err); ok {
-		return fmt.Errorf("spool %s: %w", name, pe)
-	}
-	if err != nil {
+	n, err := sp.file.Take(io.LimitReader(p, sp.limit-sp.size+1))
+	_, ours := errors.AsType[*os.PathError](err)
+	kind, _ := slipway.Explain(err)
+	switch {
+	case err != nil && (ours || kind != slipway.Internal):
+		return fmt.Errorf("spool %s: %w", name, err)
+	case err != nil:
 		return brokenForm(err)
 	}
 	sp.parts = append(sp.parts, part{name: name, start: sp.size, size: n})
 	if sp.size += n; sp.size > sp.limit {
 		return slipway.Errorf(slipway.TooLarge, "The files are larger than %s together.", views.Bytes(sp.limit))
 	}
+	return nil
+}
+
+// takeField reads a field of the form. All fields are kept in memory.
+func (sp *spool) takeField(p *multipart.Part) error {
+	text, err := io.ReadAll(io.LimitReader(p, maxForm))
+	if err != nil {
+		return brokenForm(err)
+	}
+	if sp.text += len(p.FormName()) + len(text) + nameCost; sp.text > maxForm {
+		return slipway.Errorf(slipway.TooLarge, "The fields of the form are larger than %s together.", views.Bytes(maxForm))
+	}
+	sp.fields[p.FormName()] = string(text)
 	return nil
 }
 

@@ -30,7 +30,28 @@ func (s *Server) showVersions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.addCosts(c, &p); err != nil {
+		return err
+	}
 	return render(c, http.StatusOK, views.Versions(p))
+}
+
+// addCosts says of each version what its expiring frees, and when that is.
+func (s *Server) addCosts(c echo.Context, p *views.VersionsPage) error {
+	names := make([]slipway.Version, len(p.Rows))
+	for i, row := range p.Rows {
+		names[i] = row.Version
+	}
+	costs, err := s.engine.VersionCosts(c.Request().Context(), slipway.DeploymentID(c.Param("deployment")), names)
+	if err != nil {
+		return err
+	}
+	for i := range p.Rows {
+		row := &p.Rows[i]
+		cost := costs[row.Version]
+		row.Frees, row.Hold, row.Expires = cost.Frees, cost.Retention.Hold, views.Moment{At: cost.Retention.Until, Now: s.store.Now()}
+	}
+	return nil
 }
 
 func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err error) {
@@ -49,10 +70,13 @@ func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err err
 	if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
 		p.DeployURL = sc.links().Overview + "#new-deploy"
 	}
-	for _, v := range all {
+	for i, v := range all {
 		row, err := versionRow(tx, sc, v)
 		if err != nil {
 			return p, err
+		}
+		if i+1 < len(all) {
+			row.CompareURL = compareURL(sc.ID, all[i+1].Version, v.Version)
 		}
 		p.Rows = append(p.Rows, row)
 	}

@@ -58,7 +58,7 @@ func TestInit(t *testing.T) {
 	st := storetest.OpenAt(t, filepath.Join(dir, "slipway.db"))
 	storetest.View(t, st, func(tx *store.Tx) error {
 		u, err := tx.UserByEmail("ada@example.com")
-		if err != nil || !u.Admin || u.Name != "ada" {
+		if err != nil || !u.Admin || u.Name != "Ada" {
 			t.Errorf("user %+v, %v", u, err)
 		}
 		d, role, err := tx.Deployment(out.DeploymentID, slipway.Actor{User: u.ID})
@@ -330,7 +330,6 @@ func TestTwoServesOnOneFolder(t *testing.T) {
 func TestServeEndsWhileARequestHangs(t *testing.T) {
 	s := start(t, t.TempDir())
 	body, hold := io.Pipe() // a form that never ends
-	defer hold.Close()
 	sent := make(chan struct{})
 	go func() {
 		defer close(sent)
@@ -345,6 +344,7 @@ func TestServeEndsWhileARequestHangs(t *testing.T) {
 	begin := time.Now()
 	s.stop()
 	s.wait(t)
+	hold.Close() // else the client waits for the form
 	<-sent
 	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("serve took %s to end", took)
@@ -414,7 +414,7 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%s: %d, %v, want %d", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "x", "-1", "1XB", "999999TiB"} {
+	for _, text := range []string{"", "x", "-1", "1XB", "9999999TiB"} {
 		var got size
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is %d", text, got)

@@ -28,11 +28,13 @@ type serveCommand struct {
 	URL            *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
 	SupportURL     string         `placeholder:"URL" help:"A page or mailto: address for people who need help."`
 	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed: 10.0.0.0/8."`
+	MetricsListen  string         `placeholder:"ADDRESS" help:"Where to serve metrics to Prometheus, without a password: localhost:9188. Nowhere unless given."`
 	Reserve        size           `default:"1GiB" help:"Space that uploads leave free on the disk (${default})."`
 	MountTimeout   time.Duration  `default:"2m" help:"How long a DAG deploy waits for its components (${default})."`
 	MaxArchive     size           `default:"2GiB" help:"Largest archive that is taken (${default})."`
 	MaxUnpacked    size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
 	MaxFiles       int            `default:"100000" help:"Most files of a version (${default})."`
+	RetainEvery    time.Duration  `default:"1h" help:"How often expired versions are removed (${default})."`
 	LogFormat      string         `enum:"text,json" default:"text" help:"Form of the log: text or json (${default})."`
 }
 
@@ -86,6 +88,11 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	}
 	pages, err := web.New(d.store, engine, s.webConfig(secret), log)
 	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := s.serveMetrics(ctx, pages.Metrics(), log); err != nil {
 		return err
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Listen)
@@ -191,6 +198,7 @@ func (s serveCommand) engineConfig(dir string) deploy.Config {
 	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
 	return deploy.Config{
 		Dir: dir, Limits: limits, Reserve: int64(s.Reserve), MountTimeout: s.MountTimeout, Agent: programVersion(),
+		RetainEvery: s.RetainEvery,
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 // history is a Deployment on an engine of its own.
 type history struct {
 	src, data string
+	quick     bool // only what changed is sent, and nothing is mounted meanwhile
 	store     *store.Store
 	bundles   *bundle.Store
 	engine    *deploy.Engine
@@ -31,11 +32,11 @@ type history struct {
 	times, cpu []float64 // of each deploy since the last row, ms
 }
 
-func newHistory(ctx context.Context, data, src string) (h *history, err error) {
+func newHistory(ctx context.Context, data, src string, quick bool) (h *history, err error) {
 	if err := os.MkdirAll(data, 0o755); err != nil {
 		return nil, err
 	}
-	h = &history{src: src, data: data}
+	h = &history{src: src, data: data, quick: quick}
 	if h.store, err = store.Open(ctx, filepath.Join(data, "slipway.db")); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func (h *history) seed(ctx context.Context) error {
 			return err
 		}
 		h.by = slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.Local}
-		d, err := slipway.NewDeployment(w.ID, "history", true)
+		d, err := slipway.NewDeployment(w.ID, "history", !h.quick)
 		if err != nil {
 			return err
 		}
@@ -85,20 +86,23 @@ func (h *history) seed(ctx context.Context) error {
 	})
 }
 
-// deploy changes 1 % of the files, unless it is the first time, and takes the
-// whole project from its upload to mounted and durable.
+// deploy changes 1 % of the files and takes the project from its upload to
+// mounted and durable.
 func (h *history) deploy(ctx context.Context, turn int) error {
-	if turn > 0 {
-		if err := change(h.src, turn); err != nil {
-			return err
-		}
+	files, err := change(h.src, turn)
+	if err != nil {
+		return err
 	}
-	archive, err := packed(h.src)
+	merge := slipway.AddFiles
+	if !h.quick || turn == 0 {
+		files, merge = []string{"."}, slipway.ReplaceAll
+	}
+	archive, err := packed(h.src, files)
 	if err != nil {
 		return err
 	}
 	began, cpu := time.Now(), cpuTime()
-	w, err := h.upload(ctx, archive)
+	w, err := h.upload(ctx, archive, merge)
 	if err != nil {
 		return err
 	}
@@ -120,8 +124,8 @@ func (h *history) deploy(ctx context.Context, turn int) error {
 	return nil
 }
 
-func (h *history) upload(ctx context.Context, archive []byte) (slipway.Deploy, error) {
-	u, _, err := h.engine.BeginUpload(ctx, h.of.ID, h.by, deploy.NewUpload{Length: int64(len(archive)), Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
+func (h *history) upload(ctx context.Context, archive []byte, merge slipway.Merge) (slipway.Deploy, error) {
+	u, _, err := h.engine.BeginUpload(ctx, h.of.ID, h.by, deploy.NewUpload{Length: int64(len(archive)), Name: "dags.tar.gz", Merge: merge})
 	if err != nil {
 		return slipway.Deploy{}, err
 	}

@@ -2,7 +2,7 @@
 // its files changed each time, and says what deploys and mounts cost at the
 // start and at the end of that history:
 //
-//	bench-history [-deploys 2000] [-dir .cache/bench-history]
+//	bench-history [-deploys 2000] [-quick] [-dir .cache/bench-history]
 package main
 
 import (
@@ -40,6 +40,7 @@ func run(ctx context.Context, args []string) (err error) {
 	dir := flags.String("dir", ".cache/bench-history", "folder to work in")
 	deploys := flags.Int("deploys", 2000, "how many deploys to make")
 	kind := flags.String("project", "medium", "small, medium or large")
+	quick := flags.Bool("quick", false, "send only the files that changed, and mount only for each row")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if out, err := corpus.CombinedOutput(); err != nil {
 		return fmt.Errorf("make the project: %w\n%s", err, out)
 	}
-	h, err := newHistory(ctx, filepath.Join(work, "data"), src)
+	h, err := newHistory(ctx, filepath.Join(work, "data"), src, *quick)
 	if err != nil {
 		return err
 	}

@@ -17,19 +17,22 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// change changes 1 % of the files in dir, picked evenly; others in each turn.
-func change(dir string, turn int) error {
+// change changes 1 % of the files in dir, picked evenly, others in each turn,
+// and returns their paths below dir.
+func change(dir string, turn int) (changed []string, err error) {
 	var files []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			files = append(files, path)
 		}
 		return err
 	})
 	for i := turn % 100; i < len(files); i += 100 {
-		err = errors.Join(err, appendLine(files[i], fmt.Sprintf("# changed in turn %d", turn)))
+		path, relErr := filepath.Rel(dir, files[i])
+		err = errors.Join(err, relErr, appendLine(files[i], fmt.Sprintf("# changed in turn %d", turn)))
+		changed = append(changed, path)
 	}
-	return err
+	return changed, err
 }
 
 func appendLine(path, line string) error {
@@ -41,16 +44,40 @@ func appendLine(path, line string) error {
 	return errors.Join(err, f.Close())
 }
 
-// packed returns dir as a .tar.gz.
-func packed(dir string) ([]byte, error) {
+// packed returns names below dir, with all that is below them, as a .tar.gz.
+func packed(dir string, names []string) ([]byte, error) {
 	var b bytes.Buffer
 	zip, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
 	if err != nil {
 		return nil, err
 	}
 	out := tar.NewWriter(zip)
-	err = errors.Join(out.AddFS(os.DirFS(dir)), out.Close(), zip.Close())
+	for _, name := range names {
+		err = errors.Join(err, addTree(out, dir, name))
+	}
+	err = errors.Join(err, out.Close(), zip.Close())
 	return b.Bytes(), err
+}
+
+func addTree(out *tar.Writer, dir, name string) error {
+	return filepath.WalkDir(filepath.Join(dir, name), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		below, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if err := out.WriteHeader(&tar.Header{Name: filepath.ToSlash(below), Mode: 0o644, Size: int64(len(b))}); err != nil {
+			return err
+		}
+		_, err = out.Write(b)
+		return err
+	})
 }
 
 // sizes returns how many files there are in dir, and their bytes.

@@ -2,7 +2,166 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
 )
 
-// pages measures pages over a long history.
-func (b *bench) pages(ctx context.Context) error { return nil }
+// side is a portal with a history of some length.
+type side struct {
+	*portal
+	of    string // the Deployment
+	pages map[string]string
+}
+
+// pages measures pages over a history of a million deploys with versions of
+// nearly 100,000 files, against one of a thousand of each.
+func (b *bench) pages(ctx context.Context) (err error) {
+	long, err := b.side(ctx, "long", 1_000_000, 95_000)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, long.stop()) }()
+	short, err := b.side(ctx, "short", 1_000, 1_000)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, short.stop()) }()
+	for _, name := range pageNames {
+		ours, base, err := b.views(ctx, long, short, name)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		b.compare(name+", ms, 1,000,000 deploys against 1,000", "%.1f", ours, base, 1.2)
+	}
+	return nil
+}
+
+// views asks for a page of both sides in turn, and returns the milliseconds of
+// each answer.
+func (b *bench) views(ctx context.Context, long, short *side, name string) (ours, base sample, err error) {
+	for i := range 10 + 30*b.pairs {
+		var took [2]float64
+		for n, s := range []*side{long, short} {
+			began := time.Now()
+			if _, err := s.get(ctx, s.pages[name]); err != nil {
+				return nil, nil, err
+			}
+			took[n] = time.Since(began).Seconds() * 1000
+		}
+		if i >= 10 { // after warming up
+			ours, base = append(ours, took[0]), append(base, took[1])
+		}
+	}
+	return ours, base, nil
+}
+
+// side starts a portal that has so many deploys, the last two of which brought
+// versions of so many files.
+func (b *bench) side(ctx context.Context, name string, deploys, files int) (*side, error) {
+	data, err := b.fresh(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := b.serve(ctx, data)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{portal: p}
+	err = errors.Join(s.fill(ctx, b, files), p.stop())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.seed(ctx, deploys); err != nil {
+		return nil, err
+	}
+	if s.portal, err = b.serve(ctx, data); err != nil {
+		return nil, err
+	}
+	return s, s.find(ctx, deploys)
+}
+
+// fill makes two deploys of so many files.
+func (s *side) fill(ctx context.Context, b *bench, files int) (err error) {
+	f := follower{p: s.portal}
+	if err := f.open(); err != nil {
+		return err
+	}
+	defer f.db.Close()
+	if s.of, err = s.firstDeployment(ctx); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(b.dir, "files-")
+	if err != nil {
+		return err
+	}
+	if err := manyFiles(dir, files); err != nil {
+		return err
+	}
+	for range 2 {
+		if err := f.pack(ctx, s.of, dir); err != nil {
+			return err
+		}
+		if err := appendLine(filepath.Join(dir, everChanging), "again = True"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// everChanging is the file that every deploy changes.
+const everChanging = "dags/team_000/dag_00000.py"
+
+// manyFiles writes so many small files to dir, 100 to a folder.
+func manyFiles(dir string, files int) error {
+	for i := range files {
+		path := filepath.Join(dir, fmt.Sprintf("dags/team_%03d/dag_%05d.py", i/100, i))
+		if i%100 == 0 {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+		}
+		if err := os.WriteFile(path, fmt.Appendf(nil, "from airflow import DAG\n\ndag = DAG(%q)\n", filepath.Base(path)), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The pages that are measured.
+const (
+	history    = "deploy history"
+	deepInside = "deploy history, in its middle"
+	searched   = "deploy history, a search"
+	overview   = "Overview"
+	oneDeploy  = "a deploy"
+	aVersion   = "a version's files"
+)
+
+var pageNames = []string{history, deepInside, searched, overview, oneDeploy, aVersion}
+
+// find says where the pages are.
+func (s *side) find(ctx context.Context, deploys int) error {
+	f := follower{p: s.portal}
+	if err := f.open(); err != nil {
+		return err
+	}
+	defer f.db.Close()
+	var version string
+	if err := f.db.QueryRowContext(ctx, `SELECT version FROM deployments WHERE id = ?`, s.of).Scan(&version); err != nil {
+		return err
+	}
+	at := "/deployments/" + s.of
+	s.pages = map[string]string{
+		history:    at + "/deploys",
+		deepInside: fmt.Sprintf("%s/deploys?before=%d", at, deploys/2),
+		searched:   at + "/deploys?" + url.Values{"q": {"nightly"}}.Encode(),
+		overview:   at,
+		oneDeploy:  at + "/deploys/2",
+		aVersion:   at + "/versions/" + dashed(version),
+	}
+	return nil
+}

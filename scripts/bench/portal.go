@@ -188,7 +188,7 @@ func (p *portal) firstDeployment(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found := regexp.MustCompile(`/deployments/([A-Za-z0-9-]+)`).FindSubmatch(page)
+	found := regexp.MustCompile(`"/deployments/([A-Za-z0-9-]{8,})"`).FindSubmatch(page)
 	if found == nil {
 		return "", errors.New("the page of the Workspace shows no Deployment")
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -59,9 +60,9 @@ func (r row) verdict() string {
 }
 
 // compare adds a row of two sides that were measured in turn. The bar is for
-// the ratio of their medians.
+// the ratio of their medians, as it is printed.
 func (b *bench) compare(what, format string, s, base sample, bar float64) {
-	ratio := s.median() / base.median()
+	ratio := math.Round(s.median()/base.median()*100) / 100
 	pairs := s.ratios(base)
 	b.rows = append(b.rows, row{
 		what: what, measured: s.text(format), baseline: base.text(format),

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"slipway"
+)
+
+// worker drives one Deployment, with choices from a seeded generator, until
+// the portal is killed.
+type worker struct {
+	*visitor
+	rng   *rand.Rand
+	of    slipway.DeploymentID
+	model *model
+	last  int // the highest number that it knows
+}
+
+// run works until a request fails. An answer that the model cannot explain is
+// returned.
+func (w *worker) run() (wrong []string) {
+	for {
+		r, err := w.act()
+		if err != nil {
+			return wrong
+		}
+		if r.status >= http.StatusInternalServerError {
+			wrong = append(wrong, fmt.Sprintf("answer %d: %s", r.status, r.body))
+		}
+	}
+}
+
+// act does one thing that people do.
+func (w *worker) act() (reply, error) {
+	switch n := w.rng.IntN(100); {
+	case n < 62 || w.last < 3:
+		return w.deploy()
+	case n < 74:
+		return w.goBack()
+	case n < 82:
+		return w.cancel(1 + w.rng.IntN(w.last))
+	case n < 90:
+		return w.turn()
+	case n < 94:
+		return w.settings()
+	}
+	return w.look()
+}
+
+// deploy uploads files and, mostly, confirms them.
+func (w *worker) deploy() (reply, error) {
+	merge := slipway.AddFiles
+	if w.rng.IntN(3) == 0 {
+		merge = slipway.ReplaceAll
+	}
+	archive, files := randomArchive(w.rng)
+	number, r, err := w.bring(merge, archive, files)
+	if err != nil || number == 0 {
+		return r, err
+	}
+	w.last = max(w.last, number)
+	if w.rng.IntN(12) == 0 {
+		return w.cancel(number)
+	}
+	if w.rng.IntN(12) == 0 {
+		return r, nil // somebody else's to confirm, or nobody's
+	}
+	return w.confirm(number)
+}
+
+// bring uploads an archive, in one of the ways in which they come. number is 0
+// if it was refused.
+func (w *worker) bring(merge slipway.Merge, archive []byte, files listing) (number int, r reply, err error) {
+	known := func(a *acked, _ int) { a.mine, a.merge, a.files = true, merge, files }
+	if w.rng.IntN(5) == 0 {
+		r, err = w.sendForm(w.of, merge, archive)
+		if err != nil || r.status != http.StatusSeeOther {
+			return 0, r, err
+		}
+		number = numberIn(r.location())
+		w.model.note(w.of, number, known)
+	} else {
+		if r, number, err = w.begin(w.of, merge, len(archive)); err != nil || r.status != http.StatusCreated {
+			return 0, r, err
+		}
+		w.model.note(w.of, number, known)
+		if r, err = w.inPieces(r.location(), archive); err != nil || r.status != http.StatusNoContent {
+			return 0, r, err
+		}
+	}
+	w.model.note(w.of, number, func(a *acked, _ int) { a.arrived = true })
+	return number, r, nil
+}
+
+// inPieces sends an upload in up to three requests.
+func (w *worker) inPieces(upload string, archive []byte) (r reply, err error) {
+	for at := 0; at < len(archive); {
+		end := len(archive)
+		if w.rng.IntN(2) == 0 {
+			end = at + 1 + w.rng.IntN(len(archive)-at)
+		}
+		if r, err = w.append(upload, at, bytes.NewReader(archive[at:end])); err != nil || r.status != http.StatusNoContent {
+			return r, err
+		}
+		at = end
+	}
+	return r, nil
+}
+
+// confirm reads the changes of a deploy and confirms it.
+func (w *worker) confirm(number int) (reply, error) {
+	base, ok, err := w.baseOf(deployURL(w.of, number), 2*time.Second)
+	if err != nil || !ok {
+		return reply{}, err
+	}
+	w.model.note(w.of, number, func(a *acked, now int) { a.sent = now })
+	r, err := w.form(deployURL(w.of, number)+"/confirm", ticked(base))
+	if err == nil && r.status == http.StatusSeeOther {
+		w.model.note(w.of, number, func(a *acked, now int) { a.confirmed = now })
+	}
+	return r, err
+}
+
+// goBack returns to some deploy before.
+func (w *worker) goBack() (reply, error) {
+	to := 1 + w.rng.IntN(w.last)
+	page := deployURL(w.of, to) + "/return"
+	base, ok, err := w.baseOf(page, time.Second)
+	if err != nil || !ok {
+		return reply{}, err
+	}
+	sent := w.model.now()
+	form := ticked(base)
+	form.Set("reason", "as it was")
+	r, err := w.form(page, form)
+	if err == nil && r.status == http.StatusSeeOther {
+		number := numberIn(r.location())
+		w.last = max(w.last, number)
+		w.model.note(w.of, number, func(a *acked, now int) { a.mine, a.returnTo, a.sent, a.confirmed = true, to, sent, now })
+	}
+	return r, err
+}
+
+func (w *worker) cancel(number int) (reply, error) {
+	w.model.note(w.of, number, func(a *acked, _ int) { a.cancelSent = true })
+	r, err := w.form(deployURL(w.of, number)+"/cancel", url.Values{})
+	if err == nil && r.status == http.StatusSeeOther {
+		w.model.note(w.of, number, func(a *acked, _ int) { a.dropped = true })
+	}
+	return r, err
+}
+
+// turn turns the switch off, mostly for a moment only.
+func (w *worker) turn() (reply, error) {
+	for _, to := range []string{"off", "on"} {
+		r, err := w.form(deploymentURL(w.of)+"/switch", url.Values{"to": {to}, "at_hand": {"yes"}})
+		if err != nil {
+			return r, err
+		}
+		if r.status == http.StatusSeeOther {
+			w.model.mu.Lock()
+			w.model.switched[w.of]++
+			w.model.mu.Unlock()
+		}
+		if to == "off" {
+			time.Sleep(time.Duration(w.rng.IntN(20)) * time.Millisecond)
+		}
+	}
+	return w.look()
+}
+
+// settings saves another number of versions to keep.
+func (w *worker) settings() (reply, error) {
+	keep := slipway.DefaultKeepVersions + w.rng.IntN(3)
+	name, err := w.page(deploymentURL(w.of) + "/settings")
+	if err != nil {
+		return name, err
+	}
+	_, rest, _ := strings.Cut(name.body, `<input name="name" value="`)
+	title, _, _ := strings.Cut(rest, `"`)
+	w.model.mu.Lock()
+	if len(w.model.keep[w.of]) == 0 {
+		w.model.keep[w.of] = []int{slipway.DefaultKeepVersions}
+	}
+	w.model.keep[w.of] = append(w.model.keep[w.of], keep)
+	w.model.mu.Unlock()
+	return w.form(deploymentURL(w.of)+"/settings", url.Values{
+		"name": {title}, "keep_days": {"1"}, "keep_versions": {strconv.Itoa(keep)}, "image_role": {"Author"},
+	})
+}
+
+// look reads pages, as people do meanwhile.
+func (w *worker) look() (reply, error) {
+	for _, path := range []string{"", "/deploys", "/versions"} {
+		if r, err := w.page(deploymentURL(w.of) + path); err != nil || path == "/versions" {
+			return r, err
+		}
+	}
+	return reply{}, nil
+}
+
+// randomArchive returns a .tar.gz of a dags folder, and what is in it. Few
+// names recur, so that files change, and few contents, so that they are shared.
+func randomArchive(rng *rand.Rand) ([]byte, listing) {
+	n := 1 + rng.IntN(8)
+	if rng.IntN(12) == 0 {
+		n = 70 + rng.IntN(30) // more than are synced one by one
+	}
+	files := listing{}
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	tw := tar.NewWriter(zip)
+	for i := range n {
+		name := fmt.Sprintf("team%d/dag_%d.py", rng.IntN(3), rng.IntN(12))
+		if n > 12 {
+			name = fmt.Sprintf("bulk/dag_%d.py", i)
+		}
+		if _, there := files[name]; there {
+			continue
+		}
+		if rng.IntN(10) == 0 {
+			to := fmt.Sprintf("dag_%d.py", rng.IntN(12))
+			if strings.HasSuffix(name, to) {
+				continue
+			}
+			files[name] = described("", to, false)
+			mustWrite(tw, &tar.Header{Name: "dags/" + name, Typeflag: tar.TypeSymlink, Linkname: to}, nil)
+			continue
+		}
+		content, mode := randomContent(rng), int64(0o644)
+		if rng.IntN(6) == 0 {
+			mode = 0o755
+		}
+		sum := sha256.Sum256(content)
+		files[name] = described(hex.EncodeToString(sum[:]), "", mode == 0o755)
+		mustWrite(tw, &tar.Header{Name: "dags/" + name, Mode: mode, Size: int64(len(content))}, content)
+	}
+	if tw.Close() != nil || zip.Close() != nil {
+		panic("a buffer cannot fail")
+	}
+	return out.Bytes(), files
+}
+
+func randomContent(rng *rand.Rand) []byte {
+	text := fmt.Sprintf("from airflow import DAG\n# %d\n", rng.IntN(400))
+	if rng.IntN(40) == 0 {
+		return bytes.Repeat([]byte(text), 60_000) // too large to be held in memory
+	}
+	return bytes.Repeat([]byte(text), 1+rng.IntN(40))
+}
+
+// mustWrite adds an entry to an archive in memory.
+func mustWrite(tw *tar.Writer, h *tar.Header, content []byte) {
+	if err := tw.WriteHeader(h); err != nil {
+		panic(err)
+	}
+	if _, err := tw.Write(content); err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,20 @@
+package deploy
+
+import (
+	"errors"
+	"syscall"
+
+	"slipway"
+)
+
+// outage says to people what is wrong when it is the disk. The cause stays for
+// the log.
+func outage(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Ask the administrator for space."), err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
+		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal cannot be written to. Ask the administrator to look at it."), err)
+	}
+	return err
+}

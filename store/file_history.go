@@ -1,0 +1,73 @@
+package store
+
+import (
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+
+	"slipway"
+)
+
+// FileStep is what a deploy that went live did to a file.
+type FileStep struct {
+	Deploy slipway.Deploy
+	Op     slipway.Op
+	SHA256 string // of the content afterwards; "" for a link or a removed file
+}
+
+// with is a row with more columns than its scan knows of.
+type with struct {
+	row
+	more []any
+}
+
+func (r with) Scan(dest ...any) error { return r.row.Scan(append(dest, r.more...)...) }
+
+func scanFileStep(r row) (s FileStep, err error) {
+	var sum []byte
+	s.Deploy, err = scanDeploy(with{r, []any{&s.Op, &sum}})
+	s.SHA256 = hex.EncodeToString(sum)
+	return s, err
+}
+
+// FileHistory returns up to limit deploys that brought, changed or removed the
+// file at path, newest first, with numbers below before; 0 for the newest.
+func (tx *Tx) FileHistory(of slipway.DeploymentID, path string, before, limit int) ([]FileStep, error) {
+	if before == 0 {
+		before = math.MaxInt32
+	}
+	return list(tx, "file history", scanFileStep, fileStepsBefore, of, path, before, limit)
+}
+
+// FileHistoryAfter returns up to limit of them with numbers above after, newest
+// first: the page before.
+func (tx *Tx) FileHistoryAfter(of slipway.DeploymentID, path string, after, limit int) ([]FileStep, error) {
+	steps, err := list(tx, "file history after", scanFileStep, fileStepsAfter, of, path, after, limit)
+	slices.Reverse(steps)
+	return steps, err
+}
+
+// FileStep returns what deploy number did to the file at path.
+func (tx *Tx) FileStep(of slipway.DeploymentID, path string, number int) (FileStep, error) {
+	s, found, err := first(list(tx, "file step", scanFileStep, fileStepAt, of, path, number))
+	if err == nil && !found {
+		err = slipway.Errorf(slipway.NotFound, "Deploy #%d did nothing to the file %q.", number, path)
+	}
+	if err != nil {
+		return s, fmt.Errorf("file step: %w", err)
+	}
+	return s, nil
+}
+
+// A file's steps lie beside each other in their table, in the order of their
+// numbers. CROSS JOIN keeps the tables in this order.
+const (
+	fileSteps = `
+		SELECT ` + deployColumns + `, c.op, c.sha256
+		FROM file_changes c CROSS JOIN deploys w ON w.deployment = c.deployment AND w.number = c.number
+		WHERE c.deployment = ? AND c.path = ? AND `
+	fileStepsBefore = fileSteps + `c.number < ? ORDER BY c.number DESC LIMIT ?`
+	fileStepsAfter  = fileSteps + `c.number > ? ORDER BY c.number LIMIT ?`
+	fileStepAt      = fileSteps + `c.number = ?`
+)

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"slipway"
+)
+
+// DeployFilter says which deploys of a Deployment are wanted; its zero value
+// wants all.
+type DeployFilter struct {
+	Kind   slipway.DeployKind
+	Status slipway.Status
+	By     string // id of a token, or of a person
+	Text   string // words, or their beginnings; or a deploy's number
+	Commit string // its beginning
+	From   time.Time
+	Until  time.Time // before it
+}
+
+// Deployer is somebody, or a token, that deployed to a Deployment.
+type Deployer struct {
+	ID    string
+	Name  string
+	Token bool
+}
+
+// Deployers returns who deployed to a Deployment, people first.
+func (tx *Tx) Deployers(of slipway.DeploymentID) ([]Deployer, error) {
+	return list(tx, "deployers", func(r row) (d Deployer, err error) {
+		err = r.Scan(&d.ID, &d.Name, &d.Token)
+		return d, err
+	}, deployersOf, of)
+}
+
+const deployersOf = `SELECT id, name, token FROM deployers WHERE deployment = ? ORDER BY token, name COLLATE NOCASE, id`
+
+// FindDeploys returns up to limit deploys of a Deployment that f wants, newest
+// first, with numbers below before; 0 for the newest.
+func (tx *Tx) FindDeploys(of slipway.DeploymentID, f DeployFilter, before, limit int) ([]slipway.Deploy, error) {
+	span, err := tx.numbers(of, f)
+	if err != nil {
+		return nil, err
+	}
+	if before > 0 {
+		span.last = min(span.last, before-1)
+	}
+	return tx.findDeploys(of, f, span, "DESC", limit)
+}
+
+// FindDeploysAfter returns up to limit deploys that f wants with numbers above
+// after, newest first: the page before.
+func (tx *Tx) FindDeploysAfter(of slipway.DeploymentID, f DeployFilter, after, limit int) ([]slipway.Deploy, error) {
+	span, err := tx.numbers(of, f)
+	if err != nil {
+		return nil, err
+	}
+	span.first = max(span.first, after+1)
+	found, err := tx.findDeploys(of, f, span, "ASC", limit)
+	slices.Reverse(found)
+	return found, err
+}
+
+// span is a range of deploys' numbers.
+type span struct{ first, last int }
+
+// numbers returns the numbers of the deploys that were made in f's time: they
+// count up as time goes by.
+func (tx *Tx) numbers(of slipway.DeploymentID, f DeployFilter) (s span, err error) {
+	s.last = math.MaxInt32
+	if !f.From.IsZero() {
+		if s.first, err = tx.count("first in time", firstInTime, of, ms(f.From)); err != nil {
+			return s, err
+		}
+	}
+	if !f.Until.IsZero() {
+		s.last, err = tx.count("last in time", lastInTime, of, ms(f.Until))
+	}
+	return s, err
+}
+
+const (
+	firstInTime = `SELECT COALESCE((SELECT number FROM deploys INDEXED BY deploys_created
+		WHERE deployment = ? AND created_at >= ? ORDER BY created_at LIMIT 1), 1 << 31)`
+	lastInTime = `SELECT COALESCE((SELECT number FROM deploys INDEXED BY deploys_created
+		WHERE deployment = ? AND created_at < ? ORDER BY created_at DESC LIMIT 1), 0)`
+)
+
+func (tx *Tx) findDeploys(of slipway.DeploymentID, f DeployFilter, s span, order string, limit int) ([]slipway.Deploy, error) {
+	match, possible := f.match()
+	if !possible {
+		return nil, nil
+	}
+	if match == "" {
+		return list(tx, "deploys", scanDeploy, deploysIn+order+` LIMIT ?`, of, s.first, s.last, limit)
+	}
+	return list(tx, "found deploys", scanDeploy, deploysFound+order+` LIMIT ?`, of, match, s.first, s.last, f.Commit, limit)
+}
+
+const deploysIn = `
+	SELECT ` + deployColumns + ` FROM deploys w
+	WHERE w.deployment = ? AND w.number BETWEEN ? AND ? ORDER BY w.number `
+
+// deploysFound reads the index in the order of its rows, which is that of the
+// numbers, and stops at the limit. CROSS JOIN keeps the tables in this order.
+const deploysFound = `
+	SELECT ` + deployColumns + ` FROM histories h
+		CROSS JOIN deploys_words t
+		CROSS JOIN deploys w ON w.deployment = h.deployment AND w.number = t.rowid - (h.serial << 32)
+	WHERE h.deployment = ?1 AND t.deploys_words MATCH ?2 AND t.rowid BETWEEN (h.serial << 32) + ?3 AND (h.serial << 32) + ?4
+		AND (?5 = '' OR w.git ->> '$.Commit' LIKE ?5 || '%')
+	ORDER BY t.rowid `
+
+// LiveAt returns the deploy whose state was the wanted one at a time, and the
+// one that took its place; each with whether there is one.
+func (tx *Tx) LiveAt(of slipway.DeploymentID, at time.Time) (was, next slipway.Deploy, found, replaced bool, err error) {
+	was, found, err = first(list(tx, "live then", scanDeploy, liveThen, of, ms(at)))
+	if err != nil {
+		return was, next, found, false, err
+	}
+	next, replaced, err = first(list(tx, "live after", scanDeploy, liveAfter, of, ms(at)))
+	return was, next, found, replaced, err
+}
+
+const (
+	liveThen = `SELECT ` + deployColumns + ` FROM deploys w INDEXED BY deploys_live_at
+		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at <= ? ORDER BY w.live_at DESC, w.position DESC LIMIT 1`
+	liveAfter = `SELECT ` + deployColumns + ` FROM deploys w INDEXED BY deploys_live_at
+		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at > ? ORDER BY w.live_at, w.position LIMIT 1`
+)
+
+// key is what the deploys that have f's kind, status and deployer are found by.
+func (f DeployFilter) key() string {
+	key := ""
+	if f.Kind != "" {
+		key += "k" + strings.ReplaceAll(string(f.Kind), "_", "")
+	}
+	if f.Status != "" {
+		key += "s" + string(f.Status)
+	}
+	if f.By != "" {
+		key += "b" + f.By
+	}
+	return key
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	keySign   = "¤" // with which a key of deploys_words begins, and no word
+	prefixMax = 10  // letters of a word's beginning that are indexed
+	wordsMax  = 12  // of a search; more tell nothing more
+)
+
+// match returns what f looks up in deploys_words, "" for nothing, and whether
+// any deploy can be what it wants.
+func (f DeployFilter) match() (query string, possible bool) {
+	var terms []string
+	if key := f.key(); key != "" {
+		if all := words(key); len(all) != 1 || all[0] != key {
+			return "", false
+		}
+		terms = append(terms, `"`+keySign+key+`"`)
+	}
+	if f.Commit != "" {
+		if all := words(f.Commit); len(all) != 1 || all[0] != f.Commit {
+			return "", false
+		}
+		terms = append(terms, beginning(keySign+"c"+f.Commit))
+	}
+	text, possible := textTerms(f.Text)
+	return strings.Join(append(terms, text...), " AND "), possible
+}
+
+var deployNumber = regexp.MustCompile(`^#\d{1,9}$`)
+
+// textTerms are what a text is looked up by: every word of it.
+func textTerms(text string) (terms []string, possible bool) {
+	text = strings.TrimSpace(text)
+	if deployNumber.MatchString(text) {
+		return []string{`"` + keySign + "n" + strings.TrimLeft(text[1:], "0") + `"`}, true
+	}
+	all := words(text)
+	for _, w := range all[:min(len(all), wordsMax)] {
+		term := beginning(w)
+		if strings.Trim(w, "0123456789") == "" {
+			term = "(" + term + ` OR "` + keySign + "n" + w + `")`
+		}
+		terms = append(terms, term)
+	}
+	return terms, text == "" || len(terms) > 0
+}
+
+// beginning is the term for words that begin with w. A single letter stands
+// for itself: what begins with it is not indexed, and half of all words.
+func beginning(w string) string {
+	letters := []rune(w)
+	if len(letters) == 1 {
+		return `"` + w + `"`
+	}
+	return `"` + string(letters[:min(len(letters), prefixMax)]) + `"*`
+}
+
+// words splits text as the index does.
+func words(text string) []string {
+	return strings.FieldsFunc(norm.NFC.String(strings.ToValidUTF8(text, " ")), func(r rune) bool { return !inWord(r) })
+}
+
+// inWord reports whether the index takes r for a letter or digit. Of a few
+// letters it knows nothing.
+func inWord(r rune) bool {
+	unknown := unicode.Is(unicode.New_Tai_Lue, r) || r == '\u1cf2' || r == '\u1cf3'
+	return (unicode.IsLetter(r) || unicode.IsNumber(r)) && !unknown
+}

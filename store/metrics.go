@@ -1,0 +1,59 @@
+package store
+
+import (
+	"time"
+
+	"slipway"
+)
+
+// Ended is a deploy that has ended, as the metrics count it.
+type Ended struct {
+	ID       slipway.DeployID
+	Kind     slipway.DeployKind
+	Status   slipway.Status
+	QueuedAt time.Time
+	EndedAt  time.Time
+}
+
+// EndedSince returns the deploys that have ended since a time, that included.
+func (tx *Tx) EndedSince(t time.Time) ([]Ended, error) {
+	return list(tx, "ended deploys", func(r row) (e Ended, err error) {
+		err = r.Scan(&e.ID, &e.Kind, &e.Status, millis{&e.QueuedAt}, millis{&e.EndedAt})
+		return e, err
+	}, `SELECT id, kind, status, queued_at, ended_at FROM deploys WHERE ended_at >= ? AND ended_at > 0 ORDER BY ended_at`, ms(t))
+}
+
+// OpenDeploys is how many deploys of a kind have a status in which they have not
+// ended.
+type OpenDeploys struct {
+	Kind   slipway.DeployKind
+	Status slipway.Status
+	Number int
+}
+
+// CountOpen counts the deploys that have not ended.
+func (tx *Tx) CountOpen() ([]OpenDeploys, error) {
+	return list(tx, "open deploys", func(r row) (o OpenDeploys, err error) {
+		err = r.Scan(&o.Kind, &o.Status, &o.Number)
+		return o, err
+	}, `SELECT kind, status, COUNT(*) FROM deploys WHERE status IN ('queued', 'deploying') GROUP BY kind, status
+		UNION ALL
+		SELECT kind, status, COUNT(*) FROM deploys WHERE status IN ('initialized', 'staged') GROUP BY kind, status`)
+}
+
+// Measure is what is counted of a Deployment.
+type Measure struct {
+	Queue    int   // deploys that run or wait
+	Versions int   // that are kept
+	Packs    int   // that are kept
+	Stored   int64 // bytes of packs
+}
+
+// Measures returns what is counted of a Deployment.
+func (tx *Tx) Measures(of slipway.DeploymentID) (Measure, error) {
+	return one(tx, "measure deployment", nil, func(r row) (m Measure, err error) {
+		err = r.Scan(&m.Queue, &m.Versions, &m.Packs, &m.Stored)
+		return m, err
+	}, `SELECT (SELECT COUNT(*) FROM deploys WHERE deployment = ?1 AND status IN ('queued', 'deploying')),
+		(SELECT COUNT(*) FROM versions WHERE deployment = ?1), COUNT(*), COALESCE(SUM(size), 0) FROM packs WHERE deployment = ?1`, of)
+}

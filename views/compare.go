@@ -1,0 +1,112 @@
+package views
+
+import (
+	"context"
+	"io"
+	"slipway"
+
+	"github.com/a-h/templ"
+)
+
+// ComparePage shows what lies between two versions.
+type ComparePage struct {
+	Frame    DeploymentFrame
+	Action   string
+	From, To ComparePick
+	Problem  string // why they cannot be compared
+	Alike    string // why there is nothing to show
+
+	SwapURL, UnifiedURL, SplitURL string
+	Split                         bool
+	Sum                           slipway.ChangeSum
+	Under                         []Link // the folders above the one that is shown; none for the whole
+	Folder                        string // it, "dags/" for the whole
+	Tree                          []TreeNode
+	TreeMore                      int // files that it does not name
+	Files                         []ComparedFile
+	Range                         string // "Files 1 to 20 of 300"
+	Newer, Older                  string
+	AllURL                        string // of all files, where one alone is shown
+}
+
+// ComparePick is one of the two versions, and what else could be.
+type ComparePick struct {
+	Name, Label string // of the field
+	Options     []Option
+	Title       string // "#12", or what it is else
+	Version     slipway.Version
+	URL         string // of the version's files; "" for none
+}
+
+// Option is a choice of a select.
+type Option struct {
+	Value, Text string
+	Chosen      bool
+}
+
+// TreeNode is a changed file, or a folder with some in it.
+type TreeNode struct {
+	Name  string
+	URL   string
+	Op    slipway.Op // of a file
+	Was   string     // the path from which a file was renamed
+	Sum   slipway.ChangeSum
+	Nodes []TreeNode // of a folder
+	More  int        // files of a folder that are not listed; its URL has them
+}
+
+// ComparedFile is a file in a comparison.
+type ComparedFile struct {
+	FileChange
+	Was        string // the path from which it was renamed
+	AloneURL   string // of the file alone, with as many lines as can be shown
+	ContextURL string // of the same with its unchanged lines; "" where they are shown
+	Split      bool
+}
+
+// pair is a line of a difference side by side; nil where a side has none.
+type pair struct{ Old, New *slipway.DiffLine }
+
+// pairs puts each removed line beside the added one that took its place.
+func pairs(h slipway.Hunk) (all []pair) {
+	var old, new []*slipway.DiffLine
+	flush := func() {
+		for i := range max(len(old), len(new)) {
+			var p pair
+			if i < len(old) {
+				p.Old = old[i]
+			}
+			if i < len(new) {
+				p.New = new[i]
+			}
+			all = append(all, p)
+		}
+		old, new = nil, nil
+	}
+	for i := range h.Lines {
+		switch l := &h.Lines[i]; l.Op {
+		case '-':
+			old = append(old, l)
+		case '+':
+			new = append(new, l)
+		default:
+			flush()
+			all = append(all, pair{l, l})
+		}
+	}
+	flush()
+	return all
+}
+
+// markedText is a line with its changed words marked, and not a space more.
+func markedText(l slipway.DiffLine) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		at, text := 0, ""
+		for _, m := range l.Marks {
+			text += templ.EscapeString(l.Text[at:m.From]) + "<mark>" + templ.EscapeString(l.Text[m.From:m.To]) + "</mark>"
+			at = m.To
+		}
+		_, err := io.WriteString(w, text+templ.EscapeString(l.Text[at:]))
+		return err
+	})
+}

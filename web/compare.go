@@ -1,0 +1,229 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+const (
+	comparedFiles = 20 // on one page
+	comparedLines = 400
+	wholeContext  = 1 << 20 // unchanged lines around each change: all of them
+)
+
+// comparing is a comparison as one request asks for it.
+type comparing struct {
+	of       slipway.Deployment
+	from, to pick
+	split    bool
+	under    string // the folder that is shown, with a slash; "" for the whole
+	file     string // that is shown alone
+	at       int    // the first of the files that are shown
+	whole    bool   // with unchanged lines
+}
+
+// showCompare serves GET /deployments/:deployment/compare.
+func (s *Server) showCompare(c echo.Context) error {
+	if address := byNumbers(c); address != "" {
+		return c.Redirect(http.StatusSeeOther, address)
+	}
+	p := views.ComparePage{Split: c.QueryParam("view") == "split"}
+	ask := comparing{split: p.Split, file: c.QueryParam("file"), at: queryNumber(c, "at"), whole: c.QueryParam("context") == "all"}
+	if under := strings.Trim(c.QueryParam("under"), "/"); under != "" {
+		ask.under = under + "/"
+	}
+	var refusal error
+	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		refusal, err = s.addPicks(c, tx, sc, &ask, &p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if refusal == nil {
+		refusal = s.addComparison(c.Request().Context(), ask, &p)
+	}
+	kind, text := slipway.Explain(refusal)
+	switch {
+	case refusal == nil:
+		return render(c, http.StatusOK, views.Compare(p))
+	case kind == slipway.Internal:
+		return refusal
+	}
+	p.Problem, p.SwapURL = text, ""
+	return render(c, statusOf[kind], views.Compare(p))
+}
+
+// addPicks completes p with the two versions and what else could be chosen. A
+// refusal is for the page, which stays to choose on.
+func (s *Server) addPicks(c echo.Context, tx *store.Tx, sc scene, ask *comparing, p *views.ComparePage) (refusal, err error) {
+	offered, err := tx.BundleVersions(sc.ID, 0, pickedVersions)
+	if err != nil {
+		return nil, err
+	}
+	ask.of = sc.Deployment
+	ask.from, ask.to, refusal = sides(c, tx, sc, offered)
+	p.Action = comparePath(sc.ID)
+	p.From, p.To = ask.from.view(sc, "from", "From", offered), ask.to.view(sc, "to", "To", offered)
+	p.Frame, err = s.frameOf(c, tx, sc, "Compare versions", "")
+	return refusal, err
+}
+
+// addComparison completes p with what lies between the two versions.
+func (s *Server) addComparison(ctx context.Context, ask comparing, p *views.ComparePage) error {
+	all, err := s.engine.Compare(ctx, ask.of, ask.from.version, ask.to.version)
+	if err != nil {
+		return err
+	}
+	swapped := ask
+	swapped.from, swapped.to = ask.to, ask.from
+	p.SwapURL, p.UnifiedURL, p.SplitURL = swapped.address(), ask.viewed(false), ask.viewed(true)
+	p.Sum = all.Sum
+	if len(all.Changes) == 0 {
+		p.Alike = "The two versions are the same"
+		return nil
+	}
+	changes := ask.within(all.Changes)
+	if len(changes) == 0 {
+		return slipway.Errorf(slipway.NotFound, "Between these versions nothing is different there.")
+	}
+	p.Tree, p.TreeMore = ask.tree(changes)
+	if ask.under != "" {
+		p.Under, p.Folder = ask.folders()
+	}
+	return s.addFiles(ctx, ask, changes, p)
+}
+
+// within returns the changes in the folder that is shown.
+func (a comparing) within(changes []slipway.Change) []slipway.Change {
+	from, _ := slices.BinarySearchFunc(changes, a.under, byPath)
+	n := slices.IndexFunc(changes[from:], func(c slipway.Change) bool { return !strings.HasPrefix(c.Path, a.under) })
+	if n < 0 {
+		return changes[from:]
+	}
+	return changes[from : from+n]
+}
+
+func byPath(c slipway.Change, path string) int { return strings.Compare(c.Path, path) }
+
+// addFiles completes p with the differences in a page of files, or in one.
+func (s *Server) addFiles(ctx context.Context, ask comparing, changes []slipway.Change, p *views.ComparePage) error {
+	shown := changes[min(ask.at, len(changes)):min(ask.at+comparedFiles, len(changes))]
+	p.Range = fmt.Sprintf("Files %s to %s of %s", views.Number(ask.at+1), views.Number(ask.at+len(shown)), views.Number(len(changes)))
+	if ask.file != "" {
+		i, found := slices.BinarySearchFunc(changes, ask.file, byPath)
+		if !found {
+			return slipway.Errorf(slipway.NotFound, "The file %q is the same in both versions, or in neither of them.", ask.file)
+		}
+		shown, p.Range, p.AllURL = changes[i:i+1], "One file", ask.moved(0).address()
+	} else {
+		if ask.at > 0 {
+			p.Newer = ask.moved(max(0, ask.at-comparedFiles)).address()
+		}
+		if next := ask.at + comparedFiles; next < len(changes) {
+			p.Older = ask.moved(next).address()
+		}
+	}
+	for _, change := range shown {
+		f, err := s.comparedFile(ctx, ask, change)
+		if err != nil {
+			return err
+		}
+		p.Files = append(p.Files, f)
+	}
+	return nil
+}
+
+func (s *Server) comparedFile(ctx context.Context, ask comparing, change slipway.Change) (f views.ComparedFile, err error) {
+	f.FileChange = views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path)}
+	f.Split, f.AloneURL, f.WholeURL = ask.split, ask.alone(change.Path).address(), ask.wholeURL(change)
+	if change.Op == slipway.Renamed {
+		f.Was = change.Old.Path
+	}
+	if change.Old.Link != "" || change.New.Link != "" {
+		f.Link = linkText(change)
+		return f, nil
+	}
+	around, limit := 0, comparedLines
+	if ask.file != "" {
+		limit = maxAlone
+		if ask.whole {
+			around = wholeContext
+		}
+	}
+	diff, err := s.engine.DiffBetween(ctx, ask.of, ask.from.version, ask.to.version, change, around)
+	if err != nil {
+		return f, err
+	}
+	if around == 0 && change.Op == slipway.Changed && len(diff.Hunks) > 0 {
+		alone := ask.alone(change.Path)
+		alone.whole = true
+		f.ContextURL = alone.address()
+	}
+	gone := cut(&diff, limit)
+	f.Diff, f.Cut = &diff, gone
+	return f, nil
+}
+
+// wholeURL is where the changed file can be read.
+func (a comparing) wholeURL(change slipway.Change) string {
+	if change.Op == slipway.Removed {
+		return filePath(a.of.ID, a.from.version, change.Path)
+	}
+	return filePath(a.of.ID, a.to.version, change.Path)
+}
+
+// address is where a can be seen, by anyone who may.
+func (a comparing) address() string {
+	at := url.Values{"from": {a.from.value}, "to": {a.to.value}}
+	for name, value := range map[string]string{"under": strings.TrimSuffix(a.under, "/"), "file": a.file} {
+		if value != "" {
+			at.Set(name, value)
+		}
+	}
+	if a.split {
+		at.Set("view", "split")
+	}
+	if a.at > 0 {
+		at.Set("at", strconv.Itoa(a.at))
+	}
+	if a.whole {
+		at.Set("context", "all")
+	}
+	return comparePath(a.of.ID) + "?" + at.Encode()
+}
+
+func (a comparing) viewed(split bool) string {
+	a.split = split
+	return a.address()
+}
+
+// moved is all of a's files from the one at a place on.
+func (a comparing) moved(at int) comparing {
+	a.at, a.file, a.whole = at, "", false
+	return a
+}
+
+// alone is one file of a.
+func (a comparing) alone(path string) comparing {
+	a.file, a.at, a.whole = path, 0, false
+	return a
+}
+
+// in is a folder of a.
+func (a comparing) in(folder string) comparing {
+	a = a.moved(0)
+	a.under = folder
+	return a
+}

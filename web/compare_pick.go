@@ -1,0 +1,137 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+const (
+	pickedVersions = 30     // the newest, that a comparison offers
+	nothingYet     = "none" // no version: what there was before the first
+)
+
+// pick is one side of a comparison.
+type pick struct {
+	value   string // in the address: a version's folder, a deploy's number, or nothingYet
+	title   string
+	version slipway.Version // "" for none
+}
+
+// sides returns what the address compares, else the current version with the
+// one before.
+func sides(c echo.Context, tx *store.Tx, sc scene, offered []store.BundleVersion) (from, to pick, err error) {
+	from, to = pick{value: c.QueryParam("from")}, pick{value: c.QueryParam("to")}
+	if to.value == "" {
+		to.value = orNothing(sc.Version)
+	}
+	if from.value == "" {
+		from.value = before(to.value, offered)
+	}
+	if err := from.read(tx, sc); err != nil {
+		return from, to, err
+	}
+	return from, to, to.read(tx, sc)
+}
+
+func orNothing(v slipway.Version) string {
+	if v == "" {
+		return nothingYet
+	}
+	return v.Dir()
+}
+
+// before is the version that was brought before the one named.
+func before(name string, offered []store.BundleVersion) string {
+	i := slices.IndexFunc(offered, func(v store.BundleVersion) bool { return v.Version.Dir() == name })
+	if i < 0 || i+1 >= len(offered) {
+		return nothingYet
+	}
+	return offered[i+1].Version.Dir()
+}
+
+// read looks up which version p names.
+func (p *pick) read(tx *store.Tx, sc scene) error {
+	if p.value == nothingYet {
+		p.title = "Nothing"
+		return nil
+	}
+	if v, ok := slipway.VersionOfDir(p.value); ok {
+		kept, err := tx.BundleVersion(sc.ID, v)
+		p.version, p.title = v, deployTitle(kept.Number)
+		return err
+	}
+	number, err := strconv.Atoi(strings.TrimPrefix(p.value, "#"))
+	if err != nil || number < 1 {
+		return slipway.Errorf(slipway.NotFound, "There is no DAG bundle version and no deploy %q.", p.value)
+	}
+	w, err := tx.Deploy(sc.ID, number)
+	if err != nil {
+		return err
+	}
+	p.title = deployTitle(number)
+	if !w.WentLive() {
+		return slipway.Errorf(slipway.Conflict, "Deploy #%d never went live: there is no version to compare.", number)
+	}
+	if p.version = w.After.Version; p.version != "" {
+		_, err = tx.BundleVersion(sc.ID, p.version)
+	}
+	return err
+}
+
+func deployTitle(number int) string { return "#" + strconv.Itoa(number) }
+
+// view returns p as a field of the form.
+func (p pick) view(sc scene, name, label string, offered []store.BundleVersion) views.ComparePick {
+	v := views.ComparePick{Name: name, Label: label, Title: p.title, Version: p.version}
+	if p.version != "" {
+		v.URL = versionPath(sc.ID, p.version)
+	}
+	found := false
+	for _, o := range offered {
+		chosen := o.Version == p.version
+		found = found || chosen
+		v.Options = append(v.Options, views.Option{Value: o.Version.Dir(), Text: deployTitle(o.Number) + " · " + o.Version.Short(), Chosen: chosen})
+	}
+	v.Options = append(v.Options, views.Option{Value: nothingYet, Text: "Nothing (before the first deploy)", Chosen: p.value == nothingYet})
+	if !found && p.version != "" {
+		older := views.Option{Value: p.version.Dir(), Text: p.title + " · " + p.version.Short(), Chosen: true}
+		v.Options = slices.Insert(v.Options, len(v.Options)-1, older)
+	}
+	return v
+}
+
+// byNumbers returns the address for deploys that were named by number instead
+// of chosen, "" if none was.
+func byNumbers(c echo.Context) string {
+	q := c.QueryParams()
+	if q.Get("from_number")+q.Get("to_number") == "" {
+		return ""
+	}
+	at := url.Values{}
+	for _, name := range []string{"from", "to"} {
+		if value := strings.TrimPrefix(strings.TrimSpace(q.Get(name+"_number")), "#"); value != "" {
+			at.Set(name, value)
+		} else {
+			at.Set(name, q.Get(name))
+		}
+	}
+	if q.Get("view") == "split" {
+		at.Set("view", "split")
+	}
+	return comparePath(deploymentID(c)) + "?" + at.Encode()
+}
+
+func comparePath(of slipway.DeploymentID) string { return deploymentPath(of) + "/compare" }
+
+// compareURL is where two versions are compared.
+func compareURL(of slipway.DeploymentID, from, to slipway.Version) string {
+	return comparePath(of) + "?" + url.Values{"from": {orNothing(from)}, "to": {orNothing(to)}}.Encode()
+}

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+// threeVersions is a portal with three versions and one deploy that never went live.
+func threeVersions(t *testing.T) (a *app, all []slipway.Deploy) {
+	a = newApp(t)
+	a.run(t)
+	first := map[string]string{
+		"orders.py": dag + "retries = 1\nx = 1\n", "old/moved.py": dag + "# moved", "logo.bin": "\x00\x01", "gone.sql": "SELECT 1;\n", "same.py": dag, "link": "-> same.py",
+	}
+	second := map[string]string{
+		"orders.py": dag + "retries = 4\nx = 1\n", "new/moved.py": dag + "# moved", "logo.bin": "\x00\x02\x03", "added/<b>.sql": "SELECT 2;\n", "same.py": dag, "link": "-> orders.py",
+	}
+	third := map[string]string{"long.py": dag + strings.Repeat("x = 1\n", 1000)}
+	for _, files := range []map[string]string{first, second, third} {
+		all = append(all, a.live(t, a.Eve, files))
+	}
+	a.staged(t, a.Eve, first)
+	return a, all
+}
+
+func TestCompare(t *testing.T) {
+	a, w := threeVersions(t)
+	path := a.page("/compare")
+	for name, tt := range map[string]struct {
+		query  string
+		status int
+		parts  []string
+		absent string
+	}{
+		"by number": {"?from=1&to=2", http.StatusOK, []string{
+			"#1", "#2", `-retries = <mark>1</mark>`, `+retries = <mark>4</mark>`, "renamed from dags/old/moved.py", "Binary", "2 B", "3 B", "sha256",
+			"link to orders.py, before to same.py", "Files 1 to 6 of 6", "added/", "&lt;b&gt;.sql", "1 added, 3 changed, 1 removed, 1 renamed", "from=2&amp;to=1",
+		}, "same.py</a>"},
+		"backwards":         {"?from=%232&to=%231", http.StatusOK, []string{`-retries = <mark>4</mark>`, "renamed from dags/new/moved.py"}, ""},
+		"by version":        {"?from=" + w[0].Version.Dir() + "&to=" + w[1].Version.Dir(), http.StatusOK, []string{`-retries = <mark>1</mark>`}, ""},
+		"over several":      {"?from=1&to=3", http.StatusOK, []string{"1 added, 0 changed, 6 removed", "gone.sql"}, "new/moved.py"},
+		"what nothing says": {"", http.StatusOK, []string{"#2", "#3", "long.py"}, "gone.sql"},
+		"with nothing":      {"?from=none&to=1", http.StatusOK, []string{"Nothing", "6 added", "gone.sql"}, "removed</a>"},
+		"with itself":       {"?from=2&to=2", http.StatusOK, []string{"The two versions are the same"}, "Files 1"},
+		"side by side":      {"?from=1&to=2&view=split", http.StatusOK, []string{`<td class="del">retries = <mark>1</mark></td>`, `<td class="add">retries = <mark>4</mark></td>`, `name="view" value="split"`}, "+retries"},
+		"one file":          {"?from=1&to=2&file=orders.py", http.StatusOK, []string{"One file", "All files", "unchanged lines"}, "gone.sql</a>\n"},
+		"with all lines":    {"?from=1&to=2&file=orders.py&context=all", http.StatusOK, []string{"retries", "x = 1"}, "unchanged lines<"},
+		"long":              {"?from=2&to=3", http.StatusOK, []string{"Show all", "601 lines"}, ""},
+		"long, all":         {"?from=2&to=3&file=long.py", http.StatusOK, []string{`data-n="1001"`}, "Show all"},
+		"a folder":          {"?from=1&to=2&under=added", http.StatusOK, []string{"Files 1 to 1 of 1", `?from=1&amp;to=2">dags</a>`, "added/"}, "orders.py</a>"},
+		"no such folder":    {"?from=1&to=2&under=nowhere", http.StatusNotFound, []string{"nothing is different there", "Compare versions"}, ""},
+		"an equal file":     {"?from=1&to=2&file=same.py", http.StatusNotFound, []string{"is the same in both versions"}, ""},
+		"never live":        {"?from=1&to=4", http.StatusConflict, []string{"Deploy #4 never went live", `<option value="` + w[2].Version.Dir()}, "Swap"},
+		"no such deploy":    {"?from=1&to=9", http.StatusNotFound, []string{"There is no deploy #9"}, ""},
+		"no such version":   {"?from=" + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + "&to=1", http.StatusNotFound, []string{"no longer kept"}, ""},
+		"not a version":     {"?from=%3Cscript%3E&to=1", http.StatusNotFound, []string{"no deploy", "&lt;script&gt;"}, "<script>&"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.as(t, a.Mia).get(path + tt.query)
+			want(t, got, tt.status, tt.parts...)
+			if tt.absent != "" && strings.Contains(got.Body.String(), tt.absent) {
+				t.Errorf("the page has %q", tt.absent)
+			}
+		})
+	}
+}
+
+func TestCompareByTypedNumbers(t *testing.T) {
+	a, w := threeVersions(t)
+	got := a.as(t, a.Mia).get(a.page("/compare?from=" + w[0].Version.Dir() + "&from_number=&to=x&to_number=%232&view=split"))
+	goesTo(t, got, a.page("/compare?from="+w[0].Version.Dir()+"&to=2&view=split"))
+}
+
+// What was recorded and what the manifests say are the same.
+func TestCompareWithoutRecords(t *testing.T) {
+	a, w := threeVersions(t)
+	for _, pair := range [][2]slipway.Version{{w[0].Version, w[1].Version}, {w[2].Version, w[0].Version}, {"", w[1].Version}} {
+		storetest.View(t, a.store, func(tx *store.Tx) error {
+			_, there, err := tx.Steps(a.Sales.ID, pair[0], pair[1], 100)
+			_, back, _ := tx.Steps(a.Sales.ID, pair[1], pair[0], 100)
+			if there == back {
+				t.Errorf("%v: recorded there %v, back %v, want one of them", pair, there, back)
+			}
+			return err
+		})
+		recorded, err := a.engine.Compare(t.Context(), a.Sales, pair[0], pair[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, err := a.engine.Files(t.Context(), a.Sales, pair[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := a.engine.Files(t.Context(), a.Sales, pair[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := slipway.Compare(slipway.Changes(old, next))
+		same := slices.EqualFunc(recorded.Changes, read.Changes, func(a, b slipway.Change) bool {
+			return a.Op == b.Op && a.Path == b.Path && a.Old.Path == b.Old.Path && a.Old.Same(b.Old) && a.New.Same(b.New) && a.Old.Size == b.Old.Size
+		})
+		if !same || recorded.Sum != read.Sum || len(read.Changes) == 0 {
+			t.Errorf("%v: recorded %+v, read %+v", pair, recorded, read)
+		}
+	}
+}
+
+func TestHistorySearch(t *testing.T) {
+	a, w := threeVersions(t)
+	day := w[0].CreatedAt.Format(dayLayout)
+	for name, tt := range map[string]struct {
+		query  string
+		want   []string // numbers of the deploys
+		parts  []string
+		absent string
+	}{
+		"all":        {"", []string{"4", "3", "2", "1"}, []string{`name="from" value="2" checked`, `name="to" value="3" checked`}, "Clear"},
+		"number":     {"?q=%232", []string{"2"}, []string{"1 filter", "Clear", `value="#2"`}, ""},
+		"person":     {"?q=eve", []string{"4", "3", "2", "1"}, nil, ""},
+		"status":     {"?status=staged&kind=DAG_ONLY", []string{"4"}, []string{"2 filters", `<option value="staged" selected`}, ""},
+		"by":         {"?by=" + string(a.Eve.User), []string{"4", "3", "2", "1"}, []string{`selected>Eve Author`}, ""},
+		"day":        {"?from=" + day + "&to=" + day, []string{"4", "3", "2", "1"}, []string{"<details class=\"more\" open"}, ""},
+		"no day":     {"?to=2001-01-01", nil, []string{"No deploy is like this", "Show all deploys"}, ""},
+		"not a day":  {"?from=yesterday", nil, []string{"is no date or time"}, "No deploy is like this"},
+		"live then":  {"?live_at=" + w[1].LiveAt.AddDate(1, 0, 0).Format(timeLayout), []string{"4", "3", "2", "1"}, []string{"#3</a> by Eve Author was live", w[2].Version.Short(), "it still is"}, "1 filter"},
+		"live never": {"?live_at=2001-01-01T00:00", []string{"4", "3", "2", "1"}, []string{"At 2001-01-01 00:00:00 UTC nothing had been deployed yet."}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.as(t, a.Mia).get(a.page("/deploys" + tt.query))
+			want(t, got, http.StatusOK, tt.parts...)
+			var numbers []string
+			for _, row := range strings.Split(got.Body.String(), `data-testid="deploy"`)[1:] {
+				_, rest, _ := strings.Cut(row, `/deploys/`)
+				n, _, _ := strings.Cut(rest, `"`)
+				numbers = append(numbers, n)
+			}
+			if !slices.Equal(numbers, tt.want) {
+				t.Errorf("deploys %v, want %v", numbers, tt.want)
+			}
+			if tt.absent != "" && strings.Contains(got.Body.String(), tt.absent) {
+				t.Errorf("the page has %q", tt.absent)
+			}
+		})
+	}
+}
+
+func TestHistorySearchLive(t *testing.T) {
+	a, _ := threeVersions(t)
+	b := a.as(t, a.Mia)
+	path := a.page("/deploys")
+	r := httptest.NewRequest(http.MethodGet, path+"?q=%231&kind=&status=&by=", nil)
+	r.Header.Set("HX-Request", "true")
+	got := b.do(r)
+	want(t, got, http.StatusOK, `<div id="history"`)
+	if strings.Contains(got.Body.String(), "<h1") || got.Header().Get("HX-Replace-Url") != path+"?q=%231" {
+		t.Errorf("not a partial at %s:\n%s", got.Header().Get("HX-Replace-Url"), text(got))
+	}
+}
+
+func TestHistoryKeepsFiltersOnItsPages(t *testing.T) {
+	a := newApp(t)
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		for i := range 2 * (pageSize + 1) {
+			kind := []slipway.DeployKind{slipway.DAGOnly, slipway.ImageOnly}[i%2]
+			w := slipway.Deploy{Deployment: a.Sales.ID, Kind: kind, Status: slipway.Initialized, By: a.Eve, Description: fmt.Sprintf("row %d", i)}
+			if _, err := tx.AddDeploy(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	b := a.as(t, a.Mia)
+	filters := url.Values{"kind": {"IMAGE_ONLY"}, "q": {"row"}}.Encode()
+	older := "?before=4&amp;kind=IMAGE_ONLY&amp;q=row"
+	want(t, b.get(a.page("/deploys?"+filters)), http.StatusOK, older, "#102<", "#4<")
+	last := b.get(a.page("/deploys" + strings.ReplaceAll(older, "&amp;", "&")))
+	want(t, last, http.StatusOK, "#2<", "?after=2&amp;kind=IMAGE_ONLY&amp;q=row")
+	if strings.Contains(last.Body.String(), "Older") {
+		t.Error("there is a page after the last")
+	}
+	want(t, b.get(a.page("/deploys?after=2&"+filters)), http.StatusOK, older, "#102<")
+}

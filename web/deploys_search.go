@@ -1,0 +1,155 @@
+package web
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+const (
+	dayLayout  = "2006-01-02"
+	timeLayout = "2006-01-02T15:04:05" // as a browser sends it, with or without seconds
+)
+
+// asked is what the address wants to see of a history.
+type asked struct {
+	values url.Values // of the fields, without those left empty
+	filter store.DeployFilter
+	live   time.Time // of which it asks what was live; zero for none
+	wrong  string    // why it was not understood
+}
+
+var historyFields = []string{"q", "kind", "status", "by", "commit", "from", "to", "live_at"}
+
+// askedOf reads the filters from the address.
+func askedOf(c echo.Context) asked {
+	a := asked{values: url.Values{}}
+	for _, name := range historyFields {
+		if value := strings.TrimSpace(c.QueryParam(name)); value != "" {
+			a.values.Set(name, value)
+		}
+	}
+	get := a.values.Get
+	a.filter = store.DeployFilter{
+		Kind: slipway.DeployKind(get("kind")), Status: slipway.Status(get("status")), By: get("by"), Text: get("q"), Commit: get("commit"),
+	}
+	a.filter.From = a.time("from", dayLayout)
+	if a.filter.Until = a.time("to", dayLayout); !a.filter.Until.IsZero() {
+		a.filter.Until = a.filter.Until.AddDate(0, 0, 1)
+	}
+	layout := timeLayout
+	if len(get("live_at")) == len("2006-01-02T15:04") {
+		layout = "2006-01-02T15:04"
+	}
+	a.live = a.time("live_at", layout)
+	return a
+}
+
+func (a *asked) time(name, layout string) time.Time {
+	text := a.values.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(layout, text)
+	if err != nil || t.Year() < 1970 {
+		a.wrong = "“" + text + "” is no date or time. Write it as " + layout[:len("2006-01-02")] + ", or with T15:04 for a time."
+		return time.Time{}
+	}
+	return t
+}
+
+// path is the address of what a asks.
+func (a asked) path(path string) string {
+	if len(a.values) == 0 {
+		return path
+	}
+	return path + "?" + a.values.Encode()
+}
+
+// page is a page of what a asks.
+func (a asked) page(path, key string, number int) string {
+	at := url.Values{key: {strconv.Itoa(number)}}
+	for name, value := range a.values {
+		at[name] = value
+	}
+	return path + "?" + at.Encode()
+}
+
+// filters returns the form with what was asked in it.
+func filters(tx *store.Tx, sc scene, a asked) (f views.HistoryFilters, err error) {
+	get := a.values.Get
+	f = views.HistoryFilters{
+		Action: sc.links().Deploys, Text: get("q"), Commit: get("commit"), From: get("from"), Until: get("to"), LiveAt: get("live_at"), Error: a.wrong,
+		Kinds: []views.Option{{Text: "All"}}, Statuses: []views.Option{{Text: "All"}}, By: []views.Option{{Text: "Everyone"}},
+	}
+	for _, k := range []slipway.DeployKind{slipway.DAGOnly, slipway.ImageOnly, slipway.ImageAndDAG} {
+		f.Kinds = append(f.Kinds, views.Option{Value: string(k), Text: k.Title(), Chosen: k == a.filter.Kind})
+	}
+	for _, s := range []slipway.Status{slipway.Initialized, slipway.Staged, slipway.Queued, slipway.Deploying, slipway.Deployed, slipway.Failed, slipway.Cancelled} {
+		f.Statuses = append(f.Statuses, views.Option{Value: string(s), Text: string(s), Chosen: s == a.filter.Status})
+	}
+	for _, name := range historyFields {
+		if a.values.Has(name) && name != "live_at" {
+			f.Count++
+		}
+	}
+	f.More = slices.ContainsFunc([]string{"commit", "from", "to", "live_at"}, a.values.Has)
+	who, err := tx.Deployers(sc.ID)
+	for _, d := range who {
+		name := d.Name
+		if d.Token {
+			name = "token " + name
+		}
+		f.By = append(f.By, views.Option{Value: d.ID, Text: name, Chosen: d.ID == a.filter.By})
+	}
+	return f, err
+}
+
+// chooseTwo chooses the two newest rows that can be compared, and returns
+// where.
+func chooseTwo(sc scene, rows []views.HistoryRow) string {
+	chosen := 3
+	for i := range rows {
+		if rows[i].Compares > 0 && chosen > 1 {
+			rows[i].Compares = chosen
+			chosen--
+		}
+	}
+	if chosen > 1 { // there are no two
+		for i := range rows {
+			rows[i].Compares = 0
+		}
+		return ""
+	}
+	return comparePath(sc.ID)
+}
+
+// liveThen answers what was live at the time that was asked for.
+func liveThen(tx *store.Tx, sc scene, a asked) (*views.LiveThen, error) {
+	if a.live.IsZero() {
+		return nil, nil
+	}
+	l := &views.LiveThen{At: a.live.Format("2006-01-02 15:04:05 UTC")}
+	was, next, found, replaced, err := tx.LiveAt(sc.ID, a.live)
+	if err != nil || !found {
+		return l, err
+	}
+	kept, err := tx.RetainedOf(sc.ID, []slipway.Version{was.After.Version})
+	l.Number, l.URL, l.By, l.Since = was.Number, deployPath(sc.ID, was.Number), was.By.Title(), sc.at(was.LiveAt)
+	l.Row = views.HistoryRow{Version: was.After.Version, Image: was.After.ImageTag}
+	if kept[was.After.Version] {
+		l.Row.VersionURL = versionPath(sc.ID, was.After.Version)
+	}
+	if replaced {
+		l.NextNumber, l.NextURL, l.Until = next.Number, deployPath(sc.ID, next.Number), sc.at(next.LiveAt)
+	}
+	return l, err
+}
