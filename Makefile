@@ -33,7 +33,24 @@ check: $(golangci) ## formatting, generated files, vet and linters, as CI does
 .PHONY: test
 test: ## all tests with the race detector, the browser's included
 	scripts/e2e-deps.sh
+	scripts/crash-deps.sh
 	E2E=1 go test -race -timeout 15m -p 2 ./...
+
+.PHONY: crash
+crash: ## kill the portal 500 times at work, and check after each that nothing is lost
+	scripts/crash-deps.sh
+	SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order)' ./cmd/slipway
+
+FUZZTIME ?= 10m
+.PHONY: fuzz
+fuzz: ## ten minutes of damaged archives, and of damaged manifests; FUZZTIME=1h for longer
+	go test -run '^$$' -fuzz '^FuzzRead$$' -fuzztime $(FUZZTIME) ./bundle
+	go test -run '^$$' -fuzz '^FuzzManifest$$' -fuzztime $(FUZZTIME) ./bundle
+
+.PHONY: bench
+bench: ## measure against the bars of the design and print the table, in half an hour
+	go build -o $(bin)/bench ./scripts/bench
+	$(bin)/bench
 
 .PHONY: bench-history
 bench-history: ## 2,000 deploys of one Deployment: what they cost at the start and at the end

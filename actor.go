@@ -4,6 +4,7 @@ package slipway
 type Actor struct {
 	User  UserID
 	Token TokenID // "" for a person
+	Kinds Kinds   `json:"-"` // of deploy that the token may make
 	Name  string  // as it was when they acted: "Ada Lovelace", or a token's name
 	Via   Via
 	IP    string // the client's address, as the portal saw it

@@ -111,6 +111,9 @@ func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 	if d.CICDEnforced && by.Token == "" {
 		return Errorf(Forbidden, "CI/CD is enforced for this Deployment: only API tokens deploy to it. People may still return to an earlier deploy.")
 	}
+	if err := by.Allows(kind); err != nil {
+		return err
+	}
 	return d.takesKind(kind)
 }
 
@@ -209,6 +212,9 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 		sender = w.By
 	}
 	if err := d.MayDeploy(w.Kind, role, sender); err != nil {
+		return w, err
+	}
+	if err := by.Allows(w.Kind); err != nil {
 		return w, err
 	}
 	if w.Status != Staged {

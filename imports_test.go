@@ -44,6 +44,8 @@ var may = map[string][]string{
 var mayTest = map[string][]string{
 	"deploy": {"agent"},
 	"web":    {"agent"},
+
+	"web/api": {"agent", "bundle", "web"}, // its tests ask the whole portal
 }
 
 func TestImports(t *testing.T) {

@@ -179,6 +179,8 @@ func (s *scan) readTarEntry(h *tar.Header, r io.Reader) error {
 		return nil
 	case name == "":
 		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", quote(h.Name))
+	case h.Size > s.lim.Unpacked: // before any of it is unpacked
+		return s.explain(errUnpacked)
 	}
 	e := Entry{Name: name, Size: h.Size, Exec: h.Mode&0o111 != 0}
 	if k == link {

@@ -28,7 +28,7 @@ type Store struct {
 func Open(dir string) (*Store, error) {
 	s := &Store{dir: dir}
 	for _, kind := range []string{"bundles", "packs"} {
-		if err := os.MkdirAll(filepath.Join(dir, kind), 0o700); err != nil {
+		if err := makeFolders(filepath.Join(dir, kind), 0o700); err != nil {
 			return nil, err
 		}
 		left, err := filepath.Glob(filepath.Join(globQuote(dir), kind, "*", tempPattern))
@@ -64,13 +64,7 @@ func (s *Store) madeFolder(kind, ns string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	switch err := os.Mkdir(dir, 0o700); {
-	case errors.Is(err, fs.ErrExist):
-		return dir, nil
-	case err != nil:
-		return "", err
-	}
-	return dir, syncDir(filepath.Dir(dir))
+	return dir, makeFolders(dir, 0o700)
 }
 
 func (s *Store) manifestPath(ns string, v slipway.Version) (string, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -34,6 +35,25 @@ func rename(old, new string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(new))
+}
+
+// makeFolders makes the folder at path and those above it, durably, where they
+// are not there.
+func makeFolders(path string, mode fs.FileMode) error {
+	err := os.Mkdir(path, mode)
+	if above := filepath.Dir(path); errors.Is(err, fs.ErrNotExist) && above != path {
+		if err := makeFolders(above, mode); err != nil {
+			return err
+		}
+		err = os.Mkdir(path, mode)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // syncDir makes the names in dir durable.

@@ -12,14 +12,14 @@ type Limits struct {
 	Archive  int64 // bytes of the archive as it arrives
 	Unpacked int64 // bytes of what it unpacks to
 	Files    int   // files, symlinks and folders
-	Path     int   // bytes of a path
+	Path     int   // bytes of a path; systems open at most 4,096, the folders above it included
 	Name     int   // bytes of one name in a path
 	Reserve  int64 // bytes that stay free on the disk on which an archive is unpacked
 }
 
 // DefaultLimits returns the limits that hold where none are set.
 func DefaultLimits() Limits {
-	return Limits{Archive: 2 << 30, Unpacked: 8 << 30, Files: 100_000, Path: 4096, Name: 255}
+	return Limits{Archive: 2 << 30, Unpacked: 8 << 30, Files: 100_000, Path: 3072, Name: 255}
 }
 
 // names returns how many bytes all names and link targets may have together,

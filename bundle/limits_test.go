@@ -35,11 +35,11 @@ func TestReadLimits(t *testing.T) {
 		"target in a zip":     {zipOf(zipEntries(linkItem("dags/l", "a/b/c/d/e/f/g"))...), func(l *Limits) { l.Path = 10 }, []string{`"dags/l"`}},
 		"way of a link":       {tarOf(linkItem("dags/l", "aa/bb/cc"), linkItem("dags/m", "l/dd/ee")), func(l *Limits) { l.Path = 12 }, []string{`"dags/m"`}},
 		"long zip directory":  {zipOf(zipEntries(hugeNames()...)...), func(l *Limits) { l.Files = 100 }, []string{"directory", "100 files"}},
-		"names":               {tarOf(longNames(500)...), func(l *Limits) { l.Files = 1000 }, []string{"names", "beyond"}},
+		"names":               {tarOf(longNames(500)...), func(l *Limits) { l.Files, l.Path = 1000, 4096 }, []string{"names", "beyond"}},
 		"ignore file":         {tarOf(testEntry{name: ".slipwayignore", body: strings.Repeat("x\n", 40000)}), func(*Limits) {}, []string{".slipwayignore", "64 KiB"}},
 		"many ignore files":   {tarOf(ignoreFiles(20)...), func(*Limits) {}, []string{"/.slipwayignore", "too large"}},
 		"zstd with a window":  {[]byte("\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"), func(*Limits) {}, []string{"64 MiB", "--long"}},
-		"patterns over names": {tarOf(append(longNames(200), testEntry{name: ".slipwayignore", body: strings.Repeat("?\n", 30000)})...), func(l *Limits) { l.Files = 10000 }, []string{"patterns", "stopped"}},
+		"patterns over names": {tarOf(append(longNames(200), testEntry{name: ".slipwayignore", body: strings.Repeat("?\n", 30000)})...), func(l *Limits) { l.Files, l.Path = 10000, 4096 }, []string{"patterns", "stopped"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lim := DefaultLimits()

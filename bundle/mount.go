@@ -35,7 +35,7 @@ type Mount struct {
 // OpenMount makes the mount's folders in dir if need be, removes what a crash
 // left behind, and locks it against other agents until Close.
 func OpenMount(dir string) (*Mount, error) {
-	if err := os.MkdirAll(filepath.Join(dir, versionsName), 0o755); err != nil {
+	if err := makeFolders(filepath.Join(dir, versionsName), 0o755); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -128,7 +128,7 @@ func (m *Mount) UseImage(dagsPath string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	image := filepath.Join(m.dir, imageName)
-	if err := os.Mkdir(image, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makeFolders(image, 0o755); err != nil {
 		return err
 	}
 	if err := putLink(filepath.Join(image, dagsName), filepath.Join(m.dir, ".tmp-image-dags"), dagsPath); err != nil {

@@ -231,6 +231,9 @@ func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipwa
 	if w, err = now.tail.Return(old, now.role, retained); err != nil {
 		return w, err
 	}
+	if err := by.Allows(w.Kind); err != nil {
+		return w, err
+	}
 	if now.tail.Version != base {
 		return w, slipway.ErrBaseChanged
 	}

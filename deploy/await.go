@@ -24,13 +24,14 @@ func (e *Engine) await(ctx context.Context, w slipway.Deploy) error {
 	defer stop()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	since := e.store.Now() // after a restart components get their time once more
 	var stuck time.Time
 	for {
 		d, err := e.wanted(ctx, w)
 		if err != nil {
 			return err
 		}
-		v := e.look(d, w)
+		v := e.look(d, since)
 		switch {
 		case !v.stuck:
 			stuck = time.Time{}
@@ -69,11 +70,12 @@ type verdict struct {
 
 func (v verdict) ended() bool { return v.done || v.late }
 
-func (e *Engine) look(d slipway.Deployment, w slipway.Deploy) verdict {
+// look judges a deploy of d that has been waited for since a time.
+func (e *Engine) look(d slipway.Deployment, since time.Time) verdict {
 	now := e.store.Now()
 	all := e.Components(d.ID)
 	p := slipway.NewProgress(d.State, all, now)
-	v := verdict{late: now.Sub(w.LiveAt) >= e.cfg.MountTimeout, failing: strings.Join(p.Errors, "; ")}
+	v := verdict{late: now.Sub(since) >= e.cfg.MountTimeout, failing: strings.Join(p.Errors, "; ")}
 	switch {
 	case p.Of == 0 && d.Here: // the agent of this machine has not reported yet
 		v.failing = slipway.EmbeddedComponent + " has not reported"
@@ -106,7 +108,7 @@ func (e *Engine) conclude(ctx context.Context, w slipway.Deploy, v verdict) erro
 		if err != nil || now.Status != slipway.Deploying {
 			return err
 		}
-		now.Status, now.Note = slipway.Deployed, v.note
+		now.Status, now.Note = slipway.Deployed, strings.TrimSpace(now.Note+" "+v.note)
 		if !v.done {
 			now.Status, now.Reason = slipway.Failed, v.reason(e.cfg.MountTimeout)
 		}

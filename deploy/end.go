@@ -64,7 +64,11 @@ func (e *Engine) removeUpload(id string) {
 		return
 	}
 	e.arriving.end(id, false)
-	if err := os.Remove(e.uploadPath(id)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	err := os.Remove(e.uploadPath(id))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err = errors.Join(err, e.dropBlocks(id)); err != nil {
 		e.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
 	}
 }

@@ -39,6 +39,7 @@ type Engine struct {
 	live     board
 	watchers watchers
 	arriving arrivals
+	blocks   blockTotals
 	stagers  chan struct{} // holds a token for each upload that is being staged
 	mergers  chan struct{} // holds a token while packs are merged
 
@@ -59,7 +60,13 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 	for _, name := range []string{uploadsName, mountsName} {
 		// Airflow's user reads the mounts; the uploads are nobody else's.
 		mode := map[string]os.FileMode{uploadsName: 0o700, mountsName: 0o755}[name]
-		if err := os.MkdirAll(filepath.Join(cfg.Dir, name), mode); err != nil {
+		switch err := os.Mkdir(filepath.Join(cfg.Dir, name), mode); {
+		case errors.Is(err, os.ErrExist):
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("make the data folder: %w", err)
+		}
+		if err := syncPath(cfg.Dir); err != nil {
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
 	}
@@ -84,7 +91,8 @@ func (e *Engine) MountDir(d slipway.Deployment) string {
 	return filepath.Join(e.cfg.Dir, mountsName, d.Namespace)
 }
 
-// Ready returns nil while Run runs and the records can be read.
+// Ready returns nil while Run runs and deploys can be taken: the records can be
+// read, and files be written.
 func (e *Engine) Ready() error {
 	e.mu.Lock()
 	ctx := e.ctx
@@ -97,5 +105,8 @@ func (e *Engine) Ready() error {
 	}
 	ping, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return e.store.Ping(ping)
+	if err := e.store.Ping(ping); err != nil {
+		return err
+	}
+	return e.writable()
 }

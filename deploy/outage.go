@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"syscall"
 
 	"slipway"
@@ -17,4 +19,14 @@ func outage(err error) error {
 		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal cannot be written to. Ask the administrator to look at it."), err)
 	}
 	return err
+}
+
+// writable returns nil if the data folder can be written to.
+func (e *Engine) writable() error {
+	f, err := os.CreateTemp(filepath.Join(e.cfg.Dir, uploadsName), "ready-*")
+	if err != nil {
+		return outage(err)
+	}
+	_, err = f.WriteString("?")
+	return outage(errors.Join(err, f.Close(), os.Remove(f.Name())))
 }

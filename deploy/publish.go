@@ -83,7 +83,9 @@ func (e *Engine) publish(ctx context.Context, w slipway.Deploy) error {
 	if !w.WentLive() {
 		// Once begun, this is not cut off: it is quick, and safe to do again.
 		live, err := e.goLive(context.WithoutCancel(ctx), w)
-		switch kind, text := slipway.Explain(err); {
+		switch kind, text := slipway.Explain(outage(err)); {
+		case kind == slipway.NoSpace:
+			return err // it was confirmed: it waits until there is room
 		case err != nil && kind != slipway.Internal:
 			return e.fail(ctx, w, text)
 		case err != nil:

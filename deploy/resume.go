@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"slipway"
 	"slipway/store"
@@ -49,8 +50,8 @@ func (e *Engine) resumeUploads(ctx context.Context, uploads []store.Upload) erro
 	dir := filepath.Join(e.cfg.Dir, uploadsName)
 	entries, err := os.ReadDir(dir)
 	for _, f := range entries {
-		if !known[f.Name()] {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, f.Name())))
+		if !known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
 		}
 	}
 	return err
@@ -71,6 +72,8 @@ func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
 	}
 	size, err := e.offset(u)
 	switch {
+	case u.Length == inBlocks && w.UploadedAt.IsZero():
+		return nil // more may come; what was assembled is written over
 	case errors.Is(err, os.ErrNotExist) && w.UploadedAt.IsZero() && u.Length >= 0:
 		return os.WriteFile(e.uploadPath(u.ID), nil, 0o600) // its first bytes were never durable
 	case errors.Is(err, os.ErrNotExist):

@@ -65,7 +65,7 @@ func (e *Engine) stageOne(ctx context.Context, d slipway.Deployment, w slipway.D
 	case e.stagers <- struct{}{}:
 	}
 	defer func() { <-e.stagers }()
-	err := e.stage(cut, d, w)
+	err := outage(e.stage(cut, d, w))
 	switch kind, text := slipway.Explain(err); {
 	case err == nil || cut.Err() != nil:
 		return ctx.Err() // discarded meanwhile, or resumed after the next start

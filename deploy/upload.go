@@ -93,7 +93,7 @@ func (e *Engine) BeginUpload(ctx context.Context, of slipway.DeploymentID, by sl
 			return err
 		}
 		if err := os.WriteFile(e.uploadPath(u.ID), nil, 0o600); err != nil {
-			return fmt.Errorf("begin upload: %w", err)
+			return outage(fmt.Errorf("begin upload: %w", err))
 		}
 		return audit(tx, by, d, "deploy.upload", w)
 	})

@@ -58,7 +58,7 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		err = errors.Join(syncPath(e.uploadPath(u.ID)), syncPath(filepath.Join(e.cfg.Dir, uploadsName)))
 	}
 	if err != nil {
-		return w, fmt.Errorf("keep upload: %w", err)
+		return w, outage(fmt.Errorf("keep upload: %w", err))
 	}
 	resumes := w.Resumes
 	err = e.store.Update(ctx, func(tx *store.Tx) error {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 
 	"slipway"
 	"slipway/store"
@@ -19,7 +18,7 @@ const reserveEvery = 16 << 20
 func (e *Engine) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
 	f, err := os.OpenFile(e.uploadPath(u.ID), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return offset, fmt.Errorf("append to upload: %w", err)
+		return offset, outage(fmt.Errorf("append to upload: %w", err))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	room := e.cfg.Limits.Archive - offset
@@ -31,10 +30,8 @@ func (e *Engine) write(u store.Upload, w slipway.Deploy, offset int64, r io.Read
 		err = e.overflow(u, w)
 	}
 	switch {
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		err = slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Ask the administrator for space.")
 	case err != nil:
-		err = fmt.Errorf("receive upload: %w", err)
+		err = outage(fmt.Errorf("receive upload: %w", err))
 	case n == 0 && u.Length < 0:
 		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", w.Upload)
 	}

@@ -56,6 +56,7 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 	follow(t, page, "sales-prod")
 	deployment := strings.TrimPrefix(page.URL(), p.url)
 	history(t, page)
+	mended(t, page, deployment, "sales/orders.sql")
 
 	version := filepath.Base(mountOf(t, data, world.Sales.Namespace).target(t))
 	visit(t, page, home)
@@ -72,6 +73,11 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 		"overview-empty": empty,
 		"history":        deployment + "/deploys",
 		"history-empty":  empty + "/deploys",
+		"history-found":  deployment + "/deploys?q=ada&status=deployed&live_at=2001-01-01T00:00",
+		"compare":        deployment + "/compare?from=1&to=2",
+		"compare-split":  deployment + "/compare?from=1&to=2&view=split",
+		"compare-file":   deployment + "/compare?from=1&to=2&file=sales/orders.py",
+		"compare-never":  deployment + "/compare?from=1&to=3",
 		"deploy":         deployment + "/deploys/2",
 		"deploy-failed":  deployment + "/deploys/3",
 		"deploy-staged":  deployment + "/deploys/4",
@@ -80,6 +86,10 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 		"versions-empty": empty + "/versions",
 		"version":        deployment + "/versions/" + version,
 		"file":           deployment + "/versions/" + version + "/files/sales/orders.py",
+		"file-history":   deployment + "/history/sales/orders.py?from=1&to=2",
+		"file-changed":   deployment + "/history/sales/orders.sql",
+		"fix":            deployment + "/fix/sales/orders.py",
+		"deploy-fix":     deployment + "/deploys/5",
 		"settings":       deployment + "/settings",
 		"switch":         deployment + "/switch?to=off",
 		"not-found":      "/nowhere",
@@ -109,6 +119,17 @@ func history(t *testing.T, page person) {
 
 	follow(t, page, "sales-prod")
 	upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+}
+
+// mended makes a deploy of one file in the portal.
+func mended(t *testing.T, page person, deployment, path string) {
+	t.Helper()
+	visit(t, page, deployment+"/fix/"+path)
+	fill(t, page, "Text", "from airflow import DAG\n"+strings.Repeat("# a line that is much longer than any line should be ", 8)+"\n")
+	press(t, page, "Check the change")
+	ok(t, page.WaitForURL("**/deploys/*"))
+	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
+	deployDAGs(t, page)
 }
 
 func mountOf(t *testing.T, data, namespace string) mount {

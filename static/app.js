@@ -139,5 +139,6 @@
 
   refreshTimes();
   guardAll();
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   setInterval(() => refreshTimes(), 20e3);
 })();

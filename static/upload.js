@@ -226,10 +226,10 @@
       this.pause = button("Pause", () => this.toggle());
       this.cancel = button("Cancel", () => this.discard());
       this.box = make("div", { className: "progress", hidden: true },
-        make("div", { className: "row" }, this.name, this.words, this.pause, this.cancel), this.bar, this.spoken);
+        make("div", { className: "row" }, this.name, this.words, this.pause, this.cancel), this.bar);
       this.reminder = make("div", { className: "stack tight" });
       this.place.classList.add("stack", "tight");
-      this.place.replaceChildren(this.reminder, this.box, this.alert);
+      this.place.replaceChildren(this.reminder, this.box, this.alert, this.spoken);
     }
 
     listen() {
@@ -316,8 +316,10 @@
         onError: (error) => this.stop(refusal(error), retries(error)),
         onSuccess: () => this.finish(),
       });
+      const focused = this.form.contains(document.activeElement);
       this.busy(true);
       this.show(this.selection.names, "starting", 0);
+      if (focused) this.cancel.focus(); // the button that had the focus is disabled now
       const [last] = (await this.upload.findPreviousUploads()).sort((a, b) => b.creationTime.localeCompare(a.creationTime));
       if (last) this.upload.resumeFromPreviousUpload(last);
       this.run();

@@ -101,10 +101,10 @@ func Restored(ctx context.Context, path string) error {
 		err = newerSchema()
 	}
 	if err == nil {
-		err = s.sound(ctx)
+		err = s.migrate(ctx)
 	}
 	if err == nil {
-		err = s.migrate(ctx)
+		err = s.sound(ctx)
 	}
 	if err == nil {
 		err = s.Update(ctx, (*Tx).restored)
@@ -132,12 +132,30 @@ func (tx *Tx) restored() error {
 
 // Damage returns what SQLite finds wrong with the file itself, nothing if it
 // is sound.
-func (s *Store) Damage(ctx context.Context) ([]string, error) {
-	rows, err := s.read.QueryContext(ctx, `PRAGMA quick_check`)
-	if err != nil {
-		return nil, fmt.Errorf("check the database: %w", err)
+func (s *Store) Damage(ctx context.Context) (all []string, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		if err := tx.refreshSearch(); err != nil {
+			return err
+		}
+		rows, err := tx.tx.QueryContext(ctx, `PRAGMA quick_check`)
+		if err != nil {
+			return fmt.Errorf("check the database: %w", err)
+		}
+		all, err = damageIn(rows)
+		return err
+	})
+	return all, err
+}
+
+// refreshSearch makes the connection look where the parts of the search index
+// lie. It remembers that from its last search; without another one a check
+// takes what was moved since for lost. An old backup has no such index.
+func (tx *Tx) refreshSearch() error {
+	there, err := tx.count("search index", `SELECT COUNT(*) FROM sqlite_schema WHERE name = 'deploys_words'`)
+	if err == nil && there > 0 {
+		_, err = tx.count("search", `SELECT COUNT(*) FROM deploys_words WHERE deploys_words MATCH '"¤"'`)
 	}
-	return damageIn(rows)
+	return err
 }
 
 func damageIn(rows *sql.Rows) (all []string, err error) {

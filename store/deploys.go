@@ -156,7 +156,7 @@ func (tx *Tx) LastDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) 
 // any ever went live.
 func (tx *Tx) LiveDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(list(tx, "live deploy", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_live
 		WHERE w.deployment = ? AND w.live_at > 0 ORDER BY w.position DESC LIMIT 1`, of))
 }
 

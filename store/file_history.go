@@ -2,7 +2,6 @@ package store
 
 import (
 	"encoding/hex"
-	"fmt"
 	"math"
 	"slices"
 
@@ -50,14 +49,8 @@ func (tx *Tx) FileHistoryAfter(of slipway.DeploymentID, path string, after, limi
 
 // FileStep returns what deploy number did to the file at path.
 func (tx *Tx) FileStep(of slipway.DeploymentID, path string, number int) (FileStep, error) {
-	s, found, err := first(list(tx, "file step", scanFileStep, fileStepAt, of, path, number))
-	if err == nil && !found {
-		err = slipway.Errorf(slipway.NotFound, "Deploy #%d did nothing to the file %q.", number, path)
-	}
-	if err != nil {
-		return s, fmt.Errorf("file step: %w", err)
-	}
-	return s, nil
+	return one(tx, "file step", slipway.Errorf(slipway.NotFound, "Deploy #%d did nothing to the file %q.", number, path), scanFileStep,
+		fileStepAt, of, path, number)
 }
 
 // A file's steps lie beside each other in their table, in the order of their

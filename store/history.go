@@ -115,14 +115,21 @@ const deploysFound = `
 	ORDER BY t.rowid `
 
 // LiveAt returns the deploy whose state was the wanted one at a time, and the
-// one that took its place; each with whether there is one.
-func (tx *Tx) LiveAt(of slipway.DeploymentID, at time.Time) (was, next slipway.Deploy, found, replaced bool, err error) {
-	was, found, err = first(list(tx, "live then", scanDeploy, liveThen, of, ms(at)))
-	if err != nil {
-		return was, next, found, false, err
+// one that took its place; nil for none.
+func (tx *Tx) LiveAt(of slipway.DeploymentID, at time.Time) (was, next *slipway.Deploy, err error) {
+	if was, err = tx.anyDeploy("live then", liveThen, of, ms(at)); err != nil {
+		return nil, nil, err
 	}
-	next, replaced, err = first(list(tx, "live after", scanDeploy, liveAfter, of, ms(at)))
-	return was, next, found, replaced, err
+	next, err = tx.anyDeploy("live after", liveAfter, of, ms(at))
+	return was, next, err
+}
+
+func (tx *Tx) anyDeploy(what, query string, args ...any) (*slipway.Deploy, error) {
+	w, found, err := first(list(tx, what, scanDeploy, query, args...))
+	if !found {
+		return nil, err
+	}
+	return &w, err
 }
 
 const (

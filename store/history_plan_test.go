@@ -27,6 +27,9 @@ func TestHistoryReadsNoWholeTable(t *testing.T) {
 		"steps":           stepsBetween,
 		"count of steps":  countBetween,
 		"place of a step": lastWanted,
+		"file history":    fileStepsBefore,
+		"its page before": fileStepsAfter,
+		"a file's step":   fileStepAt,
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows, err := s.read.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, 1, 2, 3, 4, 5, 6)

@@ -54,6 +54,6 @@ func (tx *Tx) Measures(of slipway.DeploymentID) (Measure, error) {
 	return one(tx, "measure deployment", nil, func(r row) (m Measure, err error) {
 		err = r.Scan(&m.Queue, &m.Versions, &m.Packs, &m.Stored)
 		return m, err
-	}, `SELECT (SELECT COUNT(*) FROM deploys WHERE deployment = ?1 AND status IN ('queued', 'deploying')),
+	}, `SELECT (SELECT COUNT(*) FROM deploys INDEXED BY deploys_queue WHERE deployment = ?1 AND status IN ('queued', 'deploying')),
 		(SELECT COUNT(*) FROM versions WHERE deployment = ?1), COUNT(*), COALESCE(SUM(size), 0) FROM packs WHERE deployment = ?1`, of)
 }

@@ -11,8 +11,8 @@ import (
 // which anyone may see to.
 func (tx *Tx) StagedFor(of slipway.DeploymentID, user slipway.UserID) ([]slipway.Deploy, error) {
 	return list(tx, "staged deploys", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w
-		WHERE w.deployment = ? AND w.status = 'staged' AND (w.by_user = ? OR w.by_token <> '')
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
+		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'staged' AND (w.by_user = ? OR w.by_token <> '')
 		ORDER BY w.number DESC LIMIT 10`, of, user)
 }
 

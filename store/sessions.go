@@ -39,8 +39,12 @@ func (tx *Tx) EndSession(id string) error {
 	return tx.exec("end session", `DELETE FROM sessions WHERE id = ?`, id)
 }
 
-// EndSessions forgets every session of a user.
+// EndSessions forgets every session of a user, and every login of a program that
+// they let act as them.
 func (tx *Tx) EndSessions(user slipway.UserID) error {
+	if err := tx.EndLogins(user); err != nil {
+		return err
+	}
 	return tx.exec("end sessions", `DELETE FROM sessions WHERE user = ?`, user)
 }
 

@@ -75,7 +75,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 
 // Update runs fn in the write transaction and commits if fn returns nil.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.write, fn)
+	return outage(s.run(ctx, s.write, fn))
 }
 
 func (s *Store) run(ctx context.Context, db *sql.DB, fn func(*Tx) error) error {

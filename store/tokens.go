@@ -8,17 +8,24 @@ import (
 
 // Token is an API token or an agent's, without its secret.
 type Token struct {
-	ID         slipway.TokenID
-	Secret     string // its SHA-256, hex
-	Kind       string // "api" or "agent"
-	Name       string
-	Workspace  slipway.WorkspaceID
-	Deployment slipway.DeploymentID // "" for the whole Workspace
-	Role       slipway.Role
-	CreatedBy  string
-	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: never
-	LastUsedAt time.Time
+	ID          slipway.TokenID
+	Secret      string // its SHA-256, hex
+	Short       string // its last signs, to know it by
+	Kind        string // "api" or "agent"
+	Name        string
+	Description string
+	Workspace   slipway.WorkspaceID
+	Deployment  slipway.DeploymentID // "" for the whole Workspace
+	Role        slipway.Role
+	Kinds       slipway.Kinds
+	CreatedBy   string // "Ada Lovelace", "token ci-sales"
+	ByUser      slipway.UserID
+	ByToken     slipway.TokenID // that made it; "" where a person did
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	StartedAt   time.Time // its secret was made
+	ExpiresAt   time.Time // zero: never
+	LastUsedAt  time.Time // within a minute
 }
 
 // The kinds of token.
@@ -27,14 +34,30 @@ const (
 	AgentToken = "agent"
 )
 
-// AddToken records t and returns it with its time set. The caller has set its
+const tokenColumns = `id, secret, short, kind, name, description, workspace, COALESCE(deployment, ''), role, kinds,
+	created_by, by_user, by_token, created_at, updated_at, started_at, expires_at, last_used_at`
+
+func scanToken(r row) (t Token, err error) {
+	err = r.Scan(&t.ID, &t.Secret, &t.Short, &t.Kind, &t.Name, &t.Description, &t.Workspace, &t.Deployment, &t.Role, &t.Kinds,
+		&t.CreatedBy, &t.ByUser, &t.ByToken, millis{&t.CreatedAt}, millis{&t.UpdatedAt}, millis{&t.StartedAt}, millis{&t.ExpiresAt}, millis{&t.LastUsedAt})
+	return t, err
+}
+
+// Grant returns what t may do.
+func (t Token) Grant() slipway.Grant {
+	return slipway.Grant{Role: t.Role, ForOne: t.Deployment != "", Kinds: t.Kinds, ExpiresAt: t.ExpiresAt}
+}
+
+// AddToken records t and returns it with its times set. The caller has set its
 // id, which stands in the token itself.
 func (tx *Tx) AddToken(t Token) (Token, error) {
-	t.CreatedAt = tx.Now
+	t.CreatedAt, t.UpdatedAt, t.StartedAt = tx.Now, tx.Now, tx.Now
 	return t, tx.exec("add token", `
-		INSERT INTO tokens (id, secret, kind, name, workspace, deployment, role, created_by, created_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, NULLIF(?, ''), ?, ?, ?, ?)`,
-		t.ID, t.Secret, t.Kind, t.Name, t.Workspace, t.Deployment, t.Role, t.CreatedBy, ms(t.CreatedAt), ms(t.ExpiresAt))
+		INSERT INTO tokens (id, secret, short, kind, name, description, workspace, deployment, role, kinds,
+			created_by, by_user, by_token, created_at, updated_at, started_at, expires_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		t.ID, t.Secret, t.Short, t.Kind, t.Name, t.Description, t.Workspace, t.Deployment, t.Role, t.Kinds,
+		t.CreatedBy, t.ByUser, t.ByToken, ms(t.CreatedAt), ms(t.UpdatedAt), ms(t.StartedAt), ms(t.ExpiresAt))
 }
 
 // NewTokenID returns an id for a token that is about to be made.
@@ -43,12 +66,6 @@ func (tx *Tx) NewTokenID() slipway.TokenID { return slipway.TokenID(tx.newID()) 
 // Token returns the token whose secret has the SHA-256 given, unless it has
 // expired.
 func (tx *Tx) Token(secret string) (Token, error) {
-	return one(tx, "token", slipway.Errorf(slipway.Unauthorized, "This token is unknown, revoked or expired."),
-		func(r row) (t Token, err error) {
-			err = r.Scan(&t.ID, &t.Secret, &t.Kind, &t.Name, &t.Workspace, &t.Deployment, &t.Role, &t.CreatedBy,
-				millis{&t.CreatedAt}, millis{&t.ExpiresAt}, millis{&t.LastUsedAt})
-			return t, err
-		}, `
-		SELECT id, secret, kind, name, workspace, COALESCE(deployment, ''), role, created_by, created_at, expires_at, last_used_at
-		FROM tokens WHERE secret = ? AND (expires_at = 0 OR expires_at > ?)`, secret, ms(tx.Now))
+	return one(tx, "token", slipway.Errorf(slipway.Unauthorized, "This token is unknown, revoked or expired."), scanToken,
+		`SELECT `+tokenColumns+` FROM tokens WHERE secret = ? AND (expires_at = 0 OR expires_at > ?)`, secret, ms(tx.Now))
 }

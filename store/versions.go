@@ -59,7 +59,7 @@ func (tx *Tx) BundleVersions(of slipway.DeploymentID, before, limit int) ([]Bund
 // Deployment the wanted one, newest first.
 func (tx *Tx) UsesOf(of slipway.DeploymentID, v slipway.Version, limit int) ([]int, error) {
 	return list(tx, "uses of version", scanCount, `
-		SELECT number FROM deploys WHERE deployment = ? AND version = ? AND live_at > 0 ORDER BY number DESC LIMIT ?`, of, v, limit)
+		SELECT number FROM deploys INDEXED BY deploys_version WHERE deployment = ? AND version = ? AND live_at > 0 ORDER BY number DESC LIMIT ?`, of, v, limit)
 }
 
 // Pack is a file of contents that a deploy brought.

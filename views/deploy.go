@@ -56,7 +56,10 @@ type DeployHeader struct {
 	Reason      string // why it failed or was cancelled
 	Note        string
 	Links       []Link // what it returned to, was undone by
+	Fix         string // the file that was mended in the portal; "" for others
+	MadeHere    bool   // it went live, and the repository does not know of it
 	DownloadURL string
+	PatchURL    string // "" when there is none
 	CompareURL  string // of its version with the one before
 	ReturnURL   string
 	CancelURL   string // a POST
@@ -141,6 +144,7 @@ type FileChange struct {
 	Path     string
 	Anchor   string
 	WholeURL string // of the file in the version; "" when it is not kept or not stored yet
+	PastURL  string // of the file's history; "" where it has none
 	ShowURL  string // of the page with its difference; "" when it stands below
 	Diff     *slipway.FileDiff
 	Folded   bool

@@ -105,10 +105,11 @@ type WaitingRow struct {
 type NewDeploy struct {
 	Action, TusURL string
 	Deployment     slipway.DeploymentID
-	Refusal        string // why there is no form
-	SettingsURL    string // where the refusal can be seen to; "" if nowhere
-	First          bool   // nothing was deployed so far
-	Folder         string // as it was typed or linked
+	Refusal        string        // why there is no form
+	SettingsURL    string        // where the refusal can be seen to; "" if nowhere
+	First          bool          // nothing was deployed so far
+	Merge          slipway.Merge // as it was chosen; "" before that
+	Folder         string        // as it was typed or linked
 	Description    string
 	Error          string
 }

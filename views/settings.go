@@ -53,6 +53,7 @@ type SwitchPage struct {
 	CancelURL  string
 	AtHand     bool
 	NoImage    string // why Slipway cannot do the follow-up
+	Limit      string // what cannot be done afterwards
 }
 
 // Deployer made DAG deploys lately.

@@ -61,7 +61,8 @@ type FilePage struct {
 	Name       string
 	File       slipway.File
 	RawURL     string
-	ReplaceURL string // "" for those who may not
+	FixURL     string // to edit or replace it; "" for those who may not, or where it is gone
+	HistoryURL string
 	Lines      []string
 	Refusal    string // why its text is not shown
 }

@@ -70,7 +70,12 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 			Number: last.Number, URL: deployPath(d.ID, last.Number), At: views.Moment{At: last.CreatedAt, Now: tx.Now},
 			By: last.By.Title(), Description: last.Description, Status: last.Status,
 		}
-	} else if d.MayDeploy(slipway.DAGOnly, role, by) == nil {
+		return row, err
+	}
+	if row.Reason == "" {
+		row.Reason = "nothing deployed yet"
+	}
+	if d.MayDeploy(slipway.DAGOnly, role, by) == nil {
 		row.DeployURL = deploymentPath(d.ID) + "#new-deploy"
 	}
 	return row, err
@@ -129,7 +134,7 @@ func (s *Server) addDeployment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(d.ID), "%s is there. Deploy its DAGs now.", d.Name)
+	return s.done(c, deploymentPath(d.ID), "%s is added. Deploy its DAGs now.", d.Name)
 }
 
 // correctable returns the sentence of an error that the same form, filled in
@@ -147,12 +152,13 @@ func correctable(err error) string {
 
 // showDeployment serves GET /deployments/:deployment.
 func (s *Server) showDeployment(c echo.Context) error {
-	return s.overviewPage(c, http.StatusOK, "")
+	return s.overviewPage(c, http.StatusOK, func(n *views.NewDeploy) {
+		n.Folder = strings.Trim(c.QueryParam("folder"), "/")
+	})
 }
 
-// overviewPage is a Deployment's first page; refusal says why what was
-// uploaded was not taken.
-func (s *Server) overviewPage(c echo.Context, status int, refusal string) error {
+// overviewPage is a Deployment's first page with what edit puts into its form.
+func (s *Server) overviewPage(c echo.Context, status int, edit func(*views.NewDeploy)) error {
 	var o views.Overview
 	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
 		if o, err = s.overview(tx, sc); err != nil {
@@ -164,8 +170,7 @@ func (s *Server) overviewPage(c echo.Context, status int, refusal string) error 
 	if err != nil {
 		return err
 	}
-	o.Form.Folder = strings.Trim(c.QueryParam("folder"), "/")
-	o.Form.Error = refusal
+	edit(&o.Form)
 	o.Frame.Page.Uploads = o.Form.Refusal == ""
 	return render(c, status, views.OverviewPage(o))
 }

@@ -56,8 +56,11 @@ func facts(sc scene) views.Facts {
 		f.Version, f.VersionURL = sc.Version, versionPath(sc.ID, sc.Version)
 	}
 	f.DAGsNote = "DAG-only deploys " + onOff(sc.DAGDeploys)
-	if sc.NeedsImage {
+	switch {
+	case sc.NeedsImage:
 		f.DAGsNote = "until the image deploy"
+	case sc.live.Number == 0:
+		f.DAGsNote = "until the first DAGs are deployed"
 	}
 	return f
 }
@@ -134,7 +137,7 @@ func cancelURL(sc scene, w slipway.Deploy) string {
 
 // components says what each component runs.
 func components(sc scene) views.Running {
-	r := views.Running{Empty: "No component is connected. What you deploy is published and kept; connect an agent beside each Airflow component."}
+	r := views.Running{Empty: "No component is connected. What you deploy is checked, published and kept."}
 	if sc.Here {
 		r.Empty = "The mount on this machine has not reported yet."
 	}
@@ -169,6 +172,9 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 		}
 	case c.Runs(sc.State):
 		row.Tone, row.Sign = "ok", "✓"
+		if sc.live.Number == 0 {
+			row.Text = "ready, nothing deployed yet"
+		}
 	default:
 		row.Tone, row.Sign, row.Detail = "warn", "▲", "not what is wanted"
 	}
@@ -188,8 +194,9 @@ func runsText(c slipway.Component) string {
 // connect says where the DAGs are mounted and how Airflow is told.
 func (s *Server) connect(sc scene) views.Connect {
 	if !sc.Here {
-		return views.Connect{Elsewhere: "Airflow runs elsewhere: an agent beside each of its components fetches what is deployed here. " +
-			"Until one connects, deploys are published and kept."}
+		return views.Connect{Elsewhere: "Airflow runs elsewhere. The agent that fetches deploys there comes with a later version of Slipway. " +
+			"Until then deploys are checked, published and kept, and each version can be downloaded; they reach no Airflow by themselves. " +
+			"What works today is a Deployment on this machine, whose folder Airflow's machines mount."}
 	}
 	dir := s.engine.MountDir(sc.Deployment)
 	if abs, err := filepath.Abs(dir); err == nil { // else the folder as it is called

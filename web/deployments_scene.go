@@ -133,6 +133,7 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	if sc.Mounted {
 		b.Text += " Version " + sc.Version.Short() + " stays in use until Image and DAGs are deployed."
 	}
+	b.Text += " " + noImageDeploys
 	if sc.tail.SwitchesBack() && sc.tail.MaySwitch(!sc.tail.DAGDeploys, sc.role) == nil {
 		b.SwitchURL = switchPath(sc.ID, !sc.tail.DAGDeploys)
 	}

@@ -99,6 +99,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.tail.MayDeploy(w.Kind, sc.role, sc.by) == nil {
 		h.AgainURL = sc.links().Overview + "#new-deploy"
 	}
+	h.Fix, h.MadeHere, h.PatchURL = w.Fix, w.Fix != "" && w.WentLive(), patchURL(sc, w, kept)
 	if w.Status == slipway.Staged {
 		h.CancelURL = "" // Discard stands beside Confirm
 	}

@@ -61,6 +61,9 @@ func changesTitle(r deploy.Review) string {
 
 func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway.Change, compare bool, open string) (views.FileChange, error) {
 	f := views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path), WholeURL: wholeURL(r, change)}
+	if change.Op != slipway.Added || r.Deploy.WentLive() {
+		f.PastURL = historyPath(r.Deployment.ID, change.Path)
+	}
 	if change.Old.Link != "" || change.New.Link != "" {
 		f.Link = linkText(change)
 		return f, nil

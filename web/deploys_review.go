@@ -153,6 +153,7 @@ func (s *Server) returnPage(c echo.Context, status int, t typed) error {
 	if err != nil {
 		return err
 	}
+	r.GoesBack = nil // all of it goes back
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, n)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true

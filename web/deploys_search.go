@@ -138,8 +138,8 @@ func liveThen(tx *store.Tx, sc scene, a asked) (*views.LiveThen, error) {
 		return nil, nil
 	}
 	l := &views.LiveThen{At: a.live.Format("2006-01-02 15:04:05 UTC")}
-	was, next, found, replaced, err := tx.LiveAt(sc.ID, a.live)
-	if err != nil || !found {
+	was, next, err := tx.LiveAt(sc.ID, a.live)
+	if err != nil || was == nil {
 		return l, err
 	}
 	kept, err := tx.RetainedOf(sc.ID, []slipway.Version{was.After.Version})
@@ -148,7 +148,7 @@ func liveThen(tx *store.Tx, sc scene, a asked) (*views.LiveThen, error) {
 	if kept[was.After.Version] {
 		l.Row.VersionURL = versionPath(sc.ID, was.After.Version)
 	}
-	if replaced {
+	if next != nil {
 		l.NextNumber, l.NextURL, l.Until = next.Number, deployPath(sc.ID, next.Number), sc.at(next.LiveAt)
 	}
 	return l, err

@@ -46,6 +46,9 @@ func timeline(sc scene, w slipway.Deploy) views.Timeline {
 
 func legs(sc scene, w slipway.Deploy) []leg {
 	mounted := leg{title: "Mounted", detail: mountedText(sc, w), from: w.LiveAt, to: w.EndedAt}
+	if !sc.Here && len(sc.components) == 0 {
+		mounted.title = "Published"
+	}
 	turn := leg{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}
 	if w.ReturnTo > 0 {
 		return []leg{{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}, turn, mounted}

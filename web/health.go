@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/labstack/echo/v4"
+
+	"slipway"
 )
 
 // healthz serves GET /healthz: the process is up.
@@ -20,7 +22,11 @@ func (s *Server) readyz(c echo.Context) error {
 	}
 	if err != nil {
 		c.Set(errorKey, fmt.Errorf("not ready: %w", err))
-		return c.String(http.StatusServiceUnavailable, "not ready\n")
+		text := "not ready"
+		if kind, why := slipway.Explain(err); kind != slipway.Internal {
+			text += ": " + why
+		}
+		return c.String(http.StatusServiceUnavailable, text+"\n")
 	}
 	return c.String(http.StatusOK, "ready\n")
 }

@@ -118,6 +118,10 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 // different whenever changed has a token. It ends with the connection, the
 // session or the role.
 func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
+	if !s.seats.take(userOf(c).ID) {
+		return slipway.Errorf(slipway.TooMany, "You have %d live pages open. Close some of them.", maxStreams)
+	}
+	defer s.seats.leave(userOf(c).ID)
 	sent := map[string]string{}
 	first, err := message(c.Request().Context(), next, sent)
 	if err != nil {
@@ -169,7 +173,7 @@ func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bo
 // stillSignedIn looks the session up anew: recognise would remember what it was
 // when the request began.
 func (s *Server) stillSignedIn(c echo.Context) bool {
-	sess, err := s.sessions.New(c.Request(), sessionName)
+	sess, _, err := s.sessions.read(c.Request(), sessionName)
 	if err != nil {
 		return false // the page asks again, and then it is logged
 	}

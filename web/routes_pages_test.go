@@ -25,6 +25,7 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/deploys/:number", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/deploys/:number/confirm", []string{"description", "x"}, seen, missing, forbidden, seen, seen, seen, seen},
 	{"POST /deployments/:deployment/deploys/:number/cancel", nil, seen, missing, forbidden, seen, seen, seen, seen},
+	{"GET /deployments/:deployment/deploys/:number/patch", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/deploys/:number/return", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/deploys/:number/return", nil, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // no base
 
@@ -33,6 +34,9 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/versions/:version", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version/archive", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version/files/*", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/history/*", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/fix/*", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /deployments/:deployment/fix/*", nil, seen, missing, forbidden, invalid, invalid, invalid, invalid}, // no form
 
 	{"GET /deployments/:deployment/settings", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/settings", []string{"name", "new", "keep_days", "30", "keep_versions", "20"}, seen, missing, forbidden, forbidden, seen, seen, seen},
@@ -54,8 +58,8 @@ var pageAccess = []access{
 func pageParams(t *testing.T, a *app) []string {
 	t.Helper()
 	params := []string{":deployment", string(a.Sales.ID), ":number", "1", ":id", "1"}
-	needsVersion := strings.Contains(t.Name(), ":version")
-	if !needsVersion && !strings.Contains(t.Name(), ":number") {
+	needsVersion, needsFile := strings.Contains(t.Name(), ":version"), strings.Contains(t.Name(), "/*")
+	if !needsVersion && !needsFile && !strings.Contains(t.Name(), ":number") {
 		return params
 	}
 	a.run(t)
@@ -63,6 +67,8 @@ func pageParams(t *testing.T, a *app) []string {
 	if toReturn := strings.Contains(t.Name(), "/return"); needsVersion || toReturn {
 		w = a.confirmed(t, a.Eve, w.Number)
 		a.live(t, a.Eve, map[string]string{"a.py": dag + dag})
+	} else if needsFile {
+		w = a.confirmed(t, a.Eve, w.Number)
 	}
 	return append(params, ":version", w.Version.Dir())
 }

@@ -93,6 +93,9 @@ func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		if s.cookies.secure {
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		if err := s.origin.Check(c.Request()); err != nil {
 			return errors.Join(slipway.Errorf(slipway.Forbidden, "This was sent from another site and has been refused. Open Slipway and try again there."), err)
 		}

@@ -8,12 +8,13 @@ import (
 	"net/netip"
 	"net/url"
 
-	"github.com/gorilla/sessions"
 	"github.com/labstack/echo/v4"
 
+	"slipway"
 	"slipway/deploy"
 	"slipway/static"
 	"slipway/store"
+	"slipway/web/api"
 )
 
 // Config is what the command line says about the pages.
@@ -23,6 +24,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Version        string         // of this program
 	SetupSecret    string         // of the link that sets up the first account; "" for none
+
+	Releases []slipway.Release // of the Runtime, beside the embedded ones
 }
 
 // Server answers the portal's HTTP requests.
@@ -31,13 +34,15 @@ type Server struct {
 	engine    *deploy.Engine
 	cfg       Config
 	log       *slog.Logger
-	sessions  sessions.Store
+	sessions  *sessionStore
 	cookies   cookies
 	passwords *passwords
 	accounts  *throttle // failed sign-ins of an account
 	addresses *throttle // and from an address
 	origin    *http.CrossOriginProtection
 	metrics   *metrics
+	api       *api.Server
+	seats     *seats
 }
 
 // New returns a server of the pages over st and engine.
@@ -48,10 +53,14 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 			return nil, fmt.Errorf("trust %s: %w", cfg.URL, err)
 		}
 	}
+	for _, pattern := range []string{"/v1/", "/private/", "/auth/oauth/"} {
+		origin.AddInsecureBypassPattern(pattern) // no cookie counts there
+	}
 	jar := newCookies(cfg.URL)
 	return &Server{
-		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine),
+		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), seats: newSeats(),
 		cookies: jar, sessions: &sessionStore{store: st, cookies: jar},
+		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
 		passwords: newPasswords(), accounts: newThrottle(accountTries, accountPause), addresses: newThrottle(addressTries, addressPause),
 	}, nil
 }
@@ -114,6 +123,13 @@ func (s *Server) routes(e *echo.Echo) {
 	user.POST("/workspaces/:workspace/invitations", s.invite)
 	user.POST("/workspaces/:workspace/invitations/:invitation/remove", s.takeBack)
 
+	user.GET("/workspaces/:workspace/tokens", s.showTokens)
+	user.POST("/workspaces/:workspace/tokens", s.addToken)
+	user.GET("/workspaces/:workspace/tokens/:token/rotate", s.askToken(true))
+	user.POST("/workspaces/:workspace/tokens/:token/rotate", s.rotateToken)
+	user.GET("/workspaces/:workspace/tokens/:token/revoke", s.askToken(false))
+	user.POST("/workspaces/:workspace/tokens/:token/revoke", s.revokeToken)
+
 	user.GET("/workspaces/:workspace", s.showDeployments)
 	user.GET("/workspaces/:workspace/live", s.liveDeployments)
 	user.GET("/workspaces/:workspace/deployments/new", s.showNewDeployment)
@@ -125,6 +141,7 @@ func (s *Server) routes(e *echo.Echo) {
 	user.GET("/deployments/:deployment/deploys/:number", s.showDeploy)
 	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
 	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
+	user.GET("/deployments/:deployment/deploys/:number/patch", s.sendPatch)
 	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)
 	user.POST("/deployments/:deployment/deploys/:number/return", s.returnTo)
 	user.GET("/deployments/:deployment/compare", s.showCompare)
@@ -132,6 +149,8 @@ func (s *Server) routes(e *echo.Echo) {
 	user.GET("/deployments/:deployment/versions/:version", s.showVersion)
 	user.GET("/deployments/:deployment/versions/:version/archive", s.sendArchive)
 	user.GET("/deployments/:deployment/versions/:version/files/*", s.showVersionFile)
+	user.GET("/deployments/:deployment/history/*", s.showFileHistory)
+	user.GET("/deployments/:deployment/fix/*", s.showFix)
 	user.GET("/deployments/:deployment/settings", s.showSettings)
 	user.POST("/deployments/:deployment/settings", s.saveSettings)
 	user.POST("/deployments/:deployment/delete", s.deleteDeployment)
@@ -139,8 +158,13 @@ func (s *Server) routes(e *echo.Echo) {
 	user.POST("/deployments/:deployment/switch", s.turnSwitch)
 	user.POST("/deployments/:deployment/switch/:id/cancel", s.callBackSwitch)
 
+	user.GET("/auth/authorize", s.showAuthorize)
+	user.POST("/auth/authorize", s.authorize)
+	s.api.Routes(e)
+
 	files := door{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
 	files.POST("/deployments/:deployment/deploys", s.deployForm)
+	files.POST("/deployments/:deployment/fix/*", s.fix)
 
 	uploads := door{e, []echo.MiddlewareFunc{s.requireUser, tus}}
 	uploads.on(http.MethodOptions, "/uploads", s.tusOptions)

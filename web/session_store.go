@@ -84,17 +84,30 @@ func (s *sessionStore) Get(r *http.Request, name string) (*sessions.Session, err
 	return sessions.GetRegistry(r).Get(s, name)
 }
 
-// New returns the session that r's cookie names, or an empty one.
+// New returns the session that r's cookie names, or an empty one, and notes
+// that it was used.
 func (s *sessionStore) New(r *http.Request, name string) (*sessions.Session, error) {
+	sess, stale, err := s.read(r, name)
+	if err == nil && stale {
+		err = s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
+	}
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NoSpace {
+		err = nil // pages still show while the disk is full: nothing is lost but the time of its last use
+	}
+	return sess, err
+}
+
+// read is New for a page that is merely open. stale says that the session's
+// last use is to be written down if this is one.
+func (s *sessionStore) read(r *http.Request, name string) (_ *sessions.Session, stale bool, err error) {
 	sess := sessions.NewSession(s, name)
 	sess.IsNew = true
 	sess.Options = &sessions.Options{MaxAge: int(sessionLife / time.Second)}
 	cookie, err := r.Cookie(s.cookies.cookie("", "", 0).Name)
 	if err != nil {
-		return sess, nil
+		return sess, false, nil
 	}
 	sess.ID = fingerprint(cookie.Value)
-	var touch bool
 	err = s.store.View(r.Context(), func(tx *store.Tx) error {
 		kept, err := tx.Session(sess.ID)
 		if err != nil {
@@ -103,19 +116,16 @@ func (s *sessionStore) New(r *http.Request, name string) (*sessions.Session, err
 		if tx.Now.Sub(kept.SeenAt) > sessionIdle || tx.Now.Sub(kept.CreatedAt) > sessionLife {
 			return slipway.Errorf(slipway.Unauthorized, "The session has ended.")
 		}
-		touch = tx.Now.Sub(kept.SeenAt) > sessionTouch
+		stale = tx.Now.Sub(kept.SeenAt) > sessionTouch
 		sess.Values[userKey], err = tx.User(kept.User)
 		sess.IsNew = false
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
 		delete(sess.Values, userKey)
-		return sess, nil // a cookie that is not good is as good as none
+		return sess, false, nil // a cookie that is not good is as good as none
 	}
-	if err == nil && touch {
-		err = s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
-	}
-	return sess, err
+	return sess, stale, err
 }
 
 // Save keeps the session under a new id, so that nobody can have planted it,

@@ -78,8 +78,6 @@ func (s *Server) deleteCard(tx *store.Tx, sc scene) (*views.DeleteCard, error) {
 	}
 	if sc.Here {
 		lost = append(lost, "the mounted folder "+s.engine.MountDir(sc.Deployment)+": Airflow loses its DAGs at once")
-	} else {
-		lost = append(lost, "the connection of its agents")
 	}
 	return &views.DeleteCard{Action: deploymentPath(sc.ID) + "/delete", Name: sc.Name, Lost: lost}, nil
 }

@@ -66,6 +66,9 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (views.SwitchPa
 		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
 		Restores: sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on, NoImage: noImage(sc), Changes: switchChanges(sc, on),
 	}
+	if !p.Restores {
+		p.Limit = limit(on)
+	}
 	if sc.Mounted {
 		p.Mounted = sc.Version
 	}
@@ -85,12 +88,23 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (views.SwitchPa
 	return p, err
 }
 
+// noImageDeploys is what stands where a page promises an image deploy.
+const noImageDeploys = "This version of Slipway does not deploy images yet."
+
 // noImage says why Slipway cannot do the follow-up by itself.
 func noImage(sc scene) string {
 	if sc.Image == "" {
 		return "No image is known for this Deployment."
 	}
-	return "This version of Slipway does not build images."
+	return noImageDeploys
+}
+
+// limit says what cannot be done after the switch, and what can.
+func limit(on bool) string {
+	if on {
+		return noImageDeploys + " Deploys of DAGs alone work at once."
+	}
+	return noImageDeploys + " After this switch nothing can be deployed here until you switch back; what is mounted stays."
 }
 
 func switchChanges(sc scene, on bool) []string {

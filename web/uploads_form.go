@@ -27,6 +27,7 @@ type spool struct {
 	file   *deploy.Spool
 	size   int64
 	limit  int64
+	words  int64 // bytes that all fields together may have
 	parts  []part
 	names  int // bytes of the files' names
 	fields map[string]string
@@ -55,14 +56,17 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err := unhurried(c); err != nil {
 		return err
 	}
-	sp, err := s.readSpool(c.Request(), bundle.DefaultLimits().Archive)
+	sp, err := s.readSpool(c.Request(), maxForm)
 	if err != nil {
-		return s.refuseForm(c, err)
+		return s.refuseForm(c, &spool{}, err)
 	}
 	defer sp.file.Close() // it was only for this request
+	if len(sp.parts) == 0 {
+		return s.refuseForm(c, sp, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first."))
+	}
 	w, err := s.receive(c, sp)
 	if err != nil {
-		return s.refuseForm(c, err)
+		return s.refuseForm(c, sp, err)
 	}
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
@@ -85,18 +89,23 @@ func (s *Server) mayDeploy(c echo.Context) error {
 	})
 }
 
-// refuseForm shows the page again with the reason above the form.
-func (s *Server) refuseForm(c echo.Context, err error) error {
+// refuseForm shows the page again with the reason above the form, and with what
+// was typed as far as it has arrived.
+func (s *Server) refuseForm(c echo.Context, sp *spool, err error) error {
 	text := correctable(err)
 	if text == "" {
 		return err
 	}
 	status, _ := explain(err)
-	return s.overviewPage(c, status, text)
+	return s.overviewPage(c, status, func(n *views.NewDeploy) {
+		n.Error = text
+		n.Merge, n.Folder, n.Description = slipway.Merge(sp.fields["merge"]), sp.fields["folder_path"], sp.fields["description"]
+	})
 }
 
-// readSpool reads a multipart form. The caller closes the spool.
-func (s *Server) readSpool(r *http.Request, limit int64) (_ *spool, err error) {
+// readSpool reads a multipart form, whose fields may have so many bytes
+// together. The caller closes the spool.
+func (s *Server) readSpool(r *http.Request, words int64) (_ *spool, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, "Send the files as a form of the type multipart/form-data.")
@@ -105,7 +114,7 @@ func (s *Server) readSpool(r *http.Request, limit int64) (_ *spool, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("spool a form: %w", err)
 	}
-	sp := &spool{file: f, limit: limit, fields: map[string]string{}}
+	sp := &spool{file: f, limit: bundle.DefaultLimits().Archive, words: words, fields: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, sp.file.Close())
@@ -122,9 +131,6 @@ func (s *Server) readSpool(r *http.Request, limit int64) (_ *spool, err error) {
 		if err := sp.take(p); err != nil {
 			return nil, err
 		}
-	}
-	if len(sp.parts) == 0 {
-		return nil, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first.")
 	}
 	return sp, nil
 }
@@ -163,12 +169,12 @@ func (sp *spool) take(p *multipart.Part) error {
 
 // takeField reads a field of the form. All fields are kept in memory.
 func (sp *spool) takeField(p *multipart.Part) error {
-	text, err := io.ReadAll(io.LimitReader(p, maxForm))
+	text, err := io.ReadAll(io.LimitReader(p, sp.words+1))
 	if err != nil {
 		return brokenForm(err)
 	}
-	if sp.text += len(p.FormName()) + len(text) + nameCost; sp.text > maxForm {
-		return slipway.Errorf(slipway.TooLarge, "The fields of the form are larger than %s together.", views.Bytes(maxForm))
+	if sp.text += len(p.FormName()) + len(text) + nameCost; int64(sp.text) > sp.words {
+		return slipway.Errorf(slipway.TooLarge, "The fields of the form are larger than %s together.", views.Bytes(sp.words))
 	}
 	sp.fields[p.FormName()] = string(text)
 	return nil

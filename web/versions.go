@@ -150,9 +150,6 @@ func (s *Server) showVersionFile(c echo.Context) error {
 			return err
 		}
 		d, p.Version, p.VersionURL = sc.Deployment, v.Version, versionPath(sc.ID, v.Version)
-		if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
-			p.ReplaceURL = sc.links().Overview
-		}
 		p.Frame, err = s.frameOf(c, tx, sc, "Version "+v.Version.Short(), "")
 		return err
 	})
@@ -167,6 +164,9 @@ func (s *Server) showVersionFile(c echo.Context) error {
 		return s.sendFile(c, d, p.File)
 	}
 	if err := s.filePage(c, d, &p); err != nil {
+		return err
+	}
+	if p.FixURL, err = s.fixURL(c, d, p.Version, p.File); err != nil {
 		return err
 	}
 	return render(c, http.StatusOK, views.FileView(p))

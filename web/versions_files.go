@@ -92,12 +92,7 @@ func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePag
 	f := p.File
 	p.Name = path.Base(f.Path)
 	p.Path, _ = above(d.ID, p.Version, f.Path)
-	if p.ReplaceURL != "" {
-		if folder := path.Dir(f.Path); folder != "." {
-			p.ReplaceURL += "?" + url.Values{"folder": {folder}}.Encode()
-		}
-		p.ReplaceURL += "#new-deploy"
-	}
+	p.HistoryURL = historyPath(d.ID, f.Path)
 	if f.Link != "" {
 		p.Refusal = "A link has no content of its own."
 		return nil

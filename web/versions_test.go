@@ -60,7 +60,7 @@ func TestVersionFile(t *testing.T) {
 			}
 		})
 	}
-	want(t, b.get(files+"a.py"), http.StatusOK, "Replace it", "#new-deploy", `data-n="2"`)
+	want(t, b.get(files+"a.py"), http.StatusOK, "Edit or replace", a.page("/fix/a.py"), a.page("/history/a.py"), `data-n="2"`)
 	want(t, b.get(files+"nowhere.py"), http.StatusNotFound, "There is no file")
 	want(t, b.get(files+"s/link.py?raw=1"), http.StatusNotFound, "is a link")
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"slipway"
@@ -90,6 +91,16 @@ func (f facts) busy() bool {
 		}
 	}
 	return false
+}
+
+// same reports whether nothing has expired since f was read.
+func (f facts) same(now facts) bool {
+	for of, all := range f.versions {
+		if !slices.Equal(all, now.versions[of]) || !slices.Equal(f.packs[of], now.packs[of]) {
+			return false
+		}
+	}
+	return true
 }
 
 // afterKill returns the facts as a restart would find them, and what SQLite

@@ -45,8 +45,35 @@ func TestCrashes(t *testing.T) {
 			t.Fatalf("seed %d, round %d:\n%s\n\nthe portal said:\n%s", c.seed, c.round, strings.Join(wrong, "\n"), c.portal.tail())
 		}
 	}
+	c.countConfirmed()
 	fmt.Printf("crashes: seed %d, %d rounds in %s, %d deploys confirmed; at the kill there was %s\n",
 		c.seed, rounds, time.Since(began).Round(time.Second), c.confirmed, c.phases())
+}
+
+// crashFault is how many rounds may pass until a fault is found.
+const crashFault = 300
+
+// TestCrashesFindFaults makes sure that the kills find what they are there for.
+func TestCrashesFindFaults(t *testing.T) {
+	program := brokenBuild(t)
+	for _, b := range broken {
+		if !b.kill {
+			continue
+		}
+		t.Run(b.name, func(t *testing.T) {
+			c := &crash{seed: seedFrom(t), program: program, env: []string{"env", "SLIPWAY_BROKEN=" + b.name}, killed: map[string]int{}}
+			for c.round = range crashFault {
+				if c.round%crashFolder == 0 {
+					c.newFolder(t)
+				}
+				if wrong := c.once(t); len(wrong) > 0 {
+					t.Logf("found in round %d of seed %d: %s", c.round, c.seed, wrong[0])
+					return
+				}
+			}
+			t.Errorf("nobody noticed in %d rounds of seed %d", crashFault, c.seed)
+		})
+	}
 }
 
 func seedFrom(t *testing.T) uint64 {
@@ -211,11 +238,15 @@ func (c *crash) rest(t *testing.T) (wrong []string) {
 		for _, d := range f.deployments {
 			wrong = append(wrong, c.disk.current(d)...)
 		}
-		if len(wrong) == 0 {
-			return append(c.model.check(f, true), c.disk.check(t.Context(), f, c.model)...)
+		if len(wrong) > 0 {
+			continue
+		}
+		wrong = append(c.model.check(f, true), c.disk.check(t.Context(), f, c.model)...)
+		if now, err := factsOf(t.Context(), st); err == nil && f.same(now) {
+			return wrong
 		}
 	}
-	return wrong
+	return append(wrong, "and the portal does not come to rest")
 }
 
 // work has people at work until the kill.
@@ -286,7 +317,6 @@ func (c *crash) tally(f facts) {
 }
 
 func (c *crash) phases() string {
-	c.countConfirmed()
 	var all []string
 	for _, phase := range slices.Sorted(maps.Keys(c.killed)) {
 		all = append(all, fmt.Sprintf("%s %d", phase, c.killed[phase]))

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"fmt"
@@ -11,6 +13,7 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -196,4 +199,41 @@ func (v *visitor) deployNow(of slipway.DeploymentID, merge slipway.Merge, archiv
 		return number, fmt.Errorf("confirm: answer %d, %v: %s", r.status, err, r.body)
 	}
 	return number, nil
+}
+
+var statusField = regexp.MustCompile(`(?:&amp;|&|\?)status=([a-z]+)`)
+
+// awaitStatus waits until a deploy has ended, as want says.
+func (v *visitor) awaitStatus(of slipway.DeploymentID, number int, want slipway.Status, patience time.Duration) error {
+	status := ""
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		r, err := v.page(deployURL(of, number))
+		if err != nil {
+			return err
+		}
+		if m := statusField.FindStringSubmatch(r.body); m != nil {
+			status = m[1]
+		}
+		if slipway.Status(status) == want {
+			return nil
+		}
+		if slipway.Status(status).Ended() {
+			break
+		}
+	}
+	return fmt.Errorf("deploy #%d is %q, want %s", number, status, want)
+}
+
+// archiveOf returns a .tar.gz of files, by their names.
+func archiveOf(files map[string]string) []byte {
+	var out bytes.Buffer
+	zip := gzip.NewWriter(&out)
+	tw := tar.NewWriter(zip)
+	for name, text := range files {
+		mustWrite(tw, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}, []byte(text))
+	}
+	if tw.Close() != nil || zip.Close() != nil {
+		panic("a buffer cannot fail")
+	}
+	return out.Bytes()
 }

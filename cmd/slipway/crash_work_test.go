@@ -229,7 +229,7 @@ func randomArchive(rng *rand.Rand) ([]byte, listing) {
 		if _, there := files[name]; there {
 			continue
 		}
-		if rng.IntN(10) == 0 {
+		if rng.IntN(10) == 0 && i > 0 {
 			to := fmt.Sprintf("dag_%d.py", rng.IntN(12))
 			if strings.HasSuffix(name, to) {
 				continue

@@ -8,6 +8,7 @@ import (
 	"slipway"
 	"slipway/store"
 	"slipway/web"
+	"slipway/web/api"
 )
 
 // initCommand sets up an empty installation without a browser.
@@ -73,7 +74,7 @@ func firstTokens(tx *store.Tx, all web.Founded) (out initialised, err error) {
 	by := slipway.Actor{User: all.User.ID, Name: all.User.Title(), Via: slipway.Local}
 	out = initialised{OrganizationID: slipway.OrganizationID, WorkspaceID: all.Workspace.ID, DeploymentID: all.Deployment.ID}
 	t := store.Token{Name: "init", Workspace: all.Workspace.ID, Role: slipway.Owner, CreatedBy: by.Title()}
-	if out.Token, _, err = web.AddAPIToken(tx, t); err != nil {
+	if out.Token, _, err = api.AddToken(tx, t); err != nil {
 		return out, err
 	}
 	t.Role, t.Deployment = slipway.Member, all.Deployment.ID

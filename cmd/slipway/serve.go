@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"slipway"
@@ -24,18 +25,19 @@ import (
 // serveCommand runs the portal.
 type serveCommand struct {
 	dataFlag
-	Listen         string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
-	URL            *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
-	SupportURL     string         `placeholder:"URL" help:"A page or mailto: address for people who need help."`
-	TrustedProxies []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed: 10.0.0.0/8."`
-	MetricsListen  string         `placeholder:"ADDRESS" help:"Where to serve metrics to Prometheus, without a password: localhost:9188. Nowhere unless given."`
-	Reserve        size           `default:"1GiB" help:"Space that uploads leave free on the disk (${default})."`
-	MountTimeout   time.Duration  `default:"2m" help:"How long a DAG deploy waits for its components (${default})."`
-	MaxArchive     size           `default:"2GiB" help:"Largest archive that is taken (${default})."`
-	MaxUnpacked    size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
-	MaxFiles       int            `default:"100000" help:"Most files of a version (${default})."`
-	RetainEvery    time.Duration  `default:"1h" help:"How often expired versions are removed (${default})."`
-	LogFormat      string         `enum:"text,json" default:"text" help:"Form of the log: text or json (${default})."`
+	Listen          string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
+	URL             *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
+	SupportURL      string         `placeholder:"URL" help:"A page or mailto: address for people who need help."`
+	TrustedProxies  []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed: 10.0.0.0/8."`
+	MetricsListen   string         `placeholder:"ADDRESS" help:"Where to serve metrics to Prometheus, without a password: localhost:9188. Nowhere unless given."`
+	Reserve         size           `default:"1GiB" help:"Space that uploads leave free on the disk (${default})."`
+	MountTimeout    time.Duration  `default:"2m" help:"How long a DAG deploy waits for its components (${default})."`
+	MaxArchive      size           `default:"2GiB" help:"Largest archive that is taken (${default})."`
+	MaxUnpacked     size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
+	MaxFiles        int            `default:"100000" help:"Most files of a version (${default})."`
+	RetainEvery     time.Duration  `default:"1h" help:"How often expired versions are removed (${default})."`
+	RuntimeReleases string         `placeholder:"FILE" help:"More versions of the Runtime that images may have, one a line, beside those that this program knows."`
+	LogFormat       string         `enum:"text,json" default:"text" help:"Form of the log: text or json (${default})."`
 }
 
 // Times that bound what a client can do to us. Uploads and event streams last
@@ -86,7 +88,11 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	pages, err := web.New(d.store, engine, s.webConfig(secret), log)
+	cfg := s.webConfig(secret)
+	if cfg.Releases, err = s.releases(); err != nil {
+		return err
+	}
+	pages, err := web.New(d.store, engine, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -207,6 +213,22 @@ func (s serveCommand) webConfig(secret string) web.Config {
 		URL: s.URL, SupportURL: s.SupportURL, TrustedProxies: s.TrustedProxies,
 		Version: programVersion(), SetupSecret: secret,
 	}
+}
+
+// releases reads the file of more releases of the Runtime, if there is one.
+func (s serveCommand) releases() ([]slipway.Release, error) {
+	if s.RuntimeReleases == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(s.RuntimeReleases)
+	if err != nil {
+		return nil, fmt.Errorf("read --runtime-releases: %w", err)
+	}
+	all, err := slipway.ParseReleases(string(text))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.RuntimeReleases, err)
+	}
+	return all, nil
 }
 
 // httpServer is an http.Server that knows how to end requests that last.

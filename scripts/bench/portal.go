@@ -53,6 +53,7 @@ type portal struct {
 	workspace string
 	client    *http.Client
 	ready     time.Duration // from starting the process to its first answer
+	bare      float64       // anonymous memory then, bytes
 }
 
 // fresh sets up an installation in a new folder.
@@ -112,6 +113,9 @@ func (p *portal) signIn(ctx context.Context, began time.Time) error {
 		return err
 	}
 	p.ready = time.Since(began)
+	if p.bare, err = p.anonymous(); err != nil {
+		return err
+	}
 	if _, err := p.post(ctx, "/signin", url.Values{"email": {email}, "password": {password}}); err != nil {
 		return err
 	}

@@ -101,6 +101,3 @@ func copied(column string) string {
 	}
 	return "t." + column
 }
-
-// dashed returns a version as addresses have it.
-func dashed(version string) string { return strings.ReplaceAll(version, ":", "-") }

@@ -1,0 +1,71 @@
+package slipway_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+)
+
+func sized(path, sum string, size int64) slipway.File {
+	return slipway.File{Path: path, SHA256: sum, Size: size}
+}
+
+func TestCompareFindsRenames(t *testing.T) {
+	for name, tt := range map[string]struct {
+		old, new []slipway.File
+		want     []string // op, path and the path before
+		sum      slipway.ChangeSum
+	}{
+		"nothing":          {nil, nil, nil, slipway.ChangeSum{}},
+		"moved":            {[]slipway.File{sized("a", "1", 5)}, []slipway.File{sized("b", "1", 5)}, []string{"renamed b from a"}, slipway.ChangeSum{Renamed: 1}},
+		"moved backwards":  {[]slipway.File{sized("b", "1", 5)}, []slipway.File{sized("a", "1", 5)}, []string{"renamed a from b"}, slipway.ChangeSum{Renamed: 1}},
+		"empty":            {[]slipway.File{sized("a", "1", 0)}, []slipway.File{sized("b", "1", 0)}, []string{"removed a from a", "added b from "}, slipway.ChangeSum{Added: 1, Removed: 1}},
+		"links":            {[]slipway.File{{Path: "a", Link: "x"}}, []slipway.File{{Path: "b", Link: "x"}}, []string{"removed a from a", "added b from "}, slipway.ChangeSum{Added: 1, Removed: 1}},
+		"one of two":       {[]slipway.File{sized("a", "1", 5)}, []slipway.File{sized("b", "1", 5), sized("c", "1", 5)}, []string{"renamed b from a", "added c from "}, slipway.ChangeSum{Added: 1, Renamed: 1}},
+		"two to one":       {[]slipway.File{sized("a", "1", 5), sized("b", "1", 5)}, []slipway.File{sized("c", "1", 5)}, []string{"removed b from b", "renamed c from a"}, slipway.ChangeSum{Removed: 1, Renamed: 1}},
+		"copied":           {[]slipway.File{sized("a", "1", 5)}, []slipway.File{sized("a", "1", 5), sized("b", "1", 5)}, []string{"added b from "}, slipway.ChangeSum{Added: 1}},
+		"changed in place": {[]slipway.File{sized("a", "1", 5)}, []slipway.File{sized("a", "2", 5)}, []string{"changed a from a"}, slipway.ChangeSum{Changed: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := slipway.Compare(slipway.Changes(tt.old, tt.new))
+			var list []string
+			for _, c := range got.Changes {
+				list = append(list, string(c.Op)+" "+c.Path+" from "+c.Old.Path)
+			}
+			if diff := cmp.Diff(tt.want, list); diff != "" || got.Sum != tt.sum {
+				t.Errorf("sum %+v, want %+v (-want +got):\n%s", got.Sum, tt.sum, diff)
+			}
+		})
+	}
+}
+
+// versions are steps of a history in which a file comes, changes, goes and is
+// back as it was.
+var versions = [][]slipway.File{
+	{},
+	{sized("a", "1", 5), sized("b", "1", 5)},
+	{sized("a", "2", 6), sized("c", "3", 5)},
+	{sized("c", "3", 5)},
+	{sized("a", "1", 5), sized("c", "4", 5)},
+}
+
+func TestSumOfChangesIsWhatLiesBetween(t *testing.T) {
+	for from := range versions {
+		for to := from; to < len(versions); to++ {
+			var steps [][]slipway.Change
+			for i := from; i < to; i++ {
+				steps = append(steps, slipway.Changes(versions[i], versions[i+1]))
+			}
+			want := slipway.Changes(versions[from], versions[to])
+			if diff := cmp.Diff(want, slipway.SumChanges(steps)); diff != "" {
+				t.Errorf("from %d to %d (-want +got):\n%s", from, to, diff)
+			}
+			back := slipway.Changes(versions[to], versions[from])
+			if diff := cmp.Diff(back, slipway.Back(want)); diff != "" && len(want) > 0 {
+				t.Errorf("from %d back to %d (-want +got):\n%s", to, from, diff)
+			}
+		}
+	}
+}

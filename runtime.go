@@ -1,0 +1,112 @@
+package slipway
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Release is a version of Astro Runtime: "3.1-4" of those on Airflow 3,
+// "12.7.1" of those before.
+type Release string
+
+// embeddedReleases are those that this program knows of itself: for each line
+// its first and its last. New ones come by --runtime-releases, and with every
+// image that is seen.
+var embeddedReleases = []struct {
+	line string // up to the number that counts
+	n    int    // of the last one; the first is 0, or 1 on Airflow 3
+}{
+	{"3.1-", 12}, {"3.0-", 16},
+	{"13.4.", 0}, {"13.3.", 0}, {"13.2.", 0}, {"13.1.", 0}, {"13.0.", 0},
+	{"12.11.", 0}, {"12.10.", 0}, {"12.9.", 0}, {"12.8.", 0}, {"12.7.", 1}, {"12.6.", 0}, {"12.5.", 0}, {"12.4.", 0},
+	{"12.3.", 0}, {"12.2.", 0}, {"12.1.", 1}, {"12.0.", 0},
+	{"11.20.", 0}, {"11.19.", 0}, {"11.18.", 0}, {"11.17.", 0}, {"11.16.", 0}, {"11.15.", 1}, {"11.14.", 0}, {"11.13.", 0},
+	{"11.12.", 0}, {"11.11.", 0}, {"11.10.", 0}, {"11.9.", 0}, {"11.8.", 0}, {"11.7.", 0}, {"11.6.", 0}, {"11.5.", 0},
+	{"11.4.", 0}, {"11.3.", 0}, {"11.2.", 0}, {"11.1.", 0}, {"11.0.", 0},
+	{"10.9.", 0}, {"10.8.", 0}, {"10.7.", 0}, {"10.6.", 0}, {"10.5.", 0}, {"10.4.", 0}, {"10.3.", 0}, {"10.2.", 0}, {"10.1.", 0}, {"10.0.", 0},
+	{"9.21.", 0}, {"9.20.", 0}, {"9.19.", 0}, {"9.18.", 0}, {"9.17.", 0}, {"9.16.", 0}, {"9.15.", 0}, {"9.14.", 0}, {"9.13.", 0},
+	{"9.12.", 0}, {"9.11.", 0}, {"9.10.", 0}, {"9.9.", 0}, {"9.8.", 0}, {"9.7.", 0}, {"9.6.", 0}, {"9.5.", 0}, {"9.4.", 0},
+	{"9.3.", 0}, {"9.2.", 0}, {"9.1.", 0}, {"9.0.", 0},
+}
+
+// Releases returns the embedded releases and more, each once, the newest first.
+func Releases(more ...Release) []Release {
+	all := slices.Clone(more)
+	for _, l := range embeddedReleases {
+		for n := range l.n + 1 {
+			if n > 0 || !strings.HasSuffix(l.line, "-") {
+				all = append(all, Release(l.line+strconv.Itoa(n)))
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b Release) int {
+		return cmp.Or(b.Compare(a), cmp.Compare(b, a))
+	})
+	return slices.Compact(all)
+}
+
+// ParseReleases reads a list of releases, one a line; "#" begins a comment.
+func ParseReleases(text string) ([]Release, error) {
+	var all []Release
+	for i, line := range strings.Split(text, "\n") {
+		line, _, _ = strings.Cut(line, "#")
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		if !Release(line).valid() {
+			return nil, fmt.Errorf("line %d: %q is no version of the Runtime; one looks like 3.1-4 or 12.7.1", i+1, line)
+		}
+		all = append(all, Release(line))
+	}
+	return all, nil
+}
+
+var releaseForm = regexp.MustCompile(`^\d{1,6}\.\d{1,6}([.-]\d{1,6}){0,2}([.-]?[a-z][a-z0-9.-]*)?$`)
+
+func (r Release) valid() bool { return len(r) <= 64 && releaseForm.MatchString(string(r)) }
+
+// onAirflow3 reports whether r is of the kind that is named after Airflow.
+func (r Release) onAirflow3() bool { return strings.Contains(string(r), "-") }
+
+// Airflow returns the line of Airflow that r is on, "3.1"; "" where that is not
+// known.
+func (r Release) Airflow() string {
+	if !r.valid() {
+		return ""
+	}
+	if line, _, found := strings.Cut(string(r), "-"); found && r.onAirflow3() {
+		return line
+	}
+	major, _, _ := strings.Cut(string(r), ".")
+	return map[string]string{
+		"13": "2.11", "12": "2.10", "11": "2.9", "10": "2.8", "9": "2.7", "8": "2.6", "7": "2.5", "6": "2.4", "5": "2.3", "4": "2.2",
+	}[major]
+}
+
+// Compare returns how r is to other in age: negative if it is older. All on
+// Airflow 3 are newer than all before; the numbers decide then, one by one.
+func (r Release) Compare(other Release) int {
+	if r.onAirflow3() != other.onAirflow3() {
+		if r.onAirflow3() {
+			return 1
+		}
+		return -1
+	}
+	return slices.Compare(r.numbers(), other.numbers())
+}
+
+func (r Release) numbers() []int {
+	var all []int
+	for _, part := range strings.FieldsFunc(string(r), func(c rune) bool { return c == '.' || c == '-' }) {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			break
+		}
+		all = append(all, n)
+	}
+	return all
+}

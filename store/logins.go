@@ -1,0 +1,63 @@
+package store
+
+import (
+	"time"
+
+	"slipway"
+)
+
+// LoginToken lets a program act as a person. A code is exchanged for the other
+// two, once; a refresh token for the next two, once.
+type LoginToken struct {
+	Secret    string // its SHA-256, hex
+	Kind      string // "code", "access" or "refresh"
+	User      slipway.UserID
+	Login     string // the same for all that come from one code
+	Challenge string // of a code
+	ExpiresAt time.Time
+	UsedAt    time.Time
+}
+
+// The kinds of login token.
+const (
+	LoginCode    = "code"
+	LoginAccess  = "access"
+	LoginRefresh = "refresh"
+)
+
+// AddLoginToken records t. What has expired is forgotten.
+func (tx *Tx) AddLoginToken(t LoginToken) error {
+	if err := tx.exec("drop login tokens", `DELETE FROM login_tokens WHERE expires_at <= ?`, ms(tx.Now)); err != nil {
+		return err
+	}
+	return tx.exec("add login token", `
+		INSERT INTO login_tokens (secret, kind, user, login, challenge, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		t.Secret, t.Kind, t.User, t.Login, t.Challenge, ms(tx.Now), ms(t.ExpiresAt))
+}
+
+// LoginToken returns the login token of a kind whose secret has the SHA-256
+// given, used or not, unless it has expired.
+func (tx *Tx) LoginToken(kind, secret string) (LoginToken, error) {
+	return one(tx, "login token", slipway.Errorf(slipway.Unauthorized, "This login is unknown or has expired. Log in again."),
+		func(r row) (t LoginToken, err error) {
+			err = r.Scan(&t.Secret, &t.Kind, &t.User, &t.Login, &t.Challenge, millis{&t.ExpiresAt}, millis{&t.UsedAt})
+			return t, err
+		}, `
+		SELECT secret, kind, user, login, challenge, expires_at, used_at FROM login_tokens
+		WHERE kind = ? AND secret = ? AND expires_at > ?`, kind, secret, ms(tx.Now))
+}
+
+// UseLoginToken notes that a token that works once was used.
+func (tx *Tx) UseLoginToken(secret string) error {
+	return tx.exec("use login token", `UPDATE login_tokens SET used_at = ? WHERE secret = ?`, ms(tx.Now), secret)
+}
+
+// EndLogin forgets all tokens that come from one code.
+func (tx *Tx) EndLogin(login string) error {
+	return tx.exec("end login", `DELETE FROM login_tokens WHERE login = ?`, login)
+}
+
+// EndLogins forgets the login tokens of a user.
+func (tx *Tx) EndLogins(user slipway.UserID) error {
+	return tx.exec("end logins", `DELETE FROM login_tokens WHERE user = ?`, user)
+}

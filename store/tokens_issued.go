@@ -1,0 +1,62 @@
+package store
+
+import "slipway"
+
+// Tokens returns the API tokens of a Workspace and its Deployments, newest
+// first, those that have expired too. The caller has asked for the Workspace
+// with a role.
+func (tx *Tx) Tokens(w slipway.WorkspaceID) ([]Token, error) {
+	return list(tx, "tokens", scanToken, `
+		SELECT `+tokenColumns+` FROM tokens WHERE workspace = ? AND kind = 'api' ORDER BY created_at DESC, id DESC`, w)
+}
+
+// TokenByID returns an API token, expired or not. Whether the caller may see
+// it is theirs to ask.
+func (tx *Tx) TokenByID(id slipway.TokenID) (Token, error) {
+	return one(tx, "token by id", NoToken(id), scanToken,
+		`SELECT `+tokenColumns+` FROM tokens WHERE id = ? AND kind = 'api'`, id)
+}
+
+// NoToken is the error for a token that does not exist, or not for the caller.
+func NoToken(id slipway.TokenID) error {
+	return slipway.Errorf(slipway.NotFound, "There is no API token %s.", id)
+}
+
+// SaveToken keeps the name, description, role and kinds of t.
+func (tx *Tx) SaveToken(t Token) (Token, error) {
+	t.UpdatedAt = tx.Now
+	return t, tx.exec("save token", `UPDATE tokens SET name = ?, description = ?, role = ?, kinds = ?, updated_at = ? WHERE id = ?`,
+		t.Name, t.Description, t.Role, t.Kinds, ms(t.UpdatedAt), t.ID)
+}
+
+// RotateToken keeps the new secret and the new end of t. The old secret fails
+// from then on.
+func (tx *Tx) RotateToken(t Token) (Token, error) {
+	t.UpdatedAt, t.StartedAt = tx.Now, tx.Now
+	return t, tx.exec("rotate token", `UPDATE tokens SET secret = ?, short = ?, expires_at = ?, updated_at = ?, started_at = ? WHERE id = ?`,
+		t.Secret, t.Short, ms(t.ExpiresAt), ms(t.UpdatedAt), ms(t.StartedAt), t.ID)
+}
+
+// RevokeToken forgets a token: it fails from then on.
+func (tx *Tx) RevokeToken(id slipway.TokenID) error {
+	return tx.exec("revoke token", `DELETE FROM tokens WHERE id = ?`, id)
+}
+
+// KeyedDeploy returns the deploy that owner made of a Deployment under an
+// idempotency key, and whether there is one.
+func (tx *Tx) KeyedDeploy(owner string, of slipway.DeploymentID, key string) (slipway.Deploy, bool, error) {
+	return first(list(tx, "deploy of a key", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w
+		WHERE w.id = (SELECT deploy FROM idempotency WHERE owner = ? AND deployment = ? AND key = ? AND at > ?)`,
+		owner, of, key, ms(tx.Now.Add(-slipway.IdempotencyLife))))
+}
+
+// KeepKey notes the deploy that owner made under an idempotency key, and
+// forgets the keys that have had their day.
+func (tx *Tx) KeepKey(owner, key string, w slipway.Deploy) error {
+	if err := tx.exec("drop old keys", `DELETE FROM idempotency WHERE at <= ?`, ms(tx.Now.Add(-slipway.IdempotencyLife))); err != nil {
+		return err
+	}
+	return tx.exec("keep key", `INSERT INTO idempotency (owner, deployment, key, deploy, at) VALUES (?, ?, ?, ?, ?)`,
+		owner, w.Deployment, key, w.ID, ms(tx.Now))
+}

@@ -1,0 +1,58 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+)
+
+// statusOf is the status of each kind of error. The CLI treats all of them
+// alike and shows the message.
+var statusOf = map[slipway.Kind]int{
+	slipway.Internal:     http.StatusInternalServerError,
+	slipway.Invalid:      http.StatusBadRequest,
+	slipway.Unauthorized: http.StatusUnauthorized,
+	slipway.Forbidden:    http.StatusForbidden,
+	slipway.NotFound:     http.StatusNotFound,
+	slipway.Conflict:     http.StatusConflict,
+	slipway.TooLarge:     http.StatusRequestEntityTooLarge,
+	slipway.TooMany:      http.StatusTooManyRequests,
+	slipway.NoSpace:      http.StatusInsufficientStorage,
+}
+
+// failure is what the API answers instead of a result.
+type failure struct {
+	Message    string `json:"message"`
+	RequestID  string `json:"requestId"`
+	StatusCode int    `json:"statusCode"`
+}
+
+// door stands before every operation: it lets no client of another form of
+// answer in, and turns errors into the one that the CLI reads. The error goes
+// on to the portal's log.
+func (s *Server) door(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		err := next(c)
+		if err == nil || c.Response().Committed {
+			return err
+		}
+		status, text := explain(err)
+		return errors.Join(err, c.JSON(status, failure{Message: text, RequestID: requestID(c), StatusCode: status}))
+	}
+}
+
+// explain returns the status and the sentence for err.
+func explain(err error) (int, string) {
+	kind, text := slipway.Explain(err)
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok && kind == slipway.Internal {
+		return http.StatusRequestEntityTooLarge, tooLong(e.Limit)
+	}
+	return statusOf[kind], text
+}
+
+// requestID returns the id that the log has of this request.
+func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

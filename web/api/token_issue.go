@@ -1,0 +1,200 @@
+package api
+
+import (
+	"slipway"
+	"slipway/store"
+)
+
+// The page and the API manage the same tokens, by the functions below.
+
+// NewToken is what somebody asks for who issues an API token.
+type NewToken struct {
+	Name, Description string
+	Workspace         slipway.WorkspaceID
+	Deployment        slipway.DeploymentID // "" for the whole Workspace
+	Role              slipway.Role
+	Kinds             slipway.Kinds
+	Days              int // that it lasts; 0 for ever
+}
+
+// IssueToken makes an API token if by may, and returns it with its record. It
+// is shown once.
+func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t store.Token, err error) {
+	t = store.Token{
+		Description: n.Description, Workspace: n.Workspace, Deployment: n.Deployment, Role: n.Role, Kinds: n.Kinds,
+		CreatedBy: by.Title(), ByUser: by.User, ByToken: by.Token,
+	}
+	role, err := scopeRole(tx, by, &t)
+	if err != nil {
+		return "", t, err
+	}
+	if t.ExpiresAt, err = slipway.Expiry(tx.Now, n.Days); err != nil {
+		return "", t, err
+	}
+	if err := mayIssue(tx, by, role, t); err != nil {
+		return "", t, err
+	}
+	if t, err = named(t, n.Name, n.Description); err != nil {
+		return "", t, err
+	}
+	if token, t, err = AddToken(tx, t); err != nil {
+		return "", t, err
+	}
+	return token, t, auditToken(tx, by, "token.create", t, "As "+t.Role.String()+".")
+}
+
+// scopeRole returns by's role over what t is for: NotFound for a stranger. A
+// Deployment says which Workspace it is in.
+func scopeRole(tx *store.Tx, by slipway.Actor, t *store.Token) (slipway.Role, error) {
+	if t.Deployment == "" {
+		_, role, err := tx.Workspace(t.Workspace, by)
+		return role, err
+	}
+	d, role, err := tx.Deployment(t.Deployment, by)
+	if err == nil && t.Workspace != "" && t.Workspace != d.Workspace {
+		return slipway.NoRole, slipway.Errorf(slipway.NotFound, "There is no Deployment %s in this Workspace.", t.Deployment)
+	}
+	t.Workspace = d.Workspace
+	return role, err
+}
+
+// grantOf returns the grant of the token that asks, nil for a person.
+func grantOf(tx *store.Tx, by slipway.Actor) (*slipway.Grant, error) {
+	if by.Token == "" {
+		return nil, nil
+	}
+	t, err := tx.TokenByID(by.Token)
+	g := t.Grant()
+	return &g, err
+}
+
+// mayManage judges whether by may change or revoke t.
+func mayManage(tx *store.Tx, by slipway.Actor, role slipway.Role, t store.Token) error {
+	mine, err := grantOf(tx, by)
+	if err != nil {
+		return err
+	}
+	return t.Grant().IssuedBy(role, mine)
+}
+
+// mayIssue judges whether by may hand out a secret of t.
+func mayIssue(tx *store.Tx, by slipway.Actor, role slipway.Role, t store.Token) error {
+	mine, err := grantOf(tx, by)
+	if err != nil {
+		return err
+	}
+	if err := t.Grant().IssuedBy(role, mine); err != nil {
+		return err
+	}
+	return t.Grant().LastsWithin(mine)
+}
+
+func named(t store.Token, name, description string) (_ store.Token, err error) {
+	if t.Name, err = slipway.CheckName("An API token", name); err != nil {
+		return t, err
+	}
+	t.Description, err = slipway.CheckDescription(description)
+	return t, err
+}
+
+// auditToken records what was done with t. It never holds the secret.
+func auditToken(tx *store.Tx, by slipway.Actor, action string, t store.Token, detail string) error {
+	return tx.Audit(by, slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: action, Target: "API token " + t.Name, Detail: detail})
+}
+
+// SeenToken returns an API token with by's role over it. To those who may
+// manage none of its scope it does not exist, or is forbidden to members.
+func SeenToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token, slipway.Role, error) {
+	t, err := tx.TokenByID(id)
+	if err != nil {
+		return t, slipway.NoRole, err
+	}
+	role, err := scopeRole(tx, by, &t)
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		err = store.NoToken(id)
+	}
+	if err == nil {
+		err = MaySeeToken(role, t)
+	}
+	if err != nil {
+		return store.Token{}, slipway.NoRole, err
+	}
+	return t, role, nil
+}
+
+// MaySeeToken judges whether somebody with role over the scope of t sees it.
+func MaySeeToken(role slipway.Role, t store.Token) error {
+	if t.Deployment != "" {
+		return role.May(slipway.IssueForOne)
+	}
+	return role.May(slipway.ManageTokens)
+}
+
+// MayManageToken returns t if by may give it a new secret, or revoke it.
+func MayManageToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token, error) {
+	t, role, err := SeenToken(tx, by, id)
+	if err != nil {
+		return t, err
+	}
+	return t, mayManage(tx, by, role, t)
+}
+
+// RotateToken gives an API token a new secret, which is shown once. The old one
+// fails at once; the token lasts as long anew as it did at first.
+func RotateToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (token string, t store.Token, err error) {
+	t, role, err := SeenToken(tx, by, id)
+	if err != nil {
+		return "", t, err
+	}
+	if !t.ExpiresAt.IsZero() {
+		t.ExpiresAt = tx.Now.Add(t.ExpiresAt.Sub(t.StartedAt))
+	}
+	if err := mayIssue(tx, by, role, t); err != nil {
+		return "", t, err
+	}
+	if token, err = mint(tx, t); err != nil {
+		return "", t, err
+	}
+	t.Secret, t.Short = kept(token)
+	if t, err = tx.RotateToken(t); err != nil {
+		return "", t, err
+	}
+	return token, t, auditToken(tx, by, "token.rotate", t, "")
+}
+
+// RevokeToken ends an API token at once.
+func RevokeToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token, error) {
+	t, err := MayManageToken(tx, by, id)
+	if err != nil {
+		return t, err
+	}
+	if err := tx.RevokeToken(t.ID); err != nil {
+		return t, err
+	}
+	return t, auditToken(tx, by, "token.revoke", t, "")
+}
+
+// editToken keeps what change makes of a token, if by may manage it as it was
+// and as it becomes.
+func editToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID, change func(*store.Token) error) (store.Token, error) {
+	t, role, err := SeenToken(tx, by, id)
+	if err != nil {
+		return t, err
+	}
+	if err := mayManage(tx, by, role, t); err != nil {
+		return t, err
+	}
+	if err := change(&t); err != nil {
+		return t, err
+	}
+	if err := mayManage(tx, by, role, t); err != nil {
+		return t, err
+	}
+	if t, err = named(t, t.Name, t.Description); err != nil {
+		return t, err
+	}
+	if t, err = tx.SaveToken(t); err != nil {
+		return t, err
+	}
+	return t, auditToken(tx, by, "token.edit", t, t.Role.String()+" now.")
+}

@@ -1,0 +1,209 @@
+package api
+
+import (
+	"crypto/hmac"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+)
+
+// The upload of an archive is that of a block blob of Azure Storage: whole in
+// one request, or in blocks and then a list of them. Its address is the only
+// credential, good for one deploy and for a short time.
+
+// uploadKey is the name of the setting that holds the key of upload addresses.
+const uploadKey = "upload-key"
+
+// uploadLife is how long an upload's address works: from its making, and from
+// the last bytes that came by it.
+const uploadLife = time.Hour
+
+// uploadURL returns where the archive of w is to be sent.
+func (s *Server) uploadURL(c echo.Context, w slipway.Deploy) (address string, err error) {
+	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		key, err := keyOf(tx, uploadKey)
+		if err != nil {
+			return err
+		}
+		until := strconv.FormatInt(tx.Now.Add(uploadLife).Unix(), 10)
+		query := url.Values{"se": {until}, "sig": {uploadSignature(key, w.ID, until)}}
+		address = s.base(c) + "/v1/uploads/" + string(w.ID) + "?" + query.Encode()
+		return nil
+	})
+	return address, err
+}
+
+// uploadSignature is over the values, not over the query: clients sort it and
+// mix their own parameters in.
+func uploadSignature(key []byte, id slipway.DeployID, until string) string {
+	return hex.EncodeToString(mac(key, string(id)+"\n"+until))
+}
+
+// blobError is a refusal with the code that Azure Storage has for it.
+type blobError struct {
+	error
+	status int
+	code   string
+}
+
+func (e *blobError) Unwrap() error { return e.error }
+
+func blobErrorf(status int, code, format string, args ...any) error {
+	return &blobError{slipway.Errorf(slipway.Invalid, format, args...), status, code}
+}
+
+// blobCodes are the codes for the kinds of error.
+var blobCodes = map[slipway.Kind]string{
+	slipway.Internal: "InternalError", slipway.Invalid: "InvalidInput", slipway.NotFound: "ResourceNotFound",
+	slipway.Forbidden: "AuthorizationFailure", slipway.Unauthorized: "AuthenticationFailed", slipway.Conflict: "BlobImmutable",
+	slipway.TooLarge: "RequestBodyTooLarge", slipway.TooMany: "ServerBusy", slipway.NoSpace: "InsufficientAccountPermissions",
+}
+
+// azure answers errors as Azure Storage does. The CLI prints the body.
+func azure(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("x-ms-request-id", requestID(c))
+		h.Set("x-ms-version", "2021-12-02")
+		err := next(c)
+		if err == nil || c.Response().Committed {
+			return err
+		}
+		status, text := explain(err)
+		kind, _ := slipway.Explain(err)
+		code := blobCodes[kind]
+		if e, ok := errors.AsType[*blobError](err); ok {
+			status, code = e.status, e.code
+		}
+		h.Set("x-ms-error-code", code)
+		return errors.Join(err, c.XML(status, struct {
+			XMLName       xml.Name `xml:"Error"`
+			Code, Message string
+		}{Code: code, Message: text}))
+	}
+}
+
+// putBlob serves PUT /v1/uploads/:upload, in its three forms.
+func (s *Server) putBlob(c echo.Context) error {
+	id := slipway.DeployID(c.Param("upload"))
+	w, err := s.mayUpload(c, id)
+	if err != nil {
+		return err
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	r := c.Request()
+	switch comp := c.QueryParam("comp"); {
+	case comp == "block":
+		return s.putBlock(c, w)
+	case comp == "blocklist":
+		return s.putBlockList(c, w)
+	case comp != "":
+		return blobErrorf(http.StatusBadRequest, "InvalidQueryParameterValue", "comp cannot be %q here.", comp)
+	case r.Header.Get("x-ms-blob-type") != "BlockBlob":
+		return blobErrorf(http.StatusBadRequest, "InvalidHeaderValue", "The header x-ms-blob-type must be BlockBlob.")
+	}
+	if w, err = s.engine.PutBlob(r.Context(), id, r.Body); err != nil {
+		return err
+	}
+	return complete(c, w)
+}
+
+// mayUpload returns the deploy that the address of a request is good for.
+func (s *Server) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy, error) {
+	wrong := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address is not valid. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
+	late := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address has expired. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
+	var key []byte
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		key, err = tx.Setting(uploadKey)
+		return err
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	until := c.QueryParam("se")
+	seconds, err := strconv.ParseInt(until, 10, 64)
+	if err != nil || len(key) == 0 || !hmac.Equal([]byte(c.QueryParam("sig")), []byte(uploadSignature(key, id, until))) {
+		return slipway.Deploy{}, wrong
+	}
+	u, w, found, err := s.engine.Arriving(c.Request().Context(), id)
+	now := s.store.Now()
+	if err == nil && now.After(time.Unix(seconds, 0)) && !(found && now.Before(u.TouchedAt.Add(uploadLife))) {
+		err = late
+	}
+	return w, err
+}
+
+// putBlock takes a block in.
+func (s *Server) putBlock(c echo.Context, w slipway.Deploy) error {
+	block := c.QueryParam("blockid")
+	if raw, err := base64.StdEncoding.DecodeString(block); err != nil || len(raw) == 0 || len(raw) > 64 {
+		return blobErrorf(http.StatusBadRequest, "InvalidQueryParameterValue", "blockid must be 1 to 64 bytes in base64.")
+	}
+	if err := s.engine.PutBlock(c.Request().Context(), w.ID, block, c.Request().Body); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusCreated)
+}
+
+// maxBlockList is how long a list of blocks may be, in bytes.
+const maxBlockList = 8 << 20
+
+// putBlockList makes the archive of the blocks that came.
+func (s *Server) putBlockList(c echo.Context, w slipway.Deploy) error {
+	var list struct {
+		XMLName xml.Name `xml:"BlockList"`
+		Blocks  []struct {
+			XMLName xml.Name // Latest, Committed or Uncommitted: they are all the same here
+			ID      string   `xml:",chardata"`
+		} `xml:",any"`
+	}
+	if err := xml.NewDecoder(http.MaxBytesReader(c.Response(), c.Request().Body, maxBlockList)).Decode(&list); err != nil {
+		return errors.Join(blobErrorf(http.StatusBadRequest, "InvalidXmlDocument", "The list of blocks is not the XML that belongs here."), err)
+	}
+	ids := make([]string, len(list.Blocks))
+	for i, b := range list.Blocks {
+		ids[i] = b.ID
+	}
+	w, err := s.engine.PutBlockList(c.Request().Context(), w.ID, ids)
+	if errors.Is(err, deploy.ErrNoBlock) {
+		return &blobError{err, http.StatusBadRequest, "InvalidBlockList"}
+	}
+	if err != nil {
+		return err
+	}
+	return complete(c, w)
+}
+
+// complete answers that the archive is here. The CLI sends the version back to
+// finalize.
+func complete(c echo.Context, w slipway.Deploy) error {
+	h := c.Response().Header()
+	h.Set("x-ms-version-id", string(w.Version))
+	h.Set("ETag", strconv.Quote(string(w.Version)))
+	h.Set(echo.HeaderLastModified, w.UploadedAt.UTC().Format(http.TimeFormat))
+	return c.NoContent(http.StatusCreated)
+}
+
+// unhurried lets a request take as long as its sender's line needs.
+func unhurried(c echo.Context) error {
+	rc := http.NewResponseController(c.Response())
+	err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
+	if err != nil && !errors.Is(err, http.ErrNotSupported) { // then there is none
+		return fmt.Errorf("lift the deadlines: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+)
+
+// patchURL is where what w does to text files can be had as a patch, "" where
+// there is nothing or its versions are not kept.
+func patchURL(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) string {
+	waits := w.Status == slipway.Staged || w.Status.Active() && !w.WentLive()
+	did := w.WentLive() && kept[w.After.Version] && (w.Base == "" || kept[w.Base])
+	if !waits && !did || w.Counts.Added+w.Counts.Changed+w.Counts.Removed == 0 {
+		return ""
+	}
+	return deployPath(sc.ID, w.Number) + "/patch"
+}
+
+// sendPatch serves GET /deployments/:deployment/deploys/:number/patch.
+func (s *Server) sendPatch(c echo.Context) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	var name string
+	err = s.look(c, func(_ *store.Tx, sc scene) error {
+		name = strings.NewReplacer("/", "-", `\`, "-").Replace(sc.Name)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	patch, err := s.engine.Patch(c.Request().Context(), deploymentID(c), n, actorOf(c))
+	if err != nil {
+		return err
+	}
+	attach(c.Response().Header(), fmt.Sprintf("%s-%d.patch", name, n))
+	return c.Blob(http.StatusOK, "text/x-patch; charset=utf-8", patch)
+}

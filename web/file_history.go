@@ -1,0 +1,175 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+func historyPath(of slipway.DeploymentID, path string) string {
+	return deploymentPath(of) + "/history/" + (&url.URL{Path: path}).EscapedPath()
+}
+
+// showFileHistory serves GET /deployments/:deployment/history/*: which deploys
+// brought, changed or removed a file, and what lies between two of them.
+func (s *Server) showFileHistory(c echo.Context) error {
+	p := views.FileHistoryPage{Path: pathBelow(c, "history")}
+	p.Name, p.Action = path.Base(p.Path), historyPath(deploymentID(c), p.Path)
+	var d slipway.Deployment
+	var two [2]*store.FileStep
+	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		d = sc.Deployment
+		if err := fileHistory(c, tx, sc, &p); err != nil {
+			return err
+		}
+		for i, name := range []string{"from", "to"} {
+			if two[i], err = askedStep(tx, sc, p.Path, queryNumber(c, name)); err != nil {
+				return err
+			}
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, "History of "+p.Name, "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if two[0] != nil && two[1] != nil {
+		if err := s.compareSteps(c, d, *two[0], *two[1], &p); err != nil {
+			return err
+		}
+	}
+	return render(c, http.StatusOK, views.FileHistory(p))
+}
+
+// fileHistory fills in a page of what deploys did to the file.
+func fileHistory(c echo.Context, tx *store.Tx, sc scene, p *views.FileHistoryPage) error {
+	steps, newer, older, err := stepsPage(tx, sc.ID, p.Path, queryNumber(c, "before"), queryNumber(c, "after"))
+	if err != nil {
+		return err
+	}
+	if len(steps) == 0 {
+		return slipway.Errorf(slipway.NotFound, "There is no file %q in the history: no deploy that went live had it.", p.Path)
+	}
+	if newer {
+		p.Newer = pageOf(p.Action, "after", steps[0].Deploy.Number)
+	}
+	if older {
+		p.Older = pageOf(p.Action, "before", steps[len(steps)-1].Deploy.Number)
+	}
+	if !newer && steps[0].Op != slipway.Removed && sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+		p.FixURL = fixPath(sc.ID, p.Path)
+	}
+	kept, err := tx.RetainedOf(sc.ID, versionsOf(steps))
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		p.Rows = append(p.Rows, fileStepRow(sc, p.Path, step, kept))
+	}
+	p.From, p.To = stepOptions(steps, max(queryNumber(c, "from"), 0), 1), stepOptions(steps, max(queryNumber(c, "to"), 0), 0)
+	return nil
+}
+
+// stepsPage returns a page of a file's steps, and whether there are newer and
+// older ones.
+func stepsPage(tx *store.Tx, of slipway.DeploymentID, path string, before, after int) (steps []store.FileStep, newer, older bool, err error) {
+	if after > 0 {
+		steps, err = tx.FileHistoryAfter(of, path, after, pageSize+1)
+		if newer = len(steps) > pageSize; newer {
+			steps = steps[1:]
+		}
+		return steps, newer, len(steps) > 0, err
+	}
+	steps, err = tx.FileHistory(of, path, before, pageSize+1)
+	if older = len(steps) > pageSize; older {
+		steps = steps[:pageSize]
+	}
+	return steps, before > 0, older, err
+}
+
+func versionsOf(steps []store.FileStep) (all []slipway.Version) {
+	for _, s := range steps {
+		all = append(all, s.Deploy.After.Version, s.Deploy.Base)
+	}
+	return all
+}
+
+func fileStepRow(sc scene, path string, step store.FileStep, kept map[slipway.Version]bool) views.FileStepRow {
+	w := step.Deploy
+	row := views.FileStepRow{
+		Op: step.Op, Number: w.Number, DeployURL: deployPath(sc.ID, w.Number), At: sc.at(w.LiveAt), By: w.By.Title(),
+		Description: w.Description, Current: w.Number == sc.live.Number, Fix: w.Fix != "", SHA256: step.SHA256,
+		Link: step.SHA256 == "" && step.Op != slipway.Removed,
+	}
+	if kept[w.After.Version] && (w.Base == "" || kept[w.Base]) {
+		row.DiffURL = row.DeployURL + "?" + url.Values{"file": {path}}.Encode() + "#" + anchor(path)
+	}
+	then := w.After.Version
+	if step.Op == slipway.Removed {
+		then = w.Base
+	}
+	if kept[then] {
+		row.ThenURL = filePath(sc.ID, then, path)
+	}
+	return row
+}
+
+// stepOptions are the steps that can be compared. Unless one is asked for, it
+// is the one at place otherwise.
+func stepOptions(steps []store.FileStep, asked, otherwise int) (all []views.Option) {
+	listed := false
+	for _, s := range steps {
+		if s.SHA256 == "" && s.Op != slipway.Removed {
+			continue // a link
+		}
+		text := fmt.Sprintf("#%d, %s", s.Deploy.Number, s.Deploy.LiveAt.UTC().Format("2 Jan 2006 15:04"))
+		listed = listed || s.Deploy.Number == asked
+		all = append(all, views.Option{Value: strconv.Itoa(s.Deploy.Number), Text: text, Chosen: s.Deploy.Number == asked})
+	}
+	if asked > 0 && !listed {
+		n := strconv.Itoa(asked)
+		return append(all, views.Option{Value: n, Text: "#" + n, Chosen: true})
+	}
+	if asked == 0 && otherwise < len(all) {
+		all[otherwise].Chosen = true
+	}
+	return all
+}
+
+// askedStep returns the step of deploy number, nil if none is asked for.
+func askedStep(tx *store.Tx, sc scene, path string, number int) (*store.FileStep, error) {
+	if number == 0 {
+		return nil, nil
+	}
+	step, err := tx.FileStep(sc.ID, path, number)
+	return &step, err
+}
+
+// compareSteps fills in what is different in the file after two deploys.
+func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to store.FileStep, p *views.FileHistoryPage) error {
+	p.Title = fmt.Sprintf("From #%d to #%d", from.Deploy.Number, to.Deploy.Number)
+	isLink := func(f store.FileStep) bool { return f.SHA256 == "" && f.Op != slipway.Removed }
+	switch {
+	case isLink(from) || isLink(to):
+		p.Problem = "The file was a link then, which has no text to compare."
+		return nil
+	case from.SHA256 == to.SHA256:
+		p.Problem = fmt.Sprintf("The file held the same after #%d and after #%d.", from.Deploy.Number, to.Deploy.Number)
+		return nil
+	}
+	diff, err := s.contentChange(c, d, p.Path, from.SHA256, to.SHA256)
+	if kind, text := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		p.Problem = text
+		return nil
+	}
+	p.Diff = diff
+	return err
+}

@@ -1,0 +1,197 @@
+package web
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+	"slipway/views"
+)
+
+// maxFixForm is how many bytes the fields of a fix may have: its text comes
+// with two bytes for each newline.
+const maxFixForm = 2*slipway.FixMax + maxForm
+
+func fixPath(of slipway.DeploymentID, path string) string {
+	return deploymentPath(of) + "/fix/" + (&url.URL{Path: path}).EscapedPath()
+}
+
+// pathBelow returns the file's path that the address has below one of the
+// Deployment's.
+func pathBelow(c echo.Context, name string) string {
+	path, _ := strings.CutPrefix(c.Request().URL.Path, deploymentPath(deploymentID(c))+"/"+name+"/")
+	return path
+}
+
+// fixURL is where a file of a version is mended; "" if the caller may not, or
+// it is not there any more.
+func (s *Server) fixURL(c echo.Context, d slipway.Deployment, v slipway.Version, f slipway.File) (string, error) {
+	now, err := s.engine.Fixable(c.Request().Context(), d.ID, f.Path, actorOf(c))
+	if err != nil || now.Refusal != nil || now.File.Path == "" || now.File.Link != "" {
+		return "", err
+	}
+	if now.File.Same(f) {
+		return fixPath(d.ID, f.Path), nil
+	}
+	return fixPath(d.ID, f.Path) + "?" + url.Values{"seen": {v.Dir()}}.Encode(), nil
+}
+
+// attempt is a fix that was sent and not taken.
+type attempt struct {
+	error string
+	fix   deploy.NewFix
+}
+
+// showFix serves GET /deployments/:deployment/fix/*.
+func (s *Server) showFix(c echo.Context) error { return s.fixPage(c, http.StatusOK, nil) }
+
+func (s *Server) fixPage(c echo.Context, status int, tried *attempt) error {
+	p := views.FixPage{Path: pathBelow(c, "fix")}
+	p.Name = path.Base(p.Path)
+	f, err := s.engine.Fixable(c.Request().Context(), deploymentID(c), p.Path, actorOf(c))
+	if err != nil {
+		return err
+	}
+	if p.Gone = f.File.Path == ""; p.Gone && tried == nil {
+		return slipway.Errorf(slipway.NotFound, "There is no file %q in the version that is current.", p.Path)
+	}
+	p.Base, p.Exec = f.File.SHA256, f.File.Exec
+	p.Action = fixPath(f.Deployment.ID, p.Path)
+	if f.Refusal != nil {
+		_, p.Refusal = slipway.Explain(f.Refusal)
+	}
+	if err := s.fixContent(c, f, &p, tried); err != nil {
+		return err
+	}
+	err = s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		if err := fixPast(c, tx, sc, f, &p); err != nil {
+			return err
+		}
+		p.Frame, err = s.frameOf(c, tx, sc, "Fix "+p.Name, "")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, status, views.Fix(p))
+}
+
+// fixContent fills in what is in the form: the file's text, or what was typed
+// into it and, if the file was changed meanwhile, how.
+func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, tried *attempt) error {
+	if p.Refusal != "" && tried == nil {
+		return nil
+	}
+	var err error
+	p.Text, err = s.engine.FixText(c.Request().Context(), f)
+	if kind, text := slipway.Explain(err); err != nil && kind == slipway.Internal {
+		return err
+	} else if err != nil {
+		p.Text, p.NoText = "", text
+	}
+	if tried == nil {
+		return nil
+	}
+	p.Error, p.Description = tried.error, tried.fix.Description
+	if tried.fix.Text != "" {
+		p.Text, p.NoText = tried.fix.Text, ""
+	}
+	if tried.fix.Base == f.File.SHA256 {
+		return nil
+	}
+	p.Meanwhile, err = s.contentChange(c, f.Deployment, p.Path, tried.fix.Base, f.File.SHA256)
+	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+		return err
+	}
+	return nil
+}
+
+// contentChange compares two contents of a file; "" for none.
+func (s *Server) contentChange(c echo.Context, d slipway.Deployment, path, old, next string) (*views.FileChange, error) {
+	diff, err := s.engine.DiffContents(c.Request().Context(), d, path, old, next)
+	if err != nil {
+		return nil, err
+	}
+	f := views.FileChange{Op: slipway.Changed, Path: path, Anchor: anchor(path)}
+	switch {
+	case old == "":
+		f.Op = slipway.Added
+	case next == "":
+		f.Op = slipway.Removed
+	}
+	f.Cut = cut(&diff, maxAlone)
+	f.Diff = &diff
+	return &f, nil
+}
+
+// fixPast fills in where the file can be read, and whether the version in which
+// it was opened had another.
+func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.FixPage) error {
+	steps, err := tx.FileHistory(sc.ID, p.Path, 0, 1)
+	if err != nil {
+		return err
+	}
+	if len(steps) > 0 {
+		p.HistoryURL = historyPath(sc.ID, p.Path)
+	}
+	if len(steps) > 0 && p.Meanwhile != nil {
+		w := steps[0].Deploy
+		if steps[0].SHA256 == f.File.SHA256 {
+			p.Error = fmt.Sprintf("Deploy #%d by %s changed this file while you were at it. What you typed is still here: look at the change, then send yours again.", w.Number, w.By.Title())
+		}
+	}
+	if kept, err := tx.Retained(sc.ID, sc.Version); err != nil {
+		return err
+	} else if kept && !p.Gone {
+		p.BackURL = filePath(sc.ID, sc.Version, p.Path)
+	}
+	if v, ok := slipway.VersionOfDir(c.QueryParam("seen")); ok {
+		p.OtherThen = "The file was different in version " + v.Short() + ", from which you come. Here it is as it is now."
+	}
+	return nil
+}
+
+// fix serves POST /deployments/:deployment/fix/*.
+func (s *Server) fix(c echo.Context) error {
+	if err := s.mayDeploy(c); err != nil { // before the first byte is read
+		return err
+	}
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	sp, err := s.readSpool(c.Request(), maxFixForm)
+	if err != nil {
+		return err
+	}
+	defer sp.file.Close() // it was only for this request
+	n := deploy.NewFix{Path: pathBelow(c, "fix"), Base: sp.fields["base"], Description: sp.fields["description"], Text: sp.fields["text"]}
+	if _, typed := sp.fields["text"]; !typed {
+		if len(sp.parts) == 0 {
+			return s.fixAgain(c, slipway.Errorf(slipway.Invalid, "Choose a file first."), n)
+		}
+		n.Content = io.NewSectionReader(sp.file, sp.parts[0].start, sp.parts[0].size)
+	}
+	w, err := s.engine.Fix(c.Request().Context(), deploymentID(c), actorOf(c), n)
+	if err != nil {
+		return s.fixAgain(c, err, n)
+	}
+	return seeOther(c, deployPath(w.Deployment, w.Number))
+}
+
+// fixAgain shows the form again, with what was typed and why it was not taken.
+func (s *Server) fixAgain(c echo.Context, err error, n deploy.NewFix) error {
+	status, text := explain(err)
+	kind, _ := slipway.Explain(err)
+	if correctable(err) == "" && kind != slipway.TooLarge {
+		return err
+	}
+	return s.fixPage(c, status, &attempt{text, n})
+}

@@ -1,0 +1,235 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+	"slipway/web/api"
+)
+
+// defaultDays is for how long the form offers a token at first.
+const defaultDays = 90
+
+func tokensPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/tokens" }
+
+func tokenPath(t store.Token) string { return tokensPath(t.Workspace) + "/" + string(t.ID) }
+
+func tokenID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("token")) }
+
+// showTokens serves GET /workspaces/:workspace/tokens.
+func (s *Server) showTokens(c echo.Context) error {
+	return s.tokensPage(c, http.StatusOK, func(*views.TokensPage) {})
+}
+
+// tokensPage is the page with what edit puts into it: a token that was just
+// made, or what was typed and why it was refused.
+func (s *Server) tokensPage(c echo.Context, status int, edit func(*views.TokensPage)) error {
+	id := slipway.WorkspaceID(c.Param("workspace"))
+	var page views.TokensPage
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		frame, role, err := s.frameIn(c, tx, "API tokens", id, views.APITokens)
+		if err != nil {
+			return err
+		}
+		all, err := tx.Deployments(id)
+		if err != nil {
+			return err
+		}
+		page = views.TokensPage{Page: frame, Help: s.tokenHelp(c, all)}
+		if err := role.May(slipway.ManageTokens); err != nil {
+			_, page.Refusal = slipway.Explain(err)
+			return nil
+		}
+		page.New = tokenForm(id, role, all)
+		page.Rows, err = tokenRows(tx, id, role, all)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	edit(&page)
+	return render(c, status, views.APITokensPage(page))
+}
+
+func (s *Server) tokenHelp(c echo.Context, all []slipway.Deployment) views.TokenHelp {
+	h := views.TokenHelp{Address: s.address(c, ""), Organization: slipway.OrganizationID}
+	if len(all) > 0 {
+		h.Deployment = all[0].ID
+	}
+	return h
+}
+
+// tokenForm offers what the rules allow someone with a role to issue.
+func tokenForm(id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment) *views.TokenForm {
+	f := &views.TokenForm{Action: tokensPath(id), Role: slipway.Author, Days: defaultDays, Scopes: []views.Option{{Text: "The whole Workspace"}}}
+	for _, r := range slipway.WorkspaceRoles {
+		if role.MayIssue(r, false) == nil {
+			f.Roles = append(f.Roles, r)
+		}
+	}
+	if role.MayIssue(slipway.Member, true) == nil {
+		for _, d := range all {
+			f.Scopes = append(f.Scopes, views.Option{Value: string(d.ID), Text: "Only " + d.Name})
+		}
+	}
+	return f
+}
+
+// tokenRows are the tokens that someone with a role sees, with what they may
+// do with each.
+func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment) (rows []views.TokenRow, err error) {
+	names := map[slipway.DeploymentID]string{"": ""}
+	for _, d := range all {
+		names[d.ID] = d.Name
+	}
+	tokens, err := tx.Tokens(id)
+	for _, t := range tokens {
+		name, there := names[t.Deployment]
+		if !there || api.MaySeeToken(role, t) != nil {
+			continue
+		}
+		row := views.TokenRow{
+			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, By: t.CreatedBy,
+			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now),
+		}
+		if t.Grant().IssuedBy(role, nil) == nil {
+			row.RotateURL, row.RevokeURL = tokenPath(t)+"/rotate", tokenPath(t)+"/revoke"
+		}
+		rows = append(rows, row)
+	}
+	return rows, err
+}
+
+// addToken serves POST /workspaces/:workspace/tokens. The answer shows the
+// token, of which only the fingerprint is kept.
+func (s *Server) addToken(c echo.Context) error {
+	n, err := tokenAsked(c)
+	var token string
+	if err == nil {
+		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+			token, _, err = api.IssueToken(tx, actorOf(c), n)
+			return err
+		})
+	}
+	if text := correctable(err); text != "" {
+		status, _ := explain(err)
+		return s.tokensPage(c, status, func(p *views.TokensPage) { typed(p.New, n, text) })
+	}
+	if err != nil {
+		return err
+	}
+	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &views.MadeToken{Name: n.Name, Secret: token} })
+}
+
+// tokenAsked reads the form. What it could read it returns with the error too.
+func tokenAsked(c echo.Context) (n api.NewToken, err error) {
+	n = api.NewToken{
+		Name: c.FormValue("name"), Description: c.FormValue("description"),
+		Workspace: slipway.WorkspaceID(c.Param("workspace")), Deployment: slipway.DeploymentID(c.FormValue("deployment")),
+	}
+	if n.Role, err = slipway.RoleOf(c.FormValue("role")); err != nil {
+		return n, err
+	}
+	if n.Days, err = strconv.Atoi(cmp.Or(c.FormValue("days"), "0")); err != nil {
+		return n, slipway.Errorf(slipway.Invalid, "Choose when the token expires.")
+	}
+	kinds := c.Request().PostForm["kind"]
+	if len(kinds) == 0 {
+		return n, slipway.Errorf(slipway.Invalid, "Tick at least one kind of deploy that the token may make.")
+	}
+	n.Kinds, err = slipway.KindsOf(kinds...)
+	return n, err
+}
+
+// typed puts what was refused back into the form.
+func typed(f *views.TokenForm, n api.NewToken, refusal string) {
+	if f == nil {
+		return
+	}
+	f.Error, f.Name, f.Description, f.Days, f.Kinds = refusal, n.Name, n.Description, n.Days, n.Kinds
+	f.Role = cmp.Or(n.Role, f.Role)
+	for i := range f.Scopes {
+		f.Scopes[i].Chosen = f.Scopes[i].Value == string(n.Deployment)
+	}
+}
+
+// askToken returns the handler of a page that asks before a token is rotated
+// or revoked.
+func (s *Server) askToken(rotate bool) echo.HandlerFunc {
+	title, path := "Revoke a token", "/revoke"
+	if rotate {
+		title, path = "Rotate a token", "/rotate"
+	}
+	return func(c echo.Context) error {
+		page := views.TokenAsked{Rotate: rotate}
+		err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+			t, err := tokenOfPage(c, tx)
+			if err != nil {
+				return err
+			}
+			page.Page, _, err = s.frameIn(c, tx, title, t.Workspace, views.APITokens)
+			page.Name, page.LastUsedAt = t.Name, t.LastUsedAt
+			page.BackURL, page.URL = tokensPath(t.Workspace), tokenPath(t)+path
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return render(c, http.StatusOK, views.AskTokenPage(page))
+	}
+}
+
+// tokenOfPage returns the token that an action is about, if it may be done and
+// the token belongs to the Workspace of the page.
+func tokenOfPage(c echo.Context, tx *store.Tx) (store.Token, error) {
+	id := slipway.WorkspaceID(c.Param("workspace"))
+	if _, _, err := tx.Workspace(id, actorOf(c)); err != nil {
+		return store.Token{}, err
+	}
+	t, err := api.MayManageToken(tx, actorOf(c), tokenID(c))
+	if err == nil && t.Workspace != id {
+		return store.Token{}, store.NoToken(tokenID(c))
+	}
+	return t, err
+}
+
+// rotateToken serves POST /workspaces/:workspace/tokens/:token/rotate. The
+// answer shows the new token.
+func (s *Server) rotateToken(c echo.Context) error {
+	var made views.MadeToken
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		t, err := tokenOfPage(c, tx)
+		if err != nil {
+			return err
+		}
+		made.Name = t.Name
+		made.Secret, _, err = api.RotateToken(tx, actorOf(c), t.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &made })
+}
+
+// revokeToken serves POST /workspaces/:workspace/tokens/:token/revoke.
+func (s *Server) revokeToken(c echo.Context) error {
+	var t store.Token
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		if t, err = tokenOfPage(c, tx); err != nil {
+			return err
+		}
+		_, err = api.RevokeToken(tx, actorOf(c), t.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, tokensPath(t.Workspace), "The token %s is revoked.", t.Name)
+}
