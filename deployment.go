@@ -3,6 +3,7 @@ package slipway
 import (
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 	"time"
 )
@@ -110,6 +111,9 @@ func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
 	}
 	if err := s.check(); err != nil {
 		return d, err
+	}
+	if s.DagsPath != "" {
+		s.DagsPath = path.Clean(s.DagsPath) // a symlink leads there
 	}
 	d.Name, d.Description, d.AirflowURL, d.DagsPath = s.Name, s.Description, s.AirflowURL, s.DagsPath
 	d.ImageRole, d.CICDEnforced, d.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI

@@ -72,6 +72,17 @@ var otherSettings = Settings{
 	ImageRole: Operator, CICDEnforced: true, GuardAPI: true, KeepDays: 30, KeepVersions: 20,
 }
 
+// An agent takes a dags path only as it is shortest.
+func TestDagsPathIsCleaned(t *testing.T) {
+	for typed, want := range map[string]string{"": "", "/": "/", "/opt//airflow/./dags/": "/opt/airflow/dags"} {
+		s := otherSettings
+		s.DagsPath = typed
+		if d, err := (Deployment{}).Edit(Operator, s); err != nil || d.DagsPath != want {
+			t.Errorf("%q becomes %q, %v; want %q", typed, d.DagsPath, err, want)
+		}
+	}
+}
+
 func TestSettingsRoundTrip(t *testing.T) {
 	d, _ := NewDeployment("w1", "etl", false)
 	before := reflect.ValueOf(d.Settings())

@@ -70,7 +70,9 @@ var releaseForm = regexp.MustCompile(`^\d{1,6}\.\d{1,6}([.-]\d{1,6}){0,2}([.-]?[
 func (r Release) valid() bool { return len(r) <= 64 && releaseForm.MatchString(string(r)) }
 
 // onAirflow3 reports whether r is of the kind that is named after Airflow.
-func (r Release) onAirflow3() bool { return strings.Contains(string(r), "-") }
+func (r Release) onAirflow3() bool { return airflow3Form.MatchString(string(r)) }
+
+var airflow3Form = regexp.MustCompile(`^\d+\.\d+-\d`)
 
 // Airflow returns the line of Airflow that r is on, "3.1"; "" where that is not
 // known.

@@ -26,7 +26,7 @@ func TestReleases(t *testing.T) {
 
 func TestCompareReleases(t *testing.T) {
 	for _, order := range [][]Release{
-		{"9.9.0", "9.10.0", "12.7.0", "12.7.1", "13.0.0", "3.0-2", "3.0-10", "3.1-1"},
+		{"9.9.0", "9.10.0", "12.6.0-base", "12.7.0", "12.7.1", "13.0.0", "3.0-2", "3.0-10", "3.1-1"},
 		{"3.1", "3.1-1"},
 	} {
 		mixed := slices.Clone(order)

@@ -11,15 +11,30 @@ import (
 	"slipway/store"
 )
 
-// fail ends w with a reason, unless it has ended. What it had brought goes.
+// fail ends w with a reason, unless it has gone on since w was read. What it
+// had brought goes.
 func (e *Engine) fail(ctx context.Context, w slipway.Deploy, reason string) error {
+	return e.giveUp(ctx, w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
+		if now.Status != w.Status {
+			return "", nil
+		}
+		return reason, nil
+	})
+}
+
+// giveUp ends w for the reason that why has for what w is by then; "" is none.
+func (e *Engine) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
 	var upload string
+	failed := false
 	err := e.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
 		if err != nil || now.Status.Ended() {
 			return err
 		}
-		now.Status, now.Reason = slipway.Failed, reason
+		if now.Reason, err = why(tx, now); err != nil || now.Reason == "" {
+			return err
+		}
+		now.Status, failed = slipway.Failed, true
 		upload, err = end(tx, now)
 		return err
 	})
@@ -29,7 +44,9 @@ func (e *Engine) fail(ctx context.Context, w slipway.Deploy, reason string) erro
 	if err != nil {
 		return fmt.Errorf("fail deploy %s: %w", w.ID, err)
 	}
-	e.ended(w, upload)
+	if failed {
+		e.ended(w, upload)
+	}
 	return nil
 }
 

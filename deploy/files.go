@@ -68,6 +68,13 @@ func (c *fileCache) put(key string, files []slipway.File) {
 	c.idle.Reset(cacheIdle)
 }
 
+// drop forgets the files of a version that is no longer kept.
+func (c *fileCache) drop(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+}
+
 func (c *fileCache) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -190,18 +197,18 @@ func (b basis) before(w slipway.Deploy) basis {
 // tailFiles returns the files as they will be at the end of b's queue. Deploys
 // in it may have no manifest yet.
 func (e *Engine) tailFiles(ctx context.Context, b basis) (files []slipway.File, err error) {
-	version, turns := b.now.Version, b.queue
+	version, from := b.now.Version, 0
 	for i, t := range b.queue {
 		if t.Deploy != nil && t.Deploy.ReturnTo != 0 {
-			version, turns = t.Deploy.After.Version, b.queue[i+1:]
+			version, from = t.Deploy.After.Version, i+1
 		}
 	}
 	if files, err = e.filesOf(ctx, b.now.Namespace, version); err != nil {
 		return nil, err
 	}
-	for _, t := range turns {
-		if t.Deploy == nil || t.Deploy.WentLive() {
-			continue
+	for i, t := range b.queue {
+		if i < from || t.Deploy == nil || t.Deploy.WentLive() || b.now.Tail(b.queue[:i]).Takes(*t.Deploy) != nil {
+			continue // what will be refused at its turn changes nothing
 		}
 		brought, err := e.brought(t.Deploy.ID, b.staged[t.Deploy.ID])
 		if err != nil {

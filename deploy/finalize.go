@@ -135,11 +135,11 @@ func (e *Engine) finalize(ctx context.Context, of slipway.DeploymentID, number i
 	return e.Confirm(ctx, of, number, by, *base, plan.Ticks())
 }
 
-// note keeps what there is to say of a deploy.
+// note keeps what there is to say of a deploy that waits to be confirmed.
 func (e *Engine) note(ctx context.Context, id slipway.DeployID, text string) error {
 	return e.store.Update(ctx, func(tx *store.Tx) error {
 		w, err := tx.LoadDeploy(id)
-		if err != nil || w.Note == text {
+		if err != nil || w.Status != slipway.Staged || w.Note == text {
 			return err
 		}
 		w.Note = text

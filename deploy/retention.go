@@ -93,6 +93,7 @@ func (e *Engine) retainSome(ctx context.Context, of slipway.DeploymentID) (n int
 	}
 	for _, v := range late {
 		err = errors.Join(err, e.bundles.DropManifest(d.Namespace, v))
+		e.files.drop(versionKey(d.Namespace, v))
 	}
 	e.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
 	e.pokeStage(of) // drops the packs that nobody needs any more

@@ -88,12 +88,12 @@ func (e *Engine) sweep(ctx context.Context) error {
 		return err
 	})
 	for _, w := range late {
-		err = errors.Join(err, e.fail(ctx, w, w.Reason))
+		err = errors.Join(err, e.giveUp(ctx, w, e.expiry)) // somebody may have confirmed it by now
 	}
 	return err
 }
 
-// expired returns the deploys to give up now, with the reason.
+// expired returns the deploys to give up now.
 func (e *Engine) expired(tx *store.Tx) ([]slipway.Deploy, error) {
 	all, err := tx.Unfinished()
 	if err != nil {
@@ -101,21 +101,28 @@ func (e *Engine) expired(tx *store.Tx) ([]slipway.Deploy, error) {
 	}
 	var late []slipway.Deploy
 	for _, w := range all {
-		last := w.UploadedAt
-		u, found, err := tx.UploadOf(w.ID)
-		if err != nil {
+		switch reason, err := e.expiry(tx, w); {
+		case err != nil:
 			return nil, err
-		}
-		if last.IsZero() {
-			last = w.CreatedAt
-		}
-		if found && u.TouchedAt.After(last) {
-			last = u.TouchedAt
-		}
-		w.Reason = w.Expired(last, tx.Now)
-		if w.Reason != "" && !e.arriving.busy(u.ID) {
+		case reason != "":
 			late = append(late, w)
 		}
 	}
 	return late, nil
+}
+
+// expiry says why w is given up now; "" while it may still be finished.
+func (e *Engine) expiry(tx *store.Tx, w slipway.Deploy) (string, error) {
+	u, found, err := tx.UploadOf(w.ID)
+	if err != nil || e.arriving.busy(u.ID) {
+		return "", err
+	}
+	last := w.UploadedAt
+	if last.IsZero() {
+		last = w.CreatedAt
+	}
+	if found && u.TouchedAt.After(last) {
+		last = u.TouchedAt
+	}
+	return w.Expired(last, tx.Now), nil
 }

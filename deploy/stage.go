@@ -36,6 +36,9 @@ func (e *Engine) stageAll(ctx context.Context, of slipway.DeploymentID) error {
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 		return nil // deleted
 	}
+	if err != nil {
+		return err // what was unused is still on record
+	}
 	for _, sum := range unused {
 		err = errors.Join(err, e.bundles.DropPack(d.Namespace, sum))
 	}
@@ -88,13 +91,14 @@ func (e *Engine) cut(id slipway.DeployID) {
 // stage reads the upload of w, stores what is new in it and records the rest.
 func (e *Engine) stage(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	var u store.Upload
+	found := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
-		if u, _, err = tx.UploadOf(w.ID); err != nil {
+		if u, found, err = tx.UploadOf(w.ID); err != nil || !found {
 			return err
 		}
 		return mayStill(tx, w)
 	})
-	if err != nil {
+	if err != nil || !found { // it was discarded
 		return err
 	}
 	staged, err := e.unpack(ctx, d, u)

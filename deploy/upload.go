@@ -36,6 +36,7 @@ func (e *Engine) checked(n NewUpload) (_ NewUpload, err error) {
 	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
 		return n, err
 	}
+	n.Git = n.Git.Clean()
 	if n.Folder = strings.Trim(n.Folder, "/"); n.Folder != "" {
 		if err := bundle.Check([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, e.cfg.Limits); err != nil {
 			return n, err

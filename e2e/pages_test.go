@@ -63,10 +63,19 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 	follow(t, page, long)
 	empty := strings.TrimPrefix(page.URL(), p.url)
 	workspace := strings.TrimPrefix(home, p.url)
+	visit(t, page, workspace+"/tokens")
+	fill(t, page, "Name", strings.Repeat("a-very-long-name-", 4))
+	press(t, page, "Make the token")
+	see(t, page, "it is not shown again")
+	revoke, err := page.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Revoke"}).GetAttribute("href")
+	ok(t, err)
 	return p, map[string]string{
 		"deployments":    workspace,
 		"new-deployment": workspace + "/deployments/new",
 		"people":         workspace + "/people",
+		"tokens":         workspace + "/tokens",
+		"token-revoke":   revoke,
+		"api":            "/v1/docs",
 		"workspaces":     "/workspaces",
 		"account":        "/account",
 		"overview":       deployment,

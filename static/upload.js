@@ -174,13 +174,15 @@
     return make("button", { type: "button", className: `btn ${kind}`, textContent: text, onclick });
   }
 
+  const signedOut = "You are signed out. Sign in again and choose the same files: the upload goes on where it stopped.";
+
   // refusal returns the one sentence to show for a failed upload.
   function refusal(error) {
     const response = error.originalResponse;
     const status = response?.getStatus() ?? error.causingError?.status ?? 0;
     const text = (response?.getBody() ?? "").trim();
     const plain = (response?.getHeader("Content-Type") ?? "").startsWith("text/plain");
-    if (status === 401) return "You are signed out. Sign in again and choose the same files: the upload goes on where it stopped.";
+    if (status === 401) return signedOut;
     if (plain && text && text.length < 1000) return text;
     if (status === 413) return "The upload is larger than the server, or a proxy in front of it, takes.";
     if (status >= 400) return `The server refused the upload with status ${status}.`;
@@ -319,10 +321,10 @@
       const focused = this.form.contains(document.activeElement);
       this.busy(true);
       this.show(this.selection.names, "starting", 0);
-      if (focused) this.cancel.focus(); // the button that had the focus is disabled now
       const [last] = (await this.upload.findPreviousUploads()).sort((a, b) => b.creationTime.localeCompare(a.creationTime));
       if (last) this.upload.resumeFromPreviousUpload(last);
       this.run();
+      if (focused) this.pause.focus(); // the button that had the focus is disabled
     }
 
     run() {
@@ -453,6 +455,10 @@
 
     fail(sentence) {
       this.alert.textContent = sentence;
+      if (sentence === signedOut) {
+        const href = "/signin?next=" + encodeURIComponent(location.pathname);
+        this.alert.append(" ", make("a", { href, textContent: "Sign in" }));
+      }
       this.alert.hidden = !sentence;
     }
 

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"database/sql"
+	"errors"
+	"fmt"
 	"time"
 
 	"slipway"
@@ -32,8 +35,11 @@ func (tx *Tx) AddDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 	err := tx.tx.QueryRowContext(tx.ctx, `
 		UPDATE deployments SET last_number = last_number + 1 WHERE id = ? AND deleted_at = 0
 		RETURNING last_number, last_version`, w.Deployment).Scan(&w.Number, &last)
-	if err != nil {
+	if errors.Is(err, sql.ErrNoRows) {
 		return w, noDeployment(w.Deployment)
+	}
+	if err != nil {
+		return w, fmt.Errorf("number deploy: %w", err)
 	}
 	w.ID, w.CreatedAt = slipway.DeployID(tx.newID()), tx.Now
 	if w.Version == "" && w.ReturnTo == 0 && w.Kind != slipway.ImageOnly {
@@ -197,8 +203,11 @@ func (tx *Tx) RecentDeployers(of slipway.DeploymentID, since time.Time) ([]slipw
 // live after the one returned to was undone by it.
 func (tx *Tx) Undo(of slipway.DeploymentID, after, by int) error {
 	return tx.exec("undo", `
-		UPDATE deploys SET undone_by = ? WHERE deployment = ? AND number > ? AND number < ? AND live_at > 0 AND undone_by = 0`,
-		by, of, after, by)
+		UPDATE deploys INDEXED BY deploys_live SET undone_by = ?1
+		WHERE deployment = ?2 AND live_at > 0 AND undone_by = 0
+			AND position > (SELECT position FROM deploys WHERE deployment = ?2 AND number = ?3)
+			AND position < (SELECT position FROM deploys WHERE deployment = ?2 AND number = ?1)`,
+		by, of, after)
 }
 
 func first[T any](all []T, err error) (T, bool, error) {

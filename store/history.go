@@ -84,9 +84,9 @@ func (tx *Tx) numbers(of slipway.DeploymentID, f DeployFilter) (s span, err erro
 
 const (
 	firstInTime = `SELECT COALESCE((SELECT number FROM deploys INDEXED BY deploys_created
-		WHERE deployment = ? AND created_at >= ? ORDER BY created_at LIMIT 1), 1 << 31)`
+		WHERE deployment = ? AND created_at + 0 >= ? ORDER BY created_at + 0 LIMIT 1), 1 << 31)`
 	lastInTime = `SELECT COALESCE((SELECT number FROM deploys INDEXED BY deploys_created
-		WHERE deployment = ? AND created_at < ? ORDER BY created_at DESC LIMIT 1), 0)`
+		WHERE deployment = ? AND created_at + 0 < ? ORDER BY created_at + 0 DESC LIMIT 1), 0)`
 )
 
 func (tx *Tx) findDeploys(of slipway.DeploymentID, f DeployFilter, s span, order string, limit int) ([]slipway.Deploy, error) {
@@ -134,9 +134,9 @@ func (tx *Tx) anyDeploy(what, query string, args ...any) (*slipway.Deploy, error
 
 const (
 	liveThen = `SELECT ` + deployColumns + ` FROM deploys w INDEXED BY deploys_live_at
-		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at <= ? ORDER BY w.live_at DESC, w.position DESC LIMIT 1`
+		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at + 0 <= ? ORDER BY w.live_at + 0 DESC, w.position DESC LIMIT 1`
 	liveAfter = `SELECT ` + deployColumns + ` FROM deploys w INDEXED BY deploys_live_at
-		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at > ? ORDER BY w.live_at, w.position LIMIT 1`
+		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at + 0 > ? ORDER BY w.live_at + 0, w.position LIMIT 1`
 )
 
 // key is what the deploys that have f's kind, status and deployer are found by.

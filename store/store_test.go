@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +81,21 @@ func TestDeploysAreNumberedAndVersionsNeverRepeat(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// An error on our side is not told as a Deployment that does not exist.
+func TestDeployIsNotAddedForOtherReasons(t *testing.T) {
+	st := storetest.Open(t)
+	w := storetest.Seed(t, st)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := st.Update(ctx, func(tx *store.Tx) error {
+		cancel()
+		_, err := tx.AddDeploy(slipway.Deploy{Deployment: w.Sales.ID, Kind: slipway.DAGOnly})
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that the context has ended", err)
+	}
 }
 
 func TestOneDeployRunsAtATime(t *testing.T) {

@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"slipway"
@@ -83,7 +85,8 @@ func (tx *Tx) AddPack(of slipway.DeploymentID, p Pack, contents map[string]slipw
 		return fmt.Errorf("add contents: %w", err)
 	}
 	defer stmt.Close()
-	for sum, at := range contents {
+	for _, sum := range slices.Sorted(maps.Keys(contents)) { // as the table lies
+		at := contents[sum]
 		key, err := hex.DecodeString(sum)
 		if err != nil {
 			return fmt.Errorf("content %q: %w", sum, err)

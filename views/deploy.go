@@ -16,6 +16,7 @@ type HistoryRow struct {
 	Kind        slipway.DeployKind
 	Status      slipway.Status
 	Description string
+	Fix         bool   // made in the portal
 	Commit      string // short
 	CommitURL   string // "" when the sender named none that can be linked
 	Branch      string
@@ -54,6 +55,7 @@ type DeployHeader struct {
 	By, From    string
 	At          Moment
 	Reason      string // why it failed or was cancelled
+	Harmless    bool   // it ended before anything changed
 	Note        string
 	Links       []Link // what it returned to, was undone by
 	Fix         string // the file that was mended in the portal; "" for others

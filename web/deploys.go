@@ -85,6 +85,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 		ReturnURL: returnURL(sc, w, kept[w.After.Version]), CancelURL: cancelURL(sc, w), CancelText: "Cancel",
 		Waits: waits(sc, w), Links: related(sc, w),
 	}
+	h.Harmless = w.Status.Ended() && !w.WentLive()
 	h.Commit, h.CommitURL, h.Branch = commit(w.Git)
 	if w.WentLive() || !w.Status.Ended() {
 		h.Version = w.Version

@@ -67,7 +67,7 @@ func history(tx *store.Tx, sc scene, ask asked, before, after int) (p views.Hist
 	if err != nil {
 		return p, err
 	}
-	newer, err := addNeighbours(tx, sc, ask, all, more, after, &p)
+	newer, err := addNeighbours(tx, sc, ask, all, more, before, after, &p)
 	if err != nil {
 		return p, err
 	}
@@ -84,17 +84,19 @@ func history(tx *store.Tx, sc scene, ask asked, before, after int) (p views.Hist
 
 // addNeighbours completes p with the pages beside it, and returns whether
 // there are newer deploys.
-func addNeighbours(tx *store.Tx, sc scene, ask asked, all []slipway.Deploy, more bool, after int, p *views.HistoryPage) (int, error) {
+func addNeighbours(tx *store.Tx, sc scene, ask asked, all []slipway.Deploy, more bool, before, after int, p *views.HistoryPage) (newer int, err error) {
 	if len(all) == 0 {
 		return 0, nil
 	}
 	newest, oldest := all[0].Number, all[len(all)-1].Number
-	above, err := tx.FindDeploysAfter(sc.ID, ask.filter, newest, 1)
-	if err != nil {
-		return 0, err
-	}
-	if len(above) > 0 {
-		p.Newer = ask.page(sc.links().Deploys, "after", newest)
+	if before > 0 || after > 0 { // else this is the first page
+		above, err := tx.FindDeploysAfter(sc.ID, ask.filter, newest, 1)
+		if err != nil {
+			return 0, err
+		}
+		if newer = len(above); newer > 0 {
+			p.Newer = ask.page(sc.links().Deploys, "after", newest)
+		}
 	}
 	if after > 0 {
 		below, err := tx.FindDeploys(sc.ID, ask.filter, oldest, 1)
@@ -106,7 +108,7 @@ func addNeighbours(tx *store.Tx, sc scene, ask asked, all []slipway.Deploy, more
 	if more {
 		p.Older = ask.page(sc.links().Deploys, "before", oldest)
 	}
-	return len(above), nil
+	return newer, nil
 }
 
 func pageOf(path, key string, number int) string {
@@ -162,7 +164,7 @@ func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.
 func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.HistoryRow {
 	r := views.HistoryRow{
 		Number: w.Number, URL: deployPath(sc.ID, w.Number), At: sc.at(w.CreatedAt), Current: w.Number == sc.live.Number,
-		Kind: w.Kind, Status: w.Status, Description: w.Description, Reason: w.Reason, By: w.By.Title(),
+		Kind: w.Kind, Status: w.Status, Description: w.Description, Fix: w.Fix != "", Reason: w.Reason, By: w.By.Title(),
 		ReturnURL: returnURL(sc, w, kept[w.After.Version]),
 	}
 	r.Commit, r.CommitURL, r.Branch = commit(w.Git)

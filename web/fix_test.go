@@ -106,6 +106,7 @@ func TestFix(t *testing.T) {
 	}
 	a.confirmed(t, a.Eve, 2)
 	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "Made in the portal: bring it into your repository.", "Download the patch", a.page("/history/s/crlf.sql"))
+	want(t, b.get(a.page("/deploys")), http.StatusOK, "made in the portal")
 	want(t, b.get(a.page("/deploys/2/patch")), http.StatusOK, "--- a/dags/s/crlf.sql\n+++ b/dags/s/crlf.sql\n@@ -1,2 +1,2 @@\n a\r\n-b\r\n+c\r\n")
 
 	goesTo(t, b.do(fixForm(t, a.page("/fix/a.py"), "base", sumOf(dag), "file", "\x00\x01")), a.page("/deploys/3"))

@@ -12,6 +12,7 @@ import (
 	"slipway"
 	"slipway/store"
 	"slipway/store/storetest"
+	"slipway/web/api"
 )
 
 // access is who gets which answer at a route. Every route of the portal has
@@ -66,6 +67,12 @@ var portalAccess = []access{
 	{"POST /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
 	{"POST /workspaces/:workspace/invitations", []string{"role", "Author"}, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"POST /workspaces/:workspace/invitations/:invitation/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
+	{"GET /workspaces/:workspace/tokens", nil, seen, missing, ok, ok, ok, ok, ok}, // what they may see of them: TestTokensPage
+	{"POST /workspaces/:workspace/tokens", []string{"name", "New", "role", "Author", "kind", "DAG_ONLY", "days", "30"}, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"GET /workspaces/:workspace/tokens/:token/rotate", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"POST /workspaces/:workspace/tokens/:token/rotate", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"GET /workspaces/:workspace/tokens/:token/revoke", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"POST /workspaces/:workspace/tokens/:token/revoke", nil, seen, missing, forbidden, forbidden, seen, seen, seen},
 }
 
 // invitationSecret opens an invitation to the Workspace as Author.
@@ -76,14 +83,18 @@ const invitationSecret = "come-in"
 func portalParams(t *testing.T, a *app) []string {
 	t.Helper()
 	var other slipway.Actor // whom nobody of the table is
+	var token store.Token
 	id := fingerprint(invitationSecret)
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
 		if other, err = storetest.AddPerson(tx, "Bob Bystander", a.Workspace.ID, slipway.Author); err != nil {
 			return err
 		}
+		if _, token, err = api.IssueToken(tx, a.Ada, api.NewToken{Name: "ci", Workspace: a.Workspace.ID, Role: slipway.Author}); err != nil {
+			return err
+		}
 		return tx.AddInvitation(slipway.Invitation{ID: id, Workspace: a.Workspace.ID, Role: slipway.Author, By: a.Ada.User})
 	})
-	return []string{":workspace", string(a.Workspace.ID), ":user", string(other.User), ":invitation", id, ":secret", invitationSecret}
+	return []string{":workspace", string(a.Workspace.ID), ":user", string(other.User), ":invitation", id, ":secret", invitationSecret, ":token", string(token.ID)}
 }
 
 func TestRoutes(t *testing.T) {

@@ -119,7 +119,7 @@ func (s *Server) addToken(c echo.Context) error {
 	}
 	if text := correctable(err); text != "" {
 		status, _ := explain(err)
-		return s.tokensPage(c, status, func(p *views.TokensPage) { typed(p.New, n, text) })
+		return s.tokensPage(c, status, func(p *views.TokensPage) { refillToken(p.New, n, text) })
 	}
 	if err != nil {
 		return err
@@ -147,8 +147,8 @@ func tokenAsked(c echo.Context) (n api.NewToken, err error) {
 	return n, err
 }
 
-// typed puts what was refused back into the form.
-func typed(f *views.TokenForm, n api.NewToken, refusal string) {
+// refillToken puts what was refused back into the form.
+func refillToken(f *views.TokenForm, n api.NewToken, refusal string) {
 	if f == nil {
 		return
 	}

@@ -129,36 +129,42 @@ func afterKill(t testing.TB, data string) (facts, []string) {
 }
 
 // integrity returns what SQLite finds wrong with the database at path.
-func integrity(t testing.TB, path string) (wrong []string) {
+func integrity(t testing.TB, path string) []string {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, pragma := range []string{"integrity_check", "foreign_key_check"} {
-		rows, err := db.QueryContext(t.Context(), "PRAGMA "+pragma)
-		if err != nil {
-			return append(wrong, pragma+": "+err.Error())
-		}
-		for rows.Next() {
-			var text string
-			var rest any
-			err := rows.Scan(&text)
-			if pragma == "foreign_key_check" {
-				err = rows.Scan(&text, &rest, &rest, &rest)
-			}
-			if err != nil || text != "ok" {
-				wrong = append(wrong, fmt.Sprintf("%s: %s %v", pragma, text, err))
-			}
-		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			wrong = append(wrong, pragma+": "+err.Error())
-		}
+	wrong, err := findings(t.Context(), db, "integrity_check", 1)
+	broken, err2 := findings(t.Context(), db, "foreign_key_check", 4)
+	if err := errors.Join(err, err2); err != nil {
+		wrong = append(wrong, err.Error())
 	}
-	return wrong
+	return append(wrong, broken...)
 }
 
+// findings returns the rows of a checking pragma, whose first column tells.
+func findings(ctx context.Context, db *sql.DB, pragma string, columns int) (all []string, err error) {
+	rows, err := db.QueryContext(ctx, "PRAGMA "+pragma)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		into := []any{&text, new(any), new(any), new(any)}
+		if err := rows.Scan(into[:columns]...); err != nil {
+			return all, err
+		}
+		if text != "ok" {
+			all = append(all, pragma+": "+text)
+		}
+	}
+	return all, rows.Err()
+}
+
+// copyFile copies a file to another place.
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {

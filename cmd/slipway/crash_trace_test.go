@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// syscall is one that strace saw. It begins on one line of the trace and ends
+// traced is a system call that strace saw. It begins on one line of the trace and ends
 // on that or a later one.
 type traced struct {
 	name       string

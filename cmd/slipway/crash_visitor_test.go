@@ -187,18 +187,24 @@ func ticked(base string) url.Values {
 // acknowledged.
 func (v *visitor) deployNow(of slipway.DeploymentID, merge slipway.Merge, archive []byte) (number int, err error) {
 	number, r, err := v.upload(of, merge, archive)
-	if err != nil || r.status != http.StatusNoContent {
-		return number, fmt.Errorf("upload: answer %d, %v: %s", r.status, err, r.body)
+	if err == nil && r.status != http.StatusNoContent {
+		err = fmt.Errorf("upload: answer %d: %s", r.status, r.body)
+	}
+	if err != nil {
+		return number, err
 	}
 	base, ok, err := v.baseOf(deployURL(of, number), 20*time.Second)
-	if err != nil || !ok {
-		return number, fmt.Errorf("deploy #%d is not staged: %v", number, err)
+	if err == nil && !ok {
+		err = fmt.Errorf("deploy #%d is not staged", number)
+	}
+	if err != nil {
+		return number, err
 	}
 	r, err = v.form(deployURL(of, number)+"/confirm", ticked(base))
-	if err != nil || r.status != http.StatusSeeOther {
-		return number, fmt.Errorf("confirm: answer %d, %v: %s", r.status, err, r.body)
+	if err == nil && r.status != http.StatusSeeOther {
+		err = fmt.Errorf("confirm: answer %d: %s", r.status, r.body)
 	}
-	return number, nil
+	return number, err
 }
 
 var statusField = regexp.MustCompile(`(?:&amp;|&|\?)status=([a-z]+)`)

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -230,8 +231,9 @@ func randomArchive(rng *rand.Rand) ([]byte, listing) {
 			continue
 		}
 		if rng.IntN(10) == 0 && i > 0 {
-			to := fmt.Sprintf("dag_%d.py", rng.IntN(12))
-			if strings.HasSuffix(name, to) {
+			to := path.Base(name)
+			name = path.Join(path.Dir(name), "link_"+to) // to a file that may be there
+			if _, there := files[name]; there {
 				continue
 			}
 			files[name] = described("", to, false)

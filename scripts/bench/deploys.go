@@ -79,7 +79,7 @@ func (b *bench) changed(ctx context.Context, kind string, f *follower) error {
 
 // inTurn deploys and unpacks in turn what next names.
 func (b *bench) inTurn(ctx context.Context, what string, bar float64, f *follower, next func(i int) (of, archive string, err error)) error {
-	var ours, theirs sample
+	var ours, theirs, cpu, tarCPU sample
 	steps := map[string]sample{}
 	for i := range b.pairs + 1 {
 		of, archive, err := next(i)
@@ -89,11 +89,13 @@ func (b *bench) inTurn(ctx context.Context, what string, bar float64, f *followe
 		if err := settle(ctx, b.dir); err != nil {
 			return err
 		}
+		busy := f.p.busy()
 		took, step, err := f.deploy(ctx, of, archive)
 		if err != nil {
 			return err
 		}
-		tar, err := b.untar(ctx, archive)
+		busy = f.p.busy() - busy
+		tar, tarBusy, err := b.untar(ctx, archive)
 		if err != nil {
 			return err
 		}
@@ -101,12 +103,14 @@ func (b *bench) inTurn(ctx context.Context, what string, bar float64, f *followe
 			continue // to warm up
 		}
 		ours, theirs = append(ours, took*1000), append(theirs, tar*1000)
+		cpu, tarCPU = append(cpu, busy*1000), append(tarCPU, tarBusy*1000)
 		for name, d := range step {
 			steps[name] = append(steps[name], d)
 		}
 	}
 	b.compare(what+": upload to mounted, ms, against tar xzf and sync -f", "%.0f", ours, theirs, bar)
 	b.note("of it: upload, staging, confirming and storing, mounting", stepText(steps))
+	b.note("processor time, ms, and that of tar and gzip", cpu.text("%.0f")+" and "+tarCPU.text("%.0f"))
 	return nil
 }
 

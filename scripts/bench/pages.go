@@ -156,7 +156,7 @@ func (s *side) find(deploys int) {
 	s.pages = map[string]string{
 		history:    at + "/deploys",
 		deepInside: fmt.Sprintf("%s/deploys?before=%d", at, deploys/2),
-		searched:   at + "/deploys?" + url.Values{"q": {"nightly"}}.Encode(),
+		searched:   at + "/deploys?" + url.Values{"q": {"change"}}.Encode(),
 		filtered:   at + "/deploys?" + url.Values{"q": {"change"}, "kind": {"DAG_ONLY"}, "status": {"deployed"}}.Encode(),
 		liveThen:   at + "/deploys?" + url.Values{"live_at": {time.Now().UTC().Add(-10 * time.Minute).Format("2006-01-02T15:04:05")}}.Encode(),
 		comparison: at + "/compare?from=1&to=2",

@@ -199,6 +199,19 @@ func (p *portal) firstDeployment(ctx context.Context) (string, error) {
 	return string(found[1]), nil
 }
 
+// busy returns the seconds of the processor that the portal has used.
+func (p *portal) busy() float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0 // it has ended, which the next request tells
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	user, _ := strconv.ParseFloat(fields[11], 64)   // in hundredths of a second,
+	system, _ := strconv.ParseFloat(fields[12], 64) // as the kernel writes them
+	return (user + system) / 100
+}
+
 // anonymous returns the anonymous resident memory of the portal, in bytes.
 func (p *portal) anonymous() (float64, error) {
 	kib, _, _ := strings.Cut(field(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), "RssAnon"), " ")

@@ -95,7 +95,7 @@ func copied(column string) string {
 	case column == "version":
 		return `strftime('%Y-%m-%dT%H:%M:%S.0000000Z', t.created_at / 1000 + i.n, 'unixepoch')`
 	case column == "description":
-		return `IIF(i.n % 997 = 1, 'nightly load ', 'a change ') || i.n`
+		return `IIF(i.n % 10 = 1, 'nightly load ', 'a change ') || i.n`
 	case strings.HasSuffix(column, "_at"):
 		return fmt.Sprintf("IIF(t.%[1]s = 0, 0, t.%[1]s + 1000 * i.n)", column)
 	}

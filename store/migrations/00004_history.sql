@@ -92,9 +92,10 @@ BEGIN
 END;
 -- +goose StatementEnd
 
--- Dates, and what was live at one.
-CREATE INDEX deploys_created ON deploys (deployment, created_at);
-CREATE INDEX deploys_live_at ON deploys (deployment, live_at, position) WHERE live_at > 0;
+-- Dates, and what was live at one. Expressions, so that no other query is drawn
+-- to these indexes: each is read only where it is named.
+CREATE INDEX deploys_created ON deploys (deployment, created_at + 0);
+CREATE INDEX deploys_live_at ON deploys (deployment, live_at + 0, position) WHERE live_at > 0;
 
 -- Comparisons. What a deploy did to the files of a version, so that what lies
 -- between two versions is the sum of the steps between them, however many files

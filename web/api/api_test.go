@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -102,12 +103,13 @@ func (a *app) token(t *testing.T, of store.Token) (token string) {
 // login makes a login token of a person.
 func (a *app) login(t *testing.T, who slipway.UserID) string {
 	t.Helper()
+	token := "swl_" + rand.Text()
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
 		return tx.AddLoginToken(store.LoginToken{
-			Secret: api.Fingerprint("swl_" + string(who)), Kind: store.LoginAccess, User: who, Login: string(who), ExpiresAt: tx.Now.Add(time.Hour),
+			Secret: api.Fingerprint(token), Kind: store.LoginAccess, User: who, Login: token, ExpiresAt: tx.Now.Add(time.Hour),
 		})
 	})
-	return "swl_" + string(who)
+	return token
 }
 
 // answer is what came back.
@@ -156,6 +158,7 @@ func (a *app) do(t *testing.T, r *http.Request) answer {
 			t.Fatalf("%s: %v", b, err)
 		}
 	}
+	checkDescribed(t, r, w)
 	return w
 }
 

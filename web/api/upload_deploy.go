@@ -37,7 +37,7 @@ type uploadWish struct {
 func (u *uploadWish) set(name, value string) (err error) {
 	switch name {
 	case "description":
-		u.Description = value
+		u.Description = shortened(value)
 	case "merge":
 		u.Merge = slipway.Merge(value)
 	case "folder":

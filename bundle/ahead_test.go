@@ -1,0 +1,41 @@
+package bundle
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+)
+
+func TestAheadGivesAllBytesAndThenTheError(t *testing.T) {
+	broken := errors.New("broken")
+	for name, size := range map[string]int{"nothing": 0, "little": 10, "blocks": 3 * aheadBlock, "much": 20*aheadBlock + 7} {
+		t.Run(name, func(t *testing.T) {
+			want := []byte(noise(1, size))
+			for end, r := range map[error]io.Reader{
+				io.EOF: bytes.NewReader(want),
+				broken: io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken)),
+			} {
+				a := newAhead(iotest.DataErrReader(r))
+				defer a.close()
+				got := make([]byte, len(want)+1)
+				n, err := io.ReadFull(a, got)
+				if !bytes.Equal(got[:n], want) || err == nil {
+					t.Errorf("%d bytes and %v, want %d and an error", n, err, len(want))
+				}
+				if _, err := a.Read(got); !errors.Is(err, end) {
+					t.Errorf("behind them: %v, want %v", err, end)
+				}
+			}
+		})
+	}
+}
+
+func TestAheadStopsInTheMiddle(t *testing.T) {
+	a := newAhead(bytes.NewReader(make([]byte, 100*aheadBlock)))
+	if _, err := a.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	a.close() // returns
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/store/storetest"
+)
+
+func TestOrder(t *testing.T) {
+	strace := straceOr(t)
+	if wrong := traceDeploys(t, strace, built(t, "slipway"), ""); len(wrong) > 0 {
+		t.Errorf("%s", strings.Join(wrong, "\n"))
+	}
+	program := brokenBuild(t)
+	for _, b := range broken {
+		t.Run(b.name, func(t *testing.T) {
+			wrong := traceDeploys(t, strace, program, b.name)
+			if len(wrong) == 0 {
+				t.Error("nobody noticed")
+			}
+			t.Logf("%d times, such as %s", len(wrong), strings.Join(wrong[:min(1, len(wrong))], ""))
+		})
+	}
+}
+
+func straceOr(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("strace")
+	if err == nil {
+		err = exec.Command(path, "-o", os.DevNull, "true").Run()
+	}
+	if err == nil {
+		return path
+	}
+	if os.Getenv("CI") == "true" && os.Getenv("SLIPWAY_NO_STRACE") == "" {
+		t.Fatalf("strace does not work here: %v. Run scripts/crash-deps.sh, or set SLIPWAY_NO_STRACE.", err)
+	}
+	t.Skipf("the order of system calls is not checked: strace does not work here: %v", err)
+	return ""
+}
+
+func traceDeploys(t *testing.T, strace, program, fault string) []string {
+	t.Helper()
+	dir := t.TempDir()
+	data, trace := filepath.Join(dir, "data"), filepath.Join(dir, "trace")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	world := storetest.Seed(t, storetest.OpenAt(t, filepath.Join(data, databaseName)))
+	argv := []string{
+		"env", "SLIPWAY_BROKEN=" + fault, strace, "-D", "-f", "-y", "-s", "4200", "-o", trace, "--seccomp-bpf",
+		"-e", "trace=openat,read,write,pwrite64,ftruncate,fchmod,fchmodat,mkdirat,symlinkat,linkat,renameat,renameat2,unlinkat,fsync,fdatasync,syncfs",
+	}
+	p := launch(t, dir, append(argv, serveArgs(program, data, "--reserve", "0")...)...)
+	v := newVisitor(t.Context(), p.mustBeReady(t), nil)
+	v.Jar = signInAda(t, v.base)
+	deploySome(t, v, world.Sales)
+	v.CloseIdleConnections()
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the portal does not end:\n%s", p.tail())
+	}
+	o, err := checkOrder(trace, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.turned < 4 || len(o.recorded) < 6 {
+		t.Fatalf("the trace shows %d turns of current and %d records: it is not understood", o.turned, len(o.recorded))
+	}
+	return o.wrong
+}
+
+func deploySome(t *testing.T, v *visitor, d slipway.Deployment) {
+	t.Helper()
+	many := map[string]string{}
+	for n := range 80 {
+		many[fmt.Sprintf("dags/bulk/dag_%d.py", n)] = fmt.Sprintf("# airflow DAG %d\n", n)
+	}
+	few := map[string]string{"dags/a.py": "# airflow DAG a\n", "dags/sub/b.py": "# airflow DAG b\n"}
+	for _, files := range []map[string]string{few, many, {"dags/a.py": "# airflow DAG, changed\n"}} {
+		number, err := v.deployNow(d.ID, slipway.AddFiles, archiveOf(files))
+		if err == nil {
+			err = v.awaitStatus(d.ID, number, "deployed", 20*time.Second)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	base, _, err := v.baseOf(deployURL(d.ID, 1)+"/return", 5*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.form(deployURL(d.ID, 1)+"/return", ticked(base)); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.awaitStatus(d.ID, 4, "deployed", 20*time.Second); err != nil {
+		t.Fatal(err)
+	}
+}

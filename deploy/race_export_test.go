@@ -1,0 +1,20 @@
+package deploy
+
+import (
+	"context"
+
+	"slipway"
+)
+
+// Sweep gives up what nobody finished in time, as Run does every hour.
+func (e *Engine) Sweep(ctx context.Context) error { return e.sweep(ctx) }
+
+// StageAll is one turn of the loop that stages.
+func (e *Engine) StageAll(ctx context.Context, of slipway.DeploymentID) error {
+	return e.stageAll(ctx, of)
+}
+
+// NoteWarning is what finalizing a deploy does just before it confirms it.
+func (e *Engine) NoteWarning(ctx context.Context, id slipway.DeployID, text string) error {
+	return e.note(ctx, id, text)
+}

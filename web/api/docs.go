@@ -1,0 +1,213 @@
+package api
+
+import (
+	_ "embed" // the description
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/a-h/templ"
+	"github.com/labstack/echo/v4"
+	"go.yaml.in/yaml/v3"
+
+	"slipway/views"
+)
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// showOpenAPI serves GET /v1/openapi.yaml.
+func showOpenAPI(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", openAPI) }
+
+// described is the page of the API, made of its description once.
+var described = sync.OnceValues(func() (views.APIDocs, error) {
+	var s spec
+	if err := yaml.Unmarshal(openAPI, &s); err != nil {
+		return views.APIDocs{}, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	return s.page()
+})
+
+// showDocs serves GET /v1/docs.
+func (s *Server) showDocs(c echo.Context) error {
+	page, err := described()
+	if err != nil {
+		return err
+	}
+	page.Page = views.Frame{Title: page.Title, Now: s.store.Now()}
+	buf := templ.GetBuffer()
+	defer templ.ReleaseBuffer(buf)
+	if err := views.APIDocsPage(page).Render(c.Request().Context(), buf); err != nil {
+		return fmt.Errorf("render: %w", err)
+	}
+	return c.HTMLBlob(http.StatusOK, buf.Bytes())
+}
+
+// spec is what the page shows of an OpenAPI description.
+type spec struct {
+	Info       struct{ Title, Description string }
+	Tags       []struct{ Name string }
+	Paths      yaml.Node
+	Components struct {
+		Parameters map[string]parameter
+		Schemas    yaml.Node
+	}
+}
+
+type parameter struct {
+	Ref                   string `yaml:"$ref"`
+	Name, In, Description string
+	Required              bool
+	Schema                schema
+}
+
+type schema struct {
+	Ref         string `yaml:"$ref"`
+	Type        any
+	Items       *schema
+	Enum        []string
+	Description string
+	Required    []string
+	Properties  yaml.Node
+}
+
+type specOperation struct {
+	Summary, Description string
+	Tags                 []string
+	Security             *[]any
+	Parameters           []parameter
+	RequestBody          struct {
+		Content map[string]struct{ Schema schema }
+	} `yaml:"requestBody"`
+	Responses map[string]struct {
+		Description string
+		Content     map[string]struct{ Schema schema }
+	}
+}
+
+// sortedMap goes through m in the order of its keys.
+func sortedMap[T any](m map[string]T) iter.Seq2[string, T] {
+	return func(yield func(string, T) bool) {
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if !yield(key, m[key]) {
+				return
+			}
+		}
+	}
+}
+
+// pair is an entry of a YAML mapping, whose order counts here.
+type pair[T any] struct {
+	key   string
+	value T
+}
+
+func pairs[T any](n yaml.Node) (all []pair[T], err error) {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		p := pair[T]{key: n.Content[i].Value}
+		if err := n.Content[i+1].Decode(&p.value); err != nil {
+			return nil, fmt.Errorf("openapi.yaml: %s: %w", p.key, err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// page returns what the page shows.
+func (s spec) page() (views.APIDocs, error) {
+	p := views.APIDocs{Title: s.Info.Title, Text: s.Info.Description}
+	for _, t := range s.Tags {
+		p.Groups = append(p.Groups, views.APIGroup{Name: t.Name})
+	}
+	paths, err := pairs[yaml.Node](s.Paths)
+	if err != nil {
+		return p, err
+	}
+	for _, path := range paths {
+		operations, err := pairs[specOperation](path.value)
+		if err != nil {
+			return p, err
+		}
+		for _, o := range operations {
+			i := slices.IndexFunc(p.Groups, func(g views.APIGroup) bool { return slices.Contains(o.value.Tags, g.Name) })
+			if i < 0 {
+				return p, fmt.Errorf("openapi.yaml: %s %s has no tag that is known", o.key, path.key)
+			}
+			shown, err := s.operation(strings.ToUpper(o.key), path.key, o.value)
+			if err != nil {
+				return p, err
+			}
+			p.Groups[i].Operations = append(p.Groups[i].Operations, shown)
+		}
+	}
+	schemas, err := pairs[schema](s.Components.Schemas)
+	for _, o := range schemas {
+		fields, err := o.value.fields()
+		if err != nil {
+			return p, err
+		}
+		p.Schemas = append(p.Schemas, views.APISchema{Name: o.key, Fields: fields})
+	}
+	return p, err
+}
+
+func (s spec) operation(method, path string, o specOperation) (shown views.APIOperation, err error) {
+	shown = views.APIOperation{Method: method, Path: path, Summary: o.Summary, Text: o.Description, Anyone: o.Security != nil}
+	for _, p := range o.Parameters {
+		if p.Ref != "" {
+			p = s.Components.Parameters[last(p.Ref)]
+		}
+		shown.Parameters = append(shown.Parameters, views.APIField{Name: p.Name, Where: p.In, Type: p.Schema.title(), Required: p.Required, Text: p.Description})
+	}
+	for kind, m := range sortedMap(o.RequestBody.Content) {
+		fields, err := m.Schema.fields()
+		if err != nil {
+			return shown, err
+		}
+		shown.Bodies = append(shown.Bodies, views.APIBody{Type: kind, Schema: last(m.Schema.Ref), Text: m.Schema.Description, Fields: fields})
+	}
+	for status, r := range sortedMap(o.Responses) {
+		a := views.APIBody{Type: status, Text: r.Description}
+		for _, m := range r.Content {
+			a.Schema = last(m.Schema.Ref)
+		}
+		if status != "default" {
+			shown.Answers = append(shown.Answers, a)
+		}
+	}
+	return shown, nil
+}
+
+// fields returns what an object has.
+func (o schema) fields() (all []views.APIField, err error) {
+	properties, err := pairs[schema](o.Properties)
+	for _, p := range properties {
+		f := views.APIField{Name: p.key, Type: p.value.title(), Required: slices.Contains(o.Required, p.key), Text: p.value.Description}
+		all = append(all, f)
+	}
+	return all, err
+}
+
+// title is what a value is, in a word or two.
+func (o schema) title() string {
+	switch t := o.Type.(type) {
+	case string:
+		if o.Items != nil {
+			return "list of " + o.Items.title()
+		}
+		if len(o.Enum) > 0 {
+			return strings.Join(o.Enum, " | ")
+		}
+		return t
+	case []any:
+		return fmt.Sprint(t[0])
+	}
+	return last(o.Ref)
+}
+
+// last is the name in a reference.
+func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }

@@ -1,0 +1,275 @@
+package api_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+)
+
+// sendArchive posts an archive as curl --data-binary does, with headers.
+func (a *app) sendArchive(t *testing.T, token, query string, body io.Reader, header ...string) answer {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", a.server.URL+a.sales()+"/deploys/upload?"+query, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded") // curl's own
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return a.do(t, r)
+}
+
+func (a *app) deployNow(t *testing.T, query string, files map[string]string, header ...string) answer {
+	t.Helper()
+	return a.sendArchive(t, a.owner, query, bytes.NewReader(archive(t, files)), header...)
+}
+
+// total is how many deploys there are.
+func (a *app) total(t *testing.T) any {
+	t.Helper()
+	return a.get(t, a.sales()+"/deploys")["totalCount"]
+}
+
+func TestUploadDeploy(t *testing.T) {
+	a := newApp(t)
+	query := url.Values{
+		"wait": {"30s"}, "description": {"nightly"}, "name": {"dags.tar.gz"},
+		"commit": {"abc123"}, "branch": {"main"}, "repository": {"acme/dags"}, "url": {"https://git.example.com/c/abc123"}, "author": {"Eve"},
+	}
+	w := a.deployNow(t, query.Encode(), map[string]string{"a.py": dag, "b.py": dag})
+	wantOK(t, w)
+	git := w.body["git"].(map[string]any)
+	if w.body["status"] != "DEPLOYED" || w.body["number"] != float64(1) || w.body["description"] != "nightly" ||
+		w.body["url"] != a.server.URL+"/deployments/"+string(a.Sales.ID)+"/deploys/1" || len(w.body["warnings"].([]any)) != 0 {
+		t.Errorf("%v", w.body)
+	}
+	if git["commitSha"] != "abc123" || git["branch"] != "main" || git["repo"] != "acme/dags" || git["commitUrl"] != "https://git.example.com/c/abc123" || git["authorName"] != "Eve" {
+		t.Errorf("git: %v", git)
+	}
+	if a.mounted(t, "a.py") != dag {
+		t.Error("Airflow does not see it")
+	}
+
+	w = a.deployNow(t, "wait=30s", map[string]string{"a.py": dag})
+	wantOK(t, w)
+	if warnings := w.body["warnings"].([]any); len(warnings) != 1 || !strings.Contains(warnings[0].(string), "b.py") {
+		t.Errorf("warnings: %v", warnings)
+	}
+	w = a.deployNow(t, "wait=30s&merge=add&folder=more", map[string]string{"c.txt": "x"})
+	wantOK(t, w)
+	if a.mounted(t, "a.py") != dag || a.mounted(t, "more/c.txt") != "x" {
+		t.Error("a.py and more/c.txt are not both there")
+	}
+}
+
+// TestUploadDeployDoesNotWait unless it is asked to.
+func TestUploadDeployDoesNotWait(t *testing.T) {
+	a := newApp(t)
+	w := a.deployNow(t, "", map[string]string{"a.py": dag})
+	wantOK(t, w)
+	if w.body["finalizedBy"] == nil {
+		t.Errorf("it is not finalized: %v", w.body)
+	}
+	a.awaitStatus(t, started{id: w.body["id"].(string)}, "DEPLOYED")
+}
+
+// field is a field of a form; a file has a name.
+type field struct{ name, file, text string }
+
+func (f field) write(t *testing.T, m *multipart.Writer) {
+	t.Helper()
+	create := m.CreateFormField
+	if f.file != "" {
+		create = func(name string) (io.Writer, error) { return m.CreateFormFile(name, f.file) }
+	}
+	part, err := create(f.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(part, f.text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUploadDeployForm(t *testing.T) {
+	a := newApp(t)
+	b := string(archive(t, map[string]string{"a.py": dag}))
+	for name, tt := range map[string]struct {
+		fields []field
+		status int
+		says   string
+	}{
+		"fields, then the archive": {[]field{{"description", "", "by form"}, {"wait", "", "30s"}, {"archive", "dags.tar.gz", b}}, 200, ""},
+		"the archive, then fields": {[]field{{"archive", "dags.tar.gz", b}, {"description", "", "late"}}, 400, `The field "description" comes after the archive.`},
+		"no archive":               {[]field{{"description", "", "x"}}, 400, "no field archive"},
+		"a field too many":         {[]field{{"colour", "", "red"}, {"archive", "x", b}}, 400, `There is no field "colour"`},
+		"a field too long":         {[]field{{"description", "", strings.Repeat("x", 70<<10)}, {"archive", "x", b}}, 413, "is too long"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var form bytes.Buffer
+			m := multipart.NewWriter(&form)
+			for _, f := range tt.fields {
+				f.write(t, m)
+			}
+			if err := m.Close(); err != nil {
+				t.Fatal(err)
+			}
+			w := a.sendArchive(t, a.owner, "", &form, "Content-Type", m.FormDataContentType())
+			if tt.status != http.StatusOK {
+				wantRefused(t, w, tt.status, tt.says)
+				return
+			}
+			wantOK(t, w)
+			if w.body["status"] != "DEPLOYED" || w.body["description"] != "by form" {
+				t.Errorf("%v", w.body)
+			}
+		})
+	}
+	for _, o := range a.get(t, a.sales()+"/deploys")["deploys"].([]any) {
+		if w := o.(map[string]any); w["status"] != "DEPLOYED" && w["status"] != "CANCELLED" {
+			t.Errorf("left over: %v", w)
+		}
+	}
+}
+
+func TestUploadDeployRefused(t *testing.T) {
+	a := newApp(t)
+	good := string(archive(t, map[string]string{"a.py": dag}))
+	for name, tt := range map[string]struct {
+		by, query, body string
+		status          int
+		says            string
+	}{
+		"no token":      {"", "", good, 401, "Send an API token"},
+		"Member":        {a.login(t, a.Mia.User), "", good, 403, "needs the Author role"},
+		"stranger":      {a.login(t, a.Sam.User), "", good, 404, "There is no Deployment"},
+		"of other kind": {a.token(t, store.Token{Workspace: a.Workspace.ID, Role: slipway.Owner, Kinds: "IMAGE_ONLY"}), "", good, 403, "only make deploys of the kind Image."},
+		"no archive":    {a.owner, "", "hello", 400, "archive"},
+		"empty":         {a.owner, "", "", 400, "is empty"},
+		"broken":        {a.owner, "", good[:len(good)-20], 400, ""},
+		"base":          {a.owner, "base=1.2.3", good, 400, "base is a bundle version"},
+		"wait":          {a.owner, "wait=1h", good, 400, "wait is a time up to 10m0s"},
+		"merge":         {a.owner, "merge=mix", good, 400, "Say whether the files are added"},
+		"folder":        {a.owner, "folder=../x", good, 400, ".."},
+		"unknown":       {a.owner, "colour=red", good, 400, "There is no field"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			wantRefused(t, a.sendArchive(t, tt.by, tt.query, strings.NewReader(tt.body)), tt.status, tt.says)
+		})
+	}
+	wantRefused(t, a.deployNow(t, "", map[string]string{"a.py": dag}, "Idempotency-Key", "two words"), 400, "An Idempotency-Key has")
+	if a.mounted(t, "a.py") != "" {
+		t.Error("something was deployed")
+	}
+}
+
+func TestUploadDeployBase(t *testing.T) {
+	a := newApp(t)
+	first := a.deployNow(t, "wait=30s&base=none", map[string]string{"a.py": dag})
+	wantOK(t, first)
+	version := first.body["dagTarballVersion"].(string)
+	wantRefused(t, a.deployNow(t, "base=none", map[string]string{"a.py": "x"}), 409, "The bundle version none was expected, but "+version+" is wanted by now.")
+	wantOK(t, a.deployNow(t, "wait=30s&base="+url.QueryEscape(version), map[string]string{"a.py": dag, "b.py": dag}))
+	wantRefused(t, a.deployNow(t, "base="+url.QueryEscape(version), map[string]string{"a.py": "x"}), 409, "was expected")
+	if a.total(t) != float64(2) {
+		t.Errorf("%v deploys, want 2", a.total(t))
+	}
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	a := newApp(t)
+	files := map[string]string{"a.py": dag}
+	first := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "run-17")
+	again := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "run-17")
+	wantOK(t, first)
+	wantOK(t, again)
+	if again.body["id"] != first.body["id"] || a.total(t) != float64(1) {
+		t.Errorf("%v, then %v of %v", first.body["id"], again.body["id"], a.total(t))
+	}
+	other := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "run-18")
+	token := a.sendArchive(t, a.token(t, store.Token{Workspace: a.Workspace.ID, Role: slipway.Author}), "wait=30s",
+		bytes.NewReader(archive(t, files)), "Idempotency-Key", "run-17")
+	a.later.Store(int64(25 * time.Hour))
+	later := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "run-17")
+	for name, w := range map[string]answer{"another key": other, "another token": token, "a day later": later} {
+		wantOK(t, w)
+		if w.body["id"] == first.body["id"] {
+			t.Errorf("%s: the same deploy", name)
+		}
+	}
+	if a.total(t) != float64(4) {
+		t.Errorf("%v deploys, want 4", a.total(t))
+	}
+}
+
+// TestIdempotencyKeyUnderWay: of two at a time one is told to come again.
+func TestIdempotencyKeyUnderWay(t *testing.T) {
+	a := newApp(t)
+	slow, in := io.Pipe()
+	done := make(chan answer)
+	go func() { done <- a.sendArchive(t, a.owner, "wait=30s", slow, "Idempotency-Key", "k") }()
+	b := archive(t, map[string]string{"a.py": dag})
+	if _, err := in.Write(b[:10]); err != nil { // it has been let in
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); a.total(t) == float64(0) && time.Now().Before(end); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	wantRefused(t, a.deployNow(t, "", map[string]string{"a.py": dag}, "Idempotency-Key", "k"), 409, "is under way")
+	if _, err := in.Write(b[10:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantOK(t, <-done)
+	if a.total(t) != float64(1) {
+		t.Errorf("%v deploys, want 1", a.total(t))
+	}
+}
+
+// TestUploadDeployGuarded: where deploys of the API are guarded, a person
+// confirms the one that removes a DAG file, and the same key finds it then.
+func TestUploadDeployGuarded(t *testing.T) {
+	a := newApp(t)
+	wantOK(t, a.deployNow(t, "wait=30s", map[string]string{"a.py": dag, "b.py": dag}))
+	wantOK(t, a.post(t, a.sales(), `{"isApiDeployGuarded":true}`))
+	w := a.deployNow(t, "wait=30s", map[string]string{"a.py": dag}, "Idempotency-Key", "k")
+	wantRefused(t, w, 409, fmt.Sprintf("Open %s/deployments/%s/deploys/2", a.server.URL, a.Sales.ID))
+	if a.mounted(t, "b.py") != dag {
+		t.Error("b.py is gone already")
+	}
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, 2, a.Ada)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, 2, a.Ada, r.Base, r.Plan.Ticks()); err != nil {
+		t.Fatal(err)
+	}
+	w = a.deployNow(t, "wait=30s", map[string]string{"a.py": dag}, "Idempotency-Key", "k")
+	wantOK(t, w)
+	if w.body["status"] != "DEPLOYED" || w.body["number"] != float64(2) || a.mounted(t, "b.py") != "" {
+		t.Errorf("%v", w.body)
+	}
+}
+
+// TestUploadDeployTells: a deploy that fails while it is waited for fails the
+// request, in words.
+func TestUploadDeployTells(t *testing.T) {
+	a := newAppOn(t, httptest.NewServer, func(c *deploy.Config) { c.MountTimeout = time.Nanosecond })
+	w := a.deployNow(t, "wait=30s", map[string]string{"a.py": dag})
+	wantRefused(t, w, 409, "Deploy #1 is failed. It was not mounted everywhere")
+}
