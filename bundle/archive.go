@@ -59,7 +59,7 @@ type scan struct {
 func (s *scan) read(size int64) error {
 	head := make([]byte, tarBlock)
 	n, err := s.src.ReadAt(head, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return s.explain(err)
 	}
 	head = head[:n]
@@ -213,7 +213,7 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := s.r.ReadAt(p, off)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return n, s.fail(err)
 	}
 	return n, err
@@ -232,7 +232,7 @@ func (c *content) Read(p []byte) (int, error) {
 		return 0, c.err
 	}
 	n, err := c.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		c.err = c.scan.explain(err)
 		return n, c.err
 	}

@@ -81,7 +81,7 @@ func (m *members) Read(p []byte) (n int, err error) {
 	}
 	m.z.Multistream(false)
 	n, m.err = m.z.Read(p)
-	if m.err == io.EOF {
+	if errors.Is(m.err, io.EOF) {
 		m.err = m.next()
 	}
 	return n, m.err
@@ -112,7 +112,7 @@ func (m *members) padding() error {
 }
 
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 
 	"slipway"
@@ -194,7 +195,7 @@ func (s *scan) endOf(f zipped, dir int64) (int64, error) {
 	}
 	b := make([]byte, 28) // the longest descriptor, and the signature behind it
 	n, err := s.src.ReadAt(b, end)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, s.explain(err)
 	}
 	for _, d := range descriptors(f.File) {

@@ -137,7 +137,8 @@ func TestListings(t *testing.T) {
 		ok(t, err)
 		ok(t, s.DropNamespace(name))
 	}
-	for name := range s.Namespaces() {
+	for name, err := range s.Namespaces() {
+		ok(t, err)
 		t.Errorf("namespace %s is still there", name)
 	}
 	for v, err := range s.Manifests(ns) {

@@ -43,7 +43,7 @@ func OpenMount(dir string) (*Mount, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		lock.Close()
+		_ = lock.Close() // nothing was written to it
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, slipway.Errorf(slipway.Conflict, "Another agent uses the folder %s.", dir)
 		}

@@ -93,7 +93,7 @@ func (a *folders) shared(names []string) (n int) {
 func (a *folders) leave(n int) {
 	for _, l := range a.chain[n:] {
 		if l.fd >= 0 {
-			unix.Close(l.fd) // it was only read
+			_ = unix.Close(l.fd) // it was only read
 		}
 	}
 	a.chain, a.path, a.fd = a.chain[:n], "", a.top
@@ -119,7 +119,7 @@ func (a *folders) descend(name string) error {
 		return os.NewSyscallError("openat", err)
 	}
 	if n := len(a.chain); n > maxLevels {
-		unix.Close(a.fd)
+		_ = unix.Close(a.fd) // it was only read
 		a.chain[n-1].fd = -1
 	}
 	a.chain = append(a.chain, level{name, fd})
@@ -131,8 +131,8 @@ const folderFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_
 
 func (a *folders) close() {
 	a.leave(0)
-	unix.Close(a.top)
-	a.root.Close()
+	_ = unix.Close(a.top) // these were only read
+	_ = a.root.Close()
 }
 
 func base(file string) string { return path.Base(file) }

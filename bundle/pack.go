@@ -152,8 +152,8 @@ func (p *packWriter) place(c packed) slipway.Place { return p.frames[c.frame] }
 // discard deletes the temporary file, if there still is one, and ends the
 // encoder's goroutines.
 func (p *packWriter) discard() {
-	p.f.Close() // closed already when the pack was kept
-	os.Remove(p.f.Name())
+	_ = p.f.Close()           // closed already when the pack was kept
+	_ = os.Remove(p.f.Name()) // finds nothing then
 	if p.enc != nil {
 		p.enc.Reset(nil)
 	}

@@ -44,7 +44,7 @@ func (it *item) sha() string {
 // content.
 func (it *item) isDAG() bool {
 	if it.large == nil && isPython(it.name) {
-		it.scan.Write(it.small.Bytes()) // never fails
+		_, _ = it.scan.Write(it.small.Bytes()) // never fails
 	}
 	return it.scan.found()
 }
@@ -150,7 +150,7 @@ func (in *intake) done(it *item) {
 
 func (it *item) drop() {
 	if it.large != nil {
-		it.large.Close() // it was only read since, and is deleted
+		_ = it.large.Close() // it was only read since, and is deleted
 		it.large = nil
 	}
 }

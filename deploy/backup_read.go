@@ -180,7 +180,7 @@ func checkComplete(ctx context.Context, dir string) error {
 			err = errors.Join(slipway.Errorf(slipway.Invalid, "%s is missing in the backup. Nothing was restored.", n.title()), err)
 			break
 		}
-		f.Close() // it was only looked for
+		_ = f.Close() // it was only looked for
 	}
 	return errors.Join(err, st.Close())
 }

@@ -115,8 +115,8 @@ func start(t *testing.T, data string, args ...string) *portal {
 	ok(t, p.cmd.Start())
 	t.Cleanup(func() {
 		stop()
-		p.cmd.Wait()
-		log.Close()
+		_ = p.cmd.Wait() // it was told to end
+		_ = log.Close()  // read back below
 		if t.Failed() {
 			text, _ := os.ReadFile(log.Name())
 			t.Logf("slipway said:\n%s", text)

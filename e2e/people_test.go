@@ -87,7 +87,7 @@ func TestUploadGoesOnAfterAReload(t *testing.T) {
 	ok(t, page.Locator("input[name=files]").SetInputFiles(archive))
 	press(t, page, "Upload and check")
 	ok(t, expect.Locator(page.GetByText(regexp.MustCompile(`[2-5]\.\d of 6\.\d MB`))).ToBeVisible())
-	page.OnDialog(func(d playwright.Dialog) { d.Accept() }) // "Leave this page?"
+	page.OnDialog(func(d playwright.Dialog) { _ = d.Accept() }) // "Leave this page?"
 	_, err := page.Reload()
 	ok(t, err)
 	ok(t, expect.Locator(page.GetByText(regexp.MustCompile(`big\.tar\.gz.* stopped at`))).ToBeVisible())

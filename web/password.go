@@ -91,7 +91,7 @@ func HashPassword(password string) (string, error) {
 		return "", err
 	}
 	salt := make([]byte, saltBytes)
-	rand.Read(salt) //nolint:errcheck // it never fails: crypto/rand aborts the program instead
+	rand.Read(salt) // it never fails: crypto/rand aborts the program instead
 	key := argon2.IDKey([]byte(password), salt, wanted.time, wanted.memory, wanted.threads, keyBytes)
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, wanted.memory, wanted.time, wanted.threads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil

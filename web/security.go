@@ -74,7 +74,7 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			switch p := recover(); p {
 			case nil:
-			case http.ErrAbortHandler: //nolint:errorlint // it is compared as net/http does
+			case http.ErrAbortHandler: // it is compared as net/http does
 				panic(p)
 			default:
 				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

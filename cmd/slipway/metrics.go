@@ -22,7 +22,7 @@ func (s serveCommand) serveMetrics(ctx context.Context, h http.Handler, log *slo
 	server := newHTTPServer(h, log)
 	context.AfterFunc(ctx, func() {
 		server.cut()
-		server.Close()
+		_ = server.Close() // what is left of it is cut off
 	})
 	go func() {
 		if err := server.serve(l); err != nil {

@@ -93,7 +93,7 @@ func (b *bench) print(w io.Writer) {
 	for _, r := range b.rows {
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", r.what, r.measured, r.baseline, r.ratio, r.bar, r.verdict())
 	}
-	t.Flush()
+	_ = t.Flush() // nobody is left to tell when the terminal went away
 }
 
 func processor() string { return field("/proc/cpuinfo", "model name") }

@@ -34,7 +34,7 @@ func (a *app) blob(t *testing.T, d started) *blockblob.Client {
 // TestDeploy is the sequence of section 5, with the very client of the CLI.
 func TestDeploy(t *testing.T) {
 	noise := make([]byte, 60<<20)
-	rand.Read(noise) //nolint:errcheck // it never fails
+	rand.Read(noise) // it never fails
 	for name, tt := range map[string]struct {
 		serve func(http.Handler) *httptest.Server
 		noise []byte

@@ -84,6 +84,6 @@ func keyOf(tx *store.Tx, name string) ([]byte, error) {
 		return key, err
 	}
 	key = make([]byte, sha256.Size)
-	rand.Read(key) //nolint:errcheck // it never fails: crypto/rand aborts the program instead
+	rand.Read(key) // it never fails: crypto/rand aborts the program instead
 	return key, tx.SetSetting(name, key)
 }
