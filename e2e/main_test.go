@@ -92,7 +92,7 @@ func launch(pw *playwright.Playwright) (playwright.Browser, error) {
 // portal is a running slipway serve.
 type portal struct {
 	url   string
-	setup string // the one-time link; "" once there is an account
+	setup chan string // holds the one-time link once it was printed
 	data  string
 	cmd   *exec.Cmd
 	out   *os.File // all that it said
@@ -129,30 +129,35 @@ func start(t *testing.T, data string, args ...string) *portal {
 // listen reads what serve prints at its start, and keeps the pipe empty after.
 func (p *portal) listen(t *testing.T, out io.Reader) {
 	t.Helper()
-	lines := bufio.NewScanner(out)
-	ready := make(chan bool, 1)
+	p.setup = make(chan string, 1)
+	ready := make(chan string, 1)
 	go func() {
-		for lines.Scan() {
-			for _, word := range strings.Fields(lines.Text()) {
-				switch {
-				case strings.Contains(word, "/setup/"):
-					p.setup = word
-				case strings.HasPrefix(word, "http://127.0.0.1:") && p.url == "":
-					p.url = strings.TrimSuffix(word, "/")
-				}
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			if _, url, found := strings.Cut(lines.Text(), "is ready on "); found {
+				ready <- strings.TrimSuffix(url, "/")
 			}
-			if strings.Contains(lines.Text(), "is ready on") || p.url != "" && p.setup != "" {
-				select {
-				case ready <- true:
-				default:
-				}
+			if at := strings.Index(lines.Text(), "http://"); at >= 0 && strings.Contains(lines.Text(), "/setup/") {
+				p.setup <- lines.Text()[at:]
 			}
 		}
 	}()
 	select {
-	case <-ready:
+	case p.url = <-ready:
 	case <-time.After(30 * time.Second):
 		t.Fatal("the binary did not become ready")
+	}
+}
+
+// setupLink returns the one-time link that serve prints while nobody has an
+// account.
+func (p *portal) setupLink(t *testing.T) string {
+	t.Helper()
+	select {
+	case link := <-p.setup:
+		return link
+	case <-time.After(30 * time.Second):
+		t.Fatal("the binary printed no set-up link")
+		return ""
 	}
 }
 

@@ -77,7 +77,7 @@ func TestFromNothingToAReturn(t *testing.T) {
 
 func setUp(t *testing.T, p *portal, page person) {
 	t.Helper()
-	visit(t, page, p.setup)
+	visit(t, page, p.setupLink(t))
 	fill(t, page, "Email address", "ada@example.com")
 	fill(t, page, "Name", "Ada Lovelace")
 	fill(t, page, "Password", password)

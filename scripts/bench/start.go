@@ -35,7 +35,8 @@ func (b *bench) start(ctx context.Context) error {
 }
 
 // idle measures the memory of a portal at which somebody has signed in and
-// looked at a page. What that took, Go gives back after two minutes.
+// looked at a page. What that took, Go gives back in the second collection after
+// it, and when nothing happens it collects every two minutes.
 func (b *bench) idle(ctx context.Context, p *portal) error {
 	if _, err := p.get(ctx, p.workspace); err != nil {
 		return err
@@ -43,7 +44,7 @@ func (b *bench) idle(ctx context.Context, p *portal) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(150 * time.Second):
+	case <-time.After(270 * time.Second):
 	}
 	n, err := p.anonymous()
 	b.bound("idle process, anonymous resident memory, MB", "%.1f", sample{n / 1e6}, 30)
