@@ -71,7 +71,8 @@ func (b *batch) row(v store.BundleVersion, m slipway.Manifest) error {
 func (b *batch) claims(w slipway.DeployID, files []slipway.File, say func(format string, args ...any)) error {
 	var free []string
 	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {
-		if _, err := tx.LoadDeploy(w); err != nil {
+		now, err := tx.LoadDeploy(w)
+		if err != nil || now.Status.Ended() && !now.WentLive() { // given up meanwhile, and its claims with it
 			return err
 		}
 		free, err = tx.Unclaimed(w, b.of.ID, packsOf(files))
