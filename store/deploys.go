@@ -142,16 +142,6 @@ func (tx *Tx) Deploys(of slipway.DeploymentID, before, limit int) ([]slipway.Dep
 		WHERE w.deployment = ?1 AND (?2 = 0 OR w.number < ?2) ORDER BY w.number DESC LIMIT ?3`, of, before, limit)
 }
 
-// DeploysAfter returns up to limit deploys with numbers above after, newest
-// first: the page before.
-func (tx *Tx) DeploysAfter(of slipway.DeploymentID, after, limit int) ([]slipway.Deploy, error) {
-	return list(tx, "deploys after", scanDeploy, `
-		SELECT * FROM (
-			SELECT `+deployColumns+` FROM deploys w
-			WHERE w.deployment = ? AND w.number > ? ORDER BY w.number LIMIT ?)
-		ORDER BY number DESC`, of, after, limit)
-}
-
 // LastDeploy returns the newest deploy of a Deployment, and whether there is
 // one.
 func (tx *Tx) LastDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {

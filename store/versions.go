@@ -178,15 +178,3 @@ func (tx *Tx) AddChanges(w slipway.Deploy, changes []slipway.Change) error {
 	}
 	return nil
 }
-
-// EarlierSame returns the newest deploy that brought the content sum to path,
-// and whether any did: a change to it now goes back to how it was then.
-func (tx *Tx) EarlierSame(of slipway.DeploymentID, path, sum string) (slipway.Deploy, bool, error) {
-	key, err := hex.DecodeString(sum)
-	if err != nil {
-		return slipway.Deploy{}, false, fmt.Errorf("content %q: %w", sum, err)
-	}
-	return first(list(tx, "earlier content", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w JOIN file_changes c ON c.deployment = w.deployment AND c.number = w.number
-		WHERE c.deployment = ? AND c.path = ? AND c.sha256 = ? AND c.op <> 'removed' ORDER BY c.number DESC LIMIT 1`, of, path, key))
-}
