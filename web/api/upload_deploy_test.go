@@ -269,7 +269,11 @@ func TestUploadDeployGuarded(t *testing.T) {
 // TestUploadDeployTells: a deploy that fails while it is waited for fails the
 // request, in words.
 func TestUploadDeployTells(t *testing.T) {
-	a := newAppOn(t, httptest.NewServer, func(c *deploy.Config) { c.MountTimeout = time.Nanosecond })
+	a := newAppOn(t, httptest.NewServer, func(c *deploy.Config) { c.MountTimeout = 300 * time.Millisecond })
+	// A second component, which mounts nothing.
+	if err := a.engine.Portal(a.Sales).Report(t.Context(), slipway.Report{Component: "worker-0"}); err != nil {
+		t.Fatal(err)
+	}
 	w := a.deployNow(t, "wait=30s", map[string]string{"a.py": dag})
 	wantRefused(t, w, 409, "Deploy #1 is failed. It was not mounted everywhere")
 }
