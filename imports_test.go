@@ -19,19 +19,22 @@ const module = "slipway"
 // package's tests may also import "store/storetest", and their own package.
 // A new folder is added here on purpose; one that does not exist yet is no error.
 var may = map[string][]string{
-	".":               {},
-	"store":           {"."},
-	"store/storetest": {".", "store"},
-	"bundle":          {"."},
-	"image":           {"."},
-	"deploy":          {".", "store", "bundle", "image"},
-	"agent":           {".", "bundle"},
-	"views":           {"."},
-	"web":             {".", "store", "bundle", "image", "deploy", "views", "static", "web/api"},
-	"web/api":         {".", "store", "bundle", "image", "deploy", "views", "static"},
-	"static":          {},
-	"cmd/slipway":     {".", "store", "bundle", "image", "deploy", "agent", "views", "web", "web/api", "static"},
-	"e2e":             {"store/storetest"},
+	".":                 {},
+	"store":             {"."},
+	"store/storetest":   {".", "store"},
+	"bundle":            {"."},
+	"bundle/buckettest": {}, // only for tests
+	"image":             {"."},
+	"image/dockertest":  {}, // only for tests
+	"deploy":            {".", "store", "bundle", "image"},
+	"agent":             {".", "bundle"},
+	"views":             {"."},
+	"web":               {".", "store", "bundle", "image", "deploy", "views", "static", "web/api"},
+	"web/api":           {".", "store", "bundle", "image", "deploy", "views", "static"},
+	"static":            {},
+	"cmd/slipway":       {".", "store", "bundle", "image", "deploy", "agent", "views", "web", "web/api", "static"},
+	"e2e":               {"store/storetest"},
+	"e2e/airflow":       {".", "store", "store/storetest", "image/dockertest"},
 
 	// Programs that measure the portal from outside, and write what it stores to seed it.
 	"scripts/bench":         {".", "store", "bundle", "deploy", "agent"},
@@ -42,10 +45,15 @@ var may = map[string][]string{
 // mayTest holds what tests may import beside: web's and the engine's run what
 // mounts, as cmd does.
 var mayTest = map[string][]string{
-	"deploy": {"agent"},
-	"web":    {"agent"},
+	"bundle": {"bundle/buckettest"},
+	"deploy": {"agent", "bundle/buckettest"},
+	"web":    {"agent", "bundle/buckettest"},
+	"image":  {"image/dockertest"},
+	"agent":  {"image/dockertest"},
 
-	"web/api": {"agent", "bundle", "web"}, // its tests ask the whole portal
+	"cmd/slipway": {"image/dockertest", "bundle/buckettest"},
+
+	"web/api": {"agent", "bundle", "web", "image/dockertest"}, // its tests ask the whole portal
 }
 
 func TestImports(t *testing.T) {

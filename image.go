@@ -1,0 +1,39 @@
+package slipway
+
+import "time"
+
+// Image is an OCI image as inspection found it: the manifest for one platform,
+// where its reference named an index.
+type Image struct {
+	Name      string // repository without tag: "quay.io/team/airflow"; without a host, "barren-ionization-0185/airflow", in the portal's own registry
+	Tag       string // by which it was found; "" when it was named by digest
+	Digest    string // of the platform's manifest, "sha256:…"
+	Platform  string // "linux/amd64", "linux/arm64/v8"
+	Size      int64  // of its config and layers as they travel, bytes
+	Runtime   string // Astro Runtime version, label io.astronomer.docker.runtime.version; "" without
+	Airflow   string // version of Airflow where label or variable tells; "" if neither does
+	DagsPath  string // "$AIRFLOW_HOME/dags", else one of the known folders that it has; "" if none
+	User      string // that its processes run as, "50000" or "astro"; "" for root
+	CreatedAt time.Time
+	Layers    []Layer // the lowest first
+}
+
+// Layer is one layer of an image.
+type Layer struct {
+	Digest string // of the compressed blob, "sha256:…"
+	Size   int64  // of the compressed blob, bytes
+}
+
+// IsAirflow reports whether anything says that i is an image of Airflow.
+func (i Image) IsAirflow() bool { return i.Runtime != "" || i.Airflow != "" }
+
+// Title returns how people name i: "quay.io/team/airflow:1.2".
+func (i Image) Title() string {
+	if i.Tag == "" {
+		return i.Ref()
+	}
+	return i.Name + ":" + i.Tag
+}
+
+// Ref returns the reference that pulls i and nothing else: "name@sha256:…".
+func (i Image) Ref() string { return i.Name + "@" + i.Digest }

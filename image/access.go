@@ -1,0 +1,183 @@
+package image
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/distribution/distribution/v3/registry/auth"
+
+	"slipway"
+)
+
+// controller is the registry's access controller: it asks the door, then keeps
+// what Slipway has made.
+type controller struct {
+	store *Store
+	door  Door
+}
+
+// Authorized implements auth.AccessController.
+func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.Grant, error) {
+	wants := make([]Access, len(access))
+	for i, a := range access {
+		wants[i] = Access{Repository: a.Name, Action: Action(a.Action)}
+		if a.Type != "repository" { // the list of all repositories is nobody's
+			wants[i] = Access{Repository: "*", Action: Action(a.Action)}
+		}
+	}
+	bearer := bearerOf(r)
+	err := c.door.Admit(r, bearer, wants)
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
+		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
+	}
+	if err != nil {
+		return nil, challenge{error: err, realm: c.door.Realm(r), wants: wants, known: bearer != ""}
+	}
+	if err := c.store.guard(r); err != nil {
+		return nil, err
+	}
+	return &auth.Grant{}, nil
+}
+
+// challenge tells a client where to get a bearer, and for what.
+type challenge struct {
+	error
+
+	realm string
+	wants []Access
+	known bool // a bearer came, but not a good one
+}
+
+// SetHeaders implements auth.Challenge.
+func (c challenge) SetHeaders(_ *http.Request, w http.ResponseWriter) {
+	text := fmt.Sprintf("Bearer realm=%q,service=%q", c.realm, registryName)
+	if len(c.wants) > 0 {
+		text += fmt.Sprintf(",scope=%q", scopeOf(c.wants))
+	}
+	if c.known {
+		text += `,error="insufficient_scope"`
+	}
+	w.Header().Set("WWW-Authenticate", text)
+}
+
+// scopeOf returns wants as a challenge names them: "repository:a/b:pull,push".
+func scopeOf(wants []Access) string {
+	var scopes []string
+	for i, a := range wants {
+		if i > 0 && wants[i-1].Repository == a.Repository {
+			scopes[len(scopes)-1] += "," + string(a.Action)
+			continue
+		}
+		scopes = append(scopes, "repository:"+a.Repository+":"+string(a.Action))
+	}
+	return strings.Join(scopes, " ")
+}
+
+// guard refuses to change what Slipway made or needs, though the repository may
+// be pushed to. The driver holds to it too: there it cannot be raced.
+func (s *Store) guard(r *http.Request) error {
+	t := targetOf(r.URL.Path)
+	changes := r.Method == http.MethodPut || r.Method == http.MethodDelete
+	switch {
+	case t.blob && r.Method == http.MethodDelete:
+		err := slipway.Errorf(slipway.Invalid, "Blobs cannot be deleted by themselves: they go when no image needs them any more.")
+		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
+	case r.Method == http.MethodPost && s.cfg.Room != nil: // an upload begins
+		if err := s.cfg.Room(roomStep); err != nil {
+			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // which no client tries again
+		}
+		return nil
+	case !changes || !t.manifest:
+		return nil
+	}
+	return s.guardManifest(r, t)
+}
+
+func (s *Store) guardManifest(r *http.Request, t target) error {
+	if err := s.mayChange(r, t); err != nil {
+		if kind, _ := slipway.Explain(err); kind == slipway.Internal {
+			return refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
+		}
+		return refuse(r, http.StatusBadRequest, "TAG_INVALID", err)
+	}
+	return nil
+}
+
+func (s *Store) mayChange(r *http.Request, t target) error {
+	if strings.Contains(t.reference, ":") {
+		if r.Method != http.MethodDelete {
+			return nil
+		}
+		return s.driver.pins.mayDelete(t.repository, t.reference)
+	}
+	if err := s.driver.pins.mayTag(t.repository, t.reference); err != nil {
+		return err
+	}
+	if !Reserved(t.reference) {
+		return nil
+	}
+	if s.cfg.MayPush == nil {
+		return slipway.Errorf(slipway.Forbidden, "Tags that begin with %q are made by Slipway. Push another one.", reservedPrefix)
+	}
+	return s.cfg.MayPush(r.Context(), t.repository, t.reference)
+}
+
+// reservedPrefix is how the tags begin that Slipway makes.
+const reservedPrefix = "deploy-"
+
+// Reserved reports whether a tag is one that only Slipway makes.
+func Reserved(tag string) bool { return strings.HasPrefix(tag, reservedPrefix) }
+
+type answerKey struct{}
+
+// answer is what a request is answered with.
+type answer struct {
+	http.ResponseWriter
+	status  int
+	refusal *refusal
+}
+
+// refusal is an answer of ours where distribution would send an empty one.
+type refusal struct {
+	error
+
+	status int
+	code   string // as the registries' API names it
+}
+
+// refuse returns an error that the request is answered with: distribution knows
+// only challenges.
+func refuse(r *http.Request, status int, code string, err error) error {
+	why := &refusal{error: err, status: status, code: code}
+	if a, ok := r.Context().Value(answerKey{}).(*answer); ok {
+		a.refusal = why
+	}
+	return why
+}
+
+// Unwrap lets http.ResponseController through.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter. Distribution calls it twice in
+// places; the first one counts.
+func (a *answer) WriteHeader(status int) {
+	if a.status >= http.StatusOK {
+		return
+	}
+	if a.refusal == nil {
+		a.status = status
+		a.ResponseWriter.WriteHeader(status)
+		return
+	}
+	a.status = a.refusal.status
+	a.Header().Set("Content-Type", "application/json")
+	a.ResponseWriter.WriteHeader(a.status)
+	_, text := slipway.Explain(a.refusal.error)
+	err := json.NewEncoder(a.ResponseWriter).Encode(map[string]any{"errors": []any{map[string]any{"code": a.refusal.code, "message": text}}})
+	if err != nil {
+		a.refusal.error = errors.Join(a.refusal.error, err) // the client is gone
+	}
+}

@@ -1,0 +1,167 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"io"
+	"path"
+	"strings"
+
+	"slipway"
+)
+
+// archive is an uploaded archive with an image in it. It is read from its start
+// as often as needed, and nothing of it is unpacked to disk.
+type archive struct {
+	open    func() (io.ReadCloser, error)
+	entries map[string]archived
+	small   map[string][]byte // contents at hand
+	held    int               // bytes in small
+}
+
+// archived is a file in an archive.
+type archived struct {
+	size int64
+	link string // of a link: the name that it leads to
+}
+
+// Limits of an archive: each file is looked up by its name, and the small ones
+// are at hand.
+const (
+	maxArchived = 100_000
+	maxSmall    = 256 << 10
+	maxHeld     = 16 << 20
+)
+
+// readArchive lists an archive.
+func readArchive(ctx context.Context, from io.ReaderAt, size int64) (*archive, error) {
+	a := &archive{entries: map[string]archived{}, small: map[string][]byte{}}
+	a.open = func() (io.ReadCloser, error) { return unpacked(io.NewSectionReader(from, 0, size)) }
+	head := make([]byte, 512)
+	if _, err := from.ReadAt(head[:min(size, 512)], 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if size < 512 && !strings.HasPrefix(string(head), string(gzipMagic)) {
+		return nil, errNoArchive
+	}
+	return a, a.each(ctx, a.add)
+}
+
+var errNoArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip.")
+
+// each calls do with each entry of the archive, by its clean name.
+func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, content io.Reader) error) error {
+	plain, err := a.open()
+	if err != nil {
+		return archiveError(err)
+	}
+	defer plain.Close()
+	left := int64(maxUnpacked)
+	all := tar.NewReader(&limited{Reader: plain, left: &left})
+	for n := 0; ; n++ {
+		h, err := all.Next()
+		switch {
+		case errors.Is(err, io.EOF) && n == 0:
+			return errNoArchive
+		case errors.Is(err, io.EOF):
+			_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &left}) // up to the checksum, if it has one
+			return archiveError(err)
+		case n == 0 && errors.Is(err, tar.ErrHeader):
+			return errNoArchive
+		case err != nil:
+			return archiveError(err)
+		}
+		name := path.Clean(h.Name)
+		if path.IsAbs(h.Name) || name == ".." || strings.HasPrefix(name, "../") {
+			return slipway.Errorf(slipway.Invalid, "The archive has an entry %q, which leads out of it. Nothing was taken.", clipped(h.Name))
+		}
+		if err := errors.Join(ctx.Err(), do(name, h, all)); err != nil {
+			return archiveError(err)
+		}
+	}
+}
+
+// archiveError says that an archive is damaged, unless the fault is elsewhere.
+func archiveError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.Join(slipway.Errorf(slipway.Invalid, "The archive ends in the middle: it was cut off. Make it anew and upload it again."), err)
+	}
+	return errors.Join(slipway.Errorf(slipway.Invalid, "The archive is damaged (%v). Make it anew and upload it again.", err), err)
+}
+
+// add lists an entry.
+func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
+	e := archived{size: h.Size}
+	switch h.Typeflag {
+	case tar.TypeReg:
+		if _, sparse := h.PAXRecords["GNU.sparse.major"]; sparse {
+			return slipway.Errorf(slipway.Invalid, "The archive has an entry %q with holes, which no image needs. Nothing was taken.", clipped(name))
+		}
+	case tar.TypeSymlink:
+		e.link = path.Join(path.Dir(name), h.Linkname)
+	case tar.TypeLink:
+		e.link = path.Clean(h.Linkname)
+	case tar.TypeDir, tar.TypeXGlobalHeader:
+		return nil
+	default:
+		return slipway.Errorf(slipway.Invalid, "The archive has an entry %q that is neither a file nor a link. Nothing was taken.", clipped(name))
+	}
+	if _, twice := a.entries[name]; twice {
+		return slipway.Errorf(slipway.Invalid, "The archive has two entries of the name %q. Nothing was taken.", clipped(name))
+	}
+	if len(a.entries) == maxArchived {
+		return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, which no image needs.", maxArchived)
+	}
+	a.entries[name] = e
+	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.held+int(h.Size) > maxHeld {
+		return nil
+	}
+	text, err := io.ReadAll(content)
+	a.small[name], a.held = text, a.held+len(text)
+	return err
+}
+
+// resolve follows the links of a name to the file that it stands for.
+func (a *archive) resolve(name string) (string, archived, bool) {
+	name = path.Clean(name)
+	for range maxLinks {
+		e, ok := a.entries[name]
+		if !ok || e.link == "" {
+			return name, e, ok
+		}
+		name = e.link
+	}
+	return name, archived{}, false
+}
+
+// text returns the content of a file that is to be read whole.
+func (a *archive) text(ctx context.Context, name string) (text []byte, err error) {
+	name, e, ok := a.resolve(name)
+	if !ok {
+		return nil, missing(name)
+	}
+	if text, ok := a.small[name]; ok {
+		return text, nil
+	}
+	if e.size > maxConfig {
+		return nil, damaged("%s in the archive is larger than %d MiB", clipped(name), maxConfig>>20)
+	}
+	err = a.each(ctx, func(n string, h *tar.Header, content io.Reader) (err error) {
+		if n == name && h.Typeflag == tar.TypeReg {
+			text, err = io.ReadAll(io.LimitReader(content, maxConfig))
+		}
+		return err
+	})
+	return text, err
+}
+
+func missing(name string) error {
+	return slipway.Errorf(slipway.Invalid, "The archive is not complete: %s is missing. Make it anew and upload it again.", clipped(name))
+}

@@ -1,0 +1,288 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"slipway"
+)
+
+// The most that a dags folder may hold.
+const (
+	maxDags     = 8 << 30
+	maxDagFiles = 200_000
+)
+
+// dagEntry is a file of a dags folder.
+type dagEntry struct {
+	kind   byte // tar.TypeReg, TypeSymlink or TypeDir
+	mode   int64
+	link   string
+	offset int64 // of its content in the spool
+	size   int64
+}
+
+// dags collects a folder of an image from its layers, the highest first: what
+// is found first counts.
+type dags struct {
+	f     *found
+	dir   string              // real path of the folder
+	final map[string]dagEntry // by path
+	hides map[string]bool     // paths that layers above removed
+	clear map[string]bool     // folders of which layers above removed what was in them
+	spool *os.File
+	size  int64
+}
+
+// DagsTar writes the files of a folder of i as its layers make it: what is
+// removed in a higher layer is not there, and symlinks of the way are resolved.
+// The archive holds files and symlinks by their paths in the folder, sorted. An
+// image without the folder is refused.
+func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
+	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
+	if err != nil {
+		return err
+	}
+	dir, _, exists, err := f.folder(ctx, dagsPath)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags path of its DAGs in the Deployment's settings.", dagsPath)
+	}
+	spool, err := s.temp()
+	if err != nil {
+		return err
+	}
+	defer spool.Close()
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool}
+	if err := d.collect(ctx); err != nil {
+		return err
+	}
+	return d.write(w)
+}
+
+// temp returns a file that is gone when it is closed.
+func (s *Store) temp() (*os.File, error) {
+	dir := filepath.Join(s.cfg.Dir, "tmp")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make temporary folder: %w", err)
+	}
+	f, err := os.CreateTemp(dir, "spool-*")
+	if err != nil {
+		return nil, fmt.Errorf("make temporary file: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("make temporary file: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+func (d *dags) collect(ctx context.Context) error {
+	for n := len(d.f.content.Layers) - 1; n >= 0; n-- {
+		l := newDagLayer()
+		if err := d.f.eachEntry(ctx, n, func(e entry, content io.Reader) error { return d.add(l, e, content) }); err != nil {
+			return err
+		}
+		if err := d.links(ctx, l, n); err != nil {
+			return err
+		}
+		if d.apply(l) {
+			break
+		}
+	}
+	return nil
+}
+
+// dagLayer is what one layer says of a folder.
+type dagLayer struct {
+	here  map[string]dagEntry
+	hard  map[string]string // hard links to their targets
+	hides map[string]bool
+	clear map[string]bool
+	over  bool // the layers below do not count: a folder of the way is new
+}
+
+func newDagLayer() *dagLayer {
+	return &dagLayer{here: map[string]dagEntry{}, hard: map[string]string{}, hides: map[string]bool{}, clear: map[string]bool{}}
+}
+
+// add takes an entry of a layer.
+func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
+	switch {
+	case e.hide != "":
+		d.addWhiteout(l, e)
+		return nil
+	case !within(e.path, d.dir):
+		if within(d.dir, e.path) && e.Typeflag != tar.TypeDir {
+			l.over = true // a file where a folder of the way is now
+		}
+		return nil
+	case len(l.here)+len(d.final) > maxDagFiles:
+		return slipway.Errorf(slipway.TooLarge, "The folder %s of this image has more than %d files.", d.dir, maxDagFiles)
+	}
+	delete(l.hard, e.path) // the last of one name counts
+	item := dagEntry{kind: e.Typeflag, mode: e.Mode & 0o777}
+	switch e.Typeflag {
+	case tar.TypeReg:
+		var err error
+		if item.offset, item.size, err = d.keep(content); err != nil {
+			return err
+		}
+	case tar.TypeSymlink:
+		item.link = e.Linkname
+	case tar.TypeLink:
+		l.hard[e.path] = path.Clean("/" + e.Linkname)
+		return nil
+	case tar.TypeDir:
+	default:
+		return slipway.Errorf(slipway.Invalid, "%s of this image is neither a file nor a folder nor a symlink.", e.path)
+	}
+	l.here[e.path] = item
+	return nil
+}
+
+func (d *dags) addWhiteout(l *dagLayer, e entry) {
+	switch {
+	case within(d.dir, e.hide):
+		l.over = true // the folder itself, or one that it is in
+	case within(e.hide, d.dir) && e.all:
+		l.clear[e.hide] = true
+	case within(e.hide, d.dir):
+		l.hides[e.hide] = true
+	}
+}
+
+// keep spools a file's content.
+func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
+	offset = d.size
+	size, err = io.Copy(d.spool, io.LimitReader(content, maxDags-d.size+1))
+	d.size += size
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the dags folder: %w", err)
+	}
+	if d.size > maxDags {
+		return 0, 0, slipway.Errorf(slipway.TooLarge, "The folder %s of this image holds more than %d GiB.", d.dir, maxDags>>30)
+	}
+	return offset, size, nil
+}
+
+// links gives hard links the content of their targets: of this layer, else of
+// the first below that has it.
+func (d *dags) links(ctx context.Context, l *dagLayer, n int) error {
+	wanted := map[string]bool{}
+	for name, target := range l.hard {
+		for range maxLinks {
+			if next, chained := l.hard[target]; chained {
+				target = next
+			}
+		}
+		l.hard[name] = target
+		if item, ok := l.here[target]; ok {
+			l.here[name] = item
+		} else {
+			wanted[target] = true
+		}
+	}
+	for ; n >= 0 && len(wanted) > 0; n-- {
+		got := map[string]dagEntry{}
+		err := d.f.eachEntry(ctx, n, func(e entry, content io.Reader) (err error) {
+			if wanted[e.path] && e.Typeflag == tar.TypeReg {
+				item := dagEntry{kind: tar.TypeReg, mode: e.Mode & 0o777}
+				item.offset, item.size, err = d.keep(content)
+				got[e.path] = item
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.fill(got, wanted)
+	}
+	for target := range wanted {
+		return damaged("a hard link in %s leads to %s, which is not there", d.dir, target)
+	}
+	return nil
+}
+
+func (l *dagLayer) fill(got map[string]dagEntry, wanted map[string]bool) {
+	for name, target := range l.hard {
+		if item, ok := got[target]; ok {
+			l.here[name] = item
+			delete(wanted, target)
+		}
+	}
+}
+
+// apply takes what a layer says, where those above left it open. It reports
+// whether the layers below do not count.
+func (d *dags) apply(l *dagLayer) bool {
+	for _, name := range slices.Sorted(maps.Keys(l.here)) {
+		if _, known := d.final[name]; !known && !d.hidden(name) {
+			d.final[name] = l.here[name]
+			d.imply(path.Dir(name))
+		}
+	}
+	maps.Copy(d.hides, l.hides)
+	maps.Copy(d.clear, l.clear)
+	return l.over
+}
+
+// imply makes folders of what has something in it.
+func (d *dags) imply(p string) {
+	for ; p != d.dir && p != "/"; p = path.Dir(p) {
+		if _, known := d.final[p]; known {
+			return
+		}
+		d.final[p] = dagEntry{kind: tar.TypeDir}
+	}
+}
+
+// hidden reports whether a higher layer has removed what is at p, or has
+// something else than a folder above it.
+func (d *dags) hidden(p string) bool {
+	if d.hides[p] {
+		return true
+	}
+	for p != d.dir && p != "/" {
+		p = path.Dir(p)
+		if item, ok := d.final[p]; d.hides[p] || d.clear[p] || ok && item.kind != tar.TypeDir {
+			return true
+		}
+	}
+	return false
+}
+
+// write writes the files as an archive.
+func (d *dags) write(w io.Writer) error {
+	archive := tar.NewWriter(w)
+	for _, name := range slices.Sorted(maps.Keys(d.final)) {
+		item := d.final[name]
+		if item.kind == tar.TypeDir {
+			continue
+		}
+		h := &tar.Header{
+			Typeflag: item.kind, Name: strings.TrimPrefix(name, d.dir+"/"), Linkname: item.link,
+			Mode: item.mode, Size: item.size, Format: tar.FormatPAX,
+		}
+		if err := archive.WriteHeader(h); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		if _, err := io.Copy(archive, io.NewSectionReader(d.spool, item.offset, item.size)); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	if err := archive.Close(); err != nil {
+		return fmt.Errorf("write the dags folder: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"slipway"
+)
+
+// registries are the hosts whose addresses may be private.
+type registries struct {
+	hosts    []string // "registry.corp", "registry.corp:5000"
+	prefixes []netip.Prefix
+}
+
+// parseRegistries reads what --registries names.
+func parseRegistries(names []string) (r registries, err error) {
+	for _, name := range names {
+		if p, err := netip.ParsePrefix(name); err == nil {
+			r.prefixes = append(r.prefixes, p.Masked())
+			continue
+		}
+		if name == "" || strings.ContainsAny(name, "/ @") {
+			return r, fmt.Errorf("--registries names %q, which is no host; one looks like registry.example.com, 10.1.2.3:5000 or 10.0.0.0/8", name)
+		}
+		r.hosts = append(r.hosts, strings.ToLower(name))
+	}
+	return r, nil
+}
+
+// names reports whether the host of a reference, with its port if it has one,
+// is named, or is an address in what is named.
+func (r registries) names(hostport string) bool {
+	hostport = strings.ToLower(hostport)
+	bare := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		bare = h
+	}
+	if slices.Contains(r.hosts, hostport) || slices.Contains(r.hosts, bare) {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(bare, "[]"))
+	return err == nil && r.holds(ip)
+}
+
+// namesHere reports whether a registry on this machine is named, with its port:
+// nothing else here is asked for images.
+func (r registries) namesHere(hostport string) bool {
+	h, _, err := net.SplitHostPort(hostport)
+	ip, notIP := netip.ParseAddr(h)
+	here := h == "localhost" || notIP == nil && ip.IsLoopback()
+	return err == nil && here && slices.Contains(r.hosts, strings.ToLower(hostport))
+}
+
+func (r registries) holds(ip netip.Addr) bool {
+	return slices.ContainsFunc(r.prefixes, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
+}
+
+// Times that bound what a foreign registry can do to us.
+const (
+	dialTimeout   = 10 * time.Second
+	headerTimeout = 30 * time.Second
+	idleTimeout   = 30 * time.Second
+)
+
+// clients are the ways to other registries.
+type clients struct {
+	named     registries
+	transport http.RoundTripper
+	loopback  netip.Addr // of this machine, where tests have their registries; none else
+}
+
+func newClients(named registries) *clients {
+	c := &clients{named: named}
+	c.transport = &http.Transport{
+		DialContext: c.dial, ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout,
+		ResponseHeaderTimeout: headerTimeout, IdleConnTimeout: idleTimeout, MaxIdleConnsPerHost: 4,
+	}
+	return c
+}
+
+// dial connects to addr. The address is judged once it is resolved, for
+// redirects too: a name may lead anywhere, and elsewhere the next time.
+func (c *clients) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	named := c.named.names(addr)
+	d := net.Dialer{Timeout: dialTimeout, KeepAlive: idleTimeout, Control: func(_, at string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(at)
+		if err != nil {
+			return fmt.Errorf("address %q: %w", at, err)
+		}
+		return c.judge(addr, to.Addr().Unmap(), named)
+	}}
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &patient{Conn: conn}, nil
+}
+
+// stallTimeout is how long a registry may say nothing in the middle of an
+// answer.
+const stallTimeout = time.Minute
+
+// patient is a connection that waits so long for its other end.
+type patient struct{ net.Conn }
+
+// Read implements net.Conn.
+func (p *patient) Read(b []byte) (int, error) {
+	if err := p.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
+		return 0, err
+	}
+	return p.Conn.Read(b)
+}
+
+// judge refuses addresses that only this machine or its network has.
+func (c *clients) judge(host string, ip netip.Addr, named bool) error {
+	switch {
+	case ip == c.loopback || ip.IsLoopback() && c.named.namesHere(host):
+		return nil
+	case ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "":
+		return slipway.Errorf(slipway.Invalid, "%s leads to this machine or its own network link (%s). Images are never fetched from there.", host, ip)
+	case private(ip) && !named && !c.named.holds(ip):
+		return slipway.Errorf(slipway.Invalid, "%s has a private address (%s). An administrator allows such a registry with --registries.", host, ip)
+	}
+	return nil
+}
+
+// private reports whether ip belongs to some network of its own, or carries an
+// address that may: those of translation (RFC 6052, 8215) and tunnels do.
+func private(ip netip.Addr) bool {
+	return ip.IsPrivate() || slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("::/96"), netip.MustParsePrefix("fec0::/10"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
+}
+
+// plain reports whether a registry may be asked without encryption: one that an
+// administrator named.
+func (c *clients) plain(host string) bool { return c.loopback.IsValid() || c.named.names(host) }

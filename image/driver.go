@@ -1,0 +1,218 @@
+package image
+
+import (
+	"context"
+	"hash/maphash"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
+)
+
+// driver is the registry's folder. What a client finds in it stays: looking at
+// a blob or at a repository's link to it counts as a use, and the collection
+// removes nothing that was used lately. Both take the digest's lock, so that
+// either the client is told that the blob is missing, or it is kept.
+type driver struct {
+	storagedriver.StorageDriver
+	root  string
+	locks *locks // by digest
+	tags  *locks // by repository and tag; taken before a digest's
+	pins  pins
+	room  func(bytes int64) error
+	every time.Duration // how fresh a file's time must be to be left alone
+}
+
+// Where distribution keeps what.
+const (
+	blobsPath        = "/docker/registry/v2/blobs/sha256"
+	repositoriesPath = "/docker/registry/v2/repositories"
+)
+
+func newDriver(cfg Config) *driver {
+	dir := cfg.Dir
+	return &driver{
+		StorageDriver: filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: maxThreads}),
+		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, room: cfg.Room,
+	}
+}
+
+// maxThreads is how many calls of the file system may be under way: each
+// connection that sends a layer holds none.
+const maxThreads = 100
+
+// file returns the name of the file at path.
+func (d *driver) file(path string) string { return filepath.Join(d.root, filepath.FromSlash(path)) }
+
+// Stat implements storagedriver.StorageDriver: finding a blob is using it.
+func (d *driver) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
+	if hex := digestOf(path); hex != "" {
+		defer d.locks.lock(hex)()
+		if err := d.touch(path); err != nil {
+			return nil, err
+		}
+	}
+	return d.StorageDriver.Stat(ctx, path)
+}
+
+// GetContent implements storagedriver.StorageDriver.
+func (d *driver) GetContent(ctx context.Context, path string) ([]byte, error) {
+	if hex := digestOf(path); hex != "" {
+		defer d.locks.lock(hex)()
+		if err := d.touch(path); err != nil {
+			return nil, err
+		}
+	}
+	return d.StorageDriver.GetContent(ctx, path)
+}
+
+// PutContent implements storagedriver.StorageDriver.
+func (d *driver) PutContent(ctx context.Context, path string, content []byte) error {
+	if repository, tag := tagOf(path); tag != "" {
+		defer d.tags.lock(tagKey(repository, tag))()
+		if err := d.pins.mayTag(repository, tag); err != nil {
+			return err
+		}
+	}
+	if hex := digestOf(path); hex != "" {
+		defer d.locks.lock(hex)()
+	}
+	return d.StorageDriver.PutContent(ctx, path, content)
+}
+
+// Writer implements storagedriver.StorageDriver.
+func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedriver.FileWriter, error) {
+	w, err := d.StorageDriver.Writer(ctx, path, more)
+	if err != nil || d.room == nil {
+		return w, err
+	}
+	return &roomy{FileWriter: w, room: d.room}, nil
+}
+
+// roomy is a file that is written while there is room.
+type roomy struct {
+	storagedriver.FileWriter
+	room func(bytes int64) error
+	left int64 // of what there was room for
+}
+
+// roomStep is for how much room is asked at once.
+const roomStep = 32 << 20
+
+// Write implements io.Writer.
+func (r *roomy) Write(p []byte) (int, error) {
+	if r.left -= int64(len(p)); r.left < 0 {
+		if err := r.room(roomStep); err != nil {
+			return 0, err
+		}
+		r.left = roomStep
+	}
+	return r.FileWriter.Write(p)
+}
+
+// Delete implements storagedriver.StorageDriver: tags that are final and images
+// that are held stay.
+func (d *driver) Delete(ctx context.Context, path string) error {
+	if repository, tag := tagOf(path + "/current/link"); tag != "" {
+		defer d.tags.lock(tagKey(repository, tag))()
+		if err := d.pins.mayTag(repository, tag); err != nil {
+			return err
+		}
+	}
+	if repository, hex := revisionOf(path); hex != "" {
+		defer d.locks.lock(hex)()
+		if err := d.pins.mayDelete(repository, "sha256:"+hex); err != nil {
+			return err
+		}
+	}
+	return d.StorageDriver.Delete(ctx, path)
+}
+
+// Move implements storagedriver.StorageDriver: an upload that is complete
+// becomes its blob.
+func (d *driver) Move(ctx context.Context, from, to string) error {
+	hex := digestOf(to)
+	if hex == "" {
+		return d.StorageDriver.Move(ctx, from, to)
+	}
+	defer d.locks.lock(hex)()
+	if err := d.StorageDriver.Move(ctx, from, to); err != nil {
+		return err
+	}
+	return d.touch(to)
+}
+
+// touchEvery is how exactly the time of a use is kept.
+const touchEvery = time.Minute
+
+// touch notes that the file at path is used. The caller has its digest's lock.
+func (d *driver) touch(path string) error {
+	name, now := d.file(path), time.Now()
+	info, err := os.Stat(name)
+	switch {
+	case os.IsNotExist(err):
+		return nil // whoever looks is told so
+	case err != nil:
+		return err
+	case now.Sub(info.ModTime()) < d.every && !info.ModTime().After(now):
+		return nil
+	}
+	return os.Chtimes(name, time.Time{}, now)
+}
+
+// digestOf returns the digest, as hex, whose blob or link is at path; "" for
+// everything else.
+func digestOf(path string) string {
+	parts := strings.Split(path, "/")
+	n := len(parts)
+	if n < 3 || parts[n-1] != "data" && parts[n-1] != "link" || len(parts[n-2]) != 64 {
+		return ""
+	}
+	return parts[n-2]
+}
+
+// tagOf returns the tag whose current link is at path.
+func tagOf(path string) (repository, tag string) {
+	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
+	rest, current := strings.CutSuffix(rest, "/current/link")
+	repository, tag, found := strings.Cut(rest, "/_manifests/tags/")
+	if !ok || !current || !found || strings.Contains(tag, "/") {
+		return "", ""
+	}
+	return repository, tag
+}
+
+func tagKey(repository, tag string) string { return repository + ":" + tag }
+
+// revisionOf returns the digest, as hex, of the manifest whose link is at path.
+func revisionOf(path string) (repository, hex string) {
+	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
+	repository, rest, found := strings.Cut(rest, "/_manifests/revisions/sha256/")
+	if !ok || !found {
+		return "", ""
+	}
+	return repository, strings.TrimSuffix(rest, "/link")
+}
+
+// locks are locks by name. Two names may share one.
+type locks struct {
+	seed maphash.Seed
+	all  [256]sync.Mutex
+}
+
+func newLocks() *locks { return &locks{seed: maphash.MakeSeed()} }
+
+// lock locks name and returns what unlocks it.
+func (l *locks) lock(name string) (unlock func()) {
+	mu := l.of(name)
+	mu.Lock()
+	return mu.Unlock
+}
+
+func (l *locks) of(name string) *sync.Mutex {
+	return &l.all[maphash.String(l.seed, name)%uint64(len(l.all))]
+}

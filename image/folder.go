@@ -1,0 +1,183 @@
+package image
+
+import (
+	"archive/tar"
+	"context"
+	"io"
+	"path"
+	"slices"
+
+	"slipway"
+)
+
+// view is what the layers of an image make of some paths and the folders that
+// they are in.
+type view struct {
+	paths map[string]*node
+}
+
+// node is what is at a path.
+type node struct {
+	*tar.Header      // nil: nothing, or a folder that no layer describes
+	exists      bool // here or, for a folder, by what is in it
+	decided     bool // layers below change nothing any more
+}
+
+func (n *node) isFolder() bool {
+	return n.exists && (n.Header == nil || n.Typeflag == tar.TypeDir)
+}
+
+func (n *node) isLink() bool { return n.exists && n.Header != nil && n.Typeflag == tar.TypeSymlink }
+
+func newView(paths ...string) *view {
+	v := &view{paths: map[string]*node{}}
+	for _, p := range paths {
+		for _, c := range chain(p) {
+			v.paths[c] = &node{}
+		}
+	}
+	return v
+}
+
+// look reads the image's layers from the top until all paths are known.
+func (f *found) look(ctx context.Context, v *view) error {
+	for n := len(f.content.Layers) - 1; n >= 0 && !v.done(); n-- {
+		l := layerView{here: map[string]*tar.Header{}, implied: map[string]bool{}, hides: map[string]bool{}, clears: map[string]bool{}}
+		if err := f.eachEntry(ctx, n, func(e entry, _ io.Reader) error { l.add(v, e); return nil }); err != nil {
+			return err
+		}
+		v.apply(l)
+	}
+	return nil
+}
+
+func (v *view) done() bool {
+	for _, n := range v.paths {
+		if !n.decided {
+			return false
+		}
+	}
+	return true
+}
+
+// layerView is what one layer says of the paths of a view.
+type layerView struct {
+	here    map[string]*tar.Header
+	implied map[string]bool // something is in it
+	hides   map[string]bool
+	clears  map[string]bool
+}
+
+func (l layerView) add(v *view, e entry) {
+	if e.hide != "" {
+		if v.paths[e.hide] != nil && !e.all {
+			l.hides[e.hide] = true
+		}
+		if v.paths[e.hide] != nil && e.all {
+			l.clears[e.hide], l.implied[e.hide] = true, true
+		}
+		return
+	}
+	if v.paths[e.path] != nil {
+		l.here[e.path] = e.Header
+	}
+	for p := path.Dir(e.path); p != "/"; p = path.Dir(p) {
+		if v.paths[p] != nil {
+			l.implied[p] = true
+		}
+	}
+}
+
+// apply takes what a layer says into v, where those above left it open.
+func (v *view) apply(l layerView) {
+	for p, n := range v.paths {
+		if h := l.here[p]; !n.decided && h != nil {
+			n.Header, n.exists, n.decided = h, true, true
+		}
+		if !n.decided && l.implied[p] {
+			n.exists = true // a layer below may describe it
+		}
+	}
+	for p := range v.paths {
+		n := l.here[p]
+		switch {
+		case n != nil && n.Typeflag != tar.TypeDir || l.clears[p]:
+			v.settle(p, false)
+		case l.hides[p]:
+			v.settle(p, true)
+		}
+	}
+}
+
+// settle decides what is open below p, and p itself if it is hidden too.
+func (v *view) settle(p string, self bool) {
+	for q, n := range v.paths {
+		if within(q, p) && (self || q != p) {
+			n.decided = true
+		}
+	}
+}
+
+// maxLinks is how many symlinks a way may go through.
+const maxLinks = 16
+
+// folder returns where the folder at p really is, symlinks of the way resolved,
+// and the view that was found on the way. exists says whether it is there.
+func (f *found) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
+	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
+		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags path in the Deployment's settings.")
+	}
+	for range maxLinks {
+		v = newView(p)
+		if err := f.look(ctx, v); err != nil {
+			return p, v, false, err
+		}
+		next, ok := v.follow(p)
+		if next == p {
+			return p, v, ok, nil
+		}
+		p = next
+	}
+	return p, v, false, slipway.Errorf(slipway.Invalid, "The way to %s goes through too many symlinks in this image.", p)
+}
+
+// follow resolves the first symlink on the way to p; without one it returns p
+// and whether that is a folder.
+func (v *view) follow(p string) (string, bool) {
+	for _, c := range chain(p) {
+		n := v.paths[c]
+		switch {
+		case n.isLink():
+			target := n.Linkname
+			if !path.IsAbs(target) {
+				target = path.Join(path.Dir(c), target)
+			}
+			return path.Join(path.Clean("/"+target), p[len(c):]), false
+		case !n.isFolder():
+			return p, false
+		}
+	}
+	return p, true
+}
+
+// firstFolder returns the first of some paths that is a folder of the image, ""
+// if none is.
+func (f *found) firstFolder(ctx context.Context, paths ...string) (string, error) {
+	v := newView(paths...)
+	if err := f.look(ctx, v); err != nil {
+		return "", err
+	}
+	for _, p := range slices.Clone(paths) {
+		next, ok := v.follow(p)
+		if next != p {
+			var err error
+			if _, _, ok, err = f.folder(ctx, next); err != nil {
+				return "", err
+			}
+		}
+		if ok {
+			return p, nil
+		}
+	}
+	return "", nil
+}

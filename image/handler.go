@@ -1,0 +1,165 @@
+package image
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/auth"
+	"github.com/distribution/distribution/v3/registry/handlers"
+	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
+	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
+)
+
+// Door stands before the registry and is asked at every request.
+type Door struct {
+	// Realm returns the address where a client gets its bearer.
+	Realm func(*http.Request) string
+
+	// Admit returns nil if bearer opens all that is wanted; with nothing wanted,
+	// if it is good at all. A refusal is a *slipway.Error.
+	Admit func(r *http.Request, bearer string, wants []Access) error
+}
+
+// Access is something that a request wants to do with a repository.
+type Access struct {
+	Repository string
+	Action     Action
+}
+
+// Action is what is done with a repository.
+type Action string
+
+// The actions.
+const (
+	Pulling  Action = "pull"
+	Pushing  Action = "push"
+	Deleting Action = "delete"
+)
+
+// Handler serves the registry: /v2/ and all below it but the token endpoint. It
+// wants no limit on bodies or on time, and no compression.
+func (s *Store) Handler(door Door) http.Handler {
+	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = withoutForeignMount(r, door)
+		a := &answer{ResponseWriter: w}
+		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
+		if t := targetOf(r.URL.Path); r.Method == http.MethodPut && t.manifest && a.status == http.StatusCreated {
+			s.pushed(t, w.Header().Get("Docker-Content-Digest"))
+		}
+	})
+}
+
+func (s *Store) pushed(t target, digest string) {
+	if s.cfg.Pushed == nil {
+		return
+	}
+	p := Push{Repository: t.repository, Tag: t.reference, Digest: digest}
+	if strings.Contains(t.reference, ":") {
+		p.Tag = ""
+	}
+	s.cfg.Pushed(p)
+}
+
+// registryName is that of our driver and access controller among those that
+// distribution knows.
+const registryName = "slipway"
+
+// register makes them known, once for each process.
+var register = sync.OnceFunc(func() {
+	factory.Register(registryName, driverFactory{})
+	err := auth.Register(registryName, func(options map[string]any) (auth.AccessController, error) {
+		c, ok := options["controller"].(auth.AccessController)
+		if !ok {
+			return nil, fmt.Errorf("no controller")
+		}
+		return c, nil
+	})
+	if err != nil {
+		panic(err) // the name is ours alone
+	}
+	quiet()
+})
+
+type driverFactory struct{}
+
+// Create implements factory.StorageDriverFactory.
+func (driverFactory) Create(_ context.Context, parameters map[string]any) (storagedriver.StorageDriver, error) {
+	d, ok := parameters["driver"].(*driver)
+	if !ok {
+		return nil, fmt.Errorf("no driver")
+	}
+	return d, nil
+}
+
+func (s *Store) newApp(door Door) http.Handler {
+	register()
+	cfg := &configuration.Configuration{
+		Storage: configuration.Storage{
+			registryName:  {"driver": s.driver},
+			"delete":      {"enabled": true},
+			"redirect":    {"disable": true},
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
+		},
+		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
+	}
+	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
+	cfg.HTTP.RelativeURLs = true  // whatever stands before us
+	return handlers.NewApp(context.Background(), cfg)
+}
+
+// target is what a request is about.
+type target struct {
+	repository string
+	reference  string // tag or digest
+	manifest   bool   // else a blob, an upload or a list
+	blob       bool
+}
+
+// targetOf reads the path of a request as distribution does: the name of a
+// repository may hold any of these words, so the last one counts.
+func targetOf(path string) target {
+	name, ok := strings.CutPrefix(path, "/v2/")
+	if !ok {
+		return target{}
+	}
+	if i := strings.LastIndex(name, "/manifests/"); i > 0 && !strings.Contains(name[i+len("/manifests/"):], "/") {
+		return target{repository: name[:i], reference: name[i+len("/manifests/"):], manifest: true}
+	}
+	if i := strings.LastIndex(name, "/blobs/"); i > 0 {
+		rest := name[i+len("/blobs/"):]
+		return target{repository: name[:i], reference: rest, blob: !strings.HasPrefix(rest, "uploads/")}
+	}
+	return target{}
+}
+
+// withoutForeignMount turns the mount of a blob from a repository that may not
+// be pulled into an upload of it, as the client does when nothing is there to
+// mount.
+func withoutForeignMount(r *http.Request, door Door) *http.Request {
+	query := r.URL.Query()
+	from := query.Get("from")
+	if r.Method != http.MethodPost || from == "" || door.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
+		return r
+	}
+	query.Del("from")
+	query.Del("mount")
+	plain := r.Clone(r.Context())
+	plain.URL = &url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: query.Encode()}
+	return plain
+}
+
+// bearerOf returns the bearer of a request, "" without.
+func bearerOf(r *http.Request) string {
+	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(bearer)
+}

@@ -1,0 +1,278 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"slipway"
+)
+
+// config is what an image's configuration says, as far as we read it.
+type config struct {
+	Created      time.Time `json:"created"`
+	OS           string    `json:"os"`
+	Architecture string    `json:"architecture"`
+	Variant      string    `json:"variant"`
+	Config       struct {
+		Env    []string          `json:"Env"`
+		Labels map[string]string `json:"Labels"`
+		User   string            `json:"User"`
+	} `json:"config"`
+	RootFS struct {
+		DiffIDs []string `json:"diff_ids"`
+	} `json:"rootfs"`
+}
+
+// Where an image says what it is.
+const (
+	runtimeLabel        = "io.astronomer.docker.runtime.version"
+	runtimeAirflowLabel = "io.astronomer.docker.airflow.version"
+	airflowLabel        = "org.apache.airflow.version"
+	airflowVariable     = "AIRFLOW_VERSION"
+	airflowHome         = "AIRFLOW_HOME"
+)
+
+// maxPath is the longest path that a folder of DAGs may have, in bytes.
+const maxPath = 4000
+
+// maxConfig is the largest configuration of an image that is read.
+const maxConfig = 8 << 20
+
+// found is an image that inspection has found, with what it was read from.
+type found struct {
+	slipway.Image
+
+	from     repo
+	manifest manifest
+	content  content
+	raw      []byte // its configuration
+	config   config
+	left     int64 // of what its layers may unpack to
+}
+
+// Inspect returns what an image is: for platform, where its reference names an
+// index. Every part of an image in the own registry is there, and counts as
+// used now.
+func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Login) (slipway.Image, error) {
+	f, err := s.find(ctx, ref, parsePlatform(platform), login)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	f.DagsPath, err = f.dagsPath(ctx)
+	return f.Image, err
+}
+
+// find returns an image of this or another registry.
+func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*found, error) {
+	ref = s.localised(ref)
+	from, err := s.source(ctx, ref, login)
+	if err != nil {
+		return nil, err
+	}
+	m, err := from.manifest(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if m, err = chosen(ctx, from, ref, m, wanted); err != nil {
+		return nil, err
+	}
+	f := &found{from: from, manifest: m, left: maxUnpacked}
+	if err := f.read(ctx, ref); err != nil {
+		return nil, err
+	}
+	if offers := f.platform(); !offers.runs(wanted) {
+		return nil, wrongPlatform([]platform{offers}, wanted)
+	}
+	return f, f.complete(ctx)
+}
+
+// localised returns ref without the host, if that is ours. Who may see an image
+// is judged by the name that Inspect returns.
+func (s *Store) localised(ref Ref) Ref {
+	for _, own := range s.cfg.Hosts {
+		if rest, ok := strings.CutPrefix(ref.Name, own+"/"); ok {
+			ref.Name = rest
+			return ref
+		}
+	}
+	return ref
+}
+
+// source returns the repository that ref is in.
+func (s *Store) source(ctx context.Context, ref Ref, login Login) (repo, error) {
+	if !ref.Own() {
+		return s.clients.repo(ref.Name, login)
+	}
+	if checkTarget(ref.Name, "") != nil {
+		return nil, slipway.Errorf(slipway.Invalid, "%q is no repository of this portal. Name a registry before it, like quay.io/%s.", clipped(ref.Name), clipped(ref.Name))
+	}
+	return s.repo(ctx, ref.Name)
+}
+
+// maxDepth is how deep indexes lie in each other.
+const maxDepth = 3
+
+// chosen returns the manifest for a platform of those that an index offers.
+func chosen(ctx context.Context, from repo, ref Ref, m manifest, wanted platform) (manifest, error) {
+	for range maxDepth {
+		if !m.isIndex() {
+			return m, nil
+		}
+		c, err := m.content()
+		if err != nil {
+			return m, err
+		}
+		next, err := offer(c.Manifests, wanted)
+		if err != nil {
+			return m, err
+		}
+		if m, err = from.manifest(ctx, Ref{Name: ref.Name, Digest: next.Digest}); err != nil {
+			return m, err
+		}
+	}
+	return m, damaged("its indexes lie too deep in each other")
+}
+
+// offer returns the entry of an index for a platform.
+func offer(all []descriptor, wanted platform) (descriptor, error) {
+	var offered []platform
+	for _, d := range all {
+		p := d.Platform
+		switch {
+		case p == nil && len(all) == 1:
+			return d, nil // its configuration tells
+		case p == nil:
+			continue
+		case p.runs(wanted):
+			return d, nil
+		}
+		offered = append(offered, *p)
+	}
+	return descriptor{}, wrongPlatform(offered, wanted)
+}
+
+// read fills f from its manifest and configuration.
+func (f *found) read(ctx context.Context, ref Ref) (err error) {
+	if !f.manifest.isImage() {
+		return noImage(ref, f.manifest.mediaType)
+	}
+	if f.content, err = f.manifest.content(); err != nil {
+		return err
+	}
+	switch t := types.MediaType(f.content.Config.MediaType); {
+	case t != types.OCIConfigJSON && t != types.DockerConfigJSON:
+		return noImage(ref, string(t))
+	case f.content.Config.Size > maxConfig:
+		return damaged("its configuration is larger than %d MiB", maxConfig>>20)
+	}
+	if f.raw, err = wholeBlob(ctx, f.from, f.content.Config); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(f.raw, &f.config); err != nil {
+		return damaged("its configuration is no JSON (%v)", err)
+	}
+	f.Image = f.facts(ref)
+	return nil
+}
+
+func noImage(ref Ref, mediaType string) error {
+	return slipway.Errorf(slipway.Invalid, "%s is not a container image but something of the type %q.", ref, clipped(mediaType))
+}
+
+// wholeBlob reads a small blob, and checks it.
+func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, manifestTimeout)
+	defer cancel()
+	r, err := from.blob(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	raw, err := io.ReadAll(io.LimitReader(r, d.Size+1))
+	if err != nil {
+		return nil, fmt.Errorf("read blob %s: %w", d.Digest, err)
+	}
+	if int64(len(raw)) != d.Size || sumOf(raw) != d.Digest {
+		return nil, damaged("the blob %s has other content than its digest says", d.Digest)
+	}
+	return raw, nil
+}
+
+// facts are what a manifest and its configuration say.
+func (f *found) facts(ref Ref) slipway.Image {
+	labels, env := f.config.Config.Labels, environment(f.config.Config.Env)
+	i := slipway.Image{
+		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.platform().String(),
+		Size: f.content.Config.Size, User: believed(f.config.Config.User, 255), CreatedAt: f.config.Created,
+	}
+	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // it gets into variables of commands
+		i.Runtime = r
+	}
+	for _, version := range []string{labels[runtimeAirflowLabel], labels[airflowLabel], env[airflowVariable]} {
+		if i.Airflow == "" {
+			i.Airflow = believed(version, 64)
+		}
+	}
+	for _, l := range f.content.Layers {
+		i.Layers = append(i.Layers, slipway.Layer{Digest: l.Digest, Size: l.Size})
+		i.Size += l.Size
+	}
+	return i
+}
+
+// believed returns what an image says of itself, "" where that is longer than
+// such a thing is, or cannot be printed.
+func believed(text string, longest int) string {
+	if len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return text
+}
+
+func (f *found) platform() platform {
+	return platform{OS: f.config.OS, Architecture: f.config.Architecture, Variant: f.config.Variant}
+}
+
+func environment(all []string) map[string]string {
+	env := map[string]string{}
+	for _, text := range all {
+		name, value, _ := strings.Cut(text, "=")
+		env[name] = value
+	}
+	return env
+}
+
+// complete makes sure that an image of the own registry has all of its layers.
+func (f *found) complete(ctx context.Context) error {
+	own, ok := f.from.(*ownRepo)
+	if !ok {
+		return nil
+	}
+	for _, l := range f.content.Layers {
+		here, err := own.has(ctx, l)
+		if err != nil {
+			return fmt.Errorf("look at layer %s: %w", l.Digest, err)
+		}
+		if !here {
+			return slipway.Errorf(slipway.NotFound, "The image in %s is not complete: its layer %s is missing. Push it again.", own.name, l.Digest)
+		}
+	}
+	return nil
+}
+
+// dagsPath returns where an image has its DAGs: where its variables say, or in
+// the first of the known folders that it has.
+func (f *found) dagsPath(ctx context.Context) (string, error) {
+	if home := believed(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
+		return path.Join(home, "dags"), nil
+	}
+	return f.firstFolder(ctx, "/usr/local/airflow/dags", "/opt/airflow/dags")
+}

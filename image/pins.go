@@ -1,0 +1,187 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"slipway"
+)
+
+// pins are the tags that are final and the digests that deploys need: files
+// beside the registry's own.
+//
+//	pins/<repository>/_tags/<tag>      holds the digest
+//	pins/<repository>/_digests/<hex>   empty
+type pins struct{ dir string }
+
+func (p pins) tag(repository, tag string) string {
+	return filepath.Join(p.dir, filepath.FromSlash(repository), "_tags", tag)
+}
+
+func (p pins) digest(repository, digest string) string {
+	return filepath.Join(p.dir, filepath.FromSlash(repository), "_digests", strings.TrimPrefix(digest, "sha256:"))
+}
+
+// mayTag refuses to change a tag that is final.
+func (p pins) mayTag(repository, tag string) error {
+	if !tagForm.MatchString(tag) {
+		return nil // distribution refuses it
+	}
+	return p.missing(p.tag(repository, tag), "The tag %s of %s belongs to a deploy and cannot be changed any more. Push another tag.", tag, repository)
+}
+
+// mayDelete refuses to delete an image that a deploy needs.
+func (p pins) mayDelete(repository, digest string) error {
+	if !digestForm.MatchString(digest) {
+		return nil
+	}
+	return p.missing(p.digest(repository, digest), "The image %s of %s is needed by a deploy and cannot be deleted.", digest, repository)
+}
+
+func (p pins) missing(name, format string, args ...any) error {
+	found, err := exists(lstat(name))
+	if err != nil {
+		return fmt.Errorf("look at pin: %w", err)
+	}
+	if found {
+		return slipway.Errorf(slipway.Conflict, format, args...)
+	}
+	return nil
+}
+
+func lstat(name string) error {
+	_, err := os.Lstat(name)
+	return err
+}
+
+var (
+	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+// Pin makes a tag of the own registry final, and holds its image. It returns
+// the digest that the tag has for good.
+func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
+	if err := checkTarget(repository, tag); err != nil {
+		return "", err
+	}
+	defer s.driver.tags.lock(tagKey(repository, tag))()
+	digest, err := s.tagged(ctx, repository, tag)
+	if err != nil {
+		return "", err
+	}
+	if err := s.Hold(ctx, repository, digest); err != nil {
+		return "", err
+	}
+	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
+}
+
+// Hold keeps an image of the own registry from being deleted by its clients. It
+// lasts until Sweep hears of no deploy that needs the image.
+func (s *Store) Hold(ctx context.Context, repository, digest string) error {
+	if err := checkTarget(repository, ""); err != nil {
+		return err
+	}
+	if !digestForm.MatchString(digest) {
+		return fmt.Errorf("hold %s: no digest", digest)
+	}
+	hex := strings.TrimPrefix(digest, "sha256:")
+	unlock := s.driver.locks.lock(hex)
+	err := writeWhole(s.driver.pins.digest(repository, digest), "")
+	unlock()
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx, repository, digest) // which also finds out that it is there
+}
+
+// checkTarget refuses names that are no repository's in the own registry, and
+// tags that are none.
+func checkTarget(repository, tag string) error {
+	ref, err := ParseRef(repository + ":" + "x")
+	switch {
+	case err != nil || !ref.Own() || ref.Name != repository || strings.Contains(repository, ".."):
+		return fmt.Errorf("%q is no repository of the own registry", repository)
+	case tag != "" && !tagForm.MatchString(tag):
+		return fmt.Errorf("%q is no tag", tag)
+	}
+	return nil
+}
+
+// writeWhole writes a file that is whole or absent, and stays.
+func writeWhole(name, text string) error {
+	if err := made(name); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
+	if err != nil {
+		return fmt.Errorf("write pin: %w", err)
+	}
+	defer os.Remove(f.Name()) // finds nothing once renamed
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write pin: %w", err)
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("write pin: %w", err)
+	}
+	return syncFolder(filepath.Dir(name))
+}
+
+// syncFolder makes the names in a folder durable.
+func syncFolder(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("sync folder: %w", err)
+	}
+	return nil
+}
+
+// drop removes the pins that nothing needs any more: keep says which do.
+func (p pins) drop(older time.Time, keep func(repository, digest string) bool) error {
+	return filepath.WalkDir(p.dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return ignoreMissing(err)
+		}
+		info, err := d.Info()
+		if err != nil || info.ModTime().After(older) {
+			return ignoreMissing(err)
+		}
+		repository, digest, err := p.of(name)
+		if err != nil || keep(repository, digest) {
+			return ignoreMissing(err)
+		}
+		return ignoreMissing(os.Remove(name))
+	})
+}
+
+// of returns what the pin in a file is for.
+func (p pins) of(name string) (repository, digest string, err error) {
+	dir, base := filepath.Split(name)
+	rel, err := filepath.Rel(p.dir, filepath.Dir(filepath.Clean(dir)))
+	if err != nil {
+		return "", "", err
+	}
+	if filepath.Base(filepath.Clean(dir)) == "_digests" {
+		return filepath.ToSlash(rel), "sha256:" + base, nil
+	}
+	text, err := os.ReadFile(name)
+	return filepath.ToSlash(rel), string(text), err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,93 @@
+package image
+
+import (
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+
+	"slipway"
+)
+
+// Ref names an image: in the portal's own registry, or in another one.
+type Ref struct {
+	Name   string // repository: "quay.io/team/airflow", or "barren-ionization-0185/airflow" in the own registry
+	Tag    string // "" with a digest
+	Digest string // "sha256:…"; goes before the tag
+}
+
+// Login opens a registry. The zero value opens what is public.
+type Login struct{ User, Password string }
+
+// ParseRef reads a reference as a person writes it: "quay.io/team/airflow:1.2",
+// "quay.io/team/airflow@sha256:…". A name whose first element is no host (has
+// no dot, no port and is not localhost) is in the portal's own registry.
+func ParseRef(text string) (Ref, error) {
+	text = strings.TrimSpace(text)
+	wrong := slipway.Errorf(slipway.Invalid, "%q is no reference of an image. One looks like quay.io/team/airflow:1.2 or quay.io/team/airflow@sha256:….", clipped(text))
+	parsed, err := reference.Parse(text)
+	named, ok := parsed.(reference.Named)
+	if err != nil || !ok || len(text) > maxRef || named.Name() == "sha256" {
+		return Ref{}, wrong
+	}
+	r := Ref{Name: named.Name()}
+	if tagged, ok := parsed.(reference.Tagged); ok {
+		r.Tag = tagged.Tag()
+	}
+	if digested, ok := parsed.(reference.Digested); ok {
+		if digested.Digest().Algorithm() != digest.SHA256 {
+			return Ref{}, wrong
+		}
+		r.Digest = digested.Digest().String()
+	}
+	if r.Tag == "" && r.Digest == "" {
+		return Ref{}, slipway.Errorf(slipway.Invalid, "%q names no tag. Add one, like %s:1.2, or a digest.", clipped(text), clipped(text))
+	}
+	return r, nil
+}
+
+// maxRef is the longest reference that is taken.
+const maxRef = 1024
+
+// clipped shortens what somebody typed for a sentence.
+func clipped(text string) string {
+	if len(text) > 200 {
+		return strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	return text
+}
+
+// Own reports whether r is in the portal's own registry.
+func (r Ref) Own() bool { return host(r.Name) == "" }
+
+// host returns the registry that a repository's name begins with, "" for the
+// own one.
+func host(name string) string {
+	first, _, found := strings.Cut(name, "/")
+	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
+		return ""
+	}
+	return first
+}
+
+// String returns r as ParseRef reads it.
+func (r Ref) String() string {
+	text := r.Name
+	if r.Tag != "" {
+		text += ":" + r.Tag
+	}
+	if r.Digest != "" {
+		text += "@" + r.Digest
+	}
+	return text
+}
+
+// Namespace returns the first element of the name of a repository in the own
+// registry: the namespace of the Deployment that it belongs to.
+func Namespace(repository string) string {
+	first, _, _ := strings.Cut(repository, "/")
+	return first
+}
+
+// RefOf returns the reference that finds i again, and nothing else.
+func RefOf(i slipway.Image) Ref { return Ref{Name: i.Name, Tag: i.Tag, Digest: i.Digest} }

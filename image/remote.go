@@ -1,0 +1,159 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"slipway"
+)
+
+// remoteRepo is a repository of another registry.
+type remoteRepo struct {
+	repository name.Repository
+	puller     *remote.Puller
+	login      Login
+}
+
+// repo returns a repository of another registry.
+func (c *clients) repo(text string, login Login) (*remoteRepo, error) {
+	var options []name.Option
+	if c.plain(host(text)) {
+		options = append(options, name.Insecure) // HTTPS is tried first
+	}
+	repository, err := name.NewRepository(text, options...)
+	if err != nil {
+		return nil, slipway.Errorf(slipway.Invalid, "%q is no name of a repository: %v.", clipped(text), err)
+	}
+	auth := authn.Anonymous
+	if login != (Login{}) {
+		auth = authn.FromConfig(authn.AuthConfig{Username: login.User, Password: login.Password})
+	}
+	puller, err := remote.NewPuller(remote.WithTransport(c.transport), remote.WithAuth(auth), remote.WithUserAgent("slipway"),
+		remote.WithRetryBackoff(remote.Backoff{Duration: 200 * time.Millisecond, Factor: 3, Steps: 2}), remote.WithRetryStatusCodes())
+	if err != nil {
+		return nil, fmt.Errorf("client of %s: %w", repository, err)
+	}
+	return &remoteRepo{repository: repository, puller: puller, login: login}, nil
+}
+
+// manifestTimeout bounds how long a manifest takes, with all that is said
+// before.
+const manifestTimeout = time.Minute
+
+// manifest implements repo.
+func (r *remoteRepo) manifest(ctx context.Context, ref Ref) (manifest, error) {
+	ctx, cancel := context.WithTimeout(ctx, manifestTimeout)
+	defer cancel()
+	var at name.Reference = r.repository.Tag(ref.Tag)
+	if ref.Digest != "" {
+		at = r.repository.Digest(ref.Digest)
+	}
+	d, err := r.puller.Get(ctx, at)
+	if err != nil {
+		return manifest{}, r.explain(ref, err)
+	}
+	return manifest{mediaType: string(d.MediaType), raw: d.Manifest, digest: d.Digest.String()}, nil
+}
+
+// blob implements repo.
+func (r *remoteRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, error) {
+	l, err := r.puller.Layer(ctx, r.repository.Digest(d.Digest))
+	if err != nil {
+		return nil, r.explainBlob(d, err)
+	}
+	body, err := l.Compressed()
+	if err != nil {
+		return nil, r.explainBlob(d, err)
+	}
+	return &explained{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
+}
+
+// explainBlob is explain for a part of an image whose manifest was there.
+func (r *remoteRepo) explainBlob(d descriptor, err error) error {
+	if e, ok := errors.AsType[*transport.Error](err); ok && e.StatusCode == http.StatusNotFound {
+		return errors.Join(slipway.Errorf(slipway.NotFound, "The image in %s is not complete: its blob %s is missing.", r.repository, d.Digest), err)
+	}
+	if strings.Contains(err.Error(), "error verifying") {
+		return errors.Join(damaged("the blob %s has other content than its digest says", d.Digest), err)
+	}
+	return r.explain(Ref{Name: r.repository.Name(), Digest: d.Digest}, err)
+}
+
+// explained is a body whose failures are sentences.
+type explained struct {
+	io.ReadCloser
+	explain func(error) error
+}
+
+// Read implements io.Reader.
+func (e *explained) Read(p []byte) (int, error) {
+	n, err := e.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = e.explain(err)
+	}
+	return n, err
+}
+
+// explain says why a registry did not answer as hoped. What we refused
+// ourselves stays as it is.
+func (r *remoteRepo) explain(ref Ref, err error) error {
+	host := r.repository.RegistryStr()
+	if kind, _ := slipway.Explain(err); kind != slipway.Internal || errors.Is(err, context.Canceled) {
+		return err
+	}
+	if e, ok := errors.AsType[*transport.Error](err); ok {
+		return errors.Join(r.refused(ref, e), err)
+	}
+	why := "It does not answer"
+	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
+		why = "There is no such host"
+	} else if certificate(err) {
+		why = "Its certificate is not trusted"
+	} else if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		why = "It did not answer in time"
+	}
+	return errors.Join(slipway.Errorf(slipway.Invalid, "The registry %s could not be reached. %s. Check the name, and whether this machine can reach it.", host, why), err)
+}
+
+func certificate(err error) bool {
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, name := errors.AsType[x509.HostnameError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	return authority || name || invalid
+}
+
+func (r *remoteRepo) refused(ref Ref, e *transport.Error) error {
+	host := r.repository.RegistryStr()
+	switch {
+	case e.StatusCode == http.StatusUnauthorized || e.StatusCode == http.StatusForbidden:
+		if r.login == (Login{}) {
+			return slipway.Errorf(slipway.Invalid, "%s does not show %s to everybody, or has no such image. Give its user and password in the Workspace's registry credentials.", host, r.repository.RepositoryStr())
+		}
+		return slipway.Errorf(slipway.Invalid, "%s refused the user %q and its password for %s. Check the Workspace's registry credentials.", host, r.login.User, r.repository.RepositoryStr())
+	case e.StatusCode == http.StatusNotFound:
+		return noTag(ref)
+	case e.StatusCode == http.StatusTooManyRequests:
+		return slipway.Errorf(slipway.TooMany, "%s allows no more pulls for now. Wait a while, or give a user and password in the Workspace's registry credentials.", host)
+	}
+	return slipway.Errorf(slipway.Invalid, "The registry %s answered with an error (%d). Try again later.", host, e.StatusCode)
+}
+
+// sumOf returns the digest of content.
+func sumOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}

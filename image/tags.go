@@ -1,0 +1,139 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Tag is a tag that was pushed.
+type Tag struct {
+	Repository string
+	Tag        string
+	Digest     string // of an image, or of an index
+	At         time.Time
+}
+
+// Tags returns the tags that were pushed for a Deployment, newest first. Those
+// that Slipway made are not among them.
+func (s *Store) Tags(ctx context.Context, namespace string) ([]Tag, error) {
+	if err := checkNamespace(namespace); err != nil {
+		return nil, err
+	}
+	var all []Tag
+	err := s.eachRepository(ctx, namespace, func(repository string) error {
+		tags, err := s.tagsOf(repository)
+		for _, t := range tags {
+			if !Reserved(t.Tag) {
+				all = append(all, t)
+			}
+		}
+		return err
+	})
+	slices.SortFunc(all, func(a, b Tag) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Tag, b.Tag))
+	})
+	return all, err
+}
+
+func checkNamespace(namespace string) error {
+	if strings.Contains(namespace, "/") {
+		return fmt.Errorf("%q is no namespace", namespace)
+	}
+	return checkTarget(namespace, "")
+}
+
+// tagsOf returns the tags of a repository.
+func (s *Store) tagsOf(repository string) (all []Tag, err error) {
+	dir := filepath.Join(s.repositoryDir(repository), "_manifests", "tags")
+	entries, err := os.ReadDir(dir)
+	if ignoreMissing(err) != nil {
+		return nil, fmt.Errorf("list tags of %s: %w", repository, err)
+	}
+	for _, e := range entries {
+		name := filepath.Join(dir, e.Name(), "current", "link")
+		digest, at, err := readLink(name)
+		if err != nil {
+			return nil, err
+		}
+		if digest != "" {
+			all = append(all, Tag{Repository: repository, Tag: e.Name(), Digest: digest, At: at})
+		}
+	}
+	return all, nil
+}
+
+// readLink returns the digest in a link and when it was written; "" if it is
+// gone, or no digest.
+func readLink(name string) (digest string, at time.Time, err error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", at, ignoreMissing(err)
+	}
+	info, err := os.Stat(name)
+	if err != nil || !digestForm.Match(text) {
+		return "", at, ignoreMissing(err)
+	}
+	return string(text), info.ModTime(), nil
+}
+
+func (s *Store) repositoryDir(repository string) string {
+	return s.driver.file(repositoriesPath + "/" + repository)
+}
+
+// eachRepository calls do with each repository below a name, or with all for "".
+func (s *Store) eachRepository(ctx context.Context, below string, do func(repository string) error) error {
+	root := s.driver.file(repositoriesPath)
+	return filepath.WalkDir(filepath.Join(root, below), func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return ignoreMissing(err)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !d.IsDir():
+			return nil
+		case strings.HasPrefix(d.Name(), "_"):
+			return filepath.SkipDir
+		}
+		entries, err := os.ReadDir(name)
+		if err != nil || !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), "_") }) {
+			return ignoreMissing(err)
+		}
+		repository, err := filepath.Rel(root, name)
+		if err != nil {
+			return fmt.Errorf("repository %s: %w", name, err)
+		}
+		return do(filepath.ToSlash(repository))
+	})
+}
+
+// Namespaces returns the Deployments, by namespace, that have repositories.
+func (s *Store) Namespaces() (all []string, err error) {
+	entries, err := os.ReadDir(s.driver.file(repositoriesPath))
+	for _, e := range entries {
+		if checkNamespace(e.Name()) == nil {
+			all = append(all, e.Name())
+		}
+	}
+	return all, ignoreMissing(err)
+}
+
+// Drop removes all repositories of a Deployment that is gone. What only they
+// needed goes with a later Sweep.
+func (s *Store) Drop(_ context.Context, namespace string) error {
+	if err := checkNamespace(namespace); err != nil {
+		return err
+	}
+	for _, dir := range []string{s.repositoryDir(namespace), filepath.Join(s.driver.pins.dir, namespace)} {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("drop %s: %w", namespace, err)
+		}
+	}
+	return nil
+}
