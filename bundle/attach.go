@@ -17,22 +17,13 @@ import (
 
 // Attach returns the store in dir for reading beside the process that it
 // belongs to.
-func Attach(dir string) *Store { return &Store{dir: dir} }
-
-// OpenManifest opens a manifest's file.
-func (s *Store) OpenManifest(ns string, v slipway.Version) (*os.File, error) {
-	path, err := s.manifestPath(ns, v)
-	if err != nil {
-		return nil, err
-	}
-	return os.Open(path)
-}
+func Attach(dir string) *Store { return &Store{dir: dir, in: disk(dir)} }
 
 // CheckPack reads a whole pack, compares it with its name, and calls fn with
 // each of its contents and its place. The error says what is wrong; what fn
 // got until then is right all the same.
 func (s *Store) CheckPack(ctx context.Context, ns, sha string, fn func(slipway.File)) error {
-	f, err := s.OpenPack(ns, sha)
+	f, err := s.localPack(ctx, ns, sha)
 	if err != nil {
 		return err
 	}
@@ -49,6 +40,38 @@ func (s *Store) CheckPack(ctx context.Context, ns, sha string, fn func(slipway.F
 		c.Pack = sha
 		fn(c)
 	})
+}
+
+// localPack opens a pack on this machine: of a bucket's, a copy that goes when
+// it is closed.
+func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error) {
+	f, err := s.openPack(ctx, ns, sha)
+	if err != nil {
+		return nil, err
+	}
+	if local, ok := f.(*os.File); ok {
+		return local, nil
+	}
+	defer f.Close()
+	dir, err := s.in.spool(packsKind)
+	if err != nil {
+		return nil, err
+	}
+	local, err := os.CreateTemp(dir, tempPattern)
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(local.Name()) // it lives on while it is open
+	if err == nil {
+		_, err = io.Copy(local, cancellable{ctx, f})
+	}
+	if err == nil {
+		_, err = local.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, local.Close())
+	}
+	return local, nil
 }
 
 // checkFrames calls fn with each content of a pack of so many bytes.

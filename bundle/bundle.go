@@ -4,6 +4,7 @@
 package bundle
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -16,71 +17,47 @@ import (
 	"slipway"
 )
 
-// Store is the bundles and packs of an installation, in a folder. A namespace
-// is the part of it that belongs to one Deployment.
+// Store is the bundles and packs of an installation, in its data folder or in a
+// bucket. A namespace is the part of it that belongs to one Deployment.
 type Store struct {
-	dir string
+	dir string // the data folder
+	in  depot
 	mu  sync.Mutex // held while a manifest is compared and put
 }
 
 // Open makes the folders of the store in dir if need be, and removes what a
 // crash left behind. No one else may be using dir.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir}
-	for _, kind := range []string{"bundles", "packs"} {
+	if err := InFolder(dir); err != nil {
+		return nil, err
+	}
+	for _, kind := range []string{bundlesKind, packsKind} {
 		if err := makeFolders(filepath.Join(dir, kind), 0o700); err != nil {
 			return nil, err
 		}
-		left, err := filepath.Glob(filepath.Join(globQuote(dir), kind, "*", tempPattern))
-		if err != nil {
-			return nil, fmt.Errorf("find leftovers: %w", err)
-		}
-		for _, name := range left {
-			if err := os.Remove(name); err != nil {
-				return nil, fmt.Errorf("remove a leftover: %w", err)
-			}
+		if err := removeLeftovers(filepath.Join(globQuote(dir), kind, "*", tempPattern)); err != nil {
+			return nil, err
 		}
 	}
-	return s, nil
+	return Attach(dir), nil
+}
+
+func removeLeftovers(pattern string) error {
+	left, err := filepath.Glob(pattern)
+	if err != nil {
+		return fmt.Errorf("find leftovers: %w", err)
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("remove a leftover: %w", err)
+		}
+	}
+	return nil
 }
 
 // globQuote returns a pattern that matches dir alone.
 func globQuote(dir string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
-}
-
-// folder returns the folder of kind for ns, and refuses an ns that would lead
-// elsewhere.
-func (s *Store) folder(kind, ns string) (string, error) {
-	if ns == "" || ns[0] == '.' || !filepath.IsLocal(ns) || strings.ContainsAny(ns, `/\`) {
-		return "", fmt.Errorf("%q cannot name a namespace", ns)
-	}
-	return filepath.Join(s.dir, kind, ns), nil
-}
-
-// madeFolder is folder, made if need be.
-func (s *Store) madeFolder(kind, ns string) (string, error) {
-	dir, err := s.folder(kind, ns)
-	if err != nil {
-		return "", err
-	}
-	return dir, makeFolders(dir, 0o700)
-}
-
-func (s *Store) manifestPath(ns string, v slipway.Version) (string, error) {
-	dir, err := s.folder("bundles", ns)
-	if _, ok := v.Time(); err == nil && !ok {
-		err = fmt.Errorf("%q is no bundle version", v)
-	}
-	return filepath.Join(dir, v.Dir()+manifestSuffix), err
-}
-
-func (s *Store) packPath(ns, sha string) (string, error) {
-	dir, err := s.folder("packs", ns)
-	if err == nil && !isSHA256(sha) {
-		err = fmt.Errorf("%q is no SHA-256", sha)
-	}
-	return filepath.Join(dir, sha+packSuffix), err
 }
 
 // isSHA256 reports whether s is a SHA-256 in lower-case hex.
@@ -92,14 +69,20 @@ func isSHA256(s string) bool {
 // DropManifest deletes the manifest of version v. One that is gone already is
 // no error.
 func (s *Store) DropManifest(ns string, v slipway.Version) error {
-	path, err := s.manifestPath(ns, v)
-	return dropFile(path, err)
+	name, err := manifestName(ns, v)
+	if err != nil {
+		return err
+	}
+	return s.in.drop(name)
 }
 
 // DropPack deletes a pack. One that is gone already is no error.
 func (s *Store) DropPack(ns, sha string) error {
-	path, err := s.packPath(ns, sha)
-	return dropFile(path, err)
+	name, err := packName(ns, sha)
+	if err != nil {
+		return err
+	}
+	return s.in.drop(name)
 }
 
 func dropFile(path string, err error) error {
@@ -114,13 +97,32 @@ func dropFile(path string, err error) error {
 
 // DropNamespace deletes everything of ns.
 func (s *Store) DropNamespace(ns string) error {
-	bundles, err := s.folder("bundles", ns)
+	bundles, err := folderName(bundlesKind, ns)
 	if err != nil {
 		return err
 	}
-	packs, err := s.folder("packs", ns)
+	packs, err := folderName(packsKind, ns)
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(bundles), os.RemoveAll(packs))
+	return errors.Join(s.in.dropAll(bundles), s.in.dropAll(packs))
+}
+
+// ManifestURL returns an address at which everybody can read a manifest for a
+// while; "" if there is none, as in a folder.
+func (s *Store) ManifestURL(ctx context.Context, ns string, v slipway.Version) (string, error) {
+	name, err := manifestName(ns, v)
+	if err != nil {
+		return "", err
+	}
+	return s.in.sign(ctx, name), nil
+}
+
+// PackURL is ManifestURL for a pack.
+func (s *Store) PackURL(ctx context.Context, ns, sha string) (string, error) {
+	name, err := packName(ns, sha)
+	if err != nil {
+		return "", err
+	}
+	return s.in.sign(ctx, name), nil
 }

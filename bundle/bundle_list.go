@@ -4,8 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,15 +13,15 @@ import (
 // Namespaces yields every namespace that has bundles or packs, by name.
 func (s *Store) Namespaces() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		bundles, err := os.ReadDir(filepath.Join(s.dir, "bundles"))
-		packs, err2 := os.ReadDir(filepath.Join(s.dir, "packs"))
-		if err := errors.Join(err, err2); err != nil {
-			yield("", err)
-			return
-		}
 		var names []string
-		for _, e := range slices.Concat(bundles, packs) {
-			names = append(names, e.Name())
+		for _, kind := range []string{bundlesKind, packsKind} {
+			for e, err := range s.in.list(kind) {
+				if err != nil {
+					yield("", err)
+					return
+				}
+				names = append(names, e.Name())
+			}
 		}
 		slices.Sort(names)
 		for _, name := range slices.Compact(names) {
@@ -37,10 +35,13 @@ func (s *Store) Namespaces() iter.Seq2[string, error] {
 // Manifests yields the versions of ns that have a manifest, by name.
 func (s *Store) Manifests(ns string) iter.Seq2[slipway.Version, error] {
 	return func(yield func(slipway.Version, error) bool) {
-		dir, err := s.folder("bundles", ns)
-		for name, err := range suffixed(dir, manifestSuffix, err) {
-			v, ok := slipway.VersionOfDir(name)
-			if (ok || err != nil) && !yield(v, err) {
+		for e, err := range s.suffixed(bundlesKind, ns, manifestSuffix) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			v, ok := slipway.VersionOfDir(strings.TrimSuffix(e.Name(), manifestSuffix))
+			if ok && !yield(v, nil) {
 				return
 			}
 		}
@@ -50,17 +51,21 @@ func (s *Store) Manifests(ns string) iter.Seq2[slipway.Version, error] {
 // Packs yields the packs of ns, by name.
 func (s *Store) Packs(ns string) iter.Seq2[Pack, error] {
 	return func(yield func(Pack, error) bool) {
-		dir, err := s.folder("packs", ns)
-		for name, err := range suffixed(dir, packSuffix, err) {
-			if err == nil && !isSHA256(name) {
+		for e, err := range s.suffixed(packsKind, ns, packSuffix) {
+			if err != nil {
+				yield(Pack{}, err)
+				return
+			}
+			p := Pack{SHA256: strings.TrimSuffix(e.Name(), packSuffix)}
+			if !isSHA256(p.SHA256) {
 				continue
 			}
-			p := Pack{SHA256: name}
-			if err == nil {
-				p.Size, err = fileSize(filepath.Join(dir, name+packSuffix))
-			}
+			info, err := e.Info()
 			if errors.Is(err, fs.ErrNotExist) {
 				continue // dropped meanwhile
+			}
+			if err == nil {
+				p.Size = info.Size()
 			}
 			if !yield(p, err) {
 				return
@@ -69,29 +74,16 @@ func (s *Store) Packs(ns string) iter.Seq2[Pack, error] {
 	}
 }
 
-func fileSize(path string) (int64, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
-
-// suffixed yields the names in dir that end in suffix, without it. A folder
-// that does not exist is empty. An err given is all it yields.
-func suffixed(dir, suffix string, err error) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		var entries []os.DirEntry
-		if err == nil {
-			entries, err = os.ReadDir(dir)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			yield("", err)
+// suffixed yields what of kind ns has whose name ends in suffix.
+func (s *Store) suffixed(kind, ns, suffix string) iter.Seq2[fs.DirEntry, error] {
+	return func(yield func(fs.DirEntry, error) bool) {
+		dir, err := folderName(kind, ns)
+		if err != nil {
+			yield(nil, err)
 			return
 		}
-		for _, e := range entries {
-			name, ok := strings.CutSuffix(e.Name(), suffix)
-			if ok && !yield(name, nil) {
+		for e, err := range s.in.list(dir) {
+			if (err != nil || strings.HasSuffix(e.Name(), suffix)) && !yield(e, err) {
 				return
 			}
 		}

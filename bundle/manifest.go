@@ -2,11 +2,13 @@ package bundle
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -56,11 +58,7 @@ func readJSON(r io.Reader) (m slipway.Manifest, err error) {
 
 // Manifest returns the manifest of version v.
 func (s *Store) Manifest(ns string, v slipway.Version) (slipway.Manifest, error) {
-	path, err := s.manifestPath(ns, v)
-	if err != nil {
-		return slipway.Manifest{}, err
-	}
-	f, err := os.Open(path)
+	f, err := s.OpenManifest(ns, v)
 	if err != nil {
 		return slipway.Manifest{}, err
 	}
@@ -72,17 +70,27 @@ func (s *Store) Manifest(ns string, v slipway.Version) (slipway.Manifest, error)
 	return m, err
 }
 
+// OpenManifest opens the manifest of version v as it is kept.
+func (s *Store) OpenManifest(ns string, v slipway.Version) (File, error) {
+	name, err := manifestName(ns, v)
+	if err != nil {
+		return nil, err
+	}
+	return s.in.open(context.Background(), name)
+}
+
 // PutManifest keeps m and returns its size, compressed. To put the same again
 // changes nothing; another content for a version that is there is an error.
 func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 	if err := CheckManifest(m); err != nil {
 		return 0, fmt.Errorf("put a manifest: %w", err)
 	}
-	path, err := s.manifestPath(ns, m.Version)
+	name, err := manifestName(ns, m.Version)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := s.madeFolder("bundles", ns); err != nil {
+	dir, err := s.in.spool(path.Dir(name))
+	if err != nil {
 		return 0, err
 	}
 	var packed bytes.Buffer
@@ -94,15 +102,39 @@ func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 	old, err := s.Manifest(ns, m.Version)
 	switch {
 	case err == nil && slices.Equal(old.Files, m.Files):
-		return fileSize(path)
+		return s.manifestSize(ns, m.Version)
 	case err == nil:
 		return 0, fmt.Errorf("put a manifest: version %s has other files already", m.Version)
 	case !errors.Is(err, fs.ErrNotExist):
 		return 0, err
 	}
 	size := int64(packed.Len())
-	return size, putFile(path, func(w io.Writer) error {
-		_, err := packed.WriteTo(w)
+	return size, s.putManifest(dir, name, &packed)
+}
+
+// putManifest writes a manifest in a folder of the spool, and keeps it.
+func (s *Store) putManifest(spool, name string, packed *bytes.Buffer) error {
+	f, err := os.CreateTemp(spool, tempPattern)
+	if err != nil {
 		return err
-	})
+	}
+	defer os.Remove(f.Name()) // finds nothing where it was renamed
+	defer f.Close()           // nothing where it was closed
+	if _, err := packed.WriteTo(f); err != nil {
+		return err
+	}
+	return s.in.take(context.Background(), name, f)
+}
+
+func (s *Store) manifestSize(ns string, v slipway.Version) (int64, error) {
+	f, err := s.OpenManifest(ns, v)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }

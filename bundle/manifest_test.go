@@ -97,7 +97,7 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 	must[int64](t)(s.PutManifest(ns, m))
 	var b bytes.Buffer
 	ok(t, WriteManifest(&b, slipway.Manifest{Version: version(2)}))
-	ok(t, putFile(must[string](t)(s.manifestPath(ns, version(1))), func(w io.Writer) error {
+	ok(t, putFile(disk(s.dir).path(must[string](t)(manifestName(ns, version(1)))), func(w io.Writer) error {
 		_, err := b.WriteTo(w)
 		return err
 	}))

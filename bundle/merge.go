@@ -19,11 +19,7 @@ import (
 // Everything is compressed anew: the frame at the end of a pack holds the end
 // of its tar, too, and so could not be copied, and small packs have no other.
 func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pack, map[string]slipway.Place, error) {
-	dir, err := s.folder("packs", ns)
-	if err != nil {
-		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
-	}
-	p, err := newPack(dir)
+	p, err := s.newPack(ns)
 	if err != nil {
 		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
 	}
@@ -31,7 +27,7 @@ func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pac
 	if err := p.merge(ctx, s.Source(ns), files); err != nil {
 		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
 	}
-	kept, err := p.keep()
+	kept, err := p.keep(ctx, s, ns)
 	if err != nil {
 		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
 	}

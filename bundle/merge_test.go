@@ -61,7 +61,7 @@ func TestMerge(t *testing.T) {
 // checkOneTar reads a pack as tar and zstd do: as one archive, to its end.
 func checkOneTar(t *testing.T, s *Store, pack Pack, want []string) {
 	t.Helper()
-	f := must[*os.File](t)(s.OpenPack(ns, pack.SHA256))
+	f := must[File](t)(s.OpenPack(ns, pack.SHA256))
 	defer f.Close()
 	if size := must[os.FileInfo](t)(f.Stat()).Size(); size != pack.Size {
 		t.Errorf("the pack has %d bytes, not %d", size, pack.Size)

@@ -21,6 +21,7 @@ const (
 	currentName  = "current"
 	imageName    = "image"
 	versionsName = "versions"
+	inUseName    = "in-use"
 	dagsName     = "dags"
 )
 
@@ -30,12 +31,20 @@ type Mount struct {
 	lock *os.File
 	mu   sync.Mutex // held by what adds a version, takes one away or turns current
 	last lastRecord
+	keep int64 // bytes that stay free on its disk
 }
+
+// KeepFree has m refuse versions for which there is no room, but for so many
+// bytes. It is called before anything is mounted.
+func (m *Mount) KeepFree(bytes int64) { m.keep = bytes }
 
 // OpenMount makes the mount's folders in dir if need be, removes what a crash
 // left behind, and locks it against other agents until Close.
 func OpenMount(dir string) (*Mount, error) {
 	if err := makeFolders(filepath.Join(dir, versionsName), 0o755); err != nil {
+		return nil, err
+	}
+	if err := makeInUse(filepath.Join(dir, inUseName)); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -104,19 +113,24 @@ func (m *Mount) Current() (v slipway.Version, image bool, err error) {
 // complete and durable version becomes current. Progress, if not nil, is told
 // the bytes written of those to write.
 func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) error {
-	if err := CheckManifest(man); err != nil {
-		return fmt.Errorf("mount %s: %w", man.Version, err)
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.ready(ctx, man, src, progress); err != nil {
+		return fmt.Errorf("mount %s: %w", man.Version, err)
+	}
+	return m.turn(versionsName + "/" + man.Version.Dir())
+}
+
+// ready puts man's version on disk unless it is there.
+func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) error {
+	if err := CheckManifest(man); err != nil {
+		return err
+	}
 	ready, err := m.complete(man)
 	if err == nil && !ready {
 		err = m.stage(ctx, man, src, progress)
 	}
-	if err != nil {
-		return fmt.Errorf("mount %s: %w", man.Version, err)
-	}
-	return m.turn(versionsName + "/" + man.Version.Dir())
+	return err
 }
 
 // UseImage makes the image current, whose own DAGs lie at dagsPath in the

@@ -59,7 +59,7 @@ func TestMountFailsWhole(t *testing.T) {
 		},
 		"frame beyond the end": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Offset += 1 << 20 },
 		"flipped bits": func(t *testing.T, w *world, m *slipway.Manifest) {
-			path := must[string](t)(w.store.packPath(ns, m.Files[0].Pack))
+			path := disk(w.store.dir).path(must[string](t)(packName(ns, m.Files[0].Pack)))
 			b := must[[]byte](t)(os.ReadFile(path))
 			copy(b[len(b)/2:], "flipped bits")
 			ok(t, os.WriteFile(path, b, 0o600))

@@ -33,6 +33,8 @@ type stage struct {
 	done  int64      // bytes unpacked
 	total int64      // bytes to unpack
 	tell  func(done, total int64)
+
+	keep int64 // bytes that stay free
 }
 
 // wrote notes that the content of f was written, and not linked.
@@ -52,7 +54,7 @@ func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src Source, tel
 	if err != nil {
 		return err
 	}
-	s.tell = tell
+	s.tell, s.keep = tell, m.keep
 	defer removeTree(s.dir) // what is left if this fails, or the damaged version that was there
 	defer s.at.close()
 	if err := m.reuseLast(ctx, s, on); err != nil {

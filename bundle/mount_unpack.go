@@ -49,6 +49,9 @@ func (s *stage) unpack(ctx context.Context, src Source) error {
 	if len(places) == 0 {
 		return nil
 	}
+	if err := u.room(); err != nil {
+		return err
+	}
 	defer u.close()
 	for range unpackers {
 		if err := u.hire(); err != nil {

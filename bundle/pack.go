@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"archive/tar"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -55,7 +55,25 @@ type packWriter struct {
 	list   []packed
 }
 
-// newPack begins a pack in dir. The caller discards or keeps it.
+// newPack begins a pack of ns. The caller discards or keeps it.
+func (s *Store) newPack(ns string) (*packWriter, error) {
+	dir, err := s.packSpool(ns)
+	if err != nil {
+		return nil, err
+	}
+	return newPack(dir)
+}
+
+// packSpool returns the folder in which packs of ns are written.
+func (s *Store) packSpool(ns string) (string, error) {
+	name, err := folderName(packsKind, ns)
+	if err != nil {
+		return "", err
+	}
+	return s.in.spool(name)
+}
+
+// newPack begins a pack in dir.
 func newPack(dir string) (*packWriter, error) {
 	f, err := os.CreateTemp(dir, tempPattern)
 	if err != nil {
@@ -129,19 +147,19 @@ func (p *packWriter) endFrame() error {
 // finish writes the tar's trailer.
 func (p *packWriter) finish() error { return errors.Join(p.tar.Close(), p.endFrame()) }
 
-// keep names the finished pack by its sum in the folder it was written to, and
-// makes it durable. Every content is then found at place.
-func (p *packWriter) keep() (Pack, error) {
+// keep has s keep the finished pack, named by its sum. Every content is then
+// found at place.
+func (p *packWriter) keep(ctx context.Context, s *Store, ns string) (Pack, error) {
 	sum := hex.EncodeToString(p.sum.Sum(nil))
-	if err := errors.Join(p.f.Sync(), p.f.Close()); err != nil {
+	name, err := packName(ns, sum)
+	if err == nil {
+		err = s.in.take(ctx, name, p.f)
+	}
+	if err != nil {
 		return Pack{}, fmt.Errorf("save a pack: %w", err)
 	}
 	for i := range p.frames {
 		p.frames[i].Pack = sum
-	}
-	path := filepath.Join(filepath.Dir(p.f.Name()), sum+packSuffix)
-	if err := rename(p.f.Name(), path); err != nil {
-		return Pack{}, fmt.Errorf("save a pack: %w", err)
 	}
 	return Pack{SHA256: sum, Size: p.size}, nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -31,24 +30,25 @@ type storeSource struct {
 	ns string
 }
 
-func (s storeSource) Frames(_ context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
-	f, err := s.OpenPack(s.ns, pack)
+func (s storeSource) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
+	name, err := packName(s.ns, pack)
 	if err != nil {
 		return nil, err
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.NewSectionReader(f, offset, length), f}, nil
+	return s.in.part(ctx, name, offset, length)
 }
 
 // OpenPack opens a pack's file.
-func (s *Store) OpenPack(ns, sha string) (*os.File, error) {
-	path, err := s.packPath(ns, sha)
+func (s *Store) OpenPack(ns, sha string) (File, error) {
+	return s.openPack(context.Background(), ns, sha)
+}
+
+func (s *Store) openPack(ctx context.Context, ns, sha string) (File, error) {
+	name, err := packName(ns, sha)
 	if err != nil {
 		return nil, err
 	}
-	return os.Open(path)
+	return s.in.open(ctx, name)
 }
 
 // openFrames is a Source of one pack that is still open, whatever its name.

@@ -64,13 +64,13 @@ func noise(seed uint64, n int) string {
 // packOf stores contents in one pack and returns where each lies.
 func packOf(t testing.TB, s *Store, contents ...string) map[string]slipway.Place {
 	t.Helper()
-	p := must[*packWriter](t)(newPack(must[string](t)(s.madeFolder("packs", ns))))
+	p := must[*packWriter](t)(s.newPack(ns))
 	defer p.discard()
 	for _, c := range contents {
 		ok(t, p.add(sha(c), int64(len(c)), bytes.NewReader([]byte(c))))
 	}
 	ok(t, p.finish())
-	must[Pack](t)(p.keep())
+	must[Pack](t)(p.keep(t.Context(), s, ns))
 	places := map[string]slipway.Place{}
 	for _, c := range p.list {
 		places[c.sha] = p.place(c)

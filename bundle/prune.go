@@ -86,9 +86,9 @@ func (m *Mount) times(on *MountedVersion) error {
 	return err
 }
 
-// Prune removes versions that were replaced longer than keepFor before now,
-// but never the current one, nor the keepLast that were replaced last. Mounts
-// need not wait for it.
+// Prune removes versions that were replaced, and needed by Airflow's runs,
+// longer than keepFor before now, but never the current one, nor the keepLast
+// that were replaced last. Mounts need not wait for it.
 func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	gone, err := m.setAside(keepLast, now.Add(-keepFor))
 	if err != nil {
@@ -122,12 +122,20 @@ func (m *Mount) setAside(keepLast int, before time.Time) ([]slipway.Version, err
 		if v.Current || keepLast >= 0 || v.ReplacedAt.After(before) {
 			continue
 		}
+		needed, err := m.neededAt(v.Version)
+		if err != nil {
+			return nil, err
+		}
+		if needed.After(before) {
+			continue
+		}
 		if err := os.Rename(m.versionPath(v.Version), m.asidePath(v.Version)); err != nil {
 			return nil, err
 		}
 		if err := dropFile(m.recordPath(v.Version), nil); err != nil {
 			return nil, err
 		}
+		_ = os.Remove(m.markPath(v.Version)) // a mark that stays harms nobody
 	}
 	return m.aside()
 }

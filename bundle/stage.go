@@ -34,11 +34,7 @@ type Known func(sha256 string) (slipway.Place, bool)
 // Stage reads an archive and stores those of its contents that are not known
 // yet, in one durable pack. On an error nothing is left of it.
 func (s *Store) Stage(ctx context.Context, ns string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
-	dir, err := s.madeFolder("packs", ns)
-	if err != nil {
-		return Staged{}, fmt.Errorf("stage an upload: %w", err)
-	}
-	staged, err := stageIn(ctx, dir, archive, size, lim, known)
+	staged, err := s.stage(ctx, ns, archive, size, lim, known)
 	if errors.Is(err, syscall.ENOSPC) {
 		return Staged{}, slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Nothing was deployed.")
 	}
@@ -48,12 +44,16 @@ func (s *Store) Stage(ctx context.Context, ns string, archive io.ReaderAt, size 
 	return staged, err
 }
 
-func stageIn(ctx context.Context, dir string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
+func (s *Store) stage(ctx context.Context, ns string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
+	dir, err := s.packSpool(ns)
+	if err != nil {
+		return Staged{}, err
+	}
 	p, err := newPack(dir)
 	if err != nil {
 		return Staged{}, err
 	}
-	st := &staging{dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
+	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
 	defer func() { st.pack.discard() }()
 	selection, err := st.read(ctx, archive, size, lim)
 	if err != nil {
@@ -72,7 +72,9 @@ type kept struct {
 
 // staging is the reading of one upload.
 type staging struct {
-	dir    string
+	to     *Store
+	ns     string
+	dir    string // to write the pack in
 	known  Known
 	pack   *packWriter
 	stored map[string]kept   // by SHA-256
@@ -130,7 +132,7 @@ func (st *staging) finish(ctx context.Context, selection Selection) (Staged, err
 	if err := st.keepOnly(ctx, used); err != nil {
 		return Staged{}, err
 	}
-	if err := st.keep(&out); err != nil {
+	if err := st.keep(ctx, &out); err != nil {
 		return Staged{}, err
 	}
 	for _, e := range selection.Entries {
@@ -179,11 +181,11 @@ func (st *staging) keepOnly(ctx context.Context, used map[string]bool) error {
 }
 
 // keep keeps the pack, if there is anything in it.
-func (st *staging) keep(out *Staged) (err error) {
+func (st *staging) keep(ctx context.Context, out *Staged) (err error) {
 	if len(st.pack.list) == 0 {
 		return nil
 	}
-	if out.Pack, err = st.pack.keep(); err != nil {
+	if out.Pack, err = st.pack.keep(ctx, st.to, st.ns); err != nil {
 		return err
 	}
 	for _, p := range st.pack.list {

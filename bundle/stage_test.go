@@ -165,7 +165,7 @@ func TestStageDropsWhatIsNotDeployed(t *testing.T) {
 			}
 			stored := map[string]bool{}
 			for _, name := range packFiles(t, s) {
-				f := must[*os.File](t)(s.OpenPack(ns, strings.TrimSuffix(name, packSuffix)))
+				f := must[*os.File](t)(s.localPack(t.Context(), ns, strings.TrimSuffix(name, packSuffix)))
 				info := must[os.FileInfo](t)(f.Stat())
 				ok(t, eachContent(t.Context(), openFrames{f}, []slipway.Place{{Length: info.Size()}}, func(sha string, _ int64, _ io.Reader) error {
 					stored[sha] = true

@@ -44,11 +44,11 @@ func TestContentIsVerified(t *testing.T) {
 // returns the file a.py that should have that content.
 func forgedPack(t *testing.T, s *Store, claimed, actual string) slipway.File {
 	t.Helper()
-	p := must[*packWriter](t)(newPack(must[string](t)(s.madeFolder("packs", ns))))
+	p := must[*packWriter](t)(s.newPack(ns))
 	defer p.discard()
 	ok(t, p.add(sha(claimed), int64(len(actual)), bytes.NewReader([]byte(actual))))
 	ok(t, p.finish())
-	must[Pack](t)(p.keep())
+	must[Pack](t)(p.keep(t.Context(), s, ns))
 	return slipway.File{Path: "a.py", SHA256: sha(claimed), Size: int64(len(actual)), Place: p.place(p.list[0])}
 }
 

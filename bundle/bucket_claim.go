@@ -1,0 +1,166 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"slipway"
+)
+
+// BucketFile is the file in a data folder that says in which bucket its
+// manifests and packs are; bucketMark is the one in the bucket that says whose
+// they are. What no record names is removed at a start, so that two
+// installations in one bucket would remove each other's.
+const (
+	BucketFile = "bucket.json"
+	bucketMark = "slipway.json"
+)
+
+// claim is what both files hold.
+type claim struct {
+	Bucket       string `json:"bucket"` // for people
+	Installation string `json:"installation"`
+}
+
+// localClaim reads the claim of a data folder; found is false if its manifests
+// and packs are not in a bucket.
+func localClaim(dir string) (c claim, found bool, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, BucketFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &c)
+	}
+	if err != nil {
+		return c, false, fmt.Errorf("read which bucket is used: %w", err)
+	}
+	return c, true, nil
+}
+
+// BucketOf returns the name of the bucket in which the manifests and packs of a
+// data folder are; "" if they are in the folder.
+func BucketOf(dir string) (string, error) {
+	c, _, err := localClaim(dir)
+	return c.Bucket, err
+}
+
+// OpenBucketFile opens the file that says in which bucket the store is.
+func (s *Store) OpenBucketFile() (File, error) {
+	return disk(s.dir).open(context.Background(), BucketFile)
+}
+
+// InFolder returns an error if the manifests and packs of a data folder are in a
+// bucket.
+func InFolder(dir string) error {
+	name, err := BucketOf(dir)
+	if err == nil && name != "" {
+		err = slipway.Errorf(slipway.Conflict, "The DAG bundles of %s are in the bucket %s. Name it with --bucket.", dir, name)
+	}
+	return err
+}
+
+// mark reads whose the bucket is.
+func (b *bucket) mark() (c claim, found bool, err error) {
+	f, err := b.open(b.ctx, bucketMark)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, false, nil
+	}
+	if err != nil {
+		return c, false, err
+	}
+	defer f.Close()
+	if err := json.NewDecoder(io.LimitReader(f, 1<<16)).Decode(&c); err != nil {
+		return c, false, fmt.Errorf("read %s in the bucket %s: %w", bucketMark, b.name, err)
+	}
+	return c, true, nil
+}
+
+// recognise refuses a bucket that is not the one of the data folder.
+func (b *bucket) recognise(dir string) error {
+	ours, found, err := localClaim(dir)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return slipway.Errorf(slipway.Conflict, "The DAG bundles of %s are in the folder itself, not in the bucket %s: leave --bucket out.", dir, b.name)
+	}
+	theirs, found, err := b.mark()
+	if err != nil {
+		return err
+	}
+	if !found || theirs.Installation != ours.Installation {
+		return slipway.Errorf(slipway.Conflict, "The DAG bundles of %s are in the bucket %s, and %s is no copy of it.", dir, ours.Bucket, b.name)
+	}
+	return nil
+}
+
+// claim makes the bucket that of the data folder, if it is nobody's yet.
+func (b *bucket) claim(dir string) error {
+	ours, claimed, err := localClaim(dir)
+	if err != nil {
+		return err
+	}
+	theirs, marked, err := b.mark()
+	switch {
+	case err != nil:
+		return err
+	case marked && !claimed:
+		return slipway.Errorf(slipway.Conflict,
+			"The bucket %s belongs to another installation of Slipway. Give this one a part of its own, as in %s?prefix=NAME/.", b.name, b.name)
+	case marked && theirs.Installation == ours.Installation:
+		return b.note(dir, ours)
+	case claimed && (marked || ours.Bucket != b.name):
+		return b.recognise(dir)
+	case !claimed:
+		if err := b.hasPacksOf(dir); err != nil {
+			return err
+		}
+		ours = claim{Installation: rand.Text()}
+	}
+	if err := b.note(dir, ours); err != nil {
+		return err
+	}
+	return b.putMark(claim{b.name, ours.Installation})
+}
+
+// note writes down in the data folder that its bundles are in the bucket.
+func (b *bucket) note(dir string, c claim) error {
+	if c.Bucket == b.name {
+		return nil
+	}
+	c.Bucket = b.name
+	return putFile(filepath.Join(dir, BucketFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
+}
+
+func (b *bucket) putMark(c claim) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	return b.do(b.ctx, func(ctx context.Context, _ *watch) error { return b.upload(ctx, bucketMark, bytes.NewReader(text)) })
+}
+
+// hasPacksOf refuses the bucket if there are packs in the data folder and none
+// in it: they have to be copied first.
+func (b *bucket) hasPacksOf(dir string) error {
+	for ns, err := range Attach(dir).Namespaces() {
+		if err != nil {
+			return err
+		}
+		for _, err := range (&Store{in: b}).Namespaces() {
+			return err // there is something
+		}
+		return slipway.Errorf(slipway.Conflict,
+			"The data folder %s holds DAG bundles, as those of %s, and the bucket %s none. Copy its folders bundles and packs there first.", dir, ns, b.name)
+	}
+	return nil
+}

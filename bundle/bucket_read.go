@@ -1,0 +1,180 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/gcerrors"
+)
+
+// part reads a range of an object. That it is there is asked first.
+func (b *bucket) part(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	s := b.stream(ctx, name, offset, offset+length)
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (b *bucket) open(ctx context.Context, name string) (File, error) {
+	var at *blob.Attributes
+	err := b.do(ctx, func(ctx context.Context, _ *watch) (err error) {
+		at, err = b.blobs.Attributes(ctx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &objectFile{b: b, ctx: ctx, name: name, info: object{path.Base(name), at.Size, at.ModTime, false}}, nil
+}
+
+// objectFile is an object that is read as a file.
+type objectFile struct {
+	b    *bucket
+	ctx  context.Context
+	name string
+	info object
+	at   int64
+	s    *stream // at at; nil before the first byte is read
+}
+
+// Stat returns what the bucket says of the object.
+func (f *objectFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+
+// Read reads on.
+func (f *objectFile) Read(p []byte) (int, error) {
+	if f.s == nil {
+		f.s = f.b.stream(f.ctx, f.name, f.at, f.info.size)
+	}
+	n, err := f.s.Read(p)
+	f.at += int64(n)
+	return n, err
+}
+
+// Seek sets where to read on.
+func (f *objectFile) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.at
+	case io.SeekEnd:
+		offset += f.info.size
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("seek %s to %d", f.name, offset)
+	}
+	if offset == f.at {
+		return offset, nil
+	}
+	err := f.Close()
+	f.at, f.s = offset, nil
+	return offset, err
+}
+
+// Close ends reading.
+func (f *objectFile) Close() error {
+	if f.s == nil {
+		return nil
+	}
+	return f.s.Close()
+}
+
+// stream reads an object from at to end, and reads on where it broke off.
+type stream struct {
+	b       *bucket
+	ctx     context.Context
+	stop    context.CancelFunc
+	name    string
+	at, end int64
+	r       *blob.Reader // nil between two tries
+	w       *watch       // of r
+	tries   int          // that brought nothing
+}
+
+func (b *bucket) stream(ctx context.Context, name string, at, end int64) *stream {
+	ctx, stop := b.bounded(ctx)
+	return &stream{b: b, ctx: ctx, stop: stop, name: name, at: at, end: end}
+}
+
+// open asks for what is still missing, and does not wait for it.
+func (s *stream) open() error {
+	return s.b.do(s.ctx, func(context.Context, *watch) (err error) {
+		ctx, w := s.b.watched(s.ctx)
+		if s.r, err = s.b.blobs.NewRangeReader(ctx, s.name, s.at, s.end-s.at, nil); err != nil {
+			if w.silent() {
+				err = errors.Join(errSilent, err)
+			}
+			s.r = nil
+			w.end()
+			return err
+		}
+		w.rest()
+		s.w = w
+		return nil
+	})
+}
+
+// Read reads on, and takes what broke off up again.
+func (s *stream) Read(p []byte) (int, error) {
+	for s.at < s.end {
+		if s.r == nil {
+			if err := s.open(); err != nil {
+				return 0, err
+			}
+		}
+		s.w.touch()
+		n, err := s.r.Read(p[:min(int64(len(p)), s.end-s.at)])
+		s.w.rest()
+		s.at += int64(n)
+		if n > 0 {
+			s.tries = 0
+			return n, nil
+		}
+		if err == nil {
+			continue
+		}
+		if err := s.broken(err); err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.EOF
+}
+
+// broken returns an error if it makes no sense to go on after err.
+func (s *stream) broken(err error) error {
+	if s.at >= s.r.Size() {
+		return fmt.Errorf("%s ends after %d bytes: %w", s.name, s.at, io.ErrUnexpectedEOF) // it is damaged
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if s.w.silent() {
+		err = errors.Join(errSilent, err)
+	}
+	s.shut()
+	s.tries++
+	if s.tries >= s.b.tries || gcerrors.Code(err) == gcerrors.NotFound || !s.b.wait(s.ctx, s.tries) {
+		return s.b.explain(s.ctx, err)
+	}
+	return nil
+}
+
+// shut lets the connection go.
+func (s *stream) shut() {
+	if s.r != nil {
+		_ = s.r.Close() // it was read as far as it goes
+		s.w.end()
+		s.r = nil
+	}
+}
+
+// Close ends reading.
+func (s *stream) Close() error {
+	s.shut()
+	s.stop()
+	return nil
+}

@@ -1,0 +1,154 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"gocloud.dev/gcerrors"
+
+	"slipway"
+)
+
+var errSilent = errors.New("nothing came or went for too long")
+
+// bounded returns ctx, which ends with all work on the bucket, too.
+func (b *bucket) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(b.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// watch ends what it watches when nothing is heard of it for too long.
+type watch struct {
+	ctx    context.Context // of what is watched
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	after  time.Duration
+}
+
+func (b *bucket) watched(ctx context.Context) (context.Context, *watch) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	return ctx, &watch{ctx, cancel, time.AfterFunc(b.patience, func() { cancel(errSilent) }), b.patience}
+}
+
+func (w *watch) touch()       { w.timer.Reset(w.after) }
+func (w *watch) rest()        { w.timer.Stop() }
+func (w *watch) silent() bool { return errors.Is(context.Cause(w.ctx), errSilent) }
+func (w *watch) end()         { w.timer.Stop(); w.cancel(nil) }
+
+// do calls fn until it succeeds or it makes no sense to try again. What fn does
+// must be safe to do twice.
+func (b *bucket) do(ctx context.Context, fn func(ctx context.Context, w *watch) error) error {
+	ctx, stop := b.bounded(ctx)
+	defer stop()
+	for try := 1; ; try++ {
+		err := b.once(ctx, fn)
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if try == b.tries || lasting(err) || !b.wait(ctx, try) {
+			return b.explain(ctx, err)
+		}
+	}
+}
+
+func (b *bucket) once(ctx context.Context, fn func(ctx context.Context, w *watch) error) error {
+	in, w := b.watched(ctx)
+	defer w.end()
+	err := fn(in, w)
+	switch {
+	case err == nil:
+		return nil
+	case w.silent():
+		return errors.Join(errSilent, err)
+	case gcerrors.Code(err) == gcerrors.NotFound && b.reachable(in, err):
+		return fmt.Errorf("%w in the bucket %s: %w", fs.ErrNotExist, b.name, err)
+	}
+	return err
+}
+
+// reachable reports whether the bucket itself is there: the drivers call much
+// not found, a bucket and a host as well.
+func (b *bucket) reachable(ctx context.Context, err error) bool {
+	if unknownHost(err) {
+		return false
+	}
+	there, err := b.blobs.IsAccessible(ctx)
+	return err == nil && there
+}
+
+// unknownHost reports whether the bucket's host could not be found, which may be
+// for a moment only.
+func unknownHost(err error) bool {
+	_, ok := errors.AsType[*net.DNSError](err)
+	return ok
+}
+
+// wait waits before the next try, and reports whether there is to be one.
+func (b *bucket) wait(ctx context.Context, try int) bool {
+	pause := b.pause << (try - 1)
+	next := time.NewTimer(pause/2 + rand.N(pause))
+	defer next.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-next.C:
+		return true
+	}
+}
+
+// lasting reports whether the same would come of another try.
+func lasting(err error) bool {
+	if unknownHost(err) {
+		return false
+	}
+	switch gcerrors.Code(err) {
+	case gcerrors.NotFound, gcerrors.PermissionDenied, gcerrors.InvalidArgument, gcerrors.Unimplemented, gcerrors.FailedPrecondition:
+		return true
+	}
+	return refused(err)
+}
+
+// refused reports whether the bucket does not let us in.
+func refused(err error) bool {
+	status := 0
+	if e, ok := errors.AsType[interface {
+		error
+		HTTPStatusCode() int
+	}](err); ok {
+		status = e.HTTPStatusCode()
+	}
+	if e, ok := errors.AsType[*azcore.ResponseError](err); ok {
+		status = e.StatusCode
+	}
+	return status == http.StatusUnauthorized || status == http.StatusForbidden || gcerrors.Code(err) == gcerrors.PermissionDenied
+}
+
+// explain says to people what is wrong with the bucket. The cause stays for the
+// log.
+func (b *bucket) explain(ctx context.Context, err error) error {
+	text := "The bucket %s cannot be reached. Try again in a few minutes; if that does not help, ask the administrator to look at it."
+	switch {
+	case b.ctx.Err() != nil:
+		text = "The portal stops, and with it the work on the bucket %s."
+	case ctx.Err() != nil:
+		return ctx.Err() // nobody waits for it any more
+	case errors.Is(err, errSilent):
+		text = "The bucket %s does not answer. Try again in a few minutes; if that does not help, ask the administrator to look at it."
+	case refused(err):
+		text = "The bucket %s refuses access. Ask the administrator to check its credentials."
+	case gcerrors.Code(err) == gcerrors.NotFound && !unknownHost(err):
+		text = "There is no bucket %s. Ask the administrator to look at it."
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		text = "The connection to the bucket %s broke off. Try again in a few minutes; if that does not help, ask the administrator to look at it."
+	}
+	return errors.Join(slipway.Errorf(slipway.Unavailable, text, b.name), err)
+}

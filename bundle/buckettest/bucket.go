@@ -1,0 +1,242 @@
+// Package buckettest starts the servers that tests of bundles in a bucket run
+// against, and a proxy before them that fails when it is told to.
+package buckettest
+
+import (
+	"bufio"
+	"crypto/rand"
+	"io"
+	"net"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob"
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
+)
+
+// name is that of the bucket on every server.
+const name = "slipway"
+
+// startFor is how long a server may take until it answers.
+const startFor = 30 * time.Second
+
+// Bucket is an empty bucket on a server of its own.
+type Bucket struct {
+	Address string // as --bucket has it
+	Signs   bool   // whether it hands out signed addresses
+	Proxy   *Proxy // through which it is reached; nil for a folder
+}
+
+// Kinds are the ways to get a bucket, by name.
+var Kinds = map[string]func(*testing.T) Bucket{
+	"file": File, "gofakes3": Fake, "versitygw": Gateway, "azurite": Azure,
+}
+
+// File returns a folder as gocloud.dev has it.
+func File(t *testing.T) Bucket {
+	return Bucket{Address: "file://" + filepath.ToSlash(t.TempDir()) + "/bucket"}
+}
+
+// Fake returns a bucket of S3 in this process.
+func Fake(t *testing.T) Bucket {
+	t.Helper()
+	backend := s3mem.New()
+	if err := backend.CreateBucket(name); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	t.Cleanup(server.Close)
+	return s3(t, proxy(t, "tcp", server.Listener.Addr().String()))
+}
+
+// Gateway returns a bucket of S3 in versitygw.
+func Gateway(t *testing.T) Bucket {
+	t.Helper()
+	path := tool(t, "bin/versitygw")
+	short, err := os.MkdirTemp("", "vgw") // the path of a socket must not be long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(short) })
+	data := filepath.Join(short, "data")
+	for _, dir := range []string{filepath.Join(data, name), filepath.Join(short, "meta")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	socket := filepath.Join(short, "s")
+	cmd := exec.Command(path, "--port", socket, "--keep-alive", "--quiet", "posix", "--sidecar", filepath.Join(short, "meta"), data)
+	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
+	start(t, cmd)
+	for end := time.Now().Add(startFor); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			_ = c.Close() // it only had to be there
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("versitygw does not come up: %v", err)
+		}
+	}
+	return s3(t, proxy(t, "unix", socket))
+}
+
+const (
+	accessKey = "slipway-test"
+	secretKey = "not a secret at all"
+)
+
+func s3(t *testing.T, p *Proxy) Bucket {
+	t.Helper()
+	setenv(t, map[string]string{"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey, "AWS_EC2_METADATA_DISABLED": "true"})
+	q := url.Values{"region": {"us-east-1"}, "endpoint": {"http://" + p.Addr()}, "use_path_style": {"true"}}
+	return Bucket{Address: "s3://" + name + "?" + q.Encode(), Signs: true, Proxy: p}
+}
+
+// setenv is t.Setenv for tests that run side by side: the values are always the
+// same, and stay.
+func setenv(t *testing.T, all map[string]string) {
+	t.Helper()
+	for name, value := range all {
+		if err := os.Setenv(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The account that Azurite knows, as its documentation has it.
+const (
+	azureAccount = "devstoreaccount1"
+	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+
+// Azure returns a container of Azurite.
+func Azure(t *testing.T) Bucket {
+	t.Helper()
+	p := proxy(t, "tcp", azurite.use(t))
+	container := strings.ToLower(rand.Text())
+	makeContainer(t, p, container)
+	setenv(t, map[string]string{"AZURE_STORAGE_ACCOUNT": azureAccount, "AZURE_STORAGE_KEY": azureKey})
+	q := url.Values{"protocol": {"http"}, "domain": {p.Addr()}, "localemu": {"true"}}
+	return Bucket{Address: "azblob://" + container + "?" + q.Encode(), Signs: true, Proxy: p}
+}
+
+func makeContainer(t *testing.T, p *Proxy, container string) {
+	t.Helper()
+	key, err := azblob.NewSharedKeyCredential(azureAccount, azureKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := azblob.NewClientWithSharedKeyCredential("http://"+p.Addr()+"/"+azureAccount, key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreateContainer(t.Context(), container, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// azurite is the one that all tests use which run at the same time: it takes a
+// second to start.
+var azurite server
+
+// server is a process that ends with the last test that uses it.
+type server struct {
+	mu    sync.Mutex
+	users int
+	at    string
+	cmd   *exec.Cmd
+}
+
+// use returns the address of the server.
+func (s *server) use(t *testing.T) string {
+	t.Helper()
+	script := tool(t, "buckets/node_modules/azurite/dist/src/blob/main.js")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.users == 0 {
+		s.start(t, script)
+	}
+	s.users++
+	t.Cleanup(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.users--; s.users == 0 {
+			kill(s.cmd)
+		}
+	})
+	return s.at
+}
+
+var listens = regexp.MustCompile(`listens on http://(\S+)`)
+
+func (s *server) start(t *testing.T, script string) {
+	t.Helper()
+	s.cmd = exec.Command("node", script, "--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence",
+		"--skipApiVersionCheck", "--disableTelemetry", "--silent")
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.at = ""
+	for lines := bufio.NewScanner(out); s.at == "" && lines.Scan(); {
+		if m := listens.FindStringSubmatch(lines.Text()); m != nil {
+			s.at = m[1]
+		}
+	}
+	if s.at == "" {
+		kill(s.cmd)
+		t.Fatal("azurite ended and did not say where it listens")
+	}
+	go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
+}
+
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait() // it was killed
+}
+
+// start runs a server until the test ends.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	cmd.Stderr = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(cmd) })
+}
+
+// tool returns where scripts/bucket-deps.sh laid something out, and leaves the
+// test out where it did not; in make test everything is there.
+func tool(t *testing.T, path string) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+	}
+	found := filepath.Join(dir, ".cache", filepath.FromSlash(path))
+	if _, err := os.Stat(found); err != nil {
+		if os.Getenv("E2E") != "" {
+			t.Fatalf("scripts/bucket-deps.sh has not run: %v", err)
+		}
+		t.Skip("needs scripts/bucket-deps.sh")
+	}
+	return found
+}

@@ -1,0 +1,79 @@
+package bundle
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"slipway"
+)
+
+// The folders of manifests and packs.
+const (
+	bundlesKind = "bundles"
+	packsKind   = "packs"
+)
+
+// depot is where manifests and packs are kept: a folder, or a bucket. They are
+// named alike in both, by paths with slashes.
+type depot interface {
+	// spool returns a folder of this machine to write what will be kept in the
+	// folder of a depot.
+	spool(folder string) (string, error)
+
+	// take keeps a file from the spool under a name: whole and durable, or not
+	// at all. The caller closes and removes it, if it is still there.
+	take(ctx context.Context, name string, f *os.File) error
+
+	open(ctx context.Context, name string) (File, error)
+	part(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
+
+	// drop deletes a file, dropAll a folder. One that is gone is no error.
+	drop(name string) error
+	dropAll(folder string) error
+
+	// list yields what lies in a folder, by name. A folder that is not there
+	// is empty.
+	list(folder string) iter.Seq2[fs.DirEntry, error]
+
+	// sign returns an address at which everybody can read a file for a while,
+	// "" where there is none.
+	sign(ctx context.Context, name string) string
+}
+
+// File is an open manifest or pack.
+type File interface {
+	io.ReadSeekCloser
+	Stat() (fs.FileInfo, error)
+}
+
+// folderName names the folder of kind for ns, and refuses an ns that would
+// lead elsewhere.
+func folderName(kind, ns string) (string, error) {
+	if ns == "" || ns[0] == '.' || !filepath.IsLocal(ns) || strings.ContainsAny(ns, `/\`) {
+		return "", fmt.Errorf("%q cannot name a namespace", ns)
+	}
+	return path.Join(kind, ns), nil
+}
+
+func manifestName(ns string, v slipway.Version) (string, error) {
+	dir, err := folderName(bundlesKind, ns)
+	if _, ok := v.Time(); err == nil && !ok {
+		err = fmt.Errorf("%q is no bundle version", v)
+	}
+	return path.Join(dir, v.Dir()+manifestSuffix), err
+}
+
+func packName(ns, sha string) (string, error) {
+	dir, err := folderName(packsKind, ns)
+	if err == nil && !isSHA256(sha) {
+		err = fmt.Errorf("%q is no SHA-256", sha)
+	}
+	return path.Join(dir, sha+packSuffix), err
+}

@@ -1,0 +1,72 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+)
+
+// disk is a depot in a folder of this machine.
+type disk string
+
+func (d disk) path(name string) string {
+	return filepath.Join(string(d), filepath.FromSlash(name))
+}
+
+// spool is the folder itself: what is finished only has to be renamed.
+func (d disk) spool(name string) (string, error) {
+	dir := d.path(name)
+	return dir, makeFolders(dir, 0o700)
+}
+
+func (d disk) take(_ context.Context, name string, f *os.File) error {
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return rename(f.Name(), d.path(name))
+}
+
+func (d disk) open(_ context.Context, name string) (File, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, err // and no *os.File that is nil
+	}
+	return f, nil
+}
+
+func (d disk) part(_ context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	f, err := os.Open(d.path(name))
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.NewSectionReader(f, offset, length), f}, nil
+}
+
+func (d disk) drop(name string) error { return dropFile(d.path(name), nil) }
+
+func (d disk) dropAll(name string) error { return os.RemoveAll(d.path(name)) }
+
+func (d disk) list(name string) iter.Seq2[fs.DirEntry, error] {
+	return func(yield func(fs.DirEntry, error) bool) {
+		entries, err := os.ReadDir(d.path(name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			yield(nil, err)
+			return
+		}
+		for _, e := range entries {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// sign returns "": nobody else can reach the folder.
+func (d disk) sign(context.Context, string) string { return "" }
