@@ -2,6 +2,8 @@ package slipway
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -10,8 +12,11 @@ type Desired struct {
 	Revision string  `json:"revision"` // opaque; changes whenever anything below does
 	DAGs     Source  `json:"dags"`
 	Version  Version `json:"version,omitempty"`  // that DAGs are mounted from
-	Image    string  `json:"image,omitempty"`    // by digest
+	Image    string  `json:"image,omitempty"`    // "name@sha256:…"; a name without a host is in the portal's registry
 	DagsPath string  `json:"dagsPath,omitempty"` // of the image
+	Runtime  string  `json:"runtime,omitempty"`  // of the image, if it has one
+
+	Deployment DeploymentID `json:"deployment"`
 }
 
 // Source says where Airflow's DAGs come from.
@@ -28,7 +33,7 @@ const DefaultDagsPath = "/usr/local/airflow/dags"
 
 // Desired returns what agents of d are to make true. revision names it.
 func (d Deployment) Desired(revision string) Desired {
-	w := Desired{Revision: revision, DAGs: FromImage, Image: d.Image, DagsPath: d.DagsPath}
+	w := Desired{Revision: revision, DAGs: FromImage, Image: d.ImageRef(), DagsPath: d.DagsPath, Runtime: d.Runtime, Deployment: d.ID}
 	if d.Mounted {
 		w.DAGs, w.Version = FromBundle, d.Version
 	}
@@ -38,18 +43,81 @@ func (d Deployment) Desired(revision string) Desired {
 	return w
 }
 
+// AgentKind is what an agent does for its component.
+type AgentKind string
+
+// The kinds of agent.
+const (
+	Sidecar AgentKind = "sidecar" // mounts DAGs; what an agent is that does not say
+	Rollout AgentKind = "rollout" // applies images
+)
+
 // Report is what an agent says of its component.
 type Report struct {
-	Component string  `json:"component"`
-	DAGs      Source  `json:"dags,omitempty"`    // what current points to; "" before the first mount
-	Version   Version `json:"version,omitempty"` // that current points to
-	Image     string  `json:"image,omitempty"`
-	Step      string  `json:"step,omitempty"` // what it is doing, "mounting"
-	Done      int64   `json:"done,omitempty"` // of Total, bytes
-	Total     int64   `json:"total,omitempty"`
-	Error     string  `json:"error,omitempty"`
-	Agent     string  `json:"agent,omitempty"` // its version
-	Leaving   bool    `json:"leaving,omitempty"`
+	Component string    `json:"component"`
+	Kind      AgentKind `json:"kind,omitempty"`
+	DAGs      Source    `json:"dags,omitempty"`     // what current points to; "" before the first mount
+	Version   Version   `json:"version,omitempty"`  // that current points to
+	Image     string    `json:"image,omitempty"`    // that its containers run, by digest
+	Revision  string    `json:"revision,omitempty"` // of Desired, that it has applied or that Error is about; "" before the first
+	Age       int64     `json:"age,omitempty"`      // for how many seconds it has run what it runs, by the agent's own clock
+	Step      string    `json:"step,omitempty"`     // what it is doing, "mounting"
+	Done      int64     `json:"done,omitempty"`     // of Total, bytes
+	Total     int64     `json:"total,omitempty"`
+	Error     string    `json:"error,omitempty"`
+	Agent     string    `json:"agent,omitempty"`     // its version
+	Ephemeral bool      `json:"ephemeral,omitempty"` // autoscaled: one that falls silent has left
+	Leaving   bool      `json:"leaving,omitempty"`
+}
+
+// AgentLog is what an agent says for the log of the deploy that rolls out.
+type AgentLog struct {
+	Component string   `json:"component"`
+	Lines     []string `json:"lines"`
+}
+
+// Mounts reports whether the agent mounts DAGs.
+func (r Report) Mounts() bool { return r.Kind != Rollout }
+
+// Limits of what an agent may say, in bytes.
+const (
+	maxComponent  = 100
+	maxReportText = 2000
+)
+
+// Check returns r as it may be kept, or says what is wrong with it.
+func (r Report) Check() (Report, error) {
+	r.Component = strings.TrimSpace(r.Component)
+	_, named := r.Version.Time()
+	switch {
+	case r.Component == "" || len(r.Component) > maxComponent || strings.ContainsFunc(r.Component, unprintable):
+		return r, Errorf(Invalid, "A component's name has 1 to %d letters, digits and signs.", maxComponent)
+	case r.Kind != "" && r.Kind != Sidecar && r.Kind != Rollout:
+		return r, Errorf(Invalid, "There is no kind of agent %q.", r.Kind)
+	case r.DAGs != "" && r.DAGs != FromBundle && r.DAGs != FromImage:
+		return r, Errorf(Invalid, "DAGs come from no %q.", r.DAGs)
+	case r.Version != "" && !named:
+		return r, Errorf(Invalid, "There can be no DAG bundle version %q.", r.Version)
+	}
+	for _, text := range []*string{&r.Step, &r.Error, &r.Agent, &r.Image, &r.Revision} {
+		*text = clean(*text)
+	}
+	r.Age, r.Done, r.Total = max(r.Age, 0), max(r.Done, 0), max(r.Total, 0)
+	return r, nil
+}
+
+// clean returns text as it can be shown and kept: of one line, and not long.
+func clean(text string) string {
+	text = strings.ToValidUTF8(text, "�")
+	if len(text) > maxReportText {
+		text = strings.ToValidUTF8(text[:maxReportText], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unprintable(r) {
+			return ' '
+		}
+		return r
+	}, text)
 }
 
 // Component is a running part of Airflow with an agent beside it, as it last
@@ -73,8 +141,42 @@ const (
 // Silent reports whether c has not been heard of for a minute.
 func (c Component) Silent(now time.Time) bool { return now.Sub(c.LastSeen) >= SilentAfter }
 
+// Gone reports whether c, which has been silent, is no longer one of the
+// Deployment's components.
+func (c Component) Gone(now time.Time) bool {
+	if c.Ephemeral && c.Silent(now) {
+		return true
+	}
+	return now.Sub(c.LastSeen) > ForgottenAfter
+}
+
+// Mounting returns those of all that mount DAGs.
+func Mounting(all []Component) []Component {
+	return slices.DeleteFunc(slices.Clone(all), func(c Component) bool { return !c.Mounts() })
+}
+
+// OfKind returns those of all whose agents do what kind says.
+func OfKind(all []Component, kind AgentKind) []Component {
+	return slices.DeleteFunc(slices.Clone(all), func(c Component) bool { return c.Mounts() != (kind == Sidecar) })
+}
+
+// About returns all without the errors that are about another wish than that
+// of a revision.
+func About(revision string, all []Component) []Component {
+	all = slices.Clone(all)
+	for i, c := range all {
+		if c.Revision != "" && c.Revision != revision {
+			all[i].Error = ""
+		}
+	}
+	return all
+}
+
 // Runs reports whether c runs what s wants of it.
 func (c Component) Runs(s State) bool {
+	if c.Kind == Rollout {
+		return s.Image == "" || digestOf(c.Image) == s.Image
+	}
 	if !s.Mounted {
 		return c.DAGs == FromImage
 	}
@@ -113,6 +215,35 @@ func (p Progress) Done() bool { return p.Running == p.Of }
 // Stuck reports whether every component that does not run it has said why.
 func (p Progress) Stuck() bool { return !p.Done() && p.Running+len(p.Errors) == p.Of }
 
+// Stragglers says of each component that does not run what s wants where it
+// is. Silent ones are no longer waited for.
+func Stragglers(s State, all []Component, now time.Time) (list []string) {
+	for _, c := range all {
+		if !c.Silent(now) && !c.Runs(s) {
+			list = append(list, c.Component+c.whereabouts())
+		}
+	}
+	return list
+}
+
+func (c Component) whereabouts() string {
+	switch {
+	case c.Error != "":
+		return ": " + strings.TrimSuffix(c.Error, ".")
+	case c.Step != "" && c.Total > 0:
+		return fmt.Sprintf(" is %s (%d %%)", c.Step, 100*c.Done/c.Total)
+	case c.Step != "":
+		return " is " + c.Step
+	case c.Kind == Rollout:
+		return " runs another image"
+	case c.DAGs == FromBundle:
+		return " has " + c.Version.Short()
+	case c.DAGs == FromImage:
+		return " has the DAGs of its image"
+	}
+	return " has nothing mounted"
+}
+
 // Health is a Deployment's status, as the API names it.
 type Health string
 
@@ -127,7 +258,7 @@ const (
 // Health returns d's status and its reason in words. running is the deploy
 // that goes live now, nil if none.
 func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Health, string) {
-	p := NewProgress(d.State, all, now)
+	p := NewProgress(d.Wanted(running), all, now)
 	switch {
 	case running != nil && p.Of == 0:
 		return Going, fmt.Sprintf("#%d is going live.", running.Number)
@@ -136,15 +267,25 @@ func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Hea
 	case len(all) == 0:
 		return Creating, "No component has reported yet."
 	}
+	if wrong := d.troubles(all, now); len(wrong) > 1 {
+		return Unhealthy, fmt.Sprintf("%s. And %d more.", strings.TrimSuffix(wrong[0], "."), len(wrong)-1)
+	} else if len(wrong) == 1 {
+		return Unhealthy, wrong[0]
+	}
+	return Healthy, ""
+}
+
+// troubles says what is wrong with each component that is not as it should be.
+func (d Deployment) troubles(all []Component, now time.Time) (list []string) {
 	for _, c := range all {
 		switch {
 		case c.Silent(now):
-			return Unhealthy, fmt.Sprintf("%s has been silent for %s.", c.Component, now.Sub(c.LastSeen).Round(time.Second))
+			list = append(list, fmt.Sprintf("%s has been silent for %s.", c.Component, now.Sub(c.LastSeen).Round(time.Second)))
 		case c.Error != "":
-			return Unhealthy, fmt.Sprintf("%s: %s", c.Component, c.Error)
+			list = append(list, fmt.Sprintf("%s: %s", c.Component, c.Error))
 		case !c.Runs(d.State):
-			return Unhealthy, fmt.Sprintf("%s does not run what is wanted.", c.Component)
+			list = append(list, c.Component+" does not run what is wanted.")
 		}
 	}
-	return Healthy, ""
+	return list
 }

@@ -85,7 +85,7 @@ func TestProgressAndHealth(t *testing.T) {
 		"one fails": {[]Component{seen("a", 0, v1), seen("b", 0, full)}, nil,
 			Progress{Of: 2, Running: 1, Errors: []string{"b: disk full"}}, false, true, Unhealthy, "b: disk full"},
 		"one fails, one lags": {[]Component{seen("a", 0, full), seen("b", 0, old)}, nil,
-			Progress{Of: 2, Errors: []string{"a: disk full"}}, false, false, Unhealthy, "a: disk full"},
+			Progress{Of: 2, Errors: []string{"a: disk full"}}, false, false, Unhealthy, "a: disk full. And 1 more."},
 		"runs it with an error": {[]Component{seen("a", 0, moaning)}, nil, Progress{Of: 1, Running: 1}, true, false,
 			Unhealthy, "a: slow disk"},
 		"one is silent": {[]Component{seen("a", 0, v1), seen("b", time.Minute, old)}, nil, Progress{Of: 1, Running: 1}, true, false,

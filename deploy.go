@@ -21,6 +21,9 @@ func (k DeployKind) Title() string {
 	return map[DeployKind]string{DAGOnly: "DAGs", ImageOnly: "Image", ImageAndDAG: "Image and DAGs"}[k]
 }
 
+// HasImage reports whether a deploy of kind k brings an image.
+func (k DeployKind) HasImage() bool { return k == ImageOnly || k == ImageAndDAG }
+
 // Status is where a deploy is in its life.
 type Status string
 
@@ -62,9 +65,15 @@ type Deploy struct {
 	Bytes    int64  // that arrived
 	Resumes  int    // times that the upload was taken up again
 	Base     Version
-	ReturnTo int   // number of the deploy it returns to; 0 for others
-	UndoneBy int   // number of the newest return to before this one; 0 for none
-	After    State // after it: foreseen while it is queued, and before that no more than the image it brings
+	ReturnTo int         // number of the deploy it returns to; 0 for others
+	UndoneBy int         // number of the newest return to before this one; 0 for none
+	After    State       // after it: foreseen while it is queued, and before that no more than the image it brings
+	Image    *Image      // that it brings, as inspection found it; nil until then, and for others
+	Source   string      // reference that its image was asked for by; "" for an archive, and until a push is finalized
+	Tag      string      // that is kept for its image in the portal's registry; "" for none
+	WantsDAG bool        // its DAGs are announced, and not staged yet
+	Switch   *SafeSwitch // that it makes and follows up; nil for others
+	ByHand   bool        // somebody restarts Airflow with its image himself, and said so
 	Counts   Counts
 	Position int64 // in the queue of its Deployment; 0 before it is confirmed
 
@@ -73,6 +82,8 @@ type Deploy struct {
 	StagedAt    time.Time
 	QueuedAt    time.Time
 	DeployingAt time.Time
+	RollingAt   time.Time // its image is wanted of components from then on
+	MountingAt  time.Time // and its DAGs
 	StoredAt    time.Time // bundle version complete on the portal's side
 	LiveAt      time.Time // wanted of every component from then on
 	EndedAt     time.Time
@@ -117,13 +128,27 @@ func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 	return d.takesKind(kind)
 }
 
-// Takes judges w once more when its turn comes: a switch before it in the
-// queue, on which it relied, may have been called back.
-func (d Deployment) Takes(w Deploy) error {
-	if w.ReturnTo != 0 {
-		return nil // it brings its own setting
+// MayMake judges whether by, with role, may make w on d now.
+func (d Deployment) MayMake(w Deploy, role Role, by Actor) error {
+	if w.Switch != nil { // a switch is not refused by CI/CD enforcement, nor is what follows it
+		return d.MaySwitchSafely(w.Switch.On, role)
 	}
-	return d.takesKind(w.Kind)
+	return d.MayDeploy(w.Kind, role, by)
+}
+
+// Takes judges w once more when its turn comes: a switch or an image before it
+// in the queue, on which it relied, may have been called back.
+func (d Deployment) Takes(w Deploy) error {
+	switch {
+	case w.ReturnTo != 0:
+		return d.takesReturn(w)
+	case w.Switch != nil:
+		return d.takesSwitch(*w.Switch)
+	}
+	if err := d.takesKind(w.Kind); err != nil || !w.Kind.HasImage() {
+		return err
+	}
+	return d.takesImage(w)
 }
 
 func (d Deployment) takesKind(kind DeployKind) error {
@@ -145,63 +170,6 @@ func (d Deployment) roleFor(kind DeployKind, role Role) error {
 	return role.atLeast(max(d.ImageRole, needs[DeployImages]), DeployImages)
 }
 
-// Ticks are what a person confirms beside the deploy itself.
-type Ticks struct {
-	RemoveDAGs bool // yes, remove these DAG files
-	NoDAGs     bool // yes, deploy without a single DAG file
-}
-
-// Plan is what a deploy will do to the files of a base.
-type Plan struct {
-	Changes     []Change
-	Counts      Counts
-	RemovedDAGs []string // paths
-	NoDAGs      bool     // the new version has no DAG file at all
-}
-
-// NewPlan compares the files of a base with those that would replace them.
-// Both must be sorted.
-func NewPlan(base, next []File) Plan {
-	p := Plan{Changes: Changes(base, next), NoDAGs: true}
-	for _, c := range p.Changes {
-		switch c.Op {
-		case Added:
-			p.Counts.Added++
-		case Changed:
-			p.Counts.Changed++
-		case Removed:
-			p.Counts.Removed++
-			if c.Old.DAG {
-				p.RemovedDAGs = append(p.RemovedDAGs, c.Path)
-			}
-		}
-	}
-	for _, f := range next {
-		p.NoDAGs = p.NoDAGs && !f.DAG
-	}
-	p.Counts.Files = len(next)
-	p.Counts.Unchanged = len(next) - p.Counts.Added - p.Counts.Changed
-	return p
-}
-
-// Ticks returns what a person has to confirm before p is carried out.
-func (p Plan) Ticks() Ticks {
-	return Ticks{RemoveDAGs: len(p.RemovedDAGs) > 0, NoDAGs: p.NoDAGs}
-}
-
-// Check refuses p while one of its ticks is missing from given.
-func (p Plan) Check(given Ticks) error {
-	switch need := p.Ticks(); {
-	case need.RemoveDAGs && !given.RemoveDAGs && len(p.RemovedDAGs) == 1:
-		return Errorf(Invalid, "This deploy removes the DAG file %s. Tick that it may.", p.RemovedDAGs[0])
-	case need.RemoveDAGs && !given.RemoveDAGs:
-		return Errorf(Invalid, "This deploy removes %d DAG files. Tick that it may.", len(p.RemovedDAGs))
-	case need.NoDAGs && !given.NoDAGs:
-		return Errorf(Invalid, "This deploy leaves Airflow without a single DAG file. Tick that it may.")
-	}
-	return nil
-}
-
 // Confirm returns w in the queue of d, which must be as it will be at the end
 // of its queue. The caller says by base against which version the changes were
 // read: if somebody's deploy came in between, they must be read anew. What a
@@ -211,7 +179,7 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 	if w.By.Token != "" {
 		sender = w.By
 	}
-	if err := d.MayDeploy(w.Kind, role, sender); err != nil {
+	if err := d.MayMake(w, role, sender); err != nil {
 		return w, err
 	}
 	if err := by.Allows(w.Kind); err != nil {
@@ -223,6 +191,9 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 	if base != d.Version {
 		return w, ErrBaseChanged
 	}
+	if err := d.Takes(w); err != nil {
+		return w, err
+	}
 	w.Status, w.Base, w.ConfirmedBy = Queued, d.Version, by
 	w.After = d.State.With(w)
 	return w, nil
@@ -231,46 +202,6 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 // ErrBaseChanged is what Confirm returns when the changes that were read are
 // no longer those that the deploy would make.
 var ErrBaseChanged = &Error{Kind: Conflict, Text: "Another deploy came in between. Read the changes against it, then confirm again."}
-
-// With returns the state after w: what it carries is replaced, the rest stays.
-func (s State) With(w Deploy) State {
-	switch {
-	case w.ReturnTo != 0:
-		return s.returned(w.After)
-	case w.Kind == DAGOnly:
-		s.Version, s.Mounted = w.Version, true
-	case w.Kind == ImageOnly:
-		return s.withImage(w.After)
-	case w.Kind == ImageAndDAG && !s.DAGDeploys: // the image carries the DAGs
-		s = s.withImage(w.After)
-		s.Mounted, s.NeedsImage = false, false
-	case w.Kind == ImageAndDAG:
-		s = s.withImage(w.After)
-		if !w.UploadedAt.IsZero() { // else it brought no DAGs
-			s.Version, s.Mounted, s.NeedsImage = w.Version, true, false
-		}
-	}
-	return s
-}
-
-func (s State) withImage(of State) State {
-	if of.Image != "" {
-		s.Image, s.ImageTag, s.Runtime = of.Image, of.ImageTag, of.Runtime
-	}
-	return s
-}
-
-// returned is then, with what then did not have as it is in s: an image while
-// none was known, and a bundle version that was not mounted, which by now may
-// no longer be kept.
-func (s State) returned(then State) State {
-	image := s.withImage(then)
-	then.Image, then.ImageTag, then.Runtime = image.Image, image.ImageTag, image.Runtime
-	if !then.Mounted {
-		then.Version = s.Version
-	}
-	return then
-}
 
 // Cancel returns w as a person gave it up before it was confirmed, or called
 // it back before its turn. While it runs it is too late.

@@ -46,12 +46,31 @@ func TestMayDeploy(t *testing.T) {
 					t.Run(fmt.Sprint(kind, role, imageRole, " on=", on, " enforced=", enforced, by.Title()), func(t *testing.T) {
 						d := Deployment{State: State{DAGDeploys: on}, ImageRole: imageRole, CICDEnforced: enforced}
 						want, text := mayWant(kind, role, imageRole, on, enforced, by.Token != "")
-						checkError(t, d.MayDeploy(kind, role, by), want, text)
+						for _, s := range everyState(on) {
+							d.State = s
+							checkError(t, d.MayDeploy(kind, role, by), want, text)
+						}
 					})
 				}
 			}
 		}
 	}
+}
+
+// everyState returns the states that a Deployment can be in with its switch on
+// or off: none of them makes a difference to what may be deployed.
+func everyState(on bool) (all []State) {
+	for n := range 16 {
+		s := State{DAGDeploys: on, NeedsImage: n&1 > 0}
+		if n&2 > 0 {
+			s.Image, s.ImageName, s.Runtime = "sha256:1", "quay.io/a/b", "3.1-4"
+		}
+		if n&4 > 0 {
+			s.Version, s.Mounted = "v1", n&8 > 0
+		}
+		all = append(all, s)
+	}
+	return all
 }
 
 func TestMayDeployRefusesWhatIsNoKind(t *testing.T) {

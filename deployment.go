@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -28,6 +29,7 @@ type Deployment struct {
 	GuardAPI     bool // deploys of the API wait for a person where a page would ask for a tick
 	Platform     string
 	DagsPath     string // the image's dags folder where it is set by hand
+	ApplyCommand string // name of what this machine runs to apply an image; "" for none
 	AirflowURL   string
 
 	KeepDays     int // versions stay for so many days after they were replaced
@@ -41,6 +43,7 @@ type Deployment struct {
 // state after it.
 type State struct {
 	Image      string  // digest, "sha256:…"; "" while none is known
+	ImageName  string  // its repository, as Image.Name
 	ImageTag   string  // its tag, for people
 	Runtime    string  // Astro Runtime version of the image, "3.1-4"
 	Version    Version // DAG bundle version; "" before the first
@@ -81,6 +84,7 @@ func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
 // Settings are what may be edited of a Deployment.
 type Settings struct {
 	Name, Description, AirflowURL, DagsPath string
+	Platform                                string // that images must offer; "" for what it is
 	ImageRole                               Role
 	CICDEnforced, GuardAPI                  bool
 	KeepDays, KeepVersions                  int
@@ -89,7 +93,7 @@ type Settings struct {
 // Settings returns d's settings as they are.
 func (d Deployment) Settings() Settings {
 	return Settings{
-		Name: d.Name, Description: d.Description, AirflowURL: d.AirflowURL, DagsPath: d.DagsPath,
+		Name: d.Name, Description: d.Description, AirflowURL: d.AirflowURL, DagsPath: d.DagsPath, Platform: d.Platform,
 		ImageRole: d.ImageRole, CICDEnforced: d.CICDEnforced, GuardAPI: d.GuardAPI,
 		KeepDays: d.KeepDays, KeepVersions: d.KeepVersions,
 	}
@@ -109,22 +113,29 @@ func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
 	if s.AirflowURL, err = checkURL(s.AirflowURL); err != nil {
 		return d, err
 	}
+	if s.Platform == "" {
+		s.Platform = d.Platform
+	}
 	if err := s.check(); err != nil {
 		return d, err
 	}
 	if s.DagsPath != "" {
 		s.DagsPath = path.Clean(s.DagsPath) // a symlink leads there
 	}
-	d.Name, d.Description, d.AirflowURL, d.DagsPath = s.Name, s.Description, s.AirflowURL, s.DagsPath
+	d.Name, d.Description, d.AirflowURL, d.DagsPath, d.Platform = s.Name, s.Description, s.AirflowURL, s.DagsPath, s.Platform
 	d.ImageRole, d.CICDEnforced, d.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI
 	d.KeepDays, d.KeepVersions = s.KeepDays, s.KeepVersions
 	return d, nil
 }
 
+var platformForm = regexp.MustCompile(`^linux/[a-z0-9]+(/[a-z0-9.]+)?$`)
+
 func (s Settings) check() error {
 	switch {
 	case s.DagsPath != "" && (!strings.HasPrefix(s.DagsPath, "/") || len(s.DagsPath) > 4096 || strings.ContainsFunc(s.DagsPath, unprintable)):
 		return Errorf(Invalid, "The dags path must be absolute, like /usr/local/airflow/dags.")
+	case s.Platform != "" && (!platformForm.MatchString(s.Platform) || len(s.Platform) > 64):
+		return Errorf(Invalid, "%q is no platform. One looks like linux/amd64 or linux/arm64.", s.Platform)
 	case s.ImageRole != Author && s.ImageRole != Operator:
 		return Errorf(Invalid, "Images can be deployed by Authors or by Operators.")
 	case s.KeepDays < 1 || s.KeepDays > 3650:

@@ -57,7 +57,7 @@ func TestEdit(t *testing.T) {
 			if tt.want == fine {
 				want.Name, want.Description, want.AirflowURL, want.DagsPath = s.Name, s.Description, s.AirflowURL, s.DagsPath
 				want.ImageRole, want.CICDEnforced, want.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI
-				want.KeepDays, want.KeepVersions = s.KeepDays, s.KeepVersions
+				want.KeepDays, want.KeepVersions, want.Platform = s.KeepDays, s.KeepVersions, s.Platform
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("after the edit %+v, want %+v", got, want)
@@ -68,7 +68,7 @@ func TestEdit(t *testing.T) {
 
 // otherSettings differ from those of a new Deployment in every field.
 var otherSettings = Settings{
-	Name: "sales", Description: "Loads orders.\nNightly.", AirflowURL: "https://airflow.example.com/x", DagsPath: "/opt/airflow/dags",
+	Name: "sales", Description: "Loads orders.\nNightly.", AirflowURL: "https://airflow.example.com/x", DagsPath: "/opt/airflow/dags", Platform: "linux/arm64",
 	ImageRole: Operator, CICDEnforced: true, GuardAPI: true, KeepDays: 30, KeepVersions: 20,
 }
 

@@ -20,6 +20,7 @@ const (
 	TooLarge          // over a limit of size or number
 	TooMany           // too often in too short a time
 	NoSpace           // the disk is full, or would be
+	Unavailable       // what we rely on cannot be reached now
 )
 
 // Error is a failure whose text the user may read: a sentence with a full stop

@@ -52,6 +52,18 @@ func returnKind(now, then State) DeployKind {
 	return ImageOnly
 }
 
+// takesReturn judges a return at its turn: it brings its own setting, but what
+// was judged when it was asked for is only what leads there from the state that
+// was foreseen.
+func (d Deployment) takesReturn(w Deploy) error {
+	then := d.State.returned(w.After)
+	switch need := returnKind(d.State, then); {
+	case need == w.Kind, w.Kind == ImageAndDAG, need == DAGOnly && sameDAGs(d.State, then):
+		return nil
+	}
+	return Errorf(Conflict, "A deploy before it in the queue failed or was called back, so this return would do something else than was confirmed. Return to #%d again.", w.ReturnTo)
+}
+
 func sameCode(a, b State) bool {
 	return a.Image == b.Image && sameDAGs(a, b) && a.DAGDeploys == b.DAGDeploys
 }

@@ -57,7 +57,7 @@ func ParseReleases(text string) ([]Release, error) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
 		}
-		if !Release(line).valid() {
+		if !Release(line).Valid() {
 			return nil, fmt.Errorf("line %d: %q is no version of the Runtime; one looks like 3.1-4 or 12.7.1", i+1, line)
 		}
 		all = append(all, Release(line))
@@ -67,7 +67,8 @@ func ParseReleases(text string) ([]Release, error) {
 
 var releaseForm = regexp.MustCompile(`^\d{1,6}\.\d{1,6}([.-]\d{1,6}){0,2}([.-]?[a-z][a-z0-9.-]*)?$`)
 
-func (r Release) valid() bool { return len(r) <= 64 && releaseForm.MatchString(string(r)) }
+// Valid reports whether r has the form of a version of the Runtime.
+func (r Release) Valid() bool { return len(r) <= 64 && releaseForm.MatchString(string(r)) }
 
 // onAirflow3 reports whether r is of the kind that is named after Airflow.
 func (r Release) onAirflow3() bool { return airflow3Form.MatchString(string(r)) }
@@ -77,7 +78,7 @@ var airflow3Form = regexp.MustCompile(`^\d+\.\d+-\d`)
 // Airflow returns the line of Airflow that r is on, "3.1"; "" where that is not
 // known.
 func (r Release) Airflow() string {
-	if !r.valid() {
+	if !r.Valid() {
 		return ""
 	}
 	if line, _, found := strings.Cut(string(r), "-"); found && r.onAirflow3() {

@@ -12,7 +12,7 @@ func TestReleases(t *testing.T) {
 	}
 	seen := map[Release]bool{}
 	for _, r := range all {
-		if seen[r] || !r.valid() || r.Airflow() == "" {
+		if seen[r] || !r.Valid() || r.Airflow() == "" {
 			t.Errorf("%s: seen %v, Airflow %q", r, seen[r], r.Airflow())
 		}
 		seen[r] = true

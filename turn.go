@@ -8,6 +8,8 @@ func (w Deploy) Expired(lastByte, now time.Time) string {
 	switch late := now.Sub(lastByte) >= UnfinishedLife; {
 	case late && w.Status == Staged:
 		return "Never confirmed within 24 hours. Upload the files again."
+	case late && w.Status == Initialized && w.Kind.HasImage():
+		return "It was not completed within 24 hours. Start it again."
 	case late && w.Status == Initialized && w.UploadedAt.IsZero():
 		return "The upload was never completed. Upload the files again."
 	}

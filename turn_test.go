@@ -13,18 +13,29 @@ func TestTakes(t *testing.T) {
 		w     slipway.Deploy
 		taken bool
 	}{
-		"switch on":       {true, slipway.Deploy{Kind: slipway.DAGOnly}, true},
-		"switch off":      {false, slipway.Deploy{Kind: slipway.DAGOnly}, false},
-		"a return":        {false, slipway.Deploy{Kind: slipway.DAGOnly, ReturnTo: 3}, true},
-		"a whole project": {false, slipway.Deploy{Kind: slipway.ImageAndDAG}, true},
+		"switch on":                            {true, slipway.Deploy{Kind: slipway.DAGOnly}, true},
+		"switch off":                           {false, slipway.Deploy{Kind: slipway.DAGOnly}, false},
+		"a return":                             {false, slipway.Deploy{Kind: slipway.DAGOnly, ReturnTo: 3}, true},
+		"a return that became one of an image": {true, returned(slipway.DAGOnly, "i2", "v1"), false},
+		"a return that became one of both":     {true, returned(slipway.ImageOnly, "i2", "v2"), false},
+		"a return that became one of DAGs":     {true, returned(slipway.ImageOnly, "i1", "v2"), false},
+		"a return of which nothing is left":    {true, returned(slipway.ImageOnly, "i1", "v1"), true},
+		"a return of both, for an image":       {true, returned(slipway.ImageAndDAG, "i2", "v1"), true},
+		"a return of both, for DAGs":           {true, returned(slipway.ImageAndDAG, "i1", "v2"), true},
+		"a return of both, for both":           {true, returned(slipway.ImageAndDAG, "i2", "v2"), true},
+		"a whole project":                      {false, slipway.Deploy{Kind: slipway.ImageAndDAG}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := slipway.Deployment{State: slipway.State{DAGDeploys: tt.on}}
+			d := slipway.Deployment{State: slipway.State{Image: "i1", Version: "v1", Mounted: true, DAGDeploys: tt.on}}
 			if err := d.Takes(tt.w); (err == nil) != tt.taken {
 				t.Errorf("Takes: %v, want taken %v", err, tt.taken)
 			}
 		})
 	}
+}
+
+func returned(kind slipway.DeployKind, image string, v slipway.Version) slipway.Deploy {
+	return slipway.Deploy{Kind: kind, ReturnTo: 3, After: slipway.State{Image: image, Version: v, Mounted: true, DAGDeploys: true}}
 }
 
 func TestExpired(t *testing.T) {

@@ -20,14 +20,17 @@ type walk struct {
 	saved *State   // before the switch was turned; nil once anything went live since, or it was turned back
 	saw   map[string]int
 	trail []string
+
+	prepared []Deploy          // safe switches that wait to be confirmed
+	dags     map[string]string // what a version or an image holds, by name
 }
 
 // TestRandomWalk: nothing disappears. What runs changes only by a deploy that
 // goes live; the switch moves nothing, and turned back it restores everything.
 func TestRandomWalk(t *testing.T) {
 	saw := map[string]int{}
-	for seed := range uint64(300) {
-		w := &walk{t: t, r: rand.New(rand.NewPCG(seed, 7)), saw: saw, d: Deployment{State: State{DAGDeploys: true}, ImageRole: Author}}
+	for seed := range uint64(800) {
+		w := &walk{t: t, r: rand.New(rand.NewPCG(seed, 7)), saw: saw, dags: map[string]string{}, d: Deployment{State: State{DAGDeploys: true}, ImageRole: Author}}
 		for range 120 {
 			w.step()
 		}
@@ -35,8 +38,10 @@ func TestRandomWalk(t *testing.T) {
 	}
 	for _, what := range []string{
 		"confirmed", "refused", "base changed", "cancelled", "switch queued", "switch called back", "return queued", "runs already",
-		"turned", "restored", "failed", "refused at its turn", "went live DAG_ONLY", "went live IMAGE_ONLY", "went live IMAGE_AND_DAG",
+		"turned", "restored", "failed", "refused at its turn", "return refused at its turn", "went live DAG_ONLY", "went live IMAGE_ONLY", "went live IMAGE_AND_DAG",
 		"went live return", "drained",
+		"downgrade refused", "downgrade by a return", "safe switch prepared", "safe switch queued", "safe switch outdated",
+		"safely on", "safely off", "failed while it rolled out",
 	} {
 		if saw[what] < 100 {
 			t.Errorf("%q happened %d times only", what, saw[what])
@@ -59,7 +64,7 @@ func (w *walk) check(ok bool, format string, args ...any) {
 // step does one thing. All but a turn leave the Deployment as it is.
 func (w *walk) step() {
 	was := w.d
-	switch w.r.IntN(8) {
+	switch w.r.IntN(11) {
 	case 0, 1:
 		w.confirm()
 	case 2:
@@ -68,6 +73,8 @@ func (w *walk) step() {
 		w.turnSwitch()
 	case 4:
 		w.goBack()
+	case 5, 6:
+		w.switchSafely()
 	default:
 		if len(w.queue) > 0 {
 			w.turn(w.r.IntN(6) > 0)
@@ -80,11 +87,15 @@ func (w *walk) step() {
 // willBeOn says how the switch will be at the end of the queue.
 func (w *walk) willBeOn() bool {
 	on := w.d.DAGDeploys
-	for _, t := range w.queue {
+	for i, t := range w.queue {
 		switch {
 		case t.Switch != nil:
 			on = t.Switch.On
-		case t.Deploy.ReturnTo != 0:
+		case t.Deploy.Switch != nil:
+			if w.d.Tail(w.queue[:i]).Takes(*t.Deploy) == nil {
+				on = t.Deploy.Switch.On
+			}
+		case t.Deploy.ReturnTo != 0 && !misfits(w.d.Tail(w.queue[:i]).State, *t.Deploy):
 			on = t.Deploy.After.DAGDeploys
 		}
 	}
@@ -96,9 +107,11 @@ func (w *walk) confirm() {
 	next := Deploy{Number: w.n, Status: Staged, Kind: []DeployKind{DAGOnly, DAGOnly, ImageOnly, ImageAndDAG}[w.r.IntN(4)]}
 	if next.Kind != ImageOnly {
 		next.Version, next.UploadedAt = Version(fmt.Sprint("v", w.n)), live
+		w.dags[string(next.Version)] = fmt.Sprint("DAGs ", w.n)
 	}
 	if next.Kind != DAGOnly {
-		next.After.Image = fmt.Sprint("i", w.n)
+		next.After = State{Image: fmt.Sprint("i", w.n), Runtime: fmt.Sprint("3.1-", 1+w.n/8+w.r.IntN(4))}
+		w.dags[next.After.Image] = fmt.Sprint("DAGs of image ", w.n)
 	}
 	tail := w.d.Tail(w.queue)
 	if w.r.IntN(8) == 0 {
@@ -108,7 +121,10 @@ func (w *walk) confirm() {
 		return
 	}
 	confirmed, err := tail.Confirm(next, Owner, ada, tail.Version)
-	w.check((err == nil) == (w.willBeOn() || next.Kind == ImageAndDAG), "confirming %+v: %v", next, err)
+	w.check((err == nil) == ((w.willBeOn() || next.Kind == ImageAndDAG) && !downgrades(tail.State, next)), "confirming %+v: %v", next, err)
+	if err != nil && downgrades(tail.State, next) {
+		w.note("downgrade refused")
+	}
 	if err != nil {
 		w.note("refused")
 		return
@@ -164,7 +180,7 @@ func (w *walk) goBack() {
 // runs reports whether now runs what then did, with the same setting.
 func runs(now, then State) bool {
 	if then.Image == "" {
-		then.Image = now.Image
+		then.Image, then.Runtime = now.Image, now.Runtime
 	}
 	if !then.Mounted && !now.Mounted {
 		then.Version = now.Version
@@ -177,14 +193,23 @@ func runs(now, then State) bool {
 func (w *walk) turn(succeeds bool) {
 	first, was := w.queue[0], w.d
 	w.queue = w.queue[1:]
+	if first.Deploy != nil && first.Deploy.ReturnTo != 0 {
+		misfit := misfits(was.State, *first.Deploy)
+		w.check((was.Takes(*first.Deploy) != nil) == misfit, "from %+v takes %+v", was.State, first.Deploy)
+		if misfit {
+			w.note("return refused at its turn")
+			return
+		}
+	}
 	switch {
 	case first.Switch != nil:
 		w.turned(first.Switch.On)
 	case w.d.Takes(*first.Deploy) != nil:
-		w.check(!w.d.DAGDeploys && first.Deploy.Kind != ImageAndDAG && first.Deploy.ReturnTo == 0, "refused %+v", first.Deploy)
+		stale := first.Deploy.Switch != nil && !sameCode(w.d.State, first.Deploy.Switch.From)
+		w.check(stale || downgrades(w.d.State, *first.Deploy) || !w.d.DAGDeploys && first.Deploy.Kind != ImageAndDAG && first.Deploy.ReturnTo == 0, "refused %+v", first.Deploy)
 		w.note("refused at its turn")
 	case !succeeds:
-		w.note("failed")
+		w.fail(*first.Deploy)
 	default:
 		w.goLive(*first.Deploy, was.State)
 	}
@@ -217,11 +242,19 @@ func (w *walk) goLive(next Deploy, was State) {
 	_, err := next.Cancel(Owner, ada)
 	w.check(err != nil, "cancelled while it ran")
 	w.d, w.saved = w.d.Deployed(next), nil
-	if next.ReturnTo != 0 {
+	switch {
+	case next.Switch != nil:
+		w.check(w.d.DAGDeploys == next.Switch.On && !w.d.NeedsImage && w.d.Mounted == next.Switch.On, "the safe switch left %+v", w.d.State)
+		w.check(w.sees(w.d.State) == w.sees(was), "the safe switch changed the DAGs from %q to %q", w.sees(was), w.sees(w.d.State))
+		w.note("safely " + onOff(next.Switch.On))
+	case next.ReturnTo != 0:
 		row := w.rows[slices.IndexFunc(w.rows, func(old Deploy) bool { return old.Number == next.ReturnTo })]
 		w.check(runs(w.d.State, row.After), "returned to other than %+v", row.After)
+		if Release(w.d.Runtime).Compare(Release(was.Runtime)) < 0 {
+			w.note("downgrade by a return")
+		}
 		w.note("went live return")
-	} else {
+	default:
 		want := wanted(was, next)
 		w.check(w.d.State == want, "from %+v came other than %+v", was, want)
 		w.note("went live " + string(next.Kind))
@@ -237,6 +270,7 @@ func wanted(s State, w Deploy) State {
 	dags := w.Kind != ImageOnly && s.DAGDeploys
 	return State{
 		Image:      map[bool]string{true: w.After.Image, false: s.Image}[w.Kind != DAGOnly],
+		Runtime:    map[bool]string{true: w.After.Runtime, false: s.Runtime}[w.Kind != DAGOnly],
 		Version:    map[bool]Version{true: w.Version, false: s.Version}[dags],
 		Mounted:    dags || s.Mounted && w.Kind != ImageAndDAG,
 		DAGDeploys: s.DAGDeploys,

@@ -26,5 +26,11 @@ func (p Plan) Warning() string {
 	if p.NoDAGs {
 		all = append(all, "It leaves Airflow without a single DAG file.")
 	}
+	if p.NotAirflow != "" {
+		all = append(all, "Nothing says that "+p.NotAirflow+" is an image of Airflow.")
+	}
+	if p.ByHand {
+		all = append(all, "Nothing here can run its image: until somebody restarts Airflow with it, DAGs may be missing.")
+	}
 	return strings.Join(all, " ")
 }

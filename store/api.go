@@ -38,8 +38,10 @@ func (tx *Tx) SeenDeployments(by slipway.Actor) ([]slipway.Deployment, error) {
 		ORDER BY d.name COLLATE NOCASE, d.id`, append(args, by.Token)...)
 }
 
-// Runtimes returns the Runtime versions of the images that any Deployment runs
-// or deployed.
+// Runtimes returns the Runtime versions of the images that any Deployment runs,
+// and of those that deploys brought and that are still known.
 func (tx *Tx) Runtimes() ([]string, error) {
-	return list(tx, "runtimes", scanText, `SELECT DISTINCT runtime FROM deployments WHERE runtime <> '' ORDER BY runtime`)
+	return list(tx, "runtimes", scanText, `
+		SELECT runtime FROM deployments WHERE runtime <> ''
+		UNION SELECT info ->> '$.Runtime' FROM images WHERE info ->> '$.Runtime' <> ''`)
 }

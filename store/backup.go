@@ -127,6 +127,7 @@ func (tx *Tx) restored() error {
 		WHERE status = 'initialized'`, ms(tx.Now))
 	return errors.Join(err,
 		tx.exec("forget uploads", `DELETE FROM uploads`),
+		tx.exec("forget logins", `DELETE FROM login_tokens`), // what was used or ended since would work again
 		tx.exec("forget leases", `DELETE FROM leases`))
 }
 

@@ -12,14 +12,14 @@ import (
 const deploymentColumns = `d.id, d.workspace, d.name, d.description, d.namespace, d.here,
 	d.image, d.image_tag, d.runtime, d.version, d.mounted, d.dag_deploys, d.needs_image, d.before,
 	d.image_role, d.cicd_enforced, d.guard_api, d.platform, d.dags_path, d.airflow_url,
-	d.keep_days, d.keep_versions, d.creator, d.created_at`
+	d.keep_days, d.keep_versions, d.creator, d.created_at, d.image_name, d.apply_command`
 
 func deploymentFields(d *slipway.Deployment) []any {
 	return []any{
 		&d.ID, &d.Workspace, &d.Name, &d.Description, &d.Namespace, &d.Here,
 		&d.Image, &d.ImageTag, &d.Runtime, &d.Version, &d.Mounted, &d.DAGDeploys, &d.NeedsImage, jsonText{&d.Before},
 		&d.ImageRole, &d.CICDEnforced, &d.GuardAPI, &d.Platform, &d.DagsPath, &d.AirflowURL,
-		&d.KeepDays, &d.KeepVersions, &d.Creator, millis{&d.CreatedAt},
+		&d.KeepDays, &d.KeepVersions, &d.Creator, millis{&d.CreatedAt}, &d.ImageName, &d.ApplyCommand,
 	}
 }
 
@@ -72,12 +72,12 @@ func (tx *Tx) insertDeployment(d slipway.Deployment) error {
 		INSERT INTO deployments (id, workspace, name, description, namespace, here,
 			image, image_tag, runtime, version, mounted, dag_deploys, needs_image, before,
 			image_role, cicd_enforced, guard_api, platform, dags_path, airflow_url,
-			keep_days, keep_versions, creator, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			keep_days, keep_versions, creator, created_at, image_name, apply_command)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		d.ID, d.Workspace, d.Name, d.Description, d.Namespace, d.Here,
 		d.Image, d.ImageTag, d.Runtime, d.Version, d.Mounted, d.DAGDeploys, d.NeedsImage, beforeText(d),
 		d.ImageRole, d.CICDEnforced, d.GuardAPI, d.Platform, d.DagsPath, d.AirflowURL,
-		d.KeepDays, d.KeepVersions, d.Creator, ms(d.CreatedAt))
+		d.KeepDays, d.KeepVersions, d.Creator, ms(d.CreatedAt), d.ImageName, d.ApplyCommand)
 }
 
 func beforeText(d slipway.Deployment) string {
@@ -136,10 +136,10 @@ func (tx *Tx) AllDeployments() ([]slipway.Deployment, error) {
 func (tx *Tx) SaveSettings(d slipway.Deployment) error {
 	err := tx.exec("save settings", `
 		UPDATE deployments SET name = ?, description = ?, image_role = ?, cicd_enforced = ?, guard_api = ?,
-			dags_path = ?, airflow_url = ?, keep_days = ?, keep_versions = ?, revision = revision + 1
+			dags_path = ?, airflow_url = ?, platform = ?, keep_days = ?, keep_versions = ?, revision = revision + 1
 		WHERE id = ?`,
 		d.Name, d.Description, d.ImageRole, d.CICDEnforced, d.GuardAPI,
-		d.DagsPath, d.AirflowURL, d.KeepDays, d.KeepVersions, d.ID)
+		d.DagsPath, d.AirflowURL, d.Platform, d.KeepDays, d.KeepVersions, d.ID)
 	if isUnique(err) {
 		return nameTaken(d.Name)
 	}
@@ -149,10 +149,10 @@ func (tx *Tx) SaveSettings(d slipway.Deployment) error {
 // SaveState keeps the state that is wanted of d from now on.
 func (tx *Tx) SaveState(d slipway.Deployment) error {
 	return tx.exec("save state", `
-		UPDATE deployments SET image = ?, image_tag = ?, runtime = ?, version = ?, mounted = ?,
+		UPDATE deployments SET image = ?, image_name = ?, image_tag = ?, runtime = ?, version = ?, mounted = ?,
 			dag_deploys = ?, needs_image = ?, before = ?, revision = revision + 1
 		WHERE id = ?`,
-		d.Image, d.ImageTag, d.Runtime, d.Version, d.Mounted, d.DAGDeploys, d.NeedsImage, beforeText(d), d.ID)
+		d.Image, d.ImageName, d.ImageTag, d.Runtime, d.Version, d.Mounted, d.DAGDeploys, d.NeedsImage, beforeText(d), d.ID)
 }
 
 // Revision returns the number that grows whenever something else is wanted of

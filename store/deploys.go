@@ -12,14 +12,16 @@ import (
 const deployColumns = `w.id, w.deployment, w.number, w.kind, w.status, w.reason, w.note, w.description,
 	w.by_user, w.by_token, w.by_name, w.by_via, w.by_ip, w.confirmed_by, w.git,
 	w.version, w.merge, w.upload, w.fix, w.bytes, w.resumes, w.base, w.return_to, w.undone_by, w.after, w.counts, w.position,
-	w.created_at, w.uploaded_at, w.staged_at, w.queued_at, w.deploying_at, w.stored_at, w.live_at, w.ended_at`
+	w.created_at, w.uploaded_at, w.staged_at, w.queued_at, w.deploying_at, w.stored_at, w.live_at, w.ended_at,
+	w.image, w.source, w.tag, w.wants_dags, w.safe_switch, w.by_hand, w.rolling_at, w.mounting_at`
 
 func scanDeploy(r row) (w slipway.Deploy, err error) {
 	err = r.Scan(&w.ID, &w.Deployment, &w.Number, &w.Kind, &w.Status, &w.Reason, &w.Note, &w.Description,
 		&w.By.User, &w.By.Token, &w.By.Name, &w.By.Via, &w.By.IP, jsonText{&w.ConfirmedBy}, jsonText{&w.Git},
 		&w.Version, &w.Merge, &w.Upload, &w.Fix, &w.Bytes, &w.Resumes, &w.Base, &w.ReturnTo, &w.UndoneBy, jsonText{&w.After}, jsonText{&w.Counts}, &w.Position,
 		millis{&w.CreatedAt}, millis{&w.UploadedAt}, millis{&w.StagedAt}, millis{&w.QueuedAt},
-		millis{&w.DeployingAt}, millis{&w.StoredAt}, millis{&w.LiveAt}, millis{&w.EndedAt})
+		millis{&w.DeployingAt}, millis{&w.StoredAt}, millis{&w.LiveAt}, millis{&w.EndedAt},
+		jsonText{&w.Image}, &w.Source, &w.Tag, &w.WantsDAG, jsonText{&w.Switch}, &w.ByHand, millis{&w.RollingAt}, millis{&w.MountingAt})
 	return w, err
 }
 
@@ -61,13 +63,15 @@ func (tx *Tx) insertDeploy(w slipway.Deploy) error {
 		INSERT INTO deploys (id, deployment, number, kind, status, reason, note, description,
 			by_user, by_token, by_name, by_via, by_ip, confirmed_by, git,
 			version, merge, upload, fix, bytes, resumes, base, return_to, undone_by, after, counts, position,
-			created_at, uploaded_at, staged_at, queued_at, deploying_at, stored_at, live_at, ended_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			created_at, uploaded_at, staged_at, queued_at, deploying_at, stored_at, live_at, ended_at,
+			image, source, tag, wants_dags, safe_switch, by_hand, rolling_at, mounting_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		w.ID, w.Deployment, w.Number, w.Kind, w.Status, w.Reason, w.Note, w.Description,
 		w.By.User, w.By.Token, w.By.Name, w.By.Via, w.By.IP, asJSON(w.ConfirmedBy), asJSON(w.Git),
 		w.Version, w.Merge, w.Upload, w.Fix, w.Bytes, w.Resumes, w.Base, w.ReturnTo, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
 		ms(w.CreatedAt), ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt),
-		ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt))
+		ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt),
+		optional(w.Image), w.Source, w.Tag, w.WantsDAG, optional(w.Switch), w.ByHand, ms(w.RollingAt), ms(w.MountingAt))
 }
 
 // SaveDeploy keeps what changes of a deploy in its life. Who made it, when,
@@ -78,11 +82,13 @@ func (tx *Tx) SaveDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 	n, err := tx.changed("save deploy", `
 		UPDATE deploys SET status = ?, reason = ?, note = ?, description = ?, confirmed_by = ?, merge = ?, upload = ?, bytes = ?,
 			resumes = ?, base = ?, undone_by = ?, after = ?, counts = ?, position = ?,
-			uploaded_at = ?, staged_at = ?, queued_at = ?, deploying_at = ?, stored_at = ?, live_at = ?, ended_at = ?
+			uploaded_at = ?, staged_at = ?, queued_at = ?, deploying_at = ?, stored_at = ?, live_at = ?, ended_at = ?,
+			image = ?, source = ?, wants_dags = ?, safe_switch = ?, by_hand = ?, rolling_at = ?, mounting_at = ?
 		WHERE id = ?`,
 		w.Status, w.Reason, w.Note, w.Description, asJSON(w.ConfirmedBy), w.Merge, w.Upload, w.Bytes,
 		w.Resumes, w.Base, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
-		ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt), ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt), w.ID)
+		ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt), ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt),
+		optional(w.Image), w.Source, w.WantsDAG, optional(w.Switch), w.ByHand, ms(w.RollingAt), ms(w.MountingAt), w.ID)
 	if err == nil && n == 0 {
 		err = noDeploy(w.Deployment, w.Number)
 	}
@@ -160,6 +166,22 @@ func (tx *Tx) LiveDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) 
 func (tx *Tx) RunningDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(list(tx, "running deploy", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w WHERE w.deployment = ? AND w.status = 'deploying'`, of))
+}
+
+// LiveBefore returns the deploy that w replaced when it went live, and whether
+// there was one.
+func (tx *Tx) LiveBefore(w slipway.Deploy) (slipway.Deploy, bool, error) {
+	return first(list(tx, "live deploy before", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_live
+		WHERE w.deployment = ? AND w.live_at > 0 AND w.position < ? ORDER BY w.position DESC LIMIT 1`, w.Deployment, w.Position))
+}
+
+// Rolling returns the image deploy that is on its way to components, and
+// whether there is one.
+func (tx *Tx) Rolling(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
+	return first(list(tx, "rolling deploy", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_queue
+		WHERE w.deployment = ? AND w.status IN ('queued', 'deploying') AND w.status = 'deploying' AND w.rolling_at > 0`, of))
 }
 
 // VersionDeploy returns the deploy that brought a bundle version, and whether

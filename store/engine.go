@@ -9,12 +9,16 @@ import (
 	"slipway"
 )
 
-// Arrived returns the deploys of a Deployment whose upload is complete and
-// waits to be staged, in the order in which they arrived.
+// Arrived returns the deploys of a Deployment of which something waits to be
+// staged: a complete upload, an image to inspect, or a safe switch to prepare.
+// They come in the order of their arrival.
 func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
 	return list(tx, "arrived uploads", scanDeploy, `
-		SELECT `+deployColumns+` FROM uploads u CROSS JOIN deploys w ON w.id = u.deploy
-		WHERE w.deployment = ? AND w.status = 'initialized' AND w.uploaded_at > 0 ORDER BY w.uploaded_at, w.number`, of)
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
+		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'initialized' AND (
+			EXISTS (SELECT 1 FROM uploads u WHERE u.deploy = w.id AND u.arrived_at > 0) OR
+			w.image = '' AND (w.source <> '' OR w.safe_switch <> ''))
+		ORDER BY IIF(w.uploaded_at > 0, w.uploaded_at, w.created_at), w.number`, of)
 }
 
 // UploadsOf returns the uploads to a Deployment, also to a deleted one.

@@ -61,6 +61,14 @@ func asJSON(v any) string {
 	return string(b)
 }
 
+// optional is asJSON, and "" for nil.
+func optional[T any](v *T) string {
+	if v == nil {
+		return ""
+	}
+	return asJSON(v)
+}
+
 // isUnique reports whether err is a broken UNIQUE constraint.
 func isUnique(err error) bool {
 	e, ok := errors.AsType[*sqlite.Error](err)

@@ -69,3 +69,36 @@ func (tx *Tx) Token(secret string) (Token, error) {
 	return one(tx, "token", slipway.Errorf(slipway.Unauthorized, "This token is unknown, revoked or expired."), scanToken,
 		`SELECT `+tokenColumns+` FROM tokens WHERE secret = ? AND (expires_at = 0 OR expires_at > ?)`, secret, ms(tx.Now))
 }
+
+// AgentsSince returns the Deployments whose agents have been heard of since a
+// time.
+func (tx *Tx) AgentsSince(since time.Time) ([]slipway.DeploymentID, error) {
+	scan := func(r row) (of slipway.DeploymentID, err error) { return of, r.Scan(&of) }
+	return list(tx, "agents since", scan, `
+		SELECT DISTINCT deployment FROM tokens WHERE kind = 'agent' AND last_used_at >= ?`, ms(since))
+}
+
+// AgentTokens returns the agent tokens of a Deployment, newest first.
+func (tx *Tx) AgentTokens(of slipway.DeploymentID) ([]Token, error) {
+	return list(tx, "agent tokens", scanToken, `
+		SELECT `+tokenColumns+` FROM tokens WHERE deployment = ? AND kind = 'agent' ORDER BY created_at DESC, id DESC`, of)
+}
+
+// AgentTokenByID returns an agent token of a Deployment.
+func (tx *Tx) AgentTokenByID(of slipway.DeploymentID, id slipway.TokenID) (Token, error) {
+	return one(tx, "agent token by id", slipway.Errorf(slipway.NotFound, "There is no agent token %s.", id), scanToken,
+		`SELECT `+tokenColumns+` FROM tokens WHERE deployment = ? AND id = ? AND kind = 'agent'`, of, id)
+}
+
+// AllTokens returns the tokens of both kinds of a Workspace, or with of those
+// of one Deployment, newest first.
+func (tx *Tx) AllTokens(w slipway.WorkspaceID, of slipway.DeploymentID) ([]Token, error) {
+	return list(tx, "all tokens", scanToken, `
+		SELECT `+tokenColumns+` FROM tokens WHERE workspace = ? AND (? = '' OR deployment = ?) ORDER BY created_at DESC, id DESC`, w, of, of)
+}
+
+// AnyToken returns a token of either kind.
+func (tx *Tx) AnyToken(id slipway.TokenID) (Token, error) {
+	return one(tx, "any token", slipway.Errorf(slipway.NotFound, "There is no token %s.", id), scanToken,
+		`SELECT `+tokenColumns+` FROM tokens WHERE id = ?`, id)
+}

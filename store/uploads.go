@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"slipway"
@@ -8,46 +9,84 @@ import (
 
 // Upload is an archive that arrives, or has arrived, for a deploy.
 type Upload struct {
-	ID        string // of its file, and of the tus resource
+	ID        string // of its file, and of the tus resource: that of its deploy, marked for an image
 	Deploy    slipway.DeployID
+	Image     bool   // it is an image; else DAGs
 	Length    int64  // bytes that will have arrived
 	Folder    string // below dags, where loose files go
 	CreatedAt time.Time
 	TouchedAt time.Time // when its last byte came, within a minute
+	ArrivedAt time.Time // all of it; zero until then
 }
 
-const uploadColumns = `id, deploy, length, folder, created_at, touched_at`
+const uploadColumns = `id, deploy, image, length, folder, created_at, touched_at, arrived_at`
 
 func scanUpload(r row) (u Upload, err error) {
-	err = r.Scan(&u.ID, &u.Deploy, &u.Length, &u.Folder, millis{&u.CreatedAt}, millis{&u.TouchedAt})
+	err = r.Scan(&u.ID, &u.Deploy, &u.Image, &u.Length, &u.Folder, millis{&u.CreatedAt}, millis{&u.TouchedAt}, millis{&u.ArrivedAt})
 	return u, err
 }
 
+// ofImage ends the id of an upload that brings an image.
+const ofImage = "-image"
+
 // AddUpload records an upload and returns it with its id and times set.
 func (tx *Tx) AddUpload(u Upload) (Upload, error) {
-	u.ID, u.CreatedAt, u.TouchedAt = tx.newID(), tx.Now, tx.Now
-	return u, tx.exec("add upload", `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Deploy, u.Length, u.Folder, ms(u.CreatedAt), ms(u.TouchedAt))
+	u.ID, u.CreatedAt, u.TouchedAt = string(u.Deploy), tx.Now, tx.Now
+	if u.Image {
+		u.ID += ofImage
+	}
+	return u, tx.exec("add upload", `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Deploy, u.Image, u.Length, u.Folder, ms(u.CreatedAt), ms(u.TouchedAt), ms(u.ArrivedAt))
 }
 
 // Upload returns an upload by id, with its deploy. To anyone but whoever began
 // it, it does not exist; whether they still may deploy is the caller's to ask.
 func (tx *Tx) Upload(id string, by slipway.Actor) (Upload, slipway.Deploy, error) {
-	gone := slipway.Errorf(slipway.NotFound, "This upload is over or was discarded. Start it again.")
-	u, err := one(tx, "upload", gone, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE id = ?`, id)
+	u, err := one(tx, "upload", errUploadGone, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE id = ?`, id)
 	if err != nil {
 		return u, slipway.Deploy{}, err
 	}
 	w, err := tx.LoadDeploy(u.Deploy)
 	if err == nil && (w.By.User != by.User || w.By.Token != by.Token) {
-		err = gone
+		err = errUploadGone
 	}
 	return u, w, err
 }
 
-// UploadOf returns the upload of a deploy, and whether it has one.
+var errUploadGone = &slipway.Error{Kind: slipway.NotFound, Text: "This upload is over or was discarded. Start it again."}
+
+// ArrivedUpload returns the deploy of an upload that is no longer there, if all
+// of it arrived after since, for whoever began it.
+func (tx *Tx) ArrivedUpload(id string, by slipway.Actor, since time.Time) (slipway.Deploy, error) {
+	deploy, image := strings.CutSuffix(id, ofImage)
+	w, err := tx.LoadDeploy(slipway.DeployID(deploy))
+	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+		return w, err
+	}
+	arrived := w.UploadedAt
+	if image {
+		arrived = w.StagedAt // it is there until then
+	}
+	if err != nil || w.By.User != by.User || w.By.Token != by.Token || !arrived.After(since) {
+		return slipway.Deploy{}, errUploadGone
+	}
+	return w, nil
+}
+
+// UploadOf returns the upload of a deploy that brings DAGs, and whether it has
+// one.
 func (tx *Tx) UploadOf(id slipway.DeployID) (Upload, bool, error) {
-	return first(list(tx, "upload of deploy", scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE deploy = ?`, id))
+	return first(list(tx, "upload of deploy", scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE deploy = ? AND image = 0`, id))
+}
+
+// UploadsFor returns the uploads of a deploy: of its image, and of its DAGs.
+func (tx *Tx) UploadsFor(id slipway.DeployID) ([]Upload, error) {
+	return list(tx, "uploads of deploy", scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE deploy = ? ORDER BY image DESC`, id)
+}
+
+// UploadArrived notes that all of an upload is here.
+func (tx *Tx) UploadArrived(id string) error {
+	return tx.exec("upload arrived", `UPDATE uploads SET touched_at = ?1, arrived_at = IIF(arrived_at = 0, ?1, arrived_at) WHERE id = ?2`, ms(tx.Now), id)
 }
 
 // Uploads returns every upload, for the engine.

@@ -156,3 +156,10 @@ func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {
 	}
 	return err
 }
+
+// LoadWorkspace returns a Workspace, for those who need no role: whoever may
+// read the data folder.
+func (tx *Tx) LoadWorkspace(id slipway.WorkspaceID) (slipway.Workspace, error) {
+	return one(tx, "load workspace", slipway.Errorf(slipway.NotFound, "There is no Workspace %s.", id), scanWorkspace,
+		`SELECT id, name, created_at FROM workspaces WHERE id = ?`, id)
+}

@@ -1,0 +1,70 @@
+package slipway
+
+// Ticks are what a person confirms beside the deploy itself.
+type Ticks struct {
+	RemoveDAGs bool // yes, remove these DAG files
+	NoDAGs     bool // yes, deploy without a single DAG file
+	NotAirflow bool // yes, deploy an image that nothing says is one of Airflow
+	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
+}
+
+// Plan is what a deploy will do to the files of a base.
+type Plan struct {
+	Changes     []Change
+	Counts      Counts
+	RemovedDAGs []string // paths
+	NoDAGs      bool     // the new version has no DAG file at all
+	NotAirflow  string   // the image that nothing says is one of Airflow; "" for none
+	ByHand      bool     // mounted DAGs go for those of an image that nothing here can run
+}
+
+// NewPlan compares the files of a base with those that would replace them.
+// Both must be sorted.
+func NewPlan(base, next []File) Plan {
+	p := Plan{Changes: Changes(base, next), NoDAGs: true}
+	for _, c := range p.Changes {
+		switch c.Op {
+		case Added:
+			p.Counts.Added++
+		case Changed:
+			p.Counts.Changed++
+		case Removed:
+			p.Counts.Removed++
+			if c.Old.DAG {
+				p.RemovedDAGs = append(p.RemovedDAGs, c.Path)
+			}
+		}
+	}
+	for _, f := range next {
+		p.NoDAGs = p.NoDAGs && !f.DAG
+	}
+	p.Counts.Files = len(next)
+	p.Counts.Unchanged = len(next) - p.Counts.Added - p.Counts.Changed
+	return p
+}
+
+// ErrNothingApplies refuses a deploy that would take mounted DAGs away before
+// the image that carries them runs.
+var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the image: give the Deployment an apply command, or connect an agent with --images, so that the mounted DAGs stay until the image that carries them runs."}
+
+// Ticks returns what a person has to confirm before p is carried out.
+func (p Plan) Ticks() Ticks {
+	return Ticks{RemoveDAGs: len(p.RemovedDAGs) > 0, NoDAGs: p.NoDAGs, NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand}
+}
+
+// Check refuses p while one of its ticks is missing from given.
+func (p Plan) Check(given Ticks) error {
+	switch need := p.Ticks(); {
+	case need.RemoveDAGs && !given.RemoveDAGs && len(p.RemovedDAGs) == 1:
+		return Errorf(Invalid, "This deploy removes the DAG file %s. Tick that it may.", p.RemovedDAGs[0])
+	case need.RemoveDAGs && !given.RemoveDAGs:
+		return Errorf(Invalid, "This deploy removes %d DAG files. Tick that it may.", len(p.RemovedDAGs))
+	case need.NoDAGs && !given.NoDAGs:
+		return Errorf(Invalid, "This deploy leaves Airflow without a single DAG file. Tick that it may.")
+	case need.NotAirflow && !given.NotAirflow:
+		return Errorf(Invalid, "Nothing says that %s is an image of Airflow. Tick that it is.", p.NotAirflow)
+	case need.RunsImage && !given.RunsImage:
+		return Errorf(Invalid, "%s Or tick that you restart Airflow with it yourself.", ErrNothingApplies.Text)
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package slipway
+
+import "strings"
+
+// With returns the state after w: what it carries is replaced, the rest stays.
+func (s State) With(w Deploy) State {
+	if w.Switch != nil {
+		s.DAGDeploys = w.Switch.On
+	}
+	switch {
+	case w.ReturnTo != 0:
+		return s.returned(w.After)
+	case w.Kind == DAGOnly:
+		s.Version, s.Mounted = w.Version, true
+	case w.Kind == ImageOnly:
+		return s.withImage(w.After)
+	case w.Kind == ImageAndDAG && !s.DAGDeploys: // the image carries the DAGs
+		s = s.withImage(w.After)
+		s.Mounted, s.NeedsImage = false, false
+	case w.Kind == ImageAndDAG:
+		s = s.withImage(w.After)
+		if !w.UploadedAt.IsZero() { // else it brought no DAGs
+			s.Version, s.Mounted, s.NeedsImage = w.Version, true, false
+		}
+	}
+	return s
+}
+
+func (s State) withImage(of State) State {
+	if of.Image != "" {
+		s.Image, s.ImageName, s.ImageTag, s.Runtime = of.Image, of.ImageName, of.ImageTag, of.Runtime
+	}
+	return s
+}
+
+// returned is then, with what then did not have as it is in s: an image while
+// none was known, and a bundle version that was not mounted, which by now may
+// no longer be kept.
+func (s State) returned(then State) State {
+	if then.Image == "" {
+		then = then.withImage(s)
+	}
+	if !then.Mounted {
+		then.Version = s.Version
+	}
+	return then
+}
+
+// Checked returns w, which waits to be confirmed once all that it brings is
+// known.
+func (w Deploy) Checked() Deploy {
+	if !w.WantsDAG && (w.Image != nil || !w.Kind.HasImage()) {
+		w.Status = Staged
+	}
+	return w
+}
+
+// Brings reports whether w, made live on s, mounts a bundle version of its own.
+func (s State) Brings(w Deploy) bool {
+	return w.ReturnTo == 0 && w.Version != "" && s.With(w).Version == w.Version
+}
+
+// Moves reports whether w rolls out an image: another one, or the same anew.
+func (s State) Moves(w Deploy) bool {
+	return w.Kind.HasImage() && s.With(w).Image != ""
+}
+
+// Uncovers reports whether w takes the DAGs that are mounted away, for those of
+// the image that it rolls out.
+func (s State) Uncovers(w Deploy) bool {
+	return w.Kind.HasImage() && s.Mounted && !s.With(w).Mounted
+}
+
+// ImageRef returns the reference that pulls the image of s and nothing else,
+// "" while none is known.
+func (s State) ImageRef() string {
+	if s.ImageName == "" {
+		return s.Image
+	}
+	return s.ImageName + "@" + s.Image
+}
+
+// digestOf returns the digest of a reference, or of what is one.
+func digestOf(ref string) string { return ref[strings.LastIndex(ref, "@")+1:] }
+
+// Wanted returns what components of d are to run while running goes live: its
+// image first and then its DAGs. It is nil for none. Once it is live, or has to
+// go back, it is d's own state.
+func (d Deployment) Wanted(running *Deploy) State {
+	if running == nil || running.WentLive() || running.RollingAt.IsZero() || running.Reason != "" || running.Status.Ended() {
+		return d.State
+	}
+	next := d.State.With(*running)
+	if running.MountingAt.IsZero() {
+		return d.State.withImage(next)
+	}
+	return next
+}
