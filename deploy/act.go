@@ -60,7 +60,7 @@ func (e *Engine) confirm(ctx context.Context, of slipway.DeploymentID, number in
 		if err := plan.Check(ticks); err != nil {
 			return err
 		}
-		w.Counts = counted(w.Counts, plan.Counts)
+		w.Counts, w.ByHand = counted(w.Counts, plan.Counts), plan.ByHand
 		if w, err = tx.Enqueue(w); err != nil {
 			return err
 		}
@@ -114,12 +114,31 @@ func (e *Engine) plan(ctx context.Context, b basis, w slipway.Deploy, staged []b
 	if err != nil {
 		return slipway.Plan{}, err
 	}
+	if !b.tail.Brings(w) {
+		plan := slipway.NewPlan(base, base)
+		plan.NoDAGs, plan.NotAirflow, plan.ByHand = false, notAirflow(w), e.byHand(b.tail, w)
+		return plan, nil
+	}
+	if w.Switch != nil && !b.tail.Mounted { // Airflow has had these DAGs from its image
+		base = nil
+	}
 	brought, err := e.brought(w.ID, staged)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
 	next := w.Merge.Apply(base, brought)
-	return slipway.NewPlan(base, next), bundle.Check(next, e.cfg.Limits)
+	plan := slipway.NewPlan(base, next)
+	plan.NotAirflow = notAirflow(w)
+	return plan, bundle.Check(next, e.cfg.Limits)
+}
+
+// notAirflow names the image of w if nothing says that it is one of Airflow. On
+// what runs already, people have decided.
+func notAirflow(w slipway.Deploy) string {
+	if w.Image == nil || w.Image.IsAirflow() || w.Switch != nil {
+		return ""
+	}
+	return w.Image.Title()
 }
 
 // Describe sets the description of a deploy that is not confirmed yet.
@@ -152,7 +171,7 @@ func (e *Engine) Describe(ctx context.Context, of slipway.DeploymentID, number i
 // Cancel discards a deploy that is not confirmed yet, or calls one back that
 // waits for its turn.
 func (e *Engine) Cancel(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (w slipway.Deploy, err error) {
-	var upload string
+	var uploads []string
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)
 		if err != nil {
@@ -164,7 +183,7 @@ func (e *Engine) Cancel(ctx context.Context, of slipway.DeploymentID, number int
 		if w, err = w.Cancel(role, by); err != nil {
 			return err
 		}
-		if upload, err = end(tx, w); err != nil {
+		if uploads, err = end(tx, w); err != nil {
 			return err
 		}
 		return audit(tx, by, d, "deploy.cancel", w)
@@ -172,7 +191,7 @@ func (e *Engine) Cancel(ctx context.Context, of slipway.DeploymentID, number int
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.ended(w, upload)
+	e.ended(w, uploads)
 	return w, nil
 }
 
@@ -199,10 +218,11 @@ func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number i
 	if err != nil {
 		return w, err
 	}
-	if _, err := b.tail.Return(old, b.role, retained); err != nil {
+	next, err := b.tail.Return(old, b.role, retained)
+	if err != nil {
 		return w, err
 	}
-	plan, err := e.planReturn(ctx, b, old)
+	plan, err := e.planReturn(ctx, b, next)
 	if err != nil {
 		return w, err
 	}
@@ -213,7 +233,7 @@ func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number i
 		if err := plan.Check(ticks); err != nil {
 			return err
 		}
-		w.By, w.ConfirmedBy, w.Description, w.Counts = by, by, reason, plan.Counts
+		w.By, w.ConfirmedBy, w.Description, w.Counts, w.ByHand = by, by, reason, plan.Counts, plan.ByHand
 		if w, err = tx.AddDeploy(w); err != nil {
 			return err
 		}
@@ -232,6 +252,9 @@ func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipwa
 		return w, err
 	}
 	if err := by.Allows(w.Kind); err != nil {
+		return w, err
+	}
+	if err := imageKept(tx, w); err != nil {
 		return w, err
 	}
 	if now.tail.Version != base {
@@ -261,15 +284,4 @@ func returnBasis(tx *store.Tx, of slipway.DeploymentID, number int, by slipway.A
 	}
 	retained, err = tx.Retained(of, old.After.Version)
 	return b, old, retained, err
-}
-
-// planReturn returns what a return to old will do to the files at the end of
-// the queue.
-func (e *Engine) planReturn(ctx context.Context, b basis, old slipway.Deploy) (slipway.Plan, error) {
-	base, err := e.tailFiles(ctx, b)
-	if err != nil {
-		return slipway.Plan{}, err
-	}
-	next, err := e.filesOf(ctx, b.now.Namespace, old.After.Version)
-	return slipway.NewPlan(base, next), err
 }

@@ -1,8 +1,10 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,11 +29,14 @@ func (e *Engine) await(ctx context.Context, w slipway.Deploy) error {
 	since := e.store.Now() // after a restart components get their time once more
 	var stuck time.Time
 	for {
-		d, err := e.wanted(ctx, w)
+		d, revision, err := e.wanted(ctx, w)
 		if err != nil {
 			return err
 		}
-		v := e.look(d, since)
+		v := e.look(d, revision, since)
+		if v.done && !e.gathered(ctx, d) {
+			v.done, v.failing = false, "agents have not reported since the start"
+		}
 		switch {
 		case !v.stuck:
 			stuck = time.Time{}
@@ -50,13 +55,26 @@ func (e *Engine) await(ctx context.Context, w slipway.Deploy) error {
 	}
 }
 
-// wanted returns the Deployment of w.
-func (e *Engine) wanted(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, err error) {
+// wanted returns the Deployment of w, and the revision of what is wanted of it.
+func (e *Engine) wanted(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, revision string, err error) {
 	err = e.store.View(ctx, func(tx *store.Tx) error {
-		d, err = tx.LoadDeployment(w.Deployment)
+		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
+			return err
+		}
+		revision, err = revisionOf(tx, d)
 		return err
 	})
-	return d, err
+	return d, revision, err
+}
+
+// gatherFor is how long agents have after a start to report again.
+const gatherFor = 15 * time.Second
+
+// gathered reports whether the agents of d have had their time to report again
+// since the start, if there were any: one that is not heard of yet need not be
+// gone.
+func (e *Engine) gathered(_ context.Context, d slipway.Deployment) bool {
+	return !slices.Contains(e.expected, d.ID) || e.store.Now().Sub(e.started) >= cmp.Or(e.cfg.Gather, gatherFor)
 }
 
 // verdict is how a deploy that is live stands with the components.
@@ -71,11 +89,11 @@ type verdict struct {
 func (v verdict) ended() bool { return v.done || v.late }
 
 // look judges a deploy of d that has been waited for since a time.
-func (e *Engine) look(d slipway.Deployment, since time.Time) verdict {
+func (e *Engine) look(d slipway.Deployment, revision string, since time.Time) verdict {
 	now := e.store.Now()
-	all := e.Components(d.ID)
+	all := slipway.About(revision, slipway.Mounting(e.Components(d.ID)))
 	p := slipway.NewProgress(d.State, all, now)
-	v := verdict{late: now.Sub(since) >= e.cfg.MountTimeout, failing: strings.Join(p.Errors, "; ")}
+	v := verdict{late: now.Sub(since) >= e.cfg.MountTimeout, failing: strings.Join(slipway.Stragglers(d.State, all, now), "; ")}
 	switch {
 	case p.Of == 0 && d.Here: // the agent of this machine has not reported yet
 		v.failing = slipway.EmbeddedComponent + " has not reported"
@@ -84,21 +102,7 @@ func (e *Engine) look(d slipway.Deployment, since time.Time) verdict {
 	default:
 		v.done, v.stuck = p.Done(), p.Stuck()
 	}
-	if v.failing == "" {
-		v.failing = strings.Join(lagging(d, all, now), ", ")
-	}
 	return v
-}
-
-// lagging names the components that do not run what is wanted.
-func lagging(d slipway.Deployment, all []slipway.Component, now time.Time) []string {
-	var names []string
-	for _, c := range all {
-		if !c.Silent(now) && !c.Runs(d.State) {
-			names = append(names, c.Component)
-		}
-	}
-	return names
 }
 
 // conclude ends w as v says. Whatever the end, it stays wanted.

@@ -22,7 +22,8 @@ import (
 )
 
 // A backup is a tar of these members, in this order; the last has a line for
-// each of the others, as sha256sum prints it.
+// each of the others, as sha256sum prints it. Where manifests and packs are in a
+// bucket, bundle.BucketFile stands for them.
 const (
 	databaseName   = "slipway.db"
 	backupDatabase = databaseName + ".zst"
@@ -34,20 +35,21 @@ const (
 // BackupTotals says what a backup holds.
 type BackupTotals struct {
 	Versions, Packs int
-	Bytes           int64 // of packs and manifests
+	Bytes           int64  // of packs and manifests
+	Bucket          string // in which they are, not in the backup; "" if they are in it
 }
 
 // WriteBackup writes the records and all files that they name to w. The engine
 // may go on meanwhile, here or in another process: a lease holds back only the
-// removal of files. In temp, a folder of its own, a copy of the records stands
+// removal of files. Images and keys are those of the data folder dir. In temp, a folder of its own, a copy of the records stands
 // for a while. progress is told the bytes of packs that were copied, and of all.
-func WriteBackup(ctx context.Context, st *store.Store, bundles *bundle.Store, temp string, w io.Writer, progress func(done, total int64)) (t BackupTotals, err error) {
+func WriteBackup(ctx context.Context, st *store.Store, bundles *bundle.Store, dir, temp string, w io.Writer, progress func(done, total int64)) (t BackupTotals, err error) {
 	err = withLease(ctx, st, "backup", func(ctx context.Context) error {
 		b, err := newBackup(ctx, bundles, temp, w, progress)
 		if err != nil {
 			return err
 		}
-		err = b.write(st)
+		err = b.write(st, dir)
 		t = b.totals
 		return errors.Join(err, b.sums.Close())
 	})
@@ -75,7 +77,7 @@ func newBackup(ctx context.Context, bundles *bundle.Store, temp string, w io.Wri
 	return &backup{ctx: ctx, bundles: bundles, temp: temp, tar: tar.NewWriter(w), sums: sums, progress: progress}, nil
 }
 
-func (b *backup) write(from *store.Store) error {
+func (b *backup) write(from *store.Store, dir string) error {
 	snapshot := filepath.Join(b.temp, databaseName)
 	if err := from.Snapshot(b.ctx, snapshot); err != nil {
 		return err
@@ -87,8 +89,16 @@ func (b *backup) write(from *store.Store) error {
 	if err != nil {
 		return err
 	}
-	err = b.addNamed(st)
+	if t := &b.totals; b.bundles.Bucket() != "" {
+		t.Bucket = b.bundles.Bucket()
+		t.Versions, t.Packs, err = b.addBucket(st)
+	} else {
+		err = b.addNamed(st)
+	}
 	if err := errors.Join(err, st.Close()); err != nil {
+		return err
+	}
+	if err := b.addImages(dir); err != nil {
 		return err
 	}
 	if err := b.addSums(); err != nil {
@@ -175,7 +185,7 @@ func (b *backup) addFile(n named) error {
 	return nil
 }
 
-func (n named) open(bundles *bundle.Store) (*os.File, error) {
+func (n named) open(bundles *bundle.Store) (bundle.File, error) {
 	if n.pack.SHA256 == "" {
 		return bundles.OpenManifest(n.of.Namespace, n.version.Version)
 	}
@@ -198,7 +208,7 @@ func (n named) title() string {
 }
 
 // add adds a member and returns its sum.
-func (b *backup) add(name string, f *os.File) (sum string, err error) {
+func (b *backup) add(name string, f bundle.File) (sum string, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return "", err

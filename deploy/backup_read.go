@@ -24,9 +24,10 @@ import (
 )
 
 // ReadBackup unpacks into dir, an empty folder, what WriteBackup wrote, and
-// returns only when all of it is there, as it was, and durable. progress is
+// returns only when all of it is there, as it was, and durable. What it holds of
+// bundles is opened by attach, as their files may be in a bucket. progress is
 // told the bytes that were unpacked.
-func ReadBackup(ctx context.Context, r io.Reader, dir string, progress func(done int64)) error {
+func ReadBackup(ctx context.Context, r io.Reader, dir string, attach func(dir string) (*bundle.Store, error), progress func(done int64)) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
@@ -47,7 +48,7 @@ func ReadBackup(ctx context.Context, r io.Reader, dir string, progress func(done
 	if err := store.Restored(ctx, filepath.Join(dir, databaseName)); err != nil {
 		return err
 	}
-	if err := checkComplete(ctx, dir); err != nil {
+	if err := checkComplete(ctx, dir, attach); err != nil {
 		return err
 	}
 	return syncFolders(dir)
@@ -91,7 +92,7 @@ func (in *restoring) member(h *tar.Header) error {
 		return errNoBackup
 	}
 	if dir := path.Dir(h.Name); dir != "." {
-		if err := in.root.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := in.root.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}
@@ -108,7 +109,9 @@ func (in *restoring) member(h *tar.Header) error {
 func isMember(name string) bool {
 	parts := strings.Split(name, "/")
 	switch {
-	case name == backupDatabase:
+	case isImageMember(name):
+		return true
+	case name == backupDatabase || name == bundle.BucketFile:
 		return true
 	case len(parts) != 3 || !fs.ValidPath(name):
 		return false
@@ -165,12 +168,19 @@ func (in *restoring) database() error {
 
 // checkComplete returns an error if a file is missing that the records in dir
 // name.
-func checkComplete(ctx context.Context, dir string) error {
+func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bundle.Store, error)) error {
+	bundles, err := attach(dir)
+	if err != nil {
+		return err
+	}
 	st, err := store.Attach(ctx, filepath.Join(dir, databaseName))
 	if err != nil {
 		return err
 	}
-	bundles := bundle.Attach(dir)
+	if bundles.Bucket() != "" {
+		_, _, err = inBucket(ctx, st, bundles)
+		return errors.Join(err, st.Close())
+	}
 	for n, e := range allNamed(ctx, st, ever) {
 		if err = e; err != nil {
 			break

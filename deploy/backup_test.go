@@ -21,14 +21,15 @@ import (
 func (a *app) backup(t *testing.T) ([]byte, error) {
 	t.Helper()
 	var b bytes.Buffer
-	_, err := deploy.WriteBackup(t.Context(), a.store, bundle.Attach(a.dir), t.TempDir(), &b, func(int64, int64) {})
+	_, err := deploy.WriteBackup(t.Context(), a.store, bundle.Attach(a.dir), a.dir, t.TempDir(), &b, func(int64, int64) {})
 	return b.Bytes(), err
 }
 
 func restore(t *testing.T, b []byte) (dir string, err error) {
 	t.Helper()
 	dir = t.TempDir()
-	return dir, deploy.ReadBackup(t.Context(), bytes.NewReader(b), dir, func(int64) {})
+	attach := func(dir string) (*bundle.Store, error) { return bundle.Attach(dir), nil }
+	return dir, deploy.ReadBackup(t.Context(), bytes.NewReader(b), dir, attach, func(int64) {})
 }
 
 // restoredApp runs a new engine on what was restored to dir.
@@ -106,7 +107,7 @@ func TestBackupHoldsBackRemoval(t *testing.T) {
 	held := &gate{w: &file, reached: make(chan struct{}), open: make(chan struct{})}
 	done := make(chan error)
 	go func() {
-		_, err := deploy.WriteBackup(t.Context(), a.store, bundle.Attach(a.dir), t.TempDir(), held, func(int64, int64) {})
+		_, err := deploy.WriteBackup(t.Context(), a.store, bundle.Attach(a.dir), a.dir, t.TempDir(), held, func(int64, int64) {})
 		done <- err
 	}()
 	<-held.reached

@@ -138,14 +138,14 @@ func (e *Engine) writeBlock(path string, w slipway.Deploy, r io.Reader, room int
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "put-*") // never the name of a block
+	f, err := os.CreateTemp(filepath.Dir(path), halfBlock+"*")
 	if err != nil {
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
 	defer os.Remove(f.Name()) // finds nothing once renamed
 	n, err = e.copyIn(f, io.LimitReader(r, room))
 	if err == nil && n == room && !atEnd(r) {
-		err = e.tooLarge(w.Upload)
+		err = tooLarge(w.Upload, e.cfg.Limits.Archive)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return 0, received(err)
@@ -196,6 +196,19 @@ func (e *Engine) countBlock(upload string, bytes int64, added bool) {
 		t.count++
 	}
 	e.blocks.all[upload] = t
+}
+
+// halfBlock is what the name of a block begins with while it is written: never
+// that of one that is there.
+const halfBlock = "put-"
+
+// dropHalfBlocks removes what a crash left of blocks that were being written.
+func (e *Engine) dropHalfBlocks(upload string) error {
+	halves, err := filepath.Glob(filepath.Join(e.blocksPath(upload), halfBlock+"*"))
+	for _, name := range halves {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
 }
 
 // dropBlocks forgets the blocks of an upload that is over, or assembled.

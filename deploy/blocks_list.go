@@ -41,7 +41,7 @@ func (e *Engine) checkBlocks(upload string, blocks []string) (size int64, err er
 		size += n
 	}
 	if size > e.cfg.Limits.Archive { // a block may stand in the list twice
-		return 0, e.tooLarge("The archive")
+		return 0, tooLarge("The archive", e.cfg.Limits.Archive)
 	}
 	return size, nil
 }
@@ -63,7 +63,7 @@ func (e *Engine) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) 
 		limit := e.cfg.Limits.Archive
 		n, err := e.copyIn(f, io.LimitReader(r, limit))
 		if err == nil && n == limit && !atEnd(r) {
-			err = e.tooLarge("The archive")
+			err = tooLarge("The archive", e.cfg.Limits.Archive)
 		}
 		return err
 	})

@@ -42,9 +42,16 @@ func TestBlocksOutliveARestart(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(a.dir, "uploads", "stray.d"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	half := filepath.Join(a.dir, "uploads", string(w.ID)+".d", "put-1234") // that was being written
+	if err := os.WriteFile(half, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	a.stop()
 	a.build(t)
 	a.run(t)
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("half a block is left: %v", err)
+	}
 	if names := a.uploads(t); len(names) != 2 {
 		t.Errorf("uploads %v, want one file and its blocks", names)
 	}

@@ -258,7 +258,7 @@ func TestMountTimeout(t *testing.T) {
 	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
 	a.confirm(t, w.Number, a.Eve)
 	w = a.await(t, w.Number, slipway.Failed)
-	if !strings.Contains(w.Reason, "within 300ms: worker-0.") {
+	if !strings.Contains(w.Reason, "within 300ms: worker-0 has the DAGs of its image. ") {
 		t.Errorf("reason %q", w.Reason)
 	}
 }

@@ -29,11 +29,13 @@ import (
 // app is an engine on real stores, in a folder that a second one may use later.
 type app struct {
 	dir     string
+	bucket  string // in which bundles are; "" for the folder
 	store   *store.Store
 	bundles *bundle.Store
 	engine  *deploy.Engine
 	storetest.World
-	stop func() // ends Run and waits for it
+	stop   func()                 // ends Run and waits for it
+	change []func(*deploy.Config) // what differs from other engines
 }
 
 // newApp returns an engine that does not run yet.
@@ -41,6 +43,7 @@ func newApp(t *testing.T, change ...func(*deploy.Config)) *app {
 	t.Helper()
 	a := &app{dir: t.TempDir(), store: storetest.Open(t)}
 	a.World = storetest.Seed(t, a.store)
+	a.change = change
 	a.build(t, change...)
 	return a
 }
@@ -49,7 +52,12 @@ func newApp(t *testing.T, change ...func(*deploy.Config)) *app {
 func (a *app) build(t *testing.T, change ...func(*deploy.Config)) {
 	t.Helper()
 	var err error
-	if a.bundles, err = bundle.Open(a.dir); err != nil {
+	if a.bucket == "" {
+		a.bundles, err = bundle.Open(a.dir)
+	} else {
+		a.bundles, err = bundle.OpenBucket(t.Context(), a.dir, a.bucket)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := deploy.Config{Dir: a.dir, Limits: bundle.DefaultLimits(), MountTimeout: 30 * time.Second, Agent: "test"}

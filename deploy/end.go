@@ -24,7 +24,7 @@ func (e *Engine) fail(ctx context.Context, w slipway.Deploy, reason string) erro
 
 // giveUp ends w for the reason that why has for what w is by then; "" is none.
 func (e *Engine) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
-	var upload string
+	var uploads []string
 	failed := false
 	err := e.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
@@ -35,7 +35,7 @@ func (e *Engine) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.T
 			return err
 		}
 		now.Status, failed = slipway.Failed, true
-		upload, err = end(tx, now)
+		uploads, err = end(tx, now)
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
@@ -45,31 +45,34 @@ func (e *Engine) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.T
 		return fmt.Errorf("fail deploy %s: %w", w.ID, err)
 	}
 	if failed {
-		e.ended(w, upload)
+		e.ended(w, uploads)
 	}
 	return nil
 }
 
 // end saves w, which has ended, and forgets what it brought. Afterwards the
-// caller calls ended with the upload that is returned.
-func end(tx *store.Tx, w slipway.Deploy) (upload string, err error) {
+// caller calls ended with the uploads that are returned.
+func end(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	if _, err := tx.SaveDeploy(w); err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := tx.DropStaged(w.ID); err != nil {
-		return "", err
+		return nil, err
 	}
-	u, found, err := tx.UploadOf(w.ID)
-	if err != nil || !found {
-		return "", err
+	all, err := tx.UploadsFor(w.ID)
+	for _, u := range all {
+		uploads = append(uploads, u.ID)
+		err = errors.Join(err, tx.DropUpload(u.ID))
 	}
-	return u.ID, tx.DropUpload(u.ID)
+	return uploads, err
 }
 
 // ended clears up after a deploy that has ended.
-func (e *Engine) ended(w slipway.Deploy, upload string) {
+func (e *Engine) ended(w slipway.Deploy, uploads []string) {
 	e.cut(w.ID)
-	e.removeUpload(upload)
+	for _, id := range uploads {
+		e.removeUpload(id)
+	}
 	e.pokeStage(w.Deployment) // its packs may be unused now
 	e.watchers.notify(w.Deployment)
 }
@@ -77,9 +80,6 @@ func (e *Engine) ended(w slipway.Deploy, upload string) {
 // removeUpload removes the file of an upload that is over. What stays behind
 // here goes at the next start.
 func (e *Engine) removeUpload(id string) {
-	if id == "" {
-		return
-	}
 	e.arriving.end(id, false)
 	err := os.Remove(e.uploadPath(id))
 	if errors.Is(err, os.ErrNotExist) {

@@ -4,7 +4,9 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
+	"crypto/cipher"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +17,7 @@ import (
 
 	"slipway"
 	"slipway/bundle"
+	"slipway/image"
 	"slipway/store"
 )
 
@@ -26,6 +29,14 @@ type Config struct {
 	MountTimeout time.Duration // how long a DAG deploy waits for components
 	Agent        string        // version of this program
 	RetainEvery  time.Duration // how often versions expire; 0 for an hour
+
+	Images        *image.Store        // nil for one in the data folder that reaches no private registry
+	RegistryHost  string              // by which others reach the portal's registry: "slipway.example.com", "localhost:8888"
+	MaxImage      int64               // largest image archive, bytes; 0 for 20 GiB
+	ApplyCommands map[string][]string // what this machine can run to apply an image: argv by name
+	ApplyTimeout  time.Duration       // how long a rollout may take, while no agent waits for tasks to end; 0 for 20 min
+	Releases      []slipway.Release   // of the Runtime, beside those that this program knows
+	Gather        time.Duration       // after a start, in which agents report again; 0 for 15 s
 }
 
 // Engine carries deploys from their upload to every component.
@@ -37,10 +48,14 @@ type Engine struct {
 
 	files    fileCache
 	live     board
+	started  time.Time
+	expected []slipway.DeploymentID // whose agents were there before the start
+	sealer   cipher.AEAD            // of what is secret in the records
 	watchers watchers
 	arriving arrivals
 	blocks   blockTotals
 	stagers  chan struct{} // holds a token for each upload that is being staged
+	imagers  chan struct{} // the same for each image
 	mergers  chan struct{} // holds a token while packs are merged
 
 	mu    sync.Mutex
@@ -70,10 +85,21 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
 	}
+	cfg, err := cfg.complete(log)
+	if err != nil {
+		return nil, err
+	}
+	sealer, err := openSealer(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	e := &Engine{
 		store: st, bundles: bundles, cfg: cfg, log: log,
-		live:    board{of: map[slipway.DeploymentID]map[string]slipway.Component{}},
+		live:    board{of: map[slipway.DeploymentID]map[seat]slipway.Component{}},
+		started: st.Now(),
+		sealer:  sealer,
 		stagers: make(chan struct{}, maxStagings),
+		imagers: make(chan struct{}, maxStagings),
 		mergers: make(chan struct{}, 1),
 		rooms:   map[slipway.DeploymentID]*room{},
 		cuts:    map[slipway.DeployID]context.CancelFunc{},
@@ -82,9 +108,22 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 }
 
 const (
-	uploadsName = "uploads"
-	mountsName  = "mounts"
+	uploadsName  = "uploads"
+	mountsName   = "mounts"
+	registryName = "registry"
 )
+
+// complete returns c with what was left to us.
+func (c Config) complete(log *slog.Logger) (_ Config, err error) {
+	if c.Images == nil {
+		if c.Images, err = image.Open(image.Config{Dir: filepath.Join(c.Dir, registryName)}, log); err != nil {
+			return c, err
+		}
+	}
+	c.MaxImage = cmp.Or(c.MaxImage, 20<<30)
+	c.ApplyTimeout = cmp.Or(c.ApplyTimeout, 20*time.Minute)
+	return c, nil
+}
 
 // MountDir returns the folder in which d is mounted on this machine.
 func (e *Engine) MountDir(d slipway.Deployment) string {

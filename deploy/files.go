@@ -197,18 +197,21 @@ func (b basis) before(w slipway.Deploy) basis {
 // tailFiles returns the files as they will be at the end of b's queue. Deploys
 // in it may have no manifest yet.
 func (e *Engine) tailFiles(ctx context.Context, b basis) (files []slipway.File, err error) {
-	version, from := b.now.Version, 0
-	for i, t := range b.queue {
-		if t.Deploy != nil && t.Deploy.ReturnTo != 0 {
-			version, from = t.Deploy.After.Version, i+1
-		}
-	}
-	if files, err = e.filesOf(ctx, b.now.Namespace, version); err != nil {
+	if files, err = e.filesOf(ctx, b.now.Namespace, b.now.Version); err != nil {
 		return nil, err
 	}
 	for i, t := range b.queue {
-		if i < from || t.Deploy == nil || t.Deploy.WentLive() || b.now.Tail(b.queue[:i]).Takes(*t.Deploy) != nil {
+		before := b.now.Tail(b.queue[:i])
+		if t.Deploy == nil || t.Deploy.WentLive() || before.Takes(*t.Deploy) != nil {
 			continue // what will be refused at its turn changes nothing
+		}
+		if t.Deploy.ReturnTo != 0 && t.Deploy.After.Mounted {
+			if files, err = e.filesOf(ctx, b.now.Namespace, t.Deploy.After.Version); err != nil {
+				return nil, err
+			}
+		}
+		if !before.Brings(*t.Deploy) {
+			continue
 		}
 		brought, err := e.brought(t.Deploy.ID, b.staged[t.Deploy.ID])
 		if err != nil {

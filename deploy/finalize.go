@@ -31,6 +31,9 @@ type Finish struct {
 // person would have to tick is noted on it, unless such deploys are guarded.
 // Sent again, it changes nothing any more.
 func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, f Finish) (slipway.Deploy, error) {
+	if err := e.closeImage(ctx, of, id, by, f.Version); err != nil {
+		return slipway.Deploy{}, err
+	}
 	w, err := e.settledDeploy(ctx, of, id, by)
 	if err != nil {
 		return w, err
@@ -56,12 +59,14 @@ const finishTries = 20
 // finishable judges whether a deploy may be finalized, or was.
 func finishable(w slipway.Deploy, version slipway.Version) error {
 	switch {
-	case w.UploadedAt.IsZero() && !w.Status.Ended():
+	case w.UploadedAt.IsZero() && (version != "" || !w.Kind.HasImage()) && w.Kind != slipway.ImageOnly && !w.Status.Ended():
 		return slipway.Errorf(slipway.Conflict, "The files of deploy #%d have not been uploaded yet. Upload them, then finalize it.", w.Number)
 	case w.Status == slipway.Failed && w.QueuedAt.IsZero() && w.Reason != "":
 		return slipway.Errorf(slipway.Invalid, "%s", w.Reason) // what is wrong with the files
 	case w.Status == slipway.Failed || w.Status == slipway.Cancelled:
 		return errEnded(w)
+	case w.Kind == slipway.ImageOnly || version == "" && w.UploadedAt.IsZero():
+		return nil // no DAGs
 	case version == "":
 		return slipway.Errorf(slipway.Invalid, "Say which upload is meant: dagTarballVersion is empty. It is the x-ms-version-id that the upload was answered with.")
 	case version != w.Version:
@@ -77,7 +82,7 @@ func (e *Engine) settledDeploy(ctx context.Context, of slipway.DeploymentID, id 
 	defer stop()
 	for {
 		w, err := e.DeployOf(ctx, of, id, by)
-		if err != nil || w.Status != slipway.Initialized || w.UploadedAt.IsZero() {
+		if err != nil || w.Status != slipway.Initialized || !arriving(w) {
 			return w, err
 		}
 		select {
@@ -86,6 +91,15 @@ func (e *Engine) settledDeploy(ctx context.Context, of slipway.DeploymentID, id 
 		case <-changed:
 		}
 	}
+}
+
+// arriving reports whether what there is of w is being checked, so that it will
+// soon be known.
+func arriving(w slipway.Deploy) bool {
+	if !w.Kind.HasImage() {
+		return !w.UploadedAt.IsZero()
+	}
+	return w.Image == nil && (w.Source != "" || w.Switch != nil) || w.WantsDAG && !w.UploadedAt.IsZero()
 }
 
 // DeployOf returns a deploy of a Deployment by id. To someone who does not see

@@ -29,7 +29,8 @@ type FsckTotals struct {
 	Versions    int   `json:"versions"`
 	Packs       int   `json:"packs"`
 	Contents    int   `json:"contents"`
-	Bytes       int64 `json:"bytes"` // of packs
+	Images      int   `json:"images"` // in the portal's registry, that deploys need
+	Bytes       int64 `json:"bytes"`  // of packs
 	Damages     int   `json:"damages"`
 	Leftovers   int   `json:"leftovers"`
 }
@@ -44,11 +45,11 @@ const (
 	inFlight = time.Hour
 )
 
-// Fsck compares every manifest and pack with the records and with its sums,
-// and calls report with what is wrong. The engine may go on meanwhile: what
+// Fsck compares every manifest, pack and image of the data folder dir with the
+// records and with its sums, and calls report with what is wrong. The engine may go on meanwhile: what
 // was recorded later is left for the next time.
-func Fsck(ctx context.Context, st *store.Store, bundles *bundle.Store, report func(Damage)) (FsckTotals, error) {
-	f := &fsck{store: st, bundles: bundles, started: st.Now(), limit: fsckContents, tell: report}
+func Fsck(ctx context.Context, st *store.Store, bundles *bundle.Store, dir string, report func(Damage)) (FsckTotals, error) {
+	f := &fsck{store: st, bundles: bundles, dir: dir, started: st.Now(), limit: fsckContents, tell: report}
 	err := withLease(ctx, st, "fsck", f.run)
 	return f.totals, err
 }
@@ -58,6 +59,7 @@ type fsck struct {
 	ctx     context.Context
 	store   *store.Store
 	bundles *bundle.Store
+	dir     string
 	started time.Time
 	limit   int
 	tell    func(Damage)
@@ -82,6 +84,9 @@ func (f *fsck) run(ctx context.Context) error {
 		if err := f.deployment(d); err != nil {
 			return fmt.Errorf("check %s: %w", d.Namespace, err)
 		}
+	}
+	if err := f.images(); err != nil {
+		return fmt.Errorf("check images: %w", err)
 	}
 	return f.leftovers()
 }

@@ -60,6 +60,8 @@ func (b *batch) pack(p store.Pack) error {
 	switch {
 	case b.ctx.Err() != nil:
 		return b.ctx.Err()
+	case away(err):
+		return err
 	case err == nil:
 		return b.contentRows(p)
 	}
@@ -169,20 +171,29 @@ func (b *batch) size(at contentAt, f slipway.File, fault *Damage) (int64, error)
 	case fault == nil || b.lost[f.Pack]:
 		return absent, nil
 	}
-	size = b.read(f)
+	size, err := b.read(f)
 	b.places[at] = size
-	return size, b.ctx.Err()
+	return size, errors.Join(err, b.ctx.Err())
 }
 
-func (b *batch) read(f slipway.File) int64 {
+func (b *batch) read(f slipway.File) (int64, error) {
 	r, err := b.bundles.Content(b.ctx, b.of.Namespace, f)
-	if err != nil {
-		return absent
+	if err == nil {
+		defer r.Close()
+		var n int64
+		if n, err = io.Copy(io.Discard, r); err == nil {
+			return n, nil
+		}
 	}
-	defer r.Close()
-	n, err := io.Copy(io.Discard, r)
-	if err != nil {
-		return absent
+	if away(err) {
+		return absent, err
 	}
-	return n
+	return absent, nil
+}
+
+// away reports whether err is about a bucket that cannot be reached: that says
+// nothing about what is in it.
+func away(err error) bool {
+	kind, _ := slipway.Explain(err)
+	return err != nil && kind == slipway.Unavailable
 }

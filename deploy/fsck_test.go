@@ -18,12 +18,12 @@ import (
 // fsck checks a's folder as another process does, while the engine runs.
 func (a *app) fsck(t *testing.T) (all []deploy.Damage, totals deploy.FsckTotals) {
 	t.Helper()
-	totals, err := deploy.Fsck(t.Context(), a.store, bundle.Attach(a.dir), func(d deploy.Damage) { all = append(all, d) })
+	totals, err := deploy.Fsck(t.Context(), a.store, bundle.Attach(a.dir), a.dir, func(d deploy.Damage) { all = append(all, d) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	var again []deploy.Damage
-	inRounds, err := deploy.FsckBy(t.Context(), 1, a.store, bundle.Attach(a.dir), func(d deploy.Damage) { again = append(again, d) })
+	inRounds, err := deploy.FsckBy(t.Context(), 1, a.store, bundle.Attach(a.dir), a.dir, func(d deploy.Damage) { again = append(again, d) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,9 @@ func (b *batch) version(v store.BundleVersion) error {
 }
 
 func (b *batch) badManifest(v store.BundleVersion, problem error) error {
+	if away(problem) {
+		return problem
+	}
 	if !b.first {
 		return nil // reported already
 	}

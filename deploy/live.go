@@ -2,38 +2,56 @@ package deploy
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"slipway"
+	"slipway/store"
 )
 
 // board is what the components of each Deployment reported last. It is in
 // memory only: after a start they report again.
 type board struct {
 	mu sync.Mutex
-	of map[slipway.DeploymentID]map[string]slipway.Component
+	of map[slipway.DeploymentID]map[seat]slipway.Component
 }
 
+// seat is a component's place on the board: it may have an agent of each kind.
+type seat struct {
+	name   string
+	mounts bool
+}
+
+func seatOf(r slipway.Report) seat { return seat{r.Component, r.Mounts()} }
+
+// maxComponents is how many components a Deployment may have: more are those
+// of an agent that makes up names.
+const maxComponents = 2000
+
 // put notes a report.
-func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) {
+func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.Leaving {
-		delete(b.of[of], r.Component)
-		return
+		delete(b.of[of], seatOf(r))
+		return nil
 	}
 	if b.of[of] == nil {
-		b.of[of] = map[string]slipway.Component{}
+		b.of[of] = map[seat]slipway.Component{}
 	}
-	old, known := b.of[of][r.Component]
+	old, known := b.of[of][seatOf(r)]
+	if !known && len(b.of[of]) >= maxComponents {
+		return slipway.Errorf(slipway.TooMany, "This Deployment has %d components already. Forget those that are gone.", maxComponents)
+	}
 	c := slipway.Component{Report: r, Since: old.Since, LastSeen: now}
 	if !known || old.DAGs != r.DAGs || old.Version != r.Version || old.Image != r.Image {
-		c.Since = now
+		c.Since = now.Add(-time.Duration(r.Age) * time.Second)
 	}
-	b.of[of][r.Component] = c
+	b.of[of][seatOf(r)] = c
+	return nil
 }
 
 // list returns the components of a Deployment by name. Those that have been
@@ -41,21 +59,28 @@ func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) {
 func (b *board) list(of slipway.DeploymentID, now time.Time) []slipway.Component {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	maps.DeleteFunc(b.of[of], func(_ string, c slipway.Component) bool {
-		return now.Sub(c.LastSeen) > slipway.ForgottenAfter
-	})
+	maps.DeleteFunc(b.of[of], func(_ seat, c slipway.Component) bool { return c.Gone(now) })
 	return slices.SortedFunc(maps.Values(b.of[of]), func(a, b slipway.Component) int {
-		return cmp.Compare(a.Component, b.Component)
+		return cmp.Or(cmp.Compare(a.Component, b.Component), cmp.Compare(a.Kind, b.Kind))
 	})
+}
+
+// drop forgets a component, and reports whether there was one of that name.
+func (b *board) drop(of slipway.DeploymentID, name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before := len(b.of[of])
+	maps.DeleteFunc(b.of[of], func(s seat, _ slipway.Component) bool { return s.name == name })
+	return len(b.of[of]) < before
 }
 
 // forgive forgets errors: they are about what was wanted before.
 func (b *board) forgive(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for name, c := range b.of[of] {
+	for at, c := range b.of[of] {
 		c.Error = ""
-		b.of[of][name] = c
+		b.of[of][at] = c
 	}
 }
 
@@ -71,20 +96,48 @@ func (e *Engine) Components(of slipway.DeploymentID) []slipway.Component {
 	return e.live.list(of, e.store.Now())
 }
 
+// Forget takes a component that is gone for good off a Deployment's board. One
+// that still reports comes back.
+func (e *Engine) Forget(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, component string) error {
+	err := e.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageAgents); err != nil {
+			return err
+		}
+		if !e.live.drop(of, component) {
+			return slipway.Errorf(slipway.NotFound, "There is no component %s.", component)
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "component.forget", Target: component, Detail: d.Name})
+	})
+	if err == nil {
+		e.watchers.reported(of)
+	}
+	return err
+}
+
 // watchers are told that something about a Deployment has changed.
 type watchers struct {
 	mu  sync.Mutex
-	all map[signal]slipway.DeploymentID // "" watches every Deployment
+	all map[signal]watch
 }
 
-func (w *watchers) add(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {
+// watch is what somebody wants to be told of.
+type watch struct {
+	of      slipway.DeploymentID // "" for every Deployment
+	reports bool                 // also what components report: agents, of which there are many, do without
+}
+
+func (w *watchers) add(what watch) (changed <-chan struct{}, stop func()) {
 	s := make(signal, 1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.all == nil {
-		w.all = map[signal]slipway.DeploymentID{}
+		w.all = map[signal]watch{}
 	}
-	w.all[s] = of
+	w.all[s] = what
 	return s, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -92,11 +145,17 @@ func (w *watchers) add(of slipway.DeploymentID) (changed <-chan struct{}, stop f
 	}
 }
 
-func (w *watchers) notify(of slipway.DeploymentID) {
+// notify tells everybody that records of a Deployment have changed.
+func (w *watchers) notify(of slipway.DeploymentID) { w.tell(of, false) }
+
+// reported tells those who want to know that a component has reported.
+func (w *watchers) reported(of slipway.DeploymentID) { w.tell(of, true) }
+
+func (w *watchers) tell(of slipway.DeploymentID, report bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for s, id := range w.all {
-		if id == of || id == "" {
+	for s, to := range w.all {
+		if (to.of == of || to.of == "") && (to.reports || !report) {
 			s.set()
 		}
 	}
@@ -105,8 +164,10 @@ func (w *watchers) notify(of slipway.DeploymentID) {
 // Watch returns a channel that gets a token when something about a Deployment
 // has changed, and one token only while nobody takes it.
 func (e *Engine) Watch(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {
-	return e.watchers.add(of)
+	return e.watchers.add(watch{of, true})
 }
 
 // WatchAll is Watch for every Deployment.
-func (e *Engine) WatchAll() (changed <-chan struct{}, stop func()) { return e.watchers.add("") }
+func (e *Engine) WatchAll() (changed <-chan struct{}, stop func()) {
+	return e.watchers.add(watch{"", true})
+}

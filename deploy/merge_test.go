@@ -228,3 +228,35 @@ func (h *history) claims(t *testing.T, v slipway.Version) (named int) {
 	})
 	return len(packs)
 }
+
+// TestMergedBetweenTwoTries: a version that was stored before an outage goes
+// live after it, although its contents would be looked for elsewhere by now.
+func TestMergedBetweenTwoTries(t *testing.T) {
+	a := running(t)
+	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	now := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b")})
+	three := map[string]string{"a.py": dag("a"), "b.py": dag("b"), "c.py": dag("c")}
+	w := a.staged(t, a.Eve, slipway.ReplaceAll, three)
+	stored, err := a.engine.StoreVersion(t.Context(), w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := a.engine.Files(t.Context(), a.Sales, now.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack, places, err := a.bundles.Merge(t.Context(), a.Sales.Namespace, files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		return tx.AddMergedPack(a.Sales.ID, now.Version, store.Pack{SHA256: pack.SHA256, Size: pack.Size}, places, []string{files[0].Pack, files[1].Pack})
+	})
+	a.confirm(t, w.Number, a.Eve)
+	a.await(t, w.Number, slipway.Deployed)
+	a.wantMounted(t, three)
+	live, err := a.engine.Files(t.Context(), a.Sales, w.Version)
+	if diff := cmp.Diff(stored, live); err != nil || diff != "" {
+		t.Errorf("%v, the files of the version (-stored +now):\n%s", err, diff)
+	}
+}

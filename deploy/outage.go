@@ -21,6 +21,10 @@ func outage(err error) error {
 	return err
 }
 
+// passes reports whether an outage ends without anybody's doing in Slipway: what
+// was confirmed waits for that.
+func passes(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.Unavailable }
+
 // writable returns nil if the data folder can be written to.
 func (e *Engine) writable() error {
 	f, err := os.CreateTemp(filepath.Join(e.cfg.Dir, uploadsName), "ready-*")

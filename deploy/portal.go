@@ -2,8 +2,11 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"strings"
 	"time"
 
 	"slipway"
@@ -30,7 +33,7 @@ func (e *Engine) Portal(d slipway.Deployment) *LocalPortal {
 // Desired returns what is wanted, at once if its revision is not since, else
 // when it changes or after half a minute.
 func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
-	changed, stop := p.e.Watch(p.of)
+	changed, stop := p.e.watchers.add(watch{of: p.of})
 	defer stop()
 	late := time.NewTimer(pollFor)
 	defer late.Stop()
@@ -51,15 +54,21 @@ func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desire
 
 func (p *LocalPortal) desired(ctx context.Context) (want slipway.Desired, err error) {
 	err = p.e.store.View(ctx, func(tx *store.Tx) error {
-		d, err := tx.LoadDeployment(p.of)
+		d, revision, err := desiredIn(tx, p.of)
 		if err != nil {
 			return err
 		}
-		n, err := tx.Revision(p.of)
-		want = d.Desired(fmt.Sprintf("%d/%s", n, d.Version)) // the version tells restored backups apart
-		return err
+		want = d.Desired(revision)
+		return nil
 	})
 	return want, err
+}
+
+// revisionOf names what is wanted of d. What follows the number tells restored
+// backups apart, which count on from an older one.
+func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
+	n, err := tx.Revision(d.ID)
+	return fmt.Sprintf("%d/%s/%t/%.12s", n, d.Version, d.Mounted, strings.TrimPrefix(d.Image, "sha256:")), err
 }
 
 // Manifest returns the manifest of a version.
@@ -78,7 +87,38 @@ func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.e.cfg.Agent
 	}
-	p.e.live.put(p.of, r, p.e.store.Now())
-	p.e.watchers.notify(p.of)
+	if err := p.e.live.put(p.of, r, p.e.store.Now()); err != nil {
+		return err
+	}
+	p.e.watchers.reported(p.of)
 	return nil
+}
+
+// OpenManifest opens the manifest of a version as it is kept.
+func (p *LocalPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
+	f, err := p.e.bundles.OpenManifest(p.ns, v)
+	if _, named := v.Time(); !named || errors.Is(err, fs.ErrNotExist) {
+		return nil, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v)
+	}
+	return f, err
+}
+
+// OpenPack opens a pack's file.
+func (p *LocalPortal) OpenPack(sha string) (bundle.File, error) {
+	f, err := p.e.bundles.OpenPack(p.ns, sha)
+	if len(sha) != 64 || errors.Is(err, fs.ErrNotExist) {
+		return nil, slipway.Errorf(slipway.NotFound, "There is no pack %s, or it is no longer kept.", sha)
+	}
+	return f, err
+}
+
+// ManifestURL returns an address at which the bucket hands the manifest of a
+// version out for a while; "" where only the portal does.
+func (p *LocalPortal) ManifestURL(ctx context.Context, v slipway.Version) (string, error) {
+	return p.e.bundles.ManifestURL(ctx, p.ns, v)
+}
+
+// PackURL is ManifestURL for a pack.
+func (p *LocalPortal) PackURL(ctx context.Context, sha string) (string, error) {
+	return p.e.bundles.PackURL(ctx, p.ns, sha)
 }

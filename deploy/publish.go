@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"slipway"
 	"slipway/bundle"
@@ -80,12 +81,15 @@ func onOff(on bool) string {
 
 // publish makes w what its Deployment should run, and waits until it does.
 func (e *Engine) publish(ctx context.Context, w slipway.Deploy) error {
+	if w.Kind.HasImage() && !w.WentLive() {
+		return e.rollOut(ctx, w)
+	}
 	if !w.WentLive() {
 		// Once begun, this is not cut off: it is quick, and safe to do again.
 		live, err := e.goLive(context.WithoutCancel(ctx), w)
 		switch kind, text := slipway.Explain(outage(err)); {
-		case kind == slipway.NoSpace:
-			return err // it was confirmed: it waits until there is room
+		case passes(kind):
+			return err // it was confirmed: it waits until there is room, or the bucket is back
 		case err != nil && kind != slipway.Internal:
 			return e.fail(ctx, w, text)
 		case err != nil:
@@ -111,11 +115,9 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 		return w, err
 	}
 	if w.ReturnTo == 0 {
-		r.manifest, err = e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
-		if err != nil {
-			return w, fmt.Errorf("store version %s: %w", w.Version, err)
+		if r, err = e.storeVersion(d, w, r); err != nil {
+			return w, err
 		}
-		e.files.put(versionKey(d.Namespace, w.Version), r.files)
 	}
 	e.live.forgive(d.ID)
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
@@ -128,6 +130,31 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 	e.watchers.notify(d.ID)
 	e.pokeMerge(d.ID)
 	return live, err
+}
+
+// storeVersion stores the version that w brings, and returns r with its manifest.
+// Where that was stored before an outage, its contents are where they were then:
+// manifests never change, and packs may have been merged since.
+func (e *Engine) storeVersion(d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
+	size, err := e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
+	if err != nil {
+		stored, missing := e.bundles.Manifest(d.Namespace, w.Version)
+		if missing != nil || !sameFiles(stored.Files, r.files) {
+			return r, fmt.Errorf("store version %s: %w", w.Version, err)
+		}
+		r.files = stored.Files
+		if size, err = e.bundles.PutManifest(d.Namespace, stored); err != nil {
+			return r, fmt.Errorf("store version %s again: %w", w.Version, err)
+		}
+	}
+	r.manifest = size
+	e.files.put(versionKey(d.Namespace, w.Version), r.files)
+	return r, nil
+}
+
+// sameFiles reports whether a and b would be the same once mounted.
+func sameFiles(a, b []slipway.File) bool {
+	return slices.EqualFunc(a, b, func(f, g slipway.File) bool { return f.Path == g.Path && f.Same(g) })
 }
 
 // prepare returns what w does to its Deployment as it is now.
@@ -151,7 +178,9 @@ func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deplo
 		return d, r, err
 	}
 	if w.ReturnTo != 0 {
-		r.files, err = e.filesOf(ctx, d.Namespace, w.After.Version)
+		r.files, err = e.filesOf(ctx, d.Namespace, d.State.With(w).Version)
+	} else if !d.Brings(w) {
+		r.files = base
 	} else if r.files, err = e.merged(w, base, staged); err == nil {
 		r.files, err = e.relocate(ctx, w, r.files)
 	}
@@ -194,9 +223,12 @@ func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
 	if w.Status != slipway.Deploying || w.WentLive() {
 		return w, fmt.Errorf("deploy %s is %s", w.ID, w.Status)
 	}
-	if w.ReturnTo == 0 {
+	switch {
+	case d.Brings(w):
 		err = keepVersion(tx, w, r)
-	} else {
+	case w.ReturnTo == 0:
+		err = tx.DropStaged(w.ID)
+	default:
 		err = tx.Undo(w.Deployment, w.ReturnTo, w.Number)
 	}
 	if err != nil {

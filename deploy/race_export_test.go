@@ -18,3 +18,12 @@ func (e *Engine) StageAll(ctx context.Context, of slipway.DeploymentID) error {
 func (e *Engine) NoteWarning(ctx context.Context, id slipway.DeployID, text string) error {
 	return e.note(ctx, id, text)
 }
+
+// StoreVersion is what publishing a deploy does before it is recorded.
+func (e *Engine) StoreVersion(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
+	d, r, err := e.prepare(ctx, w)
+	if err == nil {
+		r, err = e.storeVersion(d, w, r)
+	}
+	return r.files, err
+}

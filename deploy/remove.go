@@ -70,6 +70,9 @@ func (e *Engine) removeOnce(ctx context.Context, d slipway.Deployment) error {
 	if err := e.bundles.DropNamespace(d.Namespace); err != nil {
 		return fmt.Errorf("remove bundles: %w", err)
 	}
+	if err := e.cfg.Images.Drop(ctx, d.Namespace); err != nil {
+		return fmt.Errorf("remove images: %w", err)
+	}
 	return e.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveDeployment(d.ID) })
 }
 

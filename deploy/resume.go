@@ -24,7 +24,10 @@ func (e *Engine) resume(ctx context.Context) error {
 		if all, err = tx.AllDeployments(); err != nil {
 			return err
 		}
-		deleted, err = tx.DeletedDeployments()
+		if deleted, err = tx.DeletedDeployments(); err != nil {
+			return err
+		}
+		e.expected, err = tx.AgentsSince(e.started.Add(-slipway.ForgottenAfter))
 		return err
 	})
 	if err != nil {
@@ -72,17 +75,17 @@ func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
 	}
 	size, err := e.offset(u)
 	switch {
-	case u.Length == inBlocks && w.UploadedAt.IsZero():
-		return nil // more may come; what was assembled is written over
-	case errors.Is(err, os.ErrNotExist) && w.UploadedAt.IsZero() && u.Length >= 0:
+	case u.Length == inBlocks && u.ArrivedAt.IsZero():
+		return e.dropHalfBlocks(u.ID) // more may come; what was assembled is written over
+	case errors.Is(err, os.ErrNotExist) && u.ArrivedAt.IsZero() && u.Length >= 0:
 		return os.WriteFile(e.uploadPath(u.ID), nil, 0o600) // its first bytes were never durable
 	case errors.Is(err, os.ErrNotExist):
 		return e.fail(ctx, w, "The uploaded file was lost. Upload the files again.")
 	case err != nil:
 		return err
-	case w.UploadedAt.IsZero() && u.Length < 0:
+	case u.ArrivedAt.IsZero() && u.Length < 0:
 		return e.fail(ctx, w, "The upload broke off. Upload the files again.")
-	case w.UploadedAt.IsZero() && size == u.Length:
+	case u.ArrivedAt.IsZero() && size == u.Length:
 		_, err = e.arrived(ctx, u, w)
 	}
 	return err

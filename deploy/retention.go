@@ -48,7 +48,7 @@ func (e *Engine) retainAll(ctx context.Context) error {
 	for _, d := range all {
 		err = errors.Join(err, e.retain(ctx, d.ID))
 	}
-	return err
+	return errors.Join(err, e.retainImages(ctx, all))
 }
 
 // expireMax is how many versions expire in one transaction: others have to

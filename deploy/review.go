@@ -19,7 +19,11 @@ type Review struct {
 	GoesBack   map[string]slipway.Deploy // the earlier deploy that a file returns to, by path
 	Report     store.Report              // what of the upload is not deployed
 	NewBytes   int64                     // to be stored
+	Image      *ImageReview              // nil where no image is rolled out
+	Reminders  []string                  // sentences about the image that runs, or will
 	Refusal    error                     // why this person could not confirm it now; nil if they could
+
+	was slipway.State // before it
 }
 
 // goesBackMax is how many changed files are looked up in the history.
@@ -49,7 +53,7 @@ func (e *Engine) Review(ctx context.Context, of slipway.DeploymentID, number int
 // review returns what is known without the files.
 func (b basis) review(w slipway.Deploy) Review {
 	return Review{
-		Deployment: b.now, Tail: b.tail, Role: b.role, Deploy: w, Base: b.tail.Version, NewBytes: w.Counts.NewBytes,
+		Deployment: b.now, Tail: b.tail, Role: b.role, Deploy: w, Base: b.tail.Version, NewBytes: w.Counts.NewBytes, was: b.tail.State,
 	}
 }
 
@@ -65,9 +69,11 @@ func (e *Engine) ReviewReturn(ctx context.Context, of slipway.DeploymentID, numb
 	}
 	next.By, next.Merge = by, slipway.ReplaceAll
 	r := b.review(next)
-	r.Refusal = refusal
-	if retained || old.WentLive() && old.After.Version == "" {
-		if r.Plan, err = e.planReturn(ctx, b, old); err != nil {
+	if r.Refusal = refusal; refusal == nil {
+		r.Refusal = e.imageKept(ctx, next)
+	}
+	if retained || old.WentLive() && !old.After.Mounted {
+		if r.Plan, err = e.planReturn(ctx, b, next); err != nil {
 			return r, err
 		}
 	}
@@ -88,7 +94,7 @@ func (e *Engine) Done(ctx context.Context, of slipway.DeploymentID, number int, 
 		err = e.planDone(ctx, &r)
 	case w.Status.Active():
 		b = b.before(w)
-		r.Base = b.tail.Version
+		r.Base, r.was = b.tail.Version, b.tail.State
 		err = e.planQueued(ctx, &r, b, staged)
 	}
 	if err != nil {
@@ -135,8 +141,17 @@ func (e *Engine) history(ctx context.Context, r *Review) error {
 		if r.BaseDeploy, err = baseDeploy(tx, r.Deployment.ID, r.Base); err != nil {
 			return err
 		}
-		r.GoesBack, err = goesBack(tx, r.Deploy, r.Plan.Changes)
-		return err
+		if r.GoesBack, err = goesBack(tx, r.Deploy, r.Plan.Changes); err != nil {
+			return err
+		}
+		if r.Deploy.WentLive() {
+			before, _, err := tx.LiveBefore(r.Deploy)
+			if err != nil {
+				return err
+			}
+			r.was = before.After
+		}
+		return e.reviewImage(tx, r, r.was)
 	})
 }
 

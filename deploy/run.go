@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"slipway"
@@ -113,16 +114,18 @@ func (e *Engine) expired(tx *store.Tx) ([]slipway.Deploy, error) {
 
 // expiry says why w is given up now; "" while it may still be finished.
 func (e *Engine) expiry(tx *store.Tx, w slipway.Deploy) (string, error) {
-	u, found, err := tx.UploadOf(w.ID)
-	if err != nil || e.arriving.busy(u.ID) {
+	uploads, err := tx.UploadsFor(w.ID)
+	if err != nil || slices.ContainsFunc(uploads, func(u store.Upload) bool { return e.arriving.busy(u.ID) }) {
 		return "", err
 	}
 	last := w.UploadedAt
 	if last.IsZero() {
 		last = w.CreatedAt
 	}
-	if found && u.TouchedAt.After(last) {
-		last = u.TouchedAt
+	for _, u := range uploads {
+		if u.TouchedAt.After(last) {
+			last = u.TouchedAt
+		}
 	}
 	return w.Expired(last, tx.Now), nil
 }

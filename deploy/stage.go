@@ -62,12 +62,16 @@ func (e *Engine) stageOne(ctx context.Context, d slipway.Deployment, w slipway.D
 		delete(e.cuts, w.ID)
 		e.mu.Unlock()
 	}()
+	stagers := e.stagers
+	if w.Kind.HasImage() { // which may take minutes to arrive from elsewhere
+		stagers = e.imagers
+	}
 	select {
 	case <-cut.Done():
 		return ctx.Err()
-	case e.stagers <- struct{}{}:
+	case stagers <- struct{}{}:
 	}
-	defer func() { <-e.stagers }()
+	defer func() { <-stagers }()
 	err := outage(e.stage(cut, d, w))
 	switch kind, text := slipway.Explain(err); {
 	case err == nil || cut.Err() != nil:
@@ -88,19 +92,9 @@ func (e *Engine) cut(id slipway.DeployID) {
 	}
 }
 
-// stage reads the upload of w, stores what is new in it and records the rest.
-func (e *Engine) stage(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
-	var u store.Upload
-	found := false
-	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
-		if u, found, err = tx.UploadOf(w.ID); err != nil || !found {
-			return err
-		}
-		return mayStill(tx, w)
-	})
-	if err != nil || !found { // it was discarded
-		return err
-	}
+// stageDAGs reads the upload u of w, stores what is new in it and records the
+// rest.
+func (e *Engine) stageDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
 	staged, err := e.unpack(ctx, d, u)
 	if err != nil {
 		return err
@@ -129,9 +123,14 @@ func (e *Engine) unpack(ctx context.Context, d slipway.Deployment, u store.Uploa
 		return staged, fmt.Errorf("open upload: %w", err)
 	}
 	defer f.Close()
+	return e.unpackFile(ctx, d, f)
+}
+
+// unpackFile stores the contents of an archive that no pack has.
+func (e *Engine) unpackFile(ctx context.Context, d slipway.Deployment, f *os.File) (staged bundle.Staged, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return staged, fmt.Errorf("open upload: %w", err)
+		return staged, fmt.Errorf("open archive: %w", err)
 	}
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		known := func(string) (p slipway.Place, stored bool) { return p, false }
@@ -201,8 +200,11 @@ func (e *Engine) record(ctx context.Context, w slipway.Deploy, u store.Upload, s
 		if err := tx.SetStaged(w.ID, encoded, report(staged)); err != nil {
 			return err
 		}
-		now.Status, now.Counts, now.Base = slipway.Staged, counts, base.tail.Version
-		if _, err := tx.SaveDeploy(now); err != nil {
+		now.Counts, now.Base, now.WantsDAG = counts, base.tail.Version, false
+		if now.Switch != nil {
+			now.UploadedAt = tx.Now
+		}
+		if _, err := tx.SaveDeploy(now.Checked()); err != nil || u.ID == "" {
 			return err
 		}
 		return tx.DropUpload(u.ID)

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,22 @@ type NewUpload struct {
 	Folder      string // below dags, where the files go; "" for its root
 	Description string
 	Git         slipway.Git
+
+	// Image says that it is the archive of an image, for a deploy of a Kind: of
+	// IMAGE_AND_DAG, DAGs says that an archive of DAGs follows.
+	Image bool
+	Kind  slipway.DeployKind // "" for DAG_ONLY
+	DAGs  bool
+
+	To int // number of the deploy of image and DAGs whose DAGs they are; 0 for a deploy of its own
+}
+
+// most returns how many bytes an archive of DAGs, or of an image, may have.
+func (e *Engine) most(image bool) int64 {
+	if image {
+		return e.cfg.MaxImage
+	}
+	return e.cfg.Limits.Archive
 }
 
 func (e *Engine) uploadPath(id string) string {
@@ -45,16 +62,24 @@ func (e *Engine) checked(n NewUpload) (_ NewUpload, err error) {
 	switch {
 	case n.Length == 0:
 		return n, slipway.Errorf(slipway.Invalid, "The file %s is empty.", n.Name)
-	case n.Length > e.cfg.Limits.Archive:
-		return n, e.tooLarge(n.Name)
+	case n.Length > e.most(n.Image):
+		return n, tooLarge(n.Name, e.most(n.Image))
+	case n.Image:
+		n.Merge = slipway.ReplaceAll
 	case n.Merge != slipway.AddFiles && n.Merge != slipway.ReplaceAll:
 		return n, slipway.Errorf(slipway.Invalid, "Say whether the files are added, or replace everything.")
 	}
 	return n, e.spare(max(n.Length, 0))
 }
 
-func (e *Engine) tooLarge(name string) error {
-	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, e.cfg.Limits.Archive>>20)
+// MaxArchive is how many bytes an upload may have.
+func (e *Engine) MaxArchive() int64 { return e.cfg.Limits.Archive }
+
+// MaxImage is how many bytes the archive of an image may have.
+func (e *Engine) MaxImage() int64 { return e.cfg.MaxImage }
+
+func tooLarge(name string, most int64) error {
+	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
 }
 
 // spare refuses size more bytes when the disk would fall under its reserve.
@@ -70,27 +95,19 @@ func (e *Engine) spare(size int64) error {
 	return nil
 }
 
-// BeginUpload makes a deploy that waits for its archive.
+// BeginUpload makes a deploy that waits for its archive, or has one of image and
+// DAGs wait for it.
 func (e *Engine) BeginUpload(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (u store.Upload, w slipway.Deploy, err error) {
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Tail(of, by)
 		if err != nil {
 			return err
 		}
-		if err := d.MayDeploy(slipway.DAGOnly, role, by); err != nil {
+		n.Kind = cmp.Or(n.Kind, slipway.DAGOnly)
+		if w, err = e.uploadFor(tx, d, role, by, &n); err != nil {
 			return err
 		}
-		if n, err = e.checked(n); err != nil {
-			return err
-		}
-		w, err = tx.AddDeploy(slipway.Deploy{
-			Deployment: of, Kind: slipway.DAGOnly, Status: slipway.Initialized, By: by,
-			Description: n.Description, Git: n.Git, Merge: n.Merge, Upload: n.Name, Fix: n.Fix, Base: d.Version,
-		})
-		if err != nil {
-			return err
-		}
-		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Length: n.Length, Folder: n.Folder}); err != nil {
+		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Folder: n.Folder}); err != nil {
 			return err
 		}
 		if err := os.WriteFile(e.uploadPath(u.ID), nil, 0o600); err != nil {
@@ -124,7 +141,7 @@ func (e *Engine) Upload(ctx context.Context, id string, by slipway.Actor) (u sto
 		return u, w, 0, err
 	}
 	offset, err = e.offset(u)
-	if err == nil && offset == u.Length && w.UploadedAt.IsZero() && !e.arriving.busy(id) {
+	if err == nil && offset == u.Length && u.ArrivedAt.IsZero() && !e.arriving.busy(id) {
 		w, err = e.arrived(ctx, u, w) // a crash came between the last byte and its record
 	}
 	return u, w, offset, err
@@ -160,7 +177,7 @@ func (e *Engine) append(ctx context.Context, u store.Upload, w slipway.Deploy, o
 	if at, err = e.offset(u); err != nil {
 		return w, 0, err
 	}
-	if at != offset || !w.UploadedAt.IsZero() {
+	if at != offset || !u.ArrivedAt.IsZero() {
 		return w, at, slipway.Errorf(slipway.Conflict, "The upload is at byte %d, not at %d.", at, offset)
 	}
 	if resumed {
@@ -220,7 +237,7 @@ func mayStill(tx *store.Tx, w slipway.Deploy) error {
 	if err != nil {
 		return err
 	}
-	return d.MayDeploy(w.Kind, role, w.By)
+	return d.MayMake(w, role, w.By)
 }
 
 // refuse fails w with what the user may read of refusal. An error on our side

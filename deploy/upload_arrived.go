@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"slipway"
 	"slipway/store"
@@ -45,6 +46,30 @@ func (a *arrivals) end(id string, more bool) {
 	}
 }
 
+// arrivedLife is for how long a client that has not heard the answer to its last
+// bytes is told that they came, instead of sending all of them again.
+const arrivedLife = time.Hour
+
+// Progress is how far an upload is.
+type Progress struct {
+	Deploy         slipway.Deploy
+	Offset, Length int64 // bytes that are here, of how many
+}
+
+// Progress returns how far an upload is that by began, for a while also once it
+// is complete.
+func (e *Engine) Progress(ctx context.Context, id string, by slipway.Actor) (Progress, error) {
+	u, w, offset, err := e.Upload(ctx, id, by)
+	if kind, _ := slipway.Explain(err); err == nil || kind != slipway.NotFound {
+		return Progress{w, offset, u.Length}, err
+	}
+	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+		w, err = tx.ArrivedUpload(id, by, tx.Now.Add(-arrivedLife))
+		return err
+	})
+	return Progress{w, w.Bytes, w.Bytes}, err
+}
+
 func (a *arrivals) busy(id string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -68,11 +93,14 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		if w.Status != slipway.Initialized {
 			return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", w.Number, w.Status)
 		}
-		if w.UploadedAt.IsZero() {
-			w.UploadedAt, w.Bytes, w.Resumes = tx.Now, size, resumes
+		if u.ArrivedAt.IsZero() {
+			w.Bytes, w.Resumes = w.Bytes+size, resumes
+		}
+		if !u.Image && w.UploadedAt.IsZero() {
+			w.UploadedAt, w.WantsDAG = tx.Now, true
 		}
 		w, err = tx.SaveDeploy(w)
-		return errors.Join(err, tx.TouchUpload(u.ID))
+		return errors.Join(err, tx.UploadArrived(u.ID))
 	})
 	if err != nil {
 		return w, err

@@ -21,7 +21,7 @@ func (e *Engine) write(u store.Upload, w slipway.Deploy, offset int64, r io.Read
 		return offset, outage(fmt.Errorf("append to upload: %w", err))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	room := e.cfg.Limits.Archive - offset
+	room := e.most(u.Image) - offset
 	if u.Length >= 0 {
 		room = u.Length - offset
 	}
@@ -40,7 +40,7 @@ func (e *Engine) write(u store.Upload, w slipway.Deploy, offset int64, r io.Read
 
 func (e *Engine) overflow(u store.Upload, w slipway.Deploy) error {
 	if u.Length < 0 {
-		return e.tooLarge(w.Upload)
+		return tooLarge(w.Upload, e.most(u.Image))
 	}
 	return slipway.Errorf(slipway.Invalid, "The upload is longer than the %d bytes that were announced.", u.Length)
 }

@@ -1,0 +1,194 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"slipway"
+	"slipway/store"
+)
+
+const (
+	logEvery   = 200 * time.Millisecond // is how often lines are kept
+	logLine    = 2000                   // bytes of a line that are kept
+	logLines   = 5000                   // of a rollout that are kept
+	logPage    = 1000                   // lines that Log returns at a time
+	logOmitted = "What follows is left out: the log is too long."
+)
+
+// Log returns lines of what a deploy's rollout said, those after a line; 0 for
+// the first.
+func (e *Engine) Log(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, after int) (lines []store.LogLine, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		if _, _, err := tx.Deployment(of, by); err != nil {
+			return err
+		}
+		w, err := tx.Deploy(of, number)
+		if err != nil {
+			return err
+		}
+		lines, err = tx.Log(w.ID, after, logPage)
+		return err
+	})
+	return lines, err
+}
+
+// deployLog keeps what a rollout says, line by line, while it says it.
+type deployLog struct {
+	e    *Engine
+	w    slipway.Deploy
+	stop chan struct{}
+	done chan struct{}
+
+	mu      sync.Mutex
+	rest    []byte // of a line that has not ended
+	pending []string
+	count   int
+	last    string // line of the command that was not empty
+	err     error
+}
+
+func (e *Engine) openLog(w slipway.Deploy) *deployLog {
+	l := &deployLog{e: e, w: w, stop: make(chan struct{}), done: make(chan struct{})}
+	go l.keep()
+	return l
+}
+
+// keep writes what has come from time to time, until Close.
+func (l *deployLog) keep() {
+	defer close(l.done)
+	tick := time.NewTicker(logEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop:
+			l.flush()
+			return
+		case <-tick.C:
+			l.flush()
+		}
+	}
+}
+
+// Close keeps what is left.
+func (l *deployLog) Close() error {
+	l.mu.Lock()
+	if len(l.rest) > 0 {
+		l.line(string(l.rest))
+		l.rest = nil
+	}
+	l.mu.Unlock()
+	close(l.stop)
+	<-l.done
+	return l.err
+}
+
+func (l *deployLog) flush() {
+	l.mu.Lock()
+	lines := l.pending
+	l.pending = nil
+	l.mu.Unlock()
+	if len(lines) == 0 {
+		return
+	}
+	err := l.e.store.Update(context.Background(), func(tx *store.Tx) error { return tx.AddLog(l.w.ID, lines) })
+	if err != nil {
+		l.mu.Lock()
+		l.err = errors.Join(l.err, fmt.Errorf("keep log: %w", err))
+		l.mu.Unlock()
+		return
+	}
+	l.e.watchers.notify(l.w.Deployment)
+}
+
+// Write takes the output of a command.
+func (l *deployLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, b...)
+	for {
+		text, rest, found := strings.Cut(string(l.rest), "\n")
+		if !found {
+			if len(l.rest) > logLine {
+				l.line(string(l.rest))
+				l.rest = nil
+			}
+			return len(b), nil
+		}
+		l.rest = []byte(rest)
+		l.line(text)
+	}
+}
+
+// line notes a line of a command. The caller holds l.mu.
+func (l *deployLog) line(text string) {
+	text = plain(text)
+	if strings.TrimSpace(text) != "" {
+		l.last = text
+	}
+	l.add(text)
+}
+
+func (l *deployLog) add(text string) {
+	switch l.count++; {
+	case l.count < logLines:
+		l.pending = append(l.pending, text)
+	case l.count == logLines:
+		l.pending = append(l.pending, logOmitted)
+	}
+}
+
+// say notes a line of our own.
+func (l *deployLog) say(text string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.count >= logLines { // after the end of a long log it still says how it ended
+		l.pending = append(l.pending, text)
+		return
+	}
+	l.add(text)
+}
+
+// lastWords returns what the command said last, to follow a sentence.
+func (l *deployLog) lastWords() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := l.last
+	if len(l.rest) > 0 {
+		last = plain(string(l.rest))
+	}
+	if last = strings.TrimSpace(last); last == "" {
+		return ""
+	}
+	return " It said last: " + strings.TrimSuffix(last, ".") + "."
+}
+
+// plain returns a line as it can be shown: what follows its last carriage
+// return, without colours and the like.
+func plain(text string) string {
+	text = strings.TrimRight(text, "\r")
+	text = text[strings.LastIndex(text, "\r")+1:]
+	text = strings.ToValidUTF8(text, "�")
+	var b strings.Builder
+	escaped := false
+	for _, r := range text {
+		switch {
+		case r == '\x1b':
+			escaped = true
+		case escaped:
+			escaped = !unicode.IsLetter(r)
+		case r == '\t' || !unicode.IsControl(r):
+			b.WriteRune(r)
+		}
+	}
+	text = b.String()
+	if len(text) > logLine {
+		text = strings.ToValidUTF8(text[:logLine], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,234 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"slipway"
+	"slipway/store"
+)
+
+// rollOut makes an image deploy live: its image first, then its DAGs, and only
+// then the records. Until then all of it can go back, and after a crash it
+// begins again.
+func (e *Engine) rollOut(ctx context.Context, w slipway.Deploy) error {
+	if w.Reason != "" { // a crash cut off that it went back
+		return e.goBack(ctx, w)
+	}
+	now, err := e.tryRollOut(ctx, w)
+	if err == nil || ctx.Err() != nil {
+		return ctx.Err() // goes on after the next start
+	}
+	switch kind, text := slipway.Explain(outage(err)); kind {
+	case slipway.NoSpace, slipway.Unavailable:
+		return err // it was confirmed: it waits until there is room, or the bucket is back
+	case slipway.Internal:
+		e.log.Error("roll out", slog.Any("deploy", w.ID), slog.Any("error", err))
+		now.Reason = errOurs
+	default:
+		now.Reason = text
+	}
+	if now.RollingAt.IsZero() {
+		d, _, err := e.desiredOf(ctx, w.Deployment)
+		if err != nil {
+			return err
+		}
+		return e.failRollOut(ctx, d, w, now.Reason)
+	}
+	return e.giveBack(ctx, now)
+}
+
+// tryRollOut returns w as far as it came.
+func (e *Engine) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.Deploy, error) {
+	d, r, err := e.prepare(ctx, w)
+	if err != nil {
+		return w, err
+	}
+	if d.Brings(w) {
+		if r, err = e.storeVersion(d, w, r); err != nil {
+			return w, err
+		}
+	}
+	if err := e.mayUncover(ctx, d, w); err != nil {
+		return w, err
+	}
+	note, err := e.rollOutImage(ctx, d, &w)
+	if err != nil {
+		return w, err
+	}
+	if w.Kind == slipway.ImageAndDAG {
+		if err := e.mountDAGs(ctx, &w); err != nil {
+			return w, err
+		}
+	}
+	return e.goneLive(ctx, w, r, note)
+}
+
+// rollOutImage has the image of w run, and says what there is to note of it.
+func (e *Engine) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
+	if err := e.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
+		return "", err
+	}
+	if d.Here {
+		if note, err = e.applyHere(ctx, d, *w, d.Wanted(w)); err != nil {
+			return note, err
+		}
+	}
+	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: e.cfg.ApplyTimeout, uncovers: d.Uncovers(*w)})
+	switch {
+	case err != nil:
+		return note, err
+	case !v.done:
+		return note, slipway.Errorf(slipway.Conflict, "The image was not rolled out everywhere%s: %s.", v.within(e.cfg.ApplyTimeout), strings.TrimSuffix(v.failing, "."))
+	}
+	return strings.TrimSpace(note + " " + v.note), nil
+}
+
+// mountDAGs has the DAGs of w mounted, or those of its image seen.
+func (e *Engine) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
+	if err := e.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
+		return err
+	}
+	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: e.cfg.MountTimeout})
+	if err == nil && !v.done {
+		err = slipway.Errorf(slipway.Conflict, "The image was rolled out, but its DAGs were not mounted everywhere%s: %s.", v.within(e.cfg.MountTimeout), strings.TrimSuffix(v.failing, "."))
+	}
+	return err
+}
+
+func (v verdict) within(timeout time.Duration) string {
+	if v.stuck {
+		return ""
+	}
+	return fmt.Sprintf(" within %s", timeout)
+}
+
+// wantMore has components asked for more of w: change says by what.
+func (e *Engine) wantMore(ctx context.Context, w *slipway.Deploy, change func(now *slipway.Deploy, at time.Time)) error {
+	e.live.forgive(w.Deployment)
+	err := e.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.LoadDeploy(w.ID)
+		if err != nil {
+			return err
+		}
+		if now.Status != slipway.Deploying {
+			return fmt.Errorf("deploy %s is %s", now.ID, now.Status)
+		}
+		change(&now, tx.Now)
+		*w, err = tx.SaveDeploy(now)
+		return errors.Join(err, tx.Rewant(w.Deployment))
+	})
+	e.watchers.notify(w.Deployment)
+	return err
+}
+
+// desiredOf returns a Deployment with the state that is wanted of its
+// components now, and the revision of that.
+func (e *Engine) desiredOf(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		d, revision, err = desiredIn(tx, of)
+		return err
+	})
+	return d, revision, err
+}
+
+func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
+	if d, err = tx.LoadDeployment(of); err != nil {
+		return d, "", err
+	}
+	running, found, err := tx.Rolling(of)
+	if err != nil {
+		return d, "", err
+	}
+	carrier := d.Image // whose dags folder Airflow has, where it is not a version's
+	if found {
+		d.State = d.Wanted(&running)
+		if d.Image != carrier && !running.MountingAt.IsZero() {
+			carrier = d.Image
+		}
+	}
+	i, _, err := tx.Image(of, carrier)
+	if err != nil {
+		return d, "", err
+	}
+	d.DagsPath = dagsPath(d, i)
+	revision, err = revisionOf(tx, d)
+	return d, revision, err
+}
+
+// goneLive records that w is live, as all of it runs.
+func (e *Engine) goneLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
+	err := e.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		live, err := commit(tx, w, r)
+		if err != nil {
+			return err
+		}
+		live.Status, live.Note = slipway.Deployed, strings.TrimSpace(live.Note+" "+note)
+		if w.Switch != nil {
+			d, err := tx.LoadDeployment(w.Deployment)
+			if err != nil {
+				return err
+			}
+			err = tx.Audit(w.ConfirmedBy, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "switch.apply", Target: d.Name, Detail: onOff(w.Switch.On)})
+			if err != nil {
+				return err
+			}
+		}
+		w, err = tx.SaveDeploy(live)
+		return err
+	})
+	e.watchers.notify(w.Deployment)
+	e.pokeMerge(w.Deployment)
+	return w, err
+}
+
+// giveBack notes why w goes back, and has it do so.
+func (e *Engine) giveBack(ctx context.Context, w slipway.Deploy) error {
+	reason := w.Reason
+	err := e.wantMore(ctx, &w, func(now *slipway.Deploy, _ time.Time) { now.Reason = reason })
+	if err != nil {
+		return err
+	}
+	return e.goBack(ctx, w)
+}
+
+// goBack has the image run that ran before w, and ends w. Its state never was
+// another.
+func (e *Engine) goBack(ctx context.Context, w slipway.Deploy) error {
+	d, _, err := e.desiredOf(ctx, w.Deployment)
+	if err != nil {
+		return err
+	}
+	reason := w.Reason
+	if d.Here {
+		_, err = e.applyHere(ctx, d, w, d.State)
+		switch kind, text := slipway.Explain(err); {
+		case ctx.Err() != nil:
+			return ctx.Err() // goes on after the next start
+		case err != nil && kind == slipway.Internal:
+			e.log.Error("go back", slog.Any("deploy", w.ID), slog.Any("error", err))
+			reason += " Going back failed, too: the portal could not write " + imageEnvName + " or its records, and its log has the cause. Check which image Airflow runs."
+		case err != nil:
+			reason += " Going back failed, too: " + text
+		}
+	}
+	if d.Image != "" && err == nil {
+		reason += " The image before is wanted again, and nothing else has changed."
+	}
+	return e.failRollOut(ctx, d, w, reason)
+}
+
+// failRollOut ends w. The version that it was about to bring is no version.
+func (e *Engine) failRollOut(ctx context.Context, d slipway.Deployment, w slipway.Deploy, reason string) error {
+	if w.Version != "" && w.ReturnTo == 0 {
+		e.files.drop(versionKey(d.Namespace, w.Version))
+		if err := e.dropUnkept(ctx, d, w.Version); err != nil {
+			return err
+		}
+	}
+	return e.fail(ctx, w, reason)
+}
