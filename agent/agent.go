@@ -26,20 +26,42 @@ type Portal interface {
 	Report(ctx context.Context, r slipway.Report) error
 }
 
-// agent is one component's.
-type agent struct {
-	dir    string
+// Config is what New needs to know.
+type Config struct {
+	Dir       string // in which Airflow finds its DAGs
+	Component string // "scheduler-0"
+	Portal    Portal
+	Log       *slog.Logger
+	Version   string // of this program; the portal's own where it is ""
+	Ephemeral bool   // it has left when it falls silent
+	Reserve   int64  // bytes that stay free on the disk of Dir
+}
+
+// Agent is one component's.
+type Agent struct {
+	cfg    Config
 	portal Portal
 	log    *slog.Logger
 
 	fresh signal // the report has changed
-	wish  signal // something else is wanted
+	wish  signal // something else is wanted, or what was mounted is damaged
 	done  signal // something was mounted
 
 	mu     sync.Mutex
 	report slipway.Report
+	since  time.Time // it runs what it runs
+	heard  time.Time // the portal answered
 	want   slipway.Desired
 	cancel context.CancelFunc // of what is being mounted
+}
+
+// New returns an agent. Nothing happens before Run or Once.
+func New(cfg Config) *Agent {
+	return &Agent{
+		cfg: cfg, portal: cfg.Portal, log: cfg.Log.With(slog.String("component", cfg.Component)),
+		fresh: make(signal, 1), wish: make(signal, 1), done: make(signal, 1),
+		report: slipway.Report{Component: cfg.Component, Kind: slipway.Sidecar, Agent: cfg.Version, Ephemeral: cfg.Ephemeral},
+	}
 }
 
 // signal wakes a loop: however often it is set meanwhile, once more.
@@ -52,14 +74,15 @@ func (s signal) set() {
 	}
 }
 
-// Run mounts in dir what p wants of component, until ctx ends. It goes on
-// whatever fails, and reports it.
+// Run mounts in dir what p wants of component, until ctx ends, as Agent.Run
+// does.
 func Run(ctx context.Context, dir, component string, p Portal, log *slog.Logger) error {
-	a := &agent{
-		dir: dir, portal: p, log: log.With(slog.String("component", component)),
-		fresh: make(signal, 1), wish: make(signal, 1), done: make(signal, 1),
-		report: slipway.Report{Component: component},
-	}
+	return New(Config{Dir: dir, Component: component, Portal: p, Log: log}).Run(ctx)
+}
+
+// Run mounts what is wanted until ctx ends. It goes on whatever fails, and
+// reports it.
+func (a *Agent) Run(ctx context.Context) error {
 	m, err := a.open(ctx)
 	if err != nil {
 		a.leave(ctx)
@@ -69,6 +92,8 @@ func Run(ctx context.Context, dir, component string, p Portal, log *slog.Logger)
 	wg.Go(func() { a.reporting(ctx) })
 	wg.Go(func() { a.watch(ctx) })
 	wg.Go(func() { a.tidy(ctx, m) })
+	wg.Go(func() { a.guard(ctx, m) })
+	wg.Go(func() { a.lend(ctx, m) })
 	a.mounting(ctx, m)
 	wg.Wait()
 	a.leave(ctx)
@@ -76,28 +101,44 @@ func Run(ctx context.Context, dir, component string, p Portal, log *slog.Logger)
 }
 
 // open opens the mount, as soon as that is possible.
-func (a *agent) open(ctx context.Context) (*bundle.Mount, error) {
+func (a *Agent) open(ctx context.Context) (*bundle.Mount, error) {
 	for tries := 0; ; tries++ {
-		m, err := bundle.OpenMount(a.dir)
+		m, err := a.openOnce()
 		if err == nil {
-			var v slipway.Version
-			var image bool
-			if v, image, err = m.Current(); err == nil {
-				a.runs(v, image)
-				return m, nil
-			}
-			err = errors.Join(err, m.Close())
+			return m, nil
 		}
-		a.explain(err, "")
-		a.send(ctx)
+		a.explain(err, slipway.Desired{})
+		if err := a.tryToSend(ctx); err != nil {
+			a.away(ctx, "report", err, tries)
+		}
 		if !pause(ctx, tries, nil) {
 			return nil, ctx.Err()
 		}
 	}
 }
 
+// openOnce opens the mount and notes what is there.
+func (a *Agent) openOnce() (*bundle.Mount, error) {
+	m, err := bundle.OpenMount(a.cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	m.KeepFree(a.cfg.Reserve)
+	v, image, err := m.Current()
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	a.runs(v, image, "")
+	if at := m.TurnedAt(); !at.IsZero() {
+		a.mu.Lock()
+		a.since = time.Now().Add(-max(0, time.Since(at)))
+		a.mu.Unlock()
+	}
+	return m, nil
+}
+
 // leave reports that nothing more will come. Run's context is over by then.
-func (a *agent) leave(ctx context.Context) {
+func (a *Agent) leave(ctx context.Context) {
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	a.tell(func(r *slipway.Report) { r.Leaving, r.Step = true, "" })
@@ -108,7 +149,7 @@ func (a *agent) leave(ctx context.Context) {
 
 // mounting makes true what is wanted, each time that changes, and tries again
 // what fails.
-func (a *agent) mounting(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) mounting(ctx context.Context, m *bundle.Mount) {
 	for tries := 0; ; {
 		err := a.step(ctx, m)
 		switch {
@@ -129,7 +170,7 @@ func (a *agent) mounting(ctx context.Context, m *bundle.Mount) {
 }
 
 // step makes true what is wanted now, if anything is known to be.
-func (a *agent) step(ctx context.Context, m *bundle.Mount) error {
+func (a *Agent) step(ctx context.Context, m *bundle.Mount) error {
 	want, step, cancel := a.next(ctx)
 	defer cancel()
 	if want.Revision == "" {
@@ -140,7 +181,7 @@ func (a *agent) step(ctx context.Context, m *bundle.Mount) error {
 		return nil // something else is wanted: the signal is set
 	}
 	if err != nil {
-		a.explain(err, want.Version)
+		a.explain(err, want)
 		return err
 	}
 	a.done.set()
@@ -148,7 +189,7 @@ func (a *agent) step(ctx context.Context, m *bundle.Mount) error {
 }
 
 // next returns what is wanted, with a context that ends when that changes.
-func (a *agent) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
+func (a *Agent) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
 	stepCtx, cancel := context.WithCancel(ctx)
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -156,49 +197,69 @@ func (a *agent) next(ctx context.Context) (slipway.Desired, context.Context, con
 	return a.want, stepCtx, cancel
 }
 
-func (a *agent) apply(ctx context.Context, m *bundle.Mount, want slipway.Desired) error {
+// apply makes true what is wanted.
+func (a *Agent) apply(ctx context.Context, m *bundle.Mount, want slipway.Desired) error {
 	if want.DAGs == slipway.FromImage {
 		if err := m.UseImage(want.DagsPath); err != nil {
 			return err
 		}
-		a.runs("", true)
+		a.runs("", true, want.Revision)
 		return nil
 	}
-	a.tell(func(r *slipway.Report) { r.Step, r.Error, r.Done, r.Total = "mounting", "", 0, 0 })
-	man, err := a.portal.Manifest(ctx, want.Version)
+	if err := a.mount(ctx, m, want.Version); err != nil {
+		return err
+	}
+	a.runs(want.Version, false, want.Revision)
+	return nil
+}
+
+// mount makes v current. One that is on disk already is switched to as it is,
+// without the portal.
+func (a *Agent) mount(ctx context.Context, m *bundle.Mount, v slipway.Version) error {
+	man, onDisk, err := m.Manifest(v)
 	if err != nil {
+		return err
+	}
+	if onDisk && m.Mount(ctx, man, a.portal, a.progress()) == nil {
+		return nil // else what its record says is not enough: the portal knows better
+	}
+	a.tell(func(r *slipway.Report) { r.Step, r.Error, r.Done, r.Total = mountingStep, "", 0, 0 })
+	if man, err = a.portal.Manifest(ctx, v); err != nil {
 		return fmt.Errorf("get the list of its files: %w", err)
 	}
-	var told time.Time
-	err = m.Mount(ctx, man, a.portal, func(done, total int64) {
+	return m.Mount(ctx, man, a.portal, a.progress())
+}
+
+const mountingStep = "mounting"
+
+// progress returns what notes how far a mount is, now and then.
+func (a *Agent) progress() func(done, total int64) {
+	told := time.Now()
+	return func(done, total int64) {
 		if time.Since(told) < tellEvery {
 			return
 		}
 		told = time.Now()
-		a.tell(func(r *slipway.Report) { r.Done, r.Total = done, total })
-	})
-	if err != nil {
-		return err
+		a.tell(func(r *slipway.Report) { r.Step, r.Done, r.Total = mountingStep, done, total })
 	}
-	a.runs(want.Version, false)
-	return nil
 }
 
 // tellEvery is how often progress is reported.
 const tellEvery = 250 * time.Millisecond
 
 // watch keeps asking what is wanted.
-func (a *agent) watch(ctx context.Context) {
+func (a *Agent) watch(ctx context.Context) {
 	revision := ""
 	for tries := 0; ctx.Err() == nil; {
 		want, err := a.portal.Desired(ctx, revision)
 		if err != nil {
-			if ctx.Err() == nil {
-				a.log.Warn("ask what is wanted", slog.Any("error", err))
-			}
+			a.away(ctx, "ask what is wanted", err, tries)
 			pause(ctx, tries, nil)
 			tries++
 			continue
+		}
+		if a.answered(); tries > 0 {
+			a.log.Info("the portal answers again")
 		}
 		tries = 0
 		if want.Revision == revision {
@@ -211,7 +272,7 @@ func (a *agent) watch(ctx context.Context) {
 
 // wants notes what is wanted. If it is something else, what is being mounted
 // is no longer.
-func (a *agent) wants(want slipway.Desired) {
+func (a *Agent) wants(want slipway.Desired) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if want.DAGs != a.want.DAGs || want.Version != a.want.Version {

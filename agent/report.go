@@ -19,7 +19,9 @@ const (
 	heartbeat = 20 * time.Second
 
 	firstPause = 500 * time.Millisecond
-	longPause  = 30 * time.Second
+	longPause  = 10 * time.Second // less than the portal waits for agents after its start
+
+	awayEvery = 30 // tries between two lines of the log about a portal that is away
 )
 
 // pause waits before the next try, longer each time, but no longer than until
@@ -38,37 +40,78 @@ func pause(ctx context.Context, tries int, early signal) bool {
 }
 
 // tell changes what is reported.
-func (a *agent) tell(change func(r *slipway.Report)) {
+func (a *Agent) tell(change func(r *slipway.Report)) {
 	a.mu.Lock()
 	change(&a.report)
 	a.mu.Unlock()
 	a.fresh.set()
 }
 
-func (a *agent) snapshot() slipway.Report {
+func (a *Agent) snapshot() slipway.Report {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.report
+	r := a.report
+	if r.DAGs != "" {
+		r.Age = int64(time.Since(a.since).Seconds())
+	}
+	return r
 }
 
-// runs notes what current points to: a version, or the image, or neither.
-func (a *agent) runs(v slipway.Version, image bool) {
+// Status is how an agent does.
+type Status struct {
+	Report slipway.Report
+	Want   slipway.Desired // its Revision is "" until the portal has told
+	Heard  time.Time       // when the portal answered last; zero for not yet
+}
+
+// Status returns how a does now.
+func (a *Agent) Status() Status {
+	r := a.snapshot()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return Status{r, a.want, a.heard}
+}
+
+func (a *Agent) answered() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.heard = time.Now()
+}
+
+// away says in the log that the portal does not answer, not each time.
+func (a *Agent) away(ctx context.Context, what string, err error, tries int) {
+	if ctx.Err() == nil && tries%awayEvery == 0 {
+		a.log.Warn(what, slog.Any("error", err))
+	}
+}
+
+// runs notes what current points to: a version, or the image, or neither; and
+// which revision asked for it.
+func (a *Agent) runs(v slipway.Version, image bool, revision string) {
 	a.tell(func(r *slipway.Report) {
-		*r = slipway.Report{Component: r.Component, Version: v, Image: r.Image}
+		was := *r
+		r.Version, r.DAGs, r.Revision = v, "", revision
+		r.Step, r.Error, r.Done, r.Total = "", "", 0, 0
 		switch {
 		case image:
 			r.DAGs = slipway.FromImage
 		case v != "":
 			r.DAGs = slipway.FromBundle
 		}
+		if was.DAGs != r.DAGs || was.Version != r.Version {
+			a.since = time.Now() // tell holds the lock
+		}
 	})
 }
 
-// explain notes why v could not be mounted, or the folder not be used.
-func (a *agent) explain(err error, v slipway.Version) {
-	a.log.Error("mount", slog.String("version", string(v)), slog.Any("error", err))
-	text := sentence(err, a.dir, v)
-	a.tell(func(r *slipway.Report) { r.Error, r.Step, r.Done, r.Total = text, "", 0, 0 })
+// explain notes why what is wanted could not be mounted, or the folder not be
+// used.
+func (a *Agent) explain(err error, want slipway.Desired) {
+	a.log.Error("mount", slog.String("version", string(want.Version)), slog.Any("error", err))
+	text := sentence(err, a.cfg.Dir, want.Version)
+	a.tell(func(r *slipway.Report) {
+		r.Error, r.Revision, r.Step, r.Done, r.Total = text, want.Revision, "", 0, 0
+	})
 }
 
 // sentence returns what people are told of err.
@@ -97,7 +140,7 @@ func deepest(err error) string {
 }
 
 // reporting sends the report whenever it changes, and as a sign of life.
-func (a *agent) reporting(ctx context.Context) {
+func (a *Agent) reporting(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	for {
@@ -112,15 +155,23 @@ func (a *agent) reporting(ctx context.Context) {
 }
 
 // send sends the report as it is, again until the portal has it.
-func (a *agent) send(ctx context.Context) {
+func (a *Agent) send(ctx context.Context) {
 	for tries := 0; ctx.Err() == nil; tries++ {
-		err := a.portal.Report(ctx, a.snapshot())
-		if err == nil || ctx.Err() != nil {
+		err := a.tryToSend(ctx)
+		if err == nil {
 			return
 		}
-		a.log.Warn("report", slog.Any("error", err))
+		a.away(ctx, "report", err, tries)
 		pause(ctx, tries, nil)
 	}
+}
+
+func (a *Agent) tryToSend(ctx context.Context) error {
+	err := a.portal.Report(ctx, a.snapshot())
+	if err == nil {
+		a.answered()
+	}
+	return err
 }
 
 const (
@@ -134,7 +185,7 @@ const (
 
 // tidy removes old versions after each mount and every hour, and looks for
 // damage once a day.
-func (a *agent) tidy(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) tidy(ctx context.Context, m *bundle.Mount) {
 	hour, day := time.NewTicker(tidyEvery), time.NewTicker(scrubEvery)
 	defer hour.Stop()
 	defer day.Stop()
@@ -148,11 +199,12 @@ func (a *agent) tidy(ctx context.Context, m *bundle.Mount) {
 			a.prune(ctx, m)
 		case <-hour.C:
 			a.prune(ctx, m)
+			a.wish.set() // looks at every file that is mounted
 		}
 	}
 }
 
-func (a *agent) prune(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) prune(ctx context.Context, m *bundle.Mount) {
 	gone, err := m.Prune(ctx, keepVersions, keepFor, time.Now())
 	if err != nil && ctx.Err() == nil {
 		a.log.Error("remove old versions", slog.Any("error", err))
@@ -163,7 +215,7 @@ func (a *agent) prune(ctx context.Context, m *bundle.Mount) {
 }
 
 // scrub has what is damaged mounted anew.
-func (a *agent) scrub(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) scrub(ctx context.Context, m *bundle.Mount) {
 	damage, err := m.Scrub(ctx, scrubSpeed)
 	if err != nil && ctx.Err() == nil {
 		a.log.Error("look for damage", slog.Any("error", err))
@@ -173,5 +225,26 @@ func (a *agent) scrub(ctx context.Context, m *bundle.Mount) {
 	}
 	if len(damage) > 0 {
 		a.wish.set()
+	}
+}
+
+// guardEvery is how often it is looked whether what is mounted still is.
+const guardEvery = 5 * time.Second
+
+// guard has mounted anew what somebody deleted by hand.
+func (a *Agent) guard(ctx context.Context, m *bundle.Mount) {
+	tick := time.NewTicker(guardEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		r := a.snapshot()
+		if r.DAGs != "" && r.Error == "" && r.Step == "" && !m.Intact(r.Version) {
+			a.log.Warn("what was mounted is gone or was changed by hand; it is mounted anew", slog.String("version", string(r.Version)))
+			a.wish.set()
+		}
 	}
 }

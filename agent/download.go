@@ -1,0 +1,140 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"slipway"
+)
+
+// downloadTries is how often a download that breaks off is taken up again
+// without a byte of progress.
+const downloadTries = 5
+
+// Frames downloads a part of a pack. What breaks off is resumed where it did.
+func (r *Remote) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	d := &download{ctx: ctx, cancel: cancel, from: r, pack: pack, at: offset, end: offset + length}
+	if err := d.open(); err != nil && !d.mayResume(err) {
+		cancel()
+		return nil, err
+	}
+	return d, nil
+}
+
+// download reads a range of a pack, by one request after the other if need be.
+type download struct {
+	ctx     context.Context
+	cancel  context.CancelFunc
+	from    *Remote
+	pack    string
+	at, end int64
+	body    io.ReadCloser // nil between two requests
+	tries   int           // since the last byte
+}
+
+// Read reads on, and takes a broken download up again.
+func (d *download) Read(p []byte) (int, error) {
+	for {
+		if d.at >= d.end {
+			return 0, io.EOF
+		}
+		if d.body == nil {
+			if err := d.open(); err != nil {
+				if !d.mayResume(err) {
+					return 0, err
+				}
+				continue
+			}
+		}
+		n, err := d.body.Read(p[:min(int64(len(p)), d.end-d.at)])
+		if n > 0 {
+			d.at, d.tries = d.at+int64(n), 0
+			return n, nil
+		}
+		if err == nil {
+			continue
+		}
+		_ = d.body.Close() // it is broken
+		if d.body = nil; !d.mayResume(errors.Join(io.ErrUnexpectedEOF, err)) {
+			return 0, fmt.Errorf("download pack %s at byte %d: %w", d.pack, d.at, err)
+		}
+	}
+}
+
+// mayResume reports whether it makes sense to ask again after err, and waits
+// before that.
+func (d *download) mayResume(err error) bool {
+	if kind, _ := slipway.Explain(err); kind != slipway.Internal || d.tries >= downloadTries {
+		return false
+	}
+	d.tries++
+	return pause(d.ctx, d.tries-1, nil)
+}
+
+// open asks for what is still missing.
+func (d *download) open() error {
+	ctx, cancel := context.WithCancel(d.ctx)
+	h := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", d.at, d.end-1)}}
+	resp, err := d.from.do(ctx, http.MethodGet, "packs/"+d.pack, h, nil) //nolint:bodyclose // it is closed by the download
+	if err != nil {
+		cancel()
+		return err
+	}
+	body := watched(resp.Body, cancel)
+	if err := d.seek(resp, body); err != nil {
+		return errors.Join(err, body.Close())
+	}
+	d.body = body
+	return nil
+}
+
+// seek makes body begin at d.at: a proxy may send everything.
+func (d *download) seek(resp *http.Response, body io.Reader) error {
+	if resp.StatusCode == http.StatusOK {
+		_, err := io.CopyN(io.Discard, body, d.at)
+		return err
+	}
+	if got := resp.Header.Get("Content-Range"); !strings.HasPrefix(got, fmt.Sprintf("bytes %d-", d.at)) {
+		return fmt.Errorf("the portal sent %q of pack %s, not what was asked for", got, d.pack)
+	}
+	return nil
+}
+
+// Close ends the download.
+func (d *download) Close() error {
+	defer d.cancel()
+	if d.body == nil {
+		return nil
+	}
+	return d.body.Close()
+}
+
+// watchedBody ends a request of which nothing comes any more.
+type watchedBody struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+	stall  *time.Timer
+}
+
+func watched(body io.ReadCloser, cancel context.CancelFunc) *watchedBody {
+	return &watchedBody{body, cancel, time.AfterFunc(stallTimeout, cancel)}
+}
+
+// Read reads on.
+func (w *watchedBody) Read(p []byte) (int, error) {
+	w.stall.Reset(stallTimeout)
+	return w.ReadCloser.Read(p)
+}
+
+// Close ends the request.
+func (w *watchedBody) Close() error {
+	w.stall.Stop()
+	defer w.cancel()
+	return w.ReadCloser.Close()
+}

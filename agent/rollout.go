@@ -1,0 +1,232 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"slipway"
+)
+
+// Images is the side of a portal that a rollout talks to.
+type Images interface {
+	// Desired and Report are as a Portal has them.
+	Desired(ctx context.Context, since string) (slipway.Desired, error)
+	Report(ctx context.Context, r slipway.Report) error
+
+	// Log adds lines to the log of the deploy that goes live now, if one does.
+	Log(ctx context.Context, component string, lines []string) error
+}
+
+// RolloutConfig is what NewRollout needs to know.
+type RolloutConfig struct {
+	Component string
+	Driver    Driver
+	Portal    Images
+	Registry  string                // host of the portal's own registry, for images whose names have none
+	Login     func() (Login, error) // for that registry
+	Log       *slog.Logger
+	Version   string // of this program
+	Ephemeral bool   // it has left when it falls silent
+}
+
+// Rollout applies the images that the portal wants of one component.
+type Rollout struct {
+	cfg RolloutConfig
+	log *slog.Logger
+
+	fresh signal // the report has changed
+	wish  signal // something else is wanted
+	said  signal // there are lines to send
+
+	mu     sync.Mutex
+	report slipway.Report
+	since  time.Time // it runs what it runs
+	seen   bool      // there were parts of the component
+	want   slipway.Desired
+	cancel context.CancelFunc // of what is being applied
+
+	book book
+}
+
+// NewRollout returns a Rollout. Nothing happens before Run.
+func NewRollout(cfg RolloutConfig) *Rollout {
+	return &Rollout{
+		cfg: cfg, log: cfg.Log.With(slog.String("component", cfg.Component)),
+		fresh: make(signal, 1), wish: make(signal, 1), said: make(signal, 1),
+		report: slipway.Report{Component: cfg.Component, Kind: slipway.Rollout, Agent: cfg.Version, Ephemeral: cfg.Ephemeral},
+	}
+}
+
+const (
+	lookEvery = 5 * time.Second // at what runs: containers come and go
+	tendEvery = time.Second
+
+	firstRetry = 5 * time.Second
+	longRetry  = 2 * time.Minute
+)
+
+// Run applies what is wanted until ctx ends. It goes on whatever fails, and
+// reports it.
+func (r *Rollout) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.reporting(ctx) })
+	wg.Go(func() { r.logging(ctx) })
+	wg.Go(func() { r.watch(ctx) })
+	wg.Go(func() { r.tending(ctx) })
+	r.rolling(ctx)
+	wg.Wait()
+	r.leave(ctx)
+	return nil
+}
+
+// rolling makes true what is wanted, each time that changes, and tries again
+// what fails.
+func (r *Rollout) rolling(ctx context.Context) {
+	for tries := 0; ctx.Err() == nil; {
+		after := lookEvery
+		if err := r.step(ctx); err != nil {
+			after = min(firstRetry<<min(tries, 10), longRetry)
+			tries++
+		} else {
+			tries = 0
+		}
+		t := time.NewTimer(after)
+		select {
+		case <-ctx.Done():
+		case <-r.wish:
+			tries = 0
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// step makes true what is wanted now, if anything is known to be.
+func (r *Rollout) step(ctx context.Context) error {
+	want, stepCtx, cancel := r.next(ctx)
+	defer cancel()
+	if want.Revision == "" {
+		return nil
+	}
+	err := r.settle(stepCtx, want)
+	if stepCtx.Err() != nil {
+		return nil // something else is wanted: the signal is set
+	}
+	if err != nil {
+		r.explain(err, want)
+	}
+	return err
+}
+
+// next returns what is wanted, with a context that ends when that changes.
+func (r *Rollout) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
+	stepCtx, cancel := context.WithCancel(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancel = cancel
+	return r.want, stepCtx, cancel
+}
+
+// settle sees to it that the component runs the image that is wanted.
+func (r *Rollout) settle(ctx context.Context, want slipway.Desired) error {
+	at, i, err := r.order(want)
+	if err != nil {
+		return err
+	}
+	now, err := r.cfg.Driver.Running(ctx, at, i)
+	if err != nil {
+		return err
+	}
+	if now.Parts > 0 && i.Ref != "" && now.Image != i.Digest() {
+		r.runs(now, want, false)
+		if now, err = r.move(ctx, at, i, want); err != nil {
+			return err
+		}
+	}
+	r.runs(now, want, true)
+	return nil
+}
+
+// move applies i and returns what runs then. If that fails it notes it, as the
+// driver may not have been able to go back.
+func (r *Rollout) move(ctx context.Context, at Place, i Image, want slipway.Desired) (Running, error) {
+	failed := r.apply(ctx, at, i)
+	now, err := r.cfg.Driver.Running(ctx, at, i)
+	switch {
+	case failed != nil && err == nil:
+		r.runs(now, want, false)
+		return now, failed
+	case failed != nil:
+		return now, failed
+	case err == nil && now.Parts > 0 && now.Image != i.Digest():
+		return now, slipway.Errorf(slipway.Conflict, "Not everything runs the new image yet: something changed meanwhile.")
+	}
+	return now, err
+}
+
+// order returns what want says, as a driver understands it. Its Ref is "" while
+// no image is known that could be pulled.
+func (r *Rollout) order(want slipway.Desired) (at Place, i Image, err error) {
+	at = Place{Deployment: want.Deployment, Component: r.cfg.Component}
+	name, _, pinned := strings.Cut(want.Image, "@")
+	if !pinned || name == "" {
+		return at, i, nil
+	}
+	i = Image{Ref: want.Image, Runtime: want.Runtime}
+	if foreign(name) {
+		return at, i, nil
+	}
+	i.Ref = r.cfg.Registry + "/" + want.Image
+	if i.Login, err = r.cfg.Login(); err != nil {
+		return at, i, fmt.Errorf("read the token: %w", err)
+	}
+	return at, i, nil
+}
+
+// foreign reports whether a repository's name begins with a registry's host.
+func foreign(name string) bool {
+	first, _, found := strings.Cut(name, "/")
+	return found && (strings.ContainsAny(first, ".:") || first == "localhost")
+}
+
+// apply has the driver apply i. Its log is with the portal before the outcome
+// is.
+func (r *Rollout) apply(ctx context.Context, at Place, i Image) error {
+	r.log.Info("apply image", slog.String("image", i.Ref))
+	err := r.cfg.Driver.Apply(ctx, at, i, Tell{Step: r.tellStep(), Log: r.say})
+	if err != nil && ctx.Err() == nil {
+		r.say(rolloutSentence(err))
+	}
+	r.flushWithin(ctx, flushTime)
+	return err
+}
+
+// tending has the driver go on with what is left for later.
+func (r *Rollout) tending(ctx context.Context) {
+	tick := time.NewTicker(tendEvery)
+	defer tick.Stop()
+	for failed := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		want, _ := r.wanted()
+		if want.Revision == "" {
+			continue
+		}
+		err := r.cfg.Driver.Tend(ctx, Place{Deployment: want.Deployment, Component: r.cfg.Component})
+		if err == nil {
+			failed = 0
+			continue
+		}
+		if ctx.Err() == nil && failed%awayEvery == 0 {
+			r.log.Error("look after what was replaced", slog.Any("error", err))
+		}
+		failed++
+	}
+}

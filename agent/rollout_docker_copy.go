@@ -1,0 +1,173 @@
+package agent
+
+import (
+	"maps"
+	"path"
+	"reflect"
+	"slices"
+	"strings"
+
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+)
+
+// creation is what a container is created with.
+type creation struct {
+	config    *container.Config
+	host      *container.HostConfig
+	first     *network.NetworkingConfig            // nil where host says it all
+	more      map[string]*network.EndpointSettings // connected before the start
+	stopFirst bool                                 // it cannot run beside the one that it replaces
+}
+
+// successor returns how to create the container that replaces c: as somebody
+// configured c, and for the rest as the image ref has it. img is what c's own
+// image brought.
+func successor(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig, ref string) creation {
+	host := *c.HostConfig
+	host.ContainerIDFile = ""
+	host.Links = links(host.Links)
+	host.Mounts = append(slices.Clone(host.Mounts), unnamed(c)...)
+	n := creation{config: configured(c, img), host: &host}
+	n.config.Image = ref
+	n.first, n.more = networks(c)
+	n.stopFirst = c.Config.Labels[labelOrder] == "stop-first" || fixedPorts(host.PortBindings) || fixedAddress(c)
+	return n
+}
+
+// configured returns c's configuration without what its image brought.
+func configured(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig) *container.Config {
+	cfg := *c.Config
+	cfg.OnBuild, cfg.ArgsEscaped = nil, false
+	cfg.Labels = maps.Clone(cfg.Labels)
+	mode := c.HostConfig.NetworkMode
+	if strings.HasPrefix(c.ID, cfg.Hostname) || mode.IsHost() || mode.IsContainer() {
+		cfg.Hostname, cfg.Domainname = "", ""
+	}
+	if img == nil {
+		return &cfg
+	}
+	cfg.Env = slices.DeleteFunc(slices.Clone(cfg.Env), func(v string) bool { return slices.Contains(img.Env, v) })
+	maps.DeleteFunc(cfg.Labels, func(k, v string) bool { return !strings.HasPrefix(k, ourLabels) && brought(img.Labels, k, v) })
+	if slices.Equal(cfg.Entrypoint, img.Entrypoint) {
+		cfg.Entrypoint = nil
+		if slices.Equal(cfg.Cmd, img.Cmd) {
+			cfg.Cmd = nil
+		}
+	}
+	unset(&cfg.User, img.User)
+	unset(&cfg.WorkingDir, img.WorkingDir)
+	unset(&cfg.StopSignal, img.StopSignal)
+	if reflect.DeepEqual(cfg.Healthcheck, img.Healthcheck) {
+		cfg.Healthcheck = nil
+	}
+	if slices.Equal(cfg.Shell, img.Shell) {
+		cfg.Shell = nil
+	}
+	cfg.ExposedPorts = maps.Clone(cfg.ExposedPorts)
+	maps.DeleteFunc(cfg.ExposedPorts, func(p network.Port, _ struct{}) bool { _, ok := img.ExposedPorts[p.String()]; return ok })
+	cfg.Volumes = maps.Clone(cfg.Volumes)
+	maps.DeleteFunc(cfg.Volumes, func(v string, _ struct{}) bool { _, ok := img.Volumes[v]; return ok })
+	return &cfg
+}
+
+// brought reports whether an image's labels say v of k.
+func brought(labels map[string]string, k, v string) bool {
+	own, ok := labels[k]
+	return ok && own == v
+}
+
+func unset(field *string, same string) {
+	if *field == same {
+		*field = ""
+	}
+}
+
+// links turns "/db:/airflow/db", as the Engine tells links, into "db:db", as it
+// takes them.
+func links(told []string) (list []string) {
+	for _, l := range told {
+		from, alias, _ := strings.Cut(l, ":")
+		list = append(list, strings.TrimPrefix(from, "/")+":"+path.Base(alias))
+	}
+	return list
+}
+
+// unnamed returns mounts for the volumes of c that only c knows: those that the
+// Engine made for it.
+func unnamed(c container.InspectResponse) (list []mount.Mount) {
+	for _, m := range c.Mounts {
+		if m.Type != mount.TypeVolume || m.Name == "" || named(c.HostConfig, m.Destination) {
+			continue
+		}
+		list = append(list, mount.Mount{Type: mount.TypeVolume, Source: m.Name, Target: m.Destination, ReadOnly: !m.RW})
+	}
+	return list
+}
+
+func named(host *container.HostConfig, target string) bool {
+	for _, b := range host.Binds {
+		if parts := strings.Split(b, ":"); len(parts) > 1 && parts[1] == target {
+			return true
+		}
+	}
+	return len(host.VolumesFrom) > 0 || slices.ContainsFunc(host.Mounts, func(m mount.Mount) bool { return m.Target == target })
+}
+
+// networks returns the networks of c: the one to create its successor in, and
+// those to connect it to.
+func networks(c container.InspectResponse) (first *network.NetworkingConfig, more map[string]*network.EndpointSettings) {
+	mode := c.HostConfig.NetworkMode
+	if c.NetworkSettings == nil || mode.IsHost() || mode.IsNone() || mode.IsContainer() {
+		return nil, nil
+	}
+	more = map[string]*network.EndpointSettings{}
+	for name, e := range c.NetworkSettings.Networks {
+		more[name] = endpoint(e, c.ID)
+	}
+	name := mode.NetworkName()
+	if e, ok := more[name]; ok {
+		delete(more, name)
+		first = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{name: e}}
+	}
+	return first, more
+}
+
+// endpoint returns what somebody configured of e.
+func endpoint(e *network.EndpointSettings, id string) *network.EndpointSettings {
+	if e == nil {
+		return &network.EndpointSettings{}
+	}
+	return &network.EndpointSettings{
+		IPAMConfig: e.IPAMConfig, Links: links(e.Links), DriverOpts: e.DriverOpts, GwPriority: e.GwPriority,
+		Aliases: slices.DeleteFunc(slices.Clone(e.Aliases), func(a string) bool { return strings.HasPrefix(id, a) }),
+	}
+}
+
+// fixedPorts reports whether one of ports of the host is asked for by number:
+// two containers cannot have it.
+func fixedPorts(ports network.PortMap) bool {
+	for _, bindings := range ports {
+		for _, b := range bindings {
+			if b.HostPort != "" && b.HostPort != "0" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// fixedAddress reports whether c has an address of its own in some network.
+func fixedAddress(c container.InspectResponse) bool {
+	if c.NetworkSettings == nil {
+		return false
+	}
+	for _, e := range c.NetworkSettings.Networks {
+		if e != nil && e.IPAMConfig != nil && (e.IPAMConfig.IPv4Address.IsValid() || e.IPAMConfig.IPv6Address.IsValid()) {
+			return true
+		}
+	}
+	return false
+}
