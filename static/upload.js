@@ -1,7 +1,9 @@
-// Uploads of DAGs: takes over <form data-upload> where the browser can, and
-// leaves the plain multipart form alone where it cannot. Files may be chosen or
-// dropped; loose ones travel as one tar archive, made without reading them; and
-// an upload that broke off goes on where it stopped, also after a reload.
+// Uploads of DAGs and of images: takes over <form data-upload> where the browser
+// can, and leaves the plain multipart form alone where it cannot. Files may be
+// chosen or dropped; loose ones travel as one tar archive, made without reading
+// them; and an upload that broke off goes on where it stopped, also after a
+// reload. An image that is named instead of uploaded goes with the form, or with
+// the DAGs that belong to it.
 (() => {
   "use strict";
 
@@ -117,6 +119,11 @@
     return { kind: "loose", body: tar(kept), filename: "files.tar", names: label(names), files: names.length, key: stamp(kept) };
   }
 
+  // packImage is pack for the archive of an image.
+  function packImage(file) {
+    return { kind: "archive", part: "image", body: file, filename: file.name, names: file.name, files: 1, key: stamp([{ path: file.name, file }]) };
+  }
+
   function label(names) {
     const folder = names[0]?.split("/")[0] + "/";
     if (names.length > 1 && names.every((n) => n.startsWith(folder))) return `folder ${folder}`;
@@ -202,6 +209,8 @@
       this.form = form;
       this.deployment = form.dataset.deployment ?? new URL(form.action).pathname.split("/").at(-2);
       this.drop = form.querySelector("[data-drop]") ?? form;
+      this.kind = form.dataset.kind ?? "DAG_ONLY";
+      this.takesDAGs = form.querySelector("input[name=files]") !== null;
       this.mergeByHand = false;
       this.place = form.querySelector("[data-upload-status]") ?? this.addPlace();
       this.build();
@@ -237,7 +246,8 @@
     listen() {
       this.form.addEventListener("submit", (event) => this.submit(event));
       this.form.addEventListener("change", (event) => {
-        if (event.target.type === "file") this.choose(chosen(event.target));
+        if (event.target.name === "image") this.chooseImage(event.target.files[0]);
+        else if (event.target.type === "file") this.choose(chosen(event.target));
         if (event.target.name === "merge" && event.isTrusted) this.mergeByHand = true;
       });
       this.drop.addEventListener("dragover", (event) => {
@@ -256,6 +266,7 @@
       this.drop.removeAttribute("data-over");
       try {
         const items = dropped(event.dataTransfer);
+        if (!this.takesDAGs) return this.chooseImage((await items)[0]?.file);
         for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
         this.choose(await items);
       } catch {
@@ -280,33 +291,59 @@
       this.say(`${this.selection.names} chosen.`);
     }
 
+    // chooseImage remembers the archive of an image, which is uploaded first.
+    chooseImage(file) {
+      if (this.upload || !file) return;
+      this.fail("");
+      this.image = packImage(file);
+      const source = this.form.querySelector("input[name=source][value=archive]");
+      if (source) source.checked = true;
+      this.say(`${file.name} chosen.`);
+    }
+
     tick(merge) {
       for (const radio of this.form.querySelectorAll("input[name=merge]")) radio.checked = radio.value === merge;
     }
 
     submit(event) {
+      if (!this.upload) this.data = new FormData(this.form); // fields are disabled later
+      const source = this.data.get("source") ?? "";
+      const archive = source === "archive";
+      if (source && !archive && !this.takesDAGs) return; // nothing is uploaded
       event.preventDefault();
       if (this.upload) return;
-      if (!this.selection) return this.fail("Choose an archive, files or a folder first.");
-      this.start();
+      if (archive && !this.image) return this.fail("Choose the archive of an image first.");
+      if (source && !archive && !this.imageRef()) return this.fail(source === "pushed" ? "Choose one of the pushed tags, or push an image first." : "Type the reference of an image, like quay.io/team/airflow:1.2.");
+      if (this.takesDAGs && !this.selection) return this.fail("Choose an archive, files or a folder first.");
+      this.queue = [archive && this.image, this.takesDAGs && this.selection].filter(Boolean);
+      this.start("");
     }
 
-    metadata() {
-      const data = new FormData(this.form);
+    // imageRef is the image that was chosen by name.
+    imageRef() {
+      const data = this.data;
+      return (data.get({ pushed: "tag", reference: "ref" }[data.get("source")]) ?? "").trim();
+    }
+
+    // metadata describes what is uploaded now; to is the deploy that it is added to.
+    metadata(to) {
+      const data = this.data, { kind, part, filename, names } = this.current;
       const all = {
-        deployment: this.deployment, kind: this.selection.kind, filename: this.selection.filename, names: this.selection.names,
-        merge: data.get("merge") ?? (this.selection.kind === "archive" ? "replace" : "add"),
+        deployment: this.deployment, kind, filename, names, to,
+        merge: data.get("merge") ?? (kind === "archive" ? "replace" : "add"),
         description: (data.get("description") ?? "").trim(), folder: (data.get("folder_path") ?? "").trim(),
       };
+      if (this.kind !== "DAG_ONLY") Object.assign(all, { deploy: this.kind, part: part ?? "", ref: to ? "" : this.imageRef(), dags: this.takesDAGs ? "yes" : "" });
       return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ""));
     }
 
-    async start() {
+    async start(to) {
       this.fail("");
       this.reminder.replaceChildren();
-      const metadata = this.metadata();
-      const fingerprint = ["slipway", this.deployment, metadata.merge, metadata.folder ?? "", this.selection.key, this.selection.body.size].join("-");
-      this.upload = new tus.Upload(this.selection.body, {
+      this.current = this.queue.shift();
+      const metadata = this.metadata(to);
+      const fingerprint = ["slipway", this.deployment, metadata.merge, metadata.folder ?? "", metadata.deploy ?? "", metadata.ref ?? "", to, this.current.key, this.current.body.size].join("-");
+      this.upload = new tus.Upload(this.current.body, {
         endpoint: this.form.dataset.tus,
         metadata,
         fingerprint: () => Promise.resolve(fingerprint),
@@ -315,12 +352,12 @@
         onShouldRetry: (error) => this.retry(error),
         onAfterResponse: (request, response) => this.hear(request, response),
         onProgress: (sent, total) => this.progress(sent, total),
-        onError: (error) => this.stop(refusal(error), retries(error)),
-        onSuccess: () => this.finish(),
+        onError: (error) => (this.over(error) ? this.finish() : this.stop(refusal(error), retries(error))),
+        onSuccess: () => (this.queue.length > 0 ? this.start(this.next.split("/").at(-1)) : this.finish()),
       });
       const focused = this.form.contains(document.activeElement);
       this.busy(true);
-      this.show(this.selection.names, "starting", 0);
+      this.show(this.current.names, "starting", 0);
       const [last] = (await this.upload.findPreviousUploads()).sort((a, b) => b.creationTime.localeCompare(a.creationTime));
       if (last) this.upload.resumeFromPreviousUpload(last);
       this.run();
@@ -347,6 +384,11 @@
       }
     }
 
+    // over reports whether the deploy ended while its files arrived: its page says why.
+    over(error) {
+      return this.next && [404, 410].includes(error.originalResponse?.getStatus());
+    }
+
     retry(error) {
       if (!retries(error)) return false;
       this.marks = [];
@@ -362,7 +404,7 @@
       this.marks = [...this.marks.slice(-20), { now, sent }]; // the rate of the last six seconds
       const first = this.marks[0];
       const rate = now - first.now > 900 ? ((sent - first.sent) * 1000) / (now - first.now) : 0;
-      this.show(this.selection.names, sent < total ? progressWords(sent, total, rate) : "uploaded, being checked …", total ? sent / total : 1);
+      this.show(this.current.names, sent < total ? progressWords(sent, total, rate) : "uploaded, being checked …", total ? sent / total : 1);
       const tenth = Math.floor((sent * 10) / Math.max(1, total));
       if (tenth !== this.tenth) this.say(sent < total ? `${tenth * 10} % uploaded.` : "Uploaded. The files are being checked.");
       this.tenth = tenth;
@@ -390,7 +432,7 @@
     async discard() {
       const upload = this.upload;
       this.reset();
-      this.selection = null;
+      this.selection = this.image = this.current = null;
       for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
       this.box.hidden = true;
       if (!upload) return;
@@ -412,7 +454,9 @@
       this.busy(false);
       this.pause.hidden = true;
       this.cancel.textContent = "Remove";
-      if (this.selection) this.show(this.selection.names, `${size(this.selection.body.size)}, not uploaded`, 0);
+      this.next = undefined;
+      const [first] = [this.selection, this.current].filter(Boolean);
+      if (first) this.show(first.names, `${size(first.body.size)}, not uploaded`, 0);
     }
 
     // remind tells of an upload to this Deployment that an earlier page began.
@@ -421,7 +465,10 @@
       for (const old of all.filter((u) => u.uploadUrl && u.metadata?.deployment === this.deployment)) {
         const answer = await fetch(old.uploadUrl, { method: "HEAD", headers: { "Tus-Resumable": "1.0.0" } }).catch(() => null);
         if (answer && [403, 404, 410].includes(answer.status)) forget(old);
-        if (answer?.ok && !this.upload) this.offer(old, Number(answer.headers.get("Upload-Offset")));
+        if (!answer?.ok || this.upload) continue;
+        const offset = Number(answer.headers.get("Upload-Offset"));
+        if (offset >= old.size) forget(old); // it arrived, and its deploy is on the page
+        else this.offer(old, offset);
       }
     }
 
@@ -464,7 +511,7 @@
 
     // busy keeps the choice as it is while it is under way.
     busy(on) {
-      const fields = "input[type=file], input[name=merge], input[name=folder_path], [type=submit], button:not([type])";
+      const fields = "input[type=file], input[type=radio], input[name=ref], input[name=folder_path], [type=submit], button:not([type])";
       for (const el of this.form.querySelectorAll(fields)) el.disabled = on;
       this.form.setAttribute("aria-busy", on);
     }

@@ -24,6 +24,7 @@ type HistoryRow struct {
 	Version     slipway.Version // "" when the deploy brings none
 	VersionURL  string          // "" when it is not kept
 	Image       string          // "" when it stays as it was
+	Digest      string          // of the image, short
 	Runtime     string
 	By          string
 	ReturnURL   string // "" where the rule does not allow it
@@ -36,8 +37,10 @@ type DeployPage struct {
 	LiveURL  string
 	Header   DeployHeader
 	Timeline Timeline
-	Review   *Review // while it waits to be confirmed
+	Review   *Review      // while it waits to be confirmed
+	Image    *ImageReview // once that is over
 	Changes  *Changes
+	Log      LogCardProps
 	LeftOut  []Omission
 	Outside  []string
 }
@@ -66,10 +69,13 @@ type DeployHeader struct {
 	ReturnURL   string
 	CancelURL   string // a POST
 	CancelText  string
-	AgainURL    string // to upload again what was refused
+	AgainURL    string // to try again what was refused
+	AgainText   string
+	Source      string // reference that the image was asked for by
 	Version     slipway.Version
 	VersionURL  string
 	Waits       string // its place in the queue
+	GoesBack    bool   // it failed in the middle, and what was before comes back
 }
 
 // Link is words that lead somewhere.
@@ -112,7 +118,12 @@ type Review struct {
 	Ticks       slipway.Ticks // as they were given
 	LeftOut     []Omission
 	Outside     []string
-	Effects     []string // what a return does beside files
+	Effects     []string     // what it does beside files
+	Image       *ImageReview // that it rolls out; nil for none
+	Reminders   []string     // about the image that runs, or will
+	NotAirflow  string       // the image that nothing says is one of Airflow; "" for none
+	ByHand      bool         // nothing here can run the image that carries the DAGs
+	NoFiles     bool         // files are not what it is about
 }
 
 // ChangeLine is a changed file in a list.

@@ -26,6 +26,9 @@ type Banner struct {
 	Text      string
 	At        Moment // of the switch; zero when it is not known
 	SwitchURL string // to switch back; "" for those who may not
+	DeployURL string // to deploy image and DAGs; "" for those who may not
+	SafeURL   string // a POST that has Slipway do it; "" where it cannot, or for those who may not
+	On        bool   // where the switch is
 }
 
 // DeploymentsPage is the list of a Workspace's Deployments.
@@ -75,6 +78,7 @@ type Facts struct {
 	Version           slipway.Version
 	VersionURL        string
 	ImageTag, Runtime string
+	ImageRef          string // that pulls the image and nothing else
 	DAGsFrom          string
 	DAGsNote          string
 }
@@ -101,19 +105,6 @@ type WaitingRow struct {
 	CancelText string
 }
 
-// NewDeploy is the form that begins a deploy.
-type NewDeploy struct {
-	Action, TusURL string
-	Deployment     slipway.DeploymentID
-	Refusal        string        // why there is no form
-	SettingsURL    string        // where the refusal can be seen to; "" if nowhere
-	First          bool          // nothing was deployed so far
-	Merge          slipway.Merge // as it was chosen; "" before that
-	Folder         string        // as it was typed or linked
-	Description    string
-	Error          string
-}
-
 // Running is what each component runs now.
 type Running struct {
 	Summary string
@@ -130,7 +121,11 @@ type ComponentRow struct {
 	Title  string // the full name of the version
 	Since  Moment
 	Detail string
+	Seen   Moment // when it reported last
 	Error  string
+
+	ForgetURL string // "" for those who may not, and for what reports
+	Component string // its name in the form that forgets it
 }
 
 // Connect says where DAGs are mounted and how Airflow is told.
@@ -140,5 +135,5 @@ type Connect struct {
 	DAGsDir   string // current/dags below it
 	Airflow2  string // lines of airflow.cfg
 	Airflow3  string
-	Elsewhere string // for a Deployment whose Airflow is not on this machine
+	AgentsURL string // the part of Settings about agents; "" for those who may not manage them
 }

@@ -12,12 +12,14 @@ type SettingsPage struct {
 	Settings      slipway.Settings
 	KeepDays      string // as it was typed
 	KeepVersions  string
-	Platform      string
 	Refusal       string // why they cannot be edited; "" if they can
 	Error         string
 	Saved         bool
 	Connect       Connect
-	Delete        *DeleteCard // nil for those who may not
+	Agents        AgentsCardProps
+	Register      *RegisterCardProps // nil for those who may not, or where an image is known
+	Apply         *ApplyCardProps    // nil for an Airflow elsewhere
+	Delete        *DeleteCard        // nil for those who may not
 	ImageOperator bool
 }
 
@@ -52,8 +54,11 @@ type SwitchPage struct {
 	SupportURL string
 	CancelURL  string
 	AtHand     bool
-	NoImage    string // why Slipway cannot do the follow-up
-	Limit      string // what cannot be done afterwards
+	Self       bool               // whoever switches chose to do the follow-up
+	DoesIt     string             // how Slipway does the follow-up
+	NoImage    string             // why it cannot
+	DeployURL  string             // where it can be done here
+	Register   *RegisterCardProps // nil where an image is known
 }
 
 // Deployer made DAG deploys lately.

@@ -196,7 +196,7 @@ func wherePicker(here bool) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "> <span><b>Elsewhere.</b> <span class=\"muted\">For Slipway's agent, which comes with a later version. Until then deploys are checked, published and kept.</span></span></label></fieldset>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "> <span><b>Elsewhere.</b> <span class=\"muted\">An agent beside each component of Airflow mounts the DAGs there; Settings shows the lines to copy.</span></span></label></fieldset>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -54,7 +54,7 @@ func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsP
 func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor) (views.DeploymentRow, error) {
 	row := views.DeploymentRow{
 		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Here: d.Here, NeedsImage: d.NeedsImage,
-		ImageTag: d.ImageTag, Runtime: d.Runtime,
+		ImageTag: imageTag(d.State), Runtime: d.Runtime,
 	}
 	if d.Mounted {
 		row.Version, row.VersionURL = d.Version, versionPath(d.ID, d.Version)
@@ -161,7 +161,7 @@ func (s *Server) showDeployment(c echo.Context) error {
 func (s *Server) overviewPage(c echo.Context, status int, edit func(*views.NewDeploy)) error {
 	var o views.Overview
 	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
-		if o, err = s.overview(tx, sc); err != nil {
+		if o, err = s.overview(c, tx, sc); err != nil {
 			return err
 		}
 		o.Frame, err = s.frameOf(c, tx, sc, sc.Name, sc.links().Overview)

@@ -2,11 +2,12 @@ package web
 
 import (
 	"fmt"
-	"hash/fnv"
 	"net/url"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/labstack/echo/v4"
 
 	"slipway"
 	"slipway/store"
@@ -17,7 +18,7 @@ import (
 const newest = 8
 
 // overview returns a Deployment's first page without what stands around it.
-func (s *Server) overview(tx *store.Tx, sc scene) (o views.Overview, err error) {
+func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overview, err error) {
 	o.Facts, o.Running, o.AllURL = facts(sc), components(sc), sc.links().Deploys
 	deploys, err := tx.Deploys(sc.ID, 0, newest)
 	if err != nil {
@@ -29,28 +30,26 @@ func (s *Server) overview(tx *store.Tx, sc scene) (o views.Overview, err error) 
 	if o.Newest, err = rows(tx, sc, deploys, 0); err != nil {
 		return o, err
 	}
-	o.Form = newDeploy(sc)
+	if o.Form, err = s.newDeploy(c, tx, sc); err != nil {
+		return o, err
+	}
 	o.Form.First = len(deploys) == 0
 	if !everLive(deploys, sc) {
 		connect := s.connect(sc)
 		o.Connect = &connect
 	}
-	o.LiveURL = deploymentPath(sc.ID) + "/live?" + url.Values{"view": {"overview"}, "form": {shape(o.Form)}}.Encode()
+	live := url.Values{"view": {"overview"}, "form": {shape(o.Form)}, "kind": {string(kindAsked(c))}}
+	if o.Form.Image != nil {
+		live.Set("ticked", o.Form.Image.Pushed.Chosen)
+	}
+	o.LiveURL = deploymentPath(sc.ID) + "/live?" + live.Encode()
 	return o, nil
 }
 
 func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0 && sc.live.Number > 0 }
 
-// shape tells one new-deploy form from another: a live page replaces its form,
-// in which somebody may be typing, only by a different one.
-func shape(n views.NewDeploy) string {
-	h := fnv.New32a()
-	fmt.Fprint(h, n.Refusal, n.SettingsURL)
-	return strconv.FormatUint(uint64(h.Sum32()), 36)
-}
-
 func facts(sc scene) views.Facts {
-	f := views.Facts{ImageTag: sc.ImageTag, Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
+	f := views.Facts{ImageTag: imageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
 	f.Health, f.Reason = sc.Health(sc.components, sc.running(), sc.now)
 	if sc.Version != "" {
 		f.Version, f.VersionURL = sc.Version, versionPath(sc.ID, sc.Version)
@@ -59,23 +58,10 @@ func facts(sc scene) views.Facts {
 	switch {
 	case sc.NeedsImage:
 		f.DAGsNote = "until the image deploy"
-	case sc.live.Number == 0:
+	case !sc.Mounted && sc.DAGDeploys:
 		f.DAGsNote = "until the first DAGs are deployed"
 	}
 	return f
-}
-
-func newDeploy(sc scene) views.NewDeploy {
-	n := views.NewDeploy{Action: deploymentPath(sc.ID) + "/deploys", TusURL: "/uploads", Deployment: sc.ID}
-	err := sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by)
-	if err == nil {
-		return n
-	}
-	_, n.Refusal = slipway.Explain(err)
-	if !sc.tail.DAGDeploys && sc.role.May(slipway.DeployDAGs) == nil {
-		n.SettingsURL = sc.links().Settings
-	}
-	return n
 }
 
 // waiting lists what waits for a person to confirm it, or for its turn.
@@ -105,6 +91,9 @@ func waiting(tx *store.Tx, sc scene) (all []views.WaitingRow, err error) {
 }
 
 func stagedText(w slipway.Deploy) string {
+	if w.Image != nil {
+		return fmt.Sprintf("%s, %s · %s · waits to be confirmed.", w.Kind.Title(), imageTag(w.Image.Brought()), w.By.Title())
+	}
 	return fmt.Sprintf("+%d ~%d −%d · %s · waits to be confirmed.", w.Counts.Added, w.Counts.Changed, w.Counts.Removed, w.By.Title())
 }
 
@@ -147,6 +136,9 @@ func components(sc scene) views.Running {
 		if sc.live.Number > 0 {
 			r.Summary += " on #" + strconv.Itoa(sc.live.Number)
 		}
+		if silent := len(sc.components) - p.Of; silent > 0 {
+			r.Summary += fmt.Sprintf(", %d silent", silent)
+		}
 	}
 	for _, c := range sc.components {
 		r.Rows = append(r.Rows, component(sc, c))
@@ -155,13 +147,19 @@ func components(sc scene) views.Running {
 }
 
 func component(sc scene, c slipway.Component) views.ComponentRow {
-	row := views.ComponentRow{Name: c.Component, Title: string(c.Version), Error: c.Error, Since: sc.at(c.Since), Text: runsText(c)}
+	row := views.ComponentRow{
+		Name: c.Component, Component: c.Component, Title: string(c.Version), Error: c.Error,
+		Since: sc.at(c.Since), Seen: sc.at(c.LastSeen), Text: runsText(c),
+	}
 	if row.Name == slipway.EmbeddedComponent {
 		row.Name = "this machine"
 	}
+	if c.Silent(sc.now) && sc.role.May(slipway.ManageAgents) == nil {
+		row.ForgetURL = deploymentPath(sc.ID) + "/agents/forget"
+	}
 	switch {
 	case c.Silent(sc.now):
-		row.Tone, row.Sign, row.Detail = "warn", "▲", "silent, last heard of "+views.Relative(c.LastSeen, sc.now)
+		row.Tone, row.Sign, row.Detail = "warn", "▲", "silent, no longer waited for"
 		row.Since = views.Moment{}
 	case c.Error != "":
 		row.Tone, row.Sign = "bad", "✕"
@@ -187,6 +185,8 @@ func runsText(c slipway.Component) string {
 		return c.Version.Short()
 	case c.DAGs == slipway.FromImage:
 		return "DAGs of the image"
+	case c.Kind == slipway.Rollout && c.Image != "":
+		return "image " + shortDigest(c.Image)
 	}
 	return "nothing mounted yet"
 }
@@ -194,20 +194,33 @@ func runsText(c slipway.Component) string {
 // connect says where the DAGs are mounted and how Airflow is told.
 func (s *Server) connect(sc scene) views.Connect {
 	if !sc.Here {
-		return views.Connect{Elsewhere: "Airflow runs elsewhere. The agent that fetches deploys there comes with a later version of Slipway. " +
-			"Until then deploys are checked, published and kept, and each version can be downloaded; they reach no Airflow by themselves. " +
-			"What works today is a Deployment on this machine, whose folder Airflow's machines mount."}
+		return elsewhere(sc)
 	}
 	dir := s.engine.MountDir(sc.Deployment)
 	if abs, err := filepath.Abs(dir); err == nil { // else the folder as it is called
 		dir = abs
 	}
 	dags := filepath.Join(dir, "current", "dags")
-	return views.Connect{
-		Here: true, MountDir: dir, DAGsDir: dags,
-		Airflow2: "[core]\ndags_folder = " + dags + "\n\n[scheduler]\ndag_dir_list_interval = 10\n",
-		Airflow3: "[dag_processor]\ndag_bundle_config_list = " + bundleConfig(sc.Namespace, dags) + "\n",
+	return airflowReads(views.Connect{Here: true, MountDir: dir, DAGsDir: dags}, sc.Namespace)
+}
+
+// agentDir is the folder of the examples in which an agent mounts.
+const agentDir = "/opt/airflow/slipway"
+
+// elsewhere is connect for an Airflow on other machines.
+func elsewhere(sc scene) views.Connect {
+	c := views.Connect{DAGsDir: agentDir + "/current/dags"}
+	if sc.role.May(slipway.ManageAgents) == nil {
+		c.AgentsURL = sc.links().Settings + "#agents"
 	}
+	return airflowReads(c, sc.Namespace)
+}
+
+// airflowReads adds the lines of airflow.cfg.
+func airflowReads(c views.Connect, name string) views.Connect {
+	c.Airflow2 = "[core]\ndags_folder = " + c.DAGsDir + "\n\n[scheduler]\ndag_dir_list_interval = 10\n"
+	c.Airflow3 = "[dag_processor]\ndag_bundle_config_list = " + bundleConfig(name, c.DAGsDir) + "\n"
+	return c
 }
 
 // bundleConfig is one line of JSON; percent signs mean something else in
@@ -215,4 +228,10 @@ func (s *Server) connect(sc scene) views.Connect {
 func bundleConfig(name, dags string) string {
 	text := fmt.Sprintf(`[{"name": %q, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": %q, "refresh_interval": 10}}]`, name, dags)
 	return strings.ReplaceAll(text, "%", "%%")
+}
+
+// shortDigest is a digest as people compare it.
+func shortDigest(digest string) string {
+	_, hex, _ := strings.Cut(digest, ":")
+	return hex[:min(12, len(hex))]
 }

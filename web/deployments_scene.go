@@ -133,7 +133,13 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	if sc.Mounted {
 		b.Text += " Version " + sc.Version.Short() + " stays in use until Image and DAGs are deployed."
 	}
-	b.Text += " " + noImageDeploys
+	b.On = sc.tail.DAGDeploys
+	if sc.tail.MaySwitchSafely(b.On, sc.role) == nil {
+		b.SafeURL = deploymentPath(sc.ID) + "/switch"
+	}
+	if sc.tail.MayDeploy(slipway.ImageAndDAG, sc.role, sc.by) == nil {
+		b.DeployURL = kindPath(sc.ID, slipway.ImageAndDAG)
+	}
 	if sc.tail.SwitchesBack() && sc.tail.MaySwitch(!sc.tail.DAGDeploys, sc.role) == nil {
 		b.SwitchURL = switchPath(sc.ID, !sc.tail.DAGDeploys)
 	}

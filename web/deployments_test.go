@@ -241,8 +241,8 @@ func TestOverviewSaysWhyNot(t *testing.T) {
 			})
 			w := a.as(t, a.Ada).get(a.page(""))
 			want(t, w, http.StatusOK, tt.want)
-			if strings.Contains(w.Body.String(), "data-upload") {
-				t.Error("there is an upload form")
+			if strings.Contains(w.Body.String(), `name="files"`) {
+				t.Error("there is a form for DAGs")
 			}
 		})
 	}

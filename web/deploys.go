@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -49,6 +51,11 @@ func (s *Server) deployPage(c echo.Context, status int, t typed) error {
 	if err := s.addChanges(c, sc, w, &p, t); err != nil {
 		return err
 	}
+	var log logTail
+	if err := s.readLog(c.Request().Context(), sc, w, &log); err != nil {
+		return err
+	}
+	p.Log = log.card(sc, w)
 	return render(c, status, views.Deploy(p))
 }
 
@@ -83,22 +90,24 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 		Number: w.Number, Kind: w.Kind, Status: w.Status, Current: w.Number == sc.live.Number, Description: w.Description,
 		By: w.By.Title(), From: fromText(w.By), At: sc.at(w.CreatedAt), Reason: w.Reason, Note: w.Note,
 		ReturnURL: returnURL(sc, w, kept[w.After.Version]), CancelURL: cancelURL(sc, w), CancelText: "Cancel",
-		Waits: waits(sc, w), Links: related(sc, w),
+		Waits: waits(sc, w), Links: related(sc, w), Source: askedImage(w.Source),
 	}
-	h.Harmless = w.Status.Ended() && !w.WentLive()
+	h.Harmless = w.Status.Ended() && !w.WentLive() && w.RollingAt.IsZero()
+	h.GoesBack = w.Status == slipway.Deploying && w.Reason != ""
 	h.Commit, h.CommitURL, h.Branch = commit(w.Git)
-	if w.WentLive() || !w.Status.Ended() {
-		h.Version = w.Version
-	}
+	h.Version = bringsVersion(w)
 	if kept[w.Version] {
 		h.VersionURL = versionPath(sc.ID, w.Version)
 		h.DownloadURL = h.VersionURL + "/archive"
 	}
-	if w.WentLive() && kept[w.After.Version] && (w.Base == "" || kept[w.Base]) {
+	if w.WentLive() && w.Base != w.After.Version && kept[w.After.Version] && (w.Base == "" || kept[w.Base]) {
 		h.CompareURL = compareURL(sc.ID, w.Base, w.After.Version)
 	}
 	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.tail.MayDeploy(w.Kind, sc.role, sc.by) == nil {
-		h.AgainURL = sc.links().Overview + "#new-deploy"
+		h.AgainURL, h.AgainText = kindPath(sc.ID, w.Kind), "Upload again"
+		if w.Kind.HasImage() {
+			h.AgainText = "Try again"
+		}
 	}
 	h.Fix, h.MadeHere, h.PatchURL = w.Fix, w.Fix != "" && w.WentLive(), patchURL(sc, w, kept)
 	if w.Status == slipway.Staged {
@@ -119,10 +128,7 @@ func fromText(by slipway.Actor) string {
 func waits(sc scene, w slipway.Deploy) string {
 	switch w.Status {
 	case slipway.Initialized:
-		if w.UploadedAt.IsZero() {
-			return "The files are arriving."
-		}
-		return "The files have arrived and are being checked."
+		return arriving(w)
 	case slipway.Queued:
 		for i, t := range sc.queue {
 			if t.Deploy != nil && t.Deploy.Number == w.Number {
@@ -131,6 +137,35 @@ func waits(sc scene, w slipway.Deploy) string {
 		}
 	}
 	return ""
+}
+
+// askedImage is a reference as somebody wrote it: the digest that was found behind a
+// tag stands elsewhere.
+func askedImage(source string) string {
+	name, digest, found := strings.Cut(source, "@")
+	if found && !strings.Contains(path.Base(name), ":") {
+		return name + "@" + digest
+	}
+	return name
+}
+
+// arriving says what a deploy that is made ready waits for.
+func arriving(w slipway.Deploy) string {
+	switch {
+	case w.Switch != nil:
+		return "The switch is being prepared: you see its files before anything moves."
+	case w.WantsDAG && w.UploadedAt.IsZero() && w.Image != nil:
+		return "The image is checked. Its DAGs are arriving."
+	case w.Kind.HasImage() && w.Image == nil && w.Source != "":
+		return "The image " + askedImage(w.Source) + " is being looked at."
+	case w.Kind.HasImage() && w.Image == nil && w.Upload == "" && w.Tag != "":
+		return "Waits for the image to be pushed as " + w.Tag + "."
+	case w.Kind.HasImage() && w.Image == nil:
+		return "The image is arriving and being looked at."
+	case w.UploadedAt.IsZero():
+		return "The files are arriving."
+	}
+	return "The files have arrived and are being checked."
 }
 
 // related are the deploys that w returned to, or that undid it.
@@ -154,12 +189,19 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 			return err
 		}
 		return s.addReview(ctx, r, p, t, open)
-	case !w.WentLive() && !w.Status.Active(): // it changed nothing
+	case w.Image == nil && !w.WentLive() && !w.Status.Active(): // it changed nothing
 		return nil
 	}
 	r, err := s.engine.Done(ctx, sc.ID, w.Number, sc.by)
 	if err != nil {
 		return err
+	}
+	if r.Image != nil && !w.WentLive() && !w.Status.Active() { // it is in the place of none
+		r.Image.ImageChange = slipway.NewImageChange(slipway.Image{}, r.Image.New)
+	}
+	p.Image = imageReview(r)
+	if p.Image != nil && len(r.Plan.Changes) == 0 {
+		return nil
 	}
 	ch, err := s.changes(ctx, r, open)
 	p.Changes = &ch
@@ -174,11 +216,13 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	}
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, r.Deploy.Number)
-	form.Action, form.Button, form.Describes = path+"/confirm", "Deploy DAGs", true
+	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", confirmWords(r), true, imageEffects(r)
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}
-	p.Review, p.Changes = &form, &ch
+	if p.Review = &form; !form.NoFiles {
+		p.Changes = &ch
+	}
 	return nil
 }
 
@@ -212,5 +256,8 @@ func (s *Server) confirm(c echo.Context) error {
 }
 
 func ticks(c echo.Context) slipway.Ticks {
-	return slipway.Ticks{RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes"}
+	return slipway.Ticks{
+		RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes", NotAirflow: c.FormValue("not_airflow") == "yes",
+		RunsImage: c.FormValue("runs_image") == "yes",
+	}
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -168,9 +169,7 @@ func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Histor
 		ReturnURL: returnURL(sc, w, kept[w.After.Version]),
 	}
 	r.Commit, r.CommitURL, r.Branch = commit(w.Git)
-	if w.WentLive() || !w.Status.Ended() {
-		r.Version = w.Version
-	}
+	r.Version = bringsVersion(w)
 	if kept[w.Version] {
 		r.VersionURL = versionPath(sc.ID, w.Version)
 	}
@@ -178,13 +177,28 @@ func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Histor
 		r.Compares = 1
 	}
 	if w.Kind != slipway.DAGOnly {
-		r.Image, r.Runtime = w.After.ImageTag, w.After.Runtime
+		r.Image, r.Digest, r.Runtime = imageTag(w.After), shortDigest(w.After.Image), w.After.Runtime
 	}
 	if w.ReturnTo > 0 {
 		r.Description = strings.TrimSuffix("Return to #"+strconv.Itoa(w.ReturnTo)+": "+w.Description, ": ")
 	}
 	return r
 }
+
+// bringsVersion returns the DAG bundle version that w mounts or mounted, "" for
+// none.
+func bringsVersion(w slipway.Deploy) slipway.Version {
+	switch {
+	case w.Kind == slipway.ImageOnly:
+		return ""
+	case w.WentLive() && w.After.Version == w.Version && w.After.Mounted, !w.WentLive() && !w.Status.Ended() && !w.Kind.HasImage():
+		return w.Version
+	}
+	return ""
+}
+
+// imageTag is what people call the image of a state.
+func imageTag(s slipway.State) string { return cmp.Or(s.ImageTag, shortDigest(s.Image)) }
 
 // returnURL is where w is returned to, "" where the rule does not allow it.
 func returnURL(sc scene, w slipway.Deploy, kept bool) string {

@@ -38,6 +38,7 @@ func review(r deploy.Review, ch views.Changes, t typed) views.Review {
 		v.Lines = append(v.Lines, changeLine(r, change, diffs))
 	}
 	v.MoreLines = len(r.Plan.Changes) - len(v.Lines)
+	addImage(&v, r)
 	return v
 }
 
@@ -158,21 +159,28 @@ func (s *Server) returnPage(c echo.Context, status int, t typed) error {
 	path := deployPath(r.Deployment.ID, n)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
 	form.Effects = effects(r)
-	p.Review, p.Changes = &form, &ch
+	if p.Review = &form; !form.NoFiles {
+		p.Changes = &ch
+	}
 	return render(c, status, views.Return(p))
 }
 
 // effects says what a return does beside changing files.
 func effects(r deploy.Review) (all []string) {
-	then := r.Deploy.After
-	if then.Version != "" && then.Mounted {
+	then, now := r.Deploy.After, r.Tail.State
+	switch moves := then.Image != now.Image; {
+	case then.Mounted && then.Version == now.Version && now.Mounted:
+		all = append(all, "DAG files and bundle version stay exactly as they are.")
+	case then.Version != "" && then.Mounted && moves:
+		all = append(all, "Mounts version "+then.Version.Short()+" again.")
+	case then.Version != "" && then.Mounted:
 		all = append(all, "Mounts version "+then.Version.Short()+" again. Nothing restarts.")
 	}
 	if !then.Mounted {
 		all = append(all, "Airflow reads its DAGs from the image again, as it did then.")
 	}
 	if then.Image != r.Tail.Image {
-		all = append(all, "Applies the image "+then.ImageTag+" again. Components restart.")
+		all = append(all, "Applies the image "+imageTag(then)+" again. Components restart.")
 	}
 	if then.DAGDeploys != r.Tail.DAGDeploys {
 		all = append(all, "Turns "+onOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"slipway"
@@ -50,8 +52,11 @@ func legs(sc scene, w slipway.Deploy) []leg {
 		mounted.title = "Published"
 	}
 	turn := leg{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}
+	if w.Kind.HasImage() {
+		return imageLegs(sc, w, turn, mounted)
+	}
 	if w.ReturnTo > 0 {
-		return []leg{{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}, turn, mounted}
+		return []leg{askedFor(w), turn, mounted}
 	}
 	return []leg{
 		{title: "Uploaded", detail: uploadedText(w), from: w.CreatedAt, to: w.UploadedAt},
@@ -61,6 +66,60 @@ func legs(sc scene, w slipway.Deploy) []leg {
 		{title: "Stored", detail: storedText(w), from: w.DeployingAt, to: w.StoredAt},
 		mounted,
 	}
+}
+
+func askedFor(w slipway.Deploy) leg {
+	return leg{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}
+}
+
+// imageLegs are the legs of a deploy with an image.
+func imageLegs(sc scene, w slipway.Deploy, turn, mounted leg) []leg {
+	rolled := leg{title: "Image rolled out", from: w.RollingAt, to: cmp.Or(w.MountingAt, w.LiveAt, w.EndedAt)}
+	if !w.Status.Ended() && w.MountingAt.IsZero() {
+		rolled.to = time.Time{}
+	}
+	stored := leg{title: "Stored", detail: storedText(w), from: w.DeployingAt, to: w.RollingAt}
+	all := []leg{askedFor(w), turn, rolled}
+	if w.ReturnTo == 0 {
+		all = []leg{
+			{title: "Checked", detail: imageText(w), from: w.CreatedAt, to: w.StagedAt},
+			{title: "Confirmed", detail: w.ConfirmedBy.Title(), from: w.StagedAt, to: w.QueuedAt, person: true},
+			turn, rolled,
+		}
+	}
+	if w.Kind != slipway.ImageAndDAG {
+		return all
+	}
+	if w.ReturnTo == 0 && brings(sc, w) {
+		all = slices.Insert(all, len(all)-1, stored)
+	}
+	mounted.from = w.MountingAt
+	if !mounts(sc, w) {
+		mounted.title = "DAGs read from the image"
+	}
+	return append(all, mounted)
+}
+
+// brings reports whether w makes a bundle version, mounts whether one is mounted
+// after it.
+func brings(sc scene, w slipway.Deploy) bool {
+	return w.WentLive() && bringsVersion(w) != "" || !w.WentLive() && sc.Brings(w)
+}
+
+func mounts(sc scene, w slipway.Deploy) bool {
+	return w.WentLive() && w.After.Mounted || !w.WentLive() && sc.State.With(w).Mounted
+}
+
+// imageText says what was looked at.
+func imageText(w slipway.Deploy) string {
+	if w.Image == nil {
+		return ""
+	}
+	text := views.Bytes(w.Image.Size)
+	if !w.UploadedAt.IsZero() {
+		text += ", " + plural(w.Counts.Files, "file")
+	}
+	return text
 }
 
 // stepOf says where a leg is. Its class is "" when there is nothing to say.

@@ -23,6 +23,7 @@ var statusOf = map[slipway.Kind]int{
 	slipway.TooLarge:     http.StatusRequestEntityTooLarge,
 	slipway.TooMany:      http.StatusTooManyRequests,
 	slipway.NoSpace:      http.StatusInsufficientStorage,
+	slipway.Unavailable:  http.StatusServiceUnavailable,
 }
 
 // routerTexts say what echo's own errors mean.

@@ -161,7 +161,7 @@ func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.
 
 // fix serves POST /deployments/:deployment/fix/*.
 func (s *Server) fix(c echo.Context) error {
-	if err := s.mayDeploy(c); err != nil { // before the first byte is read
+	if err := s.mayDeploy(c, slipway.DAGOnly); err != nil { // before the first byte is read
 		return err
 	}
 	if err := unhurried(c); err != nil {

@@ -47,16 +47,19 @@ func (s *Server) liveDeployments(c echo.Context) error {
 	})
 }
 
-// liveDeployment serves GET /deployments/:deployment/live?view=overview|deploy.
+// liveDeployment serves GET /deployments/:deployment/live?view=overview|deploy|agents.
 func (s *Server) liveDeployment(c echo.Context) error {
 	changed, stop := s.engine.Watch(deploymentID(c))
 	defer stop()
 	if c.QueryParam("view") == "deploy" {
 		return s.stream(c, changed, s.deploySnapshot(c))
 	}
+	if c.QueryParam("view") == "agents" {
+		return s.stream(c, changed, s.agentsSnapshot(c))
+	}
 	return s.stream(c, changed, func() (all []fragment, err error) {
 		err = s.look(c, func(tx *store.Tx, sc scene) error {
-			o, err := s.overview(tx, sc)
+			o, err := s.overview(c, tx, sc)
 			if err != nil {
 				return err
 			}
@@ -70,6 +73,17 @@ func (s *Server) liveDeployment(c echo.Context) error {
 	})
 }
 
+// agentsSnapshot follows which agents are connected.
+func (s *Server) agentsSnapshot(c echo.Context) snapshot {
+	return func() (all []fragment, err error) {
+		err = s.look(c, func(_ *store.Tx, sc scene) error {
+			all = []fragment{{"agents-now", views.AgentsNow(connected(sc))}}
+			return nil
+		})
+		return all, err
+	}
+}
+
 // overviewFragments are the parts of the Overview that change. seen is the
 // shape of the form that the page has.
 func overviewFragments(o views.Overview, seen string) []fragment {
@@ -80,8 +94,11 @@ func overviewFragments(o views.Overview, seen string) []fragment {
 		{"running", views.RunningCard(o.Running)},
 		{"newest", views.NewestCard(o)},
 	}
-	if shape(o.Form) != seen {
+	switch {
+	case shape(o.Form) != seen:
 		all = append(all, fragment{"new-deploy", views.NewDeployCard(o.Form)})
+	case o.Form.Image != nil:
+		all = append(all, fragment{"pushed", views.PushedTags(o.Form.Image.Pushed)})
 	}
 	return all
 }
@@ -90,6 +107,7 @@ func overviewFragments(o views.Overview, seen string) []fragment {
 // status is another: a form that somebody reads must not change under them.
 func (s *Server) deploySnapshot(c echo.Context) snapshot {
 	seen := c.QueryParam("status")
+	var log logTail
 	return func() (all []fragment, err error) {
 		var p views.DeployPage
 		var w slipway.Deploy
@@ -102,7 +120,12 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 		if err != nil {
 			return nil, err
 		}
-		all = []fragment{{"deploy-head", views.DeployHead(p.Header)}, {"timeline", views.TimelineCard(p.Timeline)}}
+		if err := s.readLog(c.Request().Context(), sc, w, &log); err != nil {
+			return nil, err
+		}
+		all = []fragment{
+			{"deploy-head", views.DeployHead(p.Header)}, {"timeline", views.TimelineCard(p.Timeline)}, {"deploy-log", views.LogCard(log.card(sc, w))},
+		}
 		if string(w.Status) == seen {
 			return all, nil
 		}

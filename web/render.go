@@ -60,6 +60,9 @@ func wantsPartial(c echo.Context) bool {
 
 // wantsHTML reports whether a person's browser will show the answer.
 func wantsHTML(c echo.Context) bool {
+	if strings.HasPrefix(c.Request().URL.Path, agentsPath) {
+		return false // no person is there
+	}
 	return wantsPartial(c) || strings.Contains(c.Request().Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
 }
 

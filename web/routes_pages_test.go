@@ -26,6 +26,7 @@ var pageAccess = []access{
 	{"POST /deployments/:deployment/deploys/:number/confirm", []string{"description", "x"}, seen, missing, forbidden, seen, seen, seen, seen},
 	{"POST /deployments/:deployment/deploys/:number/cancel", nil, seen, missing, forbidden, seen, seen, seen, seen},
 	{"GET /deployments/:deployment/deploys/:number/patch", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/deploys/:number/log", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/deploys/:number/return", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/deploys/:number/return", nil, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // no base
 
@@ -41,9 +42,16 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/settings", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/settings", []string{"name", "new", "keep_days", "30", "keep_versions", "20"}, seen, missing, forbidden, forbidden, seen, seen, seen},
 	{"POST /deployments/:deployment/delete", []string{"typed", "sales-prod"}, seen, missing, forbidden, forbidden, seen, seen, seen},
+	{"POST /deployments/:deployment/image", []string{"ref", "a b"}, seen, missing, forbidden, forbidden, forbidden, invalid, invalid},
+	{"POST /deployments/:deployment/apply-command", []string{"command", ""}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
 	{"GET /deployments/:deployment/switch", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"POST /deployments/:deployment/switch", []string{"to", "off", "at_hand", "yes"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},
 	{"POST /deployments/:deployment/switch/:id/cancel", nil, seen, missing, forbidden, forbidden, forbidden, conflict, conflict}, // none waits
+
+	{"POST /deployments/:deployment/agents/tokens", []string{"name", "workers"}, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"GET /deployments/:deployment/agents/tokens/:agent/revoke", nil, seen, missing, forbidden, forbidden, missing, missing, missing}, // there is none
+	{"POST /deployments/:deployment/agents/tokens/:agent/revoke", nil, seen, missing, forbidden, forbidden, missing, missing, missing},
+	{"POST /deployments/:deployment/agents/forget", []string{"component", "worker-9"}, seen, missing, forbidden, forbidden, missing, missing, missing},
 
 	{"OPTIONS /uploads", nil, seen, 204, 204, 204, 204, 204, 204},
 	{"POST /uploads", nil, seen, unready, unready, unready, unready, unready, unready},

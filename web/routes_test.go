@@ -57,6 +57,13 @@ var portalAccess = []access{
 	{"GET /auth/authorize", nil, seen, invalid, invalid, invalid, invalid, invalid, invalid}, // no challenge
 	{"POST /auth/authorize", []string{"answer", "deny"}, seen, seen, seen, seen, seen, seen, seen},
 
+	// For agents no person's session counts: TestAgentsSeeTheirDeployment.
+	{"GET /agent/v1/desired", nil, 401, 401, 401, 401, 401, 401, 401},
+	{"GET /agent/v1/manifests/:version", nil, 401, 401, 401, 401, 401, 401, 401},
+	{"GET /agent/v1/packs/:pack", nil, 401, 401, 401, 401, 401, 401, 401},
+	{"POST /agent/v1/report", nil, 401, 401, 401, 401, 401, 401, 401},
+	{"POST /agent/v1/log", nil, 401, 401, 401, 401, 401, 401, 401},
+
 	{"GET /workspaces", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
 	{"POST /workspaces", []string{"name", "New"}, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace", []string{"name", "New"}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
@@ -67,7 +74,10 @@ var portalAccess = []access{
 	{"POST /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
 	{"POST /workspaces/:workspace/invitations", []string{"role", "Author"}, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"POST /workspaces/:workspace/invitations/:invitation/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
-	{"GET /workspaces/:workspace/tokens", nil, seen, missing, ok, ok, ok, ok, ok}, // what they may see of them: TestTokensPage
+	{"GET /workspaces/:workspace/registries", nil, seen, missing, ok, ok, ok, ok, ok}, // what they may see of them: TestRegistriesPage
+	{"POST /workspaces/:workspace/registries", []string{"host", "quay.io", "user", "x", "password", "y"}, seen, missing, forbidden, forbidden, seen, seen, seen},
+	{"POST /workspaces/:workspace/registries/remove", []string{"host", "quay.io"}, seen, missing, forbidden, forbidden, missing, missing, missing}, // there is none
+	{"GET /workspaces/:workspace/tokens", nil, seen, missing, ok, ok, ok, ok, ok},                                                                  // what they may see of them: TestTokensPage
 	{"POST /workspaces/:workspace/tokens", []string{"name", "New", "role", "Author", "kind", "DAG_ONLY", "days", "30"}, seen, missing, forbidden, forbidden, ok, ok, ok},
 	{"GET /workspaces/:workspace/tokens/:token/rotate", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
 	{"POST /workspaces/:workspace/tokens/:token/rotate", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
@@ -120,9 +130,12 @@ func TestRoutes(t *testing.T) {
 }
 
 // ofAPI reports whether path is of package api, whose tests have a table of
-// their own.
+// their own, or says that there is nothing.
 func ofAPI(path string) bool {
-	for _, prefix := range []string{"/v1/", "/private/", "/auth/userinfo", "/auth/oauth/"} {
+	if path == agentsPath+"*" {
+		return true
+	}
+	for _, prefix := range []string{"/v1/", "/v2", "/v1alpha1/", "/private/", "/auth/userinfo", "/auth/oauth/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway"
+	"slipway/web/api"
 )
 
 const (
@@ -46,13 +48,18 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		level, attrs := slog.LevelInfo, []any{
 			"request", requestID(c), "method", c.Request().Method, "path", pathForLog(c), "status", c.Response().Status,
-			"bytes", c.Response().Size, "took", s.store.Now().Sub(start), "ip", c.RealIP(), "user", string(userOf(c).ID),
+			"bytes", c.Response().Size, "took", s.store.Now().Sub(start), "ip", c.RealIP(), "user", string(cmp.Or(userOf(c).ID, api.Caller(c).User)),
+		}
+		if id := api.Caller(c).Token; id != "" {
+			attrs = append(attrs, "token", string(id))
 		}
 		if err, ok := c.Get(errorKey).(error); ok {
 			attrs = append(attrs, "err", err)
 			if c.Response().Status >= http.StatusInternalServerError {
 				level = slog.LevelError
 			}
+		} else if strings.HasPrefix(c.Path(), agentsPath) {
+			level = slog.LevelDebug // agents ask all day
 		}
 		s.log.Log(c.Request().Context(), level, "request", attrs...)
 		return nil

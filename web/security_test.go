@@ -11,6 +11,11 @@ import (
 	"testing"
 
 	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+	"slipway/web/api"
 )
 
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {
@@ -152,6 +157,24 @@ func TestSecretsStayOutOfTheLog(t *testing.T) {
 		if strings.Contains(a.log.String(), secret) {
 			t.Errorf("%q is in the log:\n%s", secret, a.log)
 		}
+	}
+}
+
+// The log tells which API token asked, and never its secret.
+func TestLogNamesTheToken(t *testing.T) {
+	a := newApp(t)
+	var secret string
+	var token store.Token
+	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
+		secret, token, err = api.AddToken(tx, store.Token{Name: "ci", CreatedBy: "Ada", Workspace: a.Workspace.ID, Role: slipway.Owner})
+		return err
+	})
+	r := httptest.NewRequest(http.MethodGet, "/v1/organizations", nil)
+	r.Header.Set("Authorization", "Bearer "+secret)
+	want(t, a.browser(t).do(r), http.StatusOK)
+	_, signature, _ := strings.Cut(secret, ".")
+	if log := a.log.String(); !strings.Contains(log, "token="+string(token.ID)) || strings.Contains(log, signature) {
+		t.Errorf("the log is:\n%s", log)
 	}
 }
 

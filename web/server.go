@@ -2,6 +2,7 @@
 package web
 
 import (
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,10 +40,13 @@ type Server struct {
 	passwords *passwords
 	accounts  *throttle // failed sign-ins of an account
 	addresses *throttle // and from an address
+	agents    *throttle // requests of an agent token
 	origin    *http.CrossOriginProtection
 	metrics   *metrics
 	api       *api.Server
 	seats     *seats
+
+	registryKey []byte // of the bearers of /v2/token, made anew at each start
 }
 
 // New returns a server of the pages over st and engine.
@@ -53,7 +57,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 			return nil, fmt.Errorf("trust %s: %w", cfg.URL, err)
 		}
 	}
-	for _, pattern := range []string{"/v1/", "/private/", "/auth/oauth/"} {
+	for _, pattern := range []string{"/v1/", "/v1alpha1/", "/private/", "/auth/oauth/", "/v2/", agentsPath} {
 		origin.AddInsecureBypassPattern(pattern) // no cookie counts there
 	}
 	jar := newCookies(cfg.URL)
@@ -62,6 +66,8 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 		cookies: jar, sessions: &sessionStore{store: st, cookies: jar},
 		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
 		passwords: newPasswords(), accounts: newThrottle(accountTries, accountPause), addresses: newThrottle(addressTries, addressPause),
+		registryKey: []byte(rand.Text()),
+		agents:      newThrottle(agentBurst, agentPause),
 	}, nil
 }
 
@@ -130,6 +136,10 @@ func (s *Server) routes(e *echo.Echo) {
 	user.GET("/workspaces/:workspace/tokens/:token/revoke", s.askToken(false))
 	user.POST("/workspaces/:workspace/tokens/:token/revoke", s.revokeToken)
 
+	user.GET("/workspaces/:workspace/registries", s.showRegistries)
+	user.POST("/workspaces/:workspace/registries", s.setRegistry)
+	user.POST("/workspaces/:workspace/registries/remove", s.dropRegistry)
+
 	user.GET("/workspaces/:workspace", s.showDeployments)
 	user.GET("/workspaces/:workspace/live", s.liveDeployments)
 	user.GET("/workspaces/:workspace/deployments/new", s.showNewDeployment)
@@ -142,6 +152,7 @@ func (s *Server) routes(e *echo.Echo) {
 	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
 	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
 	user.GET("/deployments/:deployment/deploys/:number/patch", s.sendPatch)
+	user.GET("/deployments/:deployment/deploys/:number/log", s.sendLog)
 	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)
 	user.POST("/deployments/:deployment/deploys/:number/return", s.returnTo)
 	user.GET("/deployments/:deployment/compare", s.showCompare)
@@ -154,6 +165,12 @@ func (s *Server) routes(e *echo.Echo) {
 	user.GET("/deployments/:deployment/settings", s.showSettings)
 	user.POST("/deployments/:deployment/settings", s.saveSettings)
 	user.POST("/deployments/:deployment/delete", s.deleteDeployment)
+	user.POST("/deployments/:deployment/agents/tokens", s.addAgentToken)
+	user.GET("/deployments/:deployment/agents/tokens/:agent/revoke", s.askAgentToken)
+	user.POST("/deployments/:deployment/agents/tokens/:agent/revoke", s.revokeAgentToken)
+	user.POST("/deployments/:deployment/agents/forget", s.forgetComponent)
+	user.POST("/deployments/:deployment/image", s.registerImage)
+	user.POST("/deployments/:deployment/apply-command", s.setApplyCommand)
 	user.GET("/deployments/:deployment/switch", s.showSwitch)
 	user.POST("/deployments/:deployment/switch", s.turnSwitch)
 	user.POST("/deployments/:deployment/switch/:id/cancel", s.callBackSwitch)
@@ -161,6 +178,8 @@ func (s *Server) routes(e *echo.Echo) {
 	user.GET("/auth/authorize", s.showAuthorize)
 	user.POST("/auth/authorize", s.authorize)
 	s.api.Routes(e)
+	s.registryRoutes(e)
+	s.agentRoutes(e)
 
 	files := door{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
 	files.POST("/deployments/:deployment/deploys", s.deployForm)

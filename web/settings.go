@@ -24,9 +24,15 @@ func (s *Server) settingsPage(c echo.Context, status int, edit func(*views.Setti
 	var p views.SettingsPage
 	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
 		p = views.SettingsPage{
-			Action: sc.links().Settings, Settings: sc.Settings(), Platform: sc.Platform,
+			Action: sc.links().Settings, Settings: sc.Settings(), Apply: s.applyCard(sc),
 			KeepDays: strconv.Itoa(sc.KeepDays), KeepVersions: strconv.Itoa(sc.KeepVersions),
 			Switch: switchCard(sc), Connect: s.connect(sc),
+		}
+		if p.Agents, err = s.agentsCard(c, tx, sc); err != nil {
+			return err
+		}
+		if sc.MayRegister(sc.role) == nil {
+			p.Register = registerCard(sc, "")
 		}
 		if err := sc.role.May(slipway.ManageDeployments); err != nil {
 			_, p.Refusal = slipway.Explain(err)
@@ -114,7 +120,7 @@ func settingsForm(c echo.Context) (w slipway.Settings, err error) {
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
 		AirflowURL: c.FormValue("airflow_url"), DagsPath: strings.TrimSpace(c.FormValue("dags_path")),
 		CICDEnforced: c.FormValue("cicd_enforced") == "yes", GuardAPI: c.FormValue("guard_api") == "yes",
-		ImageRole: slipway.Author,
+		ImageRole: slipway.Author, Platform: strings.TrimSpace(c.FormValue("platform")),
 	}
 	if c.FormValue("image_role") != "" {
 		if w.ImageRole, err = slipway.RoleOf(c.FormValue("image_role")); err != nil {

@@ -18,14 +18,16 @@ const lately = 30 * 24 * time.Hour
 // showSwitch serves GET /deployments/:deployment/switch?to=on|off.
 func (s *Server) showSwitch(c echo.Context) error {
 	if c.QueryParam("to") == "" {
-		return s.switchPage(c, http.StatusOK, nil, "")
+		return s.switchPage(c, http.StatusOK, nil, unchanged)
 	}
 	on, err := switchedTo(c.QueryParam("to"))
 	if err != nil {
 		return err
 	}
-	return s.switchPage(c, http.StatusOK, &on, "")
+	return s.switchPage(c, http.StatusOK, &on, unchanged)
 }
+
+func unchanged(*views.SwitchPage) {}
 
 func switchedTo(word string) (bool, error) {
 	if word != "on" && word != "off" {
@@ -35,8 +37,8 @@ func switchedTo(word string) (bool, error) {
 }
 
 // switchPage asks about turning the switch to on, or to where it is not if that
-// is nil.
-func (s *Server) switchPage(c echo.Context, status int, on *bool, refused string) error {
+// is nil, with what edit puts into the page.
+func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*views.SwitchPage)) error {
 	var p views.SwitchPage
 	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
 		if err := sc.role.May(slipway.Switch); err != nil {
@@ -56,18 +58,17 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, refused string
 	if err != nil {
 		return err
 	}
-	p.Error, p.AtHand = refused, c.FormValue("at_hand") == "yes"
+	p.AtHand, p.Self = c.FormValue("at_hand") == "yes", c.FormValue("follow") == "self"
+	edit(&p)
 	return render(c, status, views.Switch(p))
 }
 
 // switchQuestion says what turning DAG-only deploys on or off will mean.
-func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (views.SwitchPage, error) {
-	p := views.SwitchPage{
+func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.SwitchPage, err error) {
+	p = views.SwitchPage{
 		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
-		Restores: sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on, NoImage: noImage(sc), Changes: switchChanges(sc, on),
-	}
-	if !p.Restores {
-		p.Limit = limit(on)
+		Restores: sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on, Changes: switchChanges(sc, on),
+		DeployURL: kindPath(sc.ID, slipway.ImageAndDAG),
 	}
 	if sc.Mounted {
 		p.Mounted = sc.Version
@@ -78,8 +79,17 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (views.SwitchPa
 	if n := len(sc.queue); n > 0 {
 		p.Waits = "The switch waits its turn behind " + plural(n, "deploy") + " in the queue; until then it can be called back."
 	}
-	if on || p.Restores {
+	if p.Restores || p.Refusal != "" {
 		return p, nil
+	}
+	if err := sc.tail.MaySwitchSafely(on, sc.role); err != nil {
+		_, p.NoImage = slipway.Explain(err)
+	}
+	if sc.MayRegister(sc.role) == nil {
+		p.Register = registerCard(sc, onOff(on))
+	}
+	if p.DoesIt, err = doesIt(tx, sc, on); err != nil || on {
+		return p, err
 	}
 	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-lately))
 	for _, w := range recent {
@@ -88,23 +98,27 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (views.SwitchPa
 	return p, err
 }
 
-// noImageDeploys is what stands where a page promises an image deploy.
-const noImageDeploys = "This version of Slipway does not deploy images yet."
-
-// noImage says why Slipway cannot do the follow-up by itself.
-func noImage(sc scene) string {
-	if sc.Image == "" {
-		return "No image is known for this Deployment."
+// doesIt says how Slipway does by itself what has to follow the switch.
+func doesIt(tx *store.Tx, sc scene, on bool) (string, error) {
+	d := sc.tail
+	switch tag := imageTag(d.State); {
+	case tag == "":
+		return "Slipway makes the deploy that has to follow.", nil
+	case on && d.Mounted:
+		return "Deploy " + tag + " again, with the DAGs that are mounted.", nil
+	case on:
+		return "Read the DAGs out of " + tag + ", publish them as a DAG bundle, and deploy the image again with it.", nil
+	case !d.Mounted:
+		return "Deploy " + tag + " again: it carries the DAGs already.", nil
 	}
-	return noImageDeploys
-}
-
-// limit says what cannot be done after the switch, and what can.
-func limit(on bool) string {
-	if on {
-		return noImageDeploys + " Deploys of DAGs alone work at once."
+	files := "the files"
+	v, err := tx.BundleVersion(sc.ID, d.Version)
+	if kind, _ := slipway.Explain(err); err == nil {
+		files = "the " + plural(v.Files, "file")
+	} else if kind == slipway.NotFound { // of a deploy that still waits for its turn
+		err = nil
 	}
-	return noImageDeploys + " After this switch nothing can be deployed here until you switch back; what is mounted stays."
+	return "Put " + files + " of version " + d.Version.Short() + " into " + imageTag(d.State) + " and deploy the result.", err
 }
 
 func switchChanges(sc scene, on bool) []string {
@@ -142,10 +156,13 @@ func (s *Server) turnSwitch(c echo.Context) error {
 		return err
 	}
 	of := deploymentID(c)
+	if c.FormValue("follow") == "auto" {
+		return s.switchSafely(c, on)
+	}
 	waits, err := s.engine.Switch(c.Request().Context(), of, on, actorOf(c), c.FormValue("at_hand") == "yes")
 	if text := correctable(err); text != "" {
 		status, _ := explain(err)
-		return s.switchPage(c, status, &on, text)
+		return s.switchPage(c, status, &on, func(p *views.SwitchPage) { p.Error = text })
 	}
 	if err != nil {
 		return err
@@ -154,6 +171,26 @@ func (s *Server) turnSwitch(c echo.Context) error {
 		return s.done(c, deploymentPath(of), "The switch waits its turn: DAG-only deploys will be turned %s.", onOff(on))
 	}
 	return s.done(c, deploymentPath(of), "DAG-only deploys are %s.", onOff(on))
+}
+
+// switchSafely has Slipway prepare the switch with the deploy that follows. Its
+// page shows the files, and asks once more.
+func (s *Server) switchSafely(c echo.Context, on bool) error {
+	var w slipway.Deploy
+	var err error
+	if c.FormValue("at_hand") != "yes" {
+		err = slipway.Errorf(slipway.Invalid, "Tick that the latest version of the project is at hand, in case you need to deploy it.")
+	} else {
+		w, err = s.engine.SwitchSafely(c.Request().Context(), deploymentID(c), on, actorOf(c))
+	}
+	if text := correctable(err); text != "" {
+		status, _ := explain(err)
+		return s.switchPage(c, status, &on, func(p *views.SwitchPage) { p.Error = text })
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
 // callBackSwitch serves POST /deployments/:deployment/switch/:id/cancel.

@@ -12,12 +12,12 @@ func TestSaveSettings(t *testing.T) {
 	a := newApp(t)
 	b := a.as(t, a.Oli)
 	form := []string{
-		"name", "sales", "description", "All of it", "airflow_url", "https://airflow.example.com", "dags_path", "/dags",
+		"name", "sales", "description", "All of it", "airflow_url", "https://airflow.example.com", "dags_path", "/dags", "platform", "linux/arm64",
 		"cicd_enforced", "yes", "guard_api", "yes", "image_role", "Operator", "keep_days", "30", "keep_versions", "20",
 	}
 	goesTo(t, b.post(a.page("/settings"), form...), a.page("/settings"))
 	want := slipway.Settings{
-		Name: "sales", Description: "All of it", AirflowURL: "https://airflow.example.com", DagsPath: "/dags",
+		Name: "sales", Description: "All of it", AirflowURL: "https://airflow.example.com", DagsPath: "/dags", Platform: "linux/arm64",
 		CICDEnforced: true, GuardAPI: true, ImageRole: slipway.Operator, KeepDays: 30, KeepVersions: 20,
 	}
 	if got := a.deployment(t).Settings(); got != want {
@@ -35,6 +35,7 @@ func TestSettingsAreRefused(t *testing.T) {
 	}{
 		"no name":    {[]string{"name", ""}, "A Deployment needs a name."},
 		"no address": {[]string{"airflow_url", "javascript:alert(1)"}, "is not a web address"},
+		"odd system": {[]string{"platform", "windows"}, "is no platform"},
 		"no number":  {[]string{"keep_days", "many"}, "must be a whole number."},
 		"too few":    {[]string{"keep_versions", "3"}, "At least the last 10"},
 		"odd role":   {[]string{"image_role", "Member"}, "Images can be deployed by Authors or by Operators."},
@@ -66,7 +67,7 @@ func TestSwitchPage(t *testing.T) {
 	a.live(t, a.Eve, map[string]string{"a.py": dag})
 	owner := a.as(t, a.Ada)
 	want(t, owner.get(a.page("/switch?to=off")), http.StatusOK, "Turn off DAG-only deploys for sales-prod?", "every DAG change needs an image deploy",
-		"<b>Eve Author</b>", "they will be refused", "No image is known for this Deployment.", "The latest version of the project is at hand")
+		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "The latest version of the project is at hand")
 	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.")
 	want(t, a.as(t, a.Oli).get(a.page("/settings")), http.StatusOK, "needs the Owner role")
 	want(t, owner.post(a.page("/switch"), "to", "off"), http.StatusUnprocessableEntity, "Tick that the latest version of the project is at hand.")

@@ -58,7 +58,7 @@ func (s *Server) beginUpload(c echo.Context) error {
 		return err
 	}
 	n.Length, n.Name = length, uploadName(meta)
-	u, w, err := s.engine.BeginUpload(c.Request().Context(), slipway.DeploymentID(meta["deployment"]), actorOf(c), n)
+	u, w, err := s.beginOf(c, meta, n)
 	if err != nil {
 		return err
 	}
@@ -108,16 +108,17 @@ func uploadName(meta map[string]string) string {
 	return meta["filename"]
 }
 
-// showUpload serves HEAD /uploads/:upload: how far it is.
+// showUpload serves HEAD /uploads/:upload: how far it is. A client that never
+// heard that its last bytes came learns it here, and where to go on.
 func (s *Server) showUpload(c echo.Context) error {
-	u, w, offset, err := s.engine.Upload(c.Request().Context(), c.Param("upload"), actorOf(c))
+	p, err := s.engine.Progress(c.Request().Context(), c.Param("upload"), actorOf(c))
 	if err != nil {
 		return err
 	}
 	h := c.Response().Header()
-	h.Set("Upload-Offset", strconv.FormatInt(offset, 10))
-	h.Set("Upload-Length", strconv.FormatInt(u.Length, 10))
-	h.Set(deployHeader, deployPath(w.Deployment, w.Number))
+	h.Set("Upload-Offset", strconv.FormatInt(p.Offset, 10))
+	h.Set("Upload-Length", strconv.FormatInt(p.Length, 10))
+	h.Set(deployHeader, deployPath(p.Deploy.Deployment, p.Deploy.Number))
 	return c.NoContent(http.StatusOK)
 }
 

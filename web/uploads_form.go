@@ -2,6 +2,7 @@ package web
 
 import (
 	"archive/tar"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway"
-	"slipway/bundle"
 	"slipway/deploy"
 	"slipway/store"
 	"slipway/views"
@@ -26,10 +26,13 @@ import (
 type spool struct {
 	file   *deploy.Spool
 	size   int64
-	limit  int64
+	loose  int64 // bytes of all files but the archive of an image
+	limit  int64 // that they may have together
+	most   int64 // that the archive of an image may have
 	words  int64 // bytes that all fields together may have
 	parts  []part
-	names  int // bytes of the files' names
+	image  *part // the archive of an image; nil for none
+	names  int   // bytes of the files' names
 	fields map[string]string
 	text   int // bytes of the fields
 }
@@ -41,6 +44,9 @@ const (
 	nameCost = 64
 )
 
+// imageField is the name of the form's field for the archive of an image.
+const imageField = "image"
+
 // part is a file of the form: size bytes of the spool's file from start.
 type part struct {
 	name        string // with the folders above it, as the browser sent it
@@ -50,7 +56,8 @@ type part struct {
 // deployForm serves POST /deployments/:deployment/deploys: the plain form,
 // without JavaScript.
 func (s *Server) deployForm(c echo.Context) error {
-	if err := s.mayDeploy(c); err != nil { // before the first byte is read
+	kind := cmp.Or(kindAsked(c), slipway.DAGOnly)
+	if err := s.mayDeploy(c, kind); err != nil { // before the first byte is read
 		return err
 	}
 	if err := unhurried(c); err != nil {
@@ -61,10 +68,7 @@ func (s *Server) deployForm(c echo.Context) error {
 		return s.refuseForm(c, &spool{}, err)
 	}
 	defer sp.file.Close() // it was only for this request
-	if len(sp.parts) == 0 {
-		return s.refuseForm(c, sp, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first."))
-	}
-	w, err := s.receive(c, sp)
+	w, err := s.receive(c, sp, kind)
 	if err != nil {
 		return s.refuseForm(c, sp, err)
 	}
@@ -72,27 +76,39 @@ func (s *Server) deployForm(c echo.Context) error {
 }
 
 // receive hands what was sent to the engine.
-func (s *Server) receive(c echo.Context, sp *spool) (slipway.Deploy, error) {
+func (s *Server) receive(c echo.Context, sp *spool, kind slipway.DeployKind) (slipway.Deploy, error) {
+	if kind.HasImage() {
+		return s.receiveImage(c, sp, kind)
+	}
+	return s.receiveDAGs(c, sp, 0)
+}
+
+// receiveDAGs hands the DAGs that were sent to the engine, for the deploy to if
+// there is one already.
+func (s *Server) receiveDAGs(c echo.Context, sp *spool, to int) (slipway.Deploy, error) {
+	if len(sp.parts) == 0 {
+		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first.")
+	}
 	name, archive, body := sp.upload()
 	defer body.Close()
 	n, err := newUpload(sp.fields["merge"], sp.fields["folder_path"], sp.fields["description"], archive)
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	n.Length, n.Name = -1, name
+	n.Length, n.Name, n.To = -1, name, to
 	return s.engine.Receive(c.Request().Context(), deploymentID(c), actorOf(c), n, body)
 }
 
-func (s *Server) mayDeploy(c echo.Context) error {
+func (s *Server) mayDeploy(c echo.Context, kind slipway.DeployKind) error {
 	return s.look(c, func(_ *store.Tx, sc scene) error {
-		return sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by)
+		return sc.tail.MayDeploy(kind, sc.role, sc.by)
 	})
 }
 
 // refuseForm shows the page again with the reason above the form, and with what
 // was typed as far as it has arrived.
 func (s *Server) refuseForm(c echo.Context, sp *spool, err error) error {
-	text := correctable(err)
+	text := imageRefusal(err)
 	if text == "" {
 		return err
 	}
@@ -100,6 +116,10 @@ func (s *Server) refuseForm(c echo.Context, sp *spool, err error) error {
 	return s.overviewPage(c, status, func(n *views.NewDeploy) {
 		n.Error = text
 		n.Merge, n.Folder, n.Description = slipway.Merge(sp.fields["merge"]), sp.fields["folder_path"], sp.fields["description"]
+		if n.Image != nil {
+			n.Image.Ref, n.Image.Pushed.Chosen = sp.fields["ref"], sp.fields["tag"]
+			n.Image.Source = cmp.Or(sp.fields["source"], n.Image.Source)
+		}
 	})
 }
 
@@ -114,7 +134,7 @@ func (s *Server) readSpool(r *http.Request, words int64) (_ *spool, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("spool a form: %w", err)
 	}
-	sp := &spool{file: f, limit: bundle.DefaultLimits().Archive, words: words, fields: map[string]string{}}
+	sp := &spool{file: f, limit: s.engine.MaxArchive(), most: s.engine.MaxImage(), words: words, fields: map[string]string{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, sp.file.Close())
@@ -151,7 +171,11 @@ func (sp *spool) take(p *multipart.Part) error {
 	if sp.names += len(name) + nameCost; sp.names > maxNames {
 		return slipway.Errorf(slipway.TooLarge, "These are too many files for a form. Pack them, and upload the archive.")
 	}
-	n, err := sp.file.Take(io.LimitReader(p, sp.limit-sp.size+1))
+	most, before := sp.limit, sp.loose
+	if p.FormName() == imageField {
+		most, before = sp.most, 0
+	}
+	n, err := sp.file.Take(io.LimitReader(p, most-before+1))
 	_, ours := errors.AsType[*os.PathError](err)
 	kind, _ := slipway.Explain(err)
 	switch {
@@ -160,11 +184,21 @@ func (sp *spool) take(p *multipart.Part) error {
 	case err != nil:
 		return brokenForm(err)
 	}
-	sp.parts = append(sp.parts, part{name: name, start: sp.size, size: n})
-	if sp.size += n; sp.size > sp.limit {
-		return slipway.Errorf(slipway.TooLarge, "The files are larger than %s together.", views.Bytes(sp.limit))
+	if before+n > most {
+		return slipway.Errorf(slipway.TooLarge, "The files are larger than %s together.", views.Bytes(most))
 	}
+	sp.keep(p.FormName(), part{name: name, start: sp.size, size: n})
 	return nil
+}
+
+func (sp *spool) keep(field string, one part) {
+	sp.size += one.size
+	if field == imageField {
+		sp.image = &one
+		return
+	}
+	sp.loose += one.size
+	sp.parts = append(sp.parts, one)
 }
 
 // takeField reads a field of the form. All fields are kept in memory.

@@ -10,8 +10,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway"
+	"slipway/store"
+	"slipway/store/storetest"
 )
 
 // sent is a file of a plain form.
@@ -195,6 +198,18 @@ func TestTus(t *testing.T) {
 	if w.Description != "Für März" || w.Bytes != int64(len(whole)) || w.Merge != slipway.ReplaceAll || w.Upload != "dags.tar.gz" {
 		t.Errorf("deploy %+v", w)
 	}
+	late := b.do(tusRequest(http.MethodHead, at, "")) // the answer to the last bytes was lost
+	if h := late.Header(); late.Code != http.StatusOK || h.Get(deployHeader) != a.page("/deploys/1") ||
+		h.Get("Upload-Offset") != strconv.Itoa(len(whole)) || h.Get("Upload-Length") != h.Get("Upload-Offset") {
+		t.Errorf("HEAD of the complete upload: answer %d %v", late.Code, h)
+	}
+	want(t, a.as(t, a.Ada).do(tusRequest(http.MethodHead, at, "")), http.StatusNotFound, "")
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		w.UploadedAt = tx.Now.Add(-2 * time.Hour)
+		_, err := tx.SaveDeploy(w)
+		return err
+	})
+	want(t, a.as(t, a.Eve).do(tusRequest(http.MethodHead, at, "")), http.StatusNotFound, "")
 }
 
 func TestTusRefusals(t *testing.T) {

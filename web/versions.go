@@ -109,9 +109,16 @@ func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, err
 	return tx.BundleVersion(sc.ID, v)
 }
 
+// imageVersion is what Airflow is told to call the version of a run whose DAGs
+// came from the image, and so what it links to.
+const imageVersion = "image"
+
 // showVersion serves GET /deployments/:deployment/versions/:version: a folder
 // of it.
 func (s *Server) showVersion(c echo.Context) error {
+	if c.Param("version") == imageVersion {
+		return c.Redirect(http.StatusSeeOther, deploymentPath(slipway.DeploymentID(c.Param("deployment"))))
+	}
 	var p views.FolderPage
 	var d slipway.Deployment
 	err := s.look(c, func(tx *store.Tx, sc scene) error {

@@ -32,6 +32,9 @@ func TestVersions(t *testing.T) {
 	want(t, b.get(folder+"?path=nowhere"), http.StatusNotFound, "There is no folder")
 	want(t, b.get(a.page("/versions/2020-01-01T00-00-00.0000000Z")), http.StatusNotFound)
 	want(t, b.get(a.page("/versions/..")), http.StatusNotFound)
+	if w := b.get(a.page("/versions/image")); w.Code != http.StatusSeeOther || w.Header().Get("Location") != a.page("") {
+		t.Errorf("the link of a run of the image's DAGs answers %d to %q, want the Deployment's page", w.Code, w.Header().Get("Location"))
+	}
 }
 
 func TestVersionFile(t *testing.T) {

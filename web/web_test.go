@@ -39,6 +39,12 @@ func newApp(t *testing.T) *app {
 // emptyApp is a portal that nobody has set up.
 func emptyApp(t *testing.T, cfg Config) *app {
 	t.Helper()
+	return appOn(t, cfg, bundle.Open)
+}
+
+// appOn is emptyApp whose bundles are where open says.
+func appOn(t *testing.T, cfg Config, open func(dir string) (*bundle.Store, error)) *app {
+	t.Helper()
 	a := &app{store: storetest.Open(t), log: &strings.Builder{}}
 	a.store.Now = func() time.Time {
 		if a.now.IsZero() {
@@ -47,7 +53,7 @@ func emptyApp(t *testing.T, cfg Config) *app {
 		return a.now
 	}
 	dir := t.TempDir()
-	bundles, err := bundle.Open(dir)
+	bundles, err := open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/bundle"
 	"slipway/deploy"
 	"slipway/store"
 )
@@ -18,6 +17,7 @@ import (
 // backupCommand writes everything that an installation keeps to one file.
 type backupCommand struct {
 	dataFlag
+	bucketFlag
 	File string `arg:"" help:"File to write. It appears once it is complete, in place of an older one."`
 }
 
@@ -28,6 +28,10 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	defer d.Close()
+	bundles, err := b.attachBundles(ctx, d.dir)
+	if err != nil {
+		return err
+	}
 	file, err := filepath.Abs(b.File)
 	if err != nil {
 		return err
@@ -39,11 +43,15 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	var totals deploy.BackupTotals
 	err = wholeFile(file, temp, func(w io.Writer) error {
 		p := newProgress(c.err, "Backed up")
-		totals, err = deploy.WriteBackup(ctx, d.store, bundle.Attach(d.dir), temp, w, p.of)
+		totals, err = deploy.WriteBackup(ctx, d.store, bundles, d.dir, temp, w, p.of)
 		return err
 	})
 	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
 		return err
+	}
+	if totals.Bucket != "" {
+		fmt.Fprintf(c.out, "%s holds the records. The %d versions and %d packs that they name are in the bucket %s.\n", b.File, totals.Versions, totals.Packs, totals.Bucket)
+		return nil
 	}
 	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, inWords(totals.Bytes))
 	return nil

@@ -172,9 +172,10 @@ func mountedFiles(dir string) (listing, error) {
 
 // leftovers lists what no record names, in a portal that has come to rest.
 func (k *disk) leftovers(f facts, temp string) (left []string) {
-	named := map[string]bool{}
+	named, may := map[string]bool{}, map[string]bool{}
 	for _, u := range f.uploads {
 		named[filepath.Join("uploads", u.ID)] = true
+		may[filepath.Join("uploads", u.ID+".d")] = true // its blocks, as long as it is not complete
 	}
 	for _, d := range f.deployments {
 		for _, p := range f.packs[d.ID] {
@@ -186,7 +187,7 @@ func (k *disk) leftovers(f facts, temp string) (left []string) {
 	}
 	for _, pattern := range []string{"uploads/*", "packs/*/*", "bundles/*/*"} {
 		for _, name := range k.glob(k.data, pattern) {
-			if !named[name] {
+			if !named[name] && !may[name] {
 				left = append(left, name)
 			}
 			delete(named, name)

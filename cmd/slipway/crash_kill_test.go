@@ -104,7 +104,7 @@ func (c *crash) work(t *testing.T, base string, rng *rand.Rand) (wrong []string)
 	for i, d := range f.deployments {
 		for n := range crashWorkers {
 			w := &worker{
-				visitor: newVisitor(ctx, base, c.jar), of: d.ID, model: c.model, last: len(f.deploys[d.ID]),
+				visitor: newVisitor(ctx, base, c.jar), of: d.ID, model: c.model, token: c.token, last: len(f.deploys[d.ID]),
 				rng: rand.New(rand.NewPCG(c.seed, uint64(c.round)<<8|uint64(i*crashWorkers+n+1))),
 			}
 			wg.Go(func() {

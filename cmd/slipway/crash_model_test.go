@@ -18,6 +18,7 @@ type model struct {
 	versions map[versionKey]listing // as they were seen first
 	switched map[slipway.DeploymentID]int
 	keep     map[slipway.DeploymentID][]int // settings: what was acknowledged last, and what was sent since
+	keyed    []keyedDeploy                  // requests to the API whose answers never came
 }
 
 type deployKey struct {
@@ -138,6 +139,7 @@ func (m *model) check(f facts, settled bool) (wrong []string) {
 		}
 		wrong = append(wrong, a.check(w, settled)...)
 	}
+	wrong = append(wrong, onceEach(f)...)
 	return append(wrong, m.ordered(found)...)
 }
 

@@ -13,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"slipway"
 	"slipway/store"
 	"slipway/store/storetest"
+	"slipway/web/api"
 )
 
 const (
@@ -108,6 +110,7 @@ type crash struct {
 	dir, data, temp string
 	jar             http.CookieJar
 	world           storetest.World
+	token           string // an Author's, for the API
 	model           *model
 	disk            *disk
 	portal          *process
@@ -136,13 +139,14 @@ func (c *crash) newFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.world = storetest.Seed(t, st)
-	storetest.Update(t, st, func(tx *store.Tx) error {
+	storetest.Update(t, st, func(tx *store.Tx) (err error) {
 		for n := range crashDeployment - 1 {
 			if _, err := storetest.AddDeployment(tx, c.world.Workspace.ID, fmt.Sprintf("more-%d", n)); err != nil {
 				return err
 			}
 		}
-		return nil
+		c.token, _, err = api.AddToken(tx, store.Token{Name: "ci", Workspace: c.world.Workspace.ID, Role: slipway.Author})
+		return err
 	})
 	if err := st.Close(); err != nil {
 		t.Fatal(err)

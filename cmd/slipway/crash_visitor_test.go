@@ -231,9 +231,14 @@ func (v *visitor) awaitStatus(of slipway.DeploymentID, number int, want slipway.
 }
 
 // archiveOf returns a .tar.gz of files, by their names.
-func archiveOf(files map[string]string) []byte {
+func archiveOf(files map[string]string) []byte { return packed(files, gzip.DefaultCompression) }
+
+func packed(files map[string]string, level int) []byte {
 	var out bytes.Buffer
-	zip := gzip.NewWriter(&out)
+	zip, err := gzip.NewWriterLevel(&out, level)
+	if err != nil {
+		panic(err) // there is no such level
+	}
 	tw := tar.NewWriter(zip)
 	for name, text := range files {
 		mustWrite(tw, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}, []byte(text))

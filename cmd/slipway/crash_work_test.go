@@ -25,7 +25,8 @@ type worker struct {
 	rng   *rand.Rand
 	of    slipway.DeploymentID
 	model *model
-	last  int // the highest number that it knows
+	token string // for the API
+	last  int    // the highest number that it knows
 }
 
 // run works until a request fails. An answer that the model cannot explain is
@@ -45,6 +46,8 @@ func (w *worker) run() (wrong []string) {
 // act does one thing that people do.
 func (w *worker) act() (reply, error) {
 	switch n := w.rng.IntN(100); {
+	case n < 20:
+		return w.deployByAPI()
 	case n < 62 || w.last < 3:
 		return w.deploy()
 	case n < 74:

@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"slipway"
-	"slipway/bundle"
 	"slipway/deploy"
 )
 
 // fsckCommand looks for damage in a data folder.
 type fsckCommand struct {
 	dataFlag
+	bucketFlag
 	JSON bool `help:"Print JSON: a line for each damage, and one with totals at the end."`
 }
 
@@ -31,7 +31,11 @@ func (f fsckCommand) Run(ctx context.Context, c console) error {
 		say = func(d deploy.Damage) { _ = lines.Encode(d) }
 		sum = func(t deploy.FsckTotals) { _ = lines.Encode(t) }
 	}
-	totals, err := deploy.Fsck(ctx, d.store, bundle.Attach(d.dir), say)
+	bundles, err := f.attachBundles(ctx, d.dir)
+	if err != nil {
+		return err
+	}
+	totals, err := deploy.Fsck(ctx, d.store, bundles, d.dir, say)
 	if err != nil {
 		return err
 	}

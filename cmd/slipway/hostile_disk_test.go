@@ -220,4 +220,4 @@ func TestReadOnlyDisk(t *testing.T) {
 	b.works(t)
 }
 
-// image is an ext4 file system in a file.
+// diskImage is an ext4 file system in a file.

@@ -72,14 +72,14 @@ func readOnly(t *testing.T, dir string) (heal func()) {
 	}
 }
 
-type image struct{ file, dir string }
+type diskImage struct{ file, dir string }
 
-func newImage(t *testing.T) image {
+func newImage(t *testing.T) diskImage {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("a file system of its own can be mounted by root alone")
 	}
-	i := image{file: filepath.Join(t.TempDir(), "disk"), dir: t.TempDir()}
+	i := diskImage{file: filepath.Join(t.TempDir(), "disk"), dir: t.TempDir()}
 	if err := os.WriteFile(i.file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -95,14 +95,14 @@ func newImage(t *testing.T) image {
 	return i
 }
 
-func (i image) mount(t *testing.T) {
+func (i diskImage) mount(t *testing.T) {
 	t.Helper()
 	if out, err := exec.Command("mount", "-o", "loop", i.file, i.dir).CombinedOutput(); err != nil {
 		t.Skipf("no image can be mounted here: %v: %s", err, out)
 	}
 }
 
-func (i image) unmount(t *testing.T) {
+func (i diskImage) unmount(t *testing.T) {
 	t.Helper()
 	var out []byte
 	var err error

@@ -27,8 +27,10 @@ type commands struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML or JSON file with flags of the command, by name."`
 
 	Serve   serveCommand   `cmd:"" help:"Run the portal."`
+	Agent   agentCommand   `cmd:"" help:"Mount DAGs beside a component of Airflow, apply images, and say what it runs."`
 	Init    initCommand    `cmd:"" help:"Set up an empty data folder without a browser. Prints ids and tokens as JSON."`
 	User    userCommand    `cmd:"" help:"Add and list accounts, set passwords."`
+	Token   tokenCommand   `cmd:"" help:"Add, list and revoke tokens for the API and for agents."`
 	Backup  backupCommand  `cmd:"" help:"Write everything that is kept to one file, also while serve runs."`
 	Restore restoreCommand `cmd:"" help:"Fill an empty data folder from a backup."`
 	Fsck    fsckCommand    `cmd:"" help:"Look for damage in a data folder, also while serve runs."`

@@ -11,12 +11,14 @@ import (
 	"slices"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/deploy"
 )
 
 // restoreCommand fills an empty data folder from a backup.
 type restoreCommand struct {
 	dataFlag
+	bucketFlag
 	File string `arg:"" help:"File that slipway backup wrote."`
 }
 
@@ -24,12 +26,13 @@ const (
 	lockName     = "lock"
 	restoreName  = ".restore" // in the data folder: what is not complete
 	notOurs      = "lost+found"
-	databaseLast = 2 // where the database stands in restored
+	mustBeThere  = 2 // how many of restored every backup has, beside the database
+	databaseLast = 5 // where the database stands in restored
 )
 
 // restored are the members of a data folder in the order in which a restore
 // puts them there. With the last of them it is complete.
-var restored = [...]string{"bundles", "packs", databaseLast: databaseName}
+var restored = [...]string{"bundles", "packs", bundle.BucketFile, "registry", "secret.key", databaseLast: databaseName}
 
 // Run is the command.
 func (r restoreCommand) Run(ctx context.Context, c console) error {
@@ -53,7 +56,8 @@ func (r restoreCommand) Run(ctx context.Context, c console) error {
 	}
 	if err = checkEmpty(dir); err == nil {
 		p := newProgress(c.err, "Restored")
-		err = restore(ctx, bufio.NewReaderSize(file, 1<<20), dir, func(done int64) { p.of(done, 0) })
+		attach := func(dir string) (*bundle.Store, error) { return r.attachRestored(ctx, dir) }
+		err = restore(ctx, bufio.NewReaderSize(file, 1<<20), dir, attach, func(done int64) { p.of(done, 0) })
 	}
 	if err := errors.Join(err, held.Close()); err != nil {
 		if made {
@@ -98,12 +102,12 @@ func checkEmpty(dir string) error {
 
 // restore unpacks a backup inside dir, which may be a mount point, and then
 // moves everything to its place. What fails leaves dir as it was.
-func restore(ctx context.Context, r *bufio.Reader, dir string, progress func(done int64)) error {
+func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir string) (*bundle.Store, error), progress func(done int64)) error {
 	temp := filepath.Join(dir, restoreName)
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
-	if err := deploy.ReadBackup(ctx, r, temp, progress); err != nil {
+	if err := deploy.ReadBackup(ctx, r, temp, attach, progress); err != nil {
 		return errors.Join(err, os.RemoveAll(temp))
 	}
 	for i, name := range restored {
@@ -112,7 +116,8 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, progress func(don
 				return err
 			}
 		}
-		if err := os.Rename(filepath.Join(temp, name), filepath.Join(dir, name)); err != nil {
+		err := os.Rename(filepath.Join(temp, name), filepath.Join(dir, name))
+		if err != nil && (i < mustBeThere || i == databaseLast || !errors.Is(err, fs.ErrNotExist)) { // not every portal has the others
 			return err
 		}
 	}

@@ -25,6 +25,7 @@ import (
 // serveCommand runs the portal.
 type serveCommand struct {
 	dataFlag
+	bucketFlag
 	Listen          string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	URL             *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
 	SupportURL      string         `placeholder:"URL" help:"A page or mailto: address for people who need help."`
@@ -32,10 +33,15 @@ type serveCommand struct {
 	MetricsListen   string         `placeholder:"ADDRESS" help:"Where to serve metrics to Prometheus, without a password: localhost:9188. Nowhere unless given."`
 	Reserve         size           `default:"1GiB" help:"Space that uploads leave free on the disk (${default})."`
 	MountTimeout    time.Duration  `default:"2m" help:"How long a DAG deploy waits for its components (${default})."`
+	AgentWait       time.Duration  `default:"15s" help:"How long deploys wait after a start for agents to report again (${default})."`
 	MaxArchive      size           `default:"2GiB" help:"Largest archive that is taken (${default})."`
 	MaxUnpacked     size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
 	MaxFiles        int            `default:"100000" help:"Most files of a version (${default})."`
 	RetainEvery     time.Duration  `default:"1h" help:"How often expired versions are removed (${default})."`
+	ApplyCommands   argvs          `placeholder:"COMMANDS" help:"What this machine can run to apply an image, by name. In the configuration file: apply-commands: {compose: [docker, compose, up, -d]}."`
+	ApplyTimeout    time.Duration  `default:"20m" help:"How long a rollout of an image may take, while no agent waits for running tasks to end (${default})."`
+	MaxImage        size           `default:"20GiB" help:"Largest archive of an image that is taken (${default})."`
+	Registries      []string       `placeholder:"HOST" help:"Registries that may have private addresses and speak plain HTTP: registry.corp, 10.1.2.3:5000 or 10.0.0.0/8."`
 	RuntimeReleases string         `placeholder:"FILE" help:"More versions of the Runtime that images may have, one a line, beside those that this program knows."`
 	LogFormat       string         `enum:"text,json" default:"text" help:"Form of the log: text or json (${default})."`
 }
@@ -62,6 +68,8 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--url must be an address like https://slipway.example.com, not %q", u)
 	case u != nil && u.Path != "" && u.Path != "/":
 		return fmt.Errorf("--url must have no path: %q", u)
+	case s.ApplyTimeout <= 0:
+		return errors.New("--apply-timeout must be more than nothing")
 	case s.MaxFiles < 1:
 		return errors.New("--max-files must be at least 1")
 	}
@@ -70,17 +78,18 @@ func (s serveCommand) Validate() error {
 
 // Run is the command.
 func (s serveCommand) Run(ctx context.Context, c console) error {
-	log := slog.New(s.logHandler(c.err))
+	log := slog.New(logHandler(c.err, s.LogFormat))
 	d, err := s.own(ctx)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	bundles, err := bundle.Open(d.dir)
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
-	engine, err := deploy.New(d.store, bundles, s.engineConfig(d.dir), log)
+	defer listener.Close() // the server has closed it, once it was there
+	engine, err := s.openEngine(ctx, d, listener.Addr(), log)
 	if err != nil {
 		return err
 	}
@@ -101,10 +110,6 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	if err := s.serveMetrics(ctx, pages.Metrics(), log); err != nil {
 		return err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.Listen, err)
-	}
 	return s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
 }
 
@@ -116,7 +121,7 @@ func (s serveCommand) serve(ctx context.Context, c console, l net.Listener, serv
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		stop(engine.Run(ctx, mountHere(log)))
+		stop(engine.Run(ctx, s.mountHere(log)))
 	}()
 	go func() { stop(server.serve(l)) }()
 	if waitReady(ctx, engine) {
@@ -132,11 +137,18 @@ func (s serveCommand) serve(ctx context.Context, c console, l net.Listener, serv
 }
 
 // mountHere is the embedded agent: one for each Deployment on this machine.
-func mountHere(log *slog.Logger) deploy.Runner {
+func (s serveCommand) mountHere(log *slog.Logger) deploy.Runner {
 	return func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
-		return agent.Run(ctx, dir, slipway.EmbeddedComponent, p, log.With("deployment", d.Namespace))
+		return agent.New(agent.Config{
+			Dir: dir, Component: slipway.EmbeddedComponent, Portal: p, Log: log.With("deployment", d.Namespace),
+			Reserve: int64(s.Reserve) / mountReserve,
+		}).Run(ctx)
 	}
 }
+
+// mountReserve is the part of the reserve that mounting leaves free: what was
+// taken in while there was more is to be mounted.
+const mountReserve = 4
 
 // waitReady reports whether the engine came up before ctx ended.
 func waitReady(ctx context.Context, engine *deploy.Engine) bool {
@@ -192,8 +204,8 @@ func setupSecret(ctx context.Context, st *store.Store) (secret string, err error
 	return secret, err
 }
 
-func (s serveCommand) logHandler(w io.Writer) slog.Handler {
-	if s.LogFormat == "json" {
+func logHandler(w io.Writer, format string) slog.Handler {
+	if format == "json" {
 		return slog.NewJSONHandler(w, nil)
 	}
 	return slog.NewTextHandler(w, nil)
@@ -204,7 +216,8 @@ func (s serveCommand) engineConfig(dir string) deploy.Config {
 	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
 	return deploy.Config{
 		Dir: dir, Limits: limits, Reserve: int64(s.Reserve), MountTimeout: s.MountTimeout, Agent: programVersion(),
-		RetainEvery: s.RetainEvery,
+		RetainEvery: s.RetainEvery, Gather: s.AgentWait,
+		MaxImage: int64(s.MaxImage), ApplyCommands: s.ApplyCommands, ApplyTimeout: s.ApplyTimeout,
 	}
 }
 

@@ -50,6 +50,9 @@ var accessTable = []access{
 
 	{"GET /v1/organizations/:org/deployments/:deployment/deploys", "", unknown, missing, good, good, good, good, good, good, good, good, missing},
 	{"POST /v1/organizations/:org/deployments/:deployment/deploys", `{"type":"DAG_ONLY"}`, unknown, missing, forbidden, good, good, good, good, good, forbidden, good, missing},
+	{"POST /v1/organizations/:org/deployments/:deployment/deploys", `{"type":"IMAGE_ONLY"}`, unknown, missing, forbidden, good, good, good, good, good, forbidden, good, missing},
+	{"POST /v1/organizations/:org/deployments/:deployment/deploys", `{"type":"IMAGE_AND_DAG"}`, unknown, missing, forbidden, good, good, good, good, good, forbidden, good, missing},
+	{"POST /v1alpha1/organizations/:org/deployments/:deployment/deploys", `{"type":"DAG","dagBundleName":"B","description":""}`, unknown, missing, forbidden, invalid, invalid, invalid, invalid, invalid, forbidden, invalid, missing},
 	{"GET /v1/organizations/:org/deployments/:deployment/deploys/:deploy", "", unknown, missing, good, good, good, good, good, good, good, good, missing},
 	{"POST /v1/organizations/:org/deployments/:deployment/deploys/:deploy/finalize", `{"dagTarballVersion":":version"}`, unknown, missing, forbidden, good, good, good, good, good, forbidden, good, missing},
 	{"POST /v1/organizations/:org/deployments/:deployment/deploys/:deploy/rollback", `{}`, unknown, missing, conflict, conflict, conflict, conflict, conflict, conflict, conflict, conflict, missing}, // it never went live

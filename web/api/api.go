@@ -72,6 +72,7 @@ func (s *Server) operations() []operation {
 
 		{get, deployment + "/deploys", s.bearer, s.listDeploys},
 		{post, deployment + "/deploys", s.bearer, s.createDeploy},
+		{post, "/v1alpha1/organizations/:org/deployments/:deployment/deploys", s.bearer, s.createNamedBundle},
 		{get, oneDeploy, s.bearer, s.showDeploy},
 		{post, deployment + "/deploys/upload", s.bearer, s.uploadDeploy},
 		{post, oneDeploy + "/finalize", s.bearer, s.finalize},
@@ -102,6 +103,7 @@ func (s *Server) Routes(e *echo.Echo) {
 		e.Add(o.method, o.path, o.handle, s.door, o.guard)
 	}
 	e.Any("/v1/*", nothingHere, s.door)
+	e.Any("/v1alpha1/*", nothingHere, s.door)
 	e.Any("/private/*", nothingHere, s.door)
 }
 

@@ -24,6 +24,7 @@ import (
 	"slipway/agent"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/image"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web"
@@ -59,6 +60,12 @@ func newAppOn(t *testing.T, serve func(http.Handler) *httptest.Server, change ..
 		c(&cfg)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
+	if cfg.Images, err = image.Open(image.Config{
+		Dir: filepath.Join(a.dir, "registry"), Pushed: func(p image.Push) { a.engine.Pushed(p) },
+		MayPush: func(ctx context.Context, repository, tag string) error { return a.engine.MayPush(ctx, repository, tag) },
+	}, log); err != nil {
+		t.Fatal(err)
+	}
 	if a.engine, err = deploy.New(a.store, bundles, cfg, log); err != nil {
 		t.Fatal(err)
 	}

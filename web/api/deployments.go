@@ -18,15 +18,16 @@ type scene struct {
 	workspace string             // its name
 	health    slipway.Health
 	reason    string
+	target    string // where images are pushed to
 }
 
 // sceneOf reads a Deployment's surroundings.
-func (s *Server) sceneOf(tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (scene, error) {
+func (s *Server) sceneOf(c echo.Context, tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (scene, error) {
 	queue, err := tx.Queue(d.ID)
 	if err != nil {
 		return scene{}, err
 	}
-	v := scene{Deployment: d, tail: d.Tail(queue)}
+	v := scene{Deployment: d, tail: d.Tail(queue), target: s.pushTarget(c, d)}
 	for _, w := range workspaces {
 		if w.ID == d.Workspace {
 			v.workspace = w.Name
@@ -60,7 +61,8 @@ func (v scene) object() object {
 		"organizationId": slipway.OrganizationID, "organizationName": "Slipway", "workspaceId": v.Workspace, "workspaceName": v.workspace,
 		"status": v.health, "statusReason": v.reason, "isDagDeployEnabled": v.tail.DAGDeploys, "isCicdEnforced": v.CICDEnforced,
 		"isApiDeployGuarded": v.GuardAPI, "needsImageDeploy": v.NeedsImage,
-		"runtimeVersion": v.Runtime, "astroRuntimeVersion": v.Runtime, "airflowVersion": slipway.Release(v.Runtime).Airflow(), "imageTag": v.ImageTag,
+		"runtimeVersion": v.Runtime, "astroRuntimeVersion": v.Runtime, "airflowVersion": slipway.Release(v.Runtime).Airflow(),
+		"imageRepository": v.target, "imageTag": v.ImageTag, "image": v.ImageRef(),
 		"createdAt": timeText(v.CreatedAt), "updatedAt": timeText(v.CreatedAt), "createdBy": object{"id": v.Creator}, "updatedBy": object{"id": v.Creator},
 
 		"type": "STANDARD", "executor": "CELERY", "schedulerSize": "SMALL", "schedulerReplicas": 1,
@@ -95,7 +97,7 @@ func (s *Server) listDeployments(c echo.Context) error {
 			if len(wanted) > 0 && !slices.Contains(wanted, string(d.Workspace)) {
 				continue
 			}
-			v, err := s.sceneOf(tx, d, workspaces)
+			v, err := s.sceneOf(c, tx, d, workspaces)
 			if err != nil {
 				return err
 			}
@@ -141,7 +143,7 @@ func (s *Server) answerDeployment(c echo.Context, id slipway.DeploymentID) error
 		if err != nil {
 			return err
 		}
-		v, err = s.sceneOf(tx, d, workspaces)
+		v, err = s.sceneOf(c, tx, d, workspaces)
 		return err
 	})
 	if err != nil {

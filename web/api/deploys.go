@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -27,8 +26,14 @@ func deployObject(w slipway.Deploy) object {
 	if w.ReturnTo > 0 {
 		o["returnTo"] = w.ReturnTo
 	}
+	if w.Image != nil {
+		o["image"], o["imagePlatform"] = w.Image.Ref(), w.Image.Platform
+	}
 	if !w.QueuedAt.IsZero() {
-		o["dagTarballVersion"], o["finalizedBy"] = w.Version, actorObject(w.ConfirmedBy)
+		o["finalizedBy"] = actorObject(w.ConfirmedBy)
+		if w.After.Version == w.Version { // else it leaves the DAGs as they are
+			o["dagTarballVersion"] = w.Version
+		}
 		o["counts"] = object{"added": w.Counts.Added, "changed": w.Counts.Changed, "removed": w.Counts.Removed, "files": w.Counts.Files}
 	}
 	if w.Git != (slipway.Git{}) {
@@ -95,104 +100,6 @@ func (s *Server) showDeploy(c echo.Context) error {
 		return err
 	}
 	return ok(c, deployObject(w))
-}
-
-// gitBody is where the files came from, as the CLI says it.
-type gitBody struct {
-	Provider   string `json:"provider"` // GITHUB or GENERIC
-	Account    string `json:"account"`
-	Repo       string `json:"repo"`
-	RemoteURL  string `json:"remoteUrl"`
-	Branch     string `json:"branch"`
-	CommitSHA  string `json:"commitSha"`
-	CommitURL  string `json:"commitUrl"`
-	AuthorName string `json:"authorName"`
-	Path       string `json:"path"`
-}
-
-func (g gitBody) git() slipway.Git {
-	repository := g.RemoteURL
-	if g.Repo != "" {
-		repository = strings.TrimPrefix(g.Account+"/"+g.Repo, "/")
-	}
-	return slipway.Git{Commit: g.CommitSHA, Branch: g.Branch, Repository: repository, URL: g.CommitURL, Author: g.AuthorName}
-}
-
-// deployBody is what a deploy is made by.
-type deployBody struct {
-	Type        string  `json:"type"`
-	Description string  `json:"description"`
-	Git         gitBody `json:"git"`
-}
-
-// archiveName is what people read of an archive that the CLI packed.
-const archiveName = "bundle.tar.gz"
-
-// createDeploy serves POST …/deploys. Not every one is finalized: the CLI checks
-// some things only then.
-func (s *Server) createDeploy(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
-	b, err := read[deployBody](c)
-	if err != nil {
-		return err
-	}
-	d, err := s.takesDeploy(c, slipway.DeployKind(b.Type))
-	if err != nil {
-		return err
-	}
-	w, err := s.engine.BeginBlocks(c.Request().Context(), d.ID, caller(c), deploy.NewUpload{
-		Name: archiveName, Merge: slipway.ReplaceAll, Description: shortened(b.Description), Git: b.Git.git(),
-	})
-	if err != nil {
-		return err
-	}
-	address, err := s.uploadURL(c, w)
-	if err != nil {
-		return err
-	}
-	o := deployObject(w)
-	o["dagsUploadUrl"], o["isDagDeployEnabled"] = address, d.DAGDeploys
-	return ok(c, o)
-}
-
-// takesDeploy returns the Deployment as it will be, if a deploy of kind can be
-// made on it.
-func (s *Server) takesDeploy(c echo.Context, kind slipway.DeployKind) (d slipway.Deployment, err error) {
-	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		var role slipway.Role
-		if d, role, err = tx.Tail(deploymentID(c), caller(c)); err != nil {
-			return err
-		}
-		switch kind {
-		case "BUNDLE":
-			return slipway.Errorf(slipway.Invalid, "This portal does not take dbt bundles yet. Put the dbt project into the dags folder.")
-		case slipway.ImageOnly, slipway.ImageAndDAG:
-			return errors.Join(d.MayDeploy(kind, role, caller(c)),
-				slipway.Errorf(slipway.Invalid, "This portal does not take images yet. Deploy the DAGs alone: astro deploy %s --dags", d.ID))
-		}
-		return d.MayDeploy(kind, role, caller(c))
-	})
-	return d, err
-}
-
-// maxDescription is how much is kept of a commit message, which the CLI sends
-// as the description: a long one is no reason to refuse a deploy.
-const maxDescription = 1000
-
-// shortened returns text as a description: cut, and without control signs.
-func shortened(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
-	if letters := []rune(text); len(letters) > maxDescription {
-		return string(letters[:maxDescription-1]) + "…"
-	}
-	return text
 }
 
 // finalize serves POST …/finalize. What is wrong with the files is said here:

@@ -228,11 +228,9 @@ func TestListDeploys(t *testing.T) {
 func TestCreateDeployRefusals(t *testing.T) {
 	a := newApp(t)
 	for body, want := range map[string]string{
-		`{"type":"IMAGE_ONLY","description":""}`:    "does not take images yet",
-		`{"type":"IMAGE_AND_DAG","description":""}`: "does not take images yet",
-		`{"type":"BUNDLE","bundleType":"dbt"}`:      "does not take dbt bundles",
-		`{"type":"NONE"}`:                           "There is no kind of deploy",
-		`{`:                                         "is not the JSON",
+		`{"type":"BUNDLE","bundleType":"dbt"}`: "does not take dbt bundles",
+		`{"type":"NONE"}`:                      "There is no kind of deploy",
+		`{`:                                    "is not the JSON",
 	} {
 		wantRefused(t, a.post(t, a.sales()+"/deploys", body), http.StatusBadRequest, want)
 	}

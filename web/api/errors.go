@@ -21,6 +21,7 @@ var statusOf = map[slipway.Kind]int{
 	slipway.TooLarge:     http.StatusRequestEntityTooLarge,
 	slipway.TooMany:      http.StatusTooManyRequests,
 	slipway.NoSpace:      http.StatusInsufficientStorage,
+	slipway.Unavailable:  http.StatusServiceUnavailable,
 }
 
 // failure is what the API answers instead of a result.

@@ -19,6 +19,9 @@ import (
 // scanners for secrets in repositories.
 const loginPrefix = "swl_"
 
+// IsLogin reports whether token is one of a login, not an API token.
+func IsLogin(token string) bool { return strings.HasPrefix(token, loginPrefix) }
+
 // Callback is where the CLI waits for the code of a login: the only place that
 // one is ever sent to.
 const Callback = "http://localhost:12345/callback"

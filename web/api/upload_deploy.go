@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
-	"mime/multipart"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,71 +15,6 @@ import (
 )
 
 // The plain path for CI: one request that brings an archive and deploys it.
-
-// maxWait is the longest that a request may wait for the outcome.
-const maxWait = 10 * time.Minute
-
-// maxField is how many bytes a field of a form may have.
-const maxField = 64 << 10
-
-// uploadWish is what a request to deploy an archive says beside the archive.
-type uploadWish struct {
-	deploy.NewUpload
-	base *slipway.Version // that has to be the wanted one; nil for whichever it is
-	wait time.Duration
-}
-
-// set takes a field of the query or the form.
-func (u *uploadWish) set(name, value string) (err error) {
-	switch name {
-	case "description":
-		u.Description = shortened(value)
-	case "merge":
-		u.Merge = slipway.Merge(value)
-	case "folder":
-		u.Folder = strings.Trim(strings.TrimSpace(value), "/")
-	case "name":
-		u.Name = shortened(value)
-	case "base":
-		u.base, err = baseNamed(value)
-	case "wait":
-		u.wait, err = waitNamed(value)
-	case "commit":
-		u.Git.Commit = shortened(value)
-	case "branch":
-		u.Git.Branch = shortened(value)
-	case "repository":
-		u.Git.Repository = shortened(value)
-	case "url":
-		u.Git.URL = shortened(value)
-	case "author":
-		u.Git.Author = shortened(value)
-	default:
-		return slipway.Errorf(slipway.Invalid, "There is no field %q here. The fields are archive, description, merge, folder, name, base, wait, commit, branch, repository, url and author.", name)
-	}
-	return err
-}
-
-// noBase is how a client says that it expects no bundle version at all.
-const noBase = "none"
-
-func baseNamed(value string) (*slipway.Version, error) {
-	v := slipway.Version(value)
-	if value == noBase {
-		v = ""
-	} else if _, isVersion := v.Time(); !isVersion {
-		return nil, slipway.Errorf(slipway.Invalid, "base is a bundle version, like 2026-11-22T14:03:51.2040000Z, or none; not %q.", value)
-	}
-	return &v, nil
-}
-
-func waitNamed(value string) (time.Duration, error) {
-	d, err := time.ParseDuration(value)
-	if err != nil || d < 0 || d > maxWait {
-		return 0, slipway.Errorf(slipway.Invalid, "wait is a time up to %s, like 30s, not %q.", maxWait, value)
-	}
-	return d, nil
-}
 
 // uploadDeploy serves POST …/deploys/upload.
 func (s *Server) uploadDeploy(c echo.Context) error {
@@ -122,80 +53,6 @@ func (s *Server) deployPage(c echo.Context, w slipway.Deploy) string {
 	return fmt.Sprintf("%s/deployments/%s/deploys/%d", s.base(c), w.Deployment, w.Number)
 }
 
-// wish reads what a request says before its archive, and returns the archive
-// without reading it.
-func (s *Server) wish(c echo.Context) (u uploadWish, body archive, err error) {
-	u = uploadWish{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}}
-	for name, values := range c.QueryParams() {
-		if err := u.set(name, values[0]); err != nil {
-			return u, body, err
-		}
-	}
-	body = archive{Reader: c.Request().Body}
-	kind, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
-	if kind != echo.MIMEMultipartForm {
-		return u, body, nil
-	}
-	u.Length = -1 // of the archive in the form it is not known
-	body, err = u.form(multipart.NewReader(c.Request().Body, params["boundary"]))
-	return u, body, err
-}
-
-// archive is the archive of a request as it comes.
-type archive struct {
-	io.Reader
-	form *multipart.Reader // that it is in; nil for none
-}
-
-// ended reports what comes behind the archive, which must be nothing: it would
-// be too late to heed it.
-func (a archive) ended() error {
-	if a.form == nil {
-		return nil
-	}
-	p, err := a.form.NextPart()
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil
-	case err != nil:
-		return brokenForm(err)
-	}
-	return slipway.Errorf(slipway.Invalid, "The field %q comes after the archive. Send the archive last.", p.FormName())
-}
-
-func brokenForm(err error) error {
-	return errors.Join(slipway.Errorf(slipway.Invalid, "The form cannot be read, or broke off. Send it again."), err)
-}
-
-// form reads the fields before the archive, and returns the archive.
-func (u *uploadWish) form(r *multipart.Reader) (archive, error) {
-	for {
-		p, err := r.NextPart()
-		if errors.Is(err, io.EOF) {
-			return archive{}, slipway.Errorf(slipway.Invalid, "The form has no field archive with a file in it.")
-		}
-		if err != nil {
-			return archive{}, brokenForm(err)
-		}
-		if p.FormName() == "archive" {
-			if name := p.FileName(); name != "" {
-				u.Name = shortened(name)
-			}
-			return archive{p, r}, nil
-		}
-		text, err := io.ReadAll(io.LimitReader(p, maxField+1))
-		if err != nil {
-			return archive{}, brokenForm(err)
-		}
-		if len(text) > maxField {
-			return archive{}, slipway.Errorf(slipway.TooLarge, "The field %q is too long: it may have at most %d KiB.", p.FormName(), maxField>>10)
-		}
-		if err := u.set(p.FormName(), string(text)); err != nil {
-			return archive{}, err
-		}
-	}
-}
-
 // uploaded makes the deploy that u asks for, or finds the one that was made
 // under the same key, and finalizes it.
 func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipway.Deploy, err error) {
@@ -218,7 +75,11 @@ func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipwa
 	if err != nil {
 		return w, err
 	}
-	w, err = s.engine.Finalize(c.Request().Context(), of, w.ID, by, deploy.Finish{Version: w.Version, Base: u.base})
+	f := deploy.Finish{Version: w.Version, Base: u.base}
+	if w.UploadedAt.IsZero() { // it brings no DAGs
+		f.Version = ""
+	}
+	w, err = s.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
 	if errors.Is(err, slipway.ErrBaseChanged) {
 		return w, s.outOfDate(c, w, *u.base)
 	}
@@ -248,18 +109,18 @@ func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor
 	return w, known, err
 }
 
-// received takes the archive in. The key is kept before the deploy can go live:
+// received takes in what comes. The key is kept before the deploy can go live:
 // whatever breaks in between, no second request makes it go live twice.
 func (s *Server) received(c echo.Context, u *uploadWish, key string, body archive) (w slipway.Deploy, err error) {
 	ctx, by := c.Request().Context(), caller(c)
-	d, err := s.takesDeploy(c, slipway.DAGOnly)
+	d, err := s.takesDeploy(c, u.kind)
 	if err != nil {
 		return w, err
 	}
 	if u.base != nil && d.Version != *u.base {
 		return w, errOutOfDate(*u.base, d.Version)
 	}
-	if w, err = s.engine.Receive(ctx, d.ID, by, u.NewUpload, body); err != nil {
+	if w, err = s.taken(ctx, d, by, u, body); err != nil {
 		return w, err
 	}
 	if err := body.ended(); err != nil {
@@ -272,9 +133,25 @@ func (s *Server) received(c echo.Context, u *uploadWish, key string, body archiv
 	return w, s.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.KeepKey(owner(by), key, w) })
 }
 
+// taken makes the deploy of what comes: an image that is in a registry, an
+// archive, or both.
+func (s *Server) taken(ctx context.Context, d slipway.Deployment, by slipway.Actor, u *uploadWish, body archive) (w slipway.Deploy, err error) {
+	if u.kind.HasImage() {
+		if body.Reader != nil && !d.DAGDeploys {
+			return w, slipway.Errorf(slipway.Conflict, "DAG-only deploys are not enabled for this Deployment: the image carries the DAGs. Leave the archive out.")
+		}
+		w, err = s.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: u.kind, Ref: u.image, DAGs: body.Reader != nil, Description: u.Description, Git: u.Git})
+		if err != nil || body.Reader == nil {
+			return w, err
+		}
+		u.To = w.Number
+	}
+	return s.engine.Receive(ctx, d.ID, by, u.NewUpload, body)
+}
+
 // outOfDate gives up a deploy whose base is not the wanted version any more.
 func (s *Server) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Version) error {
-	d, err := s.takesDeploy(c, slipway.DAGOnly)
+	d, err := s.takesDeploy(c, w.Kind)
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,7 @@ var blobCodes = map[slipway.Kind]string{
 	slipway.Internal: "InternalError", slipway.Invalid: "InvalidInput", slipway.NotFound: "ResourceNotFound",
 	slipway.Forbidden: "AuthorizationFailure", slipway.Unauthorized: "AuthenticationFailed", slipway.Conflict: "BlobImmutable",
 	slipway.TooLarge: "RequestBodyTooLarge", slipway.TooMany: "ServerBusy", slipway.NoSpace: "InsufficientAccountPermissions",
+	slipway.Unavailable: "ServerBusy",
 }
 
 // azure answers errors as Azure Storage does. The CLI prints the body.

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"slipway/agent"
+)
+
+// imagesFlags say whether an agent applies images, and how.
+type imagesFlags struct {
+	Images        string        `placeholder:"docker|exec:NAME" help:"Apply images as well: through the Docker Engine of DOCKER_HOST, or by a command of the configuration file."`
+	Grace         time.Duration `default:"10m" help:"docker: how long a replaced container may take to end, so that its tasks can finish; up to 24h (${default})."`
+	HealthyAfter  time.Duration `default:"10s" help:"docker: how long a new container without a health check must run to count as healthy (${default})."`
+	HealthyWithin time.Duration `default:"5m" help:"docker: how long a new container with a health check may take to become healthy (${default})."`
+	ApplyCommands argvs         `placeholder:"COMMANDS" help:"exec: commands by name. In the configuration file: apply-commands: {compose: [docker, compose, up, -d]}."`
+	ApplyTimeout  time.Duration `default:"15m" help:"exec: how long the command may take (${default})."`
+	ImageEnv      string        `type:"path" placeholder:"FILE" help:"exec: file with the variables of the image, and of what was applied; DIR/image.env with --dags DIR."`
+}
+
+const (
+	maxGrace   = 24 * time.Hour
+	execPrefix = "exec:"
+)
+
+// check says what is wrong with the flags.
+func (f imagesFlags) check() error {
+	name, isExec := strings.CutPrefix(f.Images, execPrefix)
+	switch {
+	case f.Images == "" || f.Images == "docker":
+	case !isExec:
+		return fmt.Errorf("--images must be docker or exec:NAME, not %q", f.Images)
+	case len(f.ApplyCommands[name]) == 0:
+		return fmt.Errorf("--images names the command %q, and the configuration has %s; list it under apply-commands", name, f.known())
+	}
+	switch {
+	case f.Grace < 0 || f.Grace > maxGrace:
+		return errors.New("--grace must be between 0s and 24h")
+	case f.HealthyAfter < 0 || f.HealthyWithin <= 0 || f.ApplyTimeout <= 0:
+		return errors.New("--healthy-after, --healthy-within and --apply-timeout must be more than nothing")
+	}
+	return nil
+}
+
+func (f imagesFlags) known() string {
+	if len(f.ApplyCommands) == 0 {
+		return "no commands"
+	}
+	return "only " + strings.Join(slices.Sorted(maps.Keys(f.ApplyCommands)), ", ")
+}
+
+// driver returns what applies images, by the flags.
+func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
+	name, isExec := strings.CutPrefix(a.Images, execPrefix)
+	if !isExec {
+		return agent.NewDocker(agent.DockerConfig{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
+	}
+	file := a.ImageEnv
+	if file == "" && a.DAGs != "" {
+		file = filepath.Join(a.DAGs, "image.env")
+	}
+	return &agent.Exec{Name: name, Argv: a.ApplyCommands[name], Timeout: a.ApplyTimeout, EnvFile: file}, nil
+}
+
+// rollout returns what applies images, nil if nothing is to.
+func (a agentCommand) rollout(portal *agent.Remote, log *slog.Logger) (*agent.Rollout, error) {
+	if a.Images == "" {
+		return nil, nil
+	}
+	driver, err := a.driver(log)
+	if err != nil {
+		return nil, err
+	}
+	return agent.NewRollout(agent.RolloutConfig{
+		Component: a.Component, Driver: driver, Portal: portal, Log: log, Version: programVersion(), Ephemeral: a.Ephemeral,
+		Registry: a.Portal.Host,
+		Login: func() (agent.Login, error) {
+			token, err := a.token()
+			return agent.Login{User: "agent", Password: token}, err
+		},
+	}), nil
+}
+
+// runAll runs those that are there of both until ctx ends.
+func runAll(ctx context.Context, mounts *agent.Agent, images *agent.Rollout) error {
+	all, ctx := errgroup.WithContext(ctx)
+	if mounts != nil {
+		all.Go(func() error { return mounts.Run(ctx) })
+	}
+	if images != nil {
+		all.Go(func() error { return images.Run(ctx) })
+	}
+	return all.Wait()
+}

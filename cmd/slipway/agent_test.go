@@ -1,0 +1,199 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"slipway"
+)
+
+func TestAgentCommandIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no portal":    {[]string{"--component", "a", "--dags", "d", "--token", "x"}, "missing flags: --portal"},
+		"no address":   {[]string{"--portal", "slipway", "--component", "a", "--dags", "d", "--token", "x"}, "must be an address like https://"},
+		"no token":     {[]string{"--portal", "http://x", "--component", "a", "--dags", "d"}, "set SLIPWAY_TOKEN"},
+		"two tokens":   {[]string{"--portal", "http://x", "--component", "a", "--dags", "d", "--token", "x", "--token-file", "f"}, "not both"},
+		"no folder":    {[]string{"--portal", "http://x", "--component", "a", "--token", "x"}, "with --dags"},
+		"no such file": {[]string{"--portal", "http://x", "--component", "a", "--dags", "d", "--token-file", "/nowhere/token"}, "no such file"},
+		"no such CA":   {[]string{"--portal", "http://x", "--component", "a", "--dags", "d", "--token", "x", "--ca", "/nowhere/ca"}, "read --ca"},
+		"an empty CA":  {[]string{"--portal", "http://x", "--component", "a", "--dags", "d", "--token", "x", "--ca", os.DevNull, "--once"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if tt.says == "" {
+				tt.args = append(tt.args, "--ca", writeTemp(t, "no certificate"))
+				tt.says = "holds none in PEM"
+			}
+			_, err := call(t, "", append([]string{"agent"}, tt.args...)...)
+			wantError(t, err, tt.says)
+		})
+	}
+}
+
+func writeTemp(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var healthLine = regexp.MustCompile(`msg=health address=(http://\S+)`)
+
+// The shipped agent mounts what is deployed, says how it does, survives the
+// portal, and signs off.
+func TestAgentCommand(t *testing.T) {
+	e := newElsewhere(t)
+	e.serve(t)
+	token := writeTemp(t, e.AgentToken+"\n")
+	p := launch(t, e.dir, e.agentArgs("scheduler-0", "--token-file", token, "--health", "127.0.0.1:0")...)
+	until(t, "it serves its health", func() bool { return healthLine.MatchString(p.out.String()) })
+	health := healthLine.FindStringSubmatch(p.out.String())[1]
+	until(t, "it is connected", func() bool { return strings.Contains(fetched(t, health+"/metrics"), "slipway_agent_portal_seconds") })
+
+	e.deployed(t, map[string]string{"dags/a.py": "1"})
+
+	if !e.holds("scheduler-0", "a.py", "1") {
+		t.Error("it is not mounted")
+	}
+	for path, want := range map[string]string{
+		"/healthz": "ok\n", "/readyz": "ready\n", "/metrics": `slipway_agent_mounted{dags="mounted",version="2`,
+	} {
+		if got := fetched(t, health+path); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	if got := fetched(t, health+"/metrics"); !strings.Contains(got, "slipway_agent_behind 0") || !strings.Contains(got, "slipway_agent_error 0") {
+		t.Errorf("metrics %s", got)
+	}
+
+	e.portal.kill()
+	p.interrupt(t) // it signs off in vain
+	p = e.agent(t, "scheduler-0")
+	if !e.holds("scheduler-0", "a.py", "1") {
+		t.Error("what was mounted is gone with the portal")
+	}
+	e.serve(t)
+	e.deployed(t, map[string]string{"dags/a.py": "2"})
+	until(t, "the new one is mounted", func() bool { return e.holds("scheduler-0", "a.py", "2") })
+	p.interrupt(t)
+	status, text, err := e.upload(t.Context(), map[string]string{"dags/a.py": "3"}, "60s")
+	if err != nil || status != http.StatusOK || !strings.Contains(text, "DEPLOYED") || !e.holds("scheduler-0", "a.py", "2") {
+		t.Errorf("answer %d, %v: %s; want a deploy that waits for nobody", status, err, text)
+	}
+}
+
+func fetched(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err.Error()
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestAgentOnce(t *testing.T) {
+	e := newElsewhere(t)
+	e.serve(t)
+	e.deployed(t, map[string]string{"dags/a.py": "1"})
+	p := e.agent(t, "first", "--once")
+	<-p.ended
+	if p.err != nil || !e.holds("first", "a.py", "1") {
+		t.Errorf("%v:\n%s", p.err, p.tail())
+	}
+	wrong := launch(t, e.dir, append([]string{"env", "SLIPWAY_TOKEN=swa_wrong"}, e.agentArgs("second", "--once")...)...)
+	<-wrong.ended
+	if wrong.err == nil || !strings.Contains(wrong.tail(), "slipway: This token is unknown, revoked or expired.") {
+		t.Errorf("%v:\n%s", wrong.err, wrong.tail())
+	}
+}
+
+// The agent comes by the proxy of its environment.
+func TestAgentBehindAProxy(t *testing.T) {
+	e := newElsewhere(t)
+	e.serve(t)
+	e.deployed(t, map[string]string{"dags/a.py": "1"})
+	var asked atomic.Int64
+	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		if r.In.Host == "slipway.example.com" {
+			asked.Add(1)
+		}
+		at, err := url.Parse(e.front)
+		if err != nil {
+			t.Error(err)
+		}
+		r.SetURL(at)
+	}})
+	t.Cleanup(proxy.Close)
+	args := e.agentArgs("worker-0", "--once")
+	args[3] = "http://slipway.example.com"
+	p := launch(t, e.dir, append([]string{"env", "SLIPWAY_TOKEN=" + e.AgentToken, "HTTP_PROXY=" + proxy.URL, "NO_PROXY="}, args...)...)
+	<-p.ended
+	if p.err != nil || !e.holds("worker-0", "a.py", "1") || asked.Load() == 0 {
+		t.Errorf("%v, %d requests by the proxy:\n%s", p.err, asked.Load(), p.tail())
+	}
+}
+
+func TestTokenCommand(t *testing.T) {
+	e := newElsewhere(t)
+	do := func(args ...string) (string, error) {
+		t.Helper()
+		return call(t, "", append([]string{"token"}, append(args, "--data", e.data)...)...)
+	}
+	text, err := do("add", "workers", "--agent", "--deployment", string(e.DeploymentID))
+	if err != nil || !strings.HasPrefix(text, "swa_") {
+		t.Fatalf("%q, %v", text, err)
+	}
+	if text, err = do("add", "ci", "--workspace", string(e.WorkspaceID), "--role", "Operator", "--kinds", "DAG_ONLY", "--days", "30"); err != nil || strings.Count(text, ".") != 2 {
+		t.Fatalf("%q, %v", text, err)
+	}
+	text, err = do("list", "--workspace", string(e.WorkspaceID))
+	for _, want := range []string{"agent  workers", "api    ci", "Operator", "agent  init", string(e.DeploymentID)} {
+		if err != nil || !strings.Contains(text, want) {
+			t.Errorf("no %q in the list, %v:\n%s", want, err, text)
+		}
+	}
+	if text, err = do("list", "--deployment", string(e.DeploymentID)); err != nil || strings.Contains(text, " ci ") || !strings.Contains(text, "workers") {
+		t.Errorf("list of the Deployment, %v:\n%s", err, text)
+	}
+	id := slipway.TokenID(strings.Fields(strings.Split(text, "\n")[1])[0])
+	if text, err = do("revoke", string(id)); err != nil || text != "The agent token workers is revoked.\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"revoke", string(id)}, fmt.Sprintf("There is no token %s.", id)},
+		{[]string{"add", "x"}, "name either --workspace or --deployment"},
+		{[]string{"add", "x", "--agent", "--workspace", string(e.WorkspaceID)}, "an agent token is for one Deployment"},
+		{[]string{"add", "x", "--deployment", "nowhere"}, "nowhere"},
+		{[]string{"add", "x", "--workspace", "nowhere"}, "There is no Workspace nowhere."},
+		{[]string{"add", "x", "--workspace", string(e.WorkspaceID), "--role", "King"}, `There is no role "King".`},
+	} {
+		_, err := do(tt.args...)
+		wantError(t, err, tt.says)
+	}
+}

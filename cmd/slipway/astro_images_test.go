@@ -1,0 +1,149 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"slipway/image/dockertest"
+)
+
+// imageDeploy is an `astro deploy` with an image.
+type imageDeploy struct {
+	kind    string // IMAGE_ONLY by --image, IMAGE_AND_DAG without
+	runtime string // label of the image
+	dags    []byte // archive that goes with it; nil where the project has no DAGs
+	bare    bool   // the engine sends the token bare, as after `docker login`
+}
+
+// deployImage is `astro deploy ID --image-name X --wait`. It returns the digest
+// and the bundle version that it brought.
+func (a *astro) deployImage(i imageDeploy) (digest, version string) {
+	a.Helper()
+	a.hello()
+	d := a.deployment()
+	on := d["isDagDeployEnabled"].(bool)
+	w := a.do("POST", a.deploymentPath()+"/deploys", `{"type":"`+i.kind+`","description":"by hand"}`, "id", "imageRepository", "imageTag")
+	a.wantSupported(i.runtime, d["runtimeVersion"].(string))
+	digest = a.push(fmt.Sprintf("%s:%s", w["imageRepository"], w["imageTag"]), i)
+	body := `{}`
+	if on {
+		if i.kind == "IMAGE_AND_DAG" && i.dags != nil {
+			a.need(w, "dagsUploadUrl")
+			version = a.upload(w["dagsUploadUrl"].(string), i.dags)
+		}
+		body = `{"dagTarballVersion":"` + version + `"}`
+	}
+	done := a.do("POST", fmt.Sprintf("%s/deploys/%s/finalize", a.deploymentPath(), w["id"]), body)
+	if done["imageTag"] != w["imageTag"] {
+		a.Errorf("Deployed Image Tag: %v, want %v", done["imageTag"], w["imageTag"])
+	}
+	a.awaitHealthy()
+	return digest, version
+}
+
+// wantSupported is what the CLI asks of an image's Runtime before it pushes.
+func (a *astro) wantSupported(label, now string) {
+	a.Helper()
+	releases := a.do("GET", a.org+"/deployment-options", "", "runtimeReleases")["runtimeReleases"].([]any)
+	known := slices.ContainsFunc(releases, func(r any) bool { return r.(fields)["version"] == label })
+	if now != "" && !known {
+		a.Fatalf("Cannot deploy an unsupported Astro Runtime version: %s is none of %d", label, len(releases))
+	}
+}
+
+// push is what the Docker Engine does for the CLI.
+func (a *astro) push(to string, i imageDeploy) (digest string) {
+	a.Helper()
+	img := dockertest.Image(a, map[string][]byte{"/usr/local/airflow/dags/carried.py": []byte("from airflow import DAG\n")}, func(c *v1.Config) {
+		c.Labels = map[string]string{"io.astronomer.docker.runtime.version": i.runtime}
+	})
+	password := "Bearer " + a.token
+	if i.bare {
+		password = a.token
+	}
+	opts := []remote.Option{remote.WithAuth(&authn.Basic{Username: "cli", Password: password})}
+	if a.in.client.Transport != nil {
+		opts = append(opts, remote.WithTransport(a.in.client.Transport))
+	}
+	pinned := dockertest.Push(a, img, to, opts...)
+	return pinned[strings.Index(pinned, "@")+1:]
+}
+
+// wantRuns checks what the Deployment is to run, and what is mounted.
+func (a *astro) wantRuns(digest, runtime, version, text string) {
+	a.Helper()
+	d := a.deployment()
+	image, _ := d["image"].(string)
+	now, _ := d["dagTarballVersion"].(string)
+	if !strings.HasSuffix(image, "@"+digest) || d["runtimeVersion"] != runtime || now != version {
+		a.Errorf("it runs %s with Runtime %v and %q, want %s with %s and %q", image, d["runtimeVersion"], now, digest, runtime, version)
+	}
+	if got := a.in.mounted(a.T, "sales.py"); got != text {
+		a.Errorf("mounted is %q, want %q", got, text)
+	}
+}
+
+// TestAstroDeploysImages is `astro deploy` with and without --image, on both
+// sides of the switch, and the way back.
+func TestAstroDeploysImages(t *testing.T) {
+	large, _ := noisy("two")
+	for _, scheme := range schemes {
+		t.Run(scheme, func(t *testing.T) {
+			in := install(t, scheme)
+			a := in.astro(t, in.Token)
+			first := a.deployDags("", archiveOf(map[string]string{"dags/sales.py": "one"}))
+
+			digest, _ := a.deployImage(imageDeploy{kind: "IMAGE_ONLY", runtime: "3.0-4"})
+			a.wantRuns(digest, "3.0-4", first, "one")
+
+			both, second := a.deployImage(imageDeploy{kind: "IMAGE_AND_DAG", runtime: "3.0-5", dags: large, bare: true})
+			a.wantRuns(both, "3.0-5", second, "two")
+
+			alone, none := a.deployImage(imageDeploy{kind: "IMAGE_AND_DAG", runtime: "3.1-4"})
+			if none != "" {
+				t.Errorf("it brought %s", none)
+			}
+			a.wantRuns(alone, "3.1-4", second, "two")
+
+			a.wantNoDowngrade()
+			a.rollBackTo(2)
+			a.wantRuns(digest, "3.0-4", first, "one")
+
+			a.updateDagDeploy(false)
+			carries, _ := a.deployImage(imageDeploy{kind: "IMAGE_AND_DAG", runtime: "3.1-5"})
+			a.wantRuns(carries, "3.1-5", "", "")
+			if d := a.deployment(); d["needsImageDeploy"] != false || d["isDagDeployEnabled"] != false {
+				t.Errorf("after the switch and its deploy: %v", d)
+			}
+		})
+	}
+}
+
+// wantNoDowngrade deploys an older Runtime, which the CLI would refuse by itself
+// as long as it knows better.
+func (a *astro) wantNoDowngrade() {
+	a.Helper()
+	w := a.do("POST", a.deploymentPath()+"/deploys", `{"type":"IMAGE_ONLY","description":""}`, "id", "imageRepository", "imageTag")
+	a.push(fmt.Sprintf("%s:%s", w["imageRepository"], w["imageTag"]), imageDeploy{runtime: "3.0-1"})
+	finalize := fmt.Sprintf("%s/deploys/%s/finalize", a.deploymentPath(), w["id"])
+	a.refused("POST", finalize, `{"dagTarballVersion":""}`, "Cannot deploy a downgraded Astro Runtime version")
+}
+
+// rollBackTo returns to a deploy by its number.
+func (a *astro) rollBackTo(number int) {
+	a.Helper()
+	for _, each := range a.do("GET", a.deploymentPath()+"/deploys?limit=100&offset=0", "", "deploys")["deploys"].([]any) {
+		if w := each.(fields); w["number"] == float64(number) {
+			a.do("POST", fmt.Sprintf("%s/deploys/%s/rollback", a.deploymentPath(), w["id"]), `{"description":"undo"}`, "id")
+			a.awaitHealthy()
+			return
+		}
+	}
+	a.Fatalf("there is no deploy #%d", number)
+}

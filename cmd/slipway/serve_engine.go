@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+
+	"slipway"
+	"slipway/bundle"
+	"slipway/deploy"
+	"slipway/image"
+)
+
+// openEngine opens what the engine works on, and returns it. The portal listens
+// at at already: the names of its images begin with that address.
+func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log *slog.Logger) (*deploy.Engine, error) {
+	bundles, err := s.openBundles(ctx, d.dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg := s.engineConfig(d.dir)
+	if cfg.Releases, err = s.releases(); err != nil {
+		return nil, err
+	}
+	_, cfg.RegistryHost, _ = strings.Cut(s.base(at), "://")
+	var engine *deploy.Engine // no request reaches the registry before it is there
+	cfg.Images, err = image.Open(image.Config{
+		Dir: filepath.Join(d.dir, "registry"), Registries: s.Registries, Hosts: []string{cfg.RegistryHost},
+		Room:    s.room(d.dir),
+		MayPush: func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
+		Pushed:  func(p image.Push) { engine.Pushed(p) },
+	}, log)
+	if err != nil {
+		return nil, err
+	}
+	engine, err = deploy.New(d.store, bundles, cfg, log)
+	return engine, err
+}
+
+// room refuses what would leave less of the disk free than the reserve.
+func (s serveCommand) room(dir string) func(bytes int64) error {
+	return func(bytes int64) error {
+		free, err := bundle.Free(dir)
+		if err == nil && free < int64(s.Reserve)+bytes {
+			err = slipway.Errorf(slipway.NoSpace, "The disk of the portal is nearly full: there is no room for an image. Ask the administrator for space.")
+		}
+		return err
+	}
+}

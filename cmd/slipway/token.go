@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"slipway"
+	"slipway/store"
+	"slipway/web"
+	"slipway/web/api"
+)
+
+// tokenCommand manages tokens from the portal's own machine.
+type tokenCommand struct {
+	Add    addToken    `cmd:"" help:"Make a token for CI, or for the agents of a Deployment, and print it."`
+	List   listTokens  `cmd:"" help:"List the tokens of a Workspace or of a Deployment."`
+	Revoke revokeToken `cmd:"" help:"End a token at once."`
+}
+
+// scopeFlags say what a token is for.
+type scopeFlags struct {
+	Workspace  slipway.WorkspaceID  `placeholder:"ID" help:"The Workspace."`
+	Deployment slipway.DeploymentID `placeholder:"ID" help:"The Deployment."`
+}
+
+// Validate says what is wrong with the flags.
+func (s scopeFlags) Validate() error {
+	if (s.Workspace == "") == (s.Deployment == "") {
+		return errors.New("name either --workspace or --deployment by its id, which stands in the address of its page")
+	}
+	return nil
+}
+
+// find returns the Workspace that is meant, and the Deployment if one is.
+func (s scopeFlags) find(tx *store.Tx) (slipway.WorkspaceID, slipway.DeploymentID, error) {
+	if s.Deployment == "" {
+		w, err := tx.LoadWorkspace(s.Workspace)
+		return w.ID, "", err
+	}
+	d, err := tx.LoadDeployment(s.Deployment)
+	return d.Workspace, d.ID, err
+}
+
+type addToken struct {
+	dataFlag
+	scopeFlags
+	Name  string   `arg:"" help:"What the token is called: ci-sales."`
+	Agent bool     `help:"For the agents of a Deployment; without it, for the API."`
+	Role  string   `default:"Author" help:"Role of a token for the API: Member, Author, Operator or Owner (${default})."`
+	Kinds []string `placeholder:"KIND" help:"Kinds of deploy that it may make: DAG_ONLY,IMAGE_ONLY,IMAGE_AND_DAG; all unless given."`
+	Days  int      `default:"0" help:"How many days it lasts; 0 for ever (${default})."`
+}
+
+// Validate says what is wrong with the flags.
+func (a addToken) Validate() error {
+	if a.Agent && a.Deployment == "" {
+		return errors.New("an agent token is for one Deployment: name it with --deployment")
+	}
+	return a.scopeFlags.Validate()
+}
+
+// Run is the command.
+func (a addToken) Run(ctx context.Context, c console) error {
+	var token string
+	err := change(ctx, a.dataFlag, func(tx *store.Tx) error {
+		t, err := a.record(tx)
+		if err != nil {
+			return err
+		}
+		what := "API token "
+		if a.Agent {
+			what = "agent token "
+			token, t, err = web.AddAgentToken(tx, t)
+		} else {
+			token, t, err = api.AddToken(tx, t)
+		}
+		if err != nil {
+			return err
+		}
+		return tx.Audit(onThisMachine(), slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: "token.create", Target: what + t.Name})
+	})
+	if err == nil {
+		fmt.Fprintln(c.out, token)
+	}
+	return err
+}
+
+// record returns the token that the flags describe, without its secret.
+func (a addToken) record(tx *store.Tx) (t store.Token, err error) {
+	t = store.Token{Role: slipway.Member, CreatedBy: onThisMachine().Title()}
+	if t.Workspace, t.Deployment, err = a.find(tx); err != nil {
+		return t, err
+	}
+	if t.Name, err = slipway.CheckName("A token", a.Name); err != nil {
+		return t, err
+	}
+	if t.ExpiresAt, err = slipway.Expiry(tx.Now, a.Days); err != nil || a.Agent {
+		return t, err
+	}
+	if t.Role, err = slipway.RoleOf(a.Role); err != nil {
+		return t, err
+	}
+	t.Kinds, err = slipway.KindsOf(a.Kinds...)
+	return t, err
+}
+
+type listTokens struct {
+	dataFlag
+	scopeFlags
+}
+
+// Run is the command.
+func (l listTokens) Run(ctx context.Context, c console) error {
+	var all []store.Token
+	err := change(ctx, l.dataFlag, func(tx *store.Tx) error {
+		w, of, err := l.find(tx)
+		if err != nil {
+			return err
+		}
+		all, err = tx.AllTokens(w, of)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tKIND\tNAME\tDEPLOYMENT\tROLE\tLAST USED\tEXPIRES")
+	for _, t := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Kind, t.Name, orDash(string(t.Deployment)), t.Role, day(t.LastUsedAt), day(t.ExpiresAt))
+	}
+	return w.Flush()
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func day(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+type revokeToken struct {
+	dataFlag
+	ID slipway.TokenID `arg:"" help:"Id of the token, as list shows it."`
+}
+
+// Run is the command.
+func (r revokeToken) Run(ctx context.Context, c console) error {
+	var t store.Token
+	err := change(ctx, r.dataFlag, func(tx *store.Tx) (err error) {
+		if t, err = tx.AnyToken(r.ID); err != nil {
+			return err
+		}
+		if err := tx.RevokeToken(t.ID); err != nil {
+			return err
+		}
+		return tx.Audit(onThisMachine(), slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: "token.revoke", Target: t.Kind + " token " + t.Name})
+	})
+	if err == nil {
+		fmt.Fprintf(c.out, "The %s token %s is revoked.\n", t.Kind, t.Name)
+	}
+	return err
+}

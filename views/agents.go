@@ -1,0 +1,94 @@
+package views
+
+import "time"
+
+// AgentsCardProps is how agents are connected to a Deployment.
+type AgentsCardProps struct {
+	Here      bool   // this machine's agent mounts it; others may do so as well
+	Refusal   string // why the visitor manages none; "" if they do
+	Connected AgentsConnected
+	Tokens    []AgentTokenRow
+	AddURL    string
+	NewName   string     // of the token to be made
+	Error     string     // why it was refused
+	Made      *MadeToken // that was just made
+	Lines     AgentLines
+	Now       time.Time
+	LiveURL   string
+}
+
+// AgentsConnected says who has reported.
+type AgentsConnected struct {
+	Names  []string // of the components that report
+	Silent int
+}
+
+// AgentTokenRow is an agent token in the list.
+type AgentTokenRow struct {
+	Name, Short, By       string
+	CreatedAt, LastUsedAt time.Time
+	RevokeURL             string
+}
+
+// AgentLines are to be copied where Airflow runs. They hold a token that was
+// just made, else a word in its place.
+type AgentLines struct{ Command, Systemd, Compose, Kubernetes string }
+
+// NewAgentLines returns the lines for a portal at an address.
+func NewAgentLines(address, token string) AgentLines {
+	if token == "" {
+		token = "TOKEN"
+	}
+	return AgentLines{
+		Command: "SLIPWAY_TOKEN=" + token + " slipway agent --portal " + address + " \\\n  --component scheduler-0 --dags /opt/airflow/slipway",
+		Systemd: "[Unit]\nDescription=Slipway agent\nAfter=network-online.target\n\n[Service]\nUser=airflow\n" +
+			"Environment=SLIPWAY_TOKEN=" + token + "\n" +
+			"ExecStart=/usr/local/bin/slipway agent --portal " + address + " --component %H --dags /opt/airflow/slipway\n" +
+			"Restart=always\n\n[Install]\nWantedBy=multi-user.target\n",
+		Compose:    composeLines(address, token),
+		Kubernetes: kubernetesLines(address, token),
+	}
+}
+
+func composeLines(address, token string) string {
+	return `services:
+  slipway-agent:
+    image: slipway # of this repository's Dockerfile
+    user: "50000:0" # Airflow's user
+    command: agent --portal ` + address + ` --component scheduler-0 --dags /dags
+    environment:
+      SLIPWAY_TOKEN: ` + token + `
+    volumes: ["dags:/dags"]
+    restart: unless-stopped
+  airflow-scheduler: # and the other services of Airflow
+    volumes: ["dags:/opt/airflow/slipway:ro"]
+volumes:
+  dags:
+`
+}
+
+func kubernetesLines(address, token string) string {
+	return `# kubectl create secret generic slipway-agent --from-literal=token=` + token + `
+# in the pod template of each component of Airflow:
+initContainers:
+  - &agent
+    name: slipway-first
+    image: slipway # of this repository's Dockerfile
+    args: [agent, --once, --portal=` + address + `, --component=$(POD), --dags=/dags]
+    env:
+      - name: SLIPWAY_TOKEN
+        valueFrom: { secretKeyRef: { name: slipway-agent, key: token } }
+      - name: POD
+        valueFrom: { fieldRef: { fieldPath: metadata.name } }
+    volumeMounts: [{ name: dags, mountPath: /dags }]
+  - <<: *agent
+    name: slipway-agent
+    args: [agent, --ephemeral, --portal=` + address + `, --component=$(POD), --dags=/dags, --health=:8790]
+    restartPolicy: Always # a sidecar
+    livenessProbe: { httpGet: { path: /healthz, port: 8790 } }
+volumes:
+  - { name: dags, emptyDir: {} }
+# and in the container of Airflow:
+#   volumeMounts: [{ name: dags, mountPath: /opt/airflow/slipway, readOnly: true }]
+`
+}

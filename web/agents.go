@@ -1,0 +1,181 @@
+package web
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/deploy"
+	"slipway/store"
+)
+
+// The agents' side of the portal: what is wanted of one Deployment, the files
+// that it takes, and what became of it. Nothing here reads a cookie.
+
+// agentsPath is where agents ask.
+const agentsPath = "/agent/v1/"
+
+const (
+	agentKey = "agent"
+
+	maxReport = 64 << 10 // bytes
+
+	// How many requests agents of one token may make at once, and when another
+	// one may: a broken one must not keep the portal busy.
+	agentBurst = 4000
+	agentPause = time.Millisecond
+
+	tokenUsedEvery = time.Minute // between two notes of a token's last use
+)
+
+// agentRoutes are the protocol.
+func (s *Server) agentRoutes(e *echo.Echo) {
+	agents := door{e, []echo.MiddlewareFunc{s.agentOnly}}
+	agents.GET(agentsPath+"desired", s.sendDesired)
+	agents.GET(agentsPath+"manifests/:version", s.sendManifest)
+	agents.GET(agentsPath+"packs/:pack", s.sendPack)
+	agents.POST(agentsPath+"report", s.takeReport)
+	agents.POST(agentsPath+"log", s.takeLog)
+	e.Any(agentsPath+"*", func(echo.Context) error {
+		return slipway.Errorf(slipway.NotFound, "There is nothing at this address for agents. A newer portal may have it.")
+	})
+}
+
+// agentOnly lets pass who brings an agent token, which is for one Deployment.
+func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		t, d, err := s.agentOf(c)
+		if err != nil {
+			return err
+		}
+		if err := s.agents.take(string(t.ID), s.store.Now()); err != nil {
+			return err
+		}
+		if s.store.Now().Sub(t.LastUsedAt) >= tokenUsedEvery {
+			err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
+			if err != nil {
+				return err
+			}
+		}
+		c.Set(agentKey, s.engine.Portal(d))
+		return next(c)
+	}
+}
+
+// agentOf looks up whose token a request carries.
+func (s *Server) agentOf(c echo.Context) (t store.Token, d slipway.Deployment, err error) {
+	scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
+	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return t, d, slipway.Errorf(slipway.Unauthorized, "Send an agent token: Authorization: Bearer …")
+	}
+	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		if t, err = tx.Token(fingerprint(token)); err != nil {
+			return err
+		}
+		if t.Kind != store.AgentToken {
+			return slipway.Errorf(slipway.Unauthorized, "This is no agent token. Make one on the Settings page of the Deployment.")
+		}
+		d, err = tx.LoadDeployment(t.Deployment)
+		return err
+	})
+	return t, d, err
+}
+
+// portalOf returns the portal as the agent that asks sees it.
+func portalOf(c echo.Context) *deploy.LocalPortal {
+	p, _ := c.Get(agentKey).(*deploy.LocalPortal)
+	return p
+}
+
+// sendDesired serves GET /agent/v1/desired?since=: at once what is wanted when
+// that is no longer the revision since, else when it changes or after a while.
+func (s *Server) sendDesired(c echo.Context) error {
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	want, err := portalOf(c).Desired(c.Request().Context(), c.QueryParam("since"))
+	if c.Request().Context().Err() != nil {
+		return c.String(http.StatusServiceUnavailable, "The portal stops. Ask again.\n")
+	}
+	if err != nil {
+		return err
+	}
+	if _, _, err := s.agentOf(c); err != nil {
+		return err // it was revoked while it waited
+	}
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return c.JSON(http.StatusOK, want)
+}
+
+// sendManifest serves GET /agent/v1/manifests/:version.
+func (s *Server) sendManifest(c echo.Context) error {
+	v, ok := slipway.VersionOfDir(c.Param("version"))
+	if !ok {
+		return slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s.", c.Param("version"))
+	}
+	to, err := portalOf(c).ManifestURL(c.Request().Context(), v)
+	if to != "" && err == nil {
+		return toBucket(c, to)
+	}
+	f, err := portalOf(c).OpenManifest(v)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return sendFile(c, f, v.Dir())
+}
+
+// sendPack serves GET /agent/v1/packs/:pack, also in ranges.
+func (s *Server) sendPack(c echo.Context) error {
+	to, err := portalOf(c).PackURL(c.Request().Context(), c.Param("pack"))
+	if to != "" && err == nil {
+		return toBucket(c, to)
+	}
+	f, err := portalOf(c).OpenPack(c.Param("pack"))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return sendFile(c, f, c.Param("pack"))
+}
+
+// toBucket has the agent read a file in the bucket itself.
+func toBucket(c echo.Context, address string) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store") // the address holds a signature
+	return c.Redirect(http.StatusTemporaryRedirect, address)
+}
+
+// sendFile sends a file that never changes, whose name says what it holds.
+func sendFile(c echo.Context, f io.ReadSeeker, name string) error {
+	if err := unhurried(c); err != nil {
+		return err
+	}
+	h := c.Response().Header()
+	h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
+	h.Set("ETag", `"`+name+`"`)
+	h.Set(echo.HeaderCacheControl, "private, max-age=31536000, immutable")
+	http.ServeContent(c.Response(), c.Request(), "", time.Time{}, f)
+	return nil
+}
+
+// takeReport serves POST /agent/v1/report.
+func (s *Server) takeReport(c echo.Context) error {
+	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxReport)
+	var r slipway.Report
+	if err := json.NewDecoder(body).Decode(&r); err != nil {
+		return slipway.Errorf(slipway.Invalid, "A report is an object in JSON of at most %d KiB.", maxReport>>10)
+	}
+	r, err := r.Check()
+	if err != nil {
+		return err
+	}
+	if err := portalOf(c).Report(c.Request().Context(), r); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

@@ -1,0 +1,55 @@
+package web
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"slipway/bundle"
+	"slipway/bundle/buckettest"
+	"slipway/store/storetest"
+)
+
+// Agents read from the bucket itself, where it can sign, and do not show it
+// their token; the portal sends what they need where it cannot.
+func TestRemoteAgentMountsFromABucket(t *testing.T) {
+	for name, start := range buckettest.Kinds {
+		t.Run(name, func(t *testing.T) {
+			b := start(t)
+			a := appOn(t, Config{}, func(dir string) (*bundle.Store, error) { return bundle.OpenBucket(t.Context(), dir, b.Address) })
+			a.World = storetest.Seed(t, a.store)
+			a.run(t)
+			a.Sales = a.another(t, "finance")
+			token, _ := a.agentToken(t, a.Sales.ID)
+			dir, _ := a.remote(t, token, "worker-0")
+			eventually(t, "it has reported", func() bool { return len(a.engine.Components(a.Sales.ID)) == 1 })
+			live := a.live(t, a.Eve, map[string]string{"a.py": dag, "sales/b.py": dag + "# b"})
+			if got, err := os.ReadFile(filepath.Join(dir, "current/dags/sales/b.py")); err != nil || string(got) != dag+"# b" {
+				t.Errorf("mounted %q, %v", got, err)
+			}
+			files, err := a.engine.Files(t.Context(), a.Sales, live.Version)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, path := range []string{"manifests/" + live.Version.Dir(), "packs/" + files[0].Pack} {
+				w := a.asAgent(t, token, http.MethodGet, path, "")
+				to := w.Header().Get("Location")
+				if signed := w.Code == http.StatusTemporaryRedirect && strings.HasPrefix(to, "http://"+addr(b)); signed != b.Signs || !signed && w.Code != http.StatusOK {
+					t.Errorf("%s: answer %d to %q", path, w.Code, to)
+				}
+				if b.Signs && w.Header().Get("Cache-Control") != "no-store" {
+					t.Errorf("%s: the signed address may be kept: %v", path, w.Header())
+				}
+			}
+		})
+	}
+}
+
+func addr(b buckettest.Bucket) string {
+	if b.Proxy == nil {
+		return ""
+	}
+	return b.Proxy.Addr()
+}

@@ -1,0 +1,34 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+)
+
+// maxAgentLog is the most that agents may send of a log at once, bytes.
+const (
+	maxAgentLog   = 1 << 20
+	maxAgentLines = 1000
+)
+
+// takeLog serves POST /agent/v1/log: lines for the log of the deploy that rolls
+// out now.
+func (s *Server) takeLog(c echo.Context) error {
+	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxAgentLog)
+	var said slipway.AgentLog
+	if err := json.NewDecoder(body).Decode(&said); err != nil || len(said.Lines) > maxAgentLines {
+		return slipway.Errorf(slipway.Invalid, "A log is an object in JSON of at most %d MiB and %d lines.", maxAgentLog>>20, maxAgentLines)
+	}
+	of, err := slipway.Report{Component: said.Component}.Check()
+	if err != nil {
+		return err
+	}
+	if err := portalOf(c).Log(c.Request().Context(), of.Component, said.Lines); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

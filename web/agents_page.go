@@ -1,0 +1,115 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+func agentTokensPath(of slipway.DeploymentID) string { return deploymentPath(of) + "/agents/tokens" }
+
+func agentID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("agent")) }
+
+// agentsCard is the part of Settings about agents.
+func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.AgentsCardProps, error) {
+	card := views.AgentsCardProps{
+		Here: sc.Here, Connected: connected(sc), Now: sc.now, AddURL: agentTokensPath(sc.ID), NewName: "agents",
+		Lines: views.NewAgentLines(s.address(c, ""), ""), LiveURL: deploymentPath(sc.ID) + "/live?view=agents",
+	}
+	if err := sc.role.May(slipway.ManageAgents); err != nil {
+		_, card.Refusal = slipway.Explain(err)
+		return card, nil
+	}
+	tokens, err := tx.AgentTokens(sc.ID)
+	for _, t := range tokens {
+		card.Tokens = append(card.Tokens, views.AgentTokenRow{
+			Name: t.Name, Short: t.Short, By: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt,
+			RevokeURL: agentTokensPath(sc.ID) + "/" + string(t.ID) + "/revoke",
+		})
+	}
+	return card, err
+}
+
+// connected says which components report. The one of this machine is no
+// agent's that anybody has to connect.
+func connected(sc scene) (c views.AgentsConnected) {
+	for _, one := range sc.components {
+		switch {
+		case one.Silent(sc.now):
+			c.Silent++
+		case one.Component != slipway.EmbeddedComponent:
+			c.Names = append(c.Names, one.Component)
+		}
+	}
+	return c
+}
+
+// addAgentToken serves POST /deployments/:deployment/agents/tokens. The answer
+// shows the token, of which only the fingerprint is kept.
+func (s *Server) addAgentToken(c echo.Context) error {
+	name := c.FormValue("name")
+	var token string
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		token, _, err = IssueAgentToken(tx, actorOf(c), deploymentID(c), name)
+		return err
+	})
+	if text := correctable(err); text != "" {
+		status, _ := explain(err)
+		return s.settingsPage(c, status, func(p *views.SettingsPage) { p.Agents.Error, p.Agents.NewName = text, name })
+	}
+	if err != nil {
+		return err
+	}
+	return s.settingsPage(c, http.StatusOK, func(p *views.SettingsPage) {
+		p.Agents.Made = &views.MadeToken{Name: name, Secret: token}
+		p.Agents.Lines = views.NewAgentLines(s.address(c, ""), token)
+	})
+}
+
+// askAgentToken serves GET /deployments/:deployment/agents/tokens/:agent/revoke.
+func (s *Server) askAgentToken(c echo.Context) error {
+	page := views.TokenAsked{Agents: true}
+	err := s.look(c, func(tx *store.Tx, sc scene) error {
+		if err := sc.role.May(slipway.ManageAgents); err != nil {
+			return err
+		}
+		t, err := tx.AgentTokenByID(sc.ID, agentID(c))
+		if err != nil {
+			return err
+		}
+		page.Page, _, err = s.frameIn(c, tx, "Revoke an agent token", sc.Workspace, views.Deployments)
+		page.Name, page.LastUsedAt = t.Name, t.LastUsedAt
+		page.BackURL, page.URL = sc.links().Settings+"#agents", agentTokensPath(sc.ID)+"/"+string(t.ID)+"/revoke"
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.AskTokenPage(page))
+}
+
+// revokeAgentToken serves POST /deployments/:deployment/agents/tokens/:agent/revoke.
+func (s *Server) revokeAgentToken(c echo.Context) error {
+	var t store.Token
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		t, err = RevokeAgentToken(tx, actorOf(c), deploymentID(c), agentID(c))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.done(c, deploymentPath(t.Deployment)+"/settings", "The agent token %s is revoked.", t.Name)
+}
+
+// forgetComponent serves POST /deployments/:deployment/agents/forget.
+func (s *Server) forgetComponent(c echo.Context) error {
+	name := c.FormValue("component")
+	if err := s.engine.Forget(c.Request().Context(), deploymentID(c), actorOf(c), name); err != nil {
+		return err
+	}
+	return s.done(c, deploymentPath(deploymentID(c)), "%s is forgotten. If its agent still runs, it comes back.", name)
+}

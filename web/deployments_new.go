@@ -1,0 +1,145 @@
+package web
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// deployKinds are in the order in which the pages offer them.
+var deployKinds = []slipway.DeployKind{slipway.DAGOnly, slipway.ImageOnly, slipway.ImageAndDAG}
+
+// kindPath is the form for a deploy of a kind.
+func kindPath(of slipway.DeploymentID, kind slipway.DeployKind) string {
+	return deploymentPath(of) + "?" + url.Values{"kind": {string(kind)}}.Encode() + "#new-deploy"
+}
+
+// kindAsked returns the kind of deploy that an address names, "" for none.
+func kindAsked(c echo.Context) slipway.DeployKind { return slipway.DeployKind(c.QueryParam("kind")) }
+
+// newDeploy is the form for a deploy of the kind that was asked for, else of the
+// first one that may be made.
+func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewDeploy, err error) {
+	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Kind: kindAsked(c)}
+	for _, kind := range deployKinds {
+		refused := sc.tail.MayDeploy(kind, sc.role, sc.by)
+		tab := views.KindTab{Title: kind.Title(), URL: kindPath(sc.ID, kind)}
+		if refused != nil {
+			_, tab.Refusal = slipway.Explain(refused)
+		} else if n.Kind.Title() == "" {
+			n.Kind = kind
+		}
+		n.Kinds = append(n.Kinds, tab)
+	}
+	if n.Kind.Title() == "" {
+		n.Kind = slipway.DAGOnly
+	}
+	for i, kind := range deployKinds {
+		if kind == n.Kind {
+			n.Kinds[i].Open, n.Refusal = true, n.Kinds[i].Refusal
+		}
+	}
+	n.Action = deploymentPath(sc.ID) + "/deploys?kind=" + string(n.Kind)
+	n.DAGs = n.Kind == slipway.DAGOnly || n.Kind == slipway.ImageAndDAG && sc.tail.DAGDeploys
+	switch {
+	case n.Refusal == "":
+		err = s.fillNewDeploy(c, tx, sc, &n)
+	case !sc.tail.DAGDeploys && sc.role.May(slipway.DeployDAGs) == nil:
+		n.SettingsURL = sc.links().Settings
+	}
+	return n, err
+}
+
+// fillNewDeploy adds what a form that may be sent has.
+func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.NewDeploy) (err error) {
+	if n.Text, err = kindText(tx, sc, n.Kind); err != nil || !n.Kind.HasImage() {
+		return err
+	}
+	pushed, err := s.pushed(c, sc)
+	n.Image = &views.ImageChoice{Source: views.FromPush, Pushed: pushed}
+	return err
+}
+
+// kindText says what a deploy of a kind does.
+func kindText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error) {
+	switch {
+	case kind == slipway.DAGOnly:
+		return "For changes in the dags folder alone. Seconds, no restart. Image and packages stay.", nil
+	case kind == slipway.ImageOnly:
+		return "For everything but DAGs: packages, plugins, Runtime. Components restart. DAGs stay exactly as they are.", nil
+	case !sc.tail.DAGDeploys:
+		return "DAG-only deploys are off: the image carries the DAGs. Components restart.", nil
+	}
+	text := "A whole project. Components restart, and the DAGs deployed before, by whomever, are replaced."
+	if !sc.tail.Mounted {
+		return text, nil
+	}
+	w, found, err := tx.VersionDeploy(sc.ID, sc.tail.Version)
+	if found {
+		text = "A whole project. Components restart, and it replaces the DAGs of " + whose(w) + "."
+	}
+	return text, err
+}
+
+// whose names a deploy and who made it: "#127, token ci-sales".
+func whose(w slipway.Deploy) string { return "#" + strconv.Itoa(w.Number) + ", " + w.By.Title() }
+
+// maxPushed is how many pushed tags a form lists.
+const maxPushed = 20
+
+// pushed lists the tags that were pushed for the Deployment.
+func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
+	target := s.engine.PushTarget(sc.Deployment)
+	host, _, _ := strings.Cut(target, "/")
+	p.Lines = fmt.Sprintf("docker login %s --username cli\ndocker tag YOUR-IMAGE %s:1.0\ndocker push %s:1.0\n", host, target, target)
+	p.TokensURL = tokensPath(sc.Workspace)
+	tags, err := s.engine.PushedTags(c.Request().Context(), sc.Deployment)
+	p.More = max(0, len(tags)-maxPushed)
+	for _, t := range tags[:min(maxPushed, len(tags))] {
+		ref := t.Repository + ":" + t.Tag + "@" + t.Digest
+		p.Rows = append(p.Rows, views.PushedTag{
+			ID: "push-" + hashed(ref), Ref: ref, Name: strings.TrimPrefix(t.Repository, sc.Namespace+"/") + ":" + t.Tag,
+			Digest: shortDigest(t.Digest), At: sc.at(t.At),
+		})
+	}
+	p.Chosen = ticked(c, p.Rows)
+	return p, err
+}
+
+// ticked returns which of the pushed tags a form begins with: the newest. A live
+// page says by its address with which it did, and keeps to it: what comes later
+// must not take the place of what somebody has chosen.
+func ticked(c echo.Context, rows []views.PushedTag) string {
+	if begun := c.QueryParam("ticked"); begun != "" {
+		return begun
+	}
+	if live := c.QueryParam("view") != ""; len(rows) == 0 || live && len(rows) > 1 {
+		return ""
+	}
+	return rows[0].Ref
+}
+
+// hashed makes a short name of letters and digits for a text.
+func hashed(text string) string {
+	h := fnv.New64a()
+	h.Write([]byte(text)) // never fails
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// shape tells one new-deploy form from another: a live page replaces its form,
+// in which somebody may be typing, only by a different one.
+func shape(n views.NewDeploy) string {
+	parts := []string{string(n.Kind), n.Refusal, n.SettingsURL, strconv.FormatBool(n.DAGs)}
+	for _, t := range n.Kinds {
+		parts = append(parts, t.Refusal)
+	}
+	return hashed(strings.Join(parts, "\n"))
+}

@@ -1,0 +1,202 @@
+package web
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/image"
+	"slipway/store"
+	"slipway/web/api"
+)
+
+// bearerLife is how long a client of the registry works with one bearer. What
+// it opens is asked anew at each request all the same.
+const bearerLife = 5 * time.Minute
+
+// bearer is what /v2/token hands out, signed.
+type bearer struct {
+	Secret  string // SHA-256 of the token that it stands for, as the store knows it
+	Login   bool   // it is a login token
+	Granted []image.Access
+	Until   time.Time
+}
+
+// registryRoutes adds the registry and its token endpoint.
+func (s *Server) registryRoutes(e *echo.Echo) {
+	registry := echo.WrapHandler(s.engine.Images().Handler(image.Door{
+		Realm: func(r *http.Request) string { return s.address(e.NewContext(r, nil), "/v2/token") },
+		Admit: s.admit,
+	}))
+	e.GET("/v2/token", s.registryToken)
+	e.POST("/v2/token", s.registryToken)
+	e.Any("/v2", registry)
+	e.Any("/v2/*", registry)
+}
+
+// registryToken serves /v2/token: a bearer for the owner of a token, as the
+// password of any user. What may not be done is refused here, with 401: clients
+// try again for minutes when the registry itself refuses.
+func (s *Server) registryToken(c echo.Context) error {
+	r := c.Request()
+	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return s.refuseRegistry(c, slipway.Errorf(slipway.Invalid, "The form could not be read."))
+	}
+	secret, login := tokenOf(r)
+	b := bearer{Secret: api.Fingerprint(secret), Login: login, Until: s.store.Now().Add(bearerLife)}
+	err := s.store.View(r.Context(), func(tx *store.Tx) error {
+		who, err := s.visitorOf(tx, b)
+		if err != nil {
+			return err
+		}
+		b.Granted, err = who.grant(tx, scopesOf(r.Form["scope"]))
+		return err
+	})
+	if err == nil {
+		err = s.noteUse(r, b)
+	}
+	if err != nil {
+		return s.refuseRegistry(c, err)
+	}
+	text, err := s.sealed(b)
+	if err != nil {
+		return err
+	}
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return c.JSON(http.StatusOK, map[string]any{
+		"token": text, "access_token": text, "expires_in": int(bearerLife / time.Second),
+		"issued_at": s.store.Now().UTC().Format(time.RFC3339),
+	})
+}
+
+// tokenOf returns the token that a request brings: as the password of Basic
+// authentication or of a form, bare or with the word Bearer before it.
+func tokenOf(r *http.Request) (secret string, login bool) {
+	_, secret, ok := r.BasicAuth()
+	if !ok {
+		secret = r.PostFormValue("password")
+	}
+	secret = strings.TrimSpace(secret)
+	if word, rest, found := strings.Cut(secret, " "); found && strings.EqualFold(word, "Bearer") {
+		secret = strings.TrimSpace(rest)
+	}
+	return secret, api.IsLogin(secret)
+}
+
+// refuseRegistry answers as registries do.
+func (s *Server) refuseRegistry(c echo.Context, err error) error {
+	kind, text := slipway.Explain(err)
+	status, code := http.StatusUnauthorized, "UNAUTHORIZED"
+	if kind == slipway.Internal {
+		status, code = http.StatusServiceUnavailable, "UNAVAILABLE"
+	}
+	c.Set(errorKey, err)
+	return c.JSON(status, map[string]any{"errors": []any{map[string]any{"code": code, "message": text}}})
+}
+
+// noteUse records that an API token was used, now and then.
+func (s *Server) noteUse(r *http.Request, b bearer) error {
+	if b.Login {
+		return nil
+	}
+	var t store.Token
+	note := false
+	err := s.store.View(r.Context(), func(tx *store.Tx) (err error) {
+		t, err = tx.Token(b.Secret)
+		note = tx.Now.Sub(t.LastUsedAt) >= time.Minute
+		return err
+	})
+	if err != nil || !note {
+		return err
+	}
+	return s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
+}
+
+// scopesOf reads scopes: "repository:barren-ionization-0185/airflow:pull,push".
+// What is no repository's is left out, and so is not granted.
+func scopesOf(texts []string) (wants []image.Access) {
+	for _, text := range strings.Fields(strings.Join(texts, " ")) {
+		rest, ok := strings.CutPrefix(text, "repository:")
+		i := strings.LastIndexByte(rest, ':')
+		if !ok || i <= 0 {
+			continue
+		}
+		for action := range strings.SplitSeq(rest[i+1:], ",") {
+			if action == "*" {
+				wants = append(wants, image.Access{Repository: rest[:i], Action: image.Deleting})
+				action = string(image.Pushing)
+			}
+			wants = append(wants, image.Access{Repository: rest[:i], Action: image.Action(action)})
+		}
+	}
+	return wants
+}
+
+// sealed returns b as clients carry it.
+func (s *Server) sealed(b bearer) (string, error) {
+	body, err := json.Marshal(b)
+	if err != nil {
+		return "", fmt.Errorf("seal bearer: %w", err)
+	}
+	text := base64.RawURLEncoding.EncodeToString(body)
+	return text + "." + s.signature(text), nil
+}
+
+func (s *Server) signature(text string) string {
+	h := hmac.New(sha256.New, s.registryKey)
+	h.Write([]byte(text))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// unsealed reads what a client carries.
+func (s *Server) unsealed(text string) (b bearer, err error) {
+	body, signature, _ := strings.Cut(text, ".")
+	if !hmac.Equal([]byte(signature), []byte(s.signature(body))) {
+		return b, slipway.Errorf(slipway.Unauthorized, "Log in to the registry with an API token as the password.")
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(body)
+	if err := errors.Join(err, json.Unmarshal(raw, &b)); err != nil {
+		return b, fmt.Errorf("read bearer: %w", err)
+	}
+	if !s.store.Now().Before(b.Until) {
+		return b, slipway.Errorf(slipway.Unauthorized, "This bearer has expired. Ask for another one.")
+	}
+	return b, nil
+}
+
+// admit lets a request to the registry pass. Its token is looked up again: one
+// that was revoked fails at once, and so does what its role lost.
+func (s *Server) admit(r *http.Request, text string, wants []image.Access) error {
+	b, err := s.unsealed(text)
+	if err != nil {
+		return err
+	}
+	for _, a := range wants {
+		if !slices.Contains(b.Granted, a) {
+			return slipway.Errorf(slipway.Unauthorized, "This bearer is not for %s of %s.", a.Action, a.Repository)
+		}
+	}
+	return s.store.View(r.Context(), func(tx *store.Tx) error {
+		who, err := s.visitorOf(tx, b)
+		if err != nil {
+			return err
+		}
+		for _, a := range wants {
+			if err := who.may(tx, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,51 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway"
+)
+
+func TestRegistryBearers(t *testing.T) {
+	d := newDock(t)
+	mine := d.ci(t, slipway.Author, "")()
+	good := d.bearer(t, mine, "repository:"+d.Sales.Namespace+"/airflow:pull")
+	for name, tt := range map[string]struct {
+		bearer string
+		later  time.Duration
+		path   string
+		want   int
+	}{
+		"good, and nothing there":   {good, 0, "/v2/" + d.Sales.Namespace + "/airflow/tags/list", http.StatusNotFound},
+		"good, to ask who one is":   {good, 0, "/v2/", http.StatusOK},
+		"expired":                   {good, 6 * time.Minute, "/v2/", http.StatusUnauthorized},
+		"for another repository":    {good, 0, "/v2/" + d.Sales.Namespace + "/other/tags/list", http.StatusUnauthorized},
+		"the list of repositories":  {good, 0, "/v2/_catalog", http.StatusUnauthorized},
+		"changed":                   {"x" + good, 0, "/v2/", http.StatusUnauthorized},
+		"without its signature":     {strings.SplitN(good, ".", 2)[0], 0, "/v2/", http.StatusUnauthorized},
+		"the token itself":          {mine, 0, "/v2/", http.StatusUnauthorized},
+		"none":                      {"", 0, "/v2/", http.StatusUnauthorized},
+		"a name that is none":       {good, 0, "/v2/../etc/passwd/manifests/x", http.StatusUnauthorized},
+		"nothing of the registry's": {good, 0, "/v2/nothing", http.StatusNotFound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d.now = time.Now().Add(tt.later)
+			r := httptest.NewRequest(http.MethodGet, tt.path, nil)
+			if tt.bearer != "" {
+				r.Header.Set("Authorization", "Bearer "+tt.bearer)
+			}
+			w := httptest.NewRecorder()
+			d.handler.ServeHTTP(w, r)
+			if w.Code != tt.want && w.Code != http.StatusMovedPermanently {
+				t.Errorf("%d %s, want %d", w.Code, w.Body, tt.want)
+			}
+			if w.Code == http.StatusUnauthorized && !strings.Contains(w.Header().Get("WWW-Authenticate"), `realm="http://example.com/v2/token"`) {
+				t.Errorf("challenge %q", w.Header().Get("WWW-Authenticate"))
+			}
+		})
+	}
+}

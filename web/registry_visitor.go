@@ -1,0 +1,92 @@
+package web
+
+import (
+	"slices"
+
+	"slipway"
+	"slipway/image"
+	"slipway/store"
+)
+
+// visitor is who comes to the registry: somebody who deploys, or an agent.
+type visitor struct {
+	by    slipway.Actor
+	agent slipway.DeploymentID // "" for who is none
+}
+
+// visitorOf returns whose token a bearer stands for, if it still works.
+func (s *Server) visitorOf(tx *store.Tx, b bearer) (visitor, error) {
+	if b.Login {
+		t, err := tx.LoginToken(store.LoginAccess, b.Secret)
+		if err != nil {
+			return visitor{}, err
+		}
+		return visitor{by: slipway.Actor{User: t.User, Via: slipway.API}}, nil
+	}
+	t, err := tx.Token(b.Secret)
+	switch {
+	case err != nil:
+		return visitor{}, err
+	case t.Kind == store.AgentToken:
+		return visitor{agent: t.Deployment}, nil
+	}
+	return visitor{by: slipway.Actor{Token: t.ID, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
+}
+
+// grant returns what of wants v may do. It is refused if that is nothing, and
+// if v may not push where it wants to: it would find out layers later.
+func (v visitor) grant(tx *store.Tx, wants []image.Access) (granted []image.Access, err error) {
+	var why error
+	for _, a := range wants {
+		err := v.may(tx, a)
+		kind, _ := slipway.Explain(err)
+		switch {
+		case err == nil:
+			granted = append(granted, a)
+		case kind == slipway.Internal || a.Action != image.Pulling:
+			return nil, err
+		default:
+			why = err
+		}
+	}
+	if len(granted) == 0 {
+		return nil, why
+	}
+	return granted, nil
+}
+
+// may judges one thing that v wants to do. Pulling is for everybody who sees a
+// Deployment, the rest for those who may deploy images to it.
+func (v visitor) may(tx *store.Tx, a image.Access) error {
+	none := slipway.Errorf(slipway.NotFound, "There is no repository %s, or not for this token. Those of a Deployment begin with its namespace.", a.Repository)
+	if !slices.Contains([]image.Action{image.Pulling, image.Pushing, image.Deleting}, a.Action) {
+		return slipway.Errorf(slipway.Invalid, "There is nothing like %q to do with a repository.", a.Action)
+	}
+	d, err := tx.DeploymentIn(image.Namespace(a.Repository))
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound {
+		return none
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case v.agent == "":
+	case v.agent != d.ID:
+		return none
+	case a.Action != image.Pulling:
+		return slipway.Errorf(slipway.Forbidden, "The token of an agent pulls images and does nothing else here. Use an API token.")
+	default:
+		return nil
+	}
+	d, role, err := tx.Deployment(d.ID, v.by)
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound {
+		return none
+	}
+	if err != nil || a.Action == image.Pulling {
+		return err
+	}
+	if d.MayDeploy(slipway.ImageOnly, role, v.by) == nil {
+		return nil
+	}
+	return d.MayDeploy(slipway.ImageAndDAG, role, v.by)
+}

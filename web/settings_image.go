@@ -1,0 +1,70 @@
+package web
+
+import (
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/views"
+)
+
+// registerCard is the form that tells which image runs; to is where the switch
+// is turned to afterwards.
+func registerCard(sc scene, to string) *views.RegisterCardProps {
+	return &views.RegisterCardProps{Action: deploymentPath(sc.ID) + "/image", To: to}
+}
+
+// registerImage serves POST /deployments/:deployment/image.
+func (s *Server) registerImage(c echo.Context) error {
+	of, ref := deploymentID(c), c.FormValue("ref")
+	i, err := s.engine.RegisterImage(c.Request().Context(), of, actorOf(c), ref)
+	if text := imageRefusal(err); text != "" {
+		return s.registerAgain(c, err, text)
+	}
+	if err != nil {
+		return err
+	}
+	next := deploymentPath(of) + "/settings"
+	if on, err := switchedTo(c.FormValue("to")); err == nil {
+		next = switchPath(of, on)
+	}
+	return s.done(c, next, "%s is registered as what runs today.", i.Title())
+}
+
+// registerAgain shows the page that the form stood on, with why it was refused.
+func (s *Server) registerAgain(c echo.Context, err error, text string) error {
+	status, _ := explain(err)
+	refill := func(r *views.RegisterCardProps) {
+		if r != nil {
+			r.Error, r.Ref = text, c.FormValue("ref")
+		}
+	}
+	if on, err := switchedTo(c.FormValue("to")); err == nil {
+		return s.switchPage(c, status, &on, func(p *views.SwitchPage) { refill(p.Register) })
+	}
+	return s.settingsPage(c, status, func(p *views.SettingsPage) { refill(p.Register) })
+}
+
+// applyCard chooses what this machine runs to apply an image; nil for an
+// Airflow elsewhere.
+func (s *Server) applyCard(sc scene) *views.ApplyCardProps {
+	if !sc.Here {
+		return nil
+	}
+	card := views.ApplyCardProps{Action: deploymentPath(sc.ID) + "/apply-command", Names: s.engine.ApplyNames(), Chosen: sc.ApplyCommand}
+	if err := sc.role.May(slipway.SetApplyCommands); err != nil {
+		_, card.Refusal = slipway.Explain(err)
+	}
+	return &card
+}
+
+// setApplyCommand serves POST /deployments/:deployment/apply-command.
+func (s *Server) setApplyCommand(c echo.Context) error {
+	of, name := deploymentID(c), c.FormValue("command")
+	if err := s.engine.SetApplyCommand(c.Request().Context(), of, actorOf(c), name); err != nil {
+		return err
+	}
+	if name == "" {
+		return s.done(c, deploymentPath(of)+"/settings", "This machine runs no command to apply images.")
+	}
+	return s.done(c, deploymentPath(of)+"/settings", "This machine runs %s to apply images.", name)
+}
