@@ -5,7 +5,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/slipway ./cmd/slipway \
+RUN CGO_ENABLED=0 go build -trimpath -tags=disable_grpc_modules -ldflags='-s -w' -o /out/slipway ./cmd/slipway \
 	&& mkdir /out/data && mkdir -m 1777 /out/tmp
 
 FROM scratch

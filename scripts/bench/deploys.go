@@ -141,10 +141,11 @@ func (f *follower) open() error {
 }
 
 // deploy uploads archive and confirms it, and returns the seconds from the
-// first request until it runs, and the milliseconds of its steps.
-func (f *follower) deploy(ctx context.Context, of, archive string) (float64, map[string]float64, error) {
+// first request until it runs, and the milliseconds of its steps. more is said
+// of the upload, as names and values.
+func (f *follower) deploy(ctx context.Context, of, archive string, more ...string) (float64, map[string]float64, error) {
 	began := time.Now()
-	n, err := f.p.upload(ctx, of, archive)
+	n, err := f.p.upload(ctx, of, archive, more...)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -164,7 +165,7 @@ func (f *follower) deploy(ctx context.Context, of, archive string) (float64, map
 
 // upload sends archive as the page's upload client does and returns the number
 // of its deploy.
-func (p *portal) upload(ctx context.Context, of, archive string) (int, error) {
+func (p *portal) upload(ctx context.Context, of, archive string, more ...string) (int, error) {
 	file, err := os.Open(archive)
 	if err != nil {
 		return 0, err
@@ -175,7 +176,7 @@ func (p *portal) upload(ctx context.Context, of, archive string) (int, error) {
 		return 0, err
 	}
 	size := strconv.FormatInt(info.Size(), 10)
-	meta := metadata("deployment", of, "filename", filepath.Base(archive), "kind", "archive")
+	meta := metadata(append([]string{"deployment", of, "filename", filepath.Base(archive), "kind", "archive"}, more...)...)
 	begun, err := p.send(ctx, http.MethodPost, "/uploads", map[string]string{
 		"Tus-Resumable": "1.0.0", "Upload-Length": size, "Upload-Metadata": meta, "Sec-Fetch-Site": "same-origin",
 	}, nil)

@@ -37,6 +37,8 @@ var parts = []struct {
 	{"memory", (*bench).memory},
 	{"storage", (*bench).storage},
 	{"pages", (*bench).pages},
+	{"agents", (*bench).agents},
+	{"rsync", (*bench).rsync},
 }
 
 func main() {

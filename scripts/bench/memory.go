@@ -14,35 +14,47 @@ func (b *bench) memory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var added sample
-	for range 3 {
-		n, err := b.memoryOf(ctx, archive)
-		if err != nil {
-			return err
+	for _, way := range []struct {
+		name   string
+		deploy func(*follower, context.Context, string) error
+	}{
+		{"from a page", (*follower).deployByPage},
+		{"by the astro CLI, in blocks", (*follower).deployByCLI},
+	} {
+		var added sample
+		for range 3 {
+			n, err := b.memoryOf(ctx, archive, way.deploy)
+			if err != nil {
+				return err
+			}
+			added = append(added, n/(1<<20))
 		}
-		added = append(added, n/(1<<20))
+		b.bound("memory added by a deploy of 400 MB "+way.name+", peak, MiB", "%.0f", added, 64)
 	}
-	b.bound("memory added by a deploy of 400 MB, peak, MiB", "%.0f", added, 64)
 	return nil
 }
 
-func (b *bench) memoryOf(ctx context.Context, archive string) (added float64, err error) {
+func (f *follower) deployByPage(ctx context.Context, archive string) error {
+	of, err := f.p.firstDeployment(ctx)
+	if err == nil {
+		_, _, err = f.deploy(ctx, of, archive)
+	}
+	return err
+}
+
+func (b *bench) memoryOf(ctx context.Context, archive string, deploy func(*follower, context.Context, string) error) (added float64, err error) {
 	p, err := b.portal(ctx, filepath.Base(archive)+time.Now().Format("150405.000"))
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
+	defer func() { err = errors.Join(err, p.stop(), removeAll(p.data)) }()
 	f := follower{p: p}
 	if err := f.open(); err != nil {
 		return 0, err
 	}
 	defer f.db.Close()
-	of, err := p.firstDeployment(ctx)
-	if err != nil {
-		return 0, err
-	}
 	peak, stop := p.peak()
-	_, _, err = f.deploy(ctx, of, archive)
+	err = deploy(&f, ctx, archive)
 	stop()
 	return <-peak - p.bare, err
 }

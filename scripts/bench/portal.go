@@ -62,7 +62,11 @@ func (b *bench) fresh(ctx context.Context, name string) (data string, err error)
 	cmd := exec.CommandContext(ctx, b.binary(), "init", "--data", data, "--email", email,
 		"--workspace", "Bench", "--deployment", "first", "--password-stdin", "--json")
 	cmd.Stdin = strings.NewReader(password + "\n")
-	return data, output(cmd)
+	out, err := cmd.Output()
+	if err != nil {
+		return data, fmt.Errorf("%s: %w", strings.Join(cmd.Args, " "), err)
+	}
+	return data, os.WriteFile(data+".json", out, 0o600)
 }
 
 // serve starts a portal on data and signs in.
