@@ -6,12 +6,14 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -tags=disable_grpc_modules -ldflags='-s -w' -o /out/slipway ./cmd/slipway \
-	&& mkdir /out/data && mkdir -m 1777 /out/tmp
+	&& mkdir /out/data && mkdir -m 1777 /out/tmp /out/dags
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /out/slipway /usr/bin/slipway
 COPY --from=build /out/tmp /tmp
+# A new volume here is one that an agent may write to, as whoever it runs.
+COPY --from=build /out/dags /dags
 COPY --from=build --chown=65532:65532 /out/data /data
 ENV PATH=/usr/bin SLIPWAY_DATA=/data SLIPWAY_LISTEN=:8888
 USER 65532:65532

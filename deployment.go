@@ -133,7 +133,7 @@ var platformForm = regexp.MustCompile(`^linux/[a-z0-9]+(/[a-z0-9.]+)?$`)
 func (s Settings) check() error {
 	switch {
 	case s.DagsPath != "" && (!strings.HasPrefix(s.DagsPath, "/") || len(s.DagsPath) > 4096 || strings.ContainsFunc(s.DagsPath, unprintable)):
-		return Errorf(Invalid, "The dags path must be absolute, like /usr/local/airflow/dags.")
+		return Errorf(Invalid, "The dags folder of the image must be absolute, like /usr/local/airflow/dags.")
 	case s.Platform != "" && (!platformForm.MatchString(s.Platform) || len(s.Platform) > 64):
 		return Errorf(Invalid, "%q is no platform. One looks like linux/amd64 or linux/arm64.", s.Platform)
 	case s.ImageRole != Author && s.ImageRole != Operator:

@@ -187,6 +187,9 @@ func TestDockerStopsFirst(t *testing.T) {
 	if err := d.Apply(t.Context(), y.at, y.image("two"), log.tell()); err != nil {
 		t.Fatal(err)
 	}
+	if at := slices.Index(log.steps, slipway.StepEnding); at < 0 || log.steps[at+1] != "starting new containers" {
+		t.Errorf("steps %q", log.steps)
+	}
 	y.onlyLeft(t, d, "aa")
 	y.runs(t, d, Running{Parts: 1, Image: y.image("two").Digest()})
 }

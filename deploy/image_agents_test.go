@@ -15,6 +15,12 @@ import (
 func elsewhere(t *testing.T, change ...func(*deploy.Config)) (*app, *deploy.LocalPortal) {
 	t.Helper()
 	a := applying(t, change...)
+	return a, a.farAway(t)
+}
+
+// farAway makes Sales one that agents serve, and returns what they talk to.
+func (a *app) farAway(t *testing.T) *deploy.LocalPortal {
+	t.Helper()
 	d, err := slipway.NewDeployment(a.Workspace.ID, "far away", false)
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +28,7 @@ func elsewhere(t *testing.T, change ...func(*deploy.Config)) (*app, *deploy.Loca
 	if a.Sales, err = a.engine.Create(t.Context(), d, a.Oli); err != nil {
 		t.Fatal(err)
 	}
-	return a, a.engine.Portal(a.Sales)
+	return a.engine.Portal(a.Sales)
 }
 
 // agent applies what is wanted by fn until the test ends.

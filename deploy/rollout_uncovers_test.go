@@ -96,11 +96,10 @@ func TestRolloutAgentIsLost(t *testing.T) {
 	for name, leaves := range map[string]bool{"signs off": true, "falls silent": false} {
 		t.Run(name, func(t *testing.T) {
 			var ahead atomic.Int64
-			a, _ := elsewhere(t, func(c *deploy.Config) { c.ApplyTimeout = 5 * time.Minute })
-			a.stop()
+			a := unstarted(t, func(c *deploy.Config) { c.ApplyTimeout = 5 * time.Minute })
 			a.store.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-			a.restart(t)
-			p := a.engine.Portal(a.Sales)
+			a.run(t)
+			p := a.farAway(t)
 			first := a.mountedThenOff(t)
 			before := a.sales(t).State
 			var uncovered atomic.Bool

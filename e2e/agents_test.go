@@ -86,8 +86,8 @@ func connectAgents(t *testing.T, p *portal, page person) (token string) {
 	ok(t, page.GetByLabel(regexp.MustCompile(`^\s*Elsewhere`)).Check())
 	press(t, page, "Set up Slipway")
 	ok(t, page.WaitForURL("**/deployments/*"))
-	follow(t, page, "Connect the first agent")
-	see(t, page, "No component reports yet.")
+	follow(t, page, "Connect agents")
+	see(t, page, "No agent reports yet.")
 	press(t, page, "Make an agent token")
 	token, err := page.Locator("#new-token").InnerText()
 	ok(t, err)
@@ -97,7 +97,7 @@ func connectAgents(t *testing.T, p *portal, page person) (token string) {
 		t.Errorf("the line to copy is %q", line)
 	}
 	follow(t, page, "Settings") // by which the page can be loaded again
-	see(t, page, "No component reports yet.")
+	see(t, page, "No agent reports yet.")
 	return token
 }
 

@@ -63,8 +63,8 @@ func imagePages(t *testing.T, p *imagePortal) map[string]string {
 	fill(t, page, "Registry", strings.Repeat("registry.", 15)+"example.com")
 	fill(t, page, "User", long)
 	fill(t, page, "Password or token", "x")
-	press(t, page, "Keep the credentials")
-	see(t, page, "are kept.")
+	press(t, page, "Save the credentials")
+	see(t, page, "are saved.")
 	for what, path := range map[string]string{
 		"form": "?kind=IMAGE_ONLY", "form-both": "?kind=IMAGE_AND_DAG", "history": "/deploys", "deployed": "/deploys/2", "staged": "/deploys/3",
 		"refused": "/deploys/4", "failed": "/deploys/5", "switch-staged": "/deploys/6", "switch": "/switch?to=off", "settings": "/settings",

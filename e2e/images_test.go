@@ -124,8 +124,8 @@ func TestImagesAreRefused(t *testing.T) {
 		fill(t, page, "Registry", p.shut.host)
 		fill(t, page, "User", "robot")
 		fill(t, page, "Password or token", tt.password)
-		press(t, page, "Keep the credentials")
-		see(t, page, "are kept.")
+		press(t, page, "Save the credentials")
+		see(t, page, "are saved.")
 		if text, err := page.Content(); err != nil || strings.Contains(text, tt.password+`"`) {
 			t.Errorf("the password is on the page, or %v", err)
 		}

@@ -57,7 +57,7 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 		return err
 	}
 	if !exists {
-		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags path of its DAGs in the Deployment's settings.", dagsPath)
+		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags folder of the image in the Deployment's settings.", dagsPath)
 	}
 	spool, err := s.temp()
 	if err != nil {

@@ -125,7 +125,7 @@ func (c *clients) judge(host string, ip netip.Addr, named bool) error {
 	case ip == c.loopback || ip.IsLoopback() && c.named.namesHere(host):
 		return nil
 	case ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "":
-		return slipway.Errorf(slipway.Invalid, "%s leads to this machine or its own network link (%s). Images are never fetched from there.", host, ip)
+		return slipway.Errorf(slipway.Invalid, "%s leads to this machine or its own network link (%s). Images are never fetched from there. Push it to Slipway's own registry, or upload an archive of it.", host, ip)
 	case private(ip) && !named && !c.named.holds(ip):
 		return slipway.Errorf(slipway.Invalid, "%s has a private address (%s). An administrator allows such a registry with --registries.", host, ip)
 	}

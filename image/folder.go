@@ -125,7 +125,7 @@ const maxLinks = 16
 // and the view that was found on the way. exists says whether it is there.
 func (f *found) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
 	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
-		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags path in the Deployment's settings.")
+		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
 	}
 	for range maxLinks {
 		v = newView(p)

@@ -93,7 +93,7 @@ func (f *found) layerFiles(ctx context.Context, dagsPath string, dags []DagFile)
 	var all []layerFile
 	for _, p := range chain(dir) {
 		if n := v.paths[p]; n.exists && !n.isFolder() {
-			return nil, slipway.Errorf(slipway.Invalid, "%s is no folder in this image. Set the dags path of its DAGs in the Deployment's settings.", p)
+			return nil, slipway.Errorf(slipway.Invalid, "%s is no folder in this image. Set the dags folder of the image in the Deployment's settings.", p)
 		}
 		all = append(all, folderFile(p, v.paths[p].Header))
 	}

@@ -53,7 +53,7 @@ func NewAgentLines(address, token string) AgentLines {
 func composeLines(address, token string) string {
 	return `services:
   slipway-agent:
-    image: slipway # of this repository's Dockerfile
+    image: slipway # built from Slipway's Dockerfile
     user: "50000:0" # Airflow's user
     command: agent --portal ` + address + ` --component scheduler-0 --dags /dags
     environment:
@@ -73,7 +73,7 @@ func kubernetesLines(address, token string) string {
 initContainers:
   - &agent
     name: slipway-first
-    image: slipway # of this repository's Dockerfile
+    image: slipway # built from Slipway's Dockerfile
     args: [agent, --once, --portal=` + address + `, --component=$(POD), --dags=/dags]
     env:
       - name: SLIPWAY_TOKEN

@@ -108,8 +108,10 @@ type WaitingRow struct {
 // Running is what each component runs now.
 type Running struct {
 	Summary string
-	Empty   string // what to do when no component is connected
+	Empty   string // what is so when no component is connected
 	Rows    []ComponentRow
+
+	ConnectURL string // where agents are connected; "" for those who may not, and where none is needed
 }
 
 // ComponentRow is a component as it last reported.

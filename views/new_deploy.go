@@ -30,8 +30,10 @@ type KindTab struct {
 // ImageChoice asks which image is deployed.
 type ImageChoice struct {
 	Source string // as it was chosen: one of the sources
-	Ref    string // as it was typed
+	Ref    string // as it was typed, or asked for before
 	Pushed Pushed
+
+	RegistriesURL string // where the credentials for other registries are
 }
 
 // The sources of an image, as the form names them.

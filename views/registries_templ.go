@@ -59,7 +59,7 @@ func RegistriesList(p RegistriesPage) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<h1>Registries</h1><section class=\"card\" aria-labelledby=\"registries\"><header><div class=\"grow\"><h2 id=\"registries\">Credentials</h2><p class=\"muted\">Who Slipway is to other registries when an image deploy of this Workspace names one. Public images need none.</p></div></header>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<h1>Registries</h1><section class=\"card\" aria-labelledby=\"registries\"><header><div class=\"grow\"><h2 id=\"registries\">Credentials</h2><p class=\"muted\">What Slipway signs in with when an image deploy of this Workspace names another registry. Public images need none.</p></div></header>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -288,7 +288,7 @@ func registryForm(p RegistriesPage) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "\" required maxlength=\"1000\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"></label> <label class=\"field\"><span>Password or token</span> <input name=\"password\" type=\"password\" required maxlength=\"60000\" autocomplete=\"new-password\"></label></div><p class=\"help\">They are kept encrypted, and not shown again.</p><div class=\"row\"><button class=\"btn primary\">Keep the credentials</button></div></form></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "\" required maxlength=\"1000\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"></label> <label class=\"field\"><span>Password or token</span> <input name=\"password\" type=\"password\" required maxlength=\"60000\" autocomplete=\"new-password\"></label></div><p class=\"help\">They are kept encrypted, and not shown again.</p><div class=\"row\"><button class=\"btn primary\">Save the credentials</button></div></form></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -267,8 +267,8 @@ func TestConnectAnAgent(t *testing.T) {
 	a.run(t)
 	a.Sales = a.another(t, "finance")
 	b := a.as(t, a.Oli)
-	want(t, b.get(a.page("")), http.StatusOK, "Connect the first agent", a.page("/settings#agents"), "/opt/airflow/slipway/current/dags")
-	want(t, b.get(a.page("/settings")), http.StatusOK, "No component reports yet", "SLIPWAY_TOKEN=TOKEN slipway agent --portal http://example.com")
+	want(t, b.get(a.page("")), http.StatusOK, "Connect agents", a.page("/settings#agents"), "/opt/airflow/slipway/current/dags")
+	want(t, b.get(a.page("/settings")), http.StatusOK, "No agent reports yet", "SLIPWAY_TOKEN=TOKEN slipway agent --portal http://example.com")
 	want(t, b.post(a.page("/agents/tokens"), "name", " "), http.StatusUnprocessableEntity, "An agent token needs a name.")
 
 	w := b.post(a.page("/agents/tokens"), "name", "workers")
@@ -279,7 +279,7 @@ func TestConnectAnAgent(t *testing.T) {
 		t.Error("the token is shown again, or not to be known by its end")
 	}
 	l := b.listen(a.page("/live?view=agents"))
-	l.until("No component reports yet")
+	l.until("No agent reports yet")
 	want(t, a.asAgent(t, secret, "POST", "report", `{"component":"scheduler-0"}`), 204)
 	l.until("1 component is connected:", "scheduler-0", "notice ok")
 }

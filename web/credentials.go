@@ -56,7 +56,7 @@ func (s *Server) setRegistry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, registriesPath(workspaceID(c)), "The credentials for %s are kept.", host)
+	return s.done(c, registriesPath(workspaceID(c)), "The credentials for %s are saved.", host)
 }
 
 // dropRegistry serves POST /workspaces/:workspace/registries/remove.

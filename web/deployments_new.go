@@ -22,6 +22,16 @@ func kindPath(of slipway.DeploymentID, kind slipway.DeployKind) string {
 	return deploymentPath(of) + "?" + url.Values{"kind": {string(kind)}}.Encode() + "#new-deploy"
 }
 
+// againPath is the form for another try of a deploy of an image, with what was
+// asked for. An archive has to be chosen anew.
+func againPath(of slipway.DeploymentID, kind slipway.DeployKind, source string) string {
+	asked := url.Values{"kind": {string(kind)}}
+	if source != "" {
+		asked.Set("ref", askedImage(source))
+	}
+	return deploymentPath(of) + "?" + asked.Encode() + "#new-deploy"
+}
+
 // kindAsked returns the kind of deploy that an address names, "" for none.
 func kindAsked(c echo.Context) slipway.DeployKind { return slipway.DeployKind(c.QueryParam("kind")) }
 
@@ -64,7 +74,10 @@ func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.
 		return err
 	}
 	pushed, err := s.pushed(c, sc)
-	n.Image = &views.ImageChoice{Source: views.FromPush, Pushed: pushed}
+	n.Image = &views.ImageChoice{Source: views.FromPush, Pushed: pushed, RegistriesURL: registriesPath(sc.Workspace)}
+	if n.Image.Ref = c.QueryParam("ref"); n.Image.Ref != "" {
+		n.Image.Source = views.FromRef
+	}
 	return err
 }
 

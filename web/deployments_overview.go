@@ -130,6 +130,9 @@ func components(sc scene) views.Running {
 	if sc.Here {
 		r.Empty = "The mount on this machine has not reported yet."
 	}
+	if !sc.Here && sc.live.Number > 0 { // before that, a card of its own says how
+		r.ConnectURL = elsewhere(sc).AgentsURL
+	}
 	p := slipway.NewProgress(sc.State, sc.components, sc.now)
 	if len(sc.components) > 0 {
 		r.Summary = fmt.Sprintf("%d of %d", p.Running, p.Of)

@@ -106,7 +106,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.tail.MayDeploy(w.Kind, sc.role, sc.by) == nil {
 		h.AgainURL, h.AgainText = kindPath(sc.ID, w.Kind), "Upload again"
 		if w.Kind.HasImage() {
-			h.AgainText = "Try again"
+			h.AgainURL, h.AgainText = againPath(sc.ID, w.Kind, w.Source), "Try again"
 		}
 	}
 	h.Fix, h.MadeHere, h.PatchURL = w.Fix, w.Fix != "" && w.WentLive(), patchURL(sc, w, kept)

@@ -185,3 +185,29 @@ func TestRegisterImageIsRefused(t *testing.T) {
 	want(t, b.post(a.page("/image"), "ref", "airflow"), http.StatusNotFound, "There is no tag airflow in", `value="airflow"`)
 	want(t, b.post(a.page("/image"), "ref", "quay.io/a b", "to", "off"), http.StatusUnprocessableEntity, "is no reference", "Turn off DAG-only deploys")
 }
+
+// Where nothing can run the image that takes mounted DAGs away, somebody has to
+// say that he restarts Airflow himself.
+func TestNothingRunsTheImage(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	live := a.live(t, a.Eve, map[string]string{"a.py": "from airflow import DAG\n"})
+	i := slipway.Image{Name: "quay.io/a", Digest: "sha256:" + strings.Repeat("a", 64), Airflow: "3.1.0", Platform: slipway.DefaultPlatform}
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		d, err := tx.LoadDeployment(a.Sales.ID)
+		if err != nil {
+			return err
+		}
+		if err := tx.SaveState(d.Switched(false)); err != nil {
+			return err
+		}
+		_, err = tx.AddDeploy(slipway.Deploy{Deployment: d.ID, Kind: slipway.ImageAndDAG, Status: slipway.Staged, By: a.Eve, Image: &i, After: i.Brought()})
+		return err
+	})
+	b := a.as(t, a.Eve)
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, `name="runs_image" value="yes" required`, "Yes, I restart Airflow with this image myself; until then its DAGs may be missing.")
+	refused := b.post(a.page("/deploys/2/confirm"), "base", string(live.Version))
+	want(t, refused, http.StatusUnprocessableEntity, "Nothing here can run the image: give the Deployment an apply command")
+	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "runs_image", "yes"), a.page("/deploys/2"))
+	a.reaches(t, 2, slipway.Deployed)
+}
