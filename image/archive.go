@@ -18,6 +18,7 @@ type archive struct {
 	entries map[string]archived
 	small   map[string][]byte // contents at hand
 	held    int               // bytes in small
+	names   int               // bytes in the names of entries
 }
 
 // archived is a file in an archive.
@@ -72,6 +73,9 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 		case err != nil:
 			return archiveError(err)
 		}
+		if err := checkNames(h); err != nil {
+			return err
+		}
 		name := path.Clean(h.Name)
 		if path.IsAbs(h.Name) || name == ".." || strings.HasPrefix(name, "../") {
 			return slipway.Errorf(slipway.Invalid, "The archive has an entry %q, which leads out of it. Nothing was taken.", clipped(h.Name))
@@ -116,8 +120,9 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 	if _, twice := a.entries[name]; twice {
 		return slipway.Errorf(slipway.Invalid, "The archive has two entries of the name %q. Nothing was taken.", clipped(name))
 	}
-	if len(a.entries) == maxArchived {
-		return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, which no image needs.", maxArchived)
+	a.names += len(name) + len(e.link)
+	if len(a.entries) == maxArchived || a.names > maxNames {
+		return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, or names of more than %d MiB together, which no image needs.", maxArchived, maxNames>>20)
 	}
 	a.entries[name] = e
 	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.held+int(h.Size) > maxHeld {

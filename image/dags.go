@@ -20,6 +20,9 @@ import (
 const (
 	maxDags     = 8 << 30
 	maxDagFiles = 200_000
+
+	maxMarks = 4 * maxDagFiles // files, folders, links and whiteouts of all layers
+	maxNames = 32 << 20        // bytes of their names together
 )
 
 // dagEntry is a file of a dags folder.
@@ -40,7 +43,23 @@ type dags struct {
 	hides map[string]bool     // paths that layers above removed
 	clear map[string]bool     // folders of which layers above removed what was in them
 	spool *os.File
+	room  func(bytes int64) error // nil: there always is
+	left  int64                   // of what there was room for
 	size  int64
+	marks int // entries that were kept, of all layers
+	names int // bytes of their names
+}
+
+// mark counts an entry that is kept in memory.
+func (d *dags) mark(names ...string) error {
+	d.marks++
+	for _, name := range names {
+		d.names += len(name)
+	}
+	if d.marks > maxMarks || d.names > maxNames {
+		return slipway.Errorf(slipway.TooLarge, "The folder %s of this image has more than %d files.", d.dir, maxDagFiles)
+	}
+	return nil
 }
 
 // DagsTar writes the files of a folder of i as its layers make it: what is
@@ -64,7 +83,7 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 		return err
 	}
 	defer spool.Close()
-	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool}
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool, room: s.cfg.Room}
 	if err := d.collect(ctx); err != nil {
 		return err
 	}
@@ -96,8 +115,8 @@ func (d *dags) collect(ctx context.Context) error {
 		if err := d.links(ctx, l, n); err != nil {
 			return err
 		}
-		if d.apply(l) {
-			break
+		if err := d.apply(l); err != nil || l.over {
+			return err
 		}
 	}
 	return nil
@@ -120,8 +139,7 @@ func newDagLayer() *dagLayer {
 func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
 	switch {
 	case e.hide != "":
-		d.addWhiteout(l, e)
-		return nil
+		return d.addWhiteout(l, e)
 	case !within(e.path, d.dir):
 		if within(d.dir, e.path) && e.Typeflag != tar.TypeDir {
 			l.over = true // a file where a folder of the way is now
@@ -129,6 +147,9 @@ func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
 		return nil
 	case len(l.here)+len(d.final) > maxDagFiles:
 		return slipway.Errorf(slipway.TooLarge, "The folder %s of this image has more than %d files.", d.dir, maxDagFiles)
+	}
+	if err := d.mark(e.path, e.Linkname); err != nil {
+		return err
 	}
 	delete(l.hard, e.path) // the last of one name counts
 	item := dagEntry{kind: e.Typeflag, mode: e.Mode & 0o777}
@@ -151,21 +172,39 @@ func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
 	return nil
 }
 
-func (d *dags) addWhiteout(l *dagLayer, e entry) {
+func (d *dags) addWhiteout(l *dagLayer, e entry) error {
 	switch {
 	case within(d.dir, e.hide):
 		l.over = true // the folder itself, or one that it is in
-	case within(e.hide, d.dir) && e.all:
+		return nil
+	case !within(e.hide, d.dir):
+		return nil
+	case e.all:
 		l.clear[e.hide] = true
-	case within(e.hide, d.dir):
+	default:
 		l.hides[e.hide] = true
 	}
+	return d.mark(e.hide)
+}
+
+// spooling writes to the spool while there is room.
+type spooling struct{ *dags }
+
+// Write implements io.Writer.
+func (d spooling) Write(p []byte) (int, error) {
+	if d.left -= int64(len(p)); d.left < 0 && d.room != nil {
+		if err := d.room(roomStep); err != nil {
+			return 0, err
+		}
+		d.left = roomStep
+	}
+	return d.spool.Write(p)
 }
 
 // keep spools a file's content.
 func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
 	offset = d.size
-	size, err = io.Copy(d.spool, io.LimitReader(content, maxDags-d.size+1))
+	size, err = io.Copy(spooling{d}, io.LimitReader(content, maxDags-d.size+1))
 	d.size += size
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the dags folder: %w", err)
@@ -223,28 +262,34 @@ func (l *dagLayer) fill(got map[string]dagEntry, wanted map[string]bool) {
 	}
 }
 
-// apply takes what a layer says, where those above left it open. It reports
-// whether the layers below do not count.
-func (d *dags) apply(l *dagLayer) bool {
+// apply takes what a layer says, where those above left it open.
+func (d *dags) apply(l *dagLayer) error {
 	for _, name := range slices.Sorted(maps.Keys(l.here)) {
-		if _, known := d.final[name]; !known && !d.hidden(name) {
-			d.final[name] = l.here[name]
-			d.imply(path.Dir(name))
+		if _, known := d.final[name]; known || d.hidden(name) {
+			continue
+		}
+		d.final[name] = l.here[name]
+		if err := d.imply(path.Dir(name)); err != nil {
+			return err
 		}
 	}
 	maps.Copy(d.hides, l.hides)
 	maps.Copy(d.clear, l.clear)
-	return l.over
+	return nil
 }
 
 // imply makes folders of what has something in it.
-func (d *dags) imply(p string) {
+func (d *dags) imply(p string) error {
 	for ; p != d.dir && p != "/"; p = path.Dir(p) {
 		if _, known := d.final[p]; known {
-			return
+			return nil
 		}
 		d.final[p] = dagEntry{kind: tar.TypeDir}
+		if err := d.mark(p); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // hidden reports whether a higher layer has removed what is at p, or has

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 
 	"slipway"
 )
@@ -81,8 +82,8 @@ func (l layerView) add(v *view, e entry) {
 	if v.paths[e.path] != nil {
 		l.here[e.path] = e.Header
 	}
-	for p := path.Dir(e.path); p != "/"; p = path.Dir(p) {
-		if v.paths[p] != nil {
+	for p := range v.paths {
+		if p != e.path && within(e.path, p) {
 			l.implied[p] = true
 		}
 	}
@@ -128,6 +129,9 @@ func (f *found) folder(ctx context.Context, p string) (real string, v *view, exi
 		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
 	}
 	for range maxLinks {
+		if strings.Count(p, "/") > maxNesting {
+			return p, v, false, slipway.Errorf(slipway.Invalid, "The dags folder of this image lies deeper than %d folders.", maxNesting)
+		}
 		v = newView(p)
 		if err := f.look(ctx, v); err != nil {
 			return p, v, false, err

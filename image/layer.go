@@ -20,6 +20,23 @@ import (
 // unpack to.
 const maxUnpacked = 128 << 30
 
+// Longest names, and deepest folders, that entries may have. Linux opens no
+// longer path; names are kept in memory, and their folders walked through.
+const (
+	maxName    = 4096
+	maxNesting = 128
+)
+
+// checkNames refuses an entry whose names are longer.
+func checkNames(h *tar.Header) error {
+	for _, name := range []string{h.Name, h.Linkname} {
+		if len(name) > maxName || strings.Count(name, "/") > maxNesting {
+			return slipway.Errorf(slipway.TooLarge, "It holds an entry whose name is longer than %d bytes or deeper than %d folders: %q.", maxName, maxNesting, clipped(name))
+		}
+	}
+	return nil
+}
+
 // maxWindow is the largest window of a zstd frame that is read: it is held in
 // memory.
 const maxWindow = 128 << 20
@@ -53,9 +70,6 @@ func entryOf(h *tar.Header) entry {
 	return e
 }
 
-// errEnough ends reading a layer without being a failure.
-var errEnough = errors.New("enough")
-
 // eachEntry calls do with the entries of the n-th layer, in their order.
 func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
 	blob, err := f.from.blob(ctx, f.content.Layers[n])
@@ -72,18 +86,31 @@ func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content i
 	for {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return f.drain(n, plain, blob)
+		}
+		if err == nil {
+			err = errors.Join(ctx.Err(), checkNames(h))
+		}
+		if err == nil {
+			err = do(entryOf(h), archive)
 		}
 		if err != nil {
 			return f.layerError(n, err)
 		}
-		if err := errors.Join(ctx.Err(), do(entryOf(h), archive)); err != nil {
-			if errors.Is(err, errEnough) {
-				return nil
-			}
-			return f.layerError(n, err)
-		}
 	}
+}
+
+// drain reads what is behind the end of a layer's archive: a blob of another
+// registry is compared with its digest only where it ends.
+func (f *found) drain(n int, plain, blob io.Reader) error {
+	_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &f.left})
+	if err == nil {
+		_, err = io.Copy(io.Discard, blob)
+	}
+	if err != nil {
+		return f.layerError(n, err)
+	}
+	return nil
 }
 
 // layerError says which layer could not be read, unless that is no fault of the

@@ -79,7 +79,37 @@ func (r *remoteRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, err
 	if err != nil {
 		return nil, r.explainBlob(d, err)
 	}
+	body = &steady{ReadCloser: body, host: r.repository.RegistryStr()}
 	return &explained{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
+}
+
+// What a registry has to send in a time that is spent waiting for it: 16 KiB/s.
+const (
+	steadyTime  = 2 * time.Minute
+	steadyBytes = 16 << 10 * int64(steadyTime/time.Second)
+)
+
+// steady is a body that ends when it comes too slowly: others wait.
+type steady struct {
+	io.ReadCloser
+	host   string
+	waited time.Duration
+	got    int64
+}
+
+// Read implements io.Reader.
+func (s *steady) Read(p []byte) (int, error) {
+	began := time.Now()
+	n, err := s.ReadCloser.Read(p)
+	s.waited, s.got = s.waited+time.Since(began), s.got+int64(n)
+	if s.waited < steadyTime || err != nil {
+		return n, err
+	}
+	if s.got < steadyBytes {
+		return n, slipway.Errorf(slipway.Unavailable, "The registry %s sends too slowly. Try again later, or push the image to Slipway's own registry.", s.host)
+	}
+	s.waited, s.got = 0, 0
+	return n, nil
 }
 
 // explainBlob is explain for a part of an image whose manifest was there.

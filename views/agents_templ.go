@@ -108,7 +108,7 @@ func AgentsCard(a AgentsCardProps) templ.Component {
 			}
 		}
 		if a.Made == nil {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p class=\"muted\"><code>TOKEN</code> in these lines stands for an agent token.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 9, "<p class=\"muted\"><code>TOKEN</code> in the lines below stands for an agent token.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

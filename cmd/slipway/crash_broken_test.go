@@ -15,9 +15,9 @@ var broken = []struct {
 	kill                 bool // kills find it too; the others only a power cut would
 }{
 	{
-		name: "a pack is not synced", file: "bundle/pack.go",
-		old: "errors.Join(p.f.Sync(), p.f.Close())",
-		new: `errors.Join(unless("a pack is not synced", p.f.Sync), p.f.Close())`,
+		name: "a pack is not synced", file: "bundle/disk.go",
+		old: "errors.Join(f.Sync(), f.Close())",
+		new: `errors.Join(unless("a pack is not synced", f.Sync), f.Close())`,
 	},
 	{
 		name: "a manifest is not synced", file: "bundle/durable.go",
@@ -65,12 +65,12 @@ var broken = []struct {
 	},
 	{
 		name: "a version is recorded before its manifest is there", file: "deploy/publish.go", kill: true,
-		old: "	if w.ReturnTo == 0 {\n		r.manifest, err = e.bundles.PutManifest",
+		old: "	if w.ReturnTo == 0 {\n		if r, err = e.storeVersion(d, w, r); err != nil {",
 		new: `	if isBroken("a version is recorded before its manifest is there") {
 		return e.recordFirst(ctx, d, w, r)
 	}
 	if w.ReturnTo == 0 {
-		r.manifest, err = e.bundles.PutManifest`,
+		if r, err = e.storeVersion(d, w, r); err != nil {`,
 	},
 	{
 		name: "an upload is not synced", file: "deploy/upload_arrived.go",
