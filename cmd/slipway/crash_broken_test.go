@@ -17,12 +17,12 @@ var broken = []struct {
 	{
 		name: "a pack is not synced", file: "bundle/disk.go",
 		old: "errors.Join(f.Sync(), f.Close())",
-		new: `errors.Join(unless("a pack is not synced", f.Sync), f.Close())`,
+		new: `errors.Join(unlessOf("a pack is not synced", packsKind, name, f.Sync), f.Close())`,
 	},
 	{
-		name: "a manifest is not synced", file: "bundle/durable.go",
-		old: "errors.Join(write(f), f.Sync(), f.Close())",
-		new: `errors.Join(write(f), unless("a manifest is not synced", f.Sync), f.Close())`,
+		name: "a manifest is not synced", file: "bundle/disk.go",
+		old: "name, f.Sync), f.Close())", // as the fault before has made it
+		new: `name, func() error { return unlessOf("a manifest is not synced", bundlesKind, name, f.Sync) }), f.Close())`,
 	},
 	{
 		name: "a folder is not synced after a rename", file: "bundle/durable.go",
@@ -88,9 +88,19 @@ var broken = []struct {
 var helpers = map[string]string{
 	"bundle/broken.go": `package bundle
 
-import "os"
+import (
+	"os"
+	"strings"
+)
 
 func isBroken(name string) bool { return os.Getenv("SLIPWAY_BROKEN") == name }
+
+func unlessOf(fault, kind, name string, fn func() error) error {
+	if !strings.HasPrefix(name, kind+"/") {
+		return fn()
+	}
+	return unless(fault, fn)
+}
 
 func unless(name string, fn func() error) error {
 	if isBroken(name) {
