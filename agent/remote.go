@@ -160,9 +160,12 @@ func (r *Remote) do(ctx context.Context, method, path string, h http.Header, bod
 }
 
 // keepToken follows a redirect to a bucket, which is not to see the token: the
-// address is signed.
+// address is signed. Neither is anybody to see what goes there.
 func keepToken(req *http.Request, via []*http.Request) error {
-	if req.URL.Host != via[0].URL.Host {
+	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
+		return errors.New("the portal sends from https to an address without encryption")
+	}
+	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
 		req.Header.Del("Authorization")
 	}
 	if len(via) > 4 {

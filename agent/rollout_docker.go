@@ -70,6 +70,11 @@ func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
 		if len(c.Names) == 0 {
 			continue // it is being removed
 		}
+		if stray, err := d.stray(ctx, c); err != nil {
+			return nil, err
+		} else if stray {
+			continue
+		}
 		b := newBox(ownName(c.Names))
 		b.ID, b.Image, b.Agent = c.ID, c.ImageID, c.Labels[labelAgent]
 		b.Running = c.State == container.StateRunning || c.State == container.StatePaused || c.State == container.StateRestarting
@@ -77,6 +82,24 @@ func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
 	}
 	slices.SortFunc(all, func(a, b box) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// stray reports whether c has the labels of a component from its image alone:
+// whoever runs it has not said that we may replace it. Those that we made are
+// none, whatever image they run.
+func (d *Docker) stray(ctx context.Context, c container.Summary) (bool, error) {
+	img, err := d.engine.ImageInspect(ctx, c.ImageID)
+	switch {
+	case errdefs.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, unreachable(err)
+	case img.Config == nil:
+		return false, nil
+	}
+	from := func(label string) bool { return brought(img.Config.Labels, label, c.Labels[label]) }
+	ours := c.Labels[labelAgent] != "" && !from(labelAgent)
+	return !ours && from(labelDeployment) && from(labelComponent), nil
 }
 
 // ownName returns the name of a container among those by which others link to

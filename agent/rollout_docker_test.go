@@ -64,6 +64,25 @@ func volume(c inspected) string {
 	return ""
 }
 
+// The labels of an image do not say that its containers are a component's.
+func TestDockerLeavesStrays(t *testing.T) {
+	y := newYard(t)
+	y.run(t, "aa", "one")
+	y.Docker(t, "run", "--detach", "--name", "stray", "--network", "none", y.images["labelled"])
+	d, was := y.agent(t, time.Minute), y.inspect(t, "stray").ID
+	for _, image := range []string{"labelled", "two"} {
+		if err := d.Apply(t.Context(), y.at, y.image(image), (&record{}).tell()); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := d.Running(t.Context(), y.at, y.image(image)); err != nil || now != (Running{Parts: 1, Image: y.image(image).Digest()}) {
+			t.Errorf("running %+v, %v; want one part with %s", now, err, image)
+		}
+	}
+	if y.inspect(t, "stray").ID != was {
+		t.Error("a container was replaced whose image brought the labels")
+	}
+}
+
 func TestDockerGoesBack(t *testing.T) {
 	y := newYard(t)
 	for name, tt := range map[string]struct {

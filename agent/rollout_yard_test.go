@@ -77,8 +77,11 @@ func newYard(t *testing.T) *yard {
 		t.Fatal(err)
 	}
 	for name, edit := range map[string]func(*v1.Config){
-		"one":   func(c *v1.Config) { c.Labels = map[string]string{"of": "one"} },
-		"two":   func(c *v1.Config) { c.Labels = map[string]string{"of": "two"}; c.WorkingDir = "/bin" },
+		"one": func(c *v1.Config) { c.Labels = map[string]string{"of": "one"} },
+		"two": func(c *v1.Config) { c.Labels = map[string]string{"of": "two"}; c.WorkingDir = "/bin" },
+		"labelled": func(c *v1.Config) {
+			c.Labels = map[string]string{"slipway.deployment": "cm1", "slipway.component": "scheduler"}
+		},
 		"crash": func(c *v1.Config) { c.Env = append(c.Env, "CRASH=1") },
 		"checked": func(c *v1.Config) {
 			c.Healthcheck = &v1.HealthConfig{Test: []string{"CMD", "/bin/app", "health"}, Interval: 100 * time.Millisecond, Retries: 2}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"slipway"
@@ -14,51 +16,99 @@ import (
 const (
 	wantedEvery = 2 * time.Second
 	wantedAgain = 30 * time.Second // after one could not be had
+	goneAgain   = 10 * time.Minute // after the portal said that it does not have it
 )
 
-// lend puts versions on disk that Airflow's runs need and that are not there:
+// Whatever Airflow runs may mark what it likes.
+const (
+	maxLent  = 10   // versions at a time
+	maxLater = 1000 // versions that wait to be tried again
+)
+
+// lender puts versions on disk that Airflow's runs need and that are not there:
 // this worker began after them, or its disk is a new one. Nothing is turned.
+type lender struct {
+	*Agent
+	mount *bundle.Mount
+	later map[slipway.Version]time.Time // of those that could not be had, when to try again
+	lent  []slipway.Version             // those on disk
+	told  string                        // the last error: a mount works without marks
+}
+
 func (a *Agent) lend(ctx context.Context, m *bundle.Mount) {
+	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
 	tick := time.NewTicker(wantedEvery)
 	defer tick.Stop()
-	later, told := map[slipway.Version]time.Time{}, ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		wanted, err := m.Wanted(time.Now().Add(-keepFor))
-		if err != nil && err.Error() != told {
-			told = err.Error() // once: a mount works without marks
-			a.log.Error("look for versions that runs need", slog.Any("error", err))
-		}
-		for _, v := range wanted {
-			if time.Now().After(later[v]) && !a.add(ctx, m, v) {
-				later[v] = time.Now().Add(wantedAgain)
-			}
+		if err := l.look(ctx, time.Now()); err != nil && err.Error() != l.told {
+			l.told = err.Error()
+			l.log.Error("look for versions that runs need", slog.Any("error", err))
 		}
 	}
 }
 
-// add puts v on disk, and reports whether it need not be tried again.
-func (a *Agent) add(ctx context.Context, m *bundle.Mount, v slipway.Version) bool {
-	log := a.log.With(slog.String("version", string(v)))
-	man, err := a.portal.Manifest(ctx, v)
+// look adds what is wanted now, as far as there is room.
+func (l *lender) look(ctx context.Context, now time.Time) error {
+	maps.DeleteFunc(l.later, func(_ slipway.Version, at time.Time) bool { return now.After(at) })
+	wanted, err := l.mount.Wanted(keepFor, now)
+	if err != nil || len(wanted) == 0 {
+		return err
+	}
+	if err := l.count(); err != nil {
+		return err
+	}
+	for _, v := range wanted {
+		if _, waits := l.later[v]; waits || len(l.later) >= maxLater {
+			continue
+		}
+		if len(l.lent) >= maxLent {
+			return slipway.Errorf(slipway.Conflict, "Runs of Airflow need more than %d versions that were replaced. Others are added when these are no longer needed.", maxLent)
+		}
+		if again := l.add(ctx, v); again > 0 {
+			l.later[v] = now.Add(again)
+		}
+	}
+	return nil
+}
+
+// count forgets those lent that are gone, or current now.
+func (l *lender) count() error {
+	on, err := l.mount.Versions()
+	if err != nil {
+		return err
+	}
+	l.lent = slices.DeleteFunc(l.lent, func(v slipway.Version) bool {
+		return !slices.ContainsFunc(on, func(o bundle.MountedVersion) bool { return o.Version == v && !o.Current })
+	})
+	return nil
+}
+
+// add puts v on disk, and returns when to try again if it cannot be had.
+func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duration) {
+	log := l.log.With(slog.String("version", string(v)))
+	man, err := l.portal.Manifest(ctx, v)
 	if isGone(err) {
+		_ = l.mount.Unmark(v) // a mark that stays costs one question in a while
 		log.Warn("a run of Airflow needs a version that is no longer kept")
-		return m.Unmark(v) == nil // else it is said again
+		return goneAgain
 	}
 	if err == nil {
-		err = m.Add(ctx, man, a.portal)
+		err = l.mount.Add(ctx, man, l.portal)
 	}
-	if err != nil && ctx.Err() == nil {
-		log.Error("add a version that a run of Airflow needs", slog.Any("error", err))
+	if err != nil {
+		if ctx.Err() == nil {
+			log.Error("add a version that a run of Airflow needs", slog.Any("error", err))
+		}
+		return wantedAgain
 	}
-	if err == nil {
-		log.Info("added a version that a run of Airflow needs")
-	}
-	return err == nil
+	log.Info("added a version that a run of Airflow needs")
+	l.lent = append(l.lent, v)
+	return 0
 }
 
 func isGone(err error) bool {

@@ -1,12 +1,16 @@
 package agent
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"slipway"
+	"slipway/bundle"
 )
 
 // A worker that began after a run did gets the version that the run names.
@@ -33,5 +37,91 @@ func TestVersionsThatRunsNeedAreAdded(t *testing.T) {
 	})
 	if got := content(t, dir); got != "now" {
 		t.Errorf("current has %q, want it to stay as it is", got)
+	}
+}
+
+// asked counts the manifests that are asked for.
+type asked struct {
+	*portal
+	n int
+}
+
+func (a *asked) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
+	a.n++
+	return a.portal.Manifest(ctx, v)
+}
+
+// lending returns a lender on a mount without versions, and how to mark some.
+func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
+	t.Helper()
+	p = &asked{portal: newPortal(t)}
+	dir := t.TempDir()
+	m, err := bundle.OpenMount(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	a := New(Config{Dir: dir, Component: "worker-0", Portal: p, Log: quiet()})
+	mark = func(v slipway.Version) {
+		if err := os.WriteFile(filepath.Join(dir, "in-use", v.Dir()), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}, p, mark
+}
+
+func nth(n int) slipway.Version {
+	return slipway.Version(fmt.Sprintf("2026-11-01T10:%02d:%02d.0000000Z", n/60, n%60))
+}
+
+// A mark may be set again and again.
+func TestWhatIsGoneIsNotAskedForAgain(t *testing.T) {
+	l, p, mark := lending(t)
+	now := time.Now()
+	for _, tt := range []struct {
+		after time.Duration
+		asked int
+	}{{0, 1}, {goneAgain - time.Minute, 1}, {goneAgain + time.Minute, 2}} {
+		mark(nth(0))
+		if err := l.look(t.Context(), now.Add(tt.after)); err != nil || p.n != tt.asked {
+			t.Errorf("after %s: asked %d times, want %d; %v", tt.after, p.n, tt.asked, err)
+		}
+	}
+}
+
+func TestWhatIsGoneIsBounded(t *testing.T) {
+	l, p, mark := lending(t)
+	for n := range maxLater + 5 {
+		mark(nth(n))
+	}
+	for range 2 { // it looks at so many marks at a time
+		if err := l.look(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.n != maxLater || len(l.later) != maxLater {
+		t.Errorf("asked %d times, %d wait; want %d", p.n, len(l.later), maxLater)
+	}
+}
+
+func TestLendsSoManyAtATime(t *testing.T) {
+	l, p, mark := lending(t)
+	for n := range maxLent + 2 {
+		p.put(t, nth(n), "x")
+		mark(nth(n))
+	}
+	for range 2 {
+		err := l.look(t.Context(), time.Now())
+		if kind, _ := slipway.Explain(err); err == nil || kind != slipway.Conflict {
+			t.Errorf("error %v, want that there are too many", err)
+		}
+	}
+	on, err := l.mount.Versions()
+	if err != nil || len(on) != maxLent {
+		t.Errorf("%d versions are on disk, want %d; %v", len(on), maxLent, err)
 	}
 }

@@ -24,7 +24,7 @@ func TestPruneKeepsWhatRunsNeed(t *testing.T) {
 		w.put(t, n, map[string]string{"a.py": fmt.Sprint(n)})
 	}
 	now := time.Now().Add(48 * time.Hour)
-	for n, ago := range map[int]time.Duration{0: time.Hour, 1: 25 * time.Hour, 2: 23 * time.Hour} {
+	for n, ago := range map[int]time.Duration{0: -30 * time.Second, 1: 25 * time.Hour, 2: 23 * time.Hour, 3: -2 * time.Minute} {
 		w.mark(t, n, now.Add(-ago))
 	}
 	gone := must[[]slipway.Version](t)(w.mount.Prune(t.Context(), 0, 24*time.Hour, now))
@@ -53,6 +53,20 @@ func TestInUseIsOpenToAirflow(t *testing.T) {
 	}
 }
 
+// Whoever may write to the mount may put a link where the folder was made.
+func TestInUseThatIsALink(t *testing.T) {
+	dir := t.TempDir()
+	victim, link := dir+"/victim", dir+"/"+inUseName
+	ok(t, os.Mkdir(victim, 0o700))
+	ok(t, os.Symlink(victim, link))
+	if err := openToAll(link); err == nil {
+		t.Error("a link is followed")
+	}
+	if mode := must[os.FileInfo](t)(os.Stat(victim)).Mode(); mode != os.ModeDir|0o700 {
+		t.Errorf("the folder elsewhere has the mode %v now", mode)
+	}
+}
+
 // A run began with a version that was current before this mount was made.
 func TestWantedIsAdded(t *testing.T) {
 	w := newWorld(t)
@@ -63,9 +77,10 @@ func TestWantedIsAdded(t *testing.T) {
 	w.mark(t, 1, now)
 	w.mark(t, 2, now)                 // is on disk
 	w.mark(t, 3, now.Add(-time.Hour)) // is too old
+	w.mark(t, 4, now.Add(time.Hour))  // is not the time yet
 	ok(t, os.WriteFile(w.mount.dir+"/"+inUseName+"/no-version", nil, 0o600))
 
-	if got := must[[]slipway.Version](t)(w.mount.Wanted(now.Add(-time.Minute))); !slices.Equal(got, []slipway.Version{version(1)}) {
+	if got := must[[]slipway.Version](t)(w.mount.Wanted(time.Minute, now)); !slices.Equal(got, []slipway.Version{version(1)}) {
 		t.Fatalf("wanted are %v, want %s", got, version(1))
 	}
 	ok(t, w.mount.Add(t.Context(), old, w.src))
@@ -73,7 +88,7 @@ func TestWantedIsAdded(t *testing.T) {
 	checkSame(t, readTree(t, w.path(1, "")), files)
 	w.checkCurrent(t, 2)
 	w.checkNoTemp(t)
-	if got := must[[]slipway.Version](t)(w.mount.Wanted(now.Add(-time.Minute))); len(got) > 0 {
+	if got := must[[]slipway.Version](t)(w.mount.Wanted(time.Minute, now)); len(got) > 0 {
 		t.Errorf("wanted are %v, want none any more", got)
 	}
 	ok(t, w.mount.Unmark(version(1)))

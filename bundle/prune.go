@@ -90,7 +90,7 @@ func (m *Mount) times(on *MountedVersion) error {
 // longer than keepFor before now, but never the current one, nor the keepLast
 // that were replaced last. Mounts need not wait for it.
 func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
-	gone, err := m.setAside(keepLast, now.Add(-keepFor))
+	gone, err := m.setAside(keepLast, keepFor, now)
 	if err != nil {
 		return nil, fmt.Errorf("prune: %w", err)
 	}
@@ -107,7 +107,8 @@ func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, 
 
 // setAside gives the versions to be removed names of leftovers, so that none
 // is ever seen half removed, and returns them with those of an earlier try.
-func (m *Mount) setAside(keepLast int, before time.Time) ([]slipway.Version, error) {
+func (m *Mount) setAside(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
+	before := now.Add(-keepFor)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	on, err := m.onDisk()
@@ -122,7 +123,7 @@ func (m *Mount) setAside(keepLast int, before time.Time) ([]slipway.Version, err
 		if v.Current || keepLast >= 0 || v.ReplacedAt.After(before) {
 			continue
 		}
-		needed, err := m.neededAt(v.Version)
+		needed, err := m.neededAt(v.Version, now)
 		if err != nil {
 			return nil, err
 		}

@@ -240,6 +240,16 @@ func TestProjectOfTheAPI(t *testing.T) {
 }
 
 // waiting returns an open deploy of the API.
+func TestDAGsThatAreUnderWay(t *testing.T) {
+	a := applying(t)
+	n := deploy.NewUpload{To: a.waiting(t, slipway.ImageAndDAG).Number, Length: 3, Name: "x", Merge: slipway.ReplaceAll}
+	if _, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, n); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, n)
+	wantKind(t, err, slipway.Conflict, "are being uploaded already")
+}
+
 func (a *app) waiting(t *testing.T, kind slipway.DeployKind) slipway.Deploy {
 	t.Helper()
 	w, err := a.engine.CreateImage(t.Context(), a.Sales.ID, a.Eve, deploy.NewImage{Kind: kind})

@@ -48,6 +48,11 @@ func (e *Engine) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role, 
 	case !d.DAGDeploys:
 		return w, slipway.Errorf(slipway.Conflict, "DAG-only deploys are not enabled for this Deployment, so that the image carries the DAGs.")
 	}
+	if _, found, err := tx.UploadOf(w.ID); err != nil {
+		return w, err
+	} else if found {
+		return w, slipway.Errorf(slipway.Conflict, "DAGs for deploy #%d are being uploaded already. Go on with that upload, or cancel the deploy and begin anew.", w.Number)
+	}
 	if *n, err = e.checked(*n); err != nil {
 		return w, err
 	}
