@@ -128,6 +128,24 @@ func start(t *testing.T, dir string, p *portal) (stop func()) {
 	return stop
 }
 
+// mountDir is t.TempDir, but that folders in it may be read-only at the end.
+func mountDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Cleanup(func() {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.IsDir() {
+				return err
+			}
+			return os.Chmod(path, 0o700)
+		})
+		if err != nil {
+			t.Errorf("clear up: %v", err)
+		}
+	})
+	return dir
+}
+
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for late := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
@@ -152,7 +170,7 @@ const (
 )
 
 func TestMountsWhatIsWanted(t *testing.T) {
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	p.wants(slipway.Desired{Revision: "0", DAGs: slipway.FromImage, DagsPath: "/opt/dags"}, nil)
 	stop := start(t, dir, p)
 	eventually(t, "the image is used", func() bool { return p.last().DAGs == slipway.FromImage })
@@ -172,7 +190,7 @@ func TestMountsWhatIsWanted(t *testing.T) {
 }
 
 func TestGoesOnAfterErrors(t *testing.T) {
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	first := p.put(t, one, "1")
 	p.wants(first, nil)
 	start(t, dir, p)
@@ -197,7 +215,7 @@ func TestGoesOnAfterErrors(t *testing.T) {
 
 func TestFolderInTheWay(t *testing.T) {
 	p := newPortal(t)
-	dir := filepath.Join(t.TempDir(), "mount")
+	dir := filepath.Join(mountDir(t), "mount")
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func TestHealsWhatWasDeletedByHand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, dir := newPortal(t), t.TempDir()
+			p, dir := newPortal(t), mountDir(t)
 			p.wants(p.put(t, one, "1"), nil)
 			start(t, dir, p)
 			eventually(t, "it is mounted", func() bool { return p.last().Version == one })
@@ -77,7 +77,7 @@ func relink(t *testing.T, path, to string) {
 }
 
 func TestTwoAgentsOnOneFolder(t *testing.T) {
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	p.wants(p.put(t, one, "1"), nil)
 	stop := start(t, dir, p)
 	eventually(t, "it is mounted", func() bool { return p.last().Version == one })
@@ -97,7 +97,7 @@ func TestTwoAgentsOnOneFolder(t *testing.T) {
 
 // Without room nothing is mounted, and what is mounted stays.
 func TestKeepsSpaceFree(t *testing.T) {
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	p.wants(p.put(t, one, "1"), nil)
 	stop := start(t, dir, p)
 	eventually(t, "it is mounted", func() bool { return p.last().Version == one })
@@ -135,7 +135,7 @@ func (forgetful) Frames(context.Context, string, int64, int64) (io.ReadCloser, e
 }
 
 func TestSwitchesToWhatIsOnDiskWithoutADownload(t *testing.T) {
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	stop := start(t, dir, p)
 	for _, v := range []slipway.Version{one, two} {
 		p.wants(p.put(t, v, string(v)), nil)
@@ -159,7 +159,7 @@ func TestSwitchesToWhatIsOnDiskWithoutADownload(t *testing.T) {
 // With the portal away, what is mounted stays, also when the agent is started
 // anew, and since when it has been is known.
 func TestGoesOnWithoutThePortal(t *testing.T) {
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	p.wants(p.put(t, one, "1"), nil)
 	stop := start(t, dir, p)
 	eventually(t, "it is mounted", func() bool { return p.last().Version == one })
@@ -189,7 +189,7 @@ func TestGoesOnWithoutThePortal(t *testing.T) {
 }
 
 func TestOnce(t *testing.T) {
-	p, dir := newPortal(t), filepath.Join(t.TempDir(), "new", "folder")
+	p, dir := newPortal(t), filepath.Join(mountDir(t), "new", "folder")
 	p.wants(p.put(t, one, "1"), nil)
 	if err := New(configFor(dir, p)).Once(t.Context()); err != nil || content(t, dir) != "1" {
 		t.Fatalf("%v with %q", err, content(t, dir))

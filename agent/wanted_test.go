@@ -16,7 +16,7 @@ import (
 // A worker that began after a run did gets the version that the run names.
 func TestVersionsThatRunsNeedAreAdded(t *testing.T) {
 	const old, now, gone = slipway.Version("2026-11-22T14:03:51.2040000Z"), slipway.Version("2026-11-23T10:00:00.0000000Z"), slipway.Version("2026-11-01T10:00:00.0000000Z")
-	p, dir := newPortal(t), t.TempDir()
+	p, dir := newPortal(t), mountDir(t)
 	p.put(t, old, "old")
 	p.wants(p.put(t, now, "now"), nil)
 	start(t, dir, p)
@@ -55,7 +55,7 @@ func (a *asked) Manifest(ctx context.Context, v slipway.Version) (slipway.Manife
 func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
 	t.Helper()
 	p = &asked{portal: newPortal(t)}
-	dir := t.TempDir()
+	dir := mountDir(t)
 	m, err := bundle.OpenMount(dir)
 	if err != nil {
 		t.Fatal(err)
