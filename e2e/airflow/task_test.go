@@ -128,12 +128,20 @@ func (s *story) ranAs(t *testing.T, run dagRun, w deployed) {
 // shows text there.
 func (s *story) leads(t *testing.T, dag, version, text string) {
 	t.Helper()
-	all := must[[]dagVersion](t)(s.client.dagVersions(dag))
-	i := slices.IndexFunc(all, func(v dagVersion) bool { return v.Version == version })
-	if i < 0 {
-		t.Fatalf("%s has the versions %v, want one of %s", dag, all, version)
-	}
-	if page := s.portal.page(t, all[i].URL); !strings.Contains(page, text) {
-		t.Errorf("%s does not show %s", all[i].URL, text)
+	var at string
+	until(t, func() error { // Airflow writes a DAG's version at most every 30 s, though it lists its tags at once
+		all, err := s.client.dagVersions(dag)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(v dagVersion) bool { return v.Version == version })
+		if i < 0 {
+			return fmt.Errorf("%s has the versions %v, want one of %s", dag, all, version)
+		}
+		at = all[i].URL
+		return nil
+	})
+	if page := s.portal.page(t, at); !strings.Contains(page, text) {
+		t.Errorf("%s does not show %s", at, text)
 	}
 }
