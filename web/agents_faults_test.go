@@ -147,7 +147,11 @@ func TestTamperedPackIsRefused(t *testing.T) {
 	if len(all) != 1 || all[0].Version != first.Version {
 		t.Errorf("components %+v, want the first version still", all)
 	}
-	want(t, a.as(t, a.Mia).get(workspacePath(a.Workspace.ID)), http.StatusOK, "UNHEALTHY", "worker-0: Version")
+	mia := a.as(t, a.Mia)
+	eventually(t, "the list says why", func() bool { // not while the agent tries again
+		w := mia.get(workspacePath(a.Workspace.ID))
+		return w.Code == http.StatusOK && strings.Contains(w.Body.String(), "UNHEALTHY") && strings.Contains(w.Body.String(), "worker-0: Version")
+	})
 
 	l.spoil.Store(nil)
 	eventually(t, "it heals by itself", func() bool {
