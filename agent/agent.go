@@ -74,12 +74,6 @@ func (s signal) set() {
 	}
 }
 
-// Run mounts in dir what p wants of component, until ctx ends, as Agent.Run
-// does.
-func Run(ctx context.Context, dir, component string, p Portal, log *slog.Logger) error {
-	return New(Config{Dir: dir, Component: component, Portal: p, Log: log}).Run(ctx)
-}
-
 // Run mounts what is wanted until ctx ends. It goes on whatever fails, and
 // reports it.
 func (a *Agent) Run(ctx context.Context) error {

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -117,7 +115,7 @@ func start(t *testing.T, dir string, p *portal) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- Run(ctx, dir, "worker-0", p, slog.New(slog.NewTextHandler(io.Discard, nil))) }()
+	go func() { done <- New(Config{Dir: dir, Component: "worker-0", Portal: p, Log: quiet()}).Run(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

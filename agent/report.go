@@ -57,7 +57,7 @@ func (a *Agent) snapshot() slipway.Report {
 	return r
 }
 
-// Status is how an agent does.
+// Status is how an agent does, or a rollout.
 type Status struct {
 	Report slipway.Report
 	Want   slipway.Desired // its Revision is "" until the portal has told

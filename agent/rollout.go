@@ -46,6 +46,7 @@ type Rollout struct {
 	report slipway.Report
 	since  time.Time // it runs what it runs
 	seen   bool      // there were parts of the component
+	heard  time.Time // the portal answered
 	want   slipway.Desired
 	cancel context.CancelFunc // of what is being applied
 

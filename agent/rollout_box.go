@@ -36,6 +36,7 @@ type box struct {
 	Role      role
 	Until     time.Time // held or draining: it is killed then
 	Running   bool      // also if it is paused or restarted again and again
+	Crashed   string    // how it fails by itself: "exited with code 3 and does not run"; "" if it runs, or was told to end
 	Agent     string    // the process that made it, "" for people's
 }
 

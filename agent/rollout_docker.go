@@ -78,10 +78,36 @@ func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
 		b := newBox(ownName(c.Names))
 		b.ID, b.Image, b.Agent = c.ID, c.ImageID, c.Labels[labelAgent]
 		b.Running = c.State == container.StateRunning || c.State == container.StatePaused || c.State == container.StateRestarting
+		if b.Role == inCharge {
+			if b.Crashed, err = d.crashed(ctx, c); err != nil {
+				return nil, err
+			}
+		}
 		all = append(all, b)
 	}
 	slices.SortFunc(all, func(a, b box) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// crashed says how c fails by itself, "" if it does not.
+func (d *Docker) crashed(ctx context.Context, c container.Summary) (string, error) {
+	switch c.State {
+	case container.StateRestarting:
+		return "exits again and again", nil
+	case container.StateExited:
+	default:
+		return "", nil
+	}
+	now, err := d.engine.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		return "", nil // it was removed meanwhile
+	case err != nil:
+		return "", unreachable(err)
+	case now.Container.State == nil:
+		return "", nil
+	}
+	return crash(*now.Container.State), nil
 }
 
 // stray reports whether c has the labels of a component from its image alone:
@@ -120,10 +146,11 @@ func unreachable(err error) error {
 	return fmt.Errorf("docker engine: %w", err)
 }
 
-// serving returns those of all that the component consists of now.
+// serving returns those of all that the component consists of now. One that
+// somebody has stopped is scaled away; one that has crashed is not.
 func serving(all []box) (list []box) {
 	for _, b := range all {
-		if b.Role == inCharge && b.Running || b.Role == held {
+		if b.Role == inCharge && (b.Running || b.Crashed != "") || b.Role == held {
 			list = append(list, b)
 		}
 	}
@@ -140,12 +167,26 @@ func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error
 	switch {
 	case len(list) == 0:
 		text := "No container that runs on this Docker Engine carries the labels %s=%s and %s=%s."
-		return Running{Missing: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
+		return Running{Wrong: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
 	case slices.ContainsFunc(list, func(b box) bool { return b.Image != list[0].Image || b.Role == held }):
-		return Running{Parts: len(list)}, nil
+		return Running{Parts: len(list), Wrong: crashes(list)}, nil
 	}
 	digest, err := d.digest(ctx, list[0].Image, i)
-	return Running{Parts: len(list), Image: digest}, err
+	return Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
+}
+
+// crashes says which of list have crashed, and what to do.
+func crashes(list []box) string {
+	var all []string
+	for _, b := range list {
+		if b.Crashed != "" {
+			all = append(all, fmt.Sprintf("The container %s %s.", b.Name, b.Crashed))
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.Join(append(all, "Start it again, remove it, or deploy another image."), " ")
 }
 
 // digest returns the digest of the image with an id, of the several that it may

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,10 @@ func (s *swap) healthy(ctx context.Context) error {
 }
 
 func (s *swap) wayBack() string {
-	if s.stopFirst {
+	switch {
+	case s.old.Crashed != "":
+		return "The old one had crashed before."
+	case s.stopFirst:
 		return "The old one is started again."
 	}
 	return "The old one goes on."
@@ -70,6 +74,21 @@ func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (o
 		return false, fmt.Sprintf("did not become healthy within %s", cfg.HealthyWithin)
 	}
 	return false, ""
+}
+
+// endedBySignal are the exit codes of what was told to end: interrupted, quit,
+// killed or terminated.
+var endedBySignal = []int{128 + 2, 128 + 3, 128 + 9, 128 + 15}
+
+// crash says how a container ended: "" if somebody may have stopped it.
+func crash(st container.State) string {
+	switch {
+	case st.OOMKilled:
+		return "ran out of memory and does not run"
+	case st.ExitCode == 0 || slices.Contains(endedBySignal, st.ExitCode):
+		return ""
+	}
+	return fmt.Sprintf("exited with code %d and does not run", st.ExitCode)
 }
 
 func lastCheck(h *container.Health) string {

@@ -275,7 +275,7 @@ func TestDockerWithoutContainersOrEngine(t *testing.T) {
 	y := newYard(t)
 	d := y.agent(t, time.Minute)
 	now, err := d.Running(t.Context(), y.at, y.image("two"))
-	if want := "No container that runs on this Docker Engine carries the labels slipway.deployment=cm1 and slipway.component=scheduler."; err != nil || now.Parts != 0 || now.Missing != want {
+	if want := "No container that runs on this Docker Engine carries the labels slipway.deployment=cm1 and slipway.component=scheduler."; err != nil || now.Parts != 0 || now.Wrong != want {
 		t.Errorf("%+v, %v", now, err)
 	}
 	if err := d.Apply(t.Context(), y.at, y.image("two"), (&record{}).tell()); err != nil {

@@ -48,9 +48,9 @@ func (i Image) Digest() string {
 
 // Running is what a component runs.
 type Running struct {
-	Parts   int    // containers or the like; 0 for one that has been scaled away
-	Image   string // digest of the image that all of them run; "" if they differ or nobody knows
-	Missing string // where there are no parts: what was looked for, in a sentence
+	Parts int    // containers or the like; 0 for one that has been scaled away
+	Image string // digest of the image that all of them run; "" if they differ or nobody knows
+	Wrong string // what is wrong with the parts, in a sentence; where there are none: what was looked for
 }
 
 // Tell is told how an Apply goes on.

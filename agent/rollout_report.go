@@ -23,6 +23,7 @@ func (r *Rollout) watch(ctx context.Context) {
 			continue
 		}
 		tries = 0
+		r.answered()
 		if want.Revision == revision {
 			continue
 		}
@@ -70,7 +71,7 @@ func (r *Rollout) runs(now Running, want slipway.Desired, asWanted bool) {
 		rep.Image, rep.Leaving = now.Image, now.Parts == 0 && r.seen
 		r.seen = r.seen || now.Parts > 0
 		if asWanted {
-			rep.Revision, rep.Step, rep.Error, rep.Done, rep.Total = want.Revision, "", now.Missing, 0, 0
+			rep.Revision, rep.Step, rep.Error, rep.Done, rep.Total = want.Revision, "", now.Wrong, 0, 0
 		}
 	})
 }
@@ -116,6 +117,20 @@ func (r *Rollout) snapshot() slipway.Report {
 	return rep
 }
 
+// Status returns how r does now.
+func (r *Rollout) Status() Status {
+	rep := r.snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Status{rep, r.want, r.heard}
+}
+
+func (r *Rollout) answered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = time.Now()
+}
+
 // reporting sends the report whenever it changes, and as a sign of life.
 func (r *Rollout) reporting(ctx context.Context) {
 	tick := time.NewTicker(heartbeat)
@@ -124,6 +139,7 @@ func (r *Rollout) reporting(ctx context.Context) {
 		for tries := 0; ctx.Err() == nil; tries++ {
 			err := r.cfg.Portal.Report(ctx, r.snapshot())
 			if err == nil {
+				r.answered()
 				break
 			}
 			if ctx.Err() == nil && tries%awayEvery == 0 {

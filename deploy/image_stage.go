@@ -74,7 +74,7 @@ func (e *Engine) inspect(ctx context.Context, d slipway.Deployment, source strin
 	}
 	found := image.RefOf(i)
 	switch {
-	case found.Own() && image.Namespace(i.Name) != d.Namespace: // by whatever name the portal has
+	case found.Own() && image.Namespace(i.Name) != d.Namespace:
 		return slipway.Image{}, login, notIn(d, source)
 	case found.Own():
 		err = e.cfg.Images.Hold(ctx, i.Name, i.Digest)

@@ -91,10 +91,8 @@ func (e *Engine) CreateImage(ctx context.Context, of slipway.DeploymentID, by sl
 // are of d's repositories; a tag alone is of the one that is pushed to.
 func (e *Engine) source(d slipway.Deployment, text string) (string, error) {
 	text = strings.TrimSpace(text)
-	if e.cfg.RegistryHost != "" {
-		for strings.HasPrefix(text, e.cfg.RegistryHost+"/") {
-			text = text[len(e.cfg.RegistryHost)+1:]
-		}
+	for ours := e.cfg.RegistryHost != ""; ours; {
+		text, ours = strings.CutPrefix(text, e.cfg.RegistryHost+"/")
 	}
 	if !strings.ContainsAny(text, "/:@") && text != "" {
 		text = Repository(d) + ":" + text

@@ -23,10 +23,6 @@ type Config struct {
 	Dir        string   // of the registry, made when it is missing
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
-	// Hosts are how people outside call the own registry: "slipway.example.com",
-	// "localhost:8888". References that begin with one are its own.
-	Hosts []string
-
 	// Room refuses if not so many bytes more may be written. nil: they always may.
 	Room func(bytes int64) error
 

@@ -72,7 +72,6 @@ func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Log
 
 // find returns an image of this or another registry.
 func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*found, error) {
-	ref = s.localised(ref)
 	from, err := s.source(ctx, ref, login)
 	if err != nil {
 		return nil, err
@@ -92,18 +91,6 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 		return nil, wrongPlatform([]platform{offers}, wanted)
 	}
 	return f, f.complete(ctx)
-}
-
-// localised returns ref without the host, if that is ours. Who may see an image
-// is judged by the name that Inspect returns.
-func (s *Store) localised(ref Ref) Ref {
-	for _, own := range s.cfg.Hosts {
-		if rest, ok := strings.CutPrefix(ref.Name, own+"/"); ok {
-			ref.Name = rest
-			return ref
-		}
-	}
-	return ref
 }
 
 // source returns the repository that ref is in.

@@ -41,7 +41,8 @@ func (tx *Tx) CountVersions(of slipway.DeploymentID) (int, error) {
 	return tx.count("versions", `SELECT COUNT(*) FROM versions WHERE deployment = ?`, of)
 }
 
-// CountDeploys counts the deploys of a Deployment.
+// CountDeploys counts the deploys of a Deployment, however many: they are
+// numbered without gaps, and none goes alone.
 func (tx *Tx) CountDeploys(of slipway.DeploymentID) (int, error) {
-	return tx.count("deploys", `SELECT COUNT(*) FROM deploys WHERE deployment = ?`, of)
+	return tx.count("deploys", `SELECT COALESCE(MAX(number), 0) FROM deploys WHERE deployment = ?`, of)
 }

@@ -31,7 +31,7 @@ func (a *app) run(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		done <- a.engine.Run(ctx, func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
-			return agent.Run(ctx, dir, slipway.EmbeddedComponent, p, a.server.log)
+			return agent.New(agent.Config{Dir: dir, Component: slipway.EmbeddedComponent, Portal: p, Log: a.server.log}).Run(ctx)
 		})
 	}()
 	a.stop = sync.OnceFunc(func() {

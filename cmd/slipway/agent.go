@@ -38,7 +38,7 @@ func (a agentCommand) Validate() error {
 		return errors.New("the agent needs the Deployment's agent token: set SLIPWAY_TOKEN, or name a file with --token-file. The portal makes one on the Deployment's Settings page")
 	case a.Token != "" && a.TokenFile != "":
 		return errors.New("give the token or --token-file, not both")
-	case a.DAGs == "" && (a.Images == "" || a.Once || a.Health != ""):
+	case a.DAGs == "" && (a.Images == "" || a.Once):
 		return errors.New("name the folder to mount DAGs in with --dags")
 	}
 	return a.check()
@@ -65,7 +65,7 @@ func (a agentCommand) Run(ctx context.Context, c console) error {
 	if a.Once {
 		return one.Once(ctx)
 	}
-	if err := a.serveHealth(ctx, one, log); err != nil {
+	if err := a.serveHealth(ctx, health{one, images}, log); err != nil {
 		return err
 	}
 	log.Info("agent", "portal", a.Portal.Redacted(), "component", a.Component, "dags", a.DAGs, "images", a.Images, "version", programVersion())

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,7 +18,7 @@ import (
 
 // serveHealth serves how one does where --health says, if anywhere, until ctx
 // ends.
-func (a agentCommand) serveHealth(ctx context.Context, one *agent.Agent, log *slog.Logger) error {
+func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logger) error {
 	if a.Health == "" {
 		return nil
 	}
@@ -26,7 +27,7 @@ func (a agentCommand) serveHealth(ctx context.Context, one *agent.Agent, log *sl
 		return fmt.Errorf("listen on %s: %w", a.Health, err)
 	}
 	log.Info("health", "address", "http://"+l.Addr().String())
-	server := newHTTPServer(healthOf(one), log)
+	server := newHTTPServer(h.handler(), log)
 	context.AfterFunc(ctx, func() {
 		server.cut()
 		_ = server.Close() // what is left of it is cut off
@@ -39,18 +40,25 @@ func (a agentCommand) serveHealth(ctx context.Context, one *agent.Agent, log *sl
 	return nil
 }
 
-// healthOf answers probes and Prometheus. The agent is healthy while it runs,
-// and ready once something is mounted, whether the portal answers or not:
-// Airflow can go on with that.
-func healthOf(one *agent.Agent) http.Handler {
+// health is of an agent, which has at least one of them.
+type health struct {
+	mounts *agent.Agent
+	images *agent.Rollout
+}
+
+// handler answers probes and Prometheus. An agent is healthy while it runs. It
+// is ready once something is mounted, whether the portal answers or not:
+// Airflow can go on with that. One that only applies images is ready once it
+// was told what is wanted.
+func (h health) handler() http.Handler {
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(agentGauges{one}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics.MustRegister(h, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s := one.Status(); s.Report.DAGs == "" {
-			http.Error(w, "nothing is mounted yet. "+s.Report.Error, http.StatusServiceUnavailable)
+		if why := h.notReady(); why != "" {
+			http.Error(w, why, http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ready")
@@ -58,8 +66,19 @@ func healthOf(one *agent.Agent) http.Handler {
 	return mux
 }
 
-// agentGauges looks at the agent whenever it is asked.
-type agentGauges struct{ one *agent.Agent }
+// notReady says why an agent is not ready, "" if it is.
+func (h health) notReady() string {
+	if h.mounts == nil {
+		if h.images.Status().Want.Revision == "" {
+			return "the portal has not said yet which image is wanted"
+		}
+		return ""
+	}
+	if s := h.mounts.Status(); s.Report.DAGs == "" {
+		return strings.TrimSpace("nothing is mounted yet. " + s.Report.Error)
+	}
+	return ""
+}
 
 func describeAgent(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("slipway_agent_"+name, help, labels, nil)
@@ -70,30 +89,55 @@ var (
 	behindDesc  = describeAgent("behind", "1 while something else is wanted than what is mounted.")
 	errorDesc   = describeAgent("error", "1 while what is wanted cannot be mounted.")
 	ageDesc     = describeAgent("mounted_seconds", "For how long what is mounted has been.")
-	heardDesc   = describeAgent("portal_seconds", "Since the portal answered last. Not there before it first did.")
+
+	imageDesc       = describeAgent("image", "The image that all containers of the component run.", "digest")
+	imageBehindDesc = describeAgent("image_behind", "1 while another image is wanted than what runs.")
+	imageErrorDesc  = describeAgent("image_error", "1 while what is wanted does not run, or something that should run does not.")
+	imageAgeDesc    = describeAgent("image_seconds", "For how long the image that runs has.")
+
+	heardDesc = describeAgent("portal_seconds", "Since the portal answered last. Not there before it first did.")
 )
 
 // Describe is for the registry.
-func (agentGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{mountedDesc, behindDesc, errorDesc, ageDesc, heardDesc} {
+func (health) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		mountedDesc, behindDesc, errorDesc, ageDesc, imageDesc, imageBehindDesc, imageErrorDesc, imageAgeDesc, heardDesc,
+	} {
 		ch <- d
 	}
 }
 
-// Collect is for the registry.
-func (g agentGauges) Collect(ch chan<- prometheus.Metric) {
-	s := g.one.Status()
+// Collect looks at the agent whenever it is asked.
+func (h health) Collect(ch chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	if s.Report.DAGs != "" {
-		send(mountedDesc, 1, string(s.Report.DAGs), string(s.Report.Version))
-		send(ageDesc, float64(s.Report.Age))
+	var heard time.Time
+	if h.mounts != nil {
+		s := h.mounts.Status()
+		heard = s.Heard
+		if s.Report.DAGs != "" {
+			send(mountedDesc, 1, string(s.Report.DAGs), string(s.Report.Version))
+			send(ageDesc, float64(s.Report.Age))
+		}
+		send(behindDesc, truth(s.Want.Revision != "" && (s.Want.DAGs != s.Report.DAGs || s.Want.Version != s.Report.Version)))
+		send(errorDesc, truth(s.Report.Error != ""))
 	}
-	send(behindDesc, truth(s.Want.Revision != "" && (s.Want.DAGs != s.Report.DAGs || s.Want.Version != s.Report.Version)))
-	send(errorDesc, truth(s.Report.Error != ""))
-	if !s.Heard.IsZero() {
-		send(heardDesc, time.Since(s.Heard).Seconds())
+	if h.images != nil {
+		s := h.images.Status()
+		if s.Heard.After(heard) {
+			heard = s.Heard
+		}
+		if s.Report.Image != "" {
+			send(imageDesc, 1, s.Report.Image)
+			send(imageAgeDesc, float64(s.Report.Age))
+		}
+		_, wanted, _ := strings.Cut(s.Want.Image, "@")
+		send(imageBehindDesc, truth(wanted != "" && wanted != s.Report.Image))
+		send(imageErrorDesc, truth(s.Report.Error != ""))
+	}
+	if !heard.IsZero() {
+		send(heardDesc, time.Since(heard).Seconds())
 	}
 }
 

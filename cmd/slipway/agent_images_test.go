@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -30,5 +31,25 @@ func TestAgentImagesFlags(t *testing.T) {
 			_, err := call(t, "", append(base, tt.args...)...)
 			wantError(t, err, tt.says)
 		})
+	}
+}
+
+// An agent that mounts nothing says how its images do.
+func TestAgentServesHealthOfImages(t *testing.T) {
+	e := newElsewhere(t)
+	e.serve(t)
+	p := launch(t, e.dir, "env", "SLIPWAY_TOKEN="+e.AgentToken, e.program, "agent", "--portal", e.front, "--component", "worker-0",
+		"--apply-commands", `{"none":["true"]}`, "--images", "exec:none", "--health", "127.0.0.1:0")
+	until(t, "it serves its health", func() bool { return healthLine.MatchString(p.out.String()) })
+	health := healthLine.FindStringSubmatch(p.out.String())[1]
+	until(t, "it is ready", func() bool { return fetched(t, health+"/readyz") == "ready\n" })
+	metrics := fetched(t, health+"/metrics")
+	for _, want := range []string{"slipway_agent_image_behind 0", "slipway_agent_image_error 0", "slipway_agent_portal_seconds "} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %s:\n%s", want, metrics)
+		}
+	}
+	if strings.Contains(metrics, "slipway_agent_behind") {
+		t.Error("it tells of a mount that it does not have")
 	}
 }

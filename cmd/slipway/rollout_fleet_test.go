@@ -56,6 +56,7 @@ type fleet struct {
 	repository string // that images are pushed to
 	program    []byte // what runs in containers
 	shared     string // folder of all containers
+	user       unprivileged
 	agents     map[string]*process
 }
 
@@ -75,7 +76,8 @@ func newFleet(t *testing.T) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{astro: in.astro(t, in.Token), engine: engine, program: program, shared: t.TempDir(), agents: map[string]*process{}}
+	f := &fleet{astro: in.astro(t, in.Token), engine: engine, program: program, shared: t.TempDir(), user: newUnprivileged(t), agents: map[string]*process{}}
+	engine.LetIn(t, engineUsers)
 	f.repository = f.deployment()["imageRepository"].(string)
 	host, _, _ := strings.Cut(f.repository, "/")
 	if out, err := engine.Try(t, in.Token, "login", "--username", "cli", "--password-stdin", host); err != nil {
@@ -145,14 +147,14 @@ func (f *fleet) run(name, component, ref string, args ...string) {
 	f.engine.Docker(f.T, append(args, ref)...)
 }
 
-// agent starts an agent that mounts DAGs and rolls images out.
+// agent starts an agent that mounts DAGs and rolls images out. It is not root,
+// but in the Engine's group.
 func (f *fleet) agent(component string) (dir string) {
 	f.Helper()
-	dir = f.TempDir()
-	f.Setenv("SLIPWAY_TOKEN", f.in.AgentToken)
-	f.Setenv("DOCKER_HOST", f.engine.Host)
-	f.agents[component] = launch(f.T, f.TempDir(), built(f.T, "slipway"), "agent", "--portal", f.in.base, "--component", component, "--dags", dir,
-		"--images", "docker", "--grace", "24h", "--healthy-after", "300ms")
+	dir = f.user.folder(f.T, component)
+	f.agents[component] = launch(f.T, f.user.dir, f.user.argv("SLIPWAY_TOKEN="+f.in.AgentToken, "DOCKER_HOST="+f.engine.Host,
+		f.user.program, "agent", "--portal", f.in.base, "--component", component, "--dags", dir,
+		"--images", "docker", "--grace", "24h", "--healthy-after", "300ms")...)
 	return dir
 }
 

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,6 +50,15 @@ func Start(t testing.TB) *Engine {
 	t.Cleanup(func() { e.stop(t) })
 	e.waitReady(t)
 	return e
+}
+
+// LetIn has a group use the Engine, as Docker's own group does elsewhere.
+func (e *Engine) LetIn(t testing.TB, gid int) {
+	t.Helper()
+	socket := strings.TrimPrefix(e.Host, "unix://")
+	if err := errors.Join(os.Chmod(e.dir, 0o711), os.Chown(socket, -1, gid), os.Chmod(socket, 0o660)); err != nil { //nolint:gosec // others pass through to the socket
+		t.Fatal(err)
+	}
 }
 
 func (e *Engine) start(t testing.TB, daemon string) {

@@ -117,8 +117,9 @@ func (s *side) fill(ctx context.Context, b *bench, files int) (err error) {
 	return nil
 }
 
-// everChanging is the file that every deploy changes.
-const everChanging = "dags/team_000/dag_00000.py"
+// everChanging is the file that every deploy changes. Archives are sorted, so
+// that it lies as deep in the frame of its pack on both sides.
+const everChanging = "dags/team_005/dag_00500.py"
 
 // manyFiles writes so many small files to dir, 100 to a folder.
 func manyFiles(dir string, files int) error {

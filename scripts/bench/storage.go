@@ -63,7 +63,7 @@ func (b *bench) storage(ctx context.Context) (err error) {
 // pack deploys the project in dir.
 func (f *follower) pack(ctx context.Context, of, dir string) error {
 	archive := dir + ".tar.gz"
-	if err := output(exec.CommandContext(ctx, "tar", "-C", dir, "-czf", archive, "dags")); err != nil {
+	if err := output(exec.CommandContext(ctx, "tar", "--sort=name", "-C", dir, "-czf", archive, "dags")); err != nil {
 		return err
 	}
 	_, _, err := f.deploy(ctx, of, archive)

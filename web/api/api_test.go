@@ -85,7 +85,7 @@ func (a *app) run(t *testing.T, log *slog.Logger) {
 	done := make(chan error, 1)
 	go func() {
 		done <- a.engine.Run(ctx, func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
-			return agent.Run(ctx, dir, slipway.EmbeddedComponent, p, log)
+			return agent.New(agent.Config{Dir: dir, Component: slipway.EmbeddedComponent, Portal: p, Log: log}).Run(ctx)
 		})
 	}()
 	t.Cleanup(func() {

@@ -1,0 +1,137 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway/static"
+)
+
+// door adds routes that share what stands before their handlers.
+type door struct {
+	e      *echo.Echo
+	before []echo.MiddlewareFunc
+}
+
+func (d door) GET(path string, h echo.HandlerFunc)  { d.e.GET(path, h, d.before...) }
+func (d door) POST(path string, h echo.HandlerFunc) { d.e.POST(path, h, d.before...) }
+
+// on is GET for a method that no browser's form has.
+func (d door) on(method, path string, h echo.HandlerFunc) { d.e.Add(method, path, h, d.before...) }
+
+// routes is every page and action of the portal, and who stands at its door.
+func (s *Server) routes(e *echo.Echo) {
+	e.GET("/static/*", echo.WrapHandler(static.Handler()))
+	e.GET("/favicon.ico", s.favicon)
+	e.GET("/healthz", s.healthz)
+	e.GET("/readyz", s.readyz)
+
+	user := door{e, []echo.MiddlewareFunc{readForm, s.requireUser}}
+	s.accountRoutes(e, user)
+	s.workspaceRoutes(user)
+	s.deploymentRoutes(user)
+	s.deployRoutes(e, user)
+	s.api.Routes(e)
+	s.registryRoutes(e)
+	s.agentRoutes(e)
+}
+
+// accountRoutes are of people: how they come in, and their account.
+func (s *Server) accountRoutes(e *echo.Echo, user door) {
+	anyone := door{e, []echo.MiddlewareFunc{readForm}}
+	anyone.GET("/signin", s.showSignIn)
+	anyone.POST("/signin", s.signIn)
+	anyone.GET("/setup/:secret", s.showSetup)
+	anyone.POST("/setup/:secret", s.setUp)
+	anyone.GET("/invitations/:secret", s.showInvitation)
+	anyone.POST("/invitations/:secret", s.acceptInvitation)
+
+	user.GET("/", s.home)
+	user.POST("/signout", s.signOut)
+	user.GET("/account", s.showAccount)
+	user.POST("/account", s.renameAccount)
+	user.POST("/account/password", s.changePassword)
+	user.POST("/account/sessions/end", s.signOutEverywhere)
+	user.GET("/auth/authorize", s.showAuthorize)
+	user.POST("/auth/authorize", s.authorize)
+}
+
+// workspaceRoutes are of a Workspace: its people, credentials and Deployments.
+func (s *Server) workspaceRoutes(user door) {
+	user.GET("/workspaces", s.showWorkspaces)
+	user.POST("/workspaces", s.addWorkspace)
+	user.POST("/workspaces/:workspace", s.renameWorkspace)
+	user.POST("/workspaces/:workspace/own", s.ownWorkspace)
+	user.GET("/workspaces/:workspace/people", s.showPeople)
+	user.POST("/workspaces/:workspace/people/:user", s.setRole)
+	user.GET("/workspaces/:workspace/people/:user/remove", s.showRemoveMember)
+	user.POST("/workspaces/:workspace/people/:user/remove", s.removeMember)
+	user.POST("/workspaces/:workspace/invitations", s.invite)
+	user.POST("/workspaces/:workspace/invitations/:invitation/remove", s.takeBack)
+
+	user.GET("/workspaces/:workspace/tokens", s.showTokens)
+	user.POST("/workspaces/:workspace/tokens", s.addToken)
+	user.GET("/workspaces/:workspace/tokens/:token/rotate", s.askToken(true))
+	user.POST("/workspaces/:workspace/tokens/:token/rotate", s.rotateToken)
+	user.GET("/workspaces/:workspace/tokens/:token/revoke", s.askToken(false))
+	user.POST("/workspaces/:workspace/tokens/:token/revoke", s.revokeToken)
+
+	user.GET("/workspaces/:workspace/registries", s.showRegistries)
+	user.POST("/workspaces/:workspace/registries", s.setRegistry)
+	user.POST("/workspaces/:workspace/registries/remove", s.dropRegistry)
+
+	user.GET("/workspaces/:workspace", s.showDeployments)
+	user.GET("/workspaces/:workspace/live", s.liveDeployments)
+	user.GET("/workspaces/:workspace/deployments/new", s.showNewDeployment)
+	user.POST("/workspaces/:workspace/deployments/new", s.addDeployment)
+}
+
+// deploymentRoutes are of a Deployment: its Overview, settings and switch.
+func (s *Server) deploymentRoutes(user door) {
+	user.GET("/deployments/:deployment", s.showDeployment)
+	user.GET("/deployments/:deployment/live", s.liveDeployment)
+	user.GET("/deployments/:deployment/settings", s.showSettings)
+	user.POST("/deployments/:deployment/settings", s.saveSettings)
+	user.POST("/deployments/:deployment/delete", s.deleteDeployment)
+	user.POST("/deployments/:deployment/agents/tokens", s.addAgentToken)
+	user.GET("/deployments/:deployment/agents/tokens/:agent/revoke", s.askAgentToken)
+	user.POST("/deployments/:deployment/agents/tokens/:agent/revoke", s.revokeAgentToken)
+	user.POST("/deployments/:deployment/agents/forget", s.forgetComponent)
+	user.POST("/deployments/:deployment/image", s.registerImage)
+	user.POST("/deployments/:deployment/apply-command", s.setApplyCommand)
+	user.GET("/deployments/:deployment/switch", s.showSwitch)
+	user.POST("/deployments/:deployment/switch", s.turnSwitch)
+	user.POST("/deployments/:deployment/switch/:id/cancel", s.callBackSwitch)
+}
+
+// deployRoutes are of what is deployed: the deploys, their versions, and the
+// way in.
+func (s *Server) deployRoutes(e *echo.Echo, user door) {
+	user.GET("/deployments/:deployment/deploys", s.showDeploys)
+	user.GET("/deployments/:deployment/deploys/:number", s.showDeploy)
+	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
+	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
+	user.GET("/deployments/:deployment/deploys/:number/patch", s.sendPatch)
+	user.GET("/deployments/:deployment/deploys/:number/log", s.sendLog)
+	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)
+	user.POST("/deployments/:deployment/deploys/:number/return", s.returnTo)
+	user.GET("/deployments/:deployment/compare", s.showCompare)
+	user.GET("/deployments/:deployment/versions", s.showVersions)
+	user.GET("/deployments/:deployment/versions/:version", s.showVersion)
+	user.GET("/deployments/:deployment/versions/:version/archive", s.sendArchive)
+	user.GET("/deployments/:deployment/versions/:version/files/*", s.showVersionFile)
+	user.GET("/deployments/:deployment/history/*", s.showFileHistory)
+	user.GET("/deployments/:deployment/fix/*", s.showFix)
+
+	files := door{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
+	files.POST("/deployments/:deployment/deploys", s.deployForm)
+	files.POST("/deployments/:deployment/fix/*", s.fix)
+
+	uploads := door{e, []echo.MiddlewareFunc{s.requireUser, tus}}
+	uploads.on(http.MethodOptions, "/uploads", s.tusOptions)
+	uploads.POST("/uploads", s.beginUpload)
+	uploads.on(http.MethodHead, "/uploads/:upload", s.showUpload)
+	uploads.on(http.MethodPatch, "/uploads/:upload", s.appendUpload)
+	uploads.on(http.MethodDelete, "/uploads/:upload", s.dropUpload)
+}
