@@ -3,7 +3,6 @@ package airflow_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,10 +36,10 @@ func newAirflow(t *testing.T, major int, dir string, settings map[string]string)
 		ok(t, os.Mkdir(dir, 0o755))
 	}
 	copyFile(t, a.example(), filepath.Join(a.home, "airflow.cfg"))
-	a.environment(t, settings)
+	a.environment(settings)
 	a.identity(t)
+	a.version = a.ask(t)
 	t.Cleanup(func() { a.stop(t) })
-	a.version = strings.TrimSpace(lastLine(a.tool(t, "version")))
 	return a
 }
 
@@ -56,22 +55,15 @@ func copyFile(t *testing.T, from, to string) {
 
 // environment is that of all of Airflow's processes: what this machine says of
 // Python is left out, so that it writes bytecode wherever it may.
-func (a *airflow) environment(t *testing.T, settings map[string]string) {
-	t.Helper()
-	address := freeAddress(t)
-	a.url = "http://" + address
-	_, port, _ := net.SplitHostPort(address)
+func (a *airflow) environment(settings map[string]string) {
 	a.env = []string{
 		"AIRFLOW_HOME=" + a.home, "HOME=" + a.home, "USER=airflow", "LOGNAME=airflow", "LANG=C.UTF-8", "TZ=UTC",
 		"PATH=" + filepath.Join(a.venv(), "bin") + ":/usr/local/bin:/usr/bin:/bin", "PYTHONPATH=" + a.lib, "PYTHONWARNINGS=ignore",
 		"TMPDIR=" + a.home, "SLIPWAY_TEST_OUT=" + a.out,
-		"AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__CORE__EXECUTOR=LocalExecutor", "AIRFLOW__CORE__PARALLELISM=2",
+		"AIRFLOW__CORE__LOAD_EXAMPLES=False", "AIRFLOW__CORE__EXECUTOR=LocalExecutor", "AIRFLOW__CORE__PARALLELISM=4",
 		"AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT=300", "AIRFLOW__CORE__DAG_FILE_PROCESSOR_TIMEOUT=600", "AIRFLOW__DAG_PROCESSOR__DAG_FILE_PROCESSOR_TIMEOUT=600",
-		"AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT=120",
+		"AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT=120", "AIRFLOW__WORKERS__MAX_FAILED_HEARTBEATS=30",
 		"AIRFLOW__SCHEDULER__USAGE_DATA_COLLECTION_ENABLED=False", "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False",
-	}
-	for name, value := range servers(a.major, a.url, port) {
-		a.env = append(a.env, name+"="+value)
 	}
 	for name, value := range settings {
 		a.env = append(a.env, name+"="+value)
@@ -114,9 +106,21 @@ func (a *airflow) identity(t *testing.T) {
 		ok(t, os.Chown(dir, airflowUser, airflowUser))
 	}
 	a.as.Credential = &syscall.Credential{Uid: airflowUser, Gid: airflowUser}
-	if err := a.command(filepath.Join(a.venv(), "bin", "python"), "-c", "import airflow").Run(); err != nil {
+}
+
+// ask returns what Airflow's version is, and finds out whether its user may
+// read the virtual environment.
+func (a *airflow) ask(t *testing.T) string {
+	t.Helper()
+	const code = "import importlib.metadata as m; print(m.version('apache-airflow'))"
+	python := filepath.Join(a.venv(), "bin", "python")
+	out, err := a.command(python, "-c", code).Output()
+	if err != nil && a.as.Credential != nil {
 		mayRead(&a.as)
+		out, err = a.command(python, "-c", code).Output()
 	}
+	ok(t, err)
+	return strings.TrimSpace(string(out))
 }
 
 // command returns one that runs as Airflow does.
@@ -138,14 +142,14 @@ func (a *airflow) tool(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-func lastLine(text string) string {
-	text = strings.TrimSpace(text)
-	return text[strings.LastIndexByte(text, '\n')+1:]
-}
-
 // start starts Airflow's components and waits for its API.
 func (a *airflow) start(t *testing.T) {
 	t.Helper()
+	port := freePort(t)
+	a.url = "http://127.0.0.1:" + port
+	for name, value := range servers(a.major, a.url, port) {
+		a.env = append(a.env, name+"="+value)
+	}
 	a.tool(t, "db", "migrate")
 	for _, argv := range a.components() {
 		name := argv[0]
@@ -192,7 +196,7 @@ func (a *airflow) stop(t *testing.T) {
 	for _, c := range a.running {
 		_ = c.Process.Signal(syscall.SIGTERM) // it may have ended by itself
 	}
-	for end := time.Now().Add(20 * time.Second); len(a.processes()) > 0 && time.Now().Before(end); {
+	for end := time.Now().Add(3 * time.Second); len(a.processes()) > 0 && time.Now().Before(end); {
 		time.Sleep(200 * time.Millisecond)
 	}
 	for _, pid := range a.processes() {

@@ -10,8 +10,9 @@ import (
 // of a Deployment's DAGs, as those of one Airflow share a space; VER for the
 // version of the code.
 
-// pairFile says by its tags which version it is of, and of which version the
-// module was that it imported. In between it waits while there is a gate.
+// pairFile says by its tags, and by the name of its task, which version it is
+// of, and of which version the module was that it imported. In between it waits
+// while there is a gate.
 const pairFile = `
 import os, pathlib, time
 VER = "VER"
@@ -22,10 +23,19 @@ if gate.exists():
     while gate.exists() and time.monotonic() < end:
         time.sleep(0.1)
 from airflow import DAG
+try:
+    from airflow.sdk import task
+except ImportError:
+    from airflow.decorators import task
 import PRE_helper
 
 with DAG("PRE_pair", schedule=None, tags=["file-" + VER, "helper-" + PRE_helper.VER]):
-    pass
+
+    @task(task_id=VER + "-with-" + PRE_helper.VER)
+    def nothing():
+        pass
+
+    nothing()
 `
 
 const helperFile = `VER = "VER"
@@ -65,17 +75,21 @@ with DAG("PRE_sleeper", schedule=None, is_paused_upon_creation=False, default_ar
     def sleep():
         seen = {"its own code": "VER", "module loaded before": PRE_early.VER}
         with open(HERE / "PRE_data.txt") as f:
-            tell("started", {})
+            tell("started", {"process": str(os.getpid())})
             while not (OUT / "go").exists():
                 time.sleep(0.2)
             seen["file opened before"] = f.read()
         seen["file opened late"] = (HERE / "PRE_data.txt").read_text()
         import PRE_late
         seen["module imported late"] = PRE_late.VER
+        seen["process"] = str(os.getpid())
         tell("first", seen)
 
     @task
     def after():
+        if (OUT / "fail").exists():
+            (OUT / "fail").unlink()
+            raise RuntimeError("this try is to fail")
         tell("second", {"the next task of the run": "VER"})
 
     sleep() >> after()

@@ -3,6 +3,7 @@
 package airflow_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,6 +37,9 @@ func run(m *testing.M) int {
 	if out, err := exec.Command("go", "build", "-o", binary, "../../cmd/slipway").CombinedOutput(); err != nil {
 		return fail(fmt.Errorf("build: %w\n%s", err, out))
 	}
+	if err := flag.Set("test.parallel", "4"); err != nil { // most of the time is waiting for Airflow
+		return fail(err)
+	}
 	defer printTimes()
 	return m.Run()
 }
@@ -68,7 +72,7 @@ const patience = 10 * time.Minute
 func until(t *testing.T, holds func() error) {
 	t.Helper()
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
 		if err = holds(); err == nil {
 			return
 		}

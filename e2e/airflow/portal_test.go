@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -41,7 +43,7 @@ type portal struct {
 // newPortal sets up an installation in dir and serves it until the test ends.
 func newPortal(t *testing.T, dir string) *portal {
 	t.Helper()
-	p := &portal{data: filepath.Join(dir, "data"), listen: freeAddress(t)}
+	p := &portal{data: filepath.Join(dir, "data"), listen: "127.0.0.1:" + freePort(t)}
 	ok(t, os.Mkdir(p.data, 0o711)) // Airflow's user goes through it to the mounts
 	ok(t, os.Chmod(p.data, 0o711))
 	init := exec.Command(binary, "init", "--data", p.data, "--email", "ada@example.com",
@@ -54,11 +56,19 @@ func newPortal(t *testing.T, dir string) *portal {
 	return p
 }
 
-func freeAddress(t *testing.T) string {
+// freePort returns one that the kernel does not give to connections, which
+// might take it before it is listened on.
+func freePort(t *testing.T) string {
 	t.Helper()
-	l := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
-	defer l.Close()
-	return l.Addr().String()
+	for range 100 {
+		port := strconv.Itoa(20000 + rand.IntN(12000))
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			ok(t, l.Close())
+			return port
+		}
+	}
+	t.Fatal("no port is free between 20000 and 32000")
+	return ""
 }
 
 func (p *portal) url() string { return "http://" + p.listen }
@@ -117,6 +127,14 @@ func (p *portal) call(method, path string, body io.Reader, answer any) error {
 	return decode(http.DefaultClient, req, answer)
 }
 
+// refusal is an answer that is none of success.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r refusal) Error() string { return r.text }
+
 func decode(client *http.Client, req *http.Request, answer any) error {
 	resp, err := client.Do(req)
 	if err != nil {
@@ -128,7 +146,7 @@ func decode(client *http.Client, req *http.Request, answer any) error {
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s answers %d: %.2000s", req.Method, req.URL, resp.StatusCode, b)
+		return refusal{resp.StatusCode, fmt.Sprintf("%s %s answers %d: %.2000s", req.Method, req.URL, resp.StatusCode, b)}
 	}
 	if answer == nil {
 		return nil

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // story is one way of connecting Airflow, with what the tests of it share.
@@ -21,6 +20,8 @@ type story struct {
 	way    string // of connecting
 	pinned bool   // a run keeps its version
 	first  deployed
+	runs   int    // that were begun
+	kept   dagRun // of the DAG that is removed and returns
 }
 
 // promises are the tests that hold whichever way Airflow is connected. Each
@@ -42,19 +43,28 @@ func (s *story) promises(t *testing.T) {
 		{"TheSwitchNeverListsNone", s.switchListsAlways},
 		{"NothingOfPythonsGetsIntoAVersion", s.noBytecode},
 	} {
-		if !t.Run(s.way+"/"+p.name, p.test) {
+		if !t.Run(p.name, p.test) {
 			return // the next ones would wait in vain
 		}
 	}
 }
 
-// listed waits until Airflow lists exactly want: the tags of each DAG.
+// listed waits until Airflow lists exactly want: the tags of each DAG. A run of
+// the pair then has the task that is named after the same versions.
 func (s *story) listed(t *testing.T, want map[string][]string) {
 	t.Helper()
 	until(t, func() error {
 		got, err := s.client.dags(s.prefix + "_")
 		if err == nil && !maps.EqualFunc(got, want, slices.Equal) {
 			err = fmt.Errorf("lists %v, want %v", got, want)
+		}
+		if err != nil || want["pair"] == nil {
+			return err
+		}
+		task := taskOf(want["pair"])
+		ids, err := s.client.tasks(s.prefix + "_pair")
+		if err == nil && !slices.Equal(ids, []string{task}) {
+			err = fmt.Errorf("has the tasks %v, want %s", ids, task)
 		}
 		return err
 	})
@@ -64,13 +74,17 @@ func (s *story) listed(t *testing.T, want map[string][]string) {
 func (s *story) timed(t *testing.T, what string, all map[string]string, want map[string][]string) deployed {
 	t.Helper()
 	w := s.deploy(t, all)
-	start := time.Now()
-	s.listed(t, want)
-	s.note(what, time.Since(start))
+	s.soon(t, what, want)
 	return w
 }
 
 func tags(file, helper string) []string { return []string{"file-" + file, "helper-" + helper} }
+
+// taskOf is what the pair of these tags calls its task.
+func taskOf(tags []string) string {
+	file, helper, _ := strings.Cut(strings.Join(tags, " "), " helper-")
+	return strings.TrimPrefix(file, "file-") + "-with-" + helper
+}
 
 func (s *story) firstAppears(t *testing.T) {
 	s.first = s.timed(t, "first deploy", files(s.pair("1", "1"), s.other("1")),
@@ -87,15 +101,27 @@ func (s *story) helperAppears(t *testing.T) {
 		map[string][]string{"pair": tags("1", "2"), "other": {"file-2"}})
 }
 
+// removedGoes removes a DAG that has a run, which stays.
 func (s *story) removedGoes(t *testing.T) {
+	s.kept = s.triggers(t, s.prefix+"_other")
 	s.timed(t, "removed DAG", s.pair("1", "2"), map[string][]string{"pair": tags("1", "2")})
+	s.hasItsRun(t)
+}
+
+// hasItsRun checks that the DAG that is removed and returns has the run that
+// was begun before.
+func (s *story) hasItsRun(t *testing.T) {
+	t.Helper()
+	run, err := s.client.run(s.prefix+"_other", s.kept.ID)
+	if err != nil || run.Version != s.kept.Version {
+		t.Errorf("the DAG has the run %+v (%v), want %+v", run, err, s.kept)
+	}
 }
 
 func (s *story) returnBringsBack(t *testing.T) {
 	s.returnTo(t, s.first)
-	start := time.Now()
-	s.listed(t, map[string][]string{"pair": tags("1", "1"), "other": {"file-1"}})
-	s.note("return", time.Since(start))
+	s.soon(t, "return", map[string][]string{"pair": tags("1", "1"), "other": {"file-1"}})
+	s.hasItsRun(t)
 }
 
 // pairHolds changes a DAG file and its module together while the file is being
@@ -128,8 +154,8 @@ func (s *story) mixedUntil(t *testing.T, v string) (mixed int) {
 		if err != nil {
 			return err
 		}
-		file, helper, _ := strings.Cut(strings.Join(got["pair"], " "), " helper-")
-		if file != "file-"+helper {
+		file, helper, there := strings.Cut(strings.Join(got["pair"], " "), " helper-")
+		if there && file != "file-"+helper {
 			mixed++
 		}
 		if !slices.Equal(got["pair"], tags(v, v)) {
@@ -156,10 +182,22 @@ func (s *story) cannotWrite(t *testing.T) {
 		if s.uid() == os.Getuid() && dir != "current/dags" {
 			continue // the tests' own user owns those
 		}
-		path := filepath.Join(s.mount, dir, "written.py")
-		if out, err := s.command("touch", path).CombinedOutput(); err == nil {
-			t.Errorf("Airflow's user wrote %s: %s", path, out)
-		}
+		s.refused(t, "touch", filepath.Join(s.mount, dir, "written.py"))
+	}
+	file := filepath.Join(s.mount, "current", "dags", s.prefix+"_sleeper.py")
+	s.refused(t, "dd", "if=/dev/null", "of="+file)
+	s.refused(t, "rm", "-f", file)
+	s.refused(t, "mv", file, file+".moved")
+	if s.uid() != os.Getuid() {
+		s.refused(t, "ln", "-sfn", "versions/other", filepath.Join(s.mount, "current"))
+	}
+}
+
+// refused runs a command as Airflow's user, which has to fail.
+func (s *story) refused(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := s.command(name, args...).CombinedOutput(); err == nil {
+		t.Errorf("Airflow's user did %s %v: %s", name, args, out)
 	}
 }
 
@@ -177,12 +215,17 @@ func (s *story) readOnlyWorks(t *testing.T) {
 }
 
 // noBytecode looks for what Python leaves beside modules. That it does leave it
-// where it may is seen in the folder that stands for the image's, or on its path.
+// where it may is seen in the folder that stands for the image's, where tasks
+// ran from; with the class, which forbids it, on Python's path.
 func (s *story) noBytecode(t *testing.T) {
 	if found := bytecode(t, s.mount); len(found) > 0 {
 		t.Errorf("the mount holds %v", found)
 	}
-	if found := bytecode(t, s.home, s.lib, s.image); len(found) == 0 {
+	where := []string{s.image} // a task ran from there
+	if s.pinned {
+		where = []string{s.home, s.lib} // the class leaves none in an image's folder either
+	}
+	if found := bytecode(t, where...); len(found) == 0 {
 		t.Error("Airflow's user left no bytecode anywhere, so nothing is shown by its absence in the mount")
 	}
 }

@@ -3,6 +3,7 @@ package airflow_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -90,19 +91,43 @@ func (r *rest) dags(prefix string) (map[string][]string, error) {
 	return all, nil
 }
 
-// dagRun is a run of a DAG.
-type dagRun struct {
-	ID      string `json:"dag_run_id"`
-	State   string
-	Version string `json:"bundle_version"`
+// tasks returns those of a DAG as it is written in the database, which is what
+// runs are made of.
+func (r *rest) tasks(dag string) (ids []string, err error) {
+	var got struct {
+		Tasks []struct {
+			ID string `json:"task_id"`
+		}
+	}
+	err = r.ask(http.MethodGet, r.api()+"/dags/"+dag+"/tasks", nil, &got)
+	for _, task := range got.Tasks {
+		ids = append(ids, task.ID)
+	}
+	return ids, err
 }
 
-func (r *rest) trigger(dag string) (run dagRun, err error) {
-	body := map[string]any{}
+// dagRun is a run of a DAG. Versions are those of the DAG, of Airflow 3.
+type dagRun struct {
+	ID       string `json:"dag_run_id"`
+	State    string
+	Version  string `json:"bundle_version"`
+	Versions []struct {
+		URL string `json:"bundle_url"`
+	} `json:"dag_versions"`
+}
+
+// trigger begins the run with this id. Asked again, as after an answer that did
+// not come in time, it returns the run that there is.
+func (r *rest) trigger(dag, id string) (dagRun, error) {
+	body := map[string]any{"dag_run_id": id}
 	if r.major == 3 {
 		body["logical_date"] = nil
 	}
-	return run, r.ask(http.MethodPost, r.api()+"/dags/"+dag+"/dagRuns", body, &run)
+	err := r.ask(http.MethodPost, r.api()+"/dags/"+dag+"/dagRuns", body, nil)
+	if no := (refusal{}); err != nil && !(errors.As(err, &no) && no.status == http.StatusConflict) {
+		return dagRun{}, err
+	}
+	return r.run(dag, id)
 }
 
 func (r *rest) run(dag, id string) (run dagRun, err error) {
@@ -121,18 +146,4 @@ func (r *rest) complaints() string {
 		return err.Error()
 	}
 	return fmt.Sprint(got.Errors)
-}
-
-// dagVersion is a version of a DAG, of Airflow 3.
-type dagVersion struct {
-	Bundle  string `json:"bundle_name"`
-	Version string `json:"bundle_version"`
-	URL     string `json:"bundle_url"`
-}
-
-func (r *rest) dagVersions(dag string) ([]dagVersion, error) {
-	var got struct {
-		Versions []dagVersion `json:"dag_versions"`
-	}
-	return got.Versions, r.ask(http.MethodGet, r.api()+"/dags/"+dag+"/dagVersions?order_by=version_number", nil, &got)
 }

@@ -26,18 +26,26 @@ func (s *story) switchListsAlways(t *testing.T) {
 	if at := s.current(t); at != before {
 		t.Errorf("current points to %s after the switch, want it to stay at %s", at, before)
 	}
-	s.followUp(t, s.pair("img", "img"))
-	start := time.Now()
-	s.listed(t, map[string][]string{"pair": tags("img", "img")})
-	s.note("to the image's DAGs", time.Since(start))
+	s.followUp(t, files(s.pair("img", "img"), s.sleeper("img")))
+	s.soon(t, "to the image's DAGs", map[string][]string{"pair": tags("img", "img"), "sleeper": {"file-img"}})
 	w.sees(t, refreshes)
-	if s.pinned {
-		s.leads(t, s.prefix+"_pair", "image", "Deploy history") // the Deployment's page
-	}
+	s.runsFromTheImage(t)
 
 	s.turn(t, true)
 	s.timed(t, "to the bundle's DAGs", s.pair("8", "8"), map[string][]string{"pair": tags("8", "8")})
 	w.sees(t, refreshes)
+}
+
+// runsFromTheImage begins a run and sees it to its end.
+func (s *story) runsFromTheImage(t *testing.T) {
+	t.Helper()
+	run := s.begin(t)
+	s.release(t)
+	s.succeeds(t, run)
+	s.saw(t, "first", map[string]string{"its own code": "img", "file opened late": "img", "module imported late": "img"})
+	if s.pinned {
+		s.ranAs(t, run, "image", "Deploy history") // the Deployment's page
+	}
 }
 
 // refreshes is how many seconds Airflow needs, with the settings of the

@@ -3,6 +3,7 @@ package airflow_test
 import (
 	"fmt"
 	"sync"
+	"testing"
 	"time"
 )
 
@@ -13,8 +14,19 @@ var times struct {
 	rows []string
 }
 
-// note keeps what took a time. Nothing is asserted of it.
-func (s *story) note(what string, took time.Duration) {
+// atMost is how long it may take until Airflow lists a deploy, on a machine
+// that does much else.
+const atMost = 200 * time.Second
+
+// soon waits until Airflow lists exactly want, and keeps how long that took.
+func (s *story) soon(t *testing.T, what string, want map[string][]string) {
+	t.Helper()
+	start := time.Now()
+	s.listed(t, want)
+	took := time.Since(start)
+	if took > atMost {
+		t.Errorf("%s was listed after %s, want at most %s", what, took, atMost)
+	}
 	times.mu.Lock()
 	defer times.mu.Unlock()
 	times.rows = append(times.rows, fmt.Sprintf("| %s | %s | %s | %.1f s |", s.version, s.way, what, took.Seconds()))
