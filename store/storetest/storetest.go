@@ -2,8 +2,13 @@
 package storetest
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"slipway"
@@ -37,9 +42,18 @@ func Open(t testing.TB) *store.Store {
 	return OpenAt(t, filepath.Join(t.TempDir(), "slipway.db"))
 }
 
-// OpenAt is Open at a path of the caller's choice.
+// OpenAt is Open at a path of the caller's choice. What is there already stays.
 func OpenAt(t testing.TB, path string) *store.Store {
 	t.Helper()
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		text, err := empty()
+		if err == nil {
+			err = os.WriteFile(path, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	st, err := store.Open(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -47,6 +61,23 @@ func OpenAt(t testing.TB, path string) *store.Store {
 	t.Cleanup(func() { _ = st.Close() }) // a test may have closed it
 	return st
 }
+
+// empty returns the file of an empty store. To migrate one for each of a
+// thousand tests takes minutes.
+var empty = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "storetest-")
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "slipway.db")
+	st, err := store.Open(context.Background(), path)
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	err = st.Close() // the file is whole then
+	text, readErr := os.ReadFile(path)
+	return text, errors.Join(err, readErr, os.RemoveAll(dir))
+})
 
 // Update runs fn in st's write transaction.
 func Update(t testing.TB, st *store.Store, fn func(*store.Tx) error) {

@@ -1,0 +1,44 @@
+package storetest
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Archive returns a .tar.gz of files by path; one that begins with "-> " is a
+// symlink, one with "#!" may be executed.
+func Archive(t testing.TB, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	zip := gzip.NewWriter(&b)
+	out := tar.NewWriter(zip)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		text := files[name]
+		h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}
+		if to, ok := strings.CutPrefix(text, "-> "); ok {
+			h.Typeflag, h.Linkname, h.Size, text = tar.TypeSymlink, to, 0, ""
+		}
+		if strings.HasPrefix(text, "#!") {
+			h.Mode = 0o755
+		}
+		if err := out.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(out, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
