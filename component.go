@@ -161,12 +161,17 @@ func OfKind(all []Component, kind AgentKind) []Component {
 }
 
 // About returns all without the errors that are about another wish than that
-// of a revision.
+// of a revision. A rollout that had one has yet to say whether its containers
+// work: what they run is left out as well.
 func About(revision string, all []Component) []Component {
 	all = slices.Clone(all)
 	for i, c := range all {
-		if c.Revision != "" && c.Revision != revision {
-			all[i].Error = ""
+		if c.Error == "" || c.Revision == "" || c.Revision == revision {
+			continue
+		}
+		all[i].Error = ""
+		if c.Kind == Rollout {
+			all[i].Image = ""
 		}
 	}
 	return all
@@ -186,11 +191,12 @@ func (c Component) Runs(s State) bool {
 // Progress is how far the components of a Deployment are.
 type Progress struct {
 	Of      int      // components that are connected
-	Running int      // of them, those that run what is wanted
+	Running int      // of them, those that run what is wanted, and work
 	Errors  []string // "worker-2: disk full", of those that do not
 }
 
-// NewProgress counts the components of a Deployment whose state s is wanted.
+// NewProgress counts the components of a Deployment whose state s is wanted. For
+// a deploy, all are those About it: an error of before is none of its own.
 // Silent ones are no longer waited for.
 func NewProgress(s State, all []Component, now time.Time) Progress {
 	var p Progress
@@ -200,7 +206,7 @@ func NewProgress(s State, all []Component, now time.Time) Progress {
 		}
 		p.Of++
 		switch {
-		case c.Runs(s):
+		case c.serves(s):
 			p.Running++
 		case c.Error != "":
 			p.Errors = append(p.Errors, c.Component+": "+c.Error)
@@ -215,11 +221,11 @@ func (p Progress) Done() bool { return p.Running == p.Of }
 // Stuck reports whether every component that does not run it has said why.
 func (p Progress) Stuck() bool { return !p.Done() && p.Running+len(p.Errors) == p.Of }
 
-// Stragglers says of each component that does not run what s wants where it
-// is. Silent ones are no longer waited for.
+// Stragglers says of each component that does not run what s wants, or whose
+// containers do not work, where it is. Silent ones are no longer waited for.
 func Stragglers(s State, all []Component, now time.Time) (list []string) {
 	for _, c := range all {
-		if !c.Silent(now) && !c.Runs(s) {
+		if !c.Silent(now) && !c.serves(s) {
 			list = append(list, c.Component+c.whereabouts())
 		}
 	}
@@ -234,6 +240,8 @@ func (c Component) whereabouts() string {
 		return fmt.Sprintf(" is %s (%d %%)", c.Step, 100*c.Done/c.Total)
 	case c.Step != "":
 		return " is " + c.Step
+	case c.Kind == Rollout && c.Image == "":
+		return " has not said what it runs"
 	case c.Kind == Rollout:
 		return " runs another image"
 	case c.DAGs == FromBundle:

@@ -75,6 +75,14 @@ func TestAbout(t *testing.T) {
 			t.Errorf("%s has %q, want %q", c.Component, c.Error, want[c.Component])
 		}
 	}
+	crashed := seen("a", 0, Report{Kind: Rollout, Image: "sha256:1", Revision: "1", Error: "It crashed."})
+	s := State{Image: "sha256:1"}
+	if p := NewProgress(s, About("2", []Component{crashed}), noon); p.Done() || p.Stuck() {
+		t.Errorf("a rollout that had an error: %+v, want one that is waited for", p)
+	}
+	if p := NewProgress(s, About("1", []Component{crashed}), noon); !p.Stuck() {
+		t.Errorf("a rollout that has one: %+v", p)
+	}
 	if all[1].Error == "" {
 		t.Error("the components themselves were changed")
 	}
@@ -99,6 +107,7 @@ func TestStragglers(t *testing.T) {
 		"on its image":  {seen("a", 0, Report{DAGs: FromImage}), "a has the DAGs of its image"},
 		"empty":         {seen("a", 0, Report{}), "a has nothing mounted"},
 		"another image": {seen("a", 0, Report{Kind: Rollout, Image: "sha256:1"}), "a runs another image"},
+		"any image":     {seen("a", 0, Report{Kind: Rollout}), "a has not said what it runs"},
 		"that image":    {seen("a", 0, Report{Kind: Rollout, Image: "sha256:2"}), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -106,6 +115,10 @@ func TestStragglers(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+	crashed := seen("a", 0, Report{Kind: Rollout, Image: "sha256:2", Error: "It crashed."})
+	if got := Stragglers(s, []Component{crashed}, noon); len(got) != 1 || got[0] != "a: It crashed" {
+		t.Errorf("crashed: %q", got)
 	}
 	both := []Component{seen("a", 0, Report{}), seen("a", 0, Report{Kind: Rollout})}
 	if got := Mounting(both); len(got) != 1 || got[0].Kind != "" || len(both) != 2 {

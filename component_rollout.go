@@ -24,3 +24,7 @@ func Ending(all []Component, now time.Time) bool {
 func Connected(all []Component, now time.Time) []Component {
 	return slices.DeleteFunc(slices.Clone(all), func(c Component) bool { return c.Silent(now) })
 }
+
+// serves reports whether c runs what s wants of it, and its containers work. A
+// mount that is in place serves whatever else its agent says.
+func (c Component) serves(s State) bool { return c.Runs(s) && (c.Kind != Rollout || c.Error == "") }

@@ -63,6 +63,9 @@ func TestProgressAndHealth(t *testing.T) {
 	old := Report{DAGs: FromBundle, Version: "v0"}
 	full := Report{DAGs: FromBundle, Version: "v0", Error: "disk full"}
 	moaning := Report{DAGs: FromBundle, Version: "v1", Error: "slow disk"}
+	works := Report{Kind: Rollout, Image: "sha256:2"}
+	crashed, behind := works, Report{Kind: Rollout, Image: "sha256:1"}
+	crashed.Error = "The container a exited with code 1."
 	for name, tt := range map[string]struct {
 		all         []Component
 		running     *Deploy
@@ -90,13 +93,21 @@ func TestProgressAndHealth(t *testing.T) {
 			Unhealthy, "a: slow disk"},
 		"one is silent": {[]Component{seen("a", 0, v1), seen("b", time.Minute, old)}, nil, Progress{Of: 1, Running: 1}, true, false,
 			Unhealthy, "b has been silent for 1m0s."},
+		"containers work": {[]Component{seen("a", 0, works)}, nil, Progress{Of: 1, Running: 1}, true, false,
+			Healthy, ""},
+		"a container crashed": {[]Component{seen("a", 0, crashed), seen("b", 0, works)}, nil,
+			Progress{Of: 2, Running: 1, Errors: []string{"a: The container a exited with code 1."}}, false, true,
+			Unhealthy, "a: The container a exited with code 1."},
+		"a container crashed, running": {[]Component{seen("a", 0, crashed), seen("b", 0, behind)}, &Deploy{Number: 7, Kind: ImageOnly, After: State{Image: "sha256:2"}},
+			Progress{Of: 2, Errors: []string{"a: The container a exited with code 1."}}, false, false,
+			Going, "#7 is on 0 of 2."},
 		"silent with an error": {[]Component{seen("a", 90*time.Second, full)}, nil, Progress{}, true, false,
 			Unhealthy, "a has been silent for 1m30s."},
 		"silent, running": {[]Component{seen("a", time.Hour, v1)}, &Deploy{Number: 7}, Progress{}, true, false,
 			Going, "#7 is going live."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{State: State{Mounted: true, Version: "v1"}}
+			d := Deployment{State: State{Mounted: true, Version: "v1", Image: "sha256:2"}}
 			p := NewProgress(d.State, tt.all, noon)
 			if !reflect.DeepEqual(p, tt.want) || p.Done() != tt.done || p.Stuck() != tt.stuck {
 				t.Errorf("progress %+v, done %v, stuck %v; want %+v, %v, %v", p, p.Done(), p.Stuck(), tt.want, tt.done, tt.stuck)

@@ -42,41 +42,33 @@ type Action string
 
 // The actions, in the words that a refusal uses.
 const (
-	See               Action = "seeing this"
 	DeployDAGs        Action = "deploying DAGs"
 	DeployImages      Action = "deploying an image"
 	CancelDeploys     Action = "cancelling a deploy"
 	ManageDeployments Action = "managing Deployments"
 	ManageAgents      Action = "managing agents"
-	EnforceCICD       Action = "enforcing CI/CD"
 	ManageTokens      Action = "managing API tokens" // of the Workspace; see MayIssue
 	Switch            Action = "switching DAG-only deploys"
 	ManageMembers     Action = "managing people"
 	IssueForOne       Action = "managing API tokens of one Deployment"
 	ReadAudit         Action = "reading the audit log"
 	ManageWorkspaces  Action = "managing Workspaces"
-	ManageAccounts    Action = "managing accounts"
 	SetApplyCommands  Action = "setting apply commands"
-	Configure         Action = "changing the installation's settings"
 )
 
 var needs = map[Action]Role{
-	See:               Member,
 	DeployDAGs:        Author,
 	DeployImages:      Author, // or what the Deployment says
 	CancelDeploys:     Author,
 	ManageDeployments: Operator,
 	ManageAgents:      Operator,
-	EnforceCICD:       Operator,
 	ManageTokens:      Operator,
 	Switch:            Owner,
 	ManageMembers:     Owner,
 	IssueForOne:       Owner,
 	ReadAudit:         Owner,
 	ManageWorkspaces:  Admin,
-	ManageAccounts:    Admin,
 	SetApplyCommands:  Admin,
-	Configure:         Admin,
 }
 
 // May returns nil if r may do a, else a refusal that names the role it needs.

@@ -60,11 +60,6 @@ func (s State) Brings(w Deploy) bool {
 	return w.ReturnTo == 0 && w.Version != "" && s.With(w).Version == w.Version
 }
 
-// Moves reports whether w rolls out an image: another one, or the same anew.
-func (s State) Moves(w Deploy) bool {
-	return w.Kind.HasImage() && s.With(w).Image != ""
-}
-
 // Uncovers reports whether w takes the DAGs that are mounted away, for those of
 // the image that it rolls out.
 func (s State) Uncovers(w Deploy) bool {

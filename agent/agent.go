@@ -14,16 +14,23 @@ import (
 	"slipway/bundle"
 )
 
+// Wishes is the side of a portal that every agent talks to.
+type Wishes interface {
+	// Desired returns what is wanted, at once if its revision is not since,
+	// else after a while.
+	Desired(ctx context.Context, since string) (slipway.Desired, error)
+
+	// Report tells how the agent does.
+	Report(ctx context.Context, r slipway.Report) error
+}
+
 // Portal is what an agent talks to: the engine of its own process, or a portal
 // over HTTP.
 type Portal interface {
 	bundle.Source
+	Wishes
 
-	// Desired returns what is wanted, at once if its revision is not since,
-	// else after a while.
-	Desired(ctx context.Context, since string) (slipway.Desired, error)
 	Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error)
-	Report(ctx context.Context, r slipway.Report) error
 }
 
 // Config is what New needs to know.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/bundle"
 )
 
 // configFor is a configuration of an agent on p.
@@ -38,6 +39,12 @@ func TestHealsWhatWasDeletedByHand(t *testing.T) {
 		"the link":                   func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "current")) },
 		"the link, turned elsewhere": func(t *testing.T, dir string) { relink(t, filepath.Join(dir, "current"), "versions/nothing") },
 		"the record":                 func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "versions", one.Dir()+".json")) },
+		"all of it":                  func(t *testing.T, dir string) { deleteAllIn(t, dir) },
+		"all versions": func(t *testing.T, dir string) {
+			deleteAllIn(t, filepath.Join(dir, "versions"))
+			deleteOne(t, filepath.Join(dir, "versions"))
+		},
+		"in-use": func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "in-use")) },
 		"the version and its record": func(t *testing.T, dir string) {
 			deleteAll(t, filepath.Join(dir, "versions", one.Dir()))
 			deleteOne(t, filepath.Join(dir, "versions", one.Dir()+".json"))
@@ -54,11 +61,60 @@ func TestHealsWhatWasDeletedByHand(t *testing.T) {
 				to, err := os.Readlink(filepath.Join(dir, "current"))
 				b, readErr := os.ReadFile(filepath.Join(dir, "current/dags/a.py"))
 				_, recordErr := os.Stat(filepath.Join(dir, "versions", one.Dir()+".json"))
-				return err == nil && to == "versions/"+one.Dir() && readErr == nil && string(b) == "1" && recordErr == nil
+				_, inUseErr := os.Stat(filepath.Join(dir, "in-use"))
+				return err == nil && to == "versions/"+one.Dir() && readErr == nil && string(b) == "1" && errors.Join(recordErr, inUseErr) == nil
 			})
 			eventually(t, "it is told", func() bool { r := p.last(); return r.Version == one && r.Error == "" && r.Step == "" })
 		})
 	}
+}
+
+// deleteAllIn does what rm -rf dir/* does.
+func deleteAllIn(t *testing.T, dir string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "[^.]*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		if err := bundle.RemoveTree(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What somebody made of current while no agent ran is replaced, unless it is
+// somebody's folder.
+func TestStartsWhereCurrentIsStrange(t *testing.T) {
+	t.Run("a link to elsewhere", func(t *testing.T) {
+		p, dir := newPortal(t), mountDir(t)
+		if err := os.Symlink("/opt/dags", filepath.Join(dir, "current")); err != nil {
+			t.Fatal(err)
+		}
+		p.wants(p.put(t, one, "1"), nil)
+		start(t, dir, p)
+		eventually(t, "it is mounted", func() bool { r := p.last(); return r.Version == one && r.Error == "" })
+		if got := content(t, dir); got != "1" {
+			t.Errorf("content %q", got)
+		}
+	})
+	t.Run("a folder", func(t *testing.T) {
+		p, dir := newPortal(t), mountDir(t)
+		file := filepath.Join(dir, "current", "mine.py")
+		if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		p.wants(p.put(t, one, "1"), nil)
+		start(t, dir, p)
+		eventually(t, "it is told", func() bool { return strings.HasPrefix(p.last().Error, filepath.Dir(file)+" is a file or a folder") })
+		if _, err := os.Stat(file); err != nil {
+			t.Error(err)
+		}
+		if err := os.RemoveAll(filepath.Dir(file)); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "it is mounted", func() bool { r := p.last(); return r.Version == one && r.Error == "" })
+	})
 }
 
 func deleteOne(t *testing.T, path string) {

@@ -13,9 +13,7 @@ import (
 
 // Images is the side of a portal that a rollout talks to.
 type Images interface {
-	// Desired and Report are as a Portal has them.
-	Desired(ctx context.Context, since string) (slipway.Desired, error)
-	Report(ctx context.Context, r slipway.Report) error
+	Wishes
 
 	// Log adds lines to the log of the deploy that goes live now, if one does.
 	Log(ctx context.Context, component string, lines []string) error
@@ -216,7 +214,7 @@ func (r *Rollout) tending(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		want, _ := r.wanted()
+		want := r.wanted()
 		if want.Revision == "" {
 			continue
 		}

@@ -36,7 +36,7 @@ type box struct {
 	Role      role
 	Until     time.Time // held or draining: it is killed then
 	Running   bool      // also if it is paused or restarted again and again
-	Crashed   string    // how it fails by itself: "exited with code 3 and does not run"; "" if it runs, or was told to end
+	Crashed   string    // how it fails by itself: "exited with code 3 and does not run"; "" if it runs well, or was told to end
 	Agent     string    // the process that made it, "" for people's
 }
 
@@ -80,7 +80,7 @@ type verb string
 
 const (
 	promote verb = "promote" // give it the name of the one in charge
-	revive  verb = "revive"  // that, and start it
+	revive  verb = "revive"  // start it, and do that
 	dismiss verb = "dismiss" // tell it to stop, and note until when
 	remove  verb = "remove"  // kill it if it still runs
 )

@@ -1,7 +1,10 @@
 package agent
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,19 +32,21 @@ func TestConfigured(t *testing.T) {
 		StopSignal: "SIGTERM", Labels: map[string]string{"runtime": "mine"}, Hostname: "boss", Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 		ExposedPorts: network.PortSet{network.MustParsePort("9/udp"): {}}, Volumes: map[string]struct{}{"/data": {}},
 	}
+	const people = `["cmd","env PATH","env X","healthcheck","label runtime","port 9/udp","stop-signal","user","volume /data","workdir"]`
 	other := own
 	other.Entrypoint, other.Cmd = []string{"/mine"}, img.Cmd
 	for name, tt := range map[string]struct {
 		of   container.Config
 		mode container.NetworkMode
+		set  string // what is noted of it
 		want func(*container.Config)
 	}{
-		"all of the image": {same, "bridge", func(c *container.Config) {
+		"all of the image": {same, "bridge", `[]`, func(c *container.Config) {
 			*c = container.Config{Env: []string{}, Labels: map[string]string{"slipway.order": "stop-first"}, ExposedPorts: network.PortSet{}, Volumes: map[string]struct{}{}}
 		}},
-		"all of people":     {own, "bridge", func(c *container.Config) { c.Entrypoint, c.Env = nil, []string{"PATH=/sbin", "X=1"} }},
-		"their own program": {other, "bridge", func(c *container.Config) { c.Env = []string{"PATH=/sbin", "X=1"} }},
-		"on the host's network": {own, "host", func(c *container.Config) {
+		"all of people":     {own, "bridge", people, func(c *container.Config) { c.Entrypoint, c.Env = nil, []string{"PATH=/sbin", "X=1"} }},
+		"their own program": {other, "bridge", strings.Replace(people, `"env PATH"`, `"entrypoint","env PATH"`, 1), func(c *container.Config) { c.Env = []string{"PATH=/sbin", "X=1"} }},
+		"on the host's network": {own, "host", people, func(c *container.Config) {
 			c.Entrypoint, c.Env, c.Hostname = nil, []string{"PATH=/sbin", "X=1"}, ""
 		}},
 	} {
@@ -49,6 +54,8 @@ func TestConfigured(t *testing.T) {
 			c := container.InspectResponse{ID: "0123456789", Config: &tt.of, HostConfig: &container.HostConfig{NetworkMode: tt.mode}}
 			want := tt.of
 			tt.want(&want)
+			want.Labels = maps.Clone(want.Labels)
+			want.Labels[labelSet] = tt.set
 			if diff := cmp.Diff(&want, configured(c, img), cmp.Comparer(func(a, b network.Port) bool { return a == b })); diff != "" {
 				t.Errorf("configuration (-want +got):\n%s", diff)
 			}
@@ -111,6 +118,55 @@ func TestSuccessor(t *testing.T) {
 	}
 }
 
+// What somebody set stays theirs when an image in between says the same.
+func TestSettingsOutliveImages(t *testing.T) {
+	image := func(user, mode string, labels map[string]string) *dockerspec.DockerOCIImageConfig {
+		return &dockerspec.DockerOCIImageConfig{ImageConfig: ocispec.ImageConfig{User: user, Env: []string{"MODE=" + mode, "NEW=" + mode}, Labels: labels}}
+	}
+	for name, tt := range map[string]struct {
+		labels map[string]string // of every image
+		user   string            // of the first container
+		want   string            // of the last
+	}{
+		"set by somebody":       {nil, "50000:0", "50000:0"},
+		"of the images":         {nil, "0", ""},
+		"an image that claims":  {map[string]string{labelSet: `[]`}, "50000:0", "50000:0"},
+		"an image that invents": {map[string]string{labelSet: `["user"]`, labelAgent: "x"}, "0", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := container.InspectResponse{HostConfig: &container.HostConfig{}, Config: &container.Config{
+				User: tt.user, Env: []string{"MODE=same", "NEW=first"}, Labels: maps.Clone(tt.labels),
+			}}
+			first, same := image("0", "first", tt.labels), image("50000:0", "same", tt.labels)
+			if tt.user == "0" {
+				same.User = "0"
+			}
+			for _, img := range []*dockerspec.DockerOCIImageConfig{first, same} {
+				next := configured(c, img)
+				next.Labels[labelAgent] = "me"
+				if next.User != tt.want || !slices.Equal(next.Env, []string{"MODE=same"}) {
+					t.Errorf("after %s: user %q, variables %q", img.Env[0], next.User, next.Env)
+				}
+				c.Config = merged(next, same)
+			}
+		})
+	}
+}
+
+// merged returns what the Engine makes of a configuration and its image.
+func merged(own *container.Config, img *dockerspec.DockerOCIImageConfig) *container.Config {
+	c := *own
+	if c.User == "" {
+		c.User = img.User
+	}
+	for _, v := range img.Env {
+		if !slices.ContainsFunc(c.Env, func(o string) bool { return variable(o) == variable(v) }) {
+			c.Env = append(slices.Clip(c.Env), v)
+		}
+	}
+	return &c
+}
+
 func TestUnnamedVolumesStay(t *testing.T) {
 	c := container.InspectResponse{
 		HostConfig: &container.HostConfig{Binds: []string{"logs:/logs", "/src:/dags:ro"}, Mounts: []mount.Mount{{Type: mount.TypeVolume, Source: "m", Target: "/m"}}},
@@ -142,19 +198,20 @@ func TestJudge(t *testing.T) {
 		ok       bool
 		why      string
 	}{
-		"just started":        {up, 0, 9 * time.Second, false, ""},
-		"has run":             {up, 0, 10 * time.Second, true, ""},
-		"exited":              {&container.State{ExitCode: 3}, 0, time.Hour, false, "exited with code 3"},
-		"restarts":            {&container.State{Running: true, Restarting: true, ExitCode: 1}, 0, time.Hour, false, "exits again and again"},
-		"has restarted":       {&container.State{Running: true, ExitCode: 1}, 1, time.Hour, false, "exits again and again"},
-		"out of memory":       {&container.State{OOMKilled: true, ExitCode: 137}, 0, 0, false, "ran out of memory"},
-		"no check":            {checked(container.NoHealthcheck), 0, 10 * time.Second, true, ""},
-		"healthy at once":     {checked(container.Healthy), 0, 0, true, ""},
-		"check still starts":  {checked(container.Starting), 0, 59 * time.Second, false, ""},
-		"check takes forever": {checked(container.Starting), 0, time.Minute, false, "did not become healthy within 1m0s"},
-		"unhealthy":           {checked(container.Unhealthy, "first", " no\n heartbeat.\n"), 0, 0, false, "is unhealthy: no heartbeat"},
-		"unhealthy, silent":   {checked(container.Unhealthy), 0, 0, false, "is unhealthy"},
-		"nothing known":       {nil, 0, 0, false, "exited with code 0"},
+		"just started":         {up, 0, 9 * time.Second, false, ""},
+		"has run":              {up, 0, 10 * time.Second, true, ""},
+		"exited":               {&container.State{ExitCode: 3}, 0, time.Hour, false, "exited with code 3"},
+		"restarts":             {&container.State{Running: true, Restarting: true, ExitCode: 1}, 0, time.Hour, false, "exits again and again"},
+		"has restarted":        {&container.State{Running: true, ExitCode: 1}, 1, time.Hour, false, "exits again and again"},
+		"out of memory":        {&container.State{OOMKilled: true, ExitCode: 137}, 0, 0, false, "ran out of memory"},
+		"a task out of memory": {&container.State{Running: true, OOMKilled: true}, 0, 10 * time.Second, true, ""},
+		"no check":             {checked(container.NoHealthcheck), 0, 10 * time.Second, true, ""},
+		"healthy at once":      {checked(container.Healthy), 0, 0, true, ""},
+		"check still starts":   {checked(container.Starting), 0, 59 * time.Second, false, ""},
+		"check takes forever":  {checked(container.Starting), 0, time.Minute, false, "did not become healthy within 1m0s"},
+		"unhealthy":            {checked(container.Unhealthy, "first", " no\n heartbeat.\n"), 0, 0, false, "is unhealthy: no heartbeat"},
+		"unhealthy, silent":    {checked(container.Unhealthy), 0, 0, false, "is unhealthy"},
+		"nothing known":        {nil, 0, 0, false, "exited with code 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ok, why := cfg.judge(container.InspectResponse{State: tt.state, RestartCount: tt.restarts}, tt.ran)

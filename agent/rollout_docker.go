@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +23,7 @@ const (
 	labelComponent  = "slipway.component"
 	labelOrder      = "slipway.order" // "stop-first" for those that cannot run beside their successor
 	labelAgent      = "slipway.agent" // set by us: the process that made it
+	labelSet        = "slipway.set"   // set by us: what somebody gave the first container
 )
 
 // DockerConfig says how containers are replaced.
@@ -57,155 +56,11 @@ func NewDocker(cfg DockerConfig, log *slog.Logger) (*Docker, error) {
 	return &Docker{engine: engine, cfg: cfg, self: rand.Text(), log: log}, nil
 }
 
-// boxes returns the containers of a component, the ones that do not run
-// included.
-func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
-	labels := client.Filters{}.Add("label", labelDeployment+"="+string(at.Deployment), labelComponent+"="+at.Component)
-	found, err := d.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labels})
-	if err != nil {
-		return nil, unreachable(err)
-	}
-	var all []box
-	for _, c := range found.Items {
-		if len(c.Names) == 0 {
-			continue // it is being removed
-		}
-		if stray, err := d.stray(ctx, c); err != nil {
-			return nil, err
-		} else if stray {
-			continue
-		}
-		b := newBox(ownName(c.Names))
-		b.ID, b.Image, b.Agent = c.ID, c.ImageID, c.Labels[labelAgent]
-		b.Running = c.State == container.StateRunning || c.State == container.StatePaused || c.State == container.StateRestarting
-		if b.Role == inCharge {
-			if b.Crashed, err = d.crashed(ctx, c); err != nil {
-				return nil, err
-			}
-		}
-		all = append(all, b)
-	}
-	slices.SortFunc(all, func(a, b box) int { return strings.Compare(a.Name, b.Name) })
-	return all, nil
-}
-
-// crashed says how c fails by itself, "" if it does not.
-func (d *Docker) crashed(ctx context.Context, c container.Summary) (string, error) {
-	switch c.State {
-	case container.StateRestarting:
-		return "exits again and again", nil
-	case container.StateExited:
-	default:
-		return "", nil
-	}
-	now, err := d.engine.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
-	switch {
-	case errdefs.IsNotFound(err):
-		return "", nil // it was removed meanwhile
-	case err != nil:
-		return "", unreachable(err)
-	case now.Container.State == nil:
-		return "", nil
-	}
-	return crash(*now.Container.State), nil
-}
-
-// stray reports whether c has the labels of a component from its image alone:
-// whoever runs it has not said that we may replace it. Those that we made are
-// none, whatever image they run.
-func (d *Docker) stray(ctx context.Context, c container.Summary) (bool, error) {
-	img, err := d.engine.ImageInspect(ctx, c.ImageID)
-	switch {
-	case errdefs.IsNotFound(err):
-		return false, nil
-	case err != nil:
-		return false, unreachable(err)
-	case img.Config == nil:
-		return false, nil
-	}
-	from := func(label string) bool { return brought(img.Config.Labels, label, c.Labels[label]) }
-	ours := c.Labels[labelAgent] != "" && !from(labelAgent)
-	return !ours && from(labelDeployment) && from(labelComponent), nil
-}
-
-// ownName returns the name of a container among those by which others link to
-// it, "/other/alias".
-func ownName(names []string) string {
-	for _, n := range names {
-		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
-			return n
-		}
-	}
-	return strings.TrimPrefix(names[0], "/")
-}
-
 func unreachable(err error) error {
 	if client.IsErrConnectionFailed(err) {
 		return slipway.Errorf(slipway.Conflict, "The Docker Engine cannot be reached: %s.", strings.TrimSuffix(err.Error(), "."))
 	}
 	return fmt.Errorf("docker engine: %w", err)
-}
-
-// serving returns those of all that the component consists of now. One that
-// somebody has stopped is scaled away; one that has crashed is not.
-func serving(all []box) (list []box) {
-	for _, b := range all {
-		if b.Role == inCharge && (b.Running || b.Crashed != "") || b.Role == held {
-			list = append(list, b)
-		}
-	}
-	return list
-}
-
-// Running says which image the containers run that are in charge.
-func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error) {
-	all, err := d.boxes(ctx, at)
-	if err != nil {
-		return Running{}, err
-	}
-	list := serving(all)
-	switch {
-	case len(list) == 0:
-		text := "No container that runs on this Docker Engine carries the labels %s=%s and %s=%s."
-		return Running{Wrong: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
-	case slices.ContainsFunc(list, func(b box) bool { return b.Image != list[0].Image || b.Role == held }):
-		return Running{Parts: len(list), Wrong: crashes(list)}, nil
-	}
-	digest, err := d.digest(ctx, list[0].Image, i)
-	return Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
-}
-
-// crashes says which of list have crashed, and what to do.
-func crashes(list []box) string {
-	var all []string
-	for _, b := range list {
-		if b.Crashed != "" {
-			all = append(all, fmt.Sprintf("The container %s %s.", b.Name, b.Crashed))
-		}
-	}
-	if len(all) == 0 {
-		return ""
-	}
-	return strings.Join(append(all, "Start it again, remove it, or deploy another image."), " ")
-}
-
-// digest returns the digest of the image with an id, of the several that it may
-// have (in an index, and by itself) i's.
-func (d *Docker) digest(ctx context.Context, id string, i Image) (string, error) {
-	if i.Ref != "" {
-		if want, err := d.engine.ImageInspect(ctx, i.Ref); err == nil && want.ID == id {
-			return i.Digest(), nil
-		}
-	}
-	img, err := d.engine.ImageInspect(ctx, id)
-	if err != nil && !errdefs.IsNotFound(err) {
-		return "", unreachable(err)
-	}
-	for _, name := range img.RepoDigests {
-		_, digest, _ := strings.Cut(name, "@")
-		return digest, nil
-	}
-	return "", nil
 }
 
 // Apply replaces the containers that do not run i: the new ones beside the
@@ -224,6 +79,9 @@ func (d *Docker) Apply(ctx context.Context, at Place, i Image, tell Tell) error 
 	}
 	id, err := d.pull(ctx, i, tell)
 	if err != nil {
+		return err
+	}
+	if all, err = d.boxes(ctx, at); err != nil { // a pull takes long
 		return err
 	}
 	var swaps []*swap
@@ -307,7 +165,10 @@ func (d *Docker) tend(ctx context.Context, at Place, self string) error {
 		switch err := d.do(ctx, c); {
 		case err == nil:
 			d.log.Info("container", slog.String("name", c.box.Name), slog.String("did", string(c.verb)))
-		case !errdefs.IsNotFound(err): // else somebody was faster
+		case errdefs.IsNotFound(err) && c.verb != revive: // somebody was faster
+		case self == "" && c.verb == revive: // what comes may start where it cannot
+			d.log.Error("start a container again", slog.String("name", c.box.Name), slog.Any("error", err))
+		default:
 			failed = errors.Join(failed, fmt.Errorf("%s container %s: %w", c.verb, c.box.Name, err))
 		}
 	}
@@ -319,11 +180,11 @@ func (d *Docker) do(ctx context.Context, c chore) error {
 	case promote:
 		return d.rename(ctx, c.box, inCharge)
 	case revive:
-		if err := d.rename(ctx, c.box, inCharge); err != nil {
+		// In this order: one that could not be started stays held, and is tried again.
+		if _, err := d.engine.ContainerStart(ctx, c.box.ID, client.ContainerStartOptions{}); err != nil {
 			return err
 		}
-		_, err := d.engine.ContainerStart(ctx, c.box.ID, client.ContainerStartOptions{})
-		return err
+		return d.rename(ctx, c.box, inCharge)
 	case dismiss:
 		if err := d.signal(ctx, c.box); err != nil {
 			return err

@@ -3,7 +3,6 @@ package agent
 import (
 	"maps"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -41,35 +40,20 @@ func successor(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig
 func configured(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig) *container.Config {
 	cfg := *c.Config
 	cfg.OnBuild, cfg.ArgsEscaped = nil, false
-	cfg.Labels = maps.Clone(cfg.Labels)
+	if cfg.Labels = maps.Clone(cfg.Labels); cfg.Labels == nil {
+		cfg.Labels = map[string]string{}
+	}
 	mode := c.HostConfig.NetworkMode
 	if strings.HasPrefix(c.ID, cfg.Hostname) || mode.IsHost() || mode.IsContainer() {
 		cfg.Hostname, cfg.Domainname = "", ""
 	}
-	if img == nil {
+	set, known := settingsOf(&cfg, img)
+	if !known {
+		delete(cfg.Labels, labelSet) // it may be the image's
 		return &cfg
 	}
-	cfg.Env = slices.DeleteFunc(slices.Clone(cfg.Env), func(v string) bool { return slices.Contains(img.Env, v) })
-	maps.DeleteFunc(cfg.Labels, func(k, v string) bool { return !strings.HasPrefix(k, ourLabels) && brought(img.Labels, k, v) })
-	if slices.Equal(cfg.Entrypoint, img.Entrypoint) {
-		cfg.Entrypoint = nil
-		if slices.Equal(cfg.Cmd, img.Cmd) {
-			cfg.Cmd = nil
-		}
-	}
-	unset(&cfg.User, img.User)
-	unset(&cfg.WorkingDir, img.WorkingDir)
-	unset(&cfg.StopSignal, img.StopSignal)
-	if reflect.DeepEqual(cfg.Healthcheck, img.Healthcheck) {
-		cfg.Healthcheck = nil
-	}
-	if slices.Equal(cfg.Shell, img.Shell) {
-		cfg.Shell = nil
-	}
-	cfg.ExposedPorts = maps.Clone(cfg.ExposedPorts)
-	maps.DeleteFunc(cfg.ExposedPorts, func(p network.Port, _ struct{}) bool { _, ok := img.ExposedPorts[p.String()]; return ok })
-	cfg.Volumes = maps.Clone(cfg.Volumes)
-	maps.DeleteFunc(cfg.Volumes, func(v string, _ struct{}) bool { _, ok := img.Volumes[v]; return ok })
+	set.only(&cfg)
+	cfg.Labels[labelSet] = set.String()
 	return &cfg
 }
 
@@ -77,12 +61,6 @@ func configured(c container.InspectResponse, img *dockerspec.DockerOCIImageConfi
 func brought(labels map[string]string, k, v string) bool {
 	own, ok := labels[k]
 	return ok && own == v
-}
-
-func unset(field *string, same string) {
-	if *field == same {
-		*field = ""
-	}
 }
 
 // links turns "/db:/airflow/db", as the Engine tells links, into "db:db", as it

@@ -43,7 +43,7 @@ func (s *swap) healthy(ctx context.Context) error {
 
 func (s *swap) wayBack() string {
 	switch {
-	case s.old.Crashed != "":
+	case !s.old.Running && s.old.Crashed != "":
 		return "The old one had crashed before."
 	case s.stopFirst:
 		return "The old one is started again."
@@ -60,7 +60,7 @@ func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (o
 	}
 	checked := st.Health != nil && st.Health.Status != "" && st.Health.Status != container.NoHealthcheck
 	switch {
-	case st.OOMKilled:
+	case noMemory(*st):
 		return false, "ran out of memory"
 	case st.Restarting || c.RestartCount > 0:
 		return false, "exits again and again"
@@ -83,12 +83,31 @@ var endedBySignal = []int{128 + 2, 128 + 3, 128 + 9, 128 + 15}
 // crash says how a container ended: "" if somebody may have stopped it.
 func crash(st container.State) string {
 	switch {
-	case st.OOMKilled:
+	case noMemory(st):
 		return "ran out of memory and does not run"
 	case st.ExitCode == 0 || slices.Contains(endedBySignal, st.ExitCode):
 		return ""
 	}
 	return fmt.Sprintf("exited with code %d and does not run", st.ExitCode)
+}
+
+// noMemory reports whether a container ended for want of memory. By OOMKilled
+// alone it may have been any process in it, at any time since it was started.
+func noMemory(st container.State) bool { return st.OOMKilled && st.ExitCode == 128+9 }
+
+// shortLife is how long one lives that ends and is started again and again.
+const shortLife = 5 * time.Minute
+
+// restarted says how often its restart policy has started c, which runs, again:
+// "" unless that happens again and again. Some end by themselves now and then,
+// as a scheduler does after --num-runs.
+func restarted(c container.InspectResponse, now time.Time) string {
+	at, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
+	made, madeErr := time.Parse(time.RFC3339Nano, c.Created)
+	if c.RestartCount < 2 || err != nil || madeErr != nil || now.Sub(at) >= shortLife || at.Sub(made)/time.Duration(c.RestartCount) >= shortLife {
+		return ""
+	}
+	return fmt.Sprintf("ended and was restarted %d times, last at %s", c.RestartCount, at.UTC().Format("15:04:05 UTC"))
 }
 
 func lastCheck(h *container.Health) string {

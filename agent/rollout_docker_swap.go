@@ -140,9 +140,10 @@ func (s *swap) create(ctx context.Context, i Image) error {
 }
 
 // start starts the new container, after the old one has stopped if they cannot
-// run at once.
+// run at once. One that does not run is not held: else it would be started if
+// the new one fails.
 func (s *swap) start(ctx context.Context) error {
-	if s.stopFirst {
+	if s.stopFirst && (s.old.Running || s.old.Role == held) {
 		if err := s.stopOld(ctx); err != nil {
 			return err
 		}
@@ -159,10 +160,8 @@ func (s *swap) stopOld(ctx context.Context) error {
 	s.tell.Log("Container " + s.old.Base + " cannot run beside its successor: it is stopped first")
 	s.tell.Step(slipway.StepEnding, 0, 0)
 	defer s.tell.Step(startingStep, 0, 0)
-	if s.old.Role == inCharge {
-		if err := s.rename(ctx, s.old, held); err != nil {
-			return fmt.Errorf("hold container %s: %w", s.old.Base, err)
-		}
+	if err := s.rename(ctx, s.old, held); err != nil {
+		return fmt.Errorf("hold container %s: %w", s.old.Base, err)
 	}
 	if err := s.signal(ctx, s.old); err != nil {
 		return fmt.Errorf("stop container %s: %w", s.old.Base, err)

@@ -5,16 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"slipway"
+	"slipway/bundle"
 )
 
 // Exec applies images by a command of the configuration, without a shell.
@@ -93,16 +94,10 @@ func (e *Exec) note(first string, vars []string) error {
 	if e.EnvFile == "" {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(e.EnvFile), ".image.env-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", e.EnvFile, err)
-	}
-	defer os.Remove(f.Name()) // finds nothing once renamed
-	_, err = f.WriteString(first + strings.Join(vars, "\n") + "\n")
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), e.EnvFile)
-	}
+	err := bundle.WriteFile(e.EnvFile, 0o644, func(w io.Writer) error {
+		_, err := io.WriteString(w, first+strings.Join(vars, "\n")+"\n")
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", e.EnvFile, err)
 	}

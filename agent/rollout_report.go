@@ -47,10 +47,10 @@ func (r *Rollout) wants(want slipway.Desired) {
 	r.wish.set()
 }
 
-func (r *Rollout) wanted() (want slipway.Desired, revision string) {
+func (r *Rollout) wanted() slipway.Desired {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.want, r.want.Revision
+	return r.want
 }
 
 // tell changes what is reported.

@@ -48,6 +48,9 @@ func main() {
 		fmt.Println("ModuleNotFoundError: airflow")
 		os.Exit(3)
 	}
+	if os.Getenv("FAILS") != "" && (os.Remove("/shared/fails") == nil || os.Remove("/shared/fails2") == nil) {
+		os.Exit(3)
+	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
 	<-stop
@@ -82,7 +85,10 @@ func newYard(t *testing.T) *yard {
 		"labelled": func(c *v1.Config) {
 			c.Labels = map[string]string{"slipway.deployment": "cm1", "slipway.component": "scheduler"}
 		},
-		"crash": func(c *v1.Config) { c.Env = append(c.Env, "CRASH=1") },
+		"as 50000":    func(c *v1.Config) { c.User = "50000:0" },
+		"as root":     func(c *v1.Config) { c.User = "0" },
+		"fails twice": func(c *v1.Config) { c.Env = append(c.Env, "FAILS=1") },
+		"crash":       func(c *v1.Config) { c.Env = append(c.Env, "CRASH=1") },
 		"checked": func(c *v1.Config) {
 			c.Healthcheck = &v1.HealthConfig{Test: []string{"CMD", "/bin/app", "health"}, Interval: 100 * time.Millisecond, Retries: 2}
 		},
@@ -91,7 +97,7 @@ func newYard(t *testing.T) *yard {
 			c.Entrypoint, c.Env = []string{"/bin/app"}, []string{"VERSION=" + name}
 			edit(c)
 		})
-		y.images[name] = dockertest.Push(t, img, strings.TrimPrefix(reg.URL, "http://")+"/team/airflow:"+name)
+		y.images[name] = dockertest.Push(t, img, strings.TrimPrefix(reg.URL, "http://")+"/team/airflow:"+strings.ReplaceAll(name, " ", "-"))
 	}
 	return y
 }
@@ -134,6 +140,7 @@ type inspected struct {
 	}
 	Config struct {
 		Image, WorkingDir, Hostname string
+		User                        string
 		Env                         []string
 		Labels                      map[string]string
 	}

@@ -17,6 +17,7 @@ const (
 	wantedEvery = 2 * time.Second
 	wantedAgain = 30 * time.Second // after one could not be had
 	goneAgain   = 10 * time.Minute // after the portal said that it does not have it
+	sweptEvery  = time.Hour        // between two lines of the log about what was no mark
 )
 
 // Whatever Airflow runs may mark what it likes.
@@ -33,6 +34,7 @@ type lender struct {
 	later map[slipway.Version]time.Time // of those that could not be had, when to try again
 	lent  []slipway.Version             // those on disk
 	told  string                        // the last error: a mount works without marks
+	swept time.Time                     // the log was told that something was no mark
 }
 
 func (a *Agent) lend(ctx context.Context, m *bundle.Mount) {
@@ -52,8 +54,18 @@ func (a *Agent) lend(ctx context.Context, m *bundle.Mount) {
 	}
 }
 
-// look adds what is wanted now, as far as there is room.
+// look removes what is no mark, and adds what is wanted now.
 func (l *lender) look(ctx context.Context, now time.Time) error {
+	removed, err := l.mount.SweepMarks()
+	if removed > 0 && now.Sub(l.swept) >= sweptEvery {
+		l.swept = now
+		l.log.Warn("removed from in-use what is no mark of a version; only Airflow is to write there, and empty files", slog.Int("entries", removed))
+	}
+	return errors.Join(err, l.addWanted(ctx, now))
+}
+
+// addWanted adds what is wanted now, as far as there is room.
+func (l *lender) addWanted(ctx context.Context, now time.Time) error {
 	maps.DeleteFunc(l.later, func(_ slipway.Version, at time.Time) bool { return now.After(at) })
 	wanted, err := l.mount.Wanted(keepFor, now)
 	if err != nil || len(wanted) == 0 {
@@ -99,6 +111,10 @@ func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duratio
 	}
 	if err == nil {
 		err = l.mount.Add(ctx, man, l.portal)
+	}
+	if errors.Is(err, bundle.ErrCalledOff) {
+		log.Info("adds a version that a run of Airflow needs later, as another is mounted first")
+		return wantedEvery
 	}
 	if err != nil {
 		if ctx.Err() == nil {

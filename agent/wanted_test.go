@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,5 +125,63 @@ func TestLendsSoManyAtATime(t *testing.T) {
 	on, err := l.mount.Versions()
 	if err != nil || len(on) != maxLent {
 		t.Errorf("%d versions are on disk, want %d; %v", len(on), maxLent, err)
+	}
+}
+
+// slow is a portal whose downloads of lent versions do not get on.
+type slow struct {
+	*portal
+	asked chan struct{}
+}
+
+func (s slow) Frames(ctx context.Context, _ string, _, _ int64) (io.ReadCloser, error) {
+	s.asked <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A deploy does not wait for what is lent, which is tried again soon.
+func TestWhatIsLentGivesWay(t *testing.T) {
+	l, p, mark := lending(t)
+	p.put(t, nth(0), "old")
+	p.put(t, nth(1), "new")
+	mark(nth(0))
+	s := slow{p.portal, make(chan struct{})}
+	fast := l.portal
+	l.portal = s
+	now, looked := time.Now(), make(chan error, 1)
+	go func() { looked <- l.look(t.Context(), now) }()
+	<-s.asked
+	man, err := p.store.Manifest("ns", nth(1))
+	if err == nil {
+		err = l.mount.Mount(t.Context(), man, p, nil)
+	}
+	if err := errors.Join(err, <-looked); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.lent) != 0 {
+		t.Errorf("lent are %v, want none yet", l.lent)
+	}
+	l.portal = fast
+	if err := l.look(t.Context(), now.Add(wantedEvery+time.Second)); err != nil || len(l.lent) != 1 {
+		t.Errorf("lent are %v, %v; want the one that was called off", l.lent, err)
+	}
+}
+
+// What somebody puts into in-use is removed, and what cannot be keeps no run
+// from its version.
+func TestInUseHoldsNothingElse(t *testing.T) {
+	l, p, mark := lending(t)
+	p.put(t, nth(0), "x")
+	mark(nth(0))
+	dir := filepath.Join(l.cfg.Dir, "in-use")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "large"), make([]byte, 1<<20), 0o600), os.MkdirAll(filepath.Join(dir, "full", "folder"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.look(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), `"full"`) {
+		t.Errorf("error %v, want that it names the folder", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "large")); !errors.Is(err, os.ErrNotExist) || len(l.lent) != 1 {
+		t.Errorf("the large file: %v, lent %v; want it gone, and one lent", err, l.lent)
 	}
 }

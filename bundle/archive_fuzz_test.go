@@ -22,6 +22,10 @@ func FuzzRead(f *testing.F) {
 		zipOf(zipItem{testEntry: entry, packed: deflate("less"), method: zip.Deflate}),
 		tarOf(linkItem("a/l", "../b"), linkItem("b/m", "../a"), testEntry{name: "a/x"}),
 		tarOf(longNames(3)...),
+		splitZip(3), hiddenZip(3), longDirectory(nil, nil), beforeAll(),
+		zip64Of([]testEntry{entry}, func(_, locator []byte) { locator[16]++ }),
+		tarOf(linksOf(chain(maxHops-1, 1, 2))...), tarOf(linksOf(chain(maxHops, 1, 2))...),
+		tarOf(linkItem("é/a", "b/c/../../gone/.."), linkItem("é/b", "."), linkItem("É/b", "../é/b/b/b")),
 	} {
 		f.Add(data, false)
 		f.Add(data, true)
@@ -45,6 +49,14 @@ func FuzzRead(f *testing.F) {
 		}
 		checkSelection(t, sel, sizes, lim)
 	})
+}
+
+// linksOf returns files, all symlinks, as entries of an archive.
+func linksOf(files []slipway.File) (items []testEntry) {
+	for _, f := range files {
+		items = append(items, linkItem(f.Path, f.Link))
+	}
+	return items
 }
 
 func mended(data []byte) []byte {

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 
@@ -62,7 +63,7 @@ func (s *scan) selection() (Selection, error) {
 	}
 	slices.Sort(sel.Outside)
 	slices.SortFunc(sel.Entries, func(a, b Selected) int { return cmp.Compare(a.Path, b.Path) })
-	return sel, sel.check(s.lim)
+	return sel, sel.check(s.src.ctx, s.lim)
 }
 
 // place returns the project's folder and the dags folder in it: dags at the
@@ -110,7 +111,7 @@ func top(base, name string) string {
 }
 
 // check refuses an empty selection and one that cannot be a version.
-func (s Selection) check(lim Limits) error {
+func (s Selection) check(ctx context.Context, lim Limits) error {
 	if len(s.Entries) == 0 && s.Root != "" {
 		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", quote(s.Root))
 	}
@@ -121,5 +122,5 @@ func (s Selection) check(lim Limits) error {
 	for i, e := range s.Entries {
 		files[i] = slipway.File{Path: e.Path, Size: e.Size, Exec: e.Exec, Link: e.Link}
 	}
-	return check(files, lim, s.Root)
+	return check(ctx, files, lim, s.Root)
 }

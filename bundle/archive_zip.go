@@ -25,14 +25,12 @@ func (s *scan) readZip(size int64) error {
 	if err != nil {
 		return err
 	}
-	zr, err := zip.NewReader(s.src, size)
-	switch {
-	case err != nil && s.src.failed() != nil:
-		return s.explain(err)
-	case err != nil && !errors.Is(err, zip.ErrInsecurePath):
-		return errZipDirectory()
+	src := dir.alone(s.src)
+	zr, err := zip.NewReader(src, src.size())
+	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+		return s.badDirectory()
 	}
-	files, err := s.zipLayout(zr.File, dir)
+	files, err := s.zipLayout(zr.File, dir.start)
 	if err != nil {
 		return err
 	}

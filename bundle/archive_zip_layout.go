@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"archive/zip"
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -31,91 +30,6 @@ const (
 )
 
 var le = binary.LittleEndian
-
-// zipDirectory returns where the directory of the zip archive begins, having
-// made sure that it ends where the archive's end begins and is not so long that
-// reading it would take all memory.
-func (s *scan) zipDirectory(size int64) (int64, error) {
-	tail := make([]byte, min(size, zipEndLen+1<<16))
-	if _, err := io.ReadFull(io.NewSectionReader(s.src, size-int64(len(tail)), size), tail); err != nil {
-		return 0, s.explain(err)
-	}
-	i := bytes.LastIndex(tail, []byte(zipEnd))
-	if i < 0 || len(tail)-i < zipEndLen {
-		return 0, slipway.Errorf(slipway.Invalid, "The zip archive is cut off: its directory is missing. Pack and upload it again.")
-	}
-	if i+zipEndLen+int(le.Uint16(tail[i+20:])) != len(tail) {
-		return 0, slipway.Errorf(slipway.Invalid, "There is data after the end of the zip archive.")
-	}
-	end := size - int64(len(tail)) + int64(i)
-	length, start := int64(le.Uint32(tail[i+12:])), int64(le.Uint32(tail[i+16:]))
-	if records := le.Uint16(tail[i+10:]); records == 1<<16-1 || length == 1<<32-1 || start == 1<<32-1 {
-		var err error
-		if length, start, end, err = s.zip64Directory(length, start, end); err != nil {
-			return 0, err
-		}
-	}
-	if length < 0 || start < 0 || start > end || end-start != length {
-		return 0, errZipDirectory()
-	}
-	return start, s.boundDirectory(start, length)
-}
-
-func errZipDirectory() error {
-	return slipway.Errorf(slipway.Invalid, "The zip archive's directory is damaged. Pack and upload the archive again.")
-}
-
-// zip64Directory returns length, start and end of the directory from the records
-// for large archives in front of the end record at end, if they are there.
-func (s *scan) zip64Directory(length, start, end int64) (int64, int64, int64, error) {
-	b := make([]byte, zip64LocLen+zip64EndLen)
-	if end < int64(len(b)) {
-		return length, start, end, nil
-	}
-	if _, err := s.src.ReadAt(b[:zip64LocLen], end-zip64LocLen); err != nil {
-		return 0, 0, 0, s.explain(noEOF(err))
-	}
-	if string(b[:4]) != zip64Locator {
-		return length, start, end, nil
-	}
-	at := int64(le.Uint64(b[8:]))
-	if at < 0 || at > end-int64(len(b)) {
-		return 0, 0, 0, errZipDirectory()
-	}
-	b = b[:zip64EndLen]
-	if _, err := s.src.ReadAt(b, at); err != nil {
-		return 0, 0, 0, s.explain(noEOF(err))
-	}
-	if string(b[:4]) != zip64End || at+12+int64(le.Uint64(b[4:])) != end-zip64LocLen {
-		return 0, 0, 0, errZipDirectory()
-	}
-	return int64(le.Uint64(b[40:])), int64(le.Uint64(b[48:])), at, nil
-}
-
-// boundDirectory counts the records of the directory before anything is kept
-// of them. There may be twice as many as files, for those that are left out.
-func (s *scan) boundDirectory(start, length int64) error {
-	most := 2 * s.lim.Files
-	if length > 512*int64(most)+1<<20 {
-		return slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", sizeText(length), s.lim.Files)
-	}
-	r := bufio.NewReader(io.NewSectionReader(s.src, start, length))
-	head := make([]byte, zipCentralLen)
-	for count := 0; length > 0; count++ {
-		if count == most {
-			return s.lim.tooManyFiles()
-		}
-		if _, err := io.ReadFull(r, head); err != nil || string(head[:4]) != zipCentral {
-			return errZipDirectory()
-		}
-		rest := int(le.Uint16(head[28:])) + int(le.Uint16(head[30:])) + int(le.Uint16(head[32:]))
-		if _, err := r.Discard(rest); err != nil {
-			return errZipDirectory()
-		}
-		length -= int64(zipCentralLen + rest)
-	}
-	return nil
-}
 
 // checkLocal makes sure that the header of f lies at the offset at and says the
 // same as the directory, which begins at dir. It returns where f ends.

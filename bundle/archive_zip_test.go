@@ -73,6 +73,10 @@ func TestReadRefusesZip(t *testing.T) {
 		"large directory":        {zip64Of([]testEntry{entry}, func(end, _ []byte) { end[48]++ }), []string{"directory"}},
 		"large directory's end":  {zip64Of([]testEntry{entry}, func(end, _ []byte) { end[4]++ }), []string{"directory"}},
 		"large directory's spot": {zip64Of([]testEntry{entry}, func(_, locator []byte) { locator[14] = 0xff }), []string{"directory"}},
+		"large directory's disk": {zip64Of([]testEntry{entry}, func(_, locator []byte) { locator[4]++ }), []string{"directory"}},
+		"more disks":             {zip64Of([]testEntry{entry}, func(_, locator []byte) { locator[16]++ }), []string{"directory"}},
+		"large number":           {zip64Of([]testEntry{entry}, func(end, _ []byte) { end[32]++ }), []string{"directory"}},
+		"content before all":     {beforeAll(), []string{"directory"}},
 		"empty":                  {zipOf(), []string{"no file"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -138,7 +138,7 @@ func (b *bucket) note(dir string, c claim) error {
 		return nil
 	}
 	c.Bucket = b.name
-	return putFile(filepath.Join(dir, BucketFile), func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
+	return WriteFile(filepath.Join(dir, BucketFile), 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
 }
 
 func (b *bucket) putMark(c claim) error {

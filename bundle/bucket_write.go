@@ -63,11 +63,11 @@ func (s sent) ReadAt(p []byte, at int64) (int, error) {
 
 // syncUp makes the file at path durable, and the folders above it up to root.
 func syncUp(path, root string) error {
-	if err := syncPath(path); err != nil {
+	if err := SyncPath(path); err != nil {
 		return err
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if err := syncDir(dir); err != nil || len(dir) <= len(root) {
+		if err := SyncPath(dir); err != nil || len(dir) <= len(root) {
 			return err
 		}
 	}

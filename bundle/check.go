@@ -1,6 +1,9 @@
 package bundle
 
 import (
+	"context"
+	"slices"
+
 	"slipway"
 )
 
@@ -9,11 +12,11 @@ import (
 // folder is, and symlinks that lead out of the root or in circles. A symlink to
 // nothing is fine, as it is for Airflow.
 func Check(files []slipway.File, lim Limits) error {
-	return check(files, lim, "")
+	return check(context.Background(), files, lim, "")
 }
 
 // check is Check, where refusals put at before names.
-func check(files []slipway.File, lim Limits, at string) error {
+func check(ctx context.Context, files []slipway.File, lim Limits, at string) error {
 	t := newTree(lim)
 	t.at = at
 	var size int64
@@ -25,7 +28,10 @@ func check(files []slipway.File, lim Limits, at string) error {
 			return slipway.Errorf(slipway.TooLarge, "The files have more than %s together: %s is beyond the limit.", sizeText(lim.Unpacked), t.quote(f.Path))
 		}
 	}
-	return t.checkLinks()
+	if !slices.ContainsFunc(files, func(f slipway.File) bool { return f.Link != "" }) {
+		return nil
+	}
+	return t.checkLinks(ctx, files)
 }
 
 func checkFile(t *tree, f slipway.File) error {

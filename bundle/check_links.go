@@ -1,145 +1,100 @@
 package bundle
 
 import (
-	"maps"
-	"slices"
-	"strings"
+	"context"
+	"fmt"
 
 	"slipway"
 )
 
-// maxHops is how many symlinks Linux follows on the way to one file.
-const maxHops = 40
-
-// links finds out where the symlinks of a tree lead.
-type links struct {
-	tree *tree
-	ends map[string]string // by a link's name
-}
-
 // checkLinks refuses a symlink that leads out of the root, at any step of the
 // way, and symlinks through which a walk over all folders would never end.
-func (t *tree) checkLinks() error {
-	l := links{tree: t, ends: map[string]string{}}
-	for _, key := range slices.Sorted(maps.Keys(t.nodes)) {
-		n := t.nodes[key]
-		if n.kind != link {
+func (t *tree) checkLinks(ctx context.Context, files []slipway.File) error {
+	s := newSpots(t.lim.Files, t.lim.Path)
+	var links []*spot
+	for _, f := range files {
+		at := s.add(f.Path, f.Link)
+		if at == nil {
+			return t.lim.tooManyFiles()
+		}
+		if f.Link == "" {
 			continue
 		}
-		if _, err := l.end(n, 1); err != nil {
+		if err := t.checkTarget(f); err != nil {
 			return err
 		}
+		links = append(links, at)
 	}
-	if len(l.ends) == 0 {
-		return nil
-	}
-	return l.checkCircles()
-}
-
-// end returns the path at which n, the hops-th link of a way, ends.
-func (l *links) end(n node, hops int) (string, error) {
-	if end, ok := l.ends[n.name]; ok {
-		return end, nil
-	}
-	if hops > maxHops {
-		return "", slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d other symlinks.", l.tree.quote(n.name), maxHops)
-	}
-	if err := l.checkTarget(n); err != nil {
-		return "", err
-	}
-	at, err := parent(n.name), error(nil)
-	for el := range strings.SplitSeq(n.target, "/") {
-		if at, err = l.step(n, at, el, hops); err != nil {
-			return "", err
+	for _, l := range links {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("check symlinks: %w", err)
+		}
+		if bad, why := s.follow(l, 1); why != sound {
+			return t.faulty(bad, why)
 		}
 	}
-	l.ends[n.name] = at
-	return at, nil
+	return t.checkCircles(s)
 }
 
-func (l *links) checkTarget(n node) error {
-	if err := checkText("target", n.target); err != nil {
-		return slipway.Errorf(slipway.Invalid, "The symlink %s has a target that is not UTF-8 or holds a control character.", l.tree.quote(n.name))
+func (t *tree) checkTarget(f slipway.File) error {
+	if err := checkText("target", f.Link); err != nil {
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has a target that is not UTF-8 or holds a control character.", t.quote(f.Path))
 	}
-	switch {
-	case strings.HasPrefix(n.target, "/"):
-		return slipway.Errorf(slipway.Invalid, "The symlink %s has the absolute target %s. Make it relative, to a file that is deployed with it.", l.tree.quote(n.name), quote(n.target))
-	case len(n.target) > l.tree.lim.Path:
-		return slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", l.tree.quote(n.name), l.tree.lim.Path)
+	if len(f.Link) > t.lim.Path {
+		return slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", t.quote(f.Path), t.lim.Path)
 	}
 	return nil
 }
 
-// step goes from the folder at to its element el, through el if that is a link.
-// What does not exist is taken for a folder.
-func (l *links) step(n node, at, el string, hops int) (string, error) {
-	switch {
-	case el == "" || el == ".":
-		return at, nil
-	case el == ".." && at == "":
-		return "", slipway.Errorf(slipway.Invalid, "The symlink %s to %s leaves the root of what is deployed.", l.tree.quote(n.name), quote(n.target))
-	case el == "..":
-		return parent(at), nil
+// faulty says why the symlink l cannot be.
+func (t *tree) faulty(l *spot, why fault) error {
+	name := t.quote(l.path)
+	switch why {
+	case absolute:
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has the absolute target %s. Make it relative, to a file that is deployed with it.", name, quote(l.link))
+	case leaves:
+		return slipway.Errorf(slipway.Invalid, "The symlink %s to %s leaves the root of what is deployed.", name, quote(l.link))
+	case tooLong:
+		return slipway.Errorf(slipway.TooLarge, "The symlink %s leads to a path of more than %d bytes.", name, t.lim.Path)
+	case tooSlow:
+		return slipway.Errorf(slipway.TooLarge, "The targets of all symlinks have more than %d names together: %s is beyond the limit. Use fewer symlinks, or shorter targets.", stepsPerFile*t.lim.Files, name)
 	}
-	at = join(at, el)
-	if len(at) > l.tree.lim.Path {
-		return "", slipway.Errorf(slipway.TooLarge, "The symlink %s leads to a path of more than %d bytes.", l.tree.quote(n.name), l.tree.lim.Path)
-	}
-	next := l.tree.nodes[fold(at)]
-	if next.kind != link || next.name != at {
-		return at, nil
-	}
-	return l.end(next, hops+1)
-}
-
-// way leads from a folder to another one: to one in it, or along a link.
-type way struct {
-	to   string // folded
-	link string // "" for a folder in it
+	return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d symlinks.", name, maxHops)
 }
 
 // checkCircles refuses links through which a folder holds itself: Airflow
 // follows links to folders when it looks for DAG files, and would give up.
-func (l *links) checkCircles() error {
-	c := circles{tree: l.tree, ways: map[string][]way{}, state: map[string]bool{}}
-	for _, key := range slices.Sorted(maps.Keys(l.tree.nodes)) {
-		switch n := l.tree.nodes[key]; n.kind {
-		case folder:
-			c.ways[parent(key)] = append(c.ways[parent(key)], way{to: key})
-		case link:
-			end := fold(l.ends[n.name])
-			if end == "" || l.tree.nodes[end].kind == folder {
-				c.ways[parent(key)] = append(c.ways[parent(key)], way{to: end, link: n.name})
-			}
-		}
-	}
-	return c.walk("", "")
+func (t *tree) checkCircles(s *spots) error {
+	c := circles{tree: t, walked: map[*spot]bool{}}
+	return c.walk(s.root, nil)
 }
 
 type circles struct {
-	tree  *tree
-	ways  map[string][]way
-	state map[string]bool // false while a folder is being walked, true after it
+	tree   *tree
+	walked map[*spot]bool // false while a folder is being walked, true after it
 }
 
 // walk visits all folders from at on. Via is the link followed last.
-func (c *circles) walk(at, via string) error {
-	c.state[at] = false
-	for _, w := range c.ways[at] {
+func (c *circles) walk(at, via *spot) error {
+	c.walked[at] = false
+	for _, to := range at.kids {
 		last := via
-		if w.link != "" {
-			last = w.link
+		if to.isLink() {
+			to, last = to.end, to
 		}
-		switch done, seen := c.state[w.to]; {
+		if !to.isFolder() {
+			continue
+		}
+		switch done, seen := c.walked[to]; {
 		case seen && !done:
-			return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, back to a folder that holds it.", c.tree.quote(last))
+			return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, back to a folder that holds it.", c.tree.quote(last.path))
 		case seen:
 			continue
 		}
-		if err := c.walk(w.to, last); err != nil {
+		if err := c.walk(to, last); err != nil {
 			return err
 		}
 	}
-	c.state[at] = true
+	c.walked[at] = true
 	return nil
 }

@@ -20,6 +20,10 @@ func TestCheck(t *testing.T) {
 	for i := range maxHops + 1 {
 		chain = append(chain, fmt.Sprintf("l%02d->l%02d", i, i+1))
 	}
+	var based []string // each leads to the one before
+	for i := range maxHops + 1 {
+		based = append(based, fmt.Sprintf("l%02d->l%02d", i, i-1))
+	}
 	small := Limits{Unpacked: 25, Files: 3, Path: 10, Name: 5}
 	for name, tt := range map[string]struct {
 		files []slipway.File
@@ -31,6 +35,10 @@ func TestCheck(t *testing.T) {
 		"empty":           {},
 		"chain":           {files: files(chain[1:]...)},
 		"long chain":      {files: files(chain...), kind: slipway.Invalid, want: `"l40"`},
+		"base first":      {files: files(based...), kind: slipway.Invalid, want: `"l40"`},
+		"one by one":      {files: files("l->"+strings.Repeat("m/", maxHops-1), "m->.."), kind: slipway.Invalid, want: `"m"`},
+		"many on one way": {files: files("a/l->"+strings.Repeat("m/", maxHops), "a/m->."), kind: slipway.Invalid, want: `"a/l"`},
+		"through nothing": {files: files("l->gone/a/../../m", "m->b/c/..", "n->l/../..", "b/c"), kind: slipway.Invalid, want: `"n"`},
 		"shared folder":   {files: files("a/x", "b/l->../a", "c/l->../a")},
 		"case":            {files: files("a.py", "A.py"), kind: slipway.Invalid, want: `"a.py" and "A.py"`},
 		"file and folder": {files: files("a", "a/b"), kind: slipway.Invalid, want: `"a/b"`},

@@ -15,17 +15,35 @@ import (
 // under such a name at the start was left by a crash.
 const tempPattern = ".tmp-*"
 
-// putFile writes path whole or not at all, and durably.
-func putFile(path string, write func(io.Writer) error) error {
+// WriteFile writes path with the permissions mode: whole or not at all, and
+// durably. It is made beside path first, under a name that begins with ".tmp-",
+// so the folder must be writable.
+func WriteFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), tempPattern)
 	if err != nil {
 		return err
 	}
 	defer os.Remove(f.Name()) // finds nothing once renamed
-	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+	if err = write(f); err == nil {
+		err = errors.Join(f.Chmod(mode), f.Sync())
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return rename(f.Name(), path)
+}
+
+// RemoveTree deletes path and all below it, as far as that is possible; it is
+// no error if nothing is there. Folders are made writable first, as those of a
+// mounted version are not: without that only root could empty them.
+func RemoveTree(path string) error {
+	_ = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil // what cannot be made writable may be empty, and else RemoveAll says so
+	})
+	return os.RemoveAll(path)
 }
 
 // rename moves old, which is durable itself, to new in the same folder, and
@@ -34,7 +52,7 @@ func rename(old, new string) error {
 	if err := os.Rename(old, new); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(new))
+	return SyncPath(filepath.Dir(new))
 }
 
 // makeFolders makes the folder at path and those above it, durably, where they
@@ -53,14 +71,11 @@ func makeFolders(path string, mode fs.FileMode) error {
 	case err != nil:
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncPath(filepath.Dir(path))
 }
 
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error { return syncPath(dir) }
-
-// syncPath makes the file or folder at path durable.
-func syncPath(path string) error {
+// SyncPath makes the file at path durable, or the names in the folder at path.
+func SyncPath(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -78,7 +93,7 @@ func syncPaths(ctx context.Context, paths []string) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			return syncPath(path)
+			return SyncPath(path)
 		})
 	}
 	return g.Wait()

@@ -13,7 +13,7 @@ func syncTree(dir string) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
 			return err
 		}
-		return syncPath(path)
+		return SyncPath(path)
 	})
 }
 

@@ -17,6 +17,14 @@ type Limits struct {
 	Reserve  int64 // bytes that stay free on the disk on which an archive is unpacked
 }
 
+// What no portal may be set to exceed: those who read a manifest do not know the
+// limits of the one that wrote it.
+const (
+	MaxFiles          = 1_000_000 // files, symlinks and folders of a version
+	MaxUnpacked int64 = 16 << 40  // bytes of its files together
+	maxPath           = 4096      // bytes of a path or target, as systems open no more
+)
+
 // DefaultLimits returns the limits that hold where none are set.
 func DefaultLimits() Limits {
 	return Limits{Archive: 2 << 30, Unpacked: 8 << 30, Files: 100_000, Path: 3072, Name: 255}

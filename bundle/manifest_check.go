@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
+	"slices"
 	"strings"
 
 	"slipway"
@@ -12,13 +12,14 @@ import (
 
 // CheckManifest returns what is wrong with m: only local, clean paths, sorted,
 // each once, none below a file or a symlink; contents with a SHA-256, a size
-// and a place; symlinks that stay inside the version.
+// and a place; symlinks that stay inside the version; no more of all that than
+// a version may hold. Of symlinks it says what Check does.
 func CheckManifest(m slipway.Manifest) error {
 	if _, ok := m.Version.Time(); !ok {
 		return fmt.Errorf("%q is no bundle version", m.Version)
 	}
-	folders := map[string]bool{}
-	links := linkTable{}
+	var size int64
+	places, links := 0, false
 	for i, f := range m.Files {
 		if i > 0 && f.Path <= m.Files[i-1].Path {
 			return fmt.Errorf("the path %q is out of order", f.Path)
@@ -26,19 +27,70 @@ func CheckManifest(m slipway.Manifest) error {
 		if err := checkManifestFile(f); err != nil {
 			return fmt.Errorf("file %q: %w", f.Path, err)
 		}
-		for dir := path.Dir(f.Path); dir != "." && !folders[dir]; dir = path.Dir(dir) {
-			folders[dir] = true
+		if size += f.Size; size > MaxUnpacked { // and so never beyond what an int64 holds
+			return fmt.Errorf("the files have more than %s together", sizeText(MaxUnpacked))
 		}
-		if f.Link != "" {
-			links[f.Path] = f.Link
+		if places += 1 + len(firstFolders(m.Files, i)); places > MaxFiles {
+			return errManyFiles
+		}
+		links = links || f.Link != ""
+	}
+	for i := range m.Files {
+		for _, dir := range firstFolders(m.Files, i) {
+			if _, ok := slices.BinarySearchFunc(m.Files, dir, byPath); ok {
+				return fmt.Errorf("%q is a file and a folder", dir)
+			}
 		}
 	}
-	for _, f := range m.Files {
-		if folders[f.Path] {
-			return fmt.Errorf("%q is a file and a folder", f.Path)
+	if !links {
+		return nil
+	}
+	return checkManifestLinks(m.Files)
+}
+
+// firstFolders returns the folders that the i-th of the sorted files needs, and
+// none before it.
+func firstFolders(files []slipway.File, i int) (dirs []string) {
+	name, common := files[i].Path, 0
+	if i > 0 {
+		for last := files[i-1].Path; common < min(len(last), len(name)) && last[common] == name[common]; common++ {
 		}
-		if f.Link != "" && !links.inside(f) {
-			return fmt.Errorf("the symlink %q leaves the version", f.Path)
+	}
+	for j := common; j < len(name); j++ {
+		if name[j] == '/' {
+			dirs = append(dirs, name[:j])
+		}
+	}
+	return dirs
+}
+
+func byPath(f slipway.File, path string) int { return strings.Compare(f.Path, path) }
+
+var errManyFiles = fmt.Errorf("there are more than %d files and folders", MaxFiles)
+
+// checkManifestLinks refuses symlinks that do not resolve inside the version,
+// through as many other ones as Linux follows.
+func checkManifestLinks(files []slipway.File) error {
+	s := newSpots(MaxFiles, maxPath)
+	var links []*spot
+	for _, f := range files {
+		at := s.add(f.Path, f.Link)
+		if at == nil {
+			return errManyFiles
+		}
+		if f.Link != "" {
+			links = append(links, at)
+		}
+	}
+	for _, l := range links {
+		switch bad, why := s.follow(l, 1); why {
+		case sound:
+		case tooFar:
+			return fmt.Errorf("the symlink %q leads in a circle, or over more than %d symlinks", bad.path, maxHops)
+		case tooLong, tooSlow:
+			return fmt.Errorf("the symlink %q leads too far", bad.path)
+		default:
+			return fmt.Errorf("the symlink %q leaves the version", bad.path)
 		}
 	}
 	return nil
@@ -46,6 +98,8 @@ func CheckManifest(m slipway.Manifest) error {
 
 func checkManifestFile(f slipway.File) error {
 	switch {
+	case len(f.Path) > maxPath || len(f.Link) > maxPath:
+		return fmt.Errorf("the path or the target is longer than %d bytes", maxPath)
 	case f.Path == "." || !fs.ValidPath(f.Path) || !plain(f.Path):
 		return errors.New("the path is not local and clean")
 	case f.Link != "" && (f.SHA256 != "" || f.Size != 0 || f.Exec || f.DAG || f.Place != slipway.Place{}):
@@ -56,7 +110,7 @@ func checkManifestFile(f slipway.File) error {
 		return nil
 	case !isSHA256(f.SHA256) || !isSHA256(f.Pack):
 		return errors.New("a SHA-256 is missing or malformed")
-	case f.Size < 0 || f.Offset < 0 || f.Length <= 0 || f.Offset+f.Length < 0:
+	case f.Size < 0 || f.Size > MaxUnpacked || f.Offset < 0 || f.Length <= 0 || f.Offset+f.Length < 0:
 		return errors.New("a size is out of range")
 	}
 	return nil
@@ -70,44 +124,4 @@ func plain(s string) bool {
 		}
 	}
 	return true // as nearly all names
-}
-
-// linkTable holds the target of each symlink by its path.
-type linkTable map[string]string
-
-// inside reports whether the symlink f resolves inside the version, through at
-// most as many other symlinks as Linux follows.
-func (l linkTable) inside(f slipway.File) bool {
-	at := strings.Split(path.Dir(f.Path), "/")
-	if at[0] == "." {
-		at = nil
-	}
-	if strings.HasPrefix(f.Link, "/") {
-		return false
-	}
-	rest := strings.Split(f.Link, "/")
-	for hops := 1; len(rest) > 0; {
-		next := rest[0]
-		rest = rest[1:]
-		switch {
-		case next == "" || next == ".":
-			continue
-		case next == ".." && len(at) == 0:
-			return false
-		case next == "..":
-			at = at[:len(at)-1]
-			continue
-		}
-		to, isLink := l[path.Join(path.Join(at...), next)]
-		switch {
-		case !isLink:
-			at = append(at, next)
-		case strings.HasPrefix(to, "/") || hops == maxHops:
-			return false
-		default:
-			hops++
-			rest = append(strings.Split(to, "/"), rest...)
-		}
-	}
-	return true
 }

@@ -16,11 +16,21 @@ func FuzzManifest(f *testing.F) {
 	ok(f, WriteManifest(&b, slipway.Manifest{Version: version(1), Files: []slipway.File{
 		{Path: "a.py", SHA256: sha("a"), Size: 1, DAG: true, Place: place}, {Path: "b/c", Link: "../a.py"},
 	}}))
-	f.Add(b.Bytes())
+	f.Add(bytes.Clone(b.Bytes()))
 	for _, path := range []string{"a.py", "../a", "/a", "a/../b", ".", "a//b", "a\\u0000"} {
 		f.Add([]byte(`{"version":"` + string(version(1)) + `","files":[{"path":"` + path + `","sha256":"` + sha("a") +
 			`","size":1,"pack":"` + sha("b") + `","length":1},{"path":"z","link":"` + path + `"}]}`))
 	}
+	for _, links := range []int{maxHops - 1, maxHops} {
+		b.Reset()
+		ok(f, WriteManifest(&b, slipway.Manifest{Version: version(1), Files: chain(links, 2, 2)}))
+		f.Add(bytes.Clone(b.Bytes()))
+	}
+	for _, size := range []string{"-1", "9223372036854775807", "9223372036854775808", "17592186044416"} {
+		content := `,"sha256":"` + sha("a") + `","size":` + size + `,"pack":"` + sha("b") + `","length":1}`
+		f.Add([]byte(`{"version":"` + string(version(1)) + `","files":[{"path":"a"` + content + `,{"path":"b"` + content + `]}`))
+	}
+	f.Add([]byte(`{"files":[{},{},{}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if m, err := ReadManifest(bytes.NewReader(data)); err == nil {
 			checkTrusted(t, m)
@@ -39,6 +49,7 @@ func checkTrusted(t *testing.T, m slipway.Manifest) {
 	}
 	seen := map[string]bool{}
 	last := ""
+	var size int64
 	for _, f := range m.Files {
 		if !filepath.IsLocal(f.Path) || filepath.Clean(f.Path) != f.Path || f.Path <= last {
 			t.Fatalf("path %q after %q", f.Path, last)
@@ -53,6 +64,9 @@ func checkTrusted(t *testing.T, m slipway.Manifest) {
 		}
 		if f.Size < 0 || f.Offset < 0 || f.Length < 0 {
 			t.Fatalf("file %v", f)
+		}
+		if size += f.Size; size < 0 || size > MaxUnpacked {
+			t.Fatalf("%d bytes up to %q", size, f.Path)
 		}
 		seen[f.Path], last = true, f.Path
 	}

@@ -79,10 +79,40 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// errLongValue is longer than any path, target or object of a list.
+var errLongValue = errors.New("a value is too long")
+
+// valueMax is how many bytes one value of a list may have.
+const valueMax = 1 << 20
+
+// listDecoder decodes a list with little memory, whatever is in it.
+type listDecoder struct {
+	*json.Decoder
+	r    io.Reader
+	read int64 // bytes from r
+}
+
+func newListDecoder(r io.Reader) *listDecoder {
+	d := &listDecoder{r: r}
+	d.Decoder = json.NewDecoder(d)
+	return d
+}
+
+// Read gives the decoder at most valueMax bytes beyond the last value.
+func (d *listDecoder) Read(p []byte) (int, error) {
+	most := d.InputOffset() + valueMax - d.read
+	if most <= 0 {
+		return 0, errLongValue
+	}
+	n, err := d.r.Read(p[:min(int64(len(p)), most)])
+	d.read += int64(n)
+	return n, err
+}
+
 // readList reads what writeList wrote, however it is laid out. It has to be all
 // there is.
 func readList[F any](r io.Reader) (v slipway.Version, files []F, err error) {
-	dec := json.NewDecoder(io.LimitReader(r, manifestMax))
+	dec := newListDecoder(io.LimitReader(r, manifestMax))
 	if err := expect(dec, json.Delim('{')); err != nil {
 		return "", nil, err
 	}
@@ -112,11 +142,14 @@ func readList[F any](r io.Reader) (v slipway.Version, files []F, err error) {
 	return v, files, nil
 }
 
-func readFiles[F any](dec *json.Decoder) (files []F, err error) {
+func readFiles[F any](dec *listDecoder) (files []F, err error) {
 	if err := expect(dec, json.Delim('[')); err != nil {
 		return nil, err
 	}
 	for dec.More() {
+		if len(files) == MaxFiles {
+			return nil, errManyFiles
+		}
 		var f F
 		if err := dec.Decode(&f); err != nil {
 			return nil, err
@@ -126,7 +159,7 @@ func readFiles[F any](dec *json.Decoder) (files []F, err error) {
 	return files, expect(dec, json.Delim(']'))
 }
 
-func expect(dec *json.Decoder, want json.Delim) error {
+func expect(dec *listDecoder, want json.Delim) error {
 	got, err := dec.Token()
 	if err == nil && got != want {
 		err = fmt.Errorf("there is %v instead of %v", got, want)

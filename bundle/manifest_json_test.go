@@ -2,6 +2,9 @@ package bundle
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
+	"strings"
 	"testing"
 
 	"slipway"
@@ -28,6 +31,45 @@ func TestFilesAreWrittenAsTheirTagsSay(t *testing.T) {
 			ok(t, err)
 			if string(b) != string(want) {
 				t.Errorf("wrote %s, want %s", b, want)
+			}
+		})
+	}
+}
+
+// endless reads as start, and then as more again and again.
+func endless(start, more string) io.Reader {
+	return io.MultiReader(strings.NewReader(start), &looped{text: more})
+}
+
+type looped struct {
+	text string
+	at   int
+}
+
+func (l *looped) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = l.text[l.at]
+		l.at = (l.at + 1) % len(l.text)
+	}
+	return len(p), nil
+}
+
+func TestReadingAManifestEnds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		start, more string
+		want        error
+	}{
+		"files":            {`{"files":[{}`, `,{}`, errManyFiles},
+		"a path":           {`{"files":[{"path":"`, `a`, errLongValue},
+		"a version":        {`{"version":"`, `a`, errLongValue},
+		"a later member":   {`{"later":[0`, `,0`, errLongValue},
+		"a key":            {`{"`, `a`, errLongValue},
+		"spaces":           {`{`, ` `, errLongValue},
+		"spaces in a list": {`{"files":[`, ` `, errLongValue},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := readJSON(endless(tt.start, tt.more)); !errors.Is(err, tt.want) {
+				t.Errorf("readJSON: %v, want %v", err, tt.want)
 			}
 		})
 	}

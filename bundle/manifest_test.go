@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -45,39 +46,50 @@ func TestCheckManifest(t *testing.T) {
 		change(&f)
 		return []slipway.File{f}
 	}
+	sized := func(a, b slipway.File, size int64) []slipway.File {
+		a.Size, b.Size = size, size
+		return []slipway.File{a, b}
+	}
 	for name, tt := range map[string]struct {
 		files []slipway.File
 		want  string // part of the error; "" for none
 	}{
-		"nothing":              {},
-		"files and links":      {[]slipway.File{file("a.py"), link("b", "c/d"), file("c/d/e.py"), link("c/f", "../b/e.py")}, ""},
-		"a name with dots":     {[]slipway.File{file("a..py"), file("...")}, "out of order"},
-		"twice":                {[]slipway.File{file("a.py"), file("a.py")}, "out of order"},
-		"unsorted":             {[]slipway.File{file("b.py"), file("a.py")}, "out of order"},
-		"absolute":             {[]slipway.File{file("/a.py")}, "local"},
-		"up":                   {[]slipway.File{file("../a.py")}, "local"},
-		"up within":            {[]slipway.File{file("a/../b.py")}, "local"},
-		"the root":             {[]slipway.File{file(".")}, "local"},
-		"empty":                {[]slipway.File{file("")}, "local"},
-		"a folder":             {[]slipway.File{file("a/")}, "local"},
-		"not UTF-8":            {[]slipway.File{file("a\xff.py")}, "local"},
-		"a zero byte":          {[]slipway.File{file("a\x00.py")}, "local"},
-		"below a file":         {[]slipway.File{file("a"), file("a.py"), file("a/b")}, "a file and a folder"},
-		"below a symlink":      {[]slipway.File{link("a", "c"), file("a.py"), file("a/b/d")}, "a file and a folder"},
-		"symlink to /":         {[]slipway.File{link("a", "/etc")}, "leaves"},
-		"symlink up":           {[]slipway.File{link("a/b", "../../c")}, "leaves"},
-		"symlink up by a link": {[]slipway.File{link("a", "."), link("b", "a/a/../..")}, "leaves"},
-		"symlink by absolute":  {[]slipway.File{link("a", "b/x"), link("b", "/tmp")}, "leaves"},
-		"symlink to the root":  {[]slipway.File{link("a/b", "..")}, ""},
-		"symlinks in a circle": {[]slipway.File{link("a", "b"), link("b", "a")}, "leaves"},
-		"symlink with content": {with(func(f *slipway.File) { f.Link = "b" }), "has contents"},
-		"short SHA-256":        {with(func(f *slipway.File) { f.SHA256 = "ab" }), "SHA-256"},
-		"upper-case SHA-256":   {with(func(f *slipway.File) { f.SHA256 = strings.ToUpper(f.SHA256) }), "SHA-256"},
-		"pack that is a path":  {with(func(f *slipway.File) { f.Pack = "../../" + f.Pack[6:] }), "SHA-256"},
-		"negative size":        {with(func(f *slipway.File) { f.Size = -1 }), "range"},
-		"negative offset":      {with(func(f *slipway.File) { f.Offset = -1 }), "range"},
-		"empty frame":          {with(func(f *slipway.File) { f.Length = 0 }), "range"},
-		"frame beyond it all":  {with(func(f *slipway.File) { f.Length = 1<<63 - 1 }), "range"},
+		"nothing":               {},
+		"files and links":       {[]slipway.File{file("a.py"), link("b", "c/d"), file("c/d/e.py"), link("c/f", "../b/e.py")}, ""},
+		"a name with dots":      {[]slipway.File{file("a..py"), file("...")}, "out of order"},
+		"twice":                 {[]slipway.File{file("a.py"), file("a.py")}, "out of order"},
+		"unsorted":              {[]slipway.File{file("b.py"), file("a.py")}, "out of order"},
+		"absolute":              {[]slipway.File{file("/a.py")}, "local"},
+		"up":                    {[]slipway.File{file("../a.py")}, "local"},
+		"up within":             {[]slipway.File{file("a/../b.py")}, "local"},
+		"the root":              {[]slipway.File{file(".")}, "local"},
+		"empty":                 {[]slipway.File{file("")}, "local"},
+		"a folder":              {[]slipway.File{file("a/")}, "local"},
+		"not UTF-8":             {[]slipway.File{file("a\xff.py")}, "local"},
+		"a zero byte":           {[]slipway.File{file("a\x00.py")}, "local"},
+		"below a file":          {[]slipway.File{file("a"), file("a.py"), file("a/b")}, "a file and a folder"},
+		"below a symlink":       {[]slipway.File{link("a", "c"), file("a.py"), file("a/b/d")}, "a file and a folder"},
+		"symlink to /":          {[]slipway.File{link("a", "/etc")}, "leaves"},
+		"symlink up":            {[]slipway.File{link("a/b", "../../c")}, "leaves"},
+		"symlink up by a link":  {[]slipway.File{link("a", "."), link("b", "a/a/../..")}, "leaves"},
+		"symlink by absolute":   {[]slipway.File{link("a", "b/x"), link("b", "/tmp")}, "leaves"},
+		"symlink to the root":   {[]slipway.File{link("a/b", "..")}, ""},
+		"symlinks in a circle":  {[]slipway.File{link("a", "b"), link("b", "a")}, "circle"},
+		"symlink with content":  {with(func(f *slipway.File) { f.Link = "b" }), "has contents"},
+		"short SHA-256":         {with(func(f *slipway.File) { f.SHA256 = "ab" }), "SHA-256"},
+		"upper-case SHA-256":    {with(func(f *slipway.File) { f.SHA256 = strings.ToUpper(f.SHA256) }), "SHA-256"},
+		"pack that is a path":   {with(func(f *slipway.File) { f.Pack = "../../" + f.Pack[6:] }), "SHA-256"},
+		"negative size":         {with(func(f *slipway.File) { f.Size = -1 }), "range"},
+		"size beyond it all":    {with(func(f *slipway.File) { f.Size = MaxUnpacked + 1 }), "range"},
+		"sizes beyond it all":   {sized(file("a"), file("b"), MaxUnpacked/2+1), "together"},
+		"sizes that overflow":   {sized(file("a"), file("b"), 1<<63-1), "range"},
+		"all that there may be": {sized(file("a"), file("b"), MaxUnpacked/2), ""},
+		"long path":             {[]slipway.File{file(strings.Repeat("a/", maxPath/2) + "b")}, "longer"},
+		"long target":           {[]slipway.File{link("a", strings.Repeat("b", maxPath+1))}, "longer"},
+		"long way":              {[]slipway.File{link("a/b/c", strings.Repeat("d", maxPath))}, "too far"},
+		"negative offset":       {with(func(f *slipway.File) { f.Offset = -1 }), "range"},
+		"empty frame":           {with(func(f *slipway.File) { f.Length = 0 }), "range"},
+		"frame beyond it all":   {with(func(f *slipway.File) { f.Length = 1<<63 - 1 }), "range"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := CheckManifest(slipway.Manifest{Version: version(1), Files: tt.files})
@@ -91,13 +103,25 @@ func TestCheckManifest(t *testing.T) {
 	}
 }
 
+func TestManifestOfTooManyFolders(t *testing.T) {
+	var files []slipway.File
+	for i := range MaxFiles/1000 + 1 {
+		path := fmt.Sprintf("%04d/", i) + strings.Repeat("a/", 999) + "x"
+		files = append(files, slipway.File{Path: path, SHA256: sha(""), Place: slipway.Place{Pack: sha("pack"), Length: 9}})
+	}
+	err := CheckManifest(slipway.Manifest{Version: version(1), Files: files})
+	if !errors.Is(err, errManyFiles) {
+		t.Errorf("CheckManifest: %v, want %v", err, errManyFiles)
+	}
+}
+
 func TestManifestOfAnotherVersion(t *testing.T) {
 	s := must[*Store](t)(Open(t.TempDir()))
 	m := manifestOf(t, s, version(1), map[string]string{"a.py": "dag"})
 	must[int64](t)(s.PutManifest(ns, m))
 	var b bytes.Buffer
 	ok(t, WriteManifest(&b, slipway.Manifest{Version: version(2)}))
-	ok(t, putFile(disk(s.dir).path(must[string](t)(manifestName(ns, version(1)))), func(w io.Writer) error {
+	ok(t, WriteFile(disk(s.dir).path(must[string](t)(manifestName(ns, version(1)))), 0o600, func(w io.Writer) error {
 		_, err := b.WriteTo(w)
 		return err
 	}))

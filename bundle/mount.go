@@ -31,7 +31,9 @@ type Mount struct {
 	lock *os.File
 	mu   sync.Mutex // held by what adds a version, takes one away or turns current
 	last lastRecord
-	keep int64 // bytes that stay free on its disk
+	keep int64    // bytes that stay free on its disk
+	left []string // leftovers that could not be removed
+	lent lending
 }
 
 // KeepFree has m refuse versions for which there is no room, but for so many
@@ -39,12 +41,11 @@ type Mount struct {
 func (m *Mount) KeepFree(bytes int64) { m.keep = bytes }
 
 // OpenMount makes the mount's folders in dir if need be, removes what a crash
-// left behind, and locks it against other agents until Close.
+// left behind, and locks it against other agents until Close. What cannot be
+// removed is no error: Prune tries again, and says why.
 func OpenMount(dir string) (*Mount, error) {
-	if err := makeFolders(filepath.Join(dir, versionsName), 0o755); err != nil {
-		return nil, err
-	}
-	if err := makeInUse(filepath.Join(dir, inUseName)); err != nil {
+	m := &Mount{dir: dir}
+	if err := m.furnish(); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -58,17 +59,25 @@ func OpenMount(dir string) (*Mount, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
-	m := &Mount{dir: dir, lock: lock}
+	m.lock = lock
 	if err := m.clean(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
 }
 
+// furnish makes the folders that somebody may have deleted by hand.
+func (m *Mount) furnish() error {
+	if err := makeFolders(m.versions(), 0o755); err != nil {
+		return err
+	}
+	return makeInUse(filepath.Join(m.dir, inUseName))
+}
+
 // Close lets another agent use the folder. What is mounted stays.
 func (m *Mount) Close() error { return m.lock.Close() }
 
-// clean removes leftovers.
+// clean removes leftovers, as far as that is possible.
 func (m *Mount) clean() error {
 	for _, dir := range []string{m.dir, m.versions()} {
 		left, err := filepath.Glob(filepath.Join(globQuote(dir), tempPattern))
@@ -76,8 +85,8 @@ func (m *Mount) clean() error {
 			return fmt.Errorf("find leftovers: %w", err)
 		}
 		for _, path := range left {
-			if err := removeTree(path); err != nil {
-				return fmt.Errorf("remove a leftover: %w", err)
+			if RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), asidePrefix) {
+				m.left = append(m.left, path) // what was set aside, Prune finds
 			}
 		}
 	}
@@ -89,23 +98,42 @@ func (m *Mount) versionPath(v slipway.Version) string { return filepath.Join(m.v
 func (m *Mount) recordPath(v slipway.Version) string  { return m.versionPath(v) + recordSuffix }
 
 // Current returns the version that current points to, or that it points to the
-// image. Before either, it is neither.
+// image. Before either, it is neither, nor where somebody else has put a link
+// to elsewhere. It fails where there is a file or a folder of that name, which
+// is somebody's.
 func (m *Mount) Current() (v slipway.Version, image bool, err error) {
-	to, err := os.Readlink(filepath.Join(m.dir, currentName))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", false, nil
-	case err != nil:
-		return "", false, err
-	case to == imageName:
-		return "", true, nil
+	to, err := m.target()
+	if err != nil || to == imageName {
+		return "", err == nil, err
 	}
 	name, below := strings.CutPrefix(to, versionsName+"/")
-	v, ok := slipway.VersionOfDir(name)
-	if !below || !ok {
-		return "", false, fmt.Errorf("%s points to %q, which is no version", filepath.Join(m.dir, currentName), to)
+	if v, ok := slipway.VersionOfDir(name); below && ok {
+		return v, false, nil
 	}
-	return v, false, nil
+	return "", false, nil
+}
+
+// target returns what current points to, "" where it is not there.
+func (m *Mount) target() (string, error) {
+	path := filepath.Join(m.dir, currentName)
+	to, err := os.Readlink(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case errors.Is(err, unix.EINVAL):
+		return "", slipway.Errorf(slipway.Conflict, "%s is a file or a folder, not the link that Slipway makes there. It is not deleted: move it away.", path)
+	}
+	return to, err
+}
+
+// strange reports whether current points to what Slipway did not put there.
+func (m *Mount) strange() (bool, error) {
+	to, err := m.target()
+	if err != nil || to == "" {
+		return false, err
+	}
+	v, image, err := m.Current()
+	return v == "" && !image, err
 }
 
 // Mount makes man's version current. Unless it is on disk already, its files
@@ -113,6 +141,7 @@ func (m *Mount) Current() (v slipway.Version, image bool, err error) {
 // complete and durable version becomes current. Progress, if not nil, is told
 // the bytes written of those to write.
 func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) error {
+	defer m.lent.callOff()()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.ready(ctx, man, src, progress); err != nil {
@@ -139,6 +168,7 @@ func (m *Mount) UseImage(dagsPath string) error {
 	if !filepath.IsAbs(dagsPath) || filepath.Clean(dagsPath) != dagsPath {
 		return fmt.Errorf("%q is no absolute path of a dags folder", dagsPath)
 	}
+	defer m.lent.callOff()()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	image := filepath.Join(m.dir, imageName)
@@ -154,7 +184,10 @@ func (m *Mount) UseImage(dagsPath string) error {
 // turn makes current point to the name to in the mount's folder.
 func (m *Mount) turn(to string) error {
 	old, _, err := m.Current()
-	if err == nil && old != "" && to != versionsName+"/"+old.Dir() {
+	if err != nil {
+		return err
+	}
+	if old != "" && to != versionsName+"/"+old.Dir() {
 		// The record's time says when its version was current last.
 		if err := os.Chtimes(m.recordPath(old), time.Time{}, time.Now()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -178,5 +211,5 @@ func putLink(path, temp, to string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncPath(filepath.Dir(path))
 }

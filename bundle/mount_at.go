@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +24,7 @@ func (a *folders) look(f recorded) error {
 		return a.lookLink(f)
 	}
 	var st unix.Stat_t
-	err := again(func() error { return unix.Fstatat(a.fd, base(f.Path), &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := again(func() error { return unix.Fstatat(a.fd, path.Base(f.Path), &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
 		return os.NewSyscallError("fstatat", err)
 	}
@@ -38,7 +39,7 @@ func (a *folders) lookLink(f recorded) error {
 	b := make([]byte, len(f.Link)+1)
 	var n int
 	err := again(func() (err error) {
-		n, err = unix.Readlinkat(a.fd, base(f.Path), b)
+		n, err = unix.Readlinkat(a.fd, path.Base(f.Path), b)
 		return err
 	})
 	if err != nil || string(b[:n]) != f.Link {
@@ -53,7 +54,7 @@ func (a *folders) symlink(f recorded) error {
 		return err
 	}
 	return os.NewSyscallError("symlinkat", again(func() error {
-		return unix.Symlinkat(f.Link, a.fd, base(f.Path))
+		return unix.Symlinkat(f.Link, a.fd, path.Base(f.Path))
 	}))
 }
 
@@ -63,7 +64,7 @@ func (a *folders) link(src *folders, f recorded) error {
 		return err
 	}
 	return os.NewSyscallError("linkat", again(func() error {
-		return unix.Linkat(src.fd, base(f.Path), a.fd, base(f.Path), 0)
+		return unix.Linkat(src.fd, path.Base(f.Path), a.fd, path.Base(f.Path), 0)
 	}))
 }
 
@@ -74,7 +75,7 @@ func (a *folders) create(f recorded) (newFile, error) {
 	}
 	fd := -1
 	err := again(func() (err error) {
-		fd, err = unix.Openat(a.fd, base(f.Path), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode(f.File)))
+		fd, err = unix.Openat(a.fd, path.Base(f.Path), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode(f.File)))
 		return err
 	})
 	return newFile(fd), os.NewSyscallError("openat", err)
@@ -84,7 +85,7 @@ func (a *folders) create(f recorded) (newFile, error) {
 func (a *folders) date(f recorded) error {
 	at := unix.NsecToTimespec(time.Unix(f.MTime, 0).UnixNano())
 	return os.NewSyscallError("utimensat", again(func() error {
-		return unix.UtimesNanoAt(a.fd, base(f.Path), []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+		return unix.UtimesNanoAt(a.fd, path.Base(f.Path), []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 	}))
 }
 

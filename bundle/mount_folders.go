@@ -135,8 +135,6 @@ func (a *folders) close() {
 	_ = a.root.Close()
 }
 
-func base(file string) string { return path.Base(file) }
-
 // byFolder returns the indexes of files in an order that visits each folder
 // once.
 func byFolder(files []slipway.File) []int {

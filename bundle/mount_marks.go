@@ -1,9 +1,7 @@
 package bundle
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -67,6 +65,9 @@ const maxMarks = 1000
 // before.
 func (m *Mount) Wanted(keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	dir, err := os.Open(filepath.Join(m.dir, inUseName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, makeInUse(filepath.Join(m.dir, inUseName)) // it was deleted by hand
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -90,16 +91,6 @@ func (m *Mount) Wanted(keepFor time.Duration, now time.Time) ([]slipway.Version,
 		}
 	}
 	return list, nil
-}
-
-// Add puts man's version on disk as Mount does, beside the one that is current.
-func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src Source) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if err := m.ready(ctx, man, src, nil); err != nil {
-		return fmt.Errorf("add %s: %w", man.Version, err)
-	}
-	return nil
 }
 
 // Unmark forgets that v was marked.

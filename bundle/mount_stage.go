@@ -46,6 +46,9 @@ func (s *stage) wrote(f recorded) {
 
 // stage puts man's version on disk.
 func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src Source, tell func(done, total int64)) error {
+	if err := m.furnish(); err != nil {
+		return err
+	}
 	on, err := m.onDisk()
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src Source, tel
 		return err
 	}
 	s.tell, s.keep = tell, m.keep
-	defer removeTree(s.dir) // what is left if this fails, or the damaged version that was there
+	defer RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
 	defer s.at.close()
 	if err := m.reuseLast(ctx, s, on); err != nil {
 		return fmt.Errorf("link files: %w", err)
@@ -100,10 +103,10 @@ func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, e
 		}
 	}
 	if err := errors.Join(s.makeRoot(), os.Chtimes(dir, stamp, stamp)); err != nil {
-		return nil, errors.Join(err, removeTree(dir))
+		return nil, errors.Join(err, RemoveTree(dir))
 	}
 	if s.at, err = newFolders(dir); err != nil {
-		return nil, errors.Join(err, removeTree(dir))
+		return nil, errors.Join(err, RemoveTree(dir))
 	}
 	return s, nil
 }
@@ -196,7 +199,7 @@ func (m *Mount) place(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	if err := syncDir(m.versions()); err != nil {
+	if err := SyncPath(m.versions()); err != nil {
 		return err
 	}
 	m.last.keep(r)

@@ -29,7 +29,7 @@ func newWorld(t testing.TB) *world {
 	s := must[*Store](t)(Open(filepath.Join(t.TempDir(), "data")))
 	m := must[*Mount](t)(OpenMount(filepath.Join(t.TempDir(), "mount")))
 	w := &world{store: s, mount: m, src: &counted{Source: s.Source(ns)}}
-	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), removeTree(m.dir))) })
+	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), RemoveTree(m.dir))) })
 	return w
 }
 
@@ -273,10 +273,10 @@ func TestReuseCopiesWhereItCannotLink(t *testing.T) {
 	elsewhere := t.TempDir()
 	if _, err := os.Stat("/dev/shm"); err == nil { // another file system
 		elsewhere = must[string](t)(os.MkdirTemp("/dev/shm", "slipway-"))
-		defer removeTree(elsewhere)
+		defer RemoveTree(elsewhere)
 	}
 	s := must[*stage](t)(newStage(elsewhere, before.manifest(), time.Now().Add(time.Hour)))
-	defer removeTree(s.dir)
+	defer RemoveTree(s.dir)
 	defer s.at.close()
 	ok(t, s.reuse(t.Context(), w.mount.versionPath(version(1)), before))
 	for i, f := range before.Files {

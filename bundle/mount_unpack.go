@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
@@ -79,7 +80,7 @@ func (u *unpacking) want() (places []slipway.Place) {
 	for _, i := range u.order {
 		if f := u.files[i]; !u.have[i] {
 			u.wanted[f.SHA256] = append(u.wanted[f.SHA256], f)
-			u.total += f.Size
+			u.total += min(f.Size, math.MaxInt64-u.total) // a manifest may say what it likes
 			places = append(places, f.Place)
 		}
 	}

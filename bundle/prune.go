@@ -88,33 +88,45 @@ func (m *Mount) times(on *MountedVersion) error {
 
 // Prune removes versions that were replaced, and needed by Airflow's runs,
 // longer than keepFor before now, but never the current one, nor the keepLast
-// that were replaced last. Mounts need not wait for it.
-func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
-	gone, err := m.setAside(keepLast, keepFor, now)
+// that were replaced last. It returns those that are gone; what cannot be
+// removed stays for the next time, and the error names it. Mounts need not wait
+// for it.
+func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) (gone []slipway.Version, err error) {
+	aside, err := m.setAside(keepLast, keepFor, now)
 	if err != nil {
-		return nil, fmt.Errorf("prune: %w", err)
+		err = fmt.Errorf("prune: %w", err)
 	}
-	for i, v := range gone {
-		if err := ctx.Err(); err != nil {
-			return gone[:i], err
+	for _, v := range aside {
+		if ctx.Err() != nil {
+			return gone, errors.Join(err, ctx.Err())
 		}
-		if err := removeTree(m.asidePath(v)); err != nil {
-			return gone[:i], fmt.Errorf("prune %s: %w", v, err)
+		if failed := RemoveTree(m.asidePath(v)); failed != nil {
+			err = errors.Join(err, fmt.Errorf("prune %s: %w", v, failed))
+			continue
 		}
+		gone = append(gone, v)
 	}
-	return gone, nil
+	return gone, err
 }
 
 // setAside gives the versions to be removed names of leftovers, so that none
-// is ever seen half removed, and returns them with those of an earlier try.
+// is ever seen half removed, and returns them with those of an earlier try. It
+// goes on after an error.
 func (m *Mount) setAside(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	before := now.Add(-keepFor)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.furnish(); err != nil {
+		return nil, err
+	}
 	on, err := m.onDisk()
 	if err != nil {
 		return nil, err
 	}
+	if strange, err := m.strange(); err != nil || strange {
+		return nil, err // it may lead to any of them
+	}
+	errs := m.removeLeft()
 	for _, v := range on {
 		keepLast-- // below zero for those after the last to keep
 		if v.Current {
@@ -123,22 +135,33 @@ func (m *Mount) setAside(keepLast int, keepFor time.Duration, now time.Time) ([]
 		if v.Current || keepLast >= 0 || v.ReplacedAt.After(before) {
 			continue
 		}
-		needed, err := m.neededAt(v.Version, now)
-		if err != nil {
-			return nil, err
-		}
-		if needed.After(before) {
-			continue
-		}
-		if err := os.Rename(m.versionPath(v.Version), m.asidePath(v.Version)); err != nil {
-			return nil, err
-		}
-		if err := dropFile(m.recordPath(v.Version), nil); err != nil {
-			return nil, err
-		}
-		_ = os.Remove(m.markPath(v.Version)) // a mark that stays harms nobody
+		errs = errors.Join(errs, m.putAside(v.Version, before, now))
 	}
-	return m.aside()
+	aside, err := m.aside()
+	return aside, errors.Join(errs, err)
+}
+
+// putAside gives v the name of a leftover unless it was needed after before.
+func (m *Mount) putAside(v slipway.Version, before, now time.Time) error {
+	needed, err := m.neededAt(v, now)
+	if err != nil || needed.After(before) {
+		return err
+	}
+	if err := os.Rename(m.versionPath(v), m.asidePath(v)); err != nil {
+		return err
+	}
+	_ = os.Remove(m.markPath(v)) // a mark that stays harms nobody
+	return dropFile(m.recordPath(v), nil)
+}
+
+// removeLeft tries again to remove what OpenMount could not.
+func (m *Mount) removeLeft() (errs error) {
+	m.left = slices.DeleteFunc(m.left, func(path string) bool {
+		err := RemoveTree(path)
+		errs = errors.Join(errs, err)
+		return err == nil
+	})
+	return errs
 }
 
 const asidePrefix = ".tmp-gone-"
@@ -156,19 +179,4 @@ func (m *Mount) aside() (list []slipway.Version, err error) {
 		}
 	}
 	return list, err
-}
-
-// removeTree deletes path and all below it. Folders are made writable first:
-// without that only root could empty them.
-func removeTree(path string) error {
-	err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o700)
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(path)
 }

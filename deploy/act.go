@@ -49,7 +49,7 @@ func (e *Engine) confirm(ctx context.Context, of slipway.DeploymentID, number in
 	if _, err := b.tail.Confirm(w, b.role, by, base); err != nil {
 		return w, err
 	}
-	plan, err := e.plan(ctx, b, w, staged)
+	plan, err := e.plan(b, w, staged)
 	if err != nil {
 		return w, err
 	}
@@ -109,8 +109,8 @@ func (e *Engine) stagedDeploy(ctx context.Context, of slipway.DeploymentID, numb
 
 // plan returns what w will do to the files at the end of the queue, or why the
 // outcome cannot be a version.
-func (e *Engine) plan(ctx context.Context, b basis, w slipway.Deploy, staged []byte) (slipway.Plan, error) {
-	base, err := e.tailFiles(ctx, b)
+func (e *Engine) plan(b basis, w slipway.Deploy, staged []byte) (slipway.Plan, error) {
+	base, err := e.tailFiles(b)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
@@ -222,7 +222,7 @@ func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number i
 	if err != nil {
 		return w, err
 	}
-	plan, err := e.planReturn(ctx, b, next)
+	plan, err := e.planReturn(b, next)
 	if err != nil {
 		return w, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 	"unicode"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 )
 
@@ -110,9 +112,12 @@ func (e *Engine) writeImageEnv(d slipway.Deployment, env []string) error {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return syncPath(dir)
+		return bundle.SyncPath(dir)
 	}
-	return writeFile(name, []byte(strings.Join(env, "\n")+"\n"), 0o644)
+	return bundle.WriteFile(name, 0o644, func(w io.Writer) error {
+		_, err := io.WriteString(w, strings.Join(env, "\n")+"\n")
+		return err
+	})
 }
 
 // apply runs the apply command of d. Its end is the rollout's.

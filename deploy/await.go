@@ -20,8 +20,9 @@ const (
 	settle = time.Second
 )
 
-// await waits until every connected component runs w, and ends it.
-func (e *Engine) await(ctx context.Context, w slipway.Deploy) error {
+// await waits until every connected component runs w, and ends it. there are
+// those that were connected when it went live.
+func (e *Engine) await(ctx context.Context, w slipway.Deploy, there roll) error {
 	changed, stop := e.Watch(w.Deployment)
 	defer stop()
 	tick := time.NewTicker(lookEvery)
@@ -36,6 +37,9 @@ func (e *Engine) await(ctx context.Context, w slipway.Deploy) error {
 		v := e.look(d, revision, since)
 		if v.done && !e.gathered(ctx, d) {
 			v.done, v.failing = false, "agents have not reported since the start"
+		}
+		if lost := there.lost(slipway.Mounting(e.Components(d.ID)), e.store.Now()); lost != "" {
+			v.done, v.stuck, v.failing = false, false, lost
 		}
 		switch {
 		case !v.stuck:

@@ -199,7 +199,7 @@ func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bu
 func syncFolders(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && (e.IsDir() || e.Name() == databaseName) {
-			err = syncPath(path)
+			err = bundle.SyncPath(path)
 		}
 		return err
 	})

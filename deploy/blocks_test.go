@@ -36,7 +36,7 @@ func (a *app) putBlock(t *testing.T, w slipway.Deploy, block string, b []byte) {
 // A restart in the middle loses no block.
 func TestBlocksOutliveARestart(t *testing.T) {
 	a := running(t)
-	b := archive(t, map[string]string{"a.py": dag("a")})
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
 	w := a.beginBlocks(t)
 	a.putBlock(t, w, "one", b[:40])
 	if err := os.Mkdir(filepath.Join(a.dir, "uploads", "stray.d"), 0o700); err != nil {

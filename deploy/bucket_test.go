@@ -180,7 +180,7 @@ func TestVersionsExpireInBuckets(t *testing.T) {
 func TestLeftoversInABucket(t *testing.T) {
 	t.Parallel()
 	a := inBucket(t, buckettest.Fake(t).Address)
-	text := archive(t, map[string]string{"a.py": dag("stray")})
+	text := storetest.Archive(t, map[string]string{"a.py": dag("stray")})
 	for _, ns := range []string{a.Sales.Namespace, "nobody"} {
 		known := func(string) (p slipway.Place, stored bool) { return p, false }
 		if _, err := a.bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), bundle.DefaultLimits(), known); err != nil {
@@ -205,7 +205,7 @@ func TestABucketThatIsAway(t *testing.T) {
 	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
 	bucket.Proxy.Set(buckettest.Refuse)
 	a.confirm(t, w.Number, a.Eve)
-	refused := a.upload(t, a.Eve, slipway.AddFiles, archive(t, map[string]string{"b.py": dag("b")}))
+	refused := a.upload(t, a.Eve, slipway.AddFiles, storetest.Archive(t, map[string]string{"b.py": dag("b")}))
 	a.soon(t, "the upload is refused", func() bool { return a.load(t, refused.Number).Status == slipway.Failed })
 	if got := a.load(t, refused.Number).Reason; !strings.Contains(got, "The bucket s3://slipway cannot be reached.") {
 		t.Errorf("it failed as %q", got)

@@ -24,11 +24,11 @@ func (e *Engine) Compare(ctx context.Context, d slipway.Deployment, from, to sli
 	if known {
 		return slipway.Compare(changes), nil
 	}
-	old, err := e.filesOf(ctx, d.Namespace, from)
+	old, err := e.filesOf(d.Namespace, from)
 	if err != nil {
 		return slipway.Comparison{}, err
 	}
-	next, err := e.filesOf(ctx, d.Namespace, to)
+	next, err := e.filesOf(d.Namespace, to)
 	return slipway.Compare(slipway.Changes(old, next)), err
 }
 
@@ -86,7 +86,7 @@ func (e *Engine) located(ctx context.Context, d slipway.Deployment, v slipway.Ve
 	if err != nil || stored {
 		return f, err
 	}
-	files, err := e.filesOf(ctx, d.Namespace, v)
+	files, err := e.filesOf(d.Namespace, v)
 	if err != nil {
 		return f, err
 	}

@@ -118,7 +118,7 @@ func TestDeletedWhileDeploying(t *testing.T) {
 	a.deployed(t, slipway.ReplaceAll, map[string]string{"sub/a.py": dag("1")})
 	a.block(t)
 	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
-	a.upload(t, a.Eve, slipway.AddFiles, archive(t, map[string]string{"c.py": dag("3")}))
+	a.upload(t, a.Eve, slipway.AddFiles, storetest.Archive(t, map[string]string{"c.py": dag("3")}))
 	if _, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 5, Name: "x", Merge: slipway.AddFiles}); err != nil {
 		t.Fatal(err)
 	}
@@ -165,44 +165,6 @@ func TestDeletionGoesOnAtStart(t *testing.T) {
 	a.build(t)
 	a.run(t)
 	a.eventually(t, "nothing is left of it", func() bool { return a.left(t) == 0 })
-}
-
-func TestCreateAndEdit(t *testing.T) {
-	a := running(t)
-	d, err := slipway.NewDeployment(a.Workspace.ID, "fresh", true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = a.engine.Create(t.Context(), d, a.Eve)
-	wantKind(t, err, slipway.Forbidden, "Operator")
-	if d, err = a.engine.Create(t.Context(), d, a.Oli); err != nil || d.Creator != "Oli Operator" {
-		t.Fatalf("%+v, %v", d, err)
-	}
-	a.Sales = d // what follows is about the new one
-	a.eventually(t, "the image's DAGs are current", func() bool {
-		all := a.engine.Components(d.ID)
-		return len(all) == 1 && all[0].DAGs == slipway.FromImage
-	})
-	link := func() string {
-		to, err := os.Readlink(filepath.Join(a.engine.MountDir(d), "current/dags"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return to
-	}
-	if got := link(); got != slipway.DefaultDagsPath || a.current(t) != "image" {
-		t.Errorf("dags is %s, current %s", got, a.current(t))
-	}
-	s := d.Settings()
-	s.DagsPath = "/opt/dags"
-	_, err = a.engine.Edit(t.Context(), d.ID, a.Eve, s)
-	wantKind(t, err, slipway.Forbidden, "Operator")
-	if d, err = a.engine.Edit(t.Context(), d.ID, a.Oli, s); err != nil || d.DagsPath != "/opt/dags" {
-		t.Fatalf("%+v, %v", d, err)
-	}
-	a.eventually(t, "dags is the new path", func() bool { return link() == "/opt/dags" })
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
 }
 
 // block puts a file where the mount needs a folder, and returns what takes it

@@ -1,17 +1,12 @@
 package deploy_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"io"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,38 +97,6 @@ func running(t *testing.T, change ...func(*deploy.Config)) *app {
 	return a
 }
 
-// archive returns a .tar.gz of files by path; one that begins with "-> " is a
-// symlink, one with "#!" may be executed.
-func archive(t *testing.T, files map[string]string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	zip := gzip.NewWriter(&b)
-	out := tar.NewWriter(zip)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		text := files[name]
-		h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}
-		if to, ok := strings.CutPrefix(text, "-> "); ok {
-			h.Typeflag, h.Linkname, h.Size, text = tar.TypeSymlink, to, 0, ""
-		}
-		if strings.HasPrefix(text, "#!") {
-			h.Mode = 0o755
-		}
-		if err := out.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(out, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
-
 // dag returns the text of a DAG file.
 func dag(text string) string { return "from airflow import DAG  # " + text + "\n" }
 
@@ -154,7 +117,7 @@ func (a *app) upload(t *testing.T, by slipway.Actor, merge slipway.Merge, b []by
 // staged uploads files and waits until they are checked.
 func (a *app) staged(t *testing.T, by slipway.Actor, merge slipway.Merge, files map[string]string) slipway.Deploy {
 	t.Helper()
-	w := a.upload(t, by, merge, archive(t, files))
+	w := a.upload(t, by, merge, storetest.Archive(t, files))
 	return a.await(t, w.Number, slipway.Staged)
 }
 

@@ -81,7 +81,7 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 		case err != nil:
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
-		if err := syncPath(cfg.Dir); err != nil {
+		if err := bundle.SyncPath(cfg.Dir); err != nil {
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
 	}

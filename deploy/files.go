@@ -83,7 +83,7 @@ func (c *fileCache) clear() {
 
 // filesOf returns the files of a version, by path. They are shared: nobody
 // changes them.
-func (e *Engine) filesOf(_ context.Context, ns string, v slipway.Version) ([]slipway.File, error) {
+func (e *Engine) filesOf(ns string, v slipway.Version) ([]slipway.File, error) {
 	if v == "" {
 		return nil, nil
 	}
@@ -104,7 +104,7 @@ func (e *Engine) filesOf(_ context.Context, ns string, v slipway.Version) ([]sli
 // Files returns the files of a version of d, by path. The caller does not
 // change them.
 func (e *Engine) Files(ctx context.Context, d slipway.Deployment, v slipway.Version) ([]slipway.File, error) {
-	return e.filesOf(ctx, d.Namespace, v)
+	return e.filesOf(d.Namespace, v)
 }
 
 // Content returns the content of a file of d. At its end it has been verified.
@@ -114,7 +114,7 @@ func (e *Engine) Content(ctx context.Context, d slipway.Deployment, f slipway.Fi
 
 // WriteArchive writes a version of d as a .tar.gz.
 func (e *Engine) WriteArchive(ctx context.Context, d slipway.Deployment, v slipway.Version, w io.Writer) error {
-	files, err := e.filesOf(ctx, d.Namespace, v)
+	files, err := e.filesOf(d.Namespace, v)
 	if err != nil {
 		return err
 	}
@@ -196,8 +196,8 @@ func (b basis) before(w slipway.Deploy) basis {
 
 // tailFiles returns the files as they will be at the end of b's queue. Deploys
 // in it may have no manifest yet.
-func (e *Engine) tailFiles(ctx context.Context, b basis) (files []slipway.File, err error) {
-	if files, err = e.filesOf(ctx, b.now.Namespace, b.now.Version); err != nil {
+func (e *Engine) tailFiles(b basis) (files []slipway.File, err error) {
+	if files, err = e.filesOf(b.now.Namespace, b.now.Version); err != nil {
 		return nil, err
 	}
 	for i, t := range b.queue {
@@ -206,7 +206,7 @@ func (e *Engine) tailFiles(ctx context.Context, b basis) (files []slipway.File, 
 			continue // what will be refused at its turn changes nothing
 		}
 		if t.Deploy.ReturnTo != 0 && t.Deploy.After.Mounted {
-			if files, err = e.filesOf(ctx, b.now.Namespace, t.Deploy.After.Version); err != nil {
+			if files, err = e.filesOf(b.now.Namespace, t.Deploy.After.Version); err != nil {
 				return nil, err
 			}
 		}

@@ -135,7 +135,7 @@ func (e *Engine) finalize(ctx context.Context, of slipway.DeploymentID, number i
 	if _, err := b.tail.Confirm(w, b.role, by, *base); err != nil {
 		return w, err
 	}
-	plan, err := e.plan(ctx, b, w, staged)
+	plan, err := e.plan(b, w, staged)
 	if err != nil {
 		return w, err
 	}

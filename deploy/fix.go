@@ -33,7 +33,7 @@ func (e *Engine) Fixable(ctx context.Context, of slipway.DeploymentID, path stri
 		return f, err
 	}
 	f.Deployment, f.Refusal = b.now, b.tail.MayDeploy(slipway.DAGOnly, b.role, by)
-	files, err := e.tailFiles(ctx, b)
+	files, err := e.tailFiles(b)
 	if err != nil {
 		return f, err
 	}

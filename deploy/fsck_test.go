@@ -39,6 +39,11 @@ func (a *app) fsck(t *testing.T) (all []deploy.Damage, totals deploy.FsckTotals)
 	return all, totals
 }
 
+// pack returns the path of a pack of the Deployment.
+func (a *app) pack(name string) string {
+	return filepath.Join(a.dir, "packs", a.Sales.Namespace, name)
+}
+
 // threeVersions deploys one version of two files and two that each change one
 // of them; a fourth deploy waits to be confirmed.
 func threeVersions(t *testing.T) (a *app, v [3]slipway.Version, packs [3]string) {
@@ -87,19 +92,19 @@ func TestFsckFindsDamage(t *testing.T) {
 	}{
 		"flipped byte in a pack of the first": {
 			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				flip(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, packs[0]), 100)
+				flip(t, a.pack(packs[0]), 100)
 			},
 			says: []string{"The pack is damaged: its SHA-256 is "}, versions: []int{0, 1},
 		},
 		"flipped byte in a pack of the last": {
 			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				flip(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, packs[2]), -20)
+				flip(t, a.pack(packs[2]), -20)
 			},
 			says: []string{"The pack is damaged"}, versions: []int{2},
 		},
 		"pack missing": {
 			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				remove(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, packs[1]))
+				remove(t, a.pack(packs[1]))
 			},
 			says: []string{"The pack is missing."}, versions: []int{1, 2},
 		},
@@ -107,7 +112,7 @@ func TestFsckFindsDamage(t *testing.T) {
 			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
 				for _, name := range a.packs(t) {
 					if !slices.Contains(packs[:], name) {
-						remove(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, name))
+						remove(t, a.pack(name))
 					}
 				}
 			},
@@ -141,9 +146,15 @@ func TestFsckFindsDamage(t *testing.T) {
 			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
 				storetest.Update(t, a.store, func(tx *store.Tx) error {
 					w, err := tx.Deploy(a.Sales.ID, 3)
-					if err == nil {
-						_, err = tx.ReleasePacks(w)
+					if err != nil {
+						return err
 					}
+					failed := w
+					failed.Status, failed.LiveAt = slipway.Failed, time.Time{}
+					if _, err := tx.SaveDeploy(failed); err != nil { // which gives its claims back
+						return err
+					}
+					_, err = tx.SaveDeploy(w)
 					return err
 				})
 			},
@@ -157,7 +168,7 @@ func TestFsckFindsDamage(t *testing.T) {
 		},
 		"pack that no record names": {
 			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				old := filepath.Join(a.dir, "packs", a.Sales.Namespace, strings.Repeat("a", 64)+".tar.zst")
+				old := a.pack(strings.Repeat("a", 64) + ".tar.zst")
 				if err := os.WriteFile(old, nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -167,7 +178,7 @@ func TestFsckFindsDamage(t *testing.T) {
 		},
 		"file that is about to be recorded": {
 			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				young := filepath.Join(a.dir, "packs", a.Sales.Namespace, strings.Repeat("a", 64)+".tar.zst")
+				young := a.pack(strings.Repeat("a", 64) + ".tar.zst")
 				if err := os.WriteFile(young, nil, 0o600); err != nil {
 					t.Fatal(err)
 				}

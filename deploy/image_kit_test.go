@@ -27,6 +27,7 @@ import (
 	"slipway"
 	"slipway/deploy"
 	"slipway/image"
+	"slipway/store/storetest"
 )
 
 // made is how an image of a test differs from others.
@@ -282,7 +283,7 @@ func (a *app) project(t *testing.T, tag string, m made, dags map[string]string) 
 
 func (a *app) addDAGs(t *testing.T, number int, dags map[string]string) {
 	t.Helper()
-	b := archive(t, dags)
+	b := storetest.Archive(t, dags)
 	_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{To: number, Length: int64(len(b)), Name: "dags.tar.gz", Merge: slipway.ReplaceAll}, bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)

@@ -211,7 +211,7 @@ func TestProjectOfTheAPI(t *testing.T) {
 				}
 			}
 			if tt.dags {
-				if _, err := a.engine.PutBlob(t.Context(), w.ID, bytes.NewReader(archive(t, map[string]string{"new.py": dag("new")}))); err != nil {
+				if _, err := a.engine.PutBlob(t.Context(), w.ID, bytes.NewReader(storetest.Archive(t, map[string]string{"new.py": dag("new")}))); err != nil {
 					t.Fatal(err)
 				}
 				f.Version = w.Version

@@ -1,17 +1,14 @@
 package deploy_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"slipway"
-	"slipway/deploy"
 	"slipway/store"
 	"slipway/store/storetest"
 )
@@ -116,25 +113,6 @@ func TestAddAndReplace(t *testing.T) {
 	}
 }
 
-func TestFolderOfLooseFiles(t *testing.T) {
-	a := running(t)
-	b := archive(t, map[string]string{"x.py": dag("x")})
-	begin := func(folder string) error {
-		_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: -1, Name: "x.py", Merge: slipway.AddFiles, Folder: folder}, bytes.NewReader(b))
-		return err
-	}
-	for _, folder := range []string{"../up", "a/../../b", ".."} {
-		wantKind(t, begin(folder), slipway.Invalid, "")
-	}
-	if err := begin("/team/sales/"); err != nil {
-		t.Fatal(err)
-	}
-	w := a.await(t, 1, slipway.Staged)
-	a.confirm(t, w.Number, a.Eve)
-	a.await(t, w.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
-}
-
 func TestBaseChanged(t *testing.T) {
 	a := running(t)
 	mine := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("mine")})
@@ -232,85 +210,6 @@ func TestReturn(t *testing.T) {
 	}
 }
 
-func TestSwitchWaitsItsTurn(t *testing.T) {
-	a := running(t)
-	one := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	two := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
-	a.stop()
-	a.build(t)
-	a.confirm(t, one.Number, a.Eve)
-	_, err := a.engine.Switch(t.Context(), a.Sales.ID, false, a.Eve, true)
-	wantKind(t, err, slipway.Forbidden, "Owner role")
-	waits, err := a.engine.Switch(t.Context(), a.Sales.ID, false, a.Ada, true)
-	if err != nil || !waits {
-		t.Fatalf("switch waits %v, %v", waits, err)
-	}
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantKind(t, r.Refusal, slipway.Conflict, "DAG-only deploys are not enabled for this Deployment.")
-	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, two.Number, a.Eve, r.Base, allTicks)
-	wantKind(t, err, slipway.Conflict, "DAG-only deploys are not enabled for this Deployment.")
-	if d := a.sales(t); !d.DAGDeploys {
-		t.Error("the switch did not wait")
-	}
-	a.run(t)
-	a.await(t, one.Number, slipway.Deployed)
-	a.eventually(t, "the switch is off", func() bool { return !a.sales(t).DAGDeploys })
-	d := a.sales(t)
-	if !d.NeedsImage || !d.Mounted || d.Version != one.Version {
-		t.Errorf("after the switch %+v", d.State)
-	}
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
-	_, _, err = a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 3, Name: "x", Merge: slipway.AddFiles})
-	wantKind(t, err, slipway.Conflict, "DAG-only deploys are not enabled")
-	if waits, err = a.engine.Switch(t.Context(), a.Sales.ID, true, a.Ada, false); err != nil || waits {
-		t.Errorf("switching back waits %v, %v", waits, err)
-	}
-	if d := a.sales(t); !d.DAGDeploys || d.NeedsImage || d.Before != nil {
-		t.Errorf("after switching back %+v", d)
-	}
-	a.confirm(t, two.Number, a.Eve)
-	a.await(t, two.Number, slipway.Deployed)
-}
-
-// A deploy that was confirmed behind a switch has no leave without it.
-func TestSwitchCalledBack(t *testing.T) {
-	a := running(t)
-	one := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	two := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
-	a.stop()
-	a.build(t)
-	a.confirm(t, one.Number, a.Eve)
-	for _, on := range []bool{false, true} {
-		if _, err := a.engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	a.confirm(t, two.Number, a.Eve)
-	storetest.View(t, a.store, func(tx *store.Tx) error {
-		queue, err := tx.Queue(a.Sales.ID)
-		if err != nil || len(queue) != 4 {
-			t.Fatalf("queue %v, %v", queue, err)
-		}
-		err = a.engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
-		if err != nil {
-			t.Error(err)
-		}
-		err = a.engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
-		wantKind(t, err, slipway.Conflict, "no longer waiting")
-		return nil
-	})
-	a.run(t)
-	two = a.await(t, two.Number, slipway.Failed)
-	if two.Reason != "DAG-only deploys are not enabled for this Deployment." || two.WentLive() {
-		t.Errorf("two %+v", two)
-	}
-	a.eventually(t, "its pack is gone", func() bool { return len(a.packs(t)) == 1 })
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
-}
-
 func TestDiscardDropsThePackUnlessShared(t *testing.T) {
 	a := running(t)
 	shared := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")})
@@ -343,15 +242,15 @@ func TestRefusalLeavesNothing(t *testing.T) {
 	a := running(t)
 	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
 	packs, manifests, current := a.packs(t), a.manifests(t), a.current(t)
-	good := archive(t, map[string]string{"b.py": dag("2"), "c.py": strings.Repeat("x", 1<<20)})
+	good := storetest.Archive(t, map[string]string{"b.py": dag("2"), "c.py": strings.Repeat("x", 1<<20)})
 	for name, tt := range map[string]struct {
 		archive []byte
 		want    string
 	}{
 		"no archive": {[]byte("hello, this is no archive at all"), "not an archive"},
 		"cut off":    {good[:len(good)-100], "cut off"},
-		"escapes":    {archive(t, map[string]string{"b.py": dag("2"), "../evil.py": dag("3")}), "../evil.py"},
-		"empty":      {archive(t, nil), ""},
+		"escapes":    {storetest.Archive(t, map[string]string{"b.py": dag("2"), "../evil.py": dag("3")}), "../evil.py"},
+		"empty":      {storetest.Archive(t, nil), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := a.upload(t, a.Eve, slipway.ReplaceAll, tt.archive)
@@ -374,36 +273,4 @@ func TestRefusalLeavesNothing(t *testing.T) {
 	wantKind(t, r.Refusal, slipway.Invalid, "a.py")
 	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, allTicks)
 	wantKind(t, err, slipway.Invalid, "a.py")
-}
-
-func TestDiffOfAFile(t *testing.T) {
-	a := running(t)
-	big := strings.Repeat("0123456789abcde\n", 1<<16+1)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\n5\n6\n", "bin": "a\x00b", "big": "x", "l": "-> a.py"})
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\nfive\n6", "bin": "a\x00c", "big": big, "l": "-> bin", "n.txt": "new\n"})
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string]slipway.FileDiff{
-		"a.py": {Added: 2, Removed: 2, OldSize: 12, NewSize: 14, Hunks: []slipway.Hunk{{OldStart: 2, OldLines: 5, NewStart: 2, NewLines: 5, Lines: []slipway.DiffLine{
-			{Op: ' ', Old: 2, New: 2, Text: "2"}, {Op: ' ', Old: 3, New: 3, Text: "3"}, {Op: ' ', Old: 4, New: 4, Text: "4"},
-			{Op: '-', Old: 5, Text: "5"}, {Op: '-', Old: 6, Text: "6"}, {Op: '+', New: 5, Text: "five"}, {Op: '+', New: 6, Text: "6", NoNewline: true},
-		}}}},
-		"bin": {Binary: true, OldSize: 3, NewSize: 3},
-		"big": {TooLarge: true, OldSize: 1, NewSize: int64(len(big))},
-		"l": {Added: 1, Removed: 1, Hunks: []slipway.Hunk{{OldStart: 1, OldLines: 1, NewStart: 1, NewLines: 1, Lines: []slipway.DiffLine{
-			{Op: '-', Old: 1, Text: "a.py", NoNewline: true}, {Op: '+', New: 1, Text: "bin", NoNewline: true},
-		}}}},
-		"n.txt": {Added: 1, NewSize: 4, Hunks: []slipway.Hunk{{NewStart: 1, NewLines: 1, Lines: []slipway.DiffLine{{Op: '+', New: 1, Text: "new"}}}}},
-	}
-	got := map[string]slipway.FileDiff{}
-	for _, c := range r.Plan.Changes {
-		if got[c.Path], err = a.engine.Diff(t.Context(), a.Sales, c); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(slipway.FileDiff{}, "Path", "OldSHA256", "NewSHA256")); diff != "" {
-		t.Errorf("diffs (-want +got):\n%s", diff)
-	}
 }

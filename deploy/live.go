@@ -74,13 +74,16 @@ func (b *board) drop(of slipway.DeploymentID, name string) bool {
 	return len(b.of[of]) < before
 }
 
-// forgive forgets errors: they are about what was wanted before.
+// forgive forgets errors: they are about what was wanted before. Those of
+// rollouts that say so stay, as their containers may be what fails.
 func (b *board) forgive(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for at, c := range b.of[of] {
-		c.Error = ""
-		b.of[of][at] = c
+		if c.Kind != slipway.Rollout || c.Revision == "" {
+			c.Error = ""
+			b.of[of][at] = c
+		}
 	}
 }
 

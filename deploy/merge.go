@@ -94,7 +94,7 @@ func (e *Engine) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 	if err != nil || few {
 		return m, err
 	}
-	files, err := e.filesOf(ctx, m.d.Namespace, m.d.Version)
+	files, err := e.filesOf(m.d.Namespace, m.d.Version)
 	if err != nil {
 		return m, err
 	}

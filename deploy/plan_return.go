@@ -1,21 +1,17 @@
 package deploy
 
-import (
-	"context"
-
-	"slipway"
-)
+import "slipway"
 
 // planReturn returns what the return w will do to the files at the end of the
 // queue. Where the image carries the DAGs, the version stays.
-func (e *Engine) planReturn(ctx context.Context, b basis, w slipway.Deploy) (slipway.Plan, error) {
-	base, err := e.tailFiles(ctx, b)
+func (e *Engine) planReturn(b basis, w slipway.Deploy) (slipway.Plan, error) {
+	base, err := e.tailFiles(b)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
 	files := base
 	if w.After.Mounted {
-		files, err = e.filesOf(ctx, b.now.Namespace, w.After.Version)
+		files, err = e.filesOf(b.now.Namespace, w.After.Version)
 	}
 	plan := slipway.NewPlan(base, files)
 	plan.NoDAGs = plan.NoDAGs && w.After.Mounted

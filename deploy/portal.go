@@ -73,7 +73,7 @@ func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
 
 // Manifest returns the manifest of a version.
 func (p *LocalPortal) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
-	files, err := p.e.filesOf(ctx, p.ns, v)
+	files, err := p.e.filesOf(p.ns, v)
 	return slipway.Manifest{Version: v, Files: files}, err
 }
 

@@ -84,6 +84,7 @@ func (e *Engine) publish(ctx context.Context, w slipway.Deploy) error {
 	if w.Kind.HasImage() && !w.WentLive() {
 		return e.rollOut(ctx, w)
 	}
+	there := e.present(w.Deployment, slipway.Sidecar)
 	if !w.WentLive() {
 		// Once begun, this is not cut off: it is quick, and safe to do again.
 		live, err := e.goLive(context.WithoutCancel(ctx), w)
@@ -98,7 +99,7 @@ func (e *Engine) publish(ctx context.Context, w slipway.Deploy) error {
 		}
 		w = live
 	}
-	return e.await(ctx, w)
+	return e.await(ctx, w, there)
 }
 
 // release is what going live changes.
@@ -173,12 +174,12 @@ func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deplo
 	if err != nil {
 		return d, r, err
 	}
-	base, err := e.filesOf(ctx, d.Namespace, d.Version)
+	base, err := e.filesOf(d.Namespace, d.Version)
 	if err != nil {
 		return d, r, err
 	}
 	if w.ReturnTo != 0 {
-		r.files, err = e.filesOf(ctx, d.Namespace, d.State.With(w).Version)
+		r.files, err = e.filesOf(d.Namespace, d.State.With(w).Version)
 	} else if !d.Brings(w) {
 		r.files = base
 	} else if r.files, err = e.merged(w, base, staged); err == nil {

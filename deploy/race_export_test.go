@@ -9,6 +9,10 @@ import (
 // Sweep gives up what nobody finished in time, as Run does every hour.
 func (e *Engine) Sweep(ctx context.Context) error { return e.sweep(ctx) }
 
+// RetainAll has versions and images expire that are no longer kept, as Run does
+// time and again.
+func (e *Engine) RetainAll(ctx context.Context) error { return e.retainAll(ctx) }
+
 // StageAll is one turn of the loop that stages.
 func (e *Engine) StageAll(ctx context.Context, of slipway.DeploymentID) error {
 	return e.stageAll(ctx, of)

@@ -7,12 +7,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/image"
 	"slipway/store"
 )
@@ -43,24 +45,10 @@ func openSealer(dir string) (cipher.AEAD, error) {
 func newKey(name string) ([]byte, error) {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
-	return key, writeFile(name, key, 0o600)
-}
-
-// writeFile writes a file that is whole or absent, and stays.
-func writeFile(name string, b []byte, mode fs.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
-	if err != nil {
+	return key, bundle.WriteFile(name, 0o600, func(w io.Writer) error {
+		_, err := w.Write(key)
 		return err
-	}
-	defer os.Remove(f.Name()) // finds nothing once renamed
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	return syncPath(filepath.Dir(name))
+	})
 }
 
 // sealedFor binds a password to its place: it cannot be moved to another host.

@@ -2,15 +2,12 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"time"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 )
 
@@ -64,7 +61,7 @@ func (e *Engine) removeOnce(ctx context.Context, d slipway.Deployment) error {
 	if err := e.waitLeases(ctx); err != nil {
 		return err
 	}
-	if err := removeTree(e.MountDir(d)); err != nil {
+	if err := bundle.RemoveTree(e.MountDir(d)); err != nil {
 		return fmt.Errorf("remove mount: %w", err)
 	}
 	if err := e.bundles.DropNamespace(d.Namespace); err != nil {
@@ -74,19 +71,4 @@ func (e *Engine) removeOnce(ctx context.Context, d slipway.Deployment) error {
 		return fmt.Errorf("remove images: %w", err)
 	}
 	return e.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveDeployment(d.ID) })
-}
-
-// removeTree deletes path and all below it. Mounted folders are read-only:
-// only root could empty them as they are.
-func removeTree(path string) error {
-	err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o700)
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(path)
 }

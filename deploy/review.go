@@ -39,7 +39,7 @@ func (e *Engine) Review(ctx context.Context, of slipway.DeploymentID, number int
 		return Review{}, slipway.Errorf(slipway.Conflict, "Deploy #%d does not wait to be confirmed: it is %s.", number, w.Status)
 	}
 	r := b.review(w)
-	plan, impossible := e.plan(ctx, b, w, staged)
+	plan, impossible := e.plan(b, w, staged)
 	if kind, _ := slipway.Explain(impossible); impossible != nil && kind == slipway.Internal {
 		return r, impossible
 	}
@@ -73,7 +73,7 @@ func (e *Engine) ReviewReturn(ctx context.Context, of slipway.DeploymentID, numb
 		r.Refusal = e.imageKept(ctx, next)
 	}
 	if retained || old.WentLive() && !old.After.Mounted {
-		if r.Plan, err = e.planReturn(ctx, b, next); err != nil {
+		if r.Plan, err = e.planReturn(b, next); err != nil {
 			return r, err
 		}
 	}
@@ -91,11 +91,11 @@ func (e *Engine) Done(ctx context.Context, of slipway.DeploymentID, number int, 
 	r.Base, r.Plan.Counts = w.Base, w.Counts
 	switch {
 	case w.WentLive():
-		err = e.planDone(ctx, &r)
+		err = e.planDone(&r)
 	case w.Status.Active():
 		b = b.before(w)
 		r.Base, r.was = b.tail.Version, b.tail.State
-		err = e.planQueued(ctx, &r, b, staged)
+		err = e.planQueued(&r, b, staged)
 	}
 	if err != nil {
 		return r, err
@@ -104,11 +104,11 @@ func (e *Engine) Done(ctx context.Context, of slipway.DeploymentID, number int, 
 }
 
 // planDone fills in what a deploy that went live did.
-func (e *Engine) planDone(ctx context.Context, r *Review) error {
-	base, err := e.filesOf(ctx, r.Deployment.Namespace, r.Deploy.Base)
+func (e *Engine) planDone(r *Review) error {
+	base, err := e.filesOf(r.Deployment.Namespace, r.Deploy.Base)
 	if err == nil {
 		var next []slipway.File
-		if next, err = e.filesOf(ctx, r.Deployment.Namespace, r.Deploy.After.Version); err == nil {
+		if next, err = e.filesOf(r.Deployment.Namespace, r.Deploy.After.Version); err == nil {
 			r.Plan = slipway.NewPlan(base, next)
 		}
 	}
@@ -119,12 +119,12 @@ func (e *Engine) planDone(ctx context.Context, r *Review) error {
 }
 
 // planQueued fills in what a deploy will do when its turn comes.
-func (e *Engine) planQueued(ctx context.Context, r *Review, before basis, staged []byte) (err error) {
+func (e *Engine) planQueued(r *Review, before basis, staged []byte) (err error) {
 	if r.Deploy.ReturnTo != 0 {
-		r.Plan, err = e.planReturn(ctx, before, r.Deploy)
+		r.Plan, err = e.planReturn(before, r.Deploy)
 		return err
 	}
-	r.Plan, err = e.plan(ctx, before, r.Deploy, staged)
+	r.Plan, err = e.plan(before, r.Deploy, staged)
 	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
 		r.Refusal = err
 		return nil

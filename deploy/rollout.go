@@ -70,6 +70,7 @@ func (e *Engine) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.Depl
 
 // rollOutImage has the image of w run, and says what there is to note of it.
 func (e *Engine) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
+	there := e.present(w.Deployment, slipway.Rollout)
 	if err := e.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
 		return "", err
 	}
@@ -78,7 +79,7 @@ func (e *Engine) rollOutImage(ctx context.Context, d slipway.Deployment, w *slip
 			return note, err
 		}
 	}
-	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: e.cfg.ApplyTimeout, uncovers: d.Uncovers(*w)})
+	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: e.cfg.ApplyTimeout, uncovers: d.Uncovers(*w), there: there})
 	switch {
 	case err != nil:
 		return note, err
@@ -90,10 +91,11 @@ func (e *Engine) rollOutImage(ctx context.Context, d slipway.Deployment, w *slip
 
 // mountDAGs has the DAGs of w mounted, or those of its image seen.
 func (e *Engine) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
+	there := e.present(w.Deployment, slipway.Sidecar)
 	if err := e.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
 		return err
 	}
-	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: e.cfg.MountTimeout})
+	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: e.cfg.MountTimeout, there: there})
 	if err == nil && !v.done {
 		err = slipway.Errorf(slipway.Conflict, "The image was rolled out, but its DAGs were not mounted everywhere%s: %s.", v.within(e.cfg.MountTimeout), strings.TrimSuffix(v.failing, "."))
 	}

@@ -14,7 +14,7 @@ type part struct {
 	within   time.Duration
 	uncovers bool // once it is done, the DAGs that are mounted go
 
-	agents map[string]bool // of those, the ones that were connected since it began
+	there roll // of those, since before they were asked
 }
 
 // awaitPart waits until the components of a kind run what is wanted while w
@@ -25,7 +25,6 @@ func (e *Engine) awaitPart(ctx context.Context, w slipway.Deploy, p part) (v ver
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	since := e.store.Now() // after a restart components get their time once more
-	p.agents = map[string]bool{}
 	var stuck time.Time
 	for {
 		d, revision, err := e.desiredOf(ctx, w.Deployment)
@@ -60,25 +59,24 @@ func (e *Engine) awaitPart(ctx context.Context, w slipway.Deploy, p part) (v ver
 	}
 }
 
-// missing says who would have to run the image for p to be done, where DAGs go
-// with it and nobody is there who could; "" where that is not so. An agent that
-// was there may be back.
+// missing says who would have to be there for p to be done; "" where that is
+// not so. An agent that was there may be back. Where DAGs go with p, all of
+// them have to be there, or somebody who could run the image.
 func (e *Engine) missing(d slipway.Deployment, w slipway.Deploy, p part) string {
+	now := e.store.Now()
+	all := slipway.OfKind(e.Components(d.ID), p.kind)
+	if lost := p.there.lost(all, now); lost != "" {
+		return lost
+	}
 	if !p.uncovers {
 		return ""
 	}
-	now := e.store.Now()
-	all := slipway.OfKind(e.Components(d.ID), slipway.Rollout)
-	connected := slipway.Connected(all, now)
-	for _, c := range connected {
-		p.agents[c.Component] = true
-	}
 	for _, c := range all {
-		if c.Silent(now) && p.agents[c.Component] {
+		if c.Silent(now) && p.there[c.Component] {
 			return c.Component + " has fallen silent"
 		}
 	}
-	if len(connected) == 0 && (len(p.agents) > 0 || !w.ByHand && !d.AppliesImages(all, now)) {
+	if !w.ByHand && !d.AppliesImages(all, now) {
 		return "no agent with --images is connected any more"
 	}
 	return ""

@@ -24,7 +24,10 @@ const (
 // on this machine. It goes on with what was cut off before. It returns once ctx
 // is done and what must not be cut off has finished.
 func (e *Engine) Run(ctx context.Context, mount Runner) error {
-	if err := e.start(ctx, mount); err != nil {
+	switch err := e.start(ctx, mount); {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop before it began
+	case err != nil:
 		return err
 	}
 	defer e.finish()

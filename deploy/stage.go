@@ -180,7 +180,7 @@ func (e *Engine) record(ctx context.Context, w slipway.Deploy, u store.Upload, s
 		return err
 	}
 	e.files.put(stagedKey(w.ID), files)
-	before, err := e.tailFiles(ctx, base)
+	before, err := e.tailFiles(base)
 	if err != nil {
 		return err
 	}

@@ -176,7 +176,7 @@ func (e *Engine) filesFor(ctx context.Context, w slipway.Deploy) ([]slipway.File
 	if err != nil {
 		return nil, err
 	}
-	return e.tailFiles(ctx, b)
+	return e.tailFiles(b)
 }
 
 func modeOf(f slipway.File) uint32 {

@@ -202,50 +202,6 @@ func TestSafeSwitchAtItsTurn(t *testing.T) {
 	a.wantMounted(t, map[string]string{"a.py": dag("a"), "c.py": dag("c")})
 }
 
-// TestSwitchesAndImages walks through the plain switch and what has to follow.
-func TestSwitchesAndImages(t *testing.T) {
-	a := applying(t)
-	mounted := map[string]string{"a.py": dag("a")}
-	first := a.project(t, "1", runtime1, mounted)
-	first = a.await(t, first.Number, slipway.Deployed)
-
-	// Turned off and on again, everything is as before.
-	a.turn(t, false)
-	if d := a.sales(t); !d.NeedsImage || !d.Mounted {
-		t.Errorf("after the switch %+v", d.State)
-	}
-	a.wantMounted(t, mounted)
-	a.turn(t, true)
-	a.unchanged(t, first.After, first.After.Image, mounted)
-
-	// Turned off for good, the mounted version stays until the image runs.
-	a.turn(t, false)
-	off := a.sales(t).State
-	a.push(t, "2", runtime2.image(t))
-	a.then(t, "exit 1")
-	w := a.image(t, slipway.ImageAndDAG, "2")
-	a.confirm(t, w.Number, a.Eve)
-	a.await(t, w.Number, slipway.Failed)
-	a.unchanged(t, off, first.After.Image, mounted)
-	a.then(t, `readlink "$0/mounts/`+a.Sales.Namespace+`/current"`)
-	w = a.image(t, slipway.ImageAndDAG, "2")
-	a.confirm(t, w.Number, a.Eve)
-	w = a.await(t, w.Number, slipway.Deployed)
-	if d := a.sales(t); d.NeedsImage || d.Mounted || a.current(t) != "image" {
-		t.Errorf("state %+v, current %s", d.State, a.current(t))
-	}
-	if text := a.log(t, w.Number); !strings.Contains(text, "versions/"+first.Version.Dir()) {
-		t.Errorf("while the image was applied, current was another:\n%s", text)
-	}
-	// Back to the first: setting, image and DAGs.
-	back, err := a.engine.Return(t.Context(), a.Sales.ID, first.Number, a.Ada, a.sales(t).Version, allTicks, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.await(t, back.Number, slipway.Deployed)
-	a.unchanged(t, first.After, first.After.Image, mounted)
-}
-
 // TestImagesAreKept: what deploys need stays in the registry, and what none
 // needs any more goes.
 func TestImagesAreKept(t *testing.T) {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 )
 
@@ -80,7 +80,7 @@ func (a *arrivals) busy(id string) bool {
 func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) (slipway.Deploy, error) {
 	size, err := e.offset(u)
 	if err == nil {
-		err = errors.Join(syncPath(e.uploadPath(u.ID)), syncPath(filepath.Join(e.cfg.Dir, uploadsName)))
+		err = errors.Join(bundle.SyncPath(e.uploadPath(u.ID)), bundle.SyncPath(filepath.Join(e.cfg.Dir, uploadsName)))
 	}
 	if err != nil {
 		return w, outage(fmt.Errorf("keep upload: %w", err))
@@ -108,12 +108,4 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 	e.pokeStage(w.Deployment)
 	e.watchers.notify(w.Deployment)
 	return w, nil
-}
-
-func syncPath(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

@@ -19,7 +19,7 @@ import (
 
 func TestBrokenConnectionResumesAtTheOffset(t *testing.T) {
 	a := running(t)
-	b := archive(t, map[string]string{"a.py": dag("a")})
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
 	u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
 	if err != nil || w.Status != slipway.Initialized || w.Version == "" || w.Upload != "dags.tar.gz" {
 		t.Fatalf("%+v, %v", w, err)
@@ -129,7 +129,7 @@ func TestWhoMayUpload(t *testing.T) {
 
 func TestDemotedWhileUploading(t *testing.T) {
 	a := running(t)
-	b := archive(t, map[string]string{"a.py": dag("a")})
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
 	u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "x", Merge: slipway.ReplaceAll})
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +151,7 @@ func TestDemotedWhileUploading(t *testing.T) {
 // The role is judged again when the upload is staged: nothing runs until then.
 func TestRemovedBeforeStaging(t *testing.T) {
 	a := newApp(t)
-	w := a.upload(t, a.Eve, slipway.ReplaceAll, archive(t, map[string]string{"a.py": dag("a")}))
+	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": dag("a")}))
 	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
 	a.run(t)
 	w = a.await(t, w.Number, slipway.Failed)
@@ -195,7 +195,7 @@ func TestLimitsOfTheContent(t *testing.T) {
 	a := running(t, func(c *deploy.Config) {
 		c.Limits = bundle.Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 3, Path: 100, Name: 50}
 	})
-	w := a.upload(t, a.Eve, slipway.ReplaceAll, archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
+	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
 	if w = a.await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders." {
 		t.Errorf("reason %q", w.Reason)
 	}
@@ -204,7 +204,7 @@ func TestLimitsOfTheContent(t *testing.T) {
 // upload's row must not outlive its file, nor the other way round.
 func TestUploadsAfterACrash(t *testing.T) {
 	a := newApp(t)
-	b := archive(t, map[string]string{"a.py": dag("a")})
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
 	begin := func(length int) (store.Upload, slipway.Deploy) {
 		u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(length), Name: "x", Merge: slipway.ReplaceAll})
 		if err != nil {
@@ -246,4 +246,23 @@ func TestUploadsAfterACrash(t *testing.T) {
 		}
 	}
 	a.eventually(t, "two uploads are left", func() bool { return len(a.uploads(t)) == 2 })
+}
+
+func TestFolderOfLooseFiles(t *testing.T) {
+	a := running(t)
+	b := storetest.Archive(t, map[string]string{"x.py": dag("x")})
+	begin := func(folder string) error {
+		_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: -1, Name: "x.py", Merge: slipway.AddFiles, Folder: folder}, bytes.NewReader(b))
+		return err
+	}
+	for _, folder := range []string{"../up", "a/../../b", ".."} {
+		wantKind(t, begin(folder), slipway.Invalid, "")
+	}
+	if err := begin("/team/sales/"); err != nil {
+		t.Fatal(err)
+	}
+	w := a.await(t, 1, slipway.Staged)
+	a.confirm(t, w.Number, a.Eve)
+	a.await(t, w.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
 }

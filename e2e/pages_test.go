@@ -73,6 +73,7 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 		"deployments":    workspace,
 		"new-deployment": workspace + "/deployments/new",
 		"people":         workspace + "/people",
+		"audit":          workspace + "/audit",
 		"tokens":         workspace + "/tokens",
 		"token-revoke":   revoke,
 		"api":            "/v1/docs",

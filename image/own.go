@@ -233,26 +233,18 @@ func (s *Store) settle(ctx context.Context, repository, digest string) error {
 func (s *Store) settleBlob(repository, digest string) error {
 	hex := strings.TrimPrefix(digest, "sha256:")
 	data := s.driver.file(blobPath(hex))
-	if err := syncFile(data); os.IsNotExist(err) {
+	if err := syncPath(data); os.IsNotExist(err) {
 		return slipway.Errorf(slipway.NotFound, "The image in %s is not complete: %s is missing. Push it again.", repository, digest)
 	} else if err != nil {
 		return fmt.Errorf("settle %s: %w", digest, err)
 	}
 	base := repositoriesPath + "/" + repository
 	for _, dir := range []string{blobsPath + "/" + hex[:2] + "/" + hex, blobsPath + "/" + hex[:2], base + "/_layers/sha256/" + hex, base + "/_manifests/revisions/sha256/" + hex} {
-		if err := ignoreMissing(syncFolder(s.driver.file(dir))); err != nil {
-			return err
+		if err := ignoreMissing(syncPath(s.driver.file(dir))); err != nil {
+			return fmt.Errorf("settle %s: %w", digest, err)
 		}
 	}
 	return nil
 }
 
 func blobPath(hex string) string { return blobsPath + "/" + hex[:2] + "/" + hex + "/data" }
-
-func syncFile(name string) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}

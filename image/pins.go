@@ -132,19 +132,19 @@ func writeWhole(name, text string) error {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return fmt.Errorf("write pin: %w", err)
 	}
-	return syncFolder(filepath.Dir(name))
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync folder: %w", err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("sync folder: %w", err)
+	if err := syncPath(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("write pin: %w", err)
 	}
 	return nil
+}
+
+// syncPath makes the file at path durable, or the names in the folder at path.
+func syncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // drop removes the pins that nothing needs any more: keep says which do.

@@ -127,6 +127,16 @@ func (tx *Tx) Deployments(w slipway.WorkspaceID) ([]slipway.Deployment, error) {
 		WHERE d.workspace = ? AND d.deleted_at = 0 ORDER BY d.name COLLATE NOCASE`, w)
 }
 
+// SeenDeployments returns the Deployments that by sees, by name.
+func (tx *Tx) SeenDeployments(by slipway.Actor) ([]slipway.Deployment, error) {
+	role, args := tx.seenBy(by)
+	return list(tx, "seen deployments", scanDeployment, `
+		SELECT `+deploymentColumns+` FROM deployments d JOIN workspaces w ON w.id = d.workspace
+		WHERE d.deleted_at = 0 AND `+role+` > 0
+			AND COALESCE((SELECT t.deployment FROM tokens t WHERE t.id = ?), d.id) = d.id
+		ORDER BY d.name COLLATE NOCASE, d.id`, append(args, by.Token)...)
+}
+
 // AllDeployments returns every Deployment for the engine.
 func (tx *Tx) AllDeployments() ([]slipway.Deployment, error) {
 	return list(tx, "all deployments", scanDeployment, `SELECT `+deploymentColumns+` FROM deployments d WHERE d.deleted_at = 0 ORDER BY d.id`)

@@ -148,6 +148,12 @@ func (tx *Tx) Deploys(of slipway.DeploymentID, before, limit int) ([]slipway.Dep
 		WHERE w.deployment = ?1 AND (?2 = 0 OR w.number < ?2) ORDER BY w.number DESC LIMIT ?3`, of, before, limit)
 }
 
+// CountDeploys counts the deploys of a Deployment, however many: they are
+// numbered without gaps, and none goes alone.
+func (tx *Tx) CountDeploys(of slipway.DeploymentID) (int, error) {
+	return tx.count("deploys", `SELECT COALESCE(MAX(number), 0) FROM deploys WHERE deployment = ?`, of)
+}
+
 // LastDeploy returns the newest deploy of a Deployment, and whether there is
 // one.
 func (tx *Tx) LastDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
@@ -209,6 +215,16 @@ func (tx *Tx) RecentDeployers(of slipway.DeploymentID, since time.Time) ([]slipw
 			SELECT MAX(number) FROM deploys
 			WHERE deployment = ?1 AND kind = 'DAG_ONLY' AND queued_at >= ?2 GROUP BY by_user, by_token)
 		ORDER BY w.number DESC LIMIT 20`, of, ms(since))
+}
+
+// StagedFor returns the deploys of a Deployment that wait for a person to
+// confirm them, newest first: those that user uploaded, and those of tokens,
+// which anyone may see to.
+func (tx *Tx) StagedFor(of slipway.DeploymentID, user slipway.UserID) ([]slipway.Deploy, error) {
+	return list(tx, "staged deploys", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
+		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'staged' AND (w.by_user = ? OR w.by_token <> '')
+		ORDER BY w.number DESC LIMIT 10`, of, user)
 }
 
 // Undo notes that a return to before number was made: each deploy that went

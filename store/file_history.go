@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math"
 	"slices"
 
@@ -51,6 +52,20 @@ func (tx *Tx) FileHistoryAfter(of slipway.DeploymentID, path string, after, limi
 func (tx *Tx) FileStep(of slipway.DeploymentID, path string, number int) (FileStep, error) {
 	return one(tx, "file step", slipway.Errorf(slipway.NotFound, "Deploy #%d did nothing to the file %q.", number, path), scanFileStep,
 		fileStepAt, of, path, number)
+}
+
+// SameBefore returns the newest deploy that brought the content sum to path,
+// and whether any did. Only those that were confirmed before position count; 0
+// for all.
+func (tx *Tx) SameBefore(of slipway.DeploymentID, path, sum string, position int64) (slipway.Deploy, bool, error) {
+	key, err := hex.DecodeString(sum)
+	if err != nil {
+		return slipway.Deploy{}, false, fmt.Errorf("content %q: %w", sum, err)
+	}
+	return first(list(tx, "same content before", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w JOIN file_changes c ON c.deployment = w.deployment AND c.number = w.number
+		WHERE c.deployment = ?1 AND c.path = ?2 AND c.sha256 = ?3 AND c.op <> 'removed' AND (?4 = 0 OR w.position < ?4)
+		ORDER BY w.position DESC LIMIT 1`, of, path, key, position))
 }
 
 // A file's steps lie beside each other in their table, in the order of their

@@ -31,6 +31,14 @@ func (tx *Tx) Images(of slipway.DeploymentID) ([]slipway.Image, error) {
 	}, `SELECT info FROM images WHERE deployment = ? ORDER BY created_at, digest`, of)
 }
 
+// Runtimes returns the Runtime versions of the images that any Deployment runs,
+// and of those that deploys brought and that are still known.
+func (tx *Tx) Runtimes() ([]string, error) {
+	return list(tx, "runtimes", scanText, `
+		SELECT runtime FROM deployments WHERE runtime <> ''
+		UNION SELECT info ->> '$.Runtime' FROM images WHERE info ->> '$.Runtime' <> ''`)
+}
+
 // Want notes that an image of a Deployment is the wanted one although no deploy
 // made it so.
 func (tx *Tx) Want(of slipway.DeploymentID, digest string) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"slices"
+	"time"
 
 	"slipway"
 )
@@ -47,6 +48,15 @@ func (tx *Tx) Switches(of slipway.DeploymentID, limit int) ([]slipway.SwitchOrde
 	return list(tx, "switches", scanSwitch, `
 		SELECT `+switchColumns+` FROM switches
 		WHERE deployment = ? AND applied_at > 0 ORDER BY id DESC LIMIT ?`, of, limit)
+}
+
+// SwitchesBetween returns the switches of a Deployment that were made from one
+// time until before another, newest first.
+func (tx *Tx) SwitchesBetween(of slipway.DeploymentID, from, until time.Time) ([]slipway.SwitchOrder, error) {
+	return list(tx, "switches between", scanSwitch, `
+		SELECT `+switchColumns+` FROM switches
+		WHERE deployment = ? AND applied_at >= ? AND applied_at < ? AND applied_at > 0 ORDER BY applied_at DESC, id DESC LIMIT 100`,
+		of, ms(from), ms(until))
 }
 
 // Queue returns the deploys and switches of a Deployment that run or wait, in

@@ -34,6 +34,11 @@ func (tx *Tx) TouchSession(id string) error {
 	return tx.exec("touch session", `UPDATE sessions SET seen_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
 
+// CountSessions returns in how many browsers a user is signed in.
+func (tx *Tx) CountSessions(user slipway.UserID) (int, error) {
+	return tx.count("sessions", `SELECT COUNT(*) FROM sessions WHERE user = ?`, user)
+}
+
 // EndSession forgets a session.
 func (tx *Tx) EndSession(id string) error {
 	return tx.exec("end session", `DELETE FROM sessions WHERE id = ?`, id)

@@ -183,13 +183,20 @@ func TestPacksGoWhenNoDeployNeedsThem(t *testing.T) {
 				return err
 			}
 		}
-		if gone, err := tx.ReleasePacks(one); err != nil || len(gone) != 0 {
+		one.Status, two.Status = slipway.Cancelled, slipway.Cancelled
+		if _, err := tx.SaveDeploy(one); err != nil {
+			return err
+		}
+		if gone, err := tx.DropUnusedPacks(w.Sales.ID); err != nil || len(gone) != 0 {
 			t.Errorf("dropped %v, %v while another deploy needs it", gone, err)
 		}
 		if got, found, err := tx.Content(w.Sales.ID, sum); err != nil || !found || got != place {
 			t.Errorf("content at %+v, %v, %v, want %+v", got, found, err, place)
 		}
-		if gone, err := tx.ReleasePacks(two); err != nil || !slices.Equal(gone, []string{"p1"}) {
+		if _, err := tx.SaveDeploy(two); err != nil {
+			return err
+		}
+		if gone, err := tx.DropUnusedPacks(w.Sales.ID); err != nil || !slices.Equal(gone, []string{"p1"}) {
 			t.Errorf("dropped %v, %v, want p1", gone, err)
 		}
 		if _, found, err := tx.Content(w.Sales.ID, sum); found || err != nil {

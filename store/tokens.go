@@ -102,3 +102,8 @@ func (tx *Tx) AnyToken(id slipway.TokenID) (Token, error) {
 	return one(tx, "any token", slipway.Errorf(slipway.NotFound, "There is no token %s.", id), scanToken,
 		`SELECT `+tokenColumns+` FROM tokens WHERE id = ?`, id)
 }
+
+// TouchToken notes that a token was used.
+func (tx *Tx) TouchToken(id slipway.TokenID) error {
+	return tx.exec("touch token", `UPDATE tokens SET last_used_at = ? WHERE id = ?`, ms(tx.Now), id)
+}

@@ -89,9 +89,27 @@ func (tx *Tx) UploadArrived(id string) error {
 	return tx.exec("upload arrived", `UPDATE uploads SET touched_at = ?1, arrived_at = IIF(arrived_at = 0, ?1, arrived_at) WHERE id = ?2`, ms(tx.Now), id)
 }
 
+// Arrived returns the deploys of a Deployment of which something waits to be
+// staged: a complete upload, an image to inspect, or a safe switch to prepare.
+// They come in the order of their arrival.
+func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
+	return list(tx, "arrived uploads", scanDeploy, `
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
+		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'initialized' AND (
+			EXISTS (SELECT 1 FROM uploads u WHERE u.deploy = w.id AND u.arrived_at > 0) OR
+			w.image = '' AND (w.source <> '' OR w.safe_switch <> ''))
+		ORDER BY IIF(w.uploaded_at > 0, w.uploaded_at, w.created_at), w.number`, of)
+}
+
 // Uploads returns every upload, for the engine.
 func (tx *Tx) Uploads() ([]Upload, error) {
 	return list(tx, "uploads", scanUpload, `SELECT `+uploadColumns+` FROM uploads ORDER BY id`)
+}
+
+// UploadsOf returns the uploads to a Deployment, also to a deleted one.
+func (tx *Tx) UploadsOf(of slipway.DeploymentID) ([]Upload, error) {
+	return list(tx, "uploads of deployment", scanUpload, `
+		SELECT `+uploadColumns+` FROM uploads WHERE deploy IN (SELECT id FROM deploys WHERE deployment = ?)`, of)
 }
 
 // TouchUpload notes that bytes arrived.

@@ -42,6 +42,11 @@ func (tx *Tx) Users() ([]slipway.User, error) {
 	return list(tx, "users", scanUser, `SELECT `+userColumns+` FROM users ORDER BY email`)
 }
 
+// CountUsers returns how many accounts there are.
+func (tx *Tx) CountUsers() (int, error) {
+	return tx.count("users", `SELECT COUNT(*) FROM users`)
+}
+
 // Password returns the hash of a user's password.
 func (tx *Tx) Password(id slipway.UserID) (string, error) {
 	return one(tx, "password", slipway.Errorf(slipway.NotFound, "There is no such account."), scanText,
@@ -59,6 +64,16 @@ func (tx *Tx) SetPassword(id slipway.UserID, password string) error {
 		return slipway.Errorf(slipway.NotFound, "There is no such account.")
 	}
 	return tx.EndSessions(id)
+}
+
+// RehashPassword keeps another hash of the same password: sessions go on.
+func (tx *Tx) RehashPassword(id slipway.UserID, password string) error {
+	return tx.exec("rehash password", `UPDATE users SET password = ? WHERE id = ?`, password, id)
+}
+
+// RenameUser gives a user another name.
+func (tx *Tx) RenameUser(id slipway.UserID, name string) error {
+	return tx.exec("rename user", `UPDATE users SET name = ? WHERE id = ?`, name, id)
 }
 
 func scanText(r row) (s string, err error) {

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -49,12 +51,28 @@ func (tx *Tx) Retained(of slipway.DeploymentID, v slipway.Version) (bool, error)
 	return n > 0, err
 }
 
+// RetainedOf returns those of versions that a Deployment still keeps.
+func (tx *Tx) RetainedOf(of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]bool, error) {
+	kept, err := list(tx, "retained versions", scanText, `
+		SELECT version FROM versions WHERE deployment = ? AND version IN (SELECT value FROM json_each(?))`, of, asJSON(versions))
+	all := make(map[slipway.Version]bool, len(kept))
+	for _, v := range kept {
+		all[slipway.Version(v)] = true
+	}
+	return all, err
+}
+
 // BundleVersions returns up to limit versions of a Deployment, newest deploy
 // first, with numbers below before; 0 for the newest.
 func (tx *Tx) BundleVersions(of slipway.DeploymentID, before, limit int) ([]BundleVersion, error) {
 	return list(tx, "versions", scanVersion, `
 		SELECT `+versionColumns+` FROM versions v
 		WHERE v.deployment = ?1 AND (?2 = 0 OR v.number < ?2) ORDER BY v.version DESC LIMIT ?3`, of, before, limit)
+}
+
+// CountVersions counts the DAG bundle versions that a Deployment keeps.
+func (tx *Tx) CountVersions(of slipway.DeploymentID) (int, error) {
+	return tx.count("versions", `SELECT COUNT(*) FROM versions WHERE deployment = ?`, of)
 }
 
 // UsesOf returns the numbers of up to limit deploys that made a version of a
@@ -117,6 +135,39 @@ func (tx *Tx) Content(of slipway.DeploymentID, sum string) (slipway.Place, bool,
 	}, `SELECT pack, start, length FROM contents WHERE deployment = ? AND sha256 = ?`, of, key))
 }
 
+// Contents looks up where the contents of a Deployment lie.
+type Contents struct {
+	tx   *Tx
+	of   slipway.DeploymentID
+	stmt *sql.Stmt
+	err  error
+}
+
+// Contents returns a look-up for many contents of a Deployment, to be closed.
+func (tx *Tx) Contents(of slipway.DeploymentID) (*Contents, error) {
+	stmt, err := tx.tx.PrepareContext(tx.ctx, `SELECT pack, start, length FROM contents WHERE deployment = ? AND sha256 = ?`)
+	if err != nil {
+		return nil, fmt.Errorf("contents: %w", err)
+	}
+	return &Contents{tx: tx, of: of, stmt: stmt}, nil
+}
+
+// Place returns where a content lies, and whether it is stored. After an error
+// nothing is; Close tells it.
+func (c *Contents) Place(sum string) (p slipway.Place, stored bool) {
+	key, err := hex.DecodeString(sum)
+	if err == nil && c.err == nil {
+		err = c.stmt.QueryRowContext(c.tx.ctx, c.of, key).Scan(&p.Pack, &p.Offset, &p.Length)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) && c.err == nil {
+		c.err = fmt.Errorf("content %q: %w", sum, err)
+	}
+	return p, err == nil && c.err == nil
+}
+
+// Close ends the look-up and returns the first error that it met.
+func (c *Contents) Close() error { return errors.Join(c.err, c.stmt.Close()) }
+
 // ClaimPacks notes that a deploy needs packs.
 func (tx *Tx) ClaimPacks(w slipway.Deploy, packs []string) error {
 	for _, p := range packs {
@@ -127,16 +178,6 @@ func (tx *Tx) ClaimPacks(w slipway.Deploy, packs []string) error {
 		}
 	}
 	return nil
-}
-
-// ReleasePacks notes that a deploy needs its packs no longer, and forgets
-// those that no other deploy needs. Their files are the caller's to remove
-// once the transaction has committed.
-func (tx *Tx) ReleasePacks(w slipway.Deploy) (unused []string, err error) {
-	if err := tx.exec("release packs", `DELETE FROM pack_uses WHERE deploy = ?`, w.ID); err != nil {
-		return nil, err
-	}
-	return tx.DropUnusedPacks(w.Deployment)
 }
 
 // DropUnusedPacks forgets the packs of a Deployment that no deploy needs.

@@ -72,6 +72,25 @@ func (tx *Tx) Workspaces(user slipway.UserID) ([]slipway.Workspace, error) {
 		WHERE `+roleIn("w.id")+` > 0 ORDER BY w.name COLLATE NOCASE`, user)
 }
 
+// seenBy is the role of an actor in the Workspace w, over the whole of it or
+// one of its Deployments, with its arguments; 0 for a stranger.
+func (tx *Tx) seenBy(by slipway.Actor) (string, []any) {
+	if by.Token == "" {
+		return roleIn("w.id"), []any{by.User}
+	}
+	return `COALESCE((SELECT t.role FROM tokens t
+		WHERE t.workspace = w.id AND t.id = ? AND t.kind = 'api' AND (t.expires_at = 0 OR t.expires_at > ?)), 0)`,
+		[]any{by.Token, ms(tx.Now)}
+}
+
+// SeenWorkspaces returns the Workspaces of which by sees anything, by name: a
+// token of one Deployment the one around it.
+func (tx *Tx) SeenWorkspaces(by slipway.Actor) ([]slipway.Workspace, error) {
+	role, args := tx.seenBy(by)
+	return list(tx, "seen workspaces", scanWorkspace, `
+		SELECT w.id, w.name, w.created_at FROM workspaces w WHERE `+role+` > 0 ORDER BY w.name COLLATE NOCASE`, args...)
+}
+
 // SetRole makes a user a member of a Workspace, or gives a member another role.
 func (tx *Tx) SetRole(w slipway.WorkspaceID, user slipway.UserID, role slipway.Role) error {
 	return tx.exec("set role", `

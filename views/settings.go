@@ -6,21 +6,19 @@ import (
 
 // SettingsPage is a Deployment's settings.
 type SettingsPage struct {
-	Frame         DeploymentFrame
-	Switch        SwitchCard
-	Action        string
-	Settings      slipway.Settings
-	KeepDays      string // as it was typed
-	KeepVersions  string
-	Refusal       string // why they cannot be edited; "" if they can
-	Error         string
-	Saved         bool
-	Connect       Connect
-	Agents        AgentsCardProps
-	Register      *RegisterCardProps // nil for those who may not, or where an image is known
-	Apply         *ApplyCardProps    // nil for an Airflow elsewhere
-	Delete        *DeleteCard        // nil for those who may not
-	ImageOperator bool
+	Frame        DeploymentFrame
+	Switch       SwitchCard
+	Action       string
+	Settings     slipway.Settings
+	KeepDays     string // as it was typed
+	KeepVersions string
+	Refusal      string // why they cannot be edited; "" if they can
+	Error        string
+	Connect      Connect
+	Agents       AgentsCardProps
+	Register     *RegisterCardProps // nil for those who may not, or where an image is known
+	Apply        *ApplyCardProps    // nil for an Airflow elsewhere
+	Delete       *DeleteCard        // nil for those who may not
 }
 
 // SwitchCard shows the switch and who may turn it.

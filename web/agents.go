@@ -12,6 +12,7 @@ import (
 	"slipway"
 	"slipway/deploy"
 	"slipway/store"
+	"slipway/web/api"
 )
 
 // The agents' side of the portal: what is wanted of one Deployment, the files
@@ -95,7 +96,7 @@ func portalOf(c echo.Context) *deploy.LocalPortal {
 // sendDesired serves GET /agent/v1/desired?since=: at once what is wanted when
 // that is no longer the revision since, else when it changes or after a while.
 func (s *Server) sendDesired(c echo.Context) error {
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	want, err := portalOf(c).Desired(c.Request().Context(), c.QueryParam("since"))
@@ -150,9 +151,13 @@ func toBucket(c echo.Context, address string) error {
 	return c.Redirect(http.StatusTemporaryRedirect, address)
 }
 
-// sendFile sends a file that never changes, whose name says what it holds.
+// sendFile sends a file that never changes, whose name says what it holds: all
+// of it or one range, as each of many would be a request to a bucket.
 func sendFile(c echo.Context, f io.ReadSeeker, name string) error {
-	if err := unhurried(c); err != nil {
+	if strings.Contains(c.Request().Header.Get("Range"), ",") {
+		return c.String(http.StatusRequestedRangeNotSatisfiable, "Ask for one range at a time.\n")
+	}
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

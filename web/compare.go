@@ -62,7 +62,7 @@ func (s *Server) showCompare(c echo.Context) error {
 		return refusal
 	}
 	p.Problem, p.SwapURL = text, ""
-	return render(c, statusOf[kind], views.Compare(p))
+	return render(c, statusOf(kind), views.Compare(p))
 }
 
 // addPicks completes p with the two versions and what else could be chosen. A

@@ -1,14 +1,9 @@
 package web
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"io"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,39 +48,24 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// archive returns a .tar.gz of files by path.
-func archive(t *testing.T, files map[string]string) []byte {
+// alter saves the Deployment as change leaves it.
+func (a *app) alter(t *testing.T, change func(*slipway.Deployment)) {
 	t.Helper()
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	out := tar.NewWriter(z)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		text := files[name]
-		h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}
-		if to, isLink := strings.CutPrefix(text, "-> "); isLink {
-			h.Typeflag, h.Linkname, h.Size, text = tar.TypeSymlink, to, 0, ""
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		d := a.Sales
+		change(&d)
+		if err := tx.SaveSettings(d); err != nil {
+			return err
 		}
-		if err := out.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(out, text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+		return tx.SaveState(d)
+	})
 }
 
 // staged uploads files, which replace everything, and waits for their check.
 func (a *app) staged(t *testing.T, by slipway.Actor, files map[string]string) slipway.Deploy {
 	t.Helper()
 	n := deploy.NewUpload{Length: -1, Name: "dags.tar.gz", Merge: slipway.ReplaceAll}
-	w, err := a.engine.Receive(t.Context(), a.Sales.ID, by, n, bytes.NewReader(archive(t, files)))
+	w, err := a.engine.Receive(t.Context(), a.Sales.ID, by, n, bytes.NewReader(storetest.Archive(t, files)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,14 +211,7 @@ func TestOverviewSaysWhyNot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
-			storetest.Update(t, a.store, func(tx *store.Tx) error {
-				d := a.Sales
-				tt.change(&d)
-				if err := tx.SaveSettings(d); err != nil {
-					return err
-				}
-				return tx.SaveState(d)
-			})
+			a.alter(t, tt.change)
 			w := a.as(t, a.Ada).get(a.page(""))
 			want(t, w, http.StatusOK, tt.want)
 			if strings.Contains(w.Body.String(), `name="files"`) {

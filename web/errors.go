@@ -11,20 +11,8 @@ import (
 
 	"slipway"
 	"slipway/views"
+	"slipway/web/api"
 )
-
-var statusOf = map[slipway.Kind]int{
-	slipway.Internal:     http.StatusInternalServerError,
-	slipway.Invalid:      http.StatusUnprocessableEntity,
-	slipway.Unauthorized: http.StatusUnauthorized,
-	slipway.Forbidden:    http.StatusForbidden,
-	slipway.NotFound:     http.StatusNotFound,
-	slipway.Conflict:     http.StatusConflict,
-	slipway.TooLarge:     http.StatusRequestEntityTooLarge,
-	slipway.TooMany:      http.StatusTooManyRequests,
-	slipway.NoSpace:      http.StatusInsufficientStorage,
-	slipway.Unavailable:  http.StatusServiceUnavailable,
-}
 
 // routerTexts say what echo's own errors mean.
 var routerTexts = map[int]string{
@@ -40,11 +28,20 @@ type waitError struct {
 
 func (e *waitError) Unwrap() error { return e.error }
 
+// statusOf is the HTTP status of a kind of error, as the API has it but for what
+// was typed into a form.
+func statusOf(kind slipway.Kind) int {
+	if kind == slipway.Invalid {
+		return http.StatusUnprocessableEntity
+	}
+	return api.StatusOf[kind]
+}
+
 // explain returns the status and the sentence for err.
 func explain(err error) (int, string) {
 	kind, text := slipway.Explain(err)
 	if kind != slipway.Internal {
-		return statusOf[kind], text
+		return statusOf(kind), text
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return http.StatusRequestEntityTooLarge, "This form is too large: it may have " + views.Bytes(e.Limit) + "."

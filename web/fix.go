@@ -14,6 +14,7 @@ import (
 	"slipway/deploy"
 	"slipway/store"
 	"slipway/views"
+	"slipway/web/api"
 )
 
 // maxFixForm is how many bytes the fields of a fix may have: its text comes
@@ -164,7 +165,7 @@ func (s *Server) fix(c echo.Context) error {
 	if err := s.mayDeploy(c, slipway.DAGOnly); err != nil { // before the first byte is read
 		return err
 	}
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	sp, err := s.readSpool(c.Request(), maxFixForm)

@@ -33,14 +33,7 @@ func TestKindsOffered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
-			storetest.Update(t, a.store, func(tx *store.Tx) error {
-				d := a.Sales
-				tt.change(&d)
-				if err := tx.SaveSettings(d); err != nil {
-					return err
-				}
-				return tx.SaveState(d)
-			})
+			a.alter(t, tt.change)
 			w := a.as(t, tt.who(a)).get(a.page(tt.path))
 			want(t, w, http.StatusOK, tt.want...)
 			if strings.Contains(w.Body.String(), tt.not) {

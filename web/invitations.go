@@ -152,7 +152,7 @@ func (s *Server) joinAnew(c echo.Context) error {
 	}
 	if kind, _ := slipway.Explain(err); kind == slipway.Invalid || kind == slipway.Conflict {
 		c.Set(errorKey, err)
-		return s.invitationForm(c, statusOf[kind], err)
+		return s.invitationForm(c, statusOf(kind), err)
 	}
 	if err != nil {
 		return err

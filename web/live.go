@@ -15,6 +15,7 @@ import (
 	"slipway"
 	"slipway/store"
 	"slipway/views"
+	"slipway/web/api"
 )
 
 // The pace of a live page.
@@ -150,7 +151,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	if err != nil {
 		return err
 	}
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

@@ -104,7 +104,7 @@ func (s *Server) frameIn(c echo.Context, tx *store.Tx, title string, id slipway.
 		return views.Frame{}, role, err
 	}
 	p, err := s.frame(c, tx, title)
-	p.Workspace, p.Section = w, section
+	p.Workspace, p.Section, p.Audits = w, section, role.May(slipway.ReadAudit) == nil
 	return p, role, err
 }
 

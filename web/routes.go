@@ -81,6 +81,8 @@ func (s *Server) workspaceRoutes(user door) {
 	user.POST("/workspaces/:workspace/registries", s.setRegistry)
 	user.POST("/workspaces/:workspace/registries/remove", s.dropRegistry)
 
+	user.GET("/workspaces/:workspace/audit", s.showAudit)
+
 	user.GET("/workspaces/:workspace", s.showDeployments)
 	user.GET("/workspaces/:workspace/live", s.liveDeployments)
 	user.GET("/workspaces/:workspace/deployments/new", s.showNewDeployment)

@@ -68,6 +68,7 @@ var portalAccess = []access{
 	{"POST /workspaces", []string{"name", "New"}, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace", []string{"name", "New"}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace/own", nil, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
+	{"GET /workspaces/:workspace/audit", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"GET /workspaces/:workspace/people", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /workspaces/:workspace/people/:user", []string{"role", "Operator"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},
 	{"GET /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},

@@ -197,7 +197,7 @@ func TestCICDEnforced(t *testing.T) {
 	b := a.as(t, a.Ada)
 	goesTo(t, b.post(deploymentPath(a.Sales.ID)+"/settings", "name", "sales-prod", "cicd_enforced", "yes", "keep_days", "90", "keep_versions", "10"),
 		deploymentPath(a.Sales.ID)+"/settings")
-	project := string(archive(t, map[string]string{"dags/hello.py": dag}))
+	project := string(storetest.Archive(t, map[string]string{"dags/hello.py": dag}))
 	refused := b.do(form(t, deploymentPath(a.Sales.ID)+"/deploys", []sent{{"dags.tar.gz", project}}))
 	want(t, refused, forbidden, "CI/CD is enforced for this Deployment: only API tokens deploy to it.")
 

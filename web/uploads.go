@@ -2,17 +2,15 @@ package web
 
 import (
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"slipway"
 	"slipway/deploy"
+	"slipway/web/api"
 )
 
 // tusVersion is the version of the tus protocol for resumable uploads that is
@@ -132,7 +130,7 @@ func (s *Server) appendUpload(c echo.Context) error {
 	if err != nil || offset < 0 {
 		return slipway.Errorf(slipway.Invalid, "The header Upload-Offset must say where the bytes go.")
 	}
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	w, next, err := s.engine.Append(r.Context(), c.Param("upload"), actorOf(c), offset, r.Body)
@@ -142,16 +140,6 @@ func (s *Server) appendUpload(c echo.Context) error {
 	c.Response().Header().Set("Upload-Offset", strconv.FormatInt(next, 10))
 	c.Response().Header().Set(deployHeader, deployPath(w.Deployment, w.Number))
 	return c.NoContent(http.StatusNoContent)
-}
-
-// unhurried lets a request take as long as its sender's line needs.
-func unhurried(c echo.Context) error {
-	rc := http.NewResponseController(c.Response())
-	err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
-	if err != nil && !errors.Is(err, http.ErrNotSupported) { // then there is none
-		return fmt.Errorf("lift the deadlines: %w", err)
-	}
-	return nil
 }
 
 // dropUpload serves DELETE /uploads/:upload.

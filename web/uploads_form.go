@@ -19,6 +19,7 @@ import (
 	"slipway/deploy"
 	"slipway/store"
 	"slipway/views"
+	"slipway/web/api"
 )
 
 // spool collects the files of a plain form. Browsers send them before the
@@ -60,7 +61,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err := s.mayDeploy(c, kind); err != nil { // before the first byte is read
 		return err
 	}
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	sp, err := s.readSpool(c.Request(), maxForm)

@@ -64,7 +64,7 @@ func (a *app) stagedFiles(t *testing.T, by slipway.Actor, number int) string {
 }
 
 func TestPlainForm(t *testing.T) {
-	whole := string(archive(t, map[string]string{"dags/b.py": dag, "Dockerfile": "FROM x"}))
+	whole := string(storetest.Archive(t, map[string]string{"dags/b.py": dag, "Dockerfile": "FROM x"}))
 	for name, tt := range map[string]struct {
 		files  []sent
 		fields []string
@@ -126,7 +126,7 @@ func TestBadArchive(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
 	b := a.as(t, a.Eve)
-	bad := archive(t, map[string]string{"a.py": dag, "x": "-> /etc/passwd"})
+	bad := storetest.Archive(t, map[string]string{"a.py": dag, "x": "-> /etc/passwd"})
 	goesTo(t, b.do(form(t, a.page("/deploys"), []sent{{"dags.tar.gz", string(bad)}})), a.page("/deploys/1"))
 	w := a.reaches(t, 1, slipway.Failed)
 	want(t, b.get(a.page("/deploys/1")), http.StatusOK, "FAILED", "absolute target", "Upload again")
@@ -172,7 +172,7 @@ func TestTus(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
 	b := a.as(t, a.Eve)
-	whole := string(archive(t, map[string]string{"a.py": dag}))
+	whole := string(storetest.Archive(t, map[string]string{"a.py": dag}))
 	at := b.begin(len(whole))
 	half := len(whole) / 2
 

@@ -12,6 +12,7 @@ import (
 	"slipway"
 	"slipway/store"
 	"slipway/views"
+	"slipway/web/api"
 )
 
 // namedUses is how many deploys the list names beside a version.
@@ -109,6 +110,20 @@ func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, err
 	return tx.BundleVersion(sc.ID, v)
 }
 
+// lookInto returns the version that the address names, with its Deployment and
+// the frame of its page.
+func (s *Server) lookInto(c echo.Context) (d slipway.Deployment, v store.BundleVersion, frame views.DeploymentFrame, err error) {
+	err = s.look(c, func(tx *store.Tx, sc scene) (err error) {
+		if v, err = versionOf(c, tx, sc); err != nil {
+			return err
+		}
+		d = sc.Deployment
+		frame, err = s.frameOf(c, tx, sc, "Version "+v.Version.Short(), "")
+		return err
+	})
+	return d, v, frame, err
+}
+
 // imageVersion is what Airflow is told to call the version of a run whose DAGs
 // came from the image, and so what it links to.
 const imageVersion = "image"
@@ -119,22 +134,13 @@ func (s *Server) showVersion(c echo.Context) error {
 	if c.Param("version") == imageVersion {
 		return c.Redirect(http.StatusSeeOther, deploymentPath(slipway.DeploymentID(c.Param("deployment"))))
 	}
-	var p views.FolderPage
-	var d slipway.Deployment
-	err := s.look(c, func(tx *store.Tx, sc scene) error {
-		v, err := versionOf(c, tx, sc)
-		if err != nil {
-			return err
-		}
-		d, p.Version, p.VersionURL = sc.Deployment, v.Version, versionPath(sc.ID, v.Version)
-		p.Mounted, p.ArchiveURL = sc.Mounted && sc.Version == v.Version, p.VersionURL+"/archive"
-		p.Sum = fmt.Sprintf("%s files, %s. From deploy #%d, %s.", views.Number(v.Files), views.Bytes(v.Size), v.Number, v.CreatedAt.UTC().Format("2 Jan 2006 15:04 UTC"))
-		p.Frame, err = s.frameOf(c, tx, sc, "Version "+v.Version.Short(), "")
-		return err
-	})
+	d, v, frame, err := s.lookInto(c)
 	if err != nil {
 		return err
 	}
+	p := views.FolderPage{Frame: frame, Version: v.Version, VersionURL: versionPath(d.ID, v.Version)}
+	p.Mounted, p.ArchiveURL = d.Mounted && d.Version == v.Version, p.VersionURL+"/archive"
+	p.Sum = fmt.Sprintf("%s files, %s. From deploy #%d, %s.", views.Number(v.Files), views.Bytes(v.Size), v.Number, v.CreatedAt.UTC().Format("2 Jan 2006 15:04 UTC"))
 	files, err := s.engine.Files(c.Request().Context(), d, p.Version)
 	if err != nil {
 		return err
@@ -149,20 +155,11 @@ func (s *Server) showVersion(c echo.Context) error {
 
 // showVersionFile serves GET /deployments/:deployment/versions/:version/files/*.
 func (s *Server) showVersionFile(c echo.Context) error {
-	var p views.FilePage
-	var d slipway.Deployment
-	err := s.look(c, func(tx *store.Tx, sc scene) error {
-		v, err := versionOf(c, tx, sc)
-		if err != nil {
-			return err
-		}
-		d, p.Version, p.VersionURL = sc.Deployment, v.Version, versionPath(sc.ID, v.Version)
-		p.Frame, err = s.frameOf(c, tx, sc, "Version "+v.Version.Short(), "")
-		return err
-	})
+	d, v, frame, err := s.lookInto(c)
 	if err != nil {
 		return err
 	}
+	p := views.FilePage{Frame: frame, Version: v.Version, VersionURL: versionPath(d.ID, v.Version)}
 	path, _ := strings.CutPrefix(c.Request().URL.Path, p.VersionURL+"/files/")
 	if p.File, err = s.file(c, d, p.Version, path); err != nil {
 		return err
@@ -191,7 +188,7 @@ func (s *Server) sendArchive(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

@@ -17,6 +17,7 @@ import (
 
 	"slipway"
 	"slipway/views"
+	"slipway/web/api"
 )
 
 // What a page shows of a file.
@@ -137,7 +138,7 @@ func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) 
 	if f.Link != "" {
 		return slipway.Errorf(slipway.NotFound, "%q is a link: it has no content of its own.", f.Path)
 	}
-	if err := unhurried(c); err != nil {
+	if err := api.Unhurried(c); err != nil {
 		return err
 	}
 	content, err := s.engine.Content(c.Request().Context(), d, f)

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+
+	"slipway/bundle"
 )
 
 // nobody is who agents run as where the tests may choose: neither the portal's
@@ -27,7 +29,7 @@ func newUnprivileged(t *testing.T) unprivileged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = removeAll(dir) })
+	t.Cleanup(func() { _ = bundle.RemoveTree(dir) })
 	u := unprivileged{dir, filepath.Join(dir, "slipway")}
 	program, err := os.ReadFile(built(t, "slipway"))
 	if err != nil {

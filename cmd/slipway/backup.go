@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"slipway/bundle"
 	"slipway/deploy"
 	"slipway/store"
 )
@@ -41,10 +42,10 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 		return fmt.Errorf("make room for the backup: %w", err)
 	}
 	var totals deploy.BackupTotals
-	err = wholeFile(file, temp, func(w io.Writer) error {
-		p := newProgress(c.err, "Backed up")
+	err = bundle.WriteFile(file, 0o600, func(f io.Writer) (err error) {
+		w, p := bufio.NewWriterSize(f, 1<<20), newProgress(c.err, "Backed up")
 		totals, err = deploy.WriteBackup(ctx, d.store, bundles, d.dir, temp, w, p.of)
-		return err
+		return errors.Join(err, w.Flush())
 	})
 	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
 		return err
@@ -55,36 +56,6 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	}
 	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, inWords(totals.Bytes))
 	return nil
-}
-
-// wholeFile writes file, by way of one in the folder temp beside it: whole or
-// not at all, and durably.
-func wholeFile(file, temp string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(filepath.Join(temp, "file"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	err = write(w)
-	if err = errors.Join(err, w.Flush()); err == nil {
-		err = f.Sync()
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), file); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(file))
-}
-
-// syncFolder makes the names in a folder durable.
-func syncFolder(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // attach opens the records as they are, to read beside a serve that may run.

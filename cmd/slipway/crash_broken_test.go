@@ -26,8 +26,8 @@ var broken = []struct {
 	},
 	{
 		name: "a folder is not synced after a rename", file: "bundle/durable.go",
-		old: "	return syncDir(filepath.Dir(new))",
-		new: `	return unless("a folder is not synced after a rename", func() error { return syncDir(filepath.Dir(new)) })`,
+		old: "	return SyncPath(filepath.Dir(new))",
+		new: `	return unless("a folder is not synced after a rename", func() error { return SyncPath(filepath.Dir(new)) })`,
 	},
 	{
 		name: "a version is not synced", file: "bundle/mount_stage.go",
@@ -36,13 +36,13 @@ var broken = []struct {
 	},
 	{
 		name: "the folder of versions is not synced", file: "bundle/mount_stage.go",
-		old: "err := syncDir(m.versions()); err != nil",
-		new: `err := unless("the folder of versions is not synced", func() error { return syncDir(m.versions()) }); err != nil`,
+		old: "err := SyncPath(m.versions()); err != nil",
+		new: `err := unless("the folder of versions is not synced", func() error { return SyncPath(m.versions()) }); err != nil`,
 	},
 	{
 		name: "current is not synced", file: "bundle/mount.go",
-		old: "	return syncDir(filepath.Dir(path))",
-		new: `	return unless("current is not synced", func() error { return syncDir(filepath.Dir(path)) })`,
+		old: "	return SyncPath(filepath.Dir(path))",
+		new: `	return unless("current is not synced", func() error { return SyncPath(filepath.Dir(path)) })`,
 	},
 	{
 		name: "current turns before the version is complete", file: "bundle/mount.go", kill: true,
@@ -74,7 +74,7 @@ var broken = []struct {
 	},
 	{
 		name: "an upload is not synced", file: "deploy/upload_arrived.go",
-		old: "err = errors.Join(syncPath(",
+		old: "err = errors.Join(bundle.SyncPath(",
 		new: `err = errors.Join(unlessPath("an upload is not synced",`,
 	},
 	{
@@ -128,6 +128,7 @@ import (
 	"os"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 )
 
@@ -137,7 +138,7 @@ func unlessPath(name, path string) error {
 	if isBroken(name) {
 		return nil
 	}
-	return syncPath(path)
+	return bundle.SyncPath(path)
 }
 
 func (e *Engine) recordFirst(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (live slipway.Deploy, err error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web/api"
@@ -122,7 +123,7 @@ type crash struct {
 func (c *crash) newFolder(t *testing.T) {
 	c.countConfirmed()
 	if c.dir != "" {
-		if err := removeAll(c.dir); err != nil {
+		if err := bundle.RemoveTree(c.dir); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 	"slipway/store/storetest"
 )
@@ -158,7 +158,7 @@ func (d *drill) lost(t *testing.T, file string) map[slipway.DeploymentID][]strin
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); err != nil || len(left) > 0 {
 		t.Errorf("beside the backup lies %q, %v", left, err)
 	}
-	if err := removeAll(d.dir); err != nil {
+	if err := bundle.RemoveTree(d.dir); err != nil {
 		t.Fatal(err)
 	}
 	return before
@@ -224,15 +224,4 @@ func tree(dir string) map[string]string {
 		return err
 	})
 	return files
-}
-
-// removeAll removes a data folder with its mounts, which are read-only.
-func removeAll(dir string) error {
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return err
-		}
-		return os.Chmod(name, 0o700)
-	})
-	return errors.Join(err, os.RemoveAll(dir))
 }

@@ -112,7 +112,7 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir s
 	}
 	for i, name := range restored {
 		if i == databaseLast { // it must not be durable before the others are
-			if err := syncFolder(dir); err != nil {
+			if err := bundle.SyncPath(dir); err != nil {
 				return err
 			}
 		}
@@ -121,5 +121,5 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir s
 			return err
 		}
 	}
-	return errors.Join(os.RemoveAll(temp), syncFolder(dir))
+	return errors.Join(os.RemoveAll(temp), bundle.SyncPath(dir))
 }

@@ -70,8 +70,10 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--url must have no path: %q", u)
 	case s.ApplyTimeout <= 0:
 		return errors.New("--apply-timeout must be more than nothing")
-	case s.MaxFiles < 1:
-		return errors.New("--max-files must be at least 1")
+	case s.MaxFiles < 1 || s.MaxFiles > bundle.MaxFiles:
+		return fmt.Errorf("--max-files must be from 1 to %d", bundle.MaxFiles)
+	case int64(s.MaxUnpacked) > bundle.MaxUnpacked:
+		return fmt.Errorf("--max-unpacked must be at most %d TiB", bundle.MaxUnpacked>>40)
 	}
 	return nil
 }

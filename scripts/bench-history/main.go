@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"time"
+
+	"slipway/bundle"
 )
 
 const (
@@ -51,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeAll(work)) }()
+	defer func() { err = errors.Join(err, bundle.RemoveTree(work)) }()
 	src := filepath.Join(work, "project")
 	corpus := exec.CommandContext(ctx, "go", "run", "./scripts/corpus", *kind, filepath.Join(src, "dags"))
 	if out, err := corpus.CombinedOutput(); err != nil {

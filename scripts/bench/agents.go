@@ -31,17 +31,12 @@ type fleet struct {
 // portal. All of them share this machine, so the project is small: 50 times
 // 2,000 files would measure its disk.
 func (b *bench) agents(ctx context.Context) (err error) {
-	p, err := b.portal(ctx, "agents")
+	f, err := b.followed(ctx, "agents")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
-	f := follower{p: p}
-	if err := f.open(); err != nil {
-		return err
-	}
-	defer f.db.Close()
-	of, all, err := b.fleet(ctx, p)
+	defer func() { err = errors.Join(err, f.close()) }()
+	of, all, err := b.fleet(ctx, f.p)
 	defer func() { err = errors.Join(err, all.stop()) }()
 	if err != nil {
 		return err
@@ -53,7 +48,7 @@ func (b *bench) agents(ctx context.Context) (err error) {
 	if err := f.pack(ctx, of, dir); err != nil {
 		return err
 	}
-	return b.oneFile(ctx, &f, of, dir, all)
+	return b.oneFile(ctx, f, of, dir, all)
 }
 
 // oneFile deploys one changed file after the other to a fleet.

@@ -99,17 +99,6 @@ func settle(ctx context.Context, dir string) error {
 	return output(exec.CommandContext(ctx, "sync", "-f", dir))
 }
 
-// removeAll deletes dir. Mounted folders are read-only.
-func removeAll(dir string) error {
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o700)
-	})
-	return errors.Join(err, os.RemoveAll(dir))
-}
-
 // treeSize returns the bytes of all files below dir, each counted once however
 // many names it has.
 func treeSize(dir string) (n int64, err error) {

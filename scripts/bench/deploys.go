@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -20,21 +21,30 @@ import (
 
 // deploys measures deploys of a whole project, the first into an empty
 // Deployment and those that change 1 % of its files, each in turn with tar.
-func (b *bench) deploys(ctx context.Context, kind string) error {
-	p, err := b.portal(ctx, kind)
+func (b *bench) deploys(ctx context.Context, kind string) (err error) {
+	f, err := b.followed(ctx, kind)
 	if err != nil {
 		return err
 	}
-	defer p.stop()
-	f := follower{p: p}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if err := b.full(ctx, kind, f); err != nil {
+		return err
+	}
+	return b.changed(ctx, kind, f)
+}
+
+// followed starts a portal on a fresh folder whose deploys are followed, until it
+// is closed.
+func (b *bench) followed(ctx context.Context, name string) (*follower, error) {
+	p, err := b.portal(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	f := &follower{p: p}
 	if err := f.open(); err != nil {
-		return err
+		return nil, errors.Join(err, p.stop())
 	}
-	defer f.db.Close()
-	if err := b.full(ctx, kind, &f); err != nil {
-		return err
-	}
-	return b.changed(ctx, kind, &f)
+	return f, nil
 }
 
 // portal starts a portal on a fresh folder.
@@ -139,6 +149,9 @@ func (f *follower) open() error {
 	f.db, err = sql.Open("sqlite", "file:"+found[0]+"?mode=ro&_pragma=busy_timeout(10000)")
 	return err
 }
+
+// close ends the portal, too.
+func (f *follower) close() error { return errors.Join(f.db.Close(), f.p.stop()) }
 
 // deploy uploads archive and confirms it, and returns the seconds from the
 // first request until it runs, and the milliseconds of its steps. more is said

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"slipway/bundle"
 )
 
 // bench is one run of the program.
@@ -65,7 +67,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if b.dir, err = os.MkdirTemp(*dir, "run-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, removeAll(b.dir)) }()
+	defer func() { err = errors.Join(err, bundle.RemoveTree(b.dir)) }()
 	if err := b.build(ctx); err != nil {
 		return err
 	}

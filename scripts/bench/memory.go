@@ -5,6 +5,8 @@ import (
 	"errors"
 	"path/filepath"
 	"time"
+
+	"slipway/bundle"
 )
 
 // memory measures what a deploy of 400 MB adds to the memory that a portal has
@@ -43,20 +45,15 @@ func (f *follower) deployByPage(ctx context.Context, archive string) error {
 }
 
 func (b *bench) memoryOf(ctx context.Context, archive string, deploy func(*follower, context.Context, string) error) (added float64, err error) {
-	p, err := b.portal(ctx, filepath.Base(archive)+time.Now().Format("150405.000"))
+	f, err := b.followed(ctx, filepath.Base(archive)+time.Now().Format("150405.000"))
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, p.stop(), removeAll(p.data)) }()
-	f := follower{p: p}
-	if err := f.open(); err != nil {
-		return 0, err
-	}
-	defer f.db.Close()
-	peak, stop := p.peak()
-	err = deploy(&f, ctx, archive)
+	defer func() { err = errors.Join(err, f.close(), bundle.RemoveTree(f.p.data)) }()
+	peak, stop := f.p.peak()
+	err = deploy(f, ctx, archive)
 	stop()
-	return <-peak - p.bare, err
+	return <-peak - f.p.bare, err
 }
 
 // peak samples the memory until stop is called, and then sends the largest.

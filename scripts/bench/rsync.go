@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
+
+	"slipway/bundle"
 )
 
 // rsync measures a change of one file against what careful teams do today:
@@ -30,17 +29,12 @@ func (b *bench) rsync(ctx context.Context) error {
 }
 
 func (b *bench) rsyncOf(ctx context.Context, kind string) (err error) {
-	p, err := b.portal(ctx, "rsync-"+kind)
+	f, err := b.followed(ctx, "rsync-"+kind)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.stop(), removeAll(p.data)) }()
-	f := follower{p: p}
-	if err := f.open(); err != nil {
-		return err
-	}
-	defer f.db.Close()
-	of, err := p.firstDeployment(ctx)
+	defer func() { err = errors.Join(err, f.close(), bundle.RemoveTree(f.p.data)) }()
+	of, err := f.p.firstDeployment(ctx)
 	if err != nil {
 		return err
 	}
@@ -58,7 +52,7 @@ func (b *bench) rsyncOf(ctx context.Context, kind string) (err error) {
 	if _, err := theirs.publish(ctx); err != nil {
 		return err
 	}
-	return b.rsyncPairs(ctx, kind, &f, of, dir, &theirs)
+	return b.rsyncPairs(ctx, kind, f, of, dir, &theirs)
 }
 
 func (b *bench) rsyncPairs(ctx context.Context, kind string, f *follower, of, dir string, theirs *rsynced) error {
@@ -93,31 +87,16 @@ func (b *bench) rsyncPairs(ctx context.Context, kind string, f *follower, of, di
 
 // oneChanged changes the i-th Python file in dir, and packs it alone.
 func oneChanged(ctx context.Context, dir string, i int) (archive string, err error) {
-	if _, err := changeOne(dir, i); err != nil {
+	path, err := changeOne(dir, i)
+	if err != nil {
 		return "", err
 	}
-	name, err := pythonFile(dir, i)
+	name, err := filepath.Rel(dir, path)
 	if err != nil {
 		return "", err
 	}
 	archive = dir + "-one.tar.gz"
 	return archive, output(exec.CommandContext(ctx, "tar", "-C", dir, "-czf", archive, name))
-}
-
-// pythonFile names the i-th Python file in dir, as changeOne counts.
-func pythonFile(dir string, i int) (string, error) {
-	var files []string
-	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		if strings.HasSuffix(path, ".py") {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	slices.Sort(files)
-	return filepath.Rel(dir, files[i])
 }
 
 // rsynced is a folder with a version for each run, and current.

@@ -53,12 +53,12 @@ func (b *bench) idle(ctx context.Context, p *portal) error {
 
 // assets measures the first view of pages with all that they load, by a
 // browser that has nothing of it yet.
-func (b *bench) assets(ctx context.Context) error {
+func (b *bench) assets(ctx context.Context) (err error) {
 	p, err := b.portal(ctx, "assets")
 	if err != nil {
 		return err
 	}
-	defer p.stop()
+	defer func() { err = errors.Join(err, p.stop()) }()
 	of, err := p.firstDeployment(ctx)
 	if err != nil {
 		return err

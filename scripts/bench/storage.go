@@ -15,17 +15,12 @@ import (
 // storage measures what a version costs of which one file changed: against
 // that file by gzip -6, and the list of all files.
 func (b *bench) storage(ctx context.Context) (err error) {
-	p, err := b.portal(ctx, "storage")
+	f, err := b.followed(ctx, "storage")
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, p.stop()) }()
-	f := follower{p: p}
-	if err := f.open(); err != nil {
-		return err
-	}
-	defer f.db.Close()
-	of, err := p.firstDeployment(ctx)
+	defer func() { err = errors.Join(err, f.close()) }()
+	of, err := f.p.firstDeployment(ctx)
 	if err != nil {
 		return err
 	}
@@ -42,7 +37,11 @@ func (b *bench) storage(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		file, err := changeOne(dir, i)
+		changed, err := changeOne(dir, i)
+		if err != nil {
+			return err
+		}
+		file, err := gzipSize(changed)
 		if err != nil {
 			return err
 		}
@@ -83,8 +82,8 @@ func (f *follower) stored() (s stored, err error) {
 	return s, err
 }
 
-// changeOne changes the i-th Python file in dir and returns its size by gzip.
-func changeOne(dir string, i int) (size int64, err error) {
+// changeOne changes the i-th Python file in dir and returns its path.
+func changeOne(dir string, i int) (path string, err error) {
 	var files []string
 	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		if strings.HasSuffix(path, ".py") {
@@ -93,12 +92,14 @@ func changeOne(dir string, i int) (size int64, err error) {
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return "", err
 	}
-	if err := appendLine(files[i], fmt.Sprintf("# changed: %d", i)); err != nil {
-		return 0, err
-	}
-	content, err := os.ReadFile(files[i])
+	return files[i], appendLine(files[i], fmt.Sprintf("# changed: %d", i))
+}
+
+// gzipSize returns the size of a file by gzip.
+func gzipSize(path string) (int64, error) {
+	content, err := os.ReadFile(path)
 	if err != nil {
 		return 0, err
 	}

@@ -1,20 +1,16 @@
 package api_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -204,25 +200,11 @@ func (a *app) sales() string { return orgPath + "/deployments/" + string(a.Sales
 // archive returns a .tar.gz as the CLI packs it.
 func archive(t *testing.T, files map[string]string) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	zip := gzip.NewWriter(&b)
-	out := tar.NewWriter(zip)
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		text := files[name]
-		if err := out.WriteHeader(&tar.Header{Name: "dags/" + name, Mode: 0o644, Size: int64(len(text))}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.WriteString(out, text); err != nil {
-			t.Fatal(err)
-		}
+	packed := make(map[string]string, len(files))
+	for name, text := range files {
+		packed["dags/"+name] = text
 	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
+	return storetest.Archive(t, packed)
 }
 
 const dag = "from airflow import DAG\n"

@@ -115,7 +115,7 @@ func (s *Server) finalize(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := unhurried(c); err != nil { // it waits for the files to be checked
+	if err := Unhurried(c); err != nil { // it waits for the files to be checked
 		return err
 	}
 	w, err = s.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, caller(c), deploy.Finish{Version: b.Version})

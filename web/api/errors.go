@@ -9,9 +9,9 @@ import (
 	"slipway"
 )
 
-// statusOf is the status of each kind of error. The CLI treats all of them
+// StatusOf is the HTTP status of each kind of error. The CLI treats all of them
 // alike and shows the message.
-var statusOf = map[slipway.Kind]int{
+var StatusOf = map[slipway.Kind]int{
 	slipway.Internal:     http.StatusInternalServerError,
 	slipway.Invalid:      http.StatusBadRequest,
 	slipway.Unauthorized: http.StatusUnauthorized,
@@ -52,7 +52,7 @@ func explain(err error) (int, string) {
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok && kind == slipway.Internal {
 		return http.StatusRequestEntityTooLarge, tooLong(e.Limit)
 	}
-	return statusOf[kind], text
+	return StatusOf[kind], text
 }
 
 // requestID returns the id that the log has of this request.

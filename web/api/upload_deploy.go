@@ -60,7 +60,7 @@ func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipwa
 	if err := slipway.CheckIdempotencyKey(key); err != nil {
 		return w, err
 	}
-	if err := unhurried(c); err != nil {
+	if err := Unhurried(c); err != nil {
 		return w, err
 	}
 	release, err := s.keys.take(owner(by), of, key)

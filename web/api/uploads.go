@@ -103,7 +103,7 @@ func (s *Server) putBlob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := unhurried(c); err != nil {
+	if err := Unhurried(c); err != nil {
 		return err
 	}
 	r := c.Request()
@@ -199,8 +199,8 @@ func complete(c echo.Context, w slipway.Deploy) error {
 	return c.NoContent(http.StatusCreated)
 }
 
-// unhurried lets a request take as long as its sender's line needs.
-func unhurried(c echo.Context) error {
+// Unhurried lets a request take as long as its sender's line needs.
+func Unhurried(c echo.Context) error {
 	rc := http.NewResponseController(c.Response())
 	err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
 	if err != nil && !errors.Is(err, http.ErrNotSupported) { // then there is none

@@ -1,0 +1,168 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+)
+
+// oneOff marks what "docker compose run" starts: it has the labels of a service,
+// and is none of its containers.
+const oneOff = "com.docker.compose.oneoff"
+
+// boxes returns the containers of a component, the ones that do not run
+// included.
+func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
+	labels := client.Filters{}.Add("label", labelDeployment+"="+string(at.Deployment), labelComponent+"="+at.Component)
+	found, err := d.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labels})
+	if err != nil {
+		return nil, unreachable(err)
+	}
+	var all []box
+	for _, c := range found.Items {
+		if len(c.Names) == 0 || c.Labels[oneOff] == "True" { // one without a name is being removed
+			continue
+		}
+		if stray, err := d.stray(ctx, c); err != nil {
+			return nil, err
+		} else if stray {
+			continue
+		}
+		b := newBox(ownName(c.Names))
+		b.ID, b.Image, b.Agent = c.ID, c.ImageID, c.Labels[labelAgent]
+		b.Running = c.State == container.StateRunning || c.State == container.StatePaused || c.State == container.StateRestarting
+		if b.Role == inCharge {
+			if b.Crashed, err = d.crashed(ctx, c); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, b)
+	}
+	slices.SortFunc(all, func(a, b box) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// crashed says how c fails by itself, "" if it does not.
+func (d *Docker) crashed(ctx context.Context, c container.Summary) (string, error) {
+	switch c.State {
+	case container.StateRestarting:
+		return "exits again and again", nil
+	case container.StateExited, container.StateRunning:
+	default:
+		return "", nil
+	}
+	now, err := d.engine.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+	switch {
+	case errdefs.IsNotFound(err):
+		return "", nil // it was removed meanwhile
+	case err != nil:
+		return "", unreachable(err)
+	case now.Container.State == nil:
+		return "", nil
+	case now.Container.State.Running:
+		return restarted(now.Container, time.Now()), nil
+	}
+	return crash(*now.Container.State), nil
+}
+
+// stray reports whether c has the labels of a component from its image alone:
+// whoever runs it has not said that we may replace it. Those that we made are
+// none, whatever image they run.
+func (d *Docker) stray(ctx context.Context, c container.Summary) (bool, error) {
+	img, err := d.engine.ImageInspect(ctx, c.ImageID)
+	switch {
+	case errdefs.IsNotFound(err):
+		return false, nil
+	case err != nil:
+		return false, unreachable(err)
+	case img.Config == nil:
+		return false, nil
+	}
+	from := func(label string) bool { return brought(img.Config.Labels, label, c.Labels[label]) }
+	ours := c.Labels[labelAgent] != "" && !from(labelAgent)
+	return !ours && from(labelDeployment) && from(labelComponent), nil
+}
+
+// ownName returns the name of a container among those by which others link to
+// it, "/other/alias".
+func ownName(names []string) string {
+	for _, n := range names {
+		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
+			return n
+		}
+	}
+	return strings.TrimPrefix(names[0], "/")
+}
+
+// serving returns those of all that the component consists of now. One that
+// somebody has stopped is scaled away; one that has crashed is not.
+func serving(all []box) (list []box) {
+	for _, b := range all {
+		if b.Role == inCharge && (b.Running || b.Crashed != "") || b.Role == held {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// Running says which image the containers run that are in charge.
+func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error) {
+	all, err := d.boxes(ctx, at)
+	if err != nil {
+		return Running{}, err
+	}
+	list := serving(all)
+	switch {
+	case len(list) == 0:
+		text := "No container that runs on this Docker Engine carries the labels %s=%s and %s=%s."
+		return Running{Wrong: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
+	case slices.ContainsFunc(list, func(b box) bool { return b.Image != list[0].Image || b.Role == held }):
+		return Running{Parts: len(list), Wrong: crashes(list)}, nil
+	}
+	digest, err := d.digest(ctx, list[0].Image, i)
+	return Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
+}
+
+// crashes says which of list have crashed, and what to do.
+func crashes(list []box) string {
+	var all []string
+	advice := "Look at what it wrote last, or deploy another image."
+	for _, b := range list {
+		if b.Crashed == "" {
+			continue
+		}
+		all = append(all, fmt.Sprintf("The container %s %s.", b.Name, b.Crashed))
+		if !b.Running {
+			advice = "Start it again, remove it, or deploy another image."
+		}
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.Join(append(all, advice), " ")
+}
+
+// digest returns the digest of the image with an id, of the several that it may
+// have (in an index, and by itself) i's.
+func (d *Docker) digest(ctx context.Context, id string, i Image) (string, error) {
+	if i.Ref != "" {
+		if want, err := d.engine.ImageInspect(ctx, i.Ref); err == nil && want.ID == id {
+			return i.Digest(), nil
+		}
+	}
+	img, err := d.engine.ImageInspect(ctx, id)
+	if err != nil && !errdefs.IsNotFound(err) {
+		return "", unreachable(err)
+	}
+	for _, name := range img.RepoDigests {
+		_, digest, _ := strings.Cut(name, "@")
+		return digest, nil
+	}
+	return "", nil
+}

@@ -1,0 +1,159 @@
+package bundle
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+
+	"slipway"
+)
+
+// zipDir is the directory of a zip archive.
+type zipDir struct {
+	start, length int64 // bytes
+	records       int
+}
+
+// zipDirectory returns the directory of the zip archive, having made sure that
+// it ends where the archive's end begins and is not so long that reading it
+// would take all memory.
+func (s *scan) zipDirectory(size int64) (zipDir, error) {
+	tail := make([]byte, min(size, zipEndLen+1<<16))
+	if _, err := io.ReadFull(io.NewSectionReader(s.src, size-int64(len(tail)), size), tail); err != nil {
+		return zipDir{}, s.explain(err)
+	}
+	i := bytes.LastIndex(tail, []byte(zipEnd))
+	if i < 0 || len(tail)-i < zipEndLen {
+		return zipDir{}, slipway.Errorf(slipway.Invalid, "The zip archive is cut off: its directory is missing. Pack and upload it again.")
+	}
+	if i+zipEndLen+int(le.Uint16(tail[i+20:])) != len(tail) {
+		return zipDir{}, slipway.Errorf(slipway.Invalid, "There is data after the end of the zip archive.")
+	}
+	end := size - int64(len(tail)) + int64(i)
+	d := zipDir{
+		start: int64(le.Uint32(tail[i+16:])), length: int64(le.Uint32(tail[i+12:])),
+		records: int(le.Uint16(tail[i+10:])),
+	}
+	if d.records == 1<<16-1 || d.length == 1<<32-1 || d.start == 1<<32-1 {
+		var err error
+		if d, end, err = s.zip64Directory(d, end); err != nil {
+			return zipDir{}, err
+		}
+	}
+	if d.length < 0 || d.start < 0 || d.start > end || end-d.start != d.length {
+		return zipDir{}, errZipDirectory()
+	}
+	return s.countRecords(d)
+}
+
+func errZipDirectory() error {
+	return slipway.Errorf(slipway.Invalid, "The zip archive's directory is damaged. Pack and upload the archive again.")
+}
+
+// badDirectory is errZipDirectory, unless it is the disk that failed.
+func (s *scan) badDirectory() error {
+	if err := s.src.failed(); err != nil {
+		return s.explain(err)
+	}
+	return errZipDirectory()
+}
+
+// zip64Directory returns the directory and its end from the records for large
+// archives in front of the end record at end, if they are there.
+func (s *scan) zip64Directory(d zipDir, end int64) (zipDir, int64, error) {
+	b := make([]byte, zip64LocLen+zip64EndLen)
+	if end < int64(len(b)) {
+		return d, end, nil
+	}
+	if _, err := s.src.ReadAt(b[:zip64LocLen], end-zip64LocLen); err != nil {
+		return d, 0, s.explain(noEOF(err))
+	}
+	if string(b[:4]) != zip64Locator {
+		return d, end, nil
+	}
+	at, disk, disks := int64(le.Uint64(b[8:])), le.Uint32(b[4:]), le.Uint32(b[16:])
+	if at < 0 || at > end-int64(len(b)) || disk != 0 || disks != 1 {
+		return d, 0, errZipDirectory()
+	}
+	b = b[:zip64EndLen]
+	if _, err := s.src.ReadAt(b, at); err != nil {
+		return d, 0, s.explain(noEOF(err))
+	}
+	if string(b[:4]) != zip64End || at+12+int64(le.Uint64(b[4:])) != end-zip64LocLen {
+		return d, 0, errZipDirectory()
+	}
+	// As in a small archive, 16 bits of the number tell.
+	return zipDir{start: int64(le.Uint64(b[48:])), length: int64(le.Uint64(b[40:])), records: int(le.Uint16(b[32:]))}, at, nil
+}
+
+// countRecords counts the records of the directory before anything is kept of
+// them. There may be twice as many as files, for those that are left out.
+func (s *scan) countRecords(d zipDir) (zipDir, error) {
+	most := 2 * s.lim.Files
+	if d.length > 512*int64(most)+1<<20 {
+		return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", sizeText(d.length), s.lim.Files)
+	}
+	r := bufio.NewReader(io.NewSectionReader(s.src, d.start, d.length))
+	head := make([]byte, zipCentralLen)
+	count := 0
+	for rest := d.length; rest > 0; count++ {
+		if count == most {
+			return d, s.lim.tooManyFiles()
+		}
+		if _, err := io.ReadFull(r, head); err != nil || string(head[:4]) != zipCentral {
+			return d, s.badDirectory()
+		}
+		more := int(le.Uint16(head[28:])) + int(le.Uint16(head[30:])) + int(le.Uint16(head[32:]))
+		if _, err := r.Discard(more); err != nil {
+			return d, s.badDirectory()
+		}
+		rest -= int64(zipCentralLen + more)
+	}
+	if uint16(count) != uint16(d.records) {
+		return d, errZipDirectory()
+	}
+	d.records = count
+	return d, nil
+}
+
+// alone returns the archive in src up to the end of its directory, followed by
+// end records that say what was found. Readers of zip archives look for the
+// directory in different places and believe different numbers: with these
+// records there is but one place to find, and no number that was not checked.
+func (d zipDir) alone(src io.ReaderAt) aloneZip {
+	at, n := uint64(d.start+d.length), uint64(d.records)
+	end := le.AppendUint64([]byte(zip64End), zip64EndLen-12)
+	end = append(end, 45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0) // versions, disks
+	end = le.AppendUint64(le.AppendUint64(end, n), n)
+	end = le.AppendUint64(le.AppendUint64(end, uint64(d.length)), uint64(d.start))
+	end = append(end, zip64Locator+"\x00\x00\x00\x00"...)
+	end = append(le.AppendUint64(end, at), 1, 0, 0, 0)
+	end = append(end, zipEnd+"\x00\x00\x00\x00"...)
+	end = append(end, bytes.Repeat([]byte{0xff}, 12)...) // see the records above
+	return aloneZip{src: src, cut: int64(at), end: append(end, 0, 0)}
+}
+
+// aloneZip is the first cut bytes of src, and end behind them.
+type aloneZip struct {
+	src io.ReaderAt
+	cut int64
+	end []byte
+}
+
+func (z aloneZip) size() int64 { return z.cut + int64(len(z.end)) }
+
+func (z aloneZip) ReadAt(p []byte, off int64) (int, error) {
+	switch {
+	case off < 0: // a record may say so
+		return 0, errZipDirectory()
+	case off >= z.cut:
+		return bytes.NewReader(z.end).ReadAt(p, off-z.cut)
+	}
+	want := int(min(int64(len(p)), z.cut-off))
+	n, err := z.src.ReadAt(p[:want], off)
+	if n < want || want == len(p) {
+		return n, err
+	}
+	m, err := bytes.NewReader(z.end).ReadAt(p[want:], 0)
+	return want + m, err
+}

@@ -1,0 +1,69 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"slipway"
+)
+
+// ErrCalledOff is why Add ended early: something is to become current, which
+// goes first. What was added so far is gone; it can be tried again at once.
+var ErrCalledOff = errors.New("called off, as something else is to be mounted")
+
+// Add puts man's version on disk as Mount does, beside the one that is current.
+// Mount and UseImage do not wait for it: they call it off.
+func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src Source) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ctx, end := m.lent.begin(ctx)
+	defer end()
+	err := m.ready(ctx, man, src, nil)
+	if err != nil && errors.Is(context.Cause(ctx), ErrCalledOff) {
+		err = ErrCalledOff // else it is how the download ended
+	}
+	if err != nil {
+		return fmt.Errorf("add %s: %w", man.Version, err)
+	}
+	return nil
+}
+
+// lending is the Add that is at work, if one is.
+type lending struct {
+	mu     sync.Mutex
+	urgent int // how many wait for it to end, or are at work themselves
+	cancel context.CancelCauseFunc
+}
+
+// begin returns a context that ends when something urgent comes.
+func (l *lending) begin(ctx context.Context) (context.Context, func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ctx, cancel := context.WithCancelCause(ctx)
+	if l.cancel = cancel; l.urgent > 0 {
+		cancel(ErrCalledOff)
+	}
+	return ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.cancel = nil
+		cancel(nil)
+	}
+}
+
+// callOff ends the Add that is at work, and lets none begin until done is
+// called.
+func (l *lending) callOff() (done func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.urgent++; l.cancel != nil {
+		l.cancel(ErrCalledOff)
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.urgent--
+	}
+}

@@ -1,0 +1,66 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+	"time"
+
+	"slipway"
+)
+
+// stalled is a Source whose downloads do not get on.
+type stalled struct {
+	Source
+	asked chan struct{} // closed once something was asked for
+	once  sync.Once
+}
+
+func (s *stalled) Frames(ctx context.Context, _ string, _, _ int64) (io.ReadCloser, error) {
+	s.once.Do(func() { close(s.asked) })
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// What is lent may take long; a deploy does not wait for it.
+func TestAMountCallsOffWhatIsLent(t *testing.T) {
+	for name, urgent := range map[string]func(ctx context.Context, w *world, next slipway.Manifest) error{
+		"a version": func(ctx context.Context, w *world, next slipway.Manifest) error {
+			return w.mount.Mount(ctx, next, w.src, nil)
+		},
+		"the image": func(_ context.Context, w *world, _ slipway.Manifest) error { return w.mount.UseImage("/dags") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			old := manifestOf(t, w.store, version(1), map[string]string{"a.py": "old"})
+			next := manifestOf(t, w.store, version(2), map[string]string{"a.py": "new"})
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			src := &stalled{Source: w.src, asked: make(chan struct{})}
+			lent := make(chan error, 1)
+			go func() { lent <- w.mount.Add(ctx, old, src) }()
+			<-src.asked
+
+			ok(t, urgent(ctx, w, next))
+			if err := <-lent; ctx.Err() != nil || !errors.Is(err, ErrCalledOff) {
+				t.Fatalf("Add: %v, %v; want that it was called off", err, ctx.Err())
+			}
+			w.checkNoTemp(t)
+			ok(t, w.mount.Add(ctx, old, w.src))
+			checkSame(t, readTree(t, w.path(1, "")), map[string]string{"a.py": "old"})
+		})
+	}
+}
+
+func TestNothingIsLentWhileAMountWaits(t *testing.T) {
+	w := newWorld(t)
+	old := manifestOf(t, w.store, version(1), map[string]string{"a.py": "old"})
+	done := w.mount.lent.callOff()
+	if err := w.mount.Add(t.Context(), old, w.src); !errors.Is(err, ErrCalledOff) {
+		t.Errorf("Add: %v, want that it was called off", err)
+	}
+	done()
+	ok(t, w.mount.Add(t.Context(), old, w.src))
+}

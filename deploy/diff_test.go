@@ -1,0 +1,43 @@
+package deploy_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"slipway"
+)
+
+func TestDiffOfAFile(t *testing.T) {
+	a := running(t)
+	big := strings.Repeat("0123456789abcde\n", 1<<16+1)
+	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\n5\n6\n", "bin": "a\x00b", "big": "x", "l": "-> a.py"})
+	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\nfive\n6", "bin": "a\x00c", "big": big, "l": "-> bin", "n.txt": "new\n"})
+	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]slipway.FileDiff{
+		"a.py": {Added: 2, Removed: 2, OldSize: 12, NewSize: 14, Hunks: []slipway.Hunk{{OldStart: 2, OldLines: 5, NewStart: 2, NewLines: 5, Lines: []slipway.DiffLine{
+			{Op: ' ', Old: 2, New: 2, Text: "2"}, {Op: ' ', Old: 3, New: 3, Text: "3"}, {Op: ' ', Old: 4, New: 4, Text: "4"},
+			{Op: '-', Old: 5, Text: "5"}, {Op: '-', Old: 6, Text: "6"}, {Op: '+', New: 5, Text: "five"}, {Op: '+', New: 6, Text: "6", NoNewline: true},
+		}}}},
+		"bin": {Binary: true, OldSize: 3, NewSize: 3},
+		"big": {TooLarge: true, OldSize: 1, NewSize: int64(len(big))},
+		"l": {Added: 1, Removed: 1, Hunks: []slipway.Hunk{{OldStart: 1, OldLines: 1, NewStart: 1, NewLines: 1, Lines: []slipway.DiffLine{
+			{Op: '-', Old: 1, Text: "a.py", NoNewline: true}, {Op: '+', New: 1, Text: "bin", NoNewline: true},
+		}}}},
+		"n.txt": {Added: 1, NewSize: 4, Hunks: []slipway.Hunk{{NewStart: 1, NewLines: 1, Lines: []slipway.DiffLine{{Op: '+', New: 1, Text: "new"}}}}},
+	}
+	got := map[string]slipway.FileDiff{}
+	for _, c := range r.Plan.Changes {
+		if got[c.Path], err = a.engine.Diff(t.Context(), a.Sales, c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(slipway.FileDiff{}, "Path", "OldSHA256", "NewSHA256")); diff != "" {
+		t.Errorf("diffs (-want +got):\n%s", diff)
+	}
+}

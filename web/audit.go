@@ -1,0 +1,143 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+func auditPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/audit" }
+
+// showAudit serves GET /workspaces/:workspace/audit.
+func (s *Server) showAudit(c echo.Context) error {
+	var page views.AuditPage
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		frame, role, err := s.frameIn(c, tx, "Audit log", workspaceID(c), views.AuditLog)
+		if err == nil {
+			err = role.May(slipway.ReadAudit)
+		}
+		if err != nil {
+			return err
+		}
+		page, err = auditPage(tx, workspaceID(c), queryNumber(c, "before"))
+		page.Page = frame
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.Audit(page))
+}
+
+// auditPage returns the events of a Workspace before the one with the id given;
+// 0 for the newest.
+func auditPage(tx *store.Tx, w slipway.WorkspaceID, before int) (p views.AuditPage, err error) {
+	trail, err := tx.AuditTrail(w, int64(before), pageSize+1)
+	if err != nil {
+		return p, err
+	}
+	all, err := tx.Deployments(w)
+	if err != nil {
+		return p, err
+	}
+	exist := map[slipway.DeploymentID]bool{}
+	for _, d := range all {
+		exist[d.ID] = true
+	}
+	if len(trail) > pageSize {
+		trail = trail[:pageSize]
+		p.Older = pageOf(auditPath(w), "before", int(trail[len(trail)-1].ID))
+	}
+	if before > 0 {
+		p.Newer = auditPath(w)
+	}
+	for _, e := range trail {
+		p.Rows = append(p.Rows, auditRow(e, exist[e.Deployment]))
+	}
+	return p, nil
+}
+
+// auditVerbs say what was done, before what it was done to. Where one has a %s,
+// the detail stands there.
+var auditVerbs = map[string]string{
+	"component.forget":         "forgot the component",
+	"deploy.cancel":            "cancelled",
+	"deploy.confirm":           "confirmed",
+	"deploy.image":             "began",
+	"deploy.return":            "returned by",
+	"deploy.upload":            "uploaded",
+	"deployment.apply-command": "set the apply command of",
+	"deployment.create":        "created the Deployment",
+	"deployment.delete":        "deleted the Deployment",
+	"deployment.edit":          "edited the settings of",
+	"image.register":           "said which image runs at",
+	"installation.setup":       "set up Slipway with the Workspace",
+	"invitation.create":        "invited",
+	"invitation.remove":        "took an invitation back",
+	"member.join":              "accepted the invitation of",
+	"member.remove":            "removed from the Workspace",
+	"member.role":              "changed the role of",
+	"registry.drop":            "removed the login at the registry",
+	"registry.set":             "set the login at the registry",
+	"switch.apply":             "turned DAG-only deploys %s for",
+	"switch.cancel":            "took back the switch of",
+	"switch.order":             "asked to turn DAG-only deploys %s for",
+	"switch.prepare":           "prepared a switch by",
+	"token.create":             "made the",
+	"token.edit":               "edited the",
+	"token.revoke":             "revoked the",
+	"token.rotate":             "gave a new secret to the",
+	"workspace.create":         "created the Workspace",
+	"workspace.rename":         "renamed the Workspace",
+}
+
+// auditRow puts e into words. exists says whether its Deployment is still there,
+// to link to.
+func auditRow(e store.AuditEntry, exists bool) views.AuditRow {
+	row := views.AuditRow{At: e.At, By: e.By.Title(), From: string(e.By.Via), Verb: auditVerbs[e.Action], Subject: e.Target, Detail: e.Detail}
+	if row.Verb == "" {
+		row.Verb = e.Action
+	}
+	if strings.Contains(row.Verb, "%s") {
+		row.Verb, row.Detail = strings.Replace(row.Verb, "%s", e.Detail, 1), ""
+	}
+	if e.By.IP != "" {
+		row.From += ", " + e.By.IP
+	}
+	number, rest, isDeploy := auditedDeploy(e)
+	if isDeploy {
+		row.Subject, row.Detail = "deploy #"+number+" of "+e.Target, rest
+	}
+	noun, _, _ := strings.Cut(e.Action, ".")
+	switch {
+	case e.Target == "": // then there is no word to link
+	case noun == "token" && strings.HasPrefix(e.Target, "API "):
+		row.URL = tokensPath(e.Workspace)
+	case noun == "member" || noun == "invitation":
+		row.URL = peoplePath(e.Workspace)
+	case noun == "registry":
+		row.URL = registriesPath(e.Workspace)
+	case !exists:
+	case isDeploy:
+		row.URL = deploymentPath(e.Deployment) + "/deploys/" + number
+	default:
+		row.URL = deploymentPath(e.Deployment)
+	}
+	return row
+}
+
+// auditedDeploy returns the number of the deploy that e is about, and what else
+// was noted of it, if it is about one: "#5" or "#5, to #2".
+func auditedDeploy(e store.AuditEntry) (number, rest string, ok bool) {
+	if !strings.HasPrefix(e.Action, "deploy.") && e.Action != "switch.prepare" {
+		return "", "", false
+	}
+	number, ok = strings.CutPrefix(e.Detail, "#")
+	number, rest, _ = strings.Cut(number, ", ")
+	return number, rest, ok
+}
