@@ -76,6 +76,10 @@ type AgentLog struct {
 	Lines     []string `json:"lines"`
 }
 
+// ScaledAway reports whether it is the component that has left: its agent is
+// there, and has nothing to roll out to. An agent that leaves says no revision.
+func (r Report) ScaledAway() bool { return r.Leaving && r.Kind == Rollout && r.Revision != "" }
+
 // Mounts reports whether the agent mounts DAGs.
 func (r Report) Mounts() bool { return r.Kind != Rollout }
 

@@ -62,6 +62,7 @@ func NewRollout(cfg RolloutConfig) *Rollout {
 
 const (
 	lookEvery = 5 * time.Second // at what runs: containers come and go
+	lookOnce  = time.Second     // before it is looked again, after an error
 	tendEvery = time.Second
 
 	firstRetry = 5 * time.Second
@@ -136,7 +137,7 @@ func (r *Rollout) settle(ctx context.Context, want slipway.Desired) error {
 	if err != nil {
 		return err
 	}
-	now, err := r.cfg.Driver.Running(ctx, at, i)
+	now, err := r.look(ctx, at, i)
 	if err != nil {
 		return err
 	}
@@ -148,6 +149,16 @@ func (r *Rollout) settle(ctx context.Context, want slipway.Desired) error {
 	}
 	r.runs(now, want, true)
 	return nil
+}
+
+// look says what runs. Before it fails it looks again: an error that goes by
+// itself is no reason to give an image back.
+func (r *Rollout) look(ctx context.Context, at Place, i Image) (Running, error) {
+	now, err := r.cfg.Driver.Running(ctx, at, i)
+	if err == nil || wait(ctx, lookOnce) != nil {
+		return now, err
+	}
+	return r.cfg.Driver.Running(ctx, at, i)
 }
 
 // move applies i and returns what runs then. If that fails it notes it, as the

@@ -14,6 +14,7 @@ import (
 )
 
 func TestCrash(t *testing.T) {
+	now := time.Date(2026, 11, 23, 3, 15, 0, 0, time.UTC)
 	for name, tt := range map[string]struct {
 		state container.State
 		want  string
@@ -25,12 +26,14 @@ func TestCrash(t *testing.T) {
 		"asked to quit":    {container.State{ExitCode: 131}, ""},
 		"failed":           {container.State{ExitCode: 1}, "exited with code 1 and does not run"},
 		"segmentation":     {container.State{ExitCode: 139}, "exited with code 139 and does not run"},
+		"failed lately":    {container.State{ExitCode: 1, FinishedAt: "2026-11-22T03:15:01Z"}, "exited with code 1 and does not run"},
+		"failed long ago":  {container.State{ExitCode: 1, FinishedAt: "2026-11-22T03:15:00Z"}, ""},
 		"killed by memory": {container.State{ExitCode: 137, OOMKilled: true}, "ran out of memory and does not run"},
 
 		"stopped, a task was killed by memory": {container.State{ExitCode: 143, OOMKilled: true}, ""},
 		"failed, a task was killed by memory":  {container.State{ExitCode: 1, OOMKilled: true}, "exited with code 1 and does not run"},
 	} {
-		if got := crash(tt.state); got != tt.want {
+		if got := crash(tt.state, now); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
@@ -69,7 +72,7 @@ func TestDockerReplacesWhatCrashed(t *testing.T) {
 	wrong := "The container aa exited with code 3 and does not run. Start it again, remove it, or deploy another image."
 	eventually(t, "it is seen", func() bool {
 		now, err := d.Running(t.Context(), y.at, y.image("crash"))
-		return err == nil && now == Running{Parts: 2, Wrong: wrong}
+		return err == nil && now == Running{Parts: 2, Image: y.image("one").Digest(), Wrong: wrong}
 	})
 	y.touch(t, "sick")
 	id := y.inspect(t, "aa").ID

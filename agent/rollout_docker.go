@@ -95,7 +95,10 @@ func (d *Docker) Apply(ctx context.Context, at Place, i Image, tell Tell) error 
 		d.undo(ctx, at, swaps)
 		return err
 	}
-	return d.Tend(ctx, at)
+	if err := d.Tend(ctx, at); err != nil { // that is done again each second
+		d.log.Error("look after what was replaced", slog.Any("error", err))
+	}
+	return nil
 }
 
 // replace carries swaps out, all of them or none.

@@ -68,7 +68,7 @@ func (d *Docker) crashed(ctx context.Context, c container.Summary) (string, erro
 	case now.Container.State.Running:
 		return restarted(now.Container, time.Now()), nil
 	}
-	return crash(*now.Container.State), nil
+	return crash(*now.Container.State, time.Now()), nil
 }
 
 // stray reports whether c has the labels of a component from its image alone:
@@ -111,6 +111,17 @@ func serving(all []box) (list []box) {
 	return list
 }
 
+// telling returns those of list whose images say what a component runs: those
+// that run, or all where none does. One that crashed alone is replaced by the
+// next image, and does not bring it about.
+func telling(list []box) []box {
+	running := slices.DeleteFunc(slices.Clone(list), func(b box) bool { return !b.Running && b.Role != held })
+	if len(running) == 0 {
+		return list
+	}
+	return running
+}
+
 // Running says which image the containers run that are in charge.
 func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error) {
 	all, err := d.boxes(ctx, at)
@@ -118,14 +129,15 @@ func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error
 		return Running{}, err
 	}
 	list := serving(all)
+	tell := telling(list)
 	switch {
 	case len(list) == 0:
 		text := "No container that runs on this Docker Engine carries the labels %s=%s and %s=%s."
 		return Running{Wrong: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
-	case slices.ContainsFunc(list, func(b box) bool { return b.Image != list[0].Image || b.Role == held }):
+	case slices.ContainsFunc(tell, func(b box) bool { return b.Image != tell[0].Image || b.Role == held }):
 		return Running{Parts: len(list), Wrong: crashes(list)}, nil
 	}
-	digest, err := d.digest(ctx, list[0].Image, i)
+	digest, err := d.digest(ctx, tell[0].Image, i)
 	return Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
 }
 

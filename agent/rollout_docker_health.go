@@ -80,9 +80,17 @@ func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (o
 // killed or terminated.
 var endedBySignal = []int{128 + 2, 128 + 3, 128 + 9, 128 + 15}
 
-// crash says how a container ended: "" if somebody may have stopped it.
-func crash(st container.State) string {
+// crashIsNews is for how long a container that crashed is one of a component's.
+// What nobody looked after for longer is left alone.
+const crashIsNews = 24 * time.Hour
+
+// crash says how a container ended: "" if somebody may have stopped it, or it
+// was long ago.
+func crash(st container.State, now time.Time) string {
+	at, err := time.Parse(time.RFC3339Nano, st.FinishedAt)
 	switch {
+	case err == nil && now.Sub(at) >= crashIsNews:
+		return ""
 	case noMemory(st):
 		return "ran out of memory and does not run"
 	case st.ExitCode == 0 || slices.Contains(endedBySignal, st.ExitCode):

@@ -160,7 +160,7 @@ func (r *Rollout) reporting(ctx context.Context) {
 func (r *Rollout) leave(ctx context.Context) {
 	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
-	r.tell(func(rep *slipway.Report) { rep.Leaving, rep.Step = true, "" })
+	r.tell(func(rep *slipway.Report) { rep.Leaving, rep.Step, rep.Revision = true, "", "" })
 	if err := r.cfg.Portal.Report(bye, r.snapshot()); err != nil {
 		r.log.Warn("report leaving", slog.Any("error", err))
 	}

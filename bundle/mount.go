@@ -140,8 +140,8 @@ func (m *Mount) strange() (bool, error) {
 // are linked from the version before or read from src, and verified; only a
 // complete and durable version becomes current. Progress, if not nil, is told
 // the bytes written of those to write.
-func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) error {
-	defer m.lent.callOff()()
+func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) (err error) {
+	defer m.lent.callOff(man.Version)(&err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.ready(ctx, man, src, progress); err != nil {
@@ -164,11 +164,11 @@ func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src Source, pro
 
 // UseImage makes the image current, whose own DAGs lie at dagsPath in the
 // Airflow container.
-func (m *Mount) UseImage(dagsPath string) error {
+func (m *Mount) UseImage(dagsPath string) (err error) {
 	if !filepath.IsAbs(dagsPath) || filepath.Clean(dagsPath) != dagsPath {
 		return fmt.Errorf("%q is no absolute path of a dags folder", dagsPath)
 	}
-	defer m.lent.callOff()()
+	defer m.lent.callOff("")(&err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	image := filepath.Join(m.dir, imageName)

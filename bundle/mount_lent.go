@@ -35,6 +35,7 @@ type lending struct {
 	mu     sync.Mutex
 	urgent int // how many wait for it to end, or are at work themselves
 	cancel context.CancelCauseFunc
+	failed slipway.Version // that was to become current, and could not
 }
 
 // begin returns a context that ends when something urgent comes.
@@ -54,16 +55,24 @@ func (l *lending) begin(ctx context.Context) (context.Context, func()) {
 }
 
 // callOff ends the Add that is at work, and lets none begin until done is
-// called.
-func (l *lending) callOff() (done func()) {
+// called, with how it went. A version that could not be mounted is tried again
+// and again: that waits its turn.
+func (l *lending) callOff(v slipway.Version) (done func(*error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.urgent++; l.cancel != nil {
+	urgent := 0
+	if v == "" || v != l.failed {
+		urgent = 1
+	}
+	if l.urgent += urgent; urgent > 0 && l.cancel != nil {
 		l.cancel(ErrCalledOff)
 	}
-	return func() {
+	return func(err *error) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.urgent--
+		l.urgent -= urgent
+		if l.failed = ""; *err != nil {
+			l.failed = v
+		}
 	}
 }

@@ -57,10 +57,28 @@ func TestAMountCallsOffWhatIsLent(t *testing.T) {
 func TestNothingIsLentWhileAMountWaits(t *testing.T) {
 	w := newWorld(t)
 	old := manifestOf(t, w.store, version(1), map[string]string{"a.py": "old"})
-	done := w.mount.lent.callOff()
+	done := w.mount.lent.callOff(version(2))
 	if err := w.mount.Add(t.Context(), old, w.src); !errors.Is(err, ErrCalledOff) {
 		t.Errorf("Add: %v, want that it was called off", err)
 	}
-	done()
+	err := errors.New("the disk is full")
+	done(&err)
 	ok(t, w.mount.Add(t.Context(), old, w.src))
+}
+
+// What cannot be mounted is tried for ever, and must not keep from its runs what
+// is lent meanwhile.
+func TestATryAgainCallsNothingOff(t *testing.T) {
+	w := newWorld(t)
+	failed := errors.New("the disk is full")
+	for _, again := range []slipway.Version{version(2), version(2), version(3)} {
+		done := w.mount.lent.callOff(again)
+		ctx, end := w.mount.lent.begin(t.Context())
+		calledOff := errors.Is(context.Cause(ctx), ErrCalledOff)
+		end()
+		if first := w.mount.lent.failed != again; calledOff != first {
+			t.Errorf("%s calls off: %v, want %v", again, calledOff, first)
+		}
+		done(&failed)
+	}
 }

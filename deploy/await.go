@@ -38,7 +38,7 @@ func (e *Engine) await(ctx context.Context, w slipway.Deploy, there roll) error 
 		if v.done && !e.gathered(ctx, d) {
 			v.done, v.failing = false, "agents have not reported since the start"
 		}
-		if lost := there.lost(slipway.Mounting(e.Components(d.ID)), e.store.Now()); lost != "" {
+		if lost := e.lost(d.ID, slipway.Sidecar, there); lost != "" {
 			v.done, v.stuck, v.failing = false, false, lost
 		}
 		switch {

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"slipway"
 )
@@ -16,15 +15,16 @@ type roll map[string]bool
 // present returns the roll of those that are connected now.
 func (e *Engine) present(of slipway.DeploymentID, kind slipway.AgentKind) roll {
 	r := roll{}
-	r.lost(slipway.OfKind(e.Components(of), kind), e.store.Now())
+	e.lost(of, kind, r)
 	return r
 }
 
-// lost notes who of all is connected. Where nobody is any more, but somebody
-// was, it names them: they may be back, and nobody else could say how far the
-// deploy is. It is "" else.
-func (r roll) lost(all []slipway.Component, now time.Time) string {
-	connected := slipway.Connected(all, now)
+// lost notes in r who is connected. Where nobody is any more, but somebody was
+// who may be back, it names them: nobody else could say how far the deploy is.
+// It is "" else.
+func (e *Engine) lost(of slipway.DeploymentID, kind slipway.AgentKind, r roll) string {
+	all := slipway.OfKind(e.Components(of), kind)
+	connected := slipway.Connected(all, e.store.Now())
 	for _, c := range connected {
 		if !c.Ephemeral {
 			r[c.Component] = true
@@ -33,13 +33,15 @@ func (r roll) lost(all []slipway.Component, now time.Time) string {
 	if len(connected) > 0 {
 		return ""
 	}
-	var gone []string
+	var away []string
 	for _, name := range slices.Sorted(maps.Keys(r)) {
-		if slices.ContainsFunc(all, func(c slipway.Component) bool { return c.Component == name }) {
-			gone = append(gone, name+" has fallen silent")
-		} else {
-			gone = append(gone, name+" has left")
+		switch {
+		case !e.live.back(of, name):
+		case slices.ContainsFunc(all, func(c slipway.Component) bool { return c.Component == name }):
+			away = append(away, name+" has fallen silent")
+		default:
+			away = append(away, name+" has left")
 		}
 	}
-	return strings.Join(gone, "; ")
+	return strings.Join(away, "; ")
 }

@@ -33,6 +33,8 @@ func agentIsLost(t *testing.T, kind slipway.AgentKind, leaves, ephemeral bool) *
 		if r.Leaving = leaves && (want.Image != first.After.ImageRef() || want.Version != first.After.Version); !r.Leaving && r.Image == "" && r.DAGs == "" {
 			rollsOut(want, r)
 			mounts(want, r)
+		} else if r.Leaving {
+			r.Revision = "" // as an agent says that ends
 		}
 	})
 	if kind == slipway.Rollout {
@@ -92,6 +94,27 @@ func TestLastAgentIsBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestScaledAway: the agent is there and has nothing left to roll out to.
+func TestScaledAway(t *testing.T) {
+	l := agentIsLost(t, slipway.Rollout, true, false)
+	gone := slipway.Report{Component: "compose", Kind: slipway.Rollout, Revision: l.want.Load().Revision, Leaving: true}
+	if err := l.portal.Report(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	l.await(t, l.w.Number, slipway.Deployed)
+}
+
+// TestForgottenIsNotWaitedFor: whoever forgets a component says that it is gone
+// for good.
+func TestForgottenIsNotWaitedFor(t *testing.T) {
+	l := agentIsLost(t, slipway.Sidecar, false, false)
+	l.ahead.Add(int64(slipway.SilentAfter))
+	if err := l.engine.Forget(t.Context(), l.Sales.ID, l.Ada, "compose"); err != nil {
+		t.Fatal(err)
+	}
+	l.await(t, l.w.Number, slipway.Deployed)
 }
 
 // TestAutoscaledAgentLeaves: it was told to, and nothing waits for it.

@@ -15,8 +15,9 @@ import (
 // board is what the components of each Deployment reported last. It is in
 // memory only: after a start they report again.
 type board struct {
-	mu sync.Mutex
-	of map[slipway.DeploymentID]map[seat]slipway.Component
+	mu   sync.Mutex
+	of   map[slipway.DeploymentID]map[seat]slipway.Component
+	gone map[slipway.DeploymentID]map[string]bool // names of those that will not be back: scaled away, or forgotten
 }
 
 // seat is a component's place on the board: it may have an agent of each kind.
@@ -35,8 +36,12 @@ const maxComponents = 2000
 func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	delete(b.gone[of], r.Component)
 	if r.Leaving {
 		delete(b.of[of], seatOf(r))
+		if r.ScaledAway() {
+			b.note(of, r.Component)
+		}
 		return nil
 	}
 	if b.of[of] == nil {
@@ -52,6 +57,24 @@ func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) er
 	}
 	b.of[of][seatOf(r)] = c
 	return nil
+}
+
+// note has a component count as gone for good.
+func (b *board) note(of slipway.DeploymentID, name string) {
+	if b.gone == nil {
+		b.gone = map[slipway.DeploymentID]map[string]bool{}
+	}
+	if len(b.gone[of]) >= maxComponents || b.gone[of] == nil {
+		b.gone[of] = map[string]bool{}
+	}
+	b.gone[of][name] = true
+}
+
+// back reports whether a component that is not there may be back.
+func (b *board) back(of slipway.DeploymentID, name string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.gone[of][name]
 }
 
 // list returns the components of a Deployment by name. Those that have been
@@ -71,7 +94,11 @@ func (b *board) drop(of slipway.DeploymentID, name string) bool {
 	defer b.mu.Unlock()
 	before := len(b.of[of])
 	maps.DeleteFunc(b.of[of], func(s seat, _ slipway.Component) bool { return s.name == name })
-	return len(b.of[of]) < before
+	if len(b.of[of]) == before {
+		return false
+	}
+	b.note(of, name)
+	return true
 }
 
 // forgive forgets errors: they are about what was wanted before. Those of
@@ -91,6 +118,7 @@ func (b *board) forget(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.of, of)
+	delete(b.gone, of)
 }
 
 // Components returns what the components of a Deployment reported last, by

@@ -63,14 +63,14 @@ func (e *Engine) awaitPart(ctx context.Context, w slipway.Deploy, p part) (v ver
 // not so. An agent that was there may be back. Where DAGs go with p, all of
 // them have to be there, or somebody who could run the image.
 func (e *Engine) missing(d slipway.Deployment, w slipway.Deploy, p part) string {
-	now := e.store.Now()
-	all := slipway.OfKind(e.Components(d.ID), p.kind)
-	if lost := p.there.lost(all, now); lost != "" {
+	if lost := e.lost(d.ID, p.kind, p.there); lost != "" {
 		return lost
 	}
 	if !p.uncovers {
 		return ""
 	}
+	now := e.store.Now()
+	all := slipway.OfKind(e.Components(d.ID), p.kind)
 	for _, c := range all {
 		if c.Silent(now) && p.there[c.Component] {
 			return c.Component + " has fallen silent"

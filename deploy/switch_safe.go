@@ -49,13 +49,13 @@ func (e *Engine) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on b
 func switchWords(from slipway.State, on bool) string {
 	switch {
 	case on && from.Mounted:
-		return "Enables DAG-only deploys, with the DAGs that are mounted."
+		return "Turns on DAG-only deploys, with the DAGs that are mounted."
 	case on:
-		return "Enables DAG-only deploys, with the DAGs of the image as a DAG bundle."
+		return "Turns on DAG-only deploys, with the DAGs of the image as a DAG bundle."
 	case from.Mounted:
-		return fmt.Sprintf("Disables DAG-only deploys: the image and a layer with the DAGs of bundle %s.", from.Version.Short())
+		return fmt.Sprintf("Turns off DAG-only deploys: the image and a layer with the DAGs of bundle %s.", from.Version.Short())
 	}
-	return "Disables DAG-only deploys: the image carries the DAGs already."
+	return "Turns off DAG-only deploys: the image carries the DAGs already."
 }
 
 // stageSwitch prepares a safe switch.

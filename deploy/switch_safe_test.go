@@ -50,7 +50,7 @@ func TestSafeSwitchOff(t *testing.T) {
 	if d.DAGDeploys || d.NeedsImage || d.Mounted || d.Image != w.Image.Digest || d.Version != first.Version || d.Before != nil || d.Runtime != "3.1-4" {
 		t.Errorf("afterwards %+v", d)
 	}
-	if a.current(t) != "image" || !strings.Contains(w.Description, "Disables DAG-only deploys") {
+	if a.current(t) != "image" || !strings.Contains(w.Description, "Turns off DAG-only deploys") {
 		t.Errorf("current is %s, the row says %q", a.current(t), w.Description)
 	}
 	wantTrail(t, a, "switch.apply", "deploy.confirm", "switch.prepare")
@@ -132,7 +132,7 @@ func TestSafeSwitchRefused(t *testing.T) {
 	}
 	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
 	wantKind(t, try(false, a.Oli), slipway.Forbidden, "Owner")
-	wantKind(t, try(true, a.Ada), slipway.Conflict, "enabled already")
+	wantKind(t, try(true, a.Ada), slipway.Conflict, "on already")
 	wantKind(t, try(false, a.Ada), slipway.Conflict, "does not know which image")
 
 	// An Owner says which image runs.

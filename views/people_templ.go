@@ -699,7 +699,7 @@ func rolesHelp() templ.Component {
 			templ_7745c5c3_Var28 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<details class=\"more\"><summary>What each role may do</summary><ul class=\"bullets\"><li><b>Member</b>: see Deployments, their history and files.</li><li><b>Author</b>: also deploy DAGs, return to earlier deploys, cancel.</li><li><b>Operator</b>: also create, edit and delete Deployments, enforce CI/CD, and manage API tokens of the Workspace up to their own role.</li><li><b>Owner</b>: also turn DAG-only deploys on or off, manage people and roles, and API tokens of one Deployment.</li></ul></details>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "<details class=\"more\"><summary>What each role may do</summary><ul class=\"bullets\"><li><b>Member</b>: see Deployments, their history and files.</li><li><b>Author</b>: also deploy DAGs, and images unless the Deployment's Settings leave those to Operators; return to earlier deploys, cancel.</li><li><b>Operator</b>: also create, edit and delete Deployments, connect agents, set credentials of registries, enforce CI/CD, and manage API tokens of the Workspace up to their own role.</li><li><b>Owner</b>: also turn DAG-only deploys on or off, manage people and roles, and API tokens of one Deployment, and read the audit log.</li></ul></details>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -248,7 +248,7 @@ func TestSilentComponents(t *testing.T) {
 	a.now = a.now.Add(70 * time.Second)
 
 	member, operator := a.as(t, a.Mia).get(a.page("")), a.as(t, a.Oli)
-	want(t, member, http.StatusOK, "worker-0", "UNHEALTHY", "0 of 0, 1 silent", "silent, no longer waited for")
+	want(t, member, http.StatusOK, "worker-0", "UNHEALTHY", "0 of 0, 1 silent", "silent: see whether its agent still runs")
 	if body := member.Body.String(); strings.Contains(body, "task-1") || strings.Contains(body, "Forget worker-0") {
 		t.Errorf("the page shows one that has left, or lets a Member forget:\n%s", text(member))
 	}

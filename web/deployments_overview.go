@@ -162,7 +162,7 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 	}
 	switch {
 	case c.Silent(sc.now):
-		row.Tone, row.Sign, row.Detail = "warn", "▲", "silent, no longer waited for"
+		row.Tone, row.Sign, row.Detail = "warn", "▲", "silent: see whether its agent still runs"
 		row.Since = views.Moment{}
 	case c.Error != "":
 		row.Tone, row.Sign = "bad", "✕"

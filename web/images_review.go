@@ -69,6 +69,9 @@ func confirmWords(r deploy.Review) string {
 	return "Deploy DAGs"
 }
 
+// graceWords say what becomes of running tasks.
+const graceWords = "How long running tasks may take to finish is set where they run: 10 minutes with an agent, unless its --grace says more."
+
 // imageEffects says what a staged deploy of an image does beside changing files.
 func imageEffects(r deploy.Review) (all []string) {
 	w, d := r.Deploy, r.Tail
@@ -78,7 +81,7 @@ func imageEffects(r deploy.Review) (all []string) {
 	if w.Switch != nil && w.Switch.On != d.DAGDeploys {
 		all = append(all, "Turns "+onOff(w.Switch.On)+" DAG-only deploys in the same step. If anything fails, they stay "+onOff(d.DAGDeploys)+" and the image stays as it is.")
 	}
-	all = append(all, dagEffect(r), "Components restart with this image; running tasks get up to 24 h to finish.")
+	all = append(all, dagEffect(r), "Components restart with this image. "+graceWords)
 	if d.Here && d.ApplyCommand == "" {
 		all = append(all, "No apply command is set for this Deployment: restart Airflow yourself once the deploy is done.")
 	}

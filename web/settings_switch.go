@@ -138,14 +138,14 @@ func switchChanges(sc scene, on bool) []string {
 			"DAGs are deployed on their own from now on: in seconds, without a restart.",
 			"An image deploy no longer changes DAGs.",
 			"Airflow reads the DAGs of the image until Image and DAGs have been deployed, then those of the DAG bundle.",
-			"All components restart with that deploy; running tasks get up to 24 h to finish.",
+			"All components restart with that deploy. " + graceWords,
 		}
 	}
 	return []string{
 		"DAGs travel inside the project image from now on; every DAG change needs an image deploy.",
 		"Deploys of DAGs alone and of the image alone are refused.",
 		"The DAG bundle version no longer changes; Airflow reads the DAGs from the image once it runs.",
-		"All components restart with that image; running tasks get up to 24 h to finish.",
+		"All components restart with that image. " + graceWords,
 	}
 }
 

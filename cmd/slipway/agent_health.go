@@ -133,8 +133,9 @@ func (h health) Collect(ch chan<- prometheus.Metric) {
 			send(imageAgeDesc, float64(s.Report.Age))
 		}
 		_, wanted, _ := strings.Cut(s.Want.Image, "@")
-		send(imageBehindDesc, truth(wanted != "" && wanted != s.Report.Image))
-		send(imageErrorDesc, truth(s.Report.Error != ""))
+		away := s.Report.Leaving // scaled away: nothing is behind, or wrong
+		send(imageBehindDesc, truth(!away && wanted != "" && wanted != s.Report.Image))
+		send(imageErrorDesc, truth(!away && s.Report.Error != ""))
 	}
 	if !heard.IsZero() {
 		send(heardDesc, time.Since(heard).Seconds())

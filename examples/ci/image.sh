@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image of this project, pushes it to the portal's registry, deploys
 # it, and waits until Airflow runs it. It ends with 0 only when it does.
-# The DAGs go with it where DAG-only deploys are enabled; where they are not, the
+# The DAGs go with it where DAG-only deploys are on; where they are not, the
 # image carries them. `image.sh IMAGE_ONLY` leaves the DAGs as they are.
 #
 #   SLIPWAY_URL         https://slipway.example.com
