@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/store/storetest"
 )
@@ -65,22 +66,41 @@ func (s *story) failsAlone(t *testing.T, other *story) {
 	s.says(t, "nothing is mounted yet")
 	w := s.watch()
 	defer w.end(t)
-	link := filepath.Join(s.mount, "current")
-	was := s.current(t)
-	s.lead(t, link, "versions/2026-01-01T00-00-00.0000000Z")
+	back := s.astray(t)
 	s.says(t, "but there is no folder")
 	other.deploy(t, other.pair("9", "9"))
 	other.listed(t, map[string][]string{"pair": tags("9", "9")})
 	w.sees(t, 2*refreshes)
-	s.lead(t, link, was)
+	back()
 	w.sees(t, refreshes)
 }
 
-// lead makes link point to target, as a deploy does.
-func (s *story) lead(t *testing.T, link, target string) {
+// astray has current lead to a version that is not there, until back is called:
+// again and again, as the agent sees that and turns it back.
+func (s *story) astray(t *testing.T) (back func()) {
 	t.Helper()
-	ok(t, os.Symlink(target, link+".test"))
-	ok(t, os.Rename(link+".test", link))
+	link := filepath.Join(s.mount, "current")
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		var err error
+		for tick := time.NewTicker(100 * time.Millisecond); err == nil; {
+			if err = os.Symlink("versions/2026-01-01T00-00-00.0000000Z", link+".test"); err == nil {
+				err = os.Rename(link+".test", link)
+			}
+			select {
+			case <-tick.C:
+			case <-stop:
+				tick.Stop()
+				done <- err
+				return
+			}
+		}
+		done <- err
+	}()
+	return func() {
+		close(stop)
+		ok(t, <-done)
+	}
 }
 
 // says waits for words in the log of the DAG processor.
