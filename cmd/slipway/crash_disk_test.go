@@ -119,8 +119,12 @@ func (k *disk) mount(d slipway.Deployment, m *model) (wrong []string) {
 			continue
 		}
 		want, known := m.versions[versionKey{d.ID, v}]
-		got, err := mountedFiles(filepath.Join(dir, "versions", e.Name(), "dags"))
+		path := filepath.Join(dir, "versions", e.Name())
+		got, err := mountedFiles(filepath.Join(path, "dags"))
 		diff := differ(got, want)
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			continue // it was pruned meanwhile, which takes it away at once
+		}
 		if err != nil || diff != "" || !known {
 			wrong = append(wrong, fmt.Sprintf("mounted version %s of %s (current %t, known %t): it %s, %v", v, d.Namespace, e.Name() == name, known, diff, err))
 		}
