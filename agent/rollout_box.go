@@ -36,7 +36,8 @@ type box struct {
 	Role      role
 	Until     time.Time // held or draining: it is killed then
 	Running   bool      // also if it is paused or restarted again and again
-	Crashed   string    // how it fails by itself: "exited with code 3 and does not run"; "" if it runs well, or was told to end
+	State     string    // as the Engine names it
+	Crashed   string    // how it fails by itself, "exited with code 3 and does not run"; "" if it runs well, was told to end, or nobody asked
 	Agent     string    // the process that made it, "" for people's
 }
 

@@ -70,22 +70,22 @@ func (d *Docker) Apply(ctx context.Context, at Place, i Image, tell Tell) error 
 	if err := d.clear(ctx, at); err != nil {
 		return err
 	}
-	all, err := d.boxes(ctx, at)
+	list, err := d.parts(ctx, at)
 	if err != nil {
 		return err
 	}
-	if len(serving(all)) == 0 {
+	if len(list) == 0 {
 		return nil // it has been scaled away
 	}
 	id, err := d.pull(ctx, i, tell)
 	if err != nil {
 		return err
 	}
-	if all, err = d.boxes(ctx, at); err != nil { // a pull takes long
+	if list, err = d.parts(ctx, at); err != nil { // a pull takes long
 		return err
 	}
 	var swaps []*swap
-	for _, b := range serving(all) {
+	for _, b := range list {
 		if b.Image == id && b.Role == inCharge {
 			continue
 		}

@@ -37,27 +37,40 @@ func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
 		b := newBox(ownName(c.Names))
 		b.ID, b.Image, b.Agent = c.ID, c.ImageID, c.Labels[labelAgent]
 		b.Running = c.State == container.StateRunning || c.State == container.StatePaused || c.State == container.StateRestarting
-		if b.Role == inCharge {
-			if b.Crashed, err = d.crashed(ctx, c); err != nil {
-				return nil, err
-			}
-		}
+		b.State = string(c.State)
 		all = append(all, b)
 	}
 	slices.SortFunc(all, func(a, b box) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
 }
 
-// crashed says how c fails by itself, "" if it does not.
-func (d *Docker) crashed(ctx context.Context, c container.Summary) (string, error) {
-	switch c.State {
+// parts returns those containers that the component consists of, having looked
+// at each: boxes is asked every second, and does without.
+func (d *Docker) parts(ctx context.Context, at Place) ([]box, error) {
+	all, err := d.boxes(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	for i, b := range all {
+		if b.Role == inCharge {
+			if all[i].Crashed, err = d.crashed(ctx, b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return serving(all), nil
+}
+
+// crashed says how b fails by itself, "" if it does not.
+func (d *Docker) crashed(ctx context.Context, b box) (string, error) {
+	switch container.ContainerState(b.State) {
 	case container.StateRestarting:
 		return "exits again and again", nil
 	case container.StateExited, container.StateRunning:
 	default:
 		return "", nil
 	}
-	now, err := d.engine.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{})
+	now, err := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
 		return "", nil // it was removed meanwhile
@@ -124,11 +137,10 @@ func telling(list []box) []box {
 
 // Running says which image the containers run that are in charge.
 func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error) {
-	all, err := d.boxes(ctx, at)
+	list, err := d.parts(ctx, at)
 	if err != nil {
 		return Running{}, err
 	}
-	list := serving(all)
 	tell := telling(list)
 	switch {
 	case len(list) == 0:
