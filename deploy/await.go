@@ -126,7 +126,7 @@ func (e *Engine) conclude(ctx context.Context, w slipway.Deploy, v verdict) erro
 	if err != nil {
 		return fmt.Errorf("end deploy %s: %w", w.ID, err)
 	}
-	e.watchers.notify(w.Deployment)
+	e.watchers.changed(w.Deployment, w.ID)
 	return nil
 }
 

@@ -76,6 +76,6 @@ func (e *Engine) Delete(ctx context.Context, of slipway.DeploymentID, by slipway
 		return err
 	}
 	e.close(d)
-	e.watchers.notify(of)
+	e.watchers.gone(of)
 	return nil
 }

@@ -74,7 +74,7 @@ func (e *Engine) ended(w slipway.Deploy, uploads []string) {
 		e.removeUpload(id)
 	}
 	e.pokeStage(w.Deployment) // its packs may be unused now
-	e.watchers.notify(w.Deployment)
+	e.watchers.changed(w.Deployment, w.ID)
 }
 
 // removeUpload removes the file of an upload that is over. What stays behind

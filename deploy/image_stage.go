@@ -149,7 +149,7 @@ func (e *Engine) recordImage(ctx context.Context, d slipway.Deployment, w slipwa
 		return err
 	})
 	if err == nil {
-		e.watchers.notify(d.ID)
+		e.watchers.changed(d.ID, w.ID)
 	}
 	return err
 }

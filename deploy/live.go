@@ -158,7 +158,14 @@ type watchers struct {
 // watch is what somebody wants to be told of.
 type watch struct {
 	of      slipway.DeploymentID // "" for every Deployment
+	deploy  slipway.DeployID     // this one alone; "" for all that concerns the Deployment
 	reports bool                 // also what components report: agents, of which there are many, do without
+}
+
+// wants reports whether somebody is to be told of what concerns a Deployment: a
+// deploy of it, or with "" all of it.
+func (w watch) wants(of slipway.DeploymentID, deploy slipway.DeployID) bool {
+	return (w.of == "" || w.of == of) && (w.deploy == "" || w.deploy == deploy)
 }
 
 func (w *watchers) add(what watch) (changed <-chan struct{}, stop func()) {
@@ -176,17 +183,33 @@ func (w *watchers) add(what watch) (changed <-chan struct{}, stop func()) {
 	}
 }
 
-// notify tells everybody that records of a Deployment have changed.
-func (w *watchers) notify(of slipway.DeploymentID) { w.tell(of, false) }
+// notify tells everybody who watches a Deployment that its records have changed.
+func (w *watchers) notify(of slipway.DeploymentID) {
+	w.tell(func(to watch) bool { return to.wants(of, "") })
+}
+
+// changed is notify for the records of one deploy: whoever watches that alone is
+// told, too.
+func (w *watchers) changed(of slipway.DeploymentID, deploy slipway.DeployID) {
+	w.tell(func(to watch) bool { return to.wants(of, deploy) })
+}
+
+// gone tells everybody who watches a Deployment, or a deploy of it, that it is no
+// longer there.
+func (w *watchers) gone(of slipway.DeploymentID) {
+	w.tell(func(to watch) bool { return to.of == "" || to.of == of })
+}
 
 // reported tells those who want to know that a component has reported.
-func (w *watchers) reported(of slipway.DeploymentID) { w.tell(of, true) }
+func (w *watchers) reported(of slipway.DeploymentID) {
+	w.tell(func(to watch) bool { return to.reports && to.wants(of, "") })
+}
 
-func (w *watchers) tell(of slipway.DeploymentID, report bool) {
+func (w *watchers) tell(whom func(watch) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for s, to := range w.all {
-		if (to.of == of || to.of == "") && (to.reports || !report) {
+		if whom(to) {
 			s.set()
 		}
 	}
@@ -195,10 +218,16 @@ func (w *watchers) tell(of slipway.DeploymentID, report bool) {
 // Watch returns a channel that gets a token when something about a Deployment
 // has changed, and one token only while nobody takes it.
 func (e *Engine) Watch(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {
-	return e.watchers.add(watch{of, true})
+	return e.watchers.add(watch{of: of, reports: true})
+}
+
+// WatchDeploy is Watch for one deploy of a Deployment: many requests at once may
+// each wait for theirs.
+func (e *Engine) WatchDeploy(of slipway.DeploymentID, deploy slipway.DeployID) (changed <-chan struct{}, stop func()) {
+	return e.watchers.add(watch{of: of, deploy: deploy})
 }
 
 // WatchAll is Watch for every Deployment.
 func (e *Engine) WatchAll() (changed <-chan struct{}, stop func()) {
-	return e.watchers.add(watch{"", true})
+	return e.watchers.add(watch{reports: true})
 }

@@ -128,7 +128,7 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 	if err != nil && w.ReturnTo == 0 {
 		err = errors.Join(err, e.dropUnkept(ctx, d, w.Version))
 	}
-	e.watchers.notify(d.ID)
+	e.watchers.changed(d.ID, w.ID)
 	e.pokeMerge(d.ID)
 	return live, err
 }

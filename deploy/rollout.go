@@ -124,7 +124,7 @@ func (e *Engine) wantMore(ctx context.Context, w *slipway.Deploy, change func(no
 		*w, err = tx.SaveDeploy(now)
 		return errors.Join(err, tx.Rewant(w.Deployment))
 	})
-	e.watchers.notify(w.Deployment)
+	e.watchers.changed(w.Deployment, w.ID)
 	return err
 }
 
@@ -183,7 +183,7 @@ func (e *Engine) goneLive(ctx context.Context, w slipway.Deploy, r release, note
 		w, err = tx.SaveDeploy(live)
 		return err
 	})
-	e.watchers.notify(w.Deployment)
+	e.watchers.changed(w.Deployment, w.ID)
 	e.pokeMerge(w.Deployment)
 	return w, err
 }

@@ -108,7 +108,7 @@ func (e *Engine) stageDAGs(ctx context.Context, d slipway.Deployment, w slipway.
 	}
 	if err == nil {
 		e.removeUpload(u.ID)
-		e.watchers.notify(d.ID)
+		e.watchers.changed(d.ID, w.ID)
 	}
 	return err
 }

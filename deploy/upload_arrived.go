@@ -106,6 +106,6 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		return w, err
 	}
 	e.pokeStage(w.Deployment)
-	e.watchers.notify(w.Deployment)
+	e.watchers.changed(w.Deployment, w.ID)
 	return w, nil
 }
