@@ -2,76 +2,82 @@ package deploy
 
 import (
 	"context"
-	"errors"
 
 	"slipway"
 	"slipway/bundle"
 	"slipway/store"
 )
 
-// errMoved says that the queue changed while a plan was made against it.
-var errMoved = errors.New("the queue has changed")
-
-// planTries is how often a plan is made again because the queue had changed.
-const planTries = 5
-
-// settled calls try, which plans and then acts in a transaction, again while
-// the queue changes in between.
-func settled(try func() error) error {
-	for range planTries {
-		if err := try(); !errors.Is(err, errMoved) {
-			return err
-		}
-	}
-	return slipway.ErrBaseChanged
-}
-
 // Confirm queues a staged deploy. base is the version that its changes were
 // read against, ticks what was confirmed beside it.
-func (e *Engine) Confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (w slipway.Deploy, err error) {
-	err = settled(func() error {
-		w, err = e.confirm(ctx, of, number, by, base, ticks)
+func (e *Engine) Confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (slipway.Deploy, error) {
+	return e.confirm(ctx, of, number, by, &base, func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
+		return "", p.Check(ticks)
+	})
+}
+
+// agreement judges what a deploy will do to a Deployment, as that will be at
+// the end of its queue. note is kept on the deploy.
+type agreement func(tail slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error)
+
+// confirm queues a staged deploy if agree lets it pass. base is as for Confirm,
+// nil for whichever is wanted at the end of the queue.
+func (e *Engine) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (queued slipway.Deploy, err error) {
+	err = e.inTurn(ctx, of, func() error {
+		queued, err = e.confirmOnce(ctx, of, number, by, base, agree)
 		return err
 	})
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
 	e.pokeQueue(of)
-	e.watchers.notify(of)
-	return w, nil
+	e.watchers.changed(of, queued.ID)
+	return queued, nil
 }
 
-func (e *Engine) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (w slipway.Deploy, err error) {
+func (e *Engine) confirmOnce(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (queued slipway.Deploy, err error) {
 	b, w, staged, err := e.stagedDeploy(ctx, of, number, by)
 	if err != nil {
-		return w, err
+		return queued, err
 	}
-	if _, err := b.tail.Confirm(w, b.role, by, base); err != nil {
-		return w, err
+	if _, err := b.tail.Confirm(w, b.role, by, versionOr(base, b.tail)); err != nil {
+		return queued, err
 	}
 	plan, err := e.plan(b, w, staged)
 	if err != nil {
-		return w, err
+		return queued, err
+	}
+	note, err := agree(b.tail, w, plan)
+	if err != nil {
+		return queued, err
 	}
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
-		if w, err = queueable(tx, b, number, by, base); err != nil {
-			return err
-		}
-		if err := plan.Check(ticks); err != nil {
+		w, err := queueable(tx, b, number, by, base)
+		if err != nil {
 			return err
 		}
 		w.Counts, w.ByHand = counted(w.Counts, plan.Counts), plan.ByHand
-		if w, err = tx.Enqueue(w); err != nil {
+		if note != "" {
+			w.Note = note
+		}
+		if queued, err = tx.Enqueue(w); err != nil {
 			return err
 		}
-		return audit(tx, by, b.now, "deploy.confirm", w)
+		return audit(tx, by, b.now, "deploy.confirm", queued)
 	})
-	return w, err
+	return queued, err
+}
+
+func versionOr(base *slipway.Version, tail slipway.Deployment) slipway.Version {
+	if base == nil {
+		return tail.Version
+	}
+	return *base
 }
 
 // queueable judges the deploy again in the transaction that queues it, and that
 // nothing came in between since b was read.
-func queueable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipway.Version) (w slipway.Deploy, err error) {
+func queueable(tx *store.Tx, b basis, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
 	d, role, err := tx.Deployment(b.now.ID, by)
 	if err != nil {
 		return w, err
@@ -83,7 +89,8 @@ func queueable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipway
 	if w, err = tx.Deploy(d.ID, number); err != nil {
 		return w, err
 	}
-	if w, err = d.Tail(queue).Confirm(w, role, by, base); err != nil {
+	tail := d.Tail(queue)
+	if w, err = tail.Confirm(w, role, by, versionOr(base, tail)); err != nil {
 		return w, err
 	}
 	if !b.same(basis{now: d, queue: queue}) {
@@ -197,53 +204,62 @@ func (e *Engine) Cancel(ctx context.Context, of slipway.DeploymentID, number int
 
 // Return queues a deploy that brings back the state after deploy number. base
 // and ticks are as for Confirm.
-func (e *Engine) Return(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (w slipway.Deploy, err error) {
+func (e *Engine) Return(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (slipway.Deploy, error) {
+	return e.takeBack(ctx, of, number, by, &base, reason, func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
+		return "", p.Check(ticks)
+	})
+}
+
+// takeBack queues a return if agree lets it pass. base is as for confirm.
+func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, reason string, agree agreement) (queued slipway.Deploy, err error) {
 	if reason, err = slipway.CheckDescription(reason); err != nil {
-		return w, err
+		return queued, err
 	}
-	err = settled(func() error {
-		w, err = e.takeBack(ctx, of, number, by, base, ticks, reason)
+	err = e.inTurn(ctx, of, func() error {
+		queued, err = e.takeBackOnce(ctx, of, number, by, base, reason, agree)
 		return err
 	})
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
 	e.pokeQueue(of)
-	e.watchers.notify(of)
-	return w, nil
+	e.watchers.changed(of, queued.ID)
+	return queued, nil
 }
 
-func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (w slipway.Deploy, err error) {
+func (e *Engine) takeBackOnce(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, reason string, agree agreement) (queued slipway.Deploy, err error) {
 	b, old, retained, err := e.oldDeploy(ctx, of, number, by)
 	if err != nil {
-		return w, err
+		return queued, err
 	}
 	next, err := b.tail.Return(old, b.role, retained)
 	if err != nil {
-		return w, err
+		return queued, err
 	}
 	plan, err := e.planReturn(b, next)
 	if err != nil {
-		return w, err
+		return queued, err
+	}
+	note, err := agree(b.tail, next, plan)
+	if err != nil {
+		return queued, err
 	}
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
-		if w, err = returnable(tx, b, number, by, base); err != nil {
+		w, err := returnable(tx, b, number, by, base)
+		if err != nil {
 			return err
 		}
-		if err := plan.Check(ticks); err != nil {
+		w.By, w.ConfirmedBy, w.Description, w.Note, w.Counts, w.ByHand = by, by, reason, note, plan.Counts, plan.ByHand
+		if queued, err = tx.AddDeploy(w); err != nil {
 			return err
 		}
-		w.By, w.ConfirmedBy, w.Description, w.Counts, w.ByHand = by, by, reason, plan.Counts, plan.ByHand
-		if w, err = tx.AddDeploy(w); err != nil {
-			return err
-		}
-		return audit(tx, by, b.now, "deploy.return", w)
+		return audit(tx, by, b.now, "deploy.return", queued)
 	})
-	return w, err
+	return queued, err
 }
 
 // returnable judges a return in the transaction that queues it.
-func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipway.Version) (w slipway.Deploy, err error) {
+func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
 	now, old, retained, err := returnBasis(tx, b.now.ID, number, by)
 	if err != nil {
 		return w, err
@@ -257,7 +273,7 @@ func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base slipwa
 	if err := imageKept(tx, w); err != nil {
 		return w, err
 	}
-	if now.tail.Version != base {
+	if base != nil && now.tail.Version != *base {
 		return w, slipway.ErrBaseChanged
 	}
 	if !b.same(now) {

@@ -37,6 +37,7 @@ func agentIsLost(t *testing.T, kind slipway.AgentKind, leaves, ephemeral bool) *
 			r.Revision = "" // as an agent says that ends
 		}
 	})
+	l.eventually(t, "the agent has reported", func() bool { return len(l.engine.Components(l.Sales.ID)) == 1 })
 	if kind == slipway.Rollout {
 		l.push(t, "2", runtime2.image(t))
 		l.w = l.image(t, slipway.ImageOnly, "2")

@@ -52,6 +52,7 @@ type Engine struct {
 	expected []slipway.DeploymentID // whose agents were there before the start
 	sealer   cipher.AEAD            // of what is secret in the records
 	watchers watchers
+	queueing queueLocks
 	arriving arrivals
 	blocks   blockTotals
 	stagers  chan struct{} // holds a token for each upload that is being staged

@@ -177,11 +177,18 @@ func basisOf(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b basis, 
 	return b, nil
 }
 
-// same reports whether the files at the end of both queues are the same.
-func (b basis) same(c basis) bool {
-	return b.now.Version == c.now.Version && slices.EqualFunc(b.queue, c.queue, func(s, t slipway.Turn) bool {
-		return s.Position() == t.Position()
-	})
+// same reports whether the files at the end of the queue of now are those at the
+// end of b's: nothing was queued in between, and what left the queue went live as
+// was foreseen.
+func (b basis) same(now basis) bool {
+	gone := len(b.queue) - len(now.queue)
+	if gone < 0 || !slices.EqualFunc(b.queue[gone:], now.queue, func(s, t slipway.Turn) bool { return s.Position() == t.Position() }) {
+		return false
+	}
+	for gone < len(b.queue) && now.queue[0].Deploy != nil && now.queue[0].Deploy.WentLive() {
+		gone, now.queue = gone+1, now.queue[1:]
+	}
+	return b.now.Tail(b.queue[:gone]).State == now.now.State
 }
 
 // before returns b with only what comes before w in its queue.

@@ -29,7 +29,8 @@ type Finish struct {
 
 // Finalize confirms a deploy that came by the API, once it is staged. What a
 // person would have to tick is noted on it, unless such deploys are guarded.
-// Sent again, it changes nothing any more.
+// Sent again, it changes nothing any more. A deploy that cannot be confirmed
+// ends as failed with the reason. Beside an error the deploy is as it was read.
 func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, f Finish) (slipway.Deploy, error) {
 	if err := e.closeImage(ctx, of, id, by, f.Version); err != nil {
 		return slipway.Deploy{}, err
@@ -41,20 +42,63 @@ func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipw
 	if err := finishable(w, f.Version); err != nil || w.Status != slipway.Staged {
 		return w, err
 	}
-	for range finishTries {
-		w, err = e.finalize(ctx, of, w.Number, by, f.Base)
-		if !errors.Is(err, slipway.ErrBaseChanged) || f.Base != nil {
-			break
-		}
+	queued, err := e.confirm(ctx, of, w.Number, by, f.Base, unattended)
+	if err == nil {
+		return queued, nil
 	}
-	if now, late := e.settledDeploy(ctx, of, id, by); err != nil && late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
+	if now, late := e.settledDeploy(ctx, of, id, by); late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
 		return now, nil // the same request was faster
 	}
-	return w, err
+	return w, e.refused(ctx, w, err)
 }
 
-// finishTries is how often others may come in between.
-const finishTries = 20
+// refused returns err, for which a deploy of the API is not taken, after it has
+// ended the deploy where err is about that.
+func (e *Engine) refused(ctx context.Context, w slipway.Deploy, err error) error {
+	if !ends(err) {
+		return err
+	}
+	return errors.Join(err, e.Refuse(ctx, w, err))
+}
+
+// unattended agrees to a deploy of the API: what a person would have to tick is
+// noted on it, unless such deploys are guarded.
+func unattended(tail slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error) {
+	if note = p.Warning(); note == "" {
+		return "", nil
+	}
+	if tail.GuardAPI {
+		if w.ReturnTo != 0 { // it has no number yet: the page is that of the deploy to return to
+			w.Number = w.ReturnTo
+		}
+		return "", &Guarded{Deploy: w, Warning: note}
+	}
+	return note, p.Check(p.Ticks())
+}
+
+// ends reports whether err, for which a deploy was not queued, is about the
+// deploy itself. Its sender learns of it only here, and sends it no second time;
+// a guarded one waits for a person, one against another base may be sent against
+// the right one, and what is about the sender says nothing of the deploy.
+func ends(err error) bool {
+	if _, guarded := errors.AsType[*Guarded](err); guarded || errors.Is(err, slipway.ErrBaseChanged) {
+		return false
+	}
+	kind, _ := slipway.Explain(err)
+	return kind == slipway.Invalid || kind == slipway.Conflict || kind == slipway.TooLarge
+}
+
+// Refuse ends a deploy that is not confirmed yet as failed, for the reason that
+// its sender was told: whoever reads the history learns it, too.
+func (e *Engine) Refuse(ctx context.Context, w slipway.Deploy, why error) error {
+	_, text := slipway.Explain(why)
+	return e.giveUp(context.WithoutCancel(ctx), w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
+		if now.Status != slipway.Initialized && now.Status != slipway.Staged {
+			return "", nil
+		}
+		return text, nil
+	})
+}
 
 // finishable judges whether a deploy may be finalized, or was.
 func finishable(w slipway.Deploy, version slipway.Version) error {
@@ -78,7 +122,7 @@ func finishable(w slipway.Deploy, version slipway.Version) error {
 // settledDeploy returns a deploy of a Deployment by id, as soon as it is known
 // whether its files can be deployed.
 func (e *Engine) settledDeploy(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (slipway.Deploy, error) {
-	changed, stop := e.Watch(of)
+	changed, stop := e.WatchDeploy(of, id)
 	defer stop()
 	for {
 		w, err := e.DeployOf(ctx, of, id, by)
@@ -122,46 +166,6 @@ func (e *Engine) DeployOf(ctx context.Context, of slipway.DeploymentID, id slipw
 	return w, nil
 }
 
-// finalize confirms a staged deploy against base, nil for the version that is
-// wanted at the end of the queue.
-func (e *Engine) finalize(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version) (slipway.Deploy, error) {
-	b, w, staged, err := e.stagedDeploy(ctx, of, number, by)
-	if err != nil {
-		return w, err
-	}
-	if base == nil {
-		base = &b.tail.Version
-	}
-	if _, err := b.tail.Confirm(w, b.role, by, *base); err != nil {
-		return w, err
-	}
-	plan, err := e.plan(b, w, staged)
-	if err != nil {
-		return w, err
-	}
-	warning := plan.Warning()
-	if warning != "" && b.tail.GuardAPI {
-		return w, &Guarded{Deploy: w, Warning: warning}
-	}
-	if err := e.note(ctx, w.ID, warning); err != nil {
-		return w, err
-	}
-	return e.Confirm(ctx, of, number, by, *base, plan.Ticks())
-}
-
-// note keeps what there is to say of a deploy that waits to be confirmed.
-func (e *Engine) note(ctx context.Context, id slipway.DeployID, text string) error {
-	return e.store.Update(ctx, func(tx *store.Tx) error {
-		w, err := tx.LoadDeploy(id)
-		if err != nil || w.Status != slipway.Staged || w.Note == text {
-			return err
-		}
-		w.Note = text
-		_, err = tx.SaveDeploy(w)
-		return err
-	})
-}
-
 // RollBack is Return as the API asks for it: against whatever is wanted, and
 // with what a person would have to tick as a note, unless that is guarded.
 func (e *Engine) RollBack(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, reason string) (slipway.Deploy, error) {
@@ -169,46 +173,5 @@ func (e *Engine) RollBack(ctx context.Context, of slipway.DeploymentID, id slipw
 	if err != nil {
 		return old, err
 	}
-	var w slipway.Deploy
-	for range finishTries {
-		if w, err = e.rollBack(ctx, of, old.Number, by, reason); !errors.Is(err, slipway.ErrBaseChanged) {
-			break
-		}
-	}
-	return w, err
-}
-
-func (e *Engine) rollBack(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, reason string) (slipway.Deploy, error) {
-	r, err := e.ReviewReturn(ctx, of, number, by)
-	if err != nil {
-		return slipway.Deploy{}, err
-	}
-	if r.Refusal != nil {
-		return slipway.Deploy{}, r.Refusal
-	}
-	warning := r.Plan.Warning()
-	if warning != "" && r.Tail.GuardAPI {
-		return slipway.Deploy{}, &Guarded{Deploy: slipway.Deploy{Deployment: of, Number: number, ReturnTo: number}, Warning: warning}
-	}
-	w, err := e.Return(ctx, of, number, by, r.Base, r.Plan.Ticks(), reason)
-	if err != nil || warning == "" {
-		return w, err
-	}
-	return w, e.addNote(ctx, w.ID, warning)
-}
-
-// addNote puts text before what is noted of a deploy by now: it may have ended.
-func (e *Engine) addNote(ctx context.Context, id slipway.DeployID, text string) error {
-	return e.store.Update(ctx, func(tx *store.Tx) error {
-		w, err := tx.LoadDeploy(id)
-		if err != nil {
-			return err
-		}
-		if w.Note != "" {
-			text += " " + w.Note
-		}
-		w.Note = text
-		_, err = tx.SaveDeploy(w)
-		return err
-	})
+	return e.takeBack(ctx, of, old.Number, by, nil, reason, unattended)
 }

@@ -28,7 +28,7 @@ func (e *Engine) closeImage(ctx context.Context, of slipway.DeploymentID, id sli
 		return d.MayMake(w, role, by)
 	})
 	if err != nil {
-		return err
+		return e.refused(ctx, w, err)
 	}
 	digest, err := e.cfg.Images.Pin(ctx, Repository(d), w.Tag)
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
@@ -76,6 +76,6 @@ func (e *Engine) closed(ctx context.Context, d slipway.Deployment, w slipway.Dep
 		e.removeUpload(id)
 	}
 	e.pokeStage(d.ID)
-	e.watchers.notify(d.ID)
+	e.watchers.changed(d.ID, w.ID)
 	return nil
 }

@@ -18,11 +18,6 @@ func (e *Engine) StageAll(ctx context.Context, of slipway.DeploymentID) error {
 	return e.stageAll(ctx, of)
 }
 
-// NoteWarning is what finalizing a deploy does just before it confirms it.
-func (e *Engine) NoteWarning(ctx context.Context, id slipway.DeployID, text string) error {
-	return e.note(ctx, id, text)
-}
-
 // StoreVersion is what publishing a deploy does before it is recorded.
 func (e *Engine) StoreVersion(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
 	d, r, err := e.prepare(ctx, w)

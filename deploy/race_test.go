@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway"
+	"slipway/deploy"
 	"slipway/store"
 	"slipway/store/storetest"
 )
@@ -78,15 +79,16 @@ func TestPackStaysWithItsRecord(t *testing.T) {
 	}
 }
 
-// Of two requests to finalize a deploy the slower one may come to its note when
-// the deploy has ended.
-func TestNoteOfTheEndStays(t *testing.T) {
+// Of two requests to finalize a deploy the slower one may come when the deploy
+// has ended: it changes nothing.
+func TestFinalizedAgainAfterItsEnd(t *testing.T) {
 	a := newApp(t)
 	a.elsewhere(t)
 	a.run(t)
 	w := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
-	if err := a.engine.NoteWarning(t.Context(), w.ID, ""); err != nil {
-		t.Fatal(err)
+	got, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
+	if err != nil || got.Status != slipway.Deployed {
+		t.Errorf("%s, %v", got.Status, err)
 	}
 	if got := a.load(t, w.Number).Note; got != "Published. No component is connected." {
 		t.Errorf("note %q", got)

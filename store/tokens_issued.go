@@ -51,12 +51,14 @@ func (tx *Tx) KeyedDeploy(owner string, of slipway.DeploymentID, key string) (sl
 		owner, of, key, ms(tx.Now.Add(-slipway.IdempotencyLife))))
 }
 
-// KeepKey notes the deploy that owner made under an idempotency key, and
+// KeepKey notes the deploy that owner made last under an idempotency key, and
 // forgets the keys that have had their day.
 func (tx *Tx) KeepKey(owner, key string, w slipway.Deploy) error {
 	if err := tx.exec("drop old keys", `DELETE FROM idempotency WHERE at <= ?`, ms(tx.Now.Add(-slipway.IdempotencyLife))); err != nil {
 		return err
 	}
-	return tx.exec("keep key", `INSERT INTO idempotency (owner, deployment, key, deploy, at) VALUES (?, ?, ?, ?, ?)`,
+	return tx.exec("keep key", `
+		INSERT INTO idempotency (owner, deployment, key, deploy, at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET deploy = excluded.deploy, at = excluded.at`,
 		owner, w.Deployment, key, w.ID, ms(tx.Now))
 }

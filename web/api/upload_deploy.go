@@ -80,7 +80,7 @@ func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipwa
 		f.Version = ""
 	}
 	w, err = s.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
-	if errors.Is(err, slipway.ErrBaseChanged) {
+	if u.base != nil && errors.Is(err, slipway.ErrBaseChanged) {
 		return w, s.outOfDate(c, w, *u.base)
 	}
 	return w, err
@@ -95,6 +95,7 @@ func owner(by slipway.Actor) string {
 }
 
 // keyed returns the deploy that was made under a key, and whether there is one.
+// One that ended and never went live is none: the request may be tried again.
 func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
 	if key == "" {
 		return w, false, nil
@@ -106,7 +107,7 @@ func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor
 		w, known, err = tx.KeyedDeploy(owner(by), of, key)
 		return err
 	})
-	return w, known, err
+	return w, known && (w.WentLive() || !w.Status.Ended()), err
 }
 
 // received takes in what comes. The key is kept before the deploy can go live:
@@ -124,8 +125,7 @@ func (s *Server) received(c echo.Context, u *uploadWish, key string, body archiv
 		return w, err
 	}
 	if err := body.ended(); err != nil {
-		_, cancelled := s.engine.Cancel(context.WithoutCancel(ctx), d.ID, w.Number, by)
-		return w, errors.Join(err, cancelled)
+		return w, errors.Join(err, s.engine.Refuse(ctx, w, err))
 	}
 	if key == "" {
 		return w, nil
@@ -155,8 +155,8 @@ func (s *Server) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Versio
 	if err != nil {
 		return err
 	}
-	_, err = s.engine.Cancel(c.Request().Context(), w.Deployment, w.Number, caller(c))
-	return errors.Join(errOutOfDate(base, d.Version), err)
+	refusal := errOutOfDate(base, d.Version)
+	return errors.Join(refusal, s.engine.Refuse(c.Request().Context(), w, refusal))
 }
 
 func errOutOfDate(base, now slipway.Version) error {
@@ -173,7 +173,7 @@ func versionName(v slipway.Version) string {
 
 // outcome returns w once it has ended, or as it is after the time given.
 func (s *Server) outcome(ctx context.Context, w slipway.Deploy, by slipway.Actor, wait time.Duration) (slipway.Deploy, error) {
-	changed, stop := s.engine.Watch(w.Deployment)
+	changed, stop := s.engine.WatchDeploy(w.Deployment, w.ID)
 	defer stop()
 	over := time.NewTimer(wait)
 	defer over.Stop()

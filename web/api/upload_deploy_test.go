@@ -139,7 +139,7 @@ func TestUploadDeployForm(t *testing.T) {
 		})
 	}
 	for _, o := range a.get(t, a.sales()+"/deploys")["deploys"].([]any) {
-		if w := o.(map[string]any); w["status"] != "DEPLOYED" && w["status"] != "CANCELLED" {
+		if w := o.(map[string]any); w["status"] != "DEPLOYED" && (w["status"] != "FAILED" || w["reason"] == "") {
 			t.Errorf("left over: %v", w)
 		}
 	}
@@ -212,6 +212,52 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	if a.total(t) != float64(4) {
 		t.Errorf("%v deploys, want 4", a.total(t))
+	}
+}
+
+// TestIdempotencyKeyAfterARefusal: what never went live may be tried again.
+func TestIdempotencyKeyAfterARefusal(t *testing.T) {
+	a := newApp(t)
+	wantRefused(t, a.sendArchive(t, a.owner, "wait=30s", strings.NewReader("no archive"), "Idempotency-Key", "k"), 400, "")
+	w := a.deployNow(t, "wait=30s", map[string]string{"a.py": dag}, "Idempotency-Key", "k")
+	wantOK(t, w)
+	again := a.deployNow(t, "wait=30s", map[string]string{"a.py": dag}, "Idempotency-Key", "k")
+	wantOK(t, again)
+	if w.body["number"] != float64(2) || again.body["id"] != w.body["id"] || a.total(t) != float64(2) {
+		t.Errorf("%v, then %v of %v", w.body["number"], again.body["number"], a.total(t))
+	}
+}
+
+// TestUploadsAgainstOneBase: of many at once that expect the same version one
+// goes live. The others say in the history what their senders were told.
+func TestUploadsAgainstOneBase(t *testing.T) {
+	a := newApp(t)
+	const n = 12
+	answers := make(chan answer, n)
+	for i := range n {
+		body := archive(t, map[string]string{"a.py": fmt.Sprint(dag, i)})
+		go func() {
+			answers <- a.sendArchive(t, a.owner, "wait=30s&base=none", bytes.NewReader(body))
+		}()
+	}
+	live := 0
+	for range n {
+		w := <-answers
+		if w.status == http.StatusOK {
+			live++
+			continue
+		}
+		wantRefused(t, w, 409, "The bundle version none was expected, but ")
+	}
+	for _, o := range a.get(t, a.sales()+"/deploys")["deploys"].([]any) {
+		w := o.(map[string]any)
+		reason, _ := w["reason"].(string)
+		if w["status"] != "DEPLOYED" && (w["status"] != "FAILED" || !strings.HasPrefix(reason, "The bundle version none was expected, but ")) {
+			t.Errorf("#%v is %v: %q", w["number"], w["status"], reason)
+		}
+	}
+	if live != 1 {
+		t.Errorf("%d went live, want 1", live)
 	}
 }
 

@@ -1,0 +1,26 @@
+package deploy
+
+import (
+	"context"
+
+	"slipway"
+)
+
+// ErrMoved has InTurn call try again.
+var ErrMoved = errMoved
+
+// InTurn calls try as whoever queues a deploy does.
+func (e *Engine) InTurn(ctx context.Context, of slipway.DeploymentID, try func() error) error {
+	return e.inTurn(ctx, of, try)
+}
+
+// InLine returns how many requests hold the lock of a Deployment's queue or wait
+// for it.
+func (e *Engine) InLine(of slipway.DeploymentID) int {
+	e.queueing.mu.Lock()
+	defer e.queueing.mu.Unlock()
+	if l := e.queueing.all[of]; l != nil {
+		return l.users
+	}
+	return 0
+}
