@@ -49,9 +49,9 @@ test-airflow: ## run Apache Airflow 3 and 2 against Slipway's mounts, in four to
 	SLIPWAY_AIRFLOW=1 go test -count=1 -timeout 75m -v ./e2e/airflow
 
 .PHONY: crash
-crash: ## kill the portal 500 times at work, agents 100 times, and check after each that nothing is lost
+crash: ## crowd the portal, kill it 500 times at work and agents 100 times, and check that nothing is lost
 	scripts/crash-deps.sh
-	SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} SLIPWAY_CRASH_AGENT_ROUNDS=$${SLIPWAY_CRASH_AGENT_ROUNDS:-100} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order)' ./cmd/slipway
+	SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} SLIPWAY_CRASH_AGENT_ROUNDS=$${SLIPWAY_CRASH_AGENT_ROUNDS:-100} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order|Crowd$$)' ./cmd/slipway
 
 FUZZTIME ?= 10m
 .PHONY: fuzz

@@ -49,6 +49,7 @@ func (w *worker) deployByAPI() (reply, error) {
 // apiDeploy is a deploy as the API shows it.
 type apiDeploy struct {
 	ID, DagsUploadURL, DagTarballVersion string
+	ImageRepository, ImageTag            string
 	Number                               int
 }
 
@@ -72,18 +73,43 @@ func (w *worker) bearer(kind string) http.Header {
 
 // finalize finalizes a deploy whose files are there, mostly once.
 func (w *worker) finalize(begun apiDeploy, version string) (r reply, err error) {
-	w.noteAPI(begun.Number, func(a *acked, now int) { a.sent = now })
 	for range 1 + w.rng.IntN(5)/4 {
-		r, err = w.asks(http.MethodPost, w.deploys()+"/"+begun.ID+"/finalize", `{"dagTarballVersion":"`+version+`"}`)
-		if err != nil || r.status != http.StatusOK {
+		if r, err = w.finalizeOnce(begun, version); err != nil || r.status != http.StatusOK {
 			return r, err
 		}
-		w.noteAPI(begun.Number, func(a *acked, now int) {
-			if a.confirmed == 0 {
-				a.confirmed = now
-			}
-		})
 	}
+	return r, err
+}
+
+// finalizeOnce is finalize in one request, and notes what was answered.
+func (w *worker) finalizeOnce(begun apiDeploy, version string) (reply, error) {
+	w.model.note(w.of, begun.Number, func(a *acked, now int) {
+		if a.sent == 0 {
+			a.sent = now
+		}
+	})
+	r, err := w.asks(http.MethodPost, w.deploys()+"/"+begun.ID+"/finalize", `{"dagTarballVersion":"`+version+`"}`)
+	if err != nil {
+		return r, err
+	}
+	var got struct {
+		Number  int
+		Message string
+	}
+	if err := json.Unmarshal([]byte(r.body), &got); err != nil {
+		w.found(fmt.Sprintf("finalize of #%d: answer %d is no JSON: %s", begun.Number, r.status, r.body))
+	}
+	if r.status == http.StatusOK && got.Number != begun.Number {
+		w.found(fmt.Sprintf("finalize of #%d: the answer is about #%d", begun.Number, got.Number))
+	}
+	w.model.note(w.of, begun.Number, func(a *acked, now int) {
+		switch {
+		case r.status != http.StatusOK:
+			a.refused = got.Message
+		case a.confirmed == 0:
+			a.confirmed = now
+		}
+	})
 	return r, err
 }
 

@@ -13,6 +13,7 @@ import (
 var broken = []struct {
 	name, file, old, new string
 	kill                 bool // kills find it too; the others only a power cut would
+	answers              bool // kills find it by what was answered, and a power cut does not
 }{
 	{
 		name: "a pack is not synced", file: "bundle/disk.go",
@@ -76,6 +77,24 @@ var broken = []struct {
 		name: "an upload is not synced", file: "deploy/upload_arrived.go",
 		old: "err = errors.Join(bundle.SyncPath(",
 		new: `err = errors.Join(unlessPath("an upload is not synced",`,
+	},
+	{
+		name: "deploys are queued without waiting for each other", file: "deploy/queue_lock.go", kill: true, answers: true,
+		old: "	defer release()\n	for range planTries {",
+		new: `	if isBroken("deploys are queued without waiting for each other") {
+		release()
+		if err := try(); !errors.Is(err, errMoved) {
+			return err
+		}
+		return slipway.ErrBaseChanged
+	}
+	defer release()
+	for range planTries {`,
+	},
+	{
+		name: "a refused deploy stays staged", file: "deploy/finalize.go", kill: true, answers: true,
+		old: "	if !ends(err) {",
+		new: `	if !ends(err) || isBroken("a refused deploy stays staged") {`,
 	},
 	{
 		name: "the database does not sync", file: "store/store.go",
@@ -204,13 +223,3 @@ func overlay(t *testing.T, root string, sources map[string]string) string {
 	}
 	return path
 }
-
-// TestOrder checks, in the system calls of a portal, that nothing is relied on
-// before it would survive a power cut. A kill cannot show that: the pages that
-// a process wrote outlive it.
-// straceOr returns strace. Without it the order cannot be checked, which is
-// said, and under CI fails unless SLIPWAY_NO_STRACE accepts it.
-// traceDeploys runs a portal under strace, deploys some versions on it, and
-// returns what comes in the wrong order.
-// deploySome makes versions with few new files, with many, with none, and
-// returns to one.

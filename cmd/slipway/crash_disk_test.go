@@ -62,6 +62,7 @@ func (k *disk) check(ctx context.Context, f facts, m *model) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s wants version %s, which has no record", d.Namespace, d.Version))
 		}
 		wrong = append(wrong, k.mount(d, m)...)
+		wrong = append(wrong, k.image(d)...)
 	}
 	return wrong
 }

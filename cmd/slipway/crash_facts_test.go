@@ -82,7 +82,7 @@ func (f facts) read(tx *store.Tx, of slipway.DeploymentID) (err error) {
 func (f facts) busy() bool {
 	for of, all := range f.deploys {
 		for _, w := range all {
-			if w.Status.Active() || w.Status == slipway.Initialized && !w.UploadedAt.IsZero() {
+			if w.Status.Active() || w.Status == slipway.Initialized && goesOn(w) {
 				return true
 			}
 		}
@@ -91,6 +91,15 @@ func (f facts) busy() bool {
 		}
 	}
 	return false
+}
+
+// goesOn reports whether w, of which not all is known, is being checked. An image
+// is not before its deploy is finalized.
+func goesOn(w slipway.Deploy) bool {
+	if w.Kind.HasImage() {
+		return w.Image == nil && w.Source != "" || w.WantsDAG && !w.UploadedAt.IsZero()
+	}
+	return !w.UploadedAt.IsZero()
 }
 
 // same reports whether nothing has expired since f was read.

@@ -16,6 +16,8 @@ import (
 	"slipway/store"
 )
 
+// once starts the portal, lets it come to rest, puts it to work, kills it, and
+// returns what is wrong.
 func (c *crash) once(t *testing.T) (wrong []string) {
 	rng := rand.New(rand.NewPCG(c.seed, uint64(c.round)))
 	if rng.IntN(8) == 0 {
@@ -51,6 +53,8 @@ func (c *crash) start(t *testing.T) {
 	c.portal = launch(t, c.temp, append(slices.Clone(c.env), argv...)...)
 }
 
+// killedAtStart kills the portal while it puts in order what the kill before
+// left.
 func (c *crash) killedAtStart(t *testing.T, rng *rand.Rand) []string {
 	c.start(t)
 	time.Sleep(time.Duration(rng.Int64N(int64(crashStartSpan))))
@@ -62,6 +66,8 @@ func (c *crash) killedAtStart(t *testing.T, rng *rand.Rand) []string {
 	return nil
 }
 
+// rest waits until the portal has finished by itself what was acknowledged,
+// and checks that nothing else is left.
 func (c *crash) rest(t *testing.T) (wrong []string) {
 	st, err := store.Attach(t.Context(), filepath.Join(c.data, databaseName))
 	if err != nil {
@@ -95,6 +101,7 @@ func (c *crash) rest(t *testing.T) (wrong []string) {
 	return append(wrong, "and the portal does not come to rest")
 }
 
+// work has people at work until the kill.
 func (c *crash) work(t *testing.T, base string, rng *rand.Rand) (wrong []string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -102,10 +109,10 @@ func (c *crash) work(t *testing.T, base string, rng *rand.Rand) (wrong []string)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for i, d := range f.deployments {
-		for n := range crashWorkers {
+		for n := range crashWorkers[i] {
 			w := &worker{
-				visitor: newVisitor(ctx, base, c.jar), of: d.ID, model: c.model, token: c.token, last: len(f.deploys[d.ID]),
-				rng: rand.New(rand.NewPCG(c.seed, uint64(c.round)<<8|uint64(i*crashWorkers+n+1))),
+				visitor: newVisitor(ctx, base, c.jar), of: d.ID, model: c.model, token: c.token, images: c.images, last: len(f.deploys[d.ID]),
+				rng: rand.New(rand.NewPCG(c.seed, uint64(c.round)<<8|uint64(i<<4|n+1))),
 			}
 			wg.Go(func() {
 				found := w.run()
@@ -123,6 +130,7 @@ func (c *crash) work(t *testing.T, base string, rng *rand.Rand) (wrong []string)
 	return wrong
 }
 
+// look checks the data folder as the kill left it.
 func (c *crash) look(t *testing.T) []string {
 	f, wrong := afterKill(t, c.data)
 	c.tally(f)
@@ -131,6 +139,7 @@ func (c *crash) look(t *testing.T) []string {
 	return append(wrong, c.model.contents(f)...)
 }
 
+// tally notes what the kill cut off.
 func (c *crash) tally(f facts) {
 	going := map[string]bool{}
 	for of, all := range f.deploys {
@@ -142,6 +151,7 @@ func (c *crash) tally(f facts) {
 				"publishing": w.Status == slipway.Deploying && !w.WentLive(),
 				"mounting":   w.Status == slipway.Deploying && w.WentLive(),
 				"returning":  w.Status.Active() && w.ReturnTo != 0,
+				"an image":   w.Kind.HasImage() && !w.Status.Ended(),
 			} {
 				going[phase] = going[phase] || on
 			}
@@ -159,6 +169,8 @@ func (c *crash) tally(f facts) {
 	}
 }
 
+// age makes everything that was replaced old enough to expire, on the portal's
+// side and in the mounts.
 func (c *crash) age(t *testing.T) {
 	db, err := sql.Open("sqlite", filepath.Join(c.data, databaseName))
 	if err == nil {

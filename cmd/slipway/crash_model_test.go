@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,8 @@ type acked struct {
 	returnTo            int
 	version             slipway.Version // as it was seen first
 	mine                bool            // its number was told to whoever made it
+	image               bool            // it brings an image, with DAGs or without
+	refused             string          // why its finalize was refused: the sentence that was answered
 	arrived             bool            // all bytes are there
 	sent, confirmed     int
 	cancelSent, dropped bool // dropped: the cancellation was acknowledged
@@ -151,8 +154,13 @@ func (a *acked) check(w slipway.Deploy, settled bool) (wrong []string) {
 	if a.version == "" {
 		a.version = w.Version
 	}
-	off := w.Reason == "DAG-only deploys are not enabled for this Deployment."
+	refused := mayRefuse.MatchString(w.Reason)
+	overtaken := strings.HasPrefix(w.Reason, "A deploy before it in the queue failed or was called back")
 	switch {
+	case a.refused != "" && (w.Position != 0 || !w.Status.Ended()):
+		say("its finalize was refused: %s", a.refused)
+	case a.refused != "" && w.Status == slipway.Failed && !strings.Contains(a.refused, w.Reason):
+		say("its sender was told %q", a.refused)
 	case w.Version != a.version:
 		say("its version was %s and is %s", a.version, w.Version)
 	case a.mine && w.ReturnTo != a.returnTo:
@@ -161,11 +169,11 @@ func (a *acked) check(w slipway.Deploy, settled bool) (wrong []string) {
 		say("its cancellation was acknowledged")
 	case w.Status == slipway.Cancelled && !a.cancelSent:
 		say("nobody cancelled it")
-	case a.mine && w.Status == slipway.Failed && (a.confirmed > 0 || !off):
+	case a.mine && w.Status == slipway.Failed && (a.confirmed > 0 || !refused) && !overtaken:
 		say("it should not have failed")
 	case a.confirmed > 0 && !a.cancelSent && w.Position == 0:
 		say("its confirmation was acknowledged")
-	case settled && a.confirmed > 0 && !a.cancelSent && w.Status != slipway.Deployed:
+	case settled && a.confirmed > 0 && !a.cancelSent && w.Status != slipway.Deployed && !overtaken:
 		say("it was confirmed and is not deployed")
 	case settled && a.arrived && w.Status == slipway.Initialized:
 		say("its upload is complete and it is not staged")
@@ -174,6 +182,9 @@ func (a *acked) check(w slipway.Deploy, settled bool) (wrong []string) {
 	}
 	return wrong
 }
+
+// mayRefuse is why a deploy may be refused after it was made.
+var mayRefuse = regexp.MustCompile(switchedOff)
 
 // ordered checks that a deploy which was confirmed when another was
 // acknowledged goes live after it.
@@ -204,7 +215,7 @@ func numbering(all []slipway.Deploy) (wrong []string) {
 		if w.Number != i+1 {
 			wrong = append(wrong, fmt.Sprintf("deploy %d of %s has the number %d", i+1, w.Deployment, w.Number))
 		}
-		if w.ReturnTo != 0 {
+		if w.ReturnTo != 0 || w.Kind == slipway.ImageOnly {
 			continue
 		}
 		if w.Version <= last {

@@ -18,6 +18,9 @@ import (
 // left unsynced may have been staged and removed before the answer is written.
 const faultTries = 8
 
+// TestOrder checks, in the system calls of a portal, that nothing is relied on
+// before it would survive a power cut. A kill cannot show that: the pages that
+// a process wrote outlive it.
 func TestOrder(t *testing.T) {
 	strace := straceOr(t)
 	if wrong := traceDeploys(t, strace, built(t, "slipway"), ""); len(wrong) > 0 {
@@ -25,6 +28,9 @@ func TestOrder(t *testing.T) {
 	}
 	program := brokenBuild(t)
 	for _, b := range broken {
+		if b.answers {
+			continue
+		}
 		t.Run(b.name, func(t *testing.T) {
 			var wrong []string
 			for tries := 0; len(wrong) == 0 && tries < faultTries; tries++ {
@@ -38,6 +44,8 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// straceOr returns strace. Without it the order cannot be checked, which is
+// said, and under CI fails unless SLIPWAY_NO_STRACE accepts it.
 func straceOr(t *testing.T) string {
 	t.Helper()
 	path, err := exec.LookPath("strace")
@@ -54,6 +62,8 @@ func straceOr(t *testing.T) string {
 	return ""
 }
 
+// traceDeploys runs a portal under strace, deploys some versions on it, and
+// returns what comes in the wrong order.
 func traceDeploys(t *testing.T, strace, program, fault string) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -89,6 +99,8 @@ func traceDeploys(t *testing.T, strace, program, fault string) []string {
 	return o.wrong
 }
 
+// deploySome makes versions with few new files, with many, with none, and
+// returns to one.
 func deploySome(t *testing.T, v *visitor, d slipway.Deployment) {
 	t.Helper()
 	many := map[string]string{}

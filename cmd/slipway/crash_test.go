@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"slipway"
 	"slipway/bundle"
 	"slipway/store"
@@ -21,13 +23,14 @@ import (
 )
 
 const (
-	crashRounds     = 10 // unless SLIPWAY_CRASH_ROUNDS says otherwise
-	crashFolder     = 50 // rounds on one data folder
-	crashSpan       = 1000 * time.Millisecond
-	crashStartSpan  = 200 * time.Millisecond
-	crashWorkers    = 2 // for each Deployment
-	crashDeployment = 3
+	crashRounds    = 10 // unless SLIPWAY_CRASH_ROUNDS says otherwise
+	crashFolder    = 50 // rounds on one data folder
+	crashSpan      = 1000 * time.Millisecond
+	crashStartSpan = 200 * time.Millisecond
 )
+
+// crashWorkers is how many people work on each Deployment.
+var crashWorkers = [...]int{6, 2, 1}
 
 // TestCrashes kills a portal that is at work, over and over, and checks each
 // time that everything it acknowledged is still there and nothing else is.
@@ -112,6 +115,7 @@ type crash struct {
 	jar             http.CookieJar
 	world           storetest.World
 	token           string // an Author's, for the API
+	images          []v1.Image
 	model           *model
 	disk            *disk
 	portal          *process
@@ -128,6 +132,9 @@ func (c *crash) newFolder(t *testing.T) {
 		}
 	}
 	c.dir, c.jar, c.model = t.TempDir(), nil, newModel()
+	if c.images == nil {
+		c.images = someImages(t)
+	}
 	c.data, c.temp = filepath.Join(c.dir, "data"), filepath.Join(c.dir, "tmp")
 	for _, dir := range []string{c.data, c.temp} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -141,7 +148,7 @@ func (c *crash) newFolder(t *testing.T) {
 	}
 	c.world = storetest.Seed(t, st)
 	storetest.Update(t, st, func(tx *store.Tx) (err error) {
-		for n := range crashDeployment - 1 {
+		for n := range len(crashWorkers) - 1 {
 			if _, err := storetest.AddDeployment(tx, c.world.Workspace.ID, fmt.Sprintf("more-%d", n)); err != nil {
 				return err
 			}
@@ -165,15 +172,7 @@ func (c *crash) countConfirmed() {
 	}
 }
 
-// once starts the portal, lets it come to rest, puts it to work, kills it, and
-// returns what is wrong.
-// killedAtStart kills the portal while it puts in order what the kill before
-// left.
-// rest waits until the portal has finished by itself what was acknowledged,
-// and checks that nothing else is left.
-// work has people at work until the kill.
-// look checks the data folder as the kill left it.
-// tally notes what the kill cut off.
+// phases says in how many rounds the kill came upon what.
 func (c *crash) phases() string {
 	var all []string
 	for _, phase := range slices.Sorted(maps.Keys(c.killed)) {
@@ -181,6 +180,3 @@ func (c *crash) phases() string {
 	}
 	return strings.Join(all, ", ")
 }
-
-// age makes everything that was replaced old enough to expire, on the portal's
-// side and in the mounts.

@@ -28,6 +28,7 @@ type visitor struct {
 	http.Client
 	ctx  context.Context // of all requests
 	base string
+	read func(method, path string, r reply) // is shown each answer; nil for nobody
 }
 
 // reply is what a portal answered, as a whole.
@@ -78,7 +79,11 @@ func (v *visitor) send(method, path string, body io.Reader, header http.Header) 
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	return reply{status: resp.StatusCode, header: resp.Header, body: string(text)}, err
+	answer := reply{status: resp.StatusCode, header: resp.Header, body: string(text)}
+	if v.read != nil && err == nil {
+		v.read(method, path, answer)
+	}
+	return answer, err
 }
 
 func (v *visitor) form(path string, values url.Values) (reply, error) {

@@ -13,7 +13,10 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"slipway"
 )
@@ -22,32 +25,50 @@ import (
 // the portal is killed.
 type worker struct {
 	*visitor
-	rng   *rand.Rand
-	of    slipway.DeploymentID
-	model *model
-	token string // for the API
-	last  int    // the highest number that it knows
+	rng    *rand.Rand
+	of     slipway.DeploymentID
+	model  *model
+	token  string     // for the API
+	images []v1.Image // to push
+	last   int        // the highest number that it knows
+
+	mu    sync.Mutex
+	wrong []string // that it was answered
 }
 
-// run works until a request fails. An answer that the model cannot explain is
-// returned.
-func (w *worker) run() (wrong []string) {
-	for {
-		r, err := w.act()
-		if err != nil {
-			return wrong
-		}
-		if r.status >= http.StatusInternalServerError {
-			wrong = append(wrong, fmt.Sprintf("answer %d: %s", r.status, r.body))
+// run works until a request fails. Every answer is judged; what is wrong with
+// them is returned.
+func (w *worker) run() []string {
+	w.read = func(method, path string, r reply) {
+		if text := judged(method, path, r); text != "" {
+			w.found(text)
 		}
 	}
+	for {
+		if _, err := w.act(); err != nil {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.wrong
+		}
+	}
+}
+
+// found notes what is wrong with an answer.
+func (w *worker) found(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.wrong = append(w.wrong, text)
 }
 
 // act does one thing that people do.
 func (w *worker) act() (reply, error) {
 	switch n := w.rng.IntN(100); {
-	case n < 20:
+	case n < 16:
 		return w.deployByAPI()
+	case n < 22:
+		return w.rush()
+	case n < 30:
+		return w.deployImage()
 	case n < 62 || w.last < 3:
 		return w.deploy()
 	case n < 74:
@@ -178,7 +199,7 @@ func (w *worker) turn() (reply, error) {
 			w.model.mu.Unlock()
 		}
 		if to == "off" {
-			time.Sleep(time.Duration(w.rng.IntN(20)) * time.Millisecond)
+			time.Sleep(time.Duration(w.rng.IntN(40)) * time.Millisecond)
 		}
 	}
 	return w.look()
