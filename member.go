@@ -21,12 +21,16 @@ const OrganizationID = "slipway"
 
 // User is a person's account.
 type User struct {
-	ID        UserID
-	Email     string
-	Name      string
-	Admin     bool // of the Organization
-	CreatedAt time.Time
+	ID         UserID
+	Email      string
+	Name       string
+	Admin      bool // of the Organization
+	CreatedAt  time.Time
+	DisabledAt time.Time // zero while the account works
 }
+
+// Disabled reports whether u's account lets nobody in.
+func (u User) Disabled() bool { return !u.DisabledAt.IsZero() }
 
 // Title returns how the pages name u: by name, else by address.
 func (u User) Title() string {
@@ -74,7 +78,7 @@ func (i Invitation) Open(now time.Time) error {
 }
 
 // SetRole judges whether by, with role mine, may give m the role next. owners
-// counts the Owners of the Workspace: the last one stays.
+// counts the Owners of the Workspace whose accounts work: the last one stays.
 func (m Membership) SetRole(mine, next Role, owners int) error {
 	if err := mine.May(ManageMembers); err != nil {
 		return err
@@ -97,7 +101,10 @@ func (m Membership) Remove(by UserID, mine Role, owners int) error {
 }
 
 func (m Membership) leavesOwner(next Role, owners int) error {
-	if m.Role == Owner && next != Owner && owners < 2 {
+	if !m.User.Disabled() {
+		owners-- // without m
+	}
+	if m.Role == Owner && next != Owner && owners < 1 {
 		return Errorf(Conflict, "%s is the last Owner of this Workspace. Make someone else Owner first.", m.User.Title())
 	}
 	return nil

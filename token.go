@@ -78,6 +78,7 @@ func (a Actor) Allows(kind DeployKind) error {
 type Grant struct {
 	Role      Role
 	ForOne    bool // for one Deployment; else for the whole Workspace
+	Agents    bool // it is a token of agents, which deploy nothing
 	Kinds     Kinds
 	ExpiresAt time.Time // zero: never
 }
