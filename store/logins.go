@@ -25,26 +25,35 @@ const (
 	LoginRefresh = "refresh"
 )
 
-// AddLoginToken records t. What has expired is forgotten.
+// errNoLogin is for a login that does not exist, or not any more.
+var errNoLogin = &slipway.Error{Kind: slipway.Unauthorized, Text: "This login is unknown or has expired. Log in again."}
+
+// AddLoginToken records t, of a user whose account works. What has expired is
+// forgotten.
 func (tx *Tx) AddLoginToken(t LoginToken) error {
 	if err := tx.exec("drop login tokens", `DELETE FROM login_tokens WHERE expires_at <= ?`, ms(tx.Now)); err != nil {
 		return err
 	}
-	return tx.exec("add login token", `
-		INSERT INTO login_tokens (secret, kind, user, login, challenge, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		t.Secret, t.Kind, t.User, t.Login, t.Challenge, ms(tx.Now), ms(t.ExpiresAt))
+	n, err := tx.changed("add login token", `
+		INSERT INTO login_tokens (secret, kind, user, login, challenge, created_at, expires_at)
+		SELECT ?, ?, u.id, ?, ?, ?, ? FROM users u WHERE u.id = ? AND u.disabled_at = 0`,
+		t.Secret, t.Kind, t.Login, t.Challenge, ms(tx.Now), ms(t.ExpiresAt), t.User)
+	if err == nil && n == 0 {
+		err = errNoLogin
+	}
+	return err
 }
 
 // LoginToken returns the login token of a kind whose secret has the SHA-256
-// given, used or not, unless it has expired.
+// given, used or not, unless it has expired or the account does not work.
 func (tx *Tx) LoginToken(kind, secret string) (LoginToken, error) {
-	return one(tx, "login token", slipway.Errorf(slipway.Unauthorized, "This login is unknown or has expired. Log in again."),
+	return one(tx, "login token", errNoLogin,
 		func(r row) (t LoginToken, err error) {
 			err = r.Scan(&t.Secret, &t.Kind, &t.User, &t.Login, &t.Challenge, millis{&t.ExpiresAt}, millis{&t.UsedAt})
 			return t, err
 		}, `
-		SELECT secret, kind, user, login, challenge, expires_at, used_at FROM login_tokens
-		WHERE kind = ? AND secret = ? AND expires_at > ?`, kind, secret, ms(tx.Now))
+		SELECT t.secret, t.kind, t.user, t.login, t.challenge, t.expires_at, t.used_at FROM login_tokens t JOIN users u ON u.id = t.user
+		WHERE t.kind = ? AND t.secret = ? AND t.expires_at > ? AND u.disabled_at = 0`, kind, secret, ms(tx.Now))
 }
 
 // UseLoginToken notes that a token that works once was used.

@@ -13,20 +13,29 @@ type Session struct {
 	SeenAt    time.Time // within a minute
 }
 
-// AddSession records a session. id is the SHA-256 of what the cookie holds.
+// errNoSession is for a session that does not exist, or not any more.
+var errNoSession = &slipway.Error{Kind: slipway.Unauthorized, Text: "Sign in to go on."}
+
+// AddSession records a session of a user whose account works. id is the SHA-256
+// of what the cookie holds.
 func (tx *Tx) AddSession(id string, user slipway.UserID) error {
-	return tx.exec("add session", `INSERT INTO sessions (id, user, created_at, seen_at) VALUES (?, ?, ?, ?)`,
-		id, user, ms(tx.Now), ms(tx.Now))
+	n, err := tx.changed("add session", `
+		INSERT INTO sessions (id, user, created_at, seen_at) SELECT ?, u.id, ?, ? FROM users u WHERE u.id = ? AND u.disabled_at = 0`,
+		id, ms(tx.Now), ms(tx.Now), user)
+	if err == nil && n == 0 {
+		err = errNoSession
+	}
+	return err
 }
 
-// Session returns a session by id.
+// Session returns a session by id, if the account of its user works.
 func (tx *Tx) Session(id string) (Session, error) {
-	return one(tx, "session", slipway.Errorf(slipway.Unauthorized, "Sign in to go on."),
+	return one(tx, "session", errNoSession,
 		func(r row) (s Session, err error) {
 			err = r.Scan(&s.User, millis{&s.CreatedAt}, millis{&s.SeenAt})
 			return s, err
 		},
-		`SELECT user, created_at, seen_at FROM sessions WHERE id = ?`, id)
+		`SELECT s.user, s.created_at, s.seen_at FROM sessions s JOIN users u ON u.id = s.user WHERE s.id = ? AND u.disabled_at = 0`, id)
 }
 
 // TouchSession notes that a session was used.

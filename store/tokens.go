@@ -45,19 +45,23 @@ func scanToken(r row) (t Token, err error) {
 
 // Grant returns what t may do.
 func (t Token) Grant() slipway.Grant {
-	return slipway.Grant{Role: t.Role, ForOne: t.Deployment != "", Kinds: t.Kinds, ExpiresAt: t.ExpiresAt}
+	return slipway.Grant{Role: t.Role, ForOne: t.Deployment != "", Agents: t.Kind == AgentToken, Kinds: t.Kinds, ExpiresAt: t.ExpiresAt}
 }
 
-// AddToken records t and returns it with its times set. The caller has set its
-// id, which stands in the token itself.
+// AddToken records t, with who holds it, and returns it with its times set. The
+// caller has set its id, which stands in the token itself.
 func (tx *Tx) AddToken(t Token) (Token, error) {
 	t.CreatedAt, t.UpdatedAt, t.StartedAt = tx.Now, tx.Now, tx.Now
-	return t, tx.exec("add token", `
+	err := tx.exec("add token", `
 		INSERT INTO tokens (id, secret, short, kind, name, description, workspace, deployment, role, kinds,
 			created_by, by_user, by_token, created_at, updated_at, started_at, expires_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		t.ID, t.Secret, t.Short, t.Kind, t.Name, t.Description, t.Workspace, t.Deployment, t.Role, t.Kinds,
 		t.CreatedBy, t.ByUser, t.ByToken, ms(t.CreatedAt), ms(t.UpdatedAt), ms(t.StartedAt), ms(t.ExpiresAt))
+	if err != nil {
+		return t, err
+	}
+	return t, tx.hold(t.ID, slipway.Actor{User: t.ByUser, Token: t.ByToken}, false)
 }
 
 // NewTokenID returns an id for a token that is about to be made.

@@ -29,12 +29,16 @@ func (tx *Tx) SaveToken(t Token) (Token, error) {
 		t.Name, t.Description, t.Role, t.Kinds, ms(t.UpdatedAt), t.ID)
 }
 
-// RotateToken keeps the new secret and the new end of t. The old secret fails
-// from then on.
-func (tx *Tx) RotateToken(t Token) (Token, error) {
+// RotateToken keeps the new secret and the new end of t, and that by was shown
+// it. The old secret fails from then on.
+func (tx *Tx) RotateToken(t Token, by slipway.Actor) (Token, error) {
 	t.UpdatedAt, t.StartedAt = tx.Now, tx.Now
-	return t, tx.exec("rotate token", `UPDATE tokens SET secret = ?, short = ?, expires_at = ?, updated_at = ?, started_at = ? WHERE id = ?`,
+	err := tx.exec("rotate token", `UPDATE tokens SET secret = ?, short = ?, expires_at = ?, updated_at = ?, started_at = ? WHERE id = ?`,
 		t.Secret, t.Short, ms(t.ExpiresAt), ms(t.UpdatedAt), ms(t.StartedAt), t.ID)
+	if err != nil {
+		return t, err
+	}
+	return t, tx.hold(t.ID, by, true)
 }
 
 // RevokeToken forgets a token: it fails from then on.

@@ -6,10 +6,10 @@ import (
 	"slipway"
 )
 
-const userColumns = `id, email, name, admin, created_at`
+const userColumns = `id, email, name, admin, created_at, disabled_at`
 
 func scanUser(r row) (u slipway.User, err error) {
-	err = r.Scan(&u.ID, &u.Email, &u.Name, &u.Admin, millis{&u.CreatedAt})
+	err = r.Scan(&u.ID, &u.Email, &u.Name, &u.Admin, millis{&u.CreatedAt}, millis{&u.DisabledAt})
 	return u, err
 }
 

@@ -10,11 +10,14 @@ func scanWorkspace(r row) (w slipway.Workspace, err error) {
 }
 
 // roleIn is the role of a person in the Workspace that column names, 0 for a
-// stranger; its one argument is the user's id.
-func roleIn(column string) string {
-	return `COALESCE((SELECT CASE WHEN u.admin THEN 5 ELSE (
+// stranger and for a disabled account; its one argument is the user's id.
+func roleIn(column string) string { return roleOf("?", column) }
+
+// roleOf is roleIn for the person that an expression names.
+func roleOf(user, column string) string {
+	return `COALESCE((SELECT CASE WHEN u.disabled_at > 0 THEN 0 WHEN u.admin THEN 5 ELSE (
 		SELECT m.role FROM members m WHERE m.workspace = ` + column + ` AND m.user = u.id) END
-		FROM users u WHERE u.id = ?), 0)`
+		FROM users u WHERE u.id = ` + user + `), 0)`
 }
 
 func noWorkspace(id slipway.WorkspaceID) error {
@@ -103,11 +106,12 @@ func (tx *Tx) RemoveMember(w slipway.WorkspaceID, user slipway.UserID) error {
 	return tx.exec("remove member", `DELETE FROM members WHERE workspace = ? AND user = ?`, w, user)
 }
 
-const memberColumns = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at
+const memberColumns = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at, u.disabled_at
 	FROM members m JOIN users u ON u.id = m.user`
 
 func scanMember(r row) (m slipway.Membership, err error) {
-	err = r.Scan(&m.Workspace, &m.Role, millis{&m.Since}, &m.User.ID, &m.User.Email, &m.User.Name, &m.User.Admin, millis{&m.User.CreatedAt})
+	err = r.Scan(&m.Workspace, &m.Role, millis{&m.Since},
+		&m.User.ID, &m.User.Email, &m.User.Name, &m.User.Admin, millis{&m.User.CreatedAt}, millis{&m.User.DisabledAt})
 	return m, err
 }
 
@@ -116,15 +120,22 @@ func (tx *Tx) Members(w slipway.WorkspaceID) ([]slipway.Membership, error) {
 	return list(tx, "members", scanMember, `SELECT `+memberColumns+` WHERE m.workspace = ? ORDER BY u.email`, w)
 }
 
+// Memberships returns the memberships of a user.
+func (tx *Tx) Memberships(user slipway.UserID) ([]slipway.Membership, error) {
+	return list(tx, "memberships", scanMember, `SELECT `+memberColumns+` WHERE m.user = ? ORDER BY m.workspace`, user)
+}
+
 // Member returns a user's membership of a Workspace.
 func (tx *Tx) Member(w slipway.WorkspaceID, user slipway.UserID) (slipway.Membership, error) {
 	return one(tx, "member", slipway.Errorf(slipway.NotFound, "There is no such member in this Workspace."), scanMember,
 		`SELECT `+memberColumns+` WHERE m.workspace = ? AND m.user = ?`, w, user)
 }
 
-// Owners counts the Owners of a Workspace.
+// Owners counts the Owners of a Workspace whose accounts work.
 func (tx *Tx) Owners(w slipway.WorkspaceID) (int, error) {
-	return tx.count("owners", `SELECT COUNT(*) FROM members WHERE workspace = ? AND role = ?`, w, slipway.Owner)
+	return tx.count("owners", `
+		SELECT COUNT(*) FROM members m JOIN users u ON u.id = m.user
+		WHERE m.workspace = ? AND m.role = ? AND u.disabled_at = 0`, w, slipway.Owner)
 }
 
 const invitationColumns = `id, workspace, role, email, by, created_at, expires_at`
@@ -164,6 +175,11 @@ func (tx *Tx) Invitations(w slipway.WorkspaceID) ([]slipway.Invitation, error) {
 // DropInvitationsBy forgets the invitations to a Workspace that somebody made.
 func (tx *Tx) DropInvitationsBy(w slipway.WorkspaceID, by slipway.UserID) error {
 	return tx.exec("drop invitations", `DELETE FROM invitations WHERE workspace = ? AND by = ?`, w, by)
+}
+
+// DropInvitationsFrom forgets all invitations that somebody made.
+func (tx *Tx) DropInvitationsFrom(by slipway.UserID) error {
+	return tx.exec("drop invitations of a person", `DELETE FROM invitations WHERE by = ?`, by)
 }
 
 // DropInvitation forgets an invitation to a Workspace: it was used, or taken

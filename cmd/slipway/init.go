@@ -73,7 +73,7 @@ func (i initCommand) founding() web.Founding {
 func firstTokens(tx *store.Tx, all web.Founded) (out initialised, err error) {
 	by := slipway.Actor{User: all.User.ID, Name: all.User.Title(), Via: slipway.Local}
 	out = initialised{OrganizationID: slipway.OrganizationID, WorkspaceID: all.Workspace.ID, DeploymentID: all.Deployment.ID}
-	t := store.Token{Name: "init", Workspace: all.Workspace.ID, Role: slipway.Owner, CreatedBy: by.Title()}
+	t := store.Token{Name: "init", Workspace: all.Workspace.ID, Role: slipway.Owner, CreatedBy: by.Title(), ByUser: by.User}
 	if out.Token, _, err = api.AddToken(tx, t); err != nil {
 		return out, err
 	}

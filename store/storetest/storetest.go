@@ -129,17 +129,46 @@ func Seed(t testing.TB, st *store.Store) (w World) {
 }
 
 // AddLongNames adds a person and a Deployment whose names are as long as names
-// may be, in letters that nothing can break, and returns the Deployment.
+// may be, in letters that nothing can break, and returns the Deployment. The
+// person is Operator and holds tokens.
 func AddLongNames(t testing.TB, st *store.Store, w World) (d slipway.Deployment) {
 	t.Helper()
 	Update(t, st, func(tx *store.Tx) (err error) {
 		if d, err = AddDeployment(tx, w.Workspace.ID, strings.Repeat("a-very-long-name-", 4)); err != nil {
 			return err
 		}
-		_, err = AddPerson(tx, strings.Repeat("Wolfeschlegelsteinhausenbergerdorff", 2), w.Workspace.ID, slipway.Member)
-		return err
+		who, err := AddPerson(tx, strings.Repeat("Wolfeschlegelsteinhausenbergerdorff", 2), w.Workspace.ID, slipway.Operator)
+		if err != nil {
+			return err
+		}
+		return addTokens(tx, w, who, d)
 	})
 	return d
+}
+
+// addTokens adds tokens of both kinds that somebody holds.
+func addTokens(tx *store.Tx, w World, who slipway.Actor, d slipway.Deployment) error {
+	long := strings.Repeat("a-very-long-name-", 4)
+	of := store.Token{Name: long, Workspace: w.Workspace.ID, Role: slipway.Operator, Kind: store.APIToken, CreatedBy: who.Title(), ByUser: who.User}
+	all := []store.Token{of, of, of, of}
+	all[1].Name, all[1].Deployment = "one", d.ID
+	all[2].Name, all[2].Deployment, all[2].Kind, all[2].Role = "workers", d.ID, store.AgentToken, slipway.Member
+	for i, t := range all {
+		t.ID, t.Secret, t.Short = tx.NewTokenID(), long+strings.Repeat("x", i), "aB3_x9"
+		if i == 3 {
+			t.Name, t.CreatedBy, t.ByUser, t.ByToken = "nightly", "token "+long, "", all[0].ID
+		}
+		t, err := tx.AddToken(t)
+		if err != nil {
+			return err
+		}
+		if all[i] = t; i == 0 {
+			if err := tx.TouchToken(t.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // AddPerson adds a user with an address made of the first name, and a role in

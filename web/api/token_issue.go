@@ -156,7 +156,7 @@ func RotateToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (token stri
 		return "", t, err
 	}
 	t.Secret, t.Short = kept(token)
-	if t, err = tx.RotateToken(t); err != nil {
+	if t, err = tx.RotateToken(t, by); err != nil {
 		return "", t, err
 	}
 	return token, t, auditToken(tx, by, "token.rotate", t, "")
