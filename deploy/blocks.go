@@ -50,15 +50,31 @@ func (e *Engine) BeginBlocks(ctx context.Context, of slipway.DeploymentID, by sl
 }
 
 // Arriving returns a deploy and its upload, for whoever has proven that they
-// know its address. found is false when its files are no longer taken in.
+// know its address, as long as whoever began the deploy may deploy: an address is
+// no more than they are. found is false when its files are no longer taken in.
 func (e *Engine) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, found bool, err error) {
+	var refusal error
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if w, err = tx.LoadDeploy(id); err != nil {
 			return err
 		}
-		u, found, err = tx.UploadOf(id)
-		return err
+		if u, found, err = tx.UploadOf(id); err != nil {
+			return err
+		}
+		refusal = mayNoLonger(tx, w)
+		return nil
 	})
+	if err != nil || refusal == nil {
+		return u, w, found, err
+	}
+	kind, text := slipway.Explain(refusal)
+	if kind == slipway.Internal {
+		return u, w, found, refusal
+	}
+	err = slipway.Errorf(slipway.Forbidden, "This upload address no longer works. %s", text)
+	if w.Status == slipway.Initialized {
+		err = errors.Join(err, e.refuse(ctx, w, refusal))
+	}
 	return u, w, found, err
 }
 
@@ -122,6 +138,9 @@ func (e *Engine) PutBlock(ctx context.Context, id slipway.DeployID, block string
 		return err
 	}
 	e.countBlock(u.ID, size-old, !known)
+	if _, _, _, err := e.Arriving(context.WithoutCancel(ctx), id); err != nil {
+		return err
+	}
 	return e.touch(context.WithoutCancel(ctx), u, w, false) // what came is noted, also if the client is gone
 }
 

@@ -177,6 +177,14 @@ func basisOf(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b basis, 
 	return b, nil
 }
 
+// makersBasis is basisOf for whoever began w, if they may still make it.
+func makersBasis(tx *store.Tx, w slipway.Deploy) (basis, error) {
+	if err := mayNoLonger(tx, w); err != nil {
+		return basis{}, err
+	}
+	return basisOf(tx, w.Deployment, w.By)
+}
+
 // same reports whether the files at the end of the queue of now are those at the
 // end of b's: nothing was queued in between, and what left the queue went live as
 // was foreseen.

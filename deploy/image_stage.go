@@ -154,11 +154,15 @@ func (e *Engine) recordImage(ctx context.Context, d slipway.Deployment, w slipwa
 	return err
 }
 
-// stillOpen returns w as it is now, if it still takes in what it brings.
+// stillOpen returns w as it is now, if it still takes in what it brings and
+// whoever began it may still make it.
 func stillOpen(tx *store.Tx, w slipway.Deploy) (slipway.Deploy, error) {
 	now, err := tx.LoadDeploy(w.ID)
 	if err == nil && now.Status != slipway.Initialized {
 		err = slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", now.Number, now.Status)
+	}
+	if err == nil {
+		err = mayNoLonger(tx, now)
 	}
 	return now, err
 }

@@ -215,6 +215,22 @@ func (w *watchers) tell(whom func(watch) bool) {
 	}
 }
 
+// recheck tells everybody who watches for a person or a program: what they may
+// see may be less by now.
+func (w *watchers) recheck() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s, to := range w.all {
+		if to.reports {
+			s.set()
+		}
+	}
+}
+
+// Recheck has all who watch look again, so that those stop who may see no more:
+// to be called when somebody's access has ended.
+func (e *Engine) Recheck() { e.watchers.recheck() }
+
 // Watch returns a channel that gets a token when something about a Deployment
 // has changed, and one token only while nobody takes it.
 func (e *Engine) Watch(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {

@@ -88,6 +88,9 @@ func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
 	case u.ArrivedAt.IsZero() && size == u.Length:
 		_, err = e.arrived(ctx, u, w)
 	}
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden {
+		return nil // refused, as whoever sent it may no longer deploy: it has failed
+	}
 	return err
 }
 

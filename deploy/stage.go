@@ -173,7 +173,7 @@ func (e *Engine) record(ctx context.Context, w slipway.Deploy, u store.Upload, s
 	}
 	var base basis
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		base, err = basisOf(tx, w.Deployment, w.By)
+		base, err = makersBasis(tx, w)
 		return err
 	})
 	if err != nil {
@@ -187,12 +187,9 @@ func (e *Engine) record(ctx context.Context, w slipway.Deploy, u store.Upload, s
 	counts := slipway.NewPlan(before, w.Merge.Apply(before, files)).Counts
 	counts.NewBytes, counts.LeftOut, counts.Outside = staged.Pack.Size, staged.LeftOutFiles, len(staged.Outside)
 	return e.store.Update(ctx, func(tx *store.Tx) error {
-		now, err := tx.LoadDeploy(w.ID)
+		now, err := stillOpen(tx, w)
 		if err != nil {
 			return err
-		}
-		if now.Status != slipway.Initialized {
-			return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", now.Number, now.Status)
 		}
 		if err := addPacks(tx, now, staged, files); err != nil {
 			return err

@@ -167,7 +167,7 @@ func (e *Engine) withDAGs(ctx context.Context, d slipway.Deployment, w slipway.D
 func (e *Engine) filesFor(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
 	var b basis
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
-		b, err = basisOf(tx, w.Deployment, w.By)
+		b, err = makersBasis(tx, w)
 		return err
 	})
 	if err == nil {

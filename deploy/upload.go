@@ -134,8 +134,10 @@ func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, 
 // Upload returns an upload with its deploy and how many bytes of it are here.
 func (e *Engine) Upload(ctx context.Context, id string, by slipway.Actor) (u store.Upload, w slipway.Deploy, offset int64, err error) {
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		u, w, err = tx.Upload(id, by)
-		return err
+		if u, w, err = tx.Upload(id, by); err != nil {
+			return err
+		}
+		return seen(tx, w, by)
 	})
 	if err != nil {
 		return u, w, 0, err
@@ -145,6 +147,12 @@ func (e *Engine) Upload(ctx context.Context, id string, by slipway.Actor) (u sto
 		w, err = e.arrived(ctx, u, w) // a crash came between the last byte and its record
 	}
 	return u, w, offset, err
+}
+
+// seen returns nil if by sees the Deployment of w.
+func seen(tx *store.Tx, w slipway.Deploy, by slipway.Actor) error {
+	_, _, err := tx.Deployment(w.Deployment, by)
+	return err
 }
 
 func (e *Engine) offset(u store.Upload) (int64, error) {
@@ -189,6 +197,9 @@ func (e *Engine) append(ctx context.Context, u store.Upload, w slipway.Deploy, o
 	if err == nil && (at == u.Length || u.Length < 0) {
 		w, err = e.arrived(ctx, u, w)
 		return w, at, err
+	}
+	if err == nil {
+		_, _, err = e.mayAppend(ctx, u.ID, w.By)
 	}
 	return w, at, errors.Join(err, e.touch(ctx, u, w, resumed))
 }
@@ -238,6 +249,16 @@ func mayStill(tx *store.Tx, w slipway.Deploy) error {
 		return err
 	}
 	return d.MayMake(w, role, w.By)
+}
+
+// mayNoLonger returns why whoever began w may not make it any more, nil while
+// they may. What else keeps w from going live is judged when it is confirmed.
+func mayNoLonger(tx *store.Tx, w slipway.Deploy) error {
+	err := mayStill(tx, w)
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden || kind == slipway.Internal {
+		return err
+	}
+	return nil
 }
 
 // refuse fails w with what the user may read of refusal. An error on our side

@@ -64,8 +64,10 @@ func (e *Engine) Progress(ctx context.Context, id string, by slipway.Actor) (Pro
 		return Progress{w, offset, u.Length}, err
 	}
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		w, err = tx.ArrivedUpload(id, by, tx.Now.Add(-arrivedLife))
-		return err
+		if w, err = tx.ArrivedUpload(id, by, tx.Now.Add(-arrivedLife)); err != nil {
+			return err
+		}
+		return seen(tx, w, by)
 	})
 	return Progress{w, w.Bytes, w.Bytes}, err
 }
@@ -86,12 +88,16 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		return w, outage(fmt.Errorf("keep upload: %w", err))
 	}
 	resumes := w.Resumes
+	var refusal error
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
 		if w, err = tx.LoadDeploy(w.ID); err != nil {
 			return err
 		}
 		if w.Status != slipway.Initialized {
 			return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", w.Number, w.Status)
+		}
+		if refusal = mayNoLonger(tx, w); refusal != nil {
+			return refusal
 		}
 		if u.ArrivedAt.IsZero() {
 			w.Bytes, w.Resumes = w.Bytes+size, resumes
@@ -102,6 +108,9 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		w, err = tx.SaveDeploy(w)
 		return errors.Join(err, tx.UploadArrived(u.ID))
 	})
+	if refusal != nil {
+		return w, errors.Join(err, e.refuse(ctx, w, refusal))
+	}
 	if err != nil {
 		return w, err
 	}

@@ -145,7 +145,7 @@ func TestUploadIsJudgedAnew(t *testing.T) {
 	a := newApp(t)
 	d := a.start(t)
 	a.revoke(t, a.owner)
-	wantBlob(t, a.put(t, withBlock(d, 1), []byte("x")), http.StatusNotFound, "ResourceNotFound")
+	wantBlob(t, a.put(t, withBlock(d, 1), []byte("x")), http.StatusForbidden, "AuthorizationFailure")
 }
 
 // revoke revokes a token.
