@@ -34,6 +34,9 @@ func (s *Server) renameAccount(c echo.Context) error {
 		return err
 	}
 	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+		if _, err := tx.WorkingUser(userOf(c).ID); err != nil {
+			return err
+		}
 		if err := tx.RenameUser(userOf(c).ID, name); err != nil {
 			return err
 		}
@@ -61,6 +64,9 @@ func (s *Server) changePassword(c echo.Context) error {
 		return err
 	}
 	err = s.store.Update(ctx, func(tx *store.Tx) error {
+		if _, err := tx.WorkingUser(u.ID); err != nil {
+			return err
+		}
 		if err := tx.SetPassword(u.ID, hash); err != nil {
 			return err
 		}
@@ -69,6 +75,7 @@ func (s *Server) changePassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.engine.Recheck()
 	if err := s.startSession(c, u); err != nil {
 		return err
 	}
@@ -86,6 +93,7 @@ func (s *Server) signOutEverywhere(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.engine.Recheck()
 	if err := s.endSession(c); err != nil {
 		return err
 	}

@@ -65,6 +65,9 @@ func auditPage(tx *store.Tx, w slipway.WorkspaceID, before int) (p views.AuditPa
 // auditVerbs say what was done, before what it was done to. Where one has a %s,
 // the detail stands there.
 var auditVerbs = map[string]string{
+	"account.disable":          "disabled the account",
+	"account.enable":           "enabled the account",
+	"account.remove":           "removed the account",
 	"component.forget":         "forgot the component",
 	"deploy.cancel":            "cancelled",
 	"deploy.confirm":           "confirmed",
@@ -90,6 +93,7 @@ var auditVerbs = map[string]string{
 	"switch.prepare":           "prepared a switch by",
 	"token.create":             "made the",
 	"token.edit":               "edited the",
+	"token.keep":               "kept the",
 	"token.revoke":             "revoked the",
 	"token.rotate":             "gave a new secret to the",
 	"workspace.create":         "created the Workspace",

@@ -124,7 +124,11 @@ func (s *Server) acceptInvitation(c echo.Context) error {
 	}
 	var w slipway.Workspace
 	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		w, err = join(c, tx, userOf(c))
+		u, err := tx.WorkingUser(userOf(c).ID)
+		if err != nil {
+			return err
+		}
+		w, err = join(c, tx, u)
 		return err
 	})
 	if err != nil {

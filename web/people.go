@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,8 +41,12 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 		if err != nil {
 			return err
 		}
+		held, err := tokensByHolder(tx, id)
+		if err != nil {
+			return err
+		}
 		for _, m := range members {
-			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners))
+			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners, held[m.User.ID]))
 		}
 		if role.May(slipway.ManageMembers) != nil {
 			return nil
@@ -53,8 +58,24 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 	return page, err
 }
 
-// memberRow offers what the rules allow someone with a role to do with m.
-func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owners int) views.MemberRow {
+// tokensByHolder returns the tokens of a Workspace by who holds them.
+func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]store.Token, error) {
+	all, err := tx.AllTokens(w, "")
+	if err != nil {
+		return nil, err
+	}
+	holders, err := tx.Holders(w)
+	held := map[slipway.UserID][]store.Token{}
+	for _, h := range holders {
+		i := slices.IndexFunc(all, func(t store.Token) bool { return t.ID == h.Token })
+		held[h.User] = append(held[h.User], all[i])
+	}
+	return held, err
+}
+
+// memberRow offers what the rules allow someone with a role to do with m, who
+// holds some tokens.
+func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owners int, held []store.Token) views.MemberRow {
 	row := views.MemberRow{Membership: m, You: m.User.ID == me}
 	for _, next := range slipway.WorkspaceRoles {
 		if m.SetRole(mine, next, owners) == nil {
@@ -63,6 +84,10 @@ func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owner
 	}
 	if len(row.Roles) > 1 {
 		row.RoleURL = memberPath(m)
+		row.AskRole = slices.ContainsFunc(row.Roles, func(next slipway.Role) bool { return len(changed(m, next).takes(held)) > 0 })
+	}
+	if row.AskRole {
+		row.RoleURL += "/role"
 	}
 	if m.Remove(me, mine, owners) == nil {
 		row.RemoveURL = memberPath(m) + "/remove"
@@ -76,11 +101,15 @@ func invitationRows(tx *store.Tx, id slipway.WorkspaceID, base string) (rows []v
 		return nil, err
 	}
 	for _, i := range all {
+		row := views.InvitationRow{Invitation: i, By: "a removed account", RemoveURL: base + "/" + i.ID + "/remove"}
 		by, err := tx.User(i.By)
-		if err != nil {
+		if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
 			return nil, err
 		}
-		rows = append(rows, views.InvitationRow{Invitation: i, By: by.Title(), RemoveURL: base + "/" + i.ID + "/remove"})
+		if err == nil {
+			row.By = by.Title()
+		}
+		rows = append(rows, row)
 	}
 	return rows, nil
 }
@@ -96,89 +125,4 @@ func (s *Server) member(c echo.Context, tx *store.Tx) (m slipway.Membership, min
 	}
 	owners, err = tx.Owners(id)
 	return m, mine, owners, err
-}
-
-// setRole serves POST /workspaces/:workspace/people/:user.
-func (s *Server) setRole(c echo.Context) error {
-	next, err := slipway.RoleOf(c.FormValue("role"))
-	if err != nil {
-		return err
-	}
-	var m slipway.Membership
-	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		var mine slipway.Role
-		var owners int
-		if m, mine, owners, err = s.member(c, tx); err != nil {
-			return err
-		}
-		if err := m.SetRole(mine, next, owners); err != nil {
-			return err
-		}
-		if err := tx.SetRole(m.Workspace, m.User.ID, next); err != nil {
-			return err
-		}
-		if next.May(slipway.ManageMembers) != nil { // then no link of theirs may bring the role back
-			if err := tx.DropInvitationsBy(m.Workspace, m.User.ID); err != nil {
-				return err
-			}
-		}
-		return tx.Audit(actorOf(c), slipway.Event{
-			Workspace: m.Workspace, Action: "member.role", Target: m.User.Email, Detail: m.Role.String() + " before, " + next.String() + " now.",
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return s.done(c, peoplePath(m.Workspace), "The role of %s is %s now.", m.User.Title(), next)
-}
-
-// showRemoveMember serves GET /workspaces/:workspace/people/:user/remove.
-func (s *Server) showRemoveMember(c echo.Context) error {
-	var page views.RemoveMember
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		m, mine, owners, err := s.member(c, tx)
-		if err != nil {
-			return err
-		}
-		if err := m.Remove(userOf(c).ID, mine, owners); err != nil {
-			return err
-		}
-		page.Page, _, err = s.frameIn(c, tx, "Remove a member", m.Workspace, views.People)
-		page.Name, page.You = m.User.Title(), m.User.ID == userOf(c).ID
-		page.BackURL, page.RemoveURL = peoplePath(m.Workspace), memberPath(m)+"/remove"
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return render(c, http.StatusOK, views.RemoveMemberPage(page))
-}
-
-// removeMember serves POST /workspaces/:workspace/people/:user/remove.
-func (s *Server) removeMember(c echo.Context) error {
-	var m slipway.Membership
-	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		var mine slipway.Role
-		var owners int
-		if m, mine, owners, err = s.member(c, tx); err != nil {
-			return err
-		}
-		if err := m.Remove(userOf(c).ID, mine, owners); err != nil {
-			return err
-		}
-		if err := tx.RemoveMember(m.Workspace, m.User.ID); err != nil {
-			return err
-		}
-		if err := tx.DropInvitationsBy(m.Workspace, m.User.ID); err != nil {
-			return err
-		}
-		return tx.Audit(actorOf(c), slipway.Event{Workspace: m.Workspace, Action: "member.remove", Target: m.User.Email})
-	})
-	if err != nil {
-		return err
-	}
-	if m.User.ID == userOf(c).ID {
-		return s.done(c, "/", "You have left the Workspace.")
-	}
-	return s.done(c, peoplePath(m.Workspace), "%s is no longer in this Workspace.", m.User.Title())
 }

@@ -65,6 +65,7 @@ func (s *Server) workspaceRoutes(user door) {
 	user.POST("/workspaces/:workspace/own", s.ownWorkspace)
 	user.GET("/workspaces/:workspace/people", s.showPeople)
 	user.POST("/workspaces/:workspace/people/:user", s.setRole)
+	user.GET("/workspaces/:workspace/people/:user/role", s.showSetRole)
 	user.GET("/workspaces/:workspace/people/:user/remove", s.showRemoveMember)
 	user.POST("/workspaces/:workspace/people/:user/remove", s.removeMember)
 	user.POST("/workspaces/:workspace/invitations", s.invite)

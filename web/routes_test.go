@@ -71,6 +71,7 @@ var portalAccess = []access{
 	{"GET /workspaces/:workspace/audit", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"GET /workspaces/:workspace/people", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /workspaces/:workspace/people/:user", []string{"role", "Operator"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},
+	{"GET /workspaces/:workspace/people/:user/role", nil, seen, missing, forbidden, forbidden, forbidden, invalid, invalid}, // no role
 	{"GET /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"POST /workspaces/:workspace/people/:user/remove", nil, seen, missing, forbidden, forbidden, forbidden, seen, seen},
 	{"POST /workspaces/:workspace/invitations", []string{"role", "Author"}, seen, missing, forbidden, forbidden, forbidden, ok, ok},

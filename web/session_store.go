@@ -117,7 +117,7 @@ func (s *sessionStore) read(r *http.Request, name string) (_ *sessions.Session, 
 			return slipway.Errorf(slipway.Unauthorized, "The session has ended.")
 		}
 		stale = tx.Now.Sub(kept.SeenAt) > sessionTouch
-		sess.Values[userKey], err = tx.User(kept.User)
+		sess.Values[userKey], err = tx.WorkingUser(kept.User)
 		sess.IsNew = false
 		return err
 	})

@@ -64,7 +64,8 @@ func (s *Server) signIn(c echo.Context) error {
 }
 
 // authenticate returns the account that email and password are of. Wrong
-// password and unknown account cannot be told apart, by words or by time.
+// password, unknown account and disabled account cannot be told apart, by words
+// or by time.
 func (s *Server) authenticate(c echo.Context, email, password string) (slipway.User, error) {
 	wrong := slipway.Errorf(slipway.Unauthorized, "Email address or password is wrong.")
 	clean, err := slipway.CheckEmail(email)
@@ -83,7 +84,7 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 	if err != nil {
 		return slipway.User{}, err
 	}
-	if !ok {
+	if !ok || u.Disabled() {
 		return slipway.User{}, wrong
 	}
 	s.accounts.forget(fingerprint(clean))

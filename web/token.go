@@ -34,7 +34,7 @@ func IssueAgentToken(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID, na
 		return "", t, err
 	}
 	token, t, err = AddAgentToken(tx, store.Token{
-		Name: name, Workspace: d.Workspace, Deployment: d.ID, Role: slipway.Member, CreatedBy: by.Title(), ByUser: by.User,
+		Name: name, Workspace: d.Workspace, Deployment: d.ID, Role: slipway.Member, CreatedBy: by.Title(), ByUser: by.User, ByToken: by.Token,
 	})
 	if err != nil {
 		return "", t, err

@@ -2,7 +2,9 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -88,6 +90,10 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 	for _, d := range all {
 		names[d.ID] = d.Name
 	}
+	gone, err := goneHolders(tx, id)
+	if err != nil {
+		return nil, err
+	}
 	tokens, err := tx.Tokens(id)
 	for _, t := range tokens {
 		name, there := names[t.Deployment]
@@ -96,7 +102,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 		}
 		row := views.TokenRow{
 			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, By: t.CreatedBy,
-			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now),
+			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), Gone: gone[t.ID],
 		}
 		if t.Grant().IssuedBy(role, nil) == nil {
 			row.RotateURL, row.RevokeURL = tokenPath(t)+"/rotate", tokenPath(t)+"/revoke"
@@ -104,6 +110,21 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 		rows = append(rows, row)
 	}
 	return rows, err
+}
+
+// goneHolders says by token which of those who were shown its secret have no
+// access to a Workspace any more, and why.
+func goneHolders(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]string, error) {
+	holders, err := tx.Holders(w)
+	why := map[string]string{store.DisabledAccount: "The account of %s is disabled.", store.RemovedAccount: "The account of %s was removed.", "": "%s has left the Workspace."}
+	gone, renewed := map[slipway.TokenID][]string{}, map[slipway.TokenID]bool{}
+	for _, h := range slices.Backward(holders) { // those of a new secret first: who made the token knows only the old one
+		renewed[h.Token] = renewed[h.Token] || h.Rotated
+		if h.Role == slipway.NoRole && h.Rotated == renewed[h.Token] {
+			gone[h.Token] = append(gone[h.Token], fmt.Sprintf(why[h.Account], h.Name))
+		}
+	}
+	return gone, err
 }
 
 // addToken serves POST /workspaces/:workspace/tokens. The answer shows the
@@ -231,5 +252,6 @@ func (s *Server) revokeToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.engine.Recheck()
 	return s.done(c, tokensPath(t.Workspace), "The token %s is revoked.", t.Name)
 }

@@ -97,6 +97,9 @@ func (s *Server) addWorkspace(c echo.Context) error {
 	}
 	var w slipway.Workspace
 	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		if _, err := tx.WorkingUser(userOf(c).ID); err != nil {
+			return err
+		}
 		if w, err = tx.AddWorkspace(name); err != nil {
 			return err
 		}

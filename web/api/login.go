@@ -40,7 +40,7 @@ func (s *Server) identifyLogin(c echo.Context, token string) (by slipway.Actor, 
 		if err != nil {
 			return err
 		}
-		u, err := tx.User(t.User)
+		u, err := tx.WorkingUser(t.User)
 		by = slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.API, IP: c.RealIP()}
 		return err
 	})

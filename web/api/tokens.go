@@ -188,6 +188,7 @@ func (s *Server) deleteToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.engine.Recheck()
 	return c.NoContent(http.StatusNoContent)
 }
 

@@ -40,9 +40,17 @@ func (m member) object() object {
 		organization = "ORGANIZATION_OWNER"
 	}
 	return object{
-		"id": m.ID, "username": m.Email, "fullName": m.Title(), "status": "ACTIVE", "avatarUrl": "",
+		"id": m.ID, "username": m.Email, "fullName": m.Title(), "status": m.status(), "avatarUrl": "",
 		"createdAt": timeText(m.CreatedAt), "updatedAt": timeText(m.CreatedAt), "organizationRole": organization, "workspaceRoles": roles,
 	}
+}
+
+// status is of the account, in the API's word.
+func (m member) status() string {
+	if m.Disabled() {
+		return "INACTIVE"
+	}
+	return "ACTIVE"
 }
 
 // membersSeen returns the members of a Workspace, or of all that by sees; a

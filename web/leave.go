@@ -1,0 +1,106 @@
+package web
+
+import (
+	"fmt"
+	"slices"
+
+	"slipway"
+	"slipway/store"
+)
+
+// Leaving is somebody whose role gets smaller, in one Workspace or in all.
+type Leaving struct {
+	User         slipway.User
+	Workspace    slipway.WorkspaceID // "" for all
+	Before, Next slipway.Role
+	Why          string // for the audit log: "ada@example.com was removed."
+}
+
+// removal is the end of a membership.
+func removal(m slipway.Membership) Leaving {
+	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Why: m.User.Email + " was removed from the Workspace."}
+}
+
+// changed is another role of a member.
+func changed(m slipway.Membership, next slipway.Role) Leaving {
+	why := m.User.Email + " was " + m.Role.String() + " and is " + next.String() + " now."
+	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Next: next, Why: why}
+}
+
+// takes returns those of somebody's tokens that end with l.
+func (l Leaving) takes(all []store.Token) []store.Token {
+	return slices.DeleteFunc(slices.Clone(all), func(t store.Token) bool { return !t.Grant().EndsWith(l.Before, l.Next) })
+}
+
+// LeavingToken is a token that ends with its holder's role, or is kept.
+type LeavingToken struct {
+	store.Token
+	Kept bool
+}
+
+// leavingTokens returns the tokens that end with l.
+func leavingTokens(tx *store.Tx, l Leaving) ([]store.Token, error) {
+	all, err := tx.HeldTokens(l.User.ID, l.Workspace)
+	return l.takes(all), err
+}
+
+// EndTokens revokes what ends with l but for the tokens in keep, and records
+// each. It stands in the transaction that makes the role smaller: whatever was
+// issued before that transaction is found here, and afterwards nothing can be.
+func EndTokens(tx *store.Tx, by slipway.Actor, l Leaving, keep []slipway.TokenID) (ended []LeavingToken, err error) {
+	tokens, err := leavingTokens(tx, l)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tokens {
+		one := LeavingToken{Token: t, Kept: slices.Contains(keep, t.ID)}
+		action := "token.keep"
+		if !one.Kept {
+			action, err = "token.revoke", tx.RevokeToken(t.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := tx.Audit(by, slipway.Event{
+			Workspace: t.Workspace, Deployment: t.Deployment, Action: action, Target: kindOfToken(t) + " " + t.Name, Detail: l.Why,
+		}); err != nil {
+			return nil, err
+		}
+		ended = append(ended, one)
+	}
+	return ended, nil
+}
+
+// kindOfToken is how a token is called in words.
+func kindOfToken(t store.Token) string {
+	if t.Kind == store.AgentToken {
+		return "agent token"
+	}
+	return "API token"
+}
+
+// joined is two sentences, of which one may be empty.
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + " " + b
+}
+
+// countTokens says how many tokens ended and stayed: "2 tokens revoked, 1 kept."
+func countTokens(ended []LeavingToken) string {
+	kept := 0
+	for _, t := range ended {
+		if t.Kept {
+			kept++
+		}
+	}
+	switch revoked := len(ended) - kept; {
+	case len(ended) == 0:
+		return "No tokens."
+	case revoked == 1:
+		return fmt.Sprintf("1 token revoked, %d kept.", kept)
+	default:
+		return fmt.Sprintf("%d tokens revoked, %d kept.", revoked, kept)
+	}
+}

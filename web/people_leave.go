@@ -1,0 +1,190 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"slipway"
+	"slipway/store"
+	"slipway/views"
+)
+
+// The fields of the page that asks before tokens end: one for each token that it
+// showed, and one for each whose box is ticked.
+const (
+	shownField  = "shown"
+	revokeField = "revoke"
+)
+
+// keptTokens returns the tokens that somebody with role mine saw on the page and
+// wants to keep. Whoever may keep none has all of them end, and so does a request
+// that does not come from the page.
+func keptTokens(c echo.Context, mine slipway.Role) (keep []slipway.TokenID) {
+	form, err := c.FormParams()
+	if err != nil || slipway.MayKeepTokens(mine) != nil {
+		return nil // readForm has refused a form that cannot be read
+	}
+	for _, id := range form[shownField] {
+		if !slices.Contains(form[revokeField], id) {
+			keep = append(keep, slipway.TokenID(id))
+		}
+	}
+	return keep
+}
+
+// leavingRows puts the tokens into words that end with l.
+func leavingRows(tx *store.Tx, l Leaving) (rows []views.LeavingToken, err error) {
+	tokens, err := leavingTokens(tx, l)
+	if err != nil {
+		return nil, err
+	}
+	all, err := tx.Deployments(l.Workspace)
+	if err != nil {
+		return nil, err
+	}
+	names := map[slipway.DeploymentID]string{"": ""}
+	for _, d := range all {
+		names[d.ID] = d.Name
+	}
+	for _, t := range tokens {
+		scope, there := names[t.Deployment]
+		if !there {
+			scope = "a deleted Deployment"
+		}
+		rows = append(rows, views.LeavingToken{
+			ID: string(t.ID), Name: t.Name, Short: t.Short, Agents: t.Kind == store.AgentToken, Scope: scope, Role: t.Role,
+			LastUsedAt: t.LastUsedAt, By: t.CreatedBy, Theirs: t.ByUser == l.User.ID, ByToken: t.ByToken != "", Expired: t.Grant().Expired(tx.Now),
+		})
+	}
+	return rows, nil
+}
+
+// leave carries l out, which make records, and ends the tokens that go with it.
+func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record func() error, e slipway.Event) error {
+	if err := record(); err != nil {
+		return err
+	}
+	ended, err := EndTokens(tx, actorOf(c), l, keptTokens(c, mine))
+	if err != nil {
+		return err
+	}
+	if l.Next.May(slipway.ManageMembers) != nil { // then no link of theirs may bring the role back
+		if err := tx.DropInvitationsBy(l.Workspace, l.User.ID); err != nil {
+			return err
+		}
+	}
+	if len(ended) > 0 {
+		e.Detail = joined(e.Detail, countTokens(ended))
+	}
+	e.Workspace, e.Target = l.Workspace, l.User.Email
+	return tx.Audit(actorOf(c), e)
+}
+
+// showSetRole serves GET /workspaces/:workspace/people/:user/role?role=: what a
+// smaller role takes, before it is given.
+func (s *Server) showSetRole(c echo.Context) error {
+	next, wrong := slipway.RoleOf(c.QueryParam("role"))
+	page := views.ChangeRole{Next: next}
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		m, mine, owners, err := s.member(c, tx)
+		if err != nil {
+			return err
+		}
+		if err := m.SetRole(mine, cmp.Or(next, m.Role), owners); err != nil {
+			return err
+		}
+		if wrong != nil {
+			return wrong
+		}
+		if page.Tokens, err = leavingRows(tx, changed(m, next)); err != nil {
+			return err
+		}
+		page.Page, _, err = s.frameIn(c, tx, "Change a role", m.Workspace, views.People)
+		page.Name, page.Role, page.BackURL, page.URL = m.User.Title(), m.Role, peoplePath(m.Workspace), memberPath(m)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.ChangeRolePage(page))
+}
+
+// setRole serves POST /workspaces/:workspace/people/:user.
+func (s *Server) setRole(c echo.Context) error {
+	next, err := slipway.RoleOf(c.FormValue("role"))
+	if err != nil {
+		return err
+	}
+	var m slipway.Membership
+	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		var mine slipway.Role
+		var owners int
+		if m, mine, owners, err = s.member(c, tx); err != nil {
+			return err
+		}
+		if err := m.SetRole(mine, next, owners); err != nil {
+			return err
+		}
+		e := slipway.Event{Action: "member.role", Detail: m.Role.String() + " before, " + next.String() + " now."}
+		return leave(c, tx, mine, changed(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
+	})
+	if err != nil {
+		return err
+	}
+	s.engine.Recheck()
+	return s.done(c, peoplePath(m.Workspace), "The role of %s is %s now.", m.User.Title(), next)
+}
+
+// showRemoveMember serves GET /workspaces/:workspace/people/:user/remove.
+func (s *Server) showRemoveMember(c echo.Context) error {
+	var page views.RemoveMember
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		m, mine, owners, err := s.member(c, tx)
+		if err != nil {
+			return err
+		}
+		if err := m.Remove(userOf(c).ID, mine, owners); err != nil {
+			return err
+		}
+		if page.Tokens, err = leavingRows(tx, removal(m)); err != nil {
+			return err
+		}
+		page.MayKeep = slipway.MayKeepTokens(mine) == nil
+		page.Page, _, err = s.frameIn(c, tx, "Remove a member", m.Workspace, views.People)
+		page.Name, page.You, page.Admin = m.User.Title(), m.User.ID == userOf(c).ID, m.User.Admin
+		page.BackURL, page.RemoveURL = peoplePath(m.Workspace), memberPath(m)+"/remove"
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return render(c, http.StatusOK, views.RemoveMemberPage(page))
+}
+
+// removeMember serves POST /workspaces/:workspace/people/:user/remove.
+func (s *Server) removeMember(c echo.Context) error {
+	var m slipway.Membership
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+		var mine slipway.Role
+		var owners int
+		if m, mine, owners, err = s.member(c, tx); err != nil {
+			return err
+		}
+		if err := m.Remove(userOf(c).ID, mine, owners); err != nil {
+			return err
+		}
+		record := func() error { return tx.RemoveMember(m.Workspace, m.User.ID) }
+		return leave(c, tx, mine, removal(m), record, slipway.Event{Action: "member.remove"})
+	})
+	if err != nil {
+		return err
+	}
+	s.engine.Recheck()
+	if m.User.ID == userOf(c).ID {
+		return s.done(c, "/", "You have left the Workspace.")
+	}
+	return s.done(c, peoplePath(m.Workspace), "%s is no longer in this Workspace.", m.User.Title())
+}
