@@ -29,7 +29,7 @@ type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run the portal."`
 	Agent   agentCommand   `cmd:"" help:"Mount DAGs beside a component of Airflow, apply images, and say what it runs."`
 	Init    initCommand    `cmd:"" help:"Set up an empty data folder without a browser. Prints ids and tokens as JSON."`
-	User    userCommand    `cmd:"" help:"Add and list accounts, set passwords."`
+	User    userCommand    `cmd:"" help:"Add, list, disable and remove accounts, set passwords."`
 	Token   tokenCommand   `cmd:"" help:"Add, list and revoke tokens for the API and for agents."`
 	Backup  backupCommand  `cmd:"" help:"Write everything that is kept to one file, also while serve runs."`
 	Restore restoreCommand `cmd:"" help:"Fill an empty data folder from a backup."`

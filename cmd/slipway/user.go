@@ -22,6 +22,9 @@ type userCommand struct {
 	Add      addUser      `cmd:"" help:"Add an account."`
 	Password userPassword `cmd:"" help:"Set the password of an account. It is signed out everywhere."`
 	List     listUsers    `cmd:"" help:"List the accounts."`
+	Disable  disableUser  `cmd:"" help:"Let nobody in by an account any more: end its sessions, logins and tokens."`
+	Enable   enableUser   `cmd:"" help:"Let a disabled account in again."`
+	Remove   removeUser   `cmd:"" help:"Delete an account with its memberships, and end its sessions, logins and tokens."`
 }
 
 type addUser struct {
@@ -106,13 +109,17 @@ func (l listUsers) Run(ctx context.Context, c console) error {
 		return err
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "EMAIL\tNAME\tADMIN\tSINCE")
+	fmt.Fprintln(w, "EMAIL\tNAME\tADMIN\tSINCE\tDISABLED")
 	for _, u := range all {
 		admin := "no"
 		if u.Admin {
 			admin = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", u.Email, u.Name, admin, u.CreatedAt.Format("2006-01-02"))
+		disabled := "no"
+		if u.Disabled() {
+			disabled = u.DisabledAt.Format("2006-01-02")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", u.Email, u.Name, admin, u.CreatedAt.Format("2006-01-02"), disabled)
 	}
 	return w.Flush()
 }
