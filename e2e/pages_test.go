@@ -63,16 +63,21 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 	follow(t, page, long)
 	empty := strings.TrimPrefix(page.URL(), p.url)
 	workspace := strings.TrimPrefix(home, p.url)
+	visit(t, page, workspace+"/people")
+	remove, err := page.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Remove Wolfe"}).GetAttribute("href")
+	ok(t, err)
 	visit(t, page, workspace+"/tokens")
 	fill(t, page, "Name", strings.Repeat("a-very-long-name-", 4))
 	press(t, page, "Make the token")
 	see(t, page, "it is not shown again")
-	revoke, err := page.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Revoke"}).GetAttribute("href")
+	revoke, err := page.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Revoke"}).First().GetAttribute("href")
 	ok(t, err)
 	return p, map[string]string{
 		"deployments":    workspace,
 		"new-deployment": workspace + "/deployments/new",
 		"people":         workspace + "/people",
+		"member-remove":  remove,
+		"member-role":    strings.TrimSuffix(remove, "/remove") + "/role?role=Member",
 		"audit":          workspace + "/audit",
 		"tokens":         workspace + "/tokens",
 		"token-revoke":   revoke,
