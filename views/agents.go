@@ -28,7 +28,7 @@ type AgentTokenRow struct {
 	Name, Short, By       string
 	CreatedAt, LastUsedAt time.Time
 	RevokeURL             string
-	Gone []string // who can use it though they have no access any more
+	Gone                  []string // who can use it though they have no access any more
 }
 
 // AgentLines are to be copied where Airflow runs. They hold a token that was

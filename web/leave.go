@@ -87,7 +87,7 @@ func joined(a, b string) string {
 	return a + " " + b
 }
 
-// countTokens says how many tokens ended and stayed: "2 tokens revoked, 1 kept."
+// countTokens says how many tokens ended and stayed ("2 tokens revoked, 1 kept.").
 func countTokens(ended []LeavingToken) string {
 	kept := 0
 	for _, t := range ended {
