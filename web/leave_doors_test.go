@@ -143,6 +143,8 @@ func (l *leaver) addUploads() {
 		})
 		whole := []string{l.uploadAddress(token), l.uploadAddress(token)}
 		l.add("upload address of a "+who+", whole", func() bool { return l.put(next(&whole)).Code == http.StatusCreated })
+		again := l.uploadAddress(token)
+		l.add("upload address of a "+who+", whole and again", func() bool { return l.put(again).Code == http.StatusCreated })
 		lists := []string{l.uploadAddress(token), l.uploadAddress(token)}
 		for _, at := range lists {
 			l.put(at + "&comp=block&blockid=MDAx")
