@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/pressly/goose/v3"
 
@@ -18,8 +17,13 @@ import (
 // process that it belongs to. Its schema stays as it is: another one than this
 // program knows is refused.
 func Attach(ctx context.Context, path string) (*Store, error) {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil, slipway.Errorf(slipway.NotFound, "There is no database %s. Name the data folder with --data.", path)
+	switch found, err := Look(ctx, path, 0); {
+	case err != nil:
+		return nil, err
+	case found.State == Missing && !found.Log:
+		return nil, slipway.Errorf(slipway.NotFound, "There is no database %s. Name the data folder with --data, or put the file back.", path)
+	case found.State != Records:
+		return nil, slipway.Errorf(slipway.Invalid, "The database %s %s. "+putBack, path, found.State)
 	}
 	s, err := connect(path)
 	if err != nil {
@@ -49,22 +53,47 @@ func newerSchema() error {
 	return slipway.Errorf(slipway.Conflict, "The database is of a newer Slipway. Use that version's program.")
 }
 
-// schema returns the versions of the schema that the file has and that this
-// program makes.
+// notNewer refuses a database whose schema this program does not know.
+func (s *Store) notNewer(ctx context.Context) error {
+	have, want, err := s.schema(ctx)
+	if err == nil && have > want {
+		err = newerSchema()
+	}
+	return err
+}
+
+// schema returns the versions of the schema that the file has, 0 for none, and
+// that this program makes.
 func (s *Store) schema(ctx context.Context) (have, want int64, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT MAX(version_id) FROM goose_db_version`).Scan(&have)
-	if err != nil {
+	if have, _, err = schemaOf(ctx, s.write); err != nil {
 		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
 	}
+	want, err = knownSchema()
+	return have, want, err
+}
+
+// schemaOf returns the version of the schema that a database has; made is false
+// if there is no table of them.
+func schemaOf(ctx context.Context, db *sql.DB) (version int64, made bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&made)
+	if err != nil || !made {
+		return 0, made, err
+	}
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`).Scan(&version)
+	return version, made, err
+}
+
+// knownSchema returns the version of the schema that this program makes.
+func knownSchema() (last int64, err error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	for _, name := range files {
 		n, err := goose.NumericComponent(name)
 		if err != nil {
-			return 0, 0, fmt.Errorf("migration %s: %w", name, err)
+			return 0, fmt.Errorf("migration %s: %w", name, err)
 		}
-		want = max(want, n)
+		last = max(last, n)
 	}
-	return have, want, err
+	return last, err
 }
 
 // Snapshot writes the database as it is at one moment to a new file at path.
@@ -96,9 +125,12 @@ func Restored(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	have, want, err := s.schema(ctx)
-	if err == nil && have > want {
-		err = newerSchema()
+	have, _, err := s.schema(ctx)
+	if err == nil && have == 0 {
+		err = slipway.Errorf(slipway.Invalid, "The database in it holds no records.")
+	}
+	if err == nil {
+		err = s.notNewer(ctx)
 	}
 	if err == nil {
 		err = s.migrate(ctx)

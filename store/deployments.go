@@ -2,7 +2,7 @@ package store
 
 import (
 	"encoding/binary"
-	"fmt"
+	"errors"
 
 	"crypto/rand"
 
@@ -47,14 +47,23 @@ func (tx *Tx) AddDeployment(d slipway.Deployment) (slipway.Deployment, error) {
 	if taken > 0 {
 		return d, nameTaken(d.Name)
 	}
+	return tx.addIn(d, randomNamespace)
+}
+
+// addIn records d in a namespace that is free. What lies in one that is set
+// aside is somebody else's.
+func (tx *Tx) addIn(d slipway.Deployment, draw func() string) (slipway.Deployment, error) {
 	for range namespaceTries {
-		d.Namespace = randomNamespace()
-		err = tx.insertDeployment(d)
-		if !isUnique(err) {
+		d.Namespace = draw()
+		aside, err := tx.isAside(d.Namespace)
+		if err == nil && !aside {
+			err = tx.insertDeployment(d)
+		}
+		if !aside && !isUnique(err) {
 			return d, err
 		}
 	}
-	return d, fmt.Errorf("no free namespace: %w", err)
+	return d, errors.New("no free namespace")
 }
 
 func nameTaken(name string) error {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -28,11 +27,16 @@ type Store struct {
 	read, write *sql.DB
 }
 
-// Open opens the database file at path and brings its schema up to date.
+// Open opens the database file at path and brings its schema up to date. One
+// that is newer than this program is refused. Look first where a database should
+// be there already: Open makes it.
 func Open(ctx context.Context, path string) (*Store, error) {
 	s, err := connect(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := s.notNewer(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	if err := s.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), s.Close())
@@ -44,7 +48,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 func connect(path string) (*Store, error) {
 	// Pragmas belong in the DSN: database/sql may open a new connection at
 	// any time, and each one starts from SQLite's defaults.
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() +
+	dsn := fileURI(path) +
 		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
 	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
 	if err != nil {

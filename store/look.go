@@ -1,0 +1,185 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+
+	"slipway"
+)
+
+// State is what lies where a database is expected.
+type State int
+
+// The states. All but Records have no records in them.
+const (
+	Records State = iota // a database with records
+	Missing              // no file
+	Empty                // a file of no bytes
+	Blank                // a database of SQLite in which nobody ever made a table for records
+)
+
+// String returns the state as it follows the name of the file in a sentence.
+func (s State) String() string {
+	return [...]string{"holds records", "is missing", "is empty", "holds no records"}[s]
+}
+
+// Found is what Look found.
+type Found struct {
+	State State
+	Log   bool // without records: the -wal beside it may hold some
+}
+
+// Look says what lies at path. It writes nothing there, so that a database that
+// was lost can be put back: SQLite itself deletes the -wal beside an empty file,
+// and adds what stands in it to whatever file it finds. A database that this
+// program cannot use is an error.
+//
+// starts is the number of the start after which the -wal was begun, as
+// CountStart returned it, or 0 where that is not known. The -wal of another file
+// is found out by it.
+func Look(ctx context.Context, path string, starts int64) (Found, error) {
+	log := sizeOf(path + walSuffix)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Found{State: Missing, Log: log > 0}, nil
+	case err != nil:
+		return Found{}, fmt.Errorf("look at the database: %w", err)
+	case info.Mode().IsRegular() && info.Size() == 0:
+		return Found{State: Empty, Log: log > 0}, nil
+	}
+	if err := checkFormat(path); err != nil {
+		return Found{}, err
+	}
+	file, err := peek(ctx, path, "mode=ro&immutable=1") // without its -wal
+	switch {
+	case err == nil && file.newer():
+		return Found{}, newerSchema()
+	case log > 0:
+		return lookWithLog(ctx, path, err == nil && file.made && file.starts >= starts)
+	case err != nil:
+		return Found{}, unreadable(path, err)
+	case !file.made:
+		return Found{State: Blank}, nil
+	}
+	return Found{}, nil
+}
+
+// lookWithLog is Look for a file that has a -wal. fits says that the two are
+// known to belong together.
+func lookWithLog(ctx context.Context, path string, fits bool) (Found, error) {
+	now, err := peek(ctx, path, "mode=ro")
+	switch {
+	case err != nil:
+		return Found{}, strayLog(path, err)
+	case now.newer():
+		return Found{}, newerSchema()
+	case !now.made:
+		log, err := committed(path + walSuffix)
+		return Found{State: Blank, Log: log}, err
+	case fits:
+		return Found{}, nil
+	}
+	if err := checkSound(ctx, path); err != nil {
+		return Found{}, strayLog(path, err)
+	}
+	return Found{}, nil
+}
+
+// walSuffix ends the name of the file in which SQLite keeps what was committed
+// last, until it moves it to the database.
+const walSuffix = "-wal"
+
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// sqliteMagic is what a database of SQLite begins with.
+const sqliteMagic = "SQLite format 3\x00"
+
+func checkFormat(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("look at the database: %w", err)
+	}
+	defer f.Close()
+	var head [len(sqliteMagic)]byte
+	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:]) != sqliteMagic {
+		return slipway.Errorf(slipway.Invalid, "%s is no database of SQLite. "+putBack, path)
+	}
+	return nil
+}
+
+// putBack says how to go on without the database that should be there.
+const putBack = "Put the right file back, or restore a backup into an empty folder: slipway restore FILE --data NEW."
+
+func unreadable(path string, err error) error {
+	return slipway.Errorf(slipway.Invalid, "The database %s is damaged: %v. "+putBack, path, err)
+}
+
+func strayLog(path string, err error) error {
+	return slipway.Errorf(slipway.Invalid, "The database %s and the file %s beside it do not fit together: %v. "+
+		"Put the file back that was there with it, or move %[2]s elsewhere if the database came from a copy without it.", path, path+walSuffix, err)
+}
+
+// peeked is what a database says of itself.
+type peeked struct {
+	made   bool  // there is a table of the schema's versions
+	schema int64 // the last of them
+	known  int64 // the last that this program knows
+	starts int64 // as CountStart counts
+}
+
+func (p peeked) newer() bool { return p.schema > p.known }
+
+// peek reads from the file at path over a connection that cannot write.
+func peek(ctx context.Context, path, mode string) (p peeked, err error) {
+	if p.known, err = knownSchema(); err != nil {
+		return p, err
+	}
+	err = reading(path, mode, func(db *sql.DB) (err error) {
+		p.schema, p.made, err = schemaOf(ctx, db)
+		if err != nil || p.schema == 0 || p.newer() {
+			return err // there are no settings yet, or others
+		}
+		return db.QueryRowContext(ctx, `SELECT COALESCE(MAX(n), 0) FROM (
+			SELECT CAST(CAST(value AS TEXT) AS INTEGER) AS n FROM settings WHERE name = ?)`, startsSetting).Scan(&p.starts)
+	})
+	return p, err
+}
+
+// reading runs fn on a connection to the file at path.
+func reading(path, mode string, fn func(*sql.DB) error) error {
+	db, err := sql.Open("sqlite", fileURI(path)+"?"+mode+"&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(db), db.Close())
+}
+
+func fileURI(path string) string {
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+}
+
+// checkSound returns an error unless all of a database fits together.
+func checkSound(ctx context.Context, path string) error {
+	return reading(path, "mode=ro", func(db *sql.DB) error {
+		var first string
+		err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&first)
+		if err == nil && first != "ok" {
+			err = errors.New(string(bytes.ToLower([]byte(first[:1]))) + first[1:])
+		}
+		return err
+	})
+}
