@@ -60,7 +60,8 @@ func renewLease(ctx context.Context, st *store.Store, id string, lost context.Ca
 }
 
 // releaseEnded forgets the packs of a Deployment that no deploy needs any
-// more. While somebody holds a lease, that has to wait.
+// more. While somebody holds a lease, or the records are older than the packs,
+// that has to wait.
 func (e *Engine) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused []string, err error) {
 	leased, err := tx.Leased()
 	if err != nil {
@@ -69,6 +70,9 @@ func (e *Engine) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused []s
 	if leased {
 		time.AfterFunc(leaseLife, func() { e.pokeStage(of) })
 		return nil, nil
+	}
+	if held, err := tx.Held(); err != nil || held {
+		return nil, err
 	}
 	return tx.DropUnusedPacks(of)
 }

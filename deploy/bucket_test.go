@@ -176,20 +176,52 @@ func TestVersionsExpireInBuckets(t *testing.T) {
 	}
 }
 
-// What no record names is removed at the start.
+// What a crash left is removed at the start, as old as the bucket says it is.
 func TestLeftoversInABucket(t *testing.T) {
 	t.Parallel()
 	a := inBucket(t, buckettest.Fake(t).Address)
-	text := storetest.Archive(t, map[string]string{"a.py": dag("stray")})
-	for _, ns := range []string{a.Sales.Namespace, "nobody"} {
-		known := func(string) (p slipway.Place, stored bool) { return p, false }
-		if _, err := a.bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), bundle.DefaultLimits(), known); err != nil {
-			t.Fatal(err)
-		}
+	a.strayPack(t, a.Sales.Namespace)
+	a.build(t, func(c *deploy.Config) { c.LeftoverAge = time.Hour })
+	if got := a.stored(t); len(got) != 1 {
+		t.Errorf("the bucket has %q, want the young pack", got)
 	}
-	a.build(t)
+	a.later(time.Hour + time.Minute)
+	a.build(t, func(c *deploy.Config) { c.LeftoverAge = time.Hour })
 	for ns, err := range a.bundles.Namespaces() {
 		t.Errorf("%s is left over (%v)", ns, err)
+	}
+}
+
+// A namespace that no record names stays in a bucket for days, too.
+func TestUnnamedNamespaceInABucket(t *testing.T) {
+	t.Parallel()
+	a := inBucket(t, buckettest.Fake(t).Address)
+	a.strayPack(t, "nobody")
+	for _, pass := range []time.Duration{0, slipway.AsideFor - time.Minute, time.Minute} {
+		a.later(pass)
+		a.build(t)
+		for ns := range a.bundles.Namespaces() {
+			if ns != "nobody" {
+				t.Errorf("there is %s", ns)
+			}
+		}
+		if left := len(slices.Collect(maps.Keys(maps.Collect(a.bundles.Namespaces())))); left != 1 {
+			t.Fatalf("%d namespaces after %s more", left, pass)
+		}
+	}
+	a.retainAside(t)
+	for ns, err := range a.bundles.Namespaces() {
+		t.Errorf("%s is left over (%v)", ns, err)
+	}
+}
+
+// strayPack stores a pack that no record names.
+func (a *app) strayPack(t *testing.T, ns string) {
+	t.Helper()
+	text := storetest.Archive(t, map[string]string{"a.py": dag("stray")})
+	known := func(string) (p slipway.Place, stored bool) { return p, false }
+	if _, err := a.bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), bundle.DefaultLimits(), known); err != nil {
+		t.Fatal(err)
 	}
 }
 

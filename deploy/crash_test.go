@@ -86,31 +86,49 @@ func TestResumeWaitsForComponents(t *testing.T) {
 	}
 }
 
+// Leftovers of a crash go at the next start once they are old enough.
 func TestStraysAreRemovedAtStart(t *testing.T) {
-	a := running(t)
-	w := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	a.stop()
-	packs, manifests := a.packs(t), a.manifests(t)
-	put := func(path ...string) {
-		name := filepath.Join(append([]string{a.dir}, path...)...)
-		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+	const age = time.Hour
+	for name, tt := range map[string]struct {
+		path func(a *app, failed slipway.Deploy) []string
+	}{
+		"a pack": {func(a *app, _ slipway.Deploy) []string {
+			return []string{"packs", a.Sales.Namespace, strings.Repeat("ab", 32) + ".tar.zst"}
+		}},
+		"the manifest of a deploy that failed": {func(a *app, failed slipway.Deploy) []string {
+			return []string{"bundles", a.Sales.Namespace, failed.Version.Dir() + ".json.zst"}
+		}},
+		"an upload": {func(*app, slipway.Deploy) []string { return []string{"uploads", "01gone"} }},
+		"blocks":    {func(*app, slipway.Deploy) []string { return []string{"uploads", "01gone.d", "block"} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := running(t, func(c *deploy.Config) { c.LeftoverAge = age })
+			a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+			w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
+				t.Fatal(err)
+			}
+			a.stop()
+			before := a.onDisk(t)
+			path := filepath.Join(append([]string{a.dir}, tt.path(a, w)...)...)
+			a.put(t, path)
+			for _, left := range []time.Duration{0, age - time.Minute} {
+				a.ageTo(t, path, left)
+				a.build(t, a.change...)
+				if _, err := os.Stat(path); err != nil {
+					t.Errorf("after %s: %v; want it there", left, err)
+				}
+			}
+			a.ageTo(t, path, age+time.Minute)
+			a.build(t, a.change...)
+			if diff := cmp.Diff(before, a.onDisk(t)); diff != "" {
+				t.Errorf("left otherwise:\n%s", diff)
+			}
+			a.run(t)
+			a.eventually(t, "it is mounted again", func() bool { return len(a.engine.Components(a.Sales.ID)) == 1 })
+			a.wantMounted(t, map[string]string{"a.py": dag("1")})
+		})
 	}
-	later := slipway.NextVersion(time.Now(), w.Version)
-	put("packs", a.Sales.Namespace, strings.Repeat("ab", 32)+".tar.zst")
-	put("bundles", a.Sales.Namespace, later.Dir()+".json.zst")
-	put("packs", "gone-deployment-0001", strings.Repeat("cd", 32)+".tar.zst")
-	a.build(t)
-	if diff := cmp.Diff(packs, a.packs(t)) + cmp.Diff(manifests, a.manifests(t)) + cmp.Diff([]string{a.Sales.Namespace}, a.names(t, "packs")); diff != "" {
-		t.Errorf("left otherwise:\n%s", diff)
-	}
-	a.run(t)
-	a.eventually(t, "it is mounted again", func() bool { return len(a.engine.Components(a.Sales.ID)) == 1 })
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
 }
 
 func TestDeletedWhileDeploying(t *testing.T) {

@@ -167,8 +167,8 @@ func (f *fsck) recorded(d slipway.Deployment, pack string) (known bool, err erro
 	return known, err
 }
 
-// leftovers reports the files that no record names. The next start of the
-// portal removes them.
+// leftovers reports the files that no record names. The portal removes them in
+// the end.
 func (f *fsck) leftovers() error {
 	known := map[string]slipway.Deployment{}
 	err := f.store.View(f.ctx, func(tx *store.Tx) error {

@@ -16,3 +16,12 @@ func (e *Engine) Login(ctx context.Context, d slipway.Deployment, name string) (
 func (e *Engine) RetainImages(ctx context.Context, d slipway.Deployment) error {
 	return e.retainImages(ctx, []slipway.Deployment{d})
 }
+
+// RetainAside is what is done while the engine runs about namespaces that no
+// record names.
+func (e *Engine) RetainAside(ctx context.Context) error { return e.retainAside(ctx) }
+
+// RetainVersions has the versions of a Deployment expire.
+func (e *Engine) RetainVersions(ctx context.Context, of slipway.DeploymentID) error {
+	return e.retain(ctx, of)
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"slipway"
+	"slipway/image"
 	"slipway/store"
 )
 
@@ -16,9 +17,9 @@ const broughtLife = 2 * slipway.UnfinishedLife
 // retainImages forgets the images that no deploy needs any more, and has the
 // registry remove what is left of them.
 func (e *Engine) retainImages(ctx context.Context, all []slipway.Deployment) error {
-	leased := false
+	kept := false
 	err := e.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if leased, err = tx.Leased(); err != nil || leased { // a backup reads what records name
+		if kept, err = keepsAll(tx); err != nil || kept {
 			return err
 		}
 		for _, d := range all {
@@ -26,40 +27,35 @@ func (e *Engine) retainImages(ctx context.Context, all []slipway.Deployment) err
 		}
 		return err
 	})
-	if err != nil || leased {
+	if err != nil || kept {
 		return err
 	}
-	if err := e.cfg.Images.Sweep(ctx, func() (map[string][]string, error) { return e.keptImages(ctx) }, e.store.Now()); err != nil {
+	if err := e.cfg.Images.Sweep(ctx, func() (image.Needed, error) { return e.neededImages(ctx) }, e.store.Now()); err != nil {
 		return fmt.Errorf("sweep registry: %w", err)
 	}
-	return e.dropOrphans(ctx)
+	return nil
 }
 
-// dropOrphans drops what a push wrote while its Deployment was deleted.
-func (e *Engine) dropOrphans(ctx context.Context) error {
-	namespaces, err := e.cfg.Images.Namespaces()
-	for _, ns := range namespaces {
-		if err != nil {
-			return err
-		}
-		err = e.store.View(ctx, func(tx *store.Tx) error {
-			_, err := tx.DeploymentIn(ns)
-			return err
-		})
-		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
-			err = e.cfg.Images.Drop(ctx, ns)
-		}
+// neededImages returns what the registry keeps: the images that deploys need,
+// and all of the namespaces that no record names. Those are set aside, also
+// where a push wrote to one while its Deployment was deleted.
+func (e *Engine) neededImages(ctx context.Context) (n image.Needed, err error) {
+	there, err := e.cfg.Images.Namespaces()
+	if err != nil {
+		return n, err
 	}
-	return err
-}
-
-// keptImages returns the digests that deploys need, by repository.
-func (e *Engine) keptImages(ctx context.Context) (all map[string][]string, err error) {
 	err = e.store.View(ctx, func(tx *store.Tx) error {
-		all, err = tx.ImageRepositories()
+		if n.Digests, err = tx.ImageRepositories(); err != nil {
+			return err
+		}
+		named, err := namedIn(tx)
+		n.Whole = map[string]bool{}
+		for _, ns := range there {
+			n.Whole[ns] = !named[ns]
+		}
 		return err
 	})
-	return all, err
+	return n, err
 }
 
 // imageKept refuses a return to an image that is no longer in the portal's

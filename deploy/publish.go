@@ -116,7 +116,7 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 		return w, err
 	}
 	if w.ReturnTo == 0 {
-		if r, err = e.storeVersion(d, w, r); err != nil {
+		if r, err = e.storeVersion(ctx, d, w, r); err != nil {
 			return w, err
 		}
 	}
@@ -135,15 +135,23 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 
 // storeVersion stores the version that w brings, and returns r with its manifest.
 // Where that was stored before an outage, its contents are where they were then:
-// manifests never change, and packs may have been merged since.
-func (e *Engine) storeVersion(d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
+// manifests never change, and packs may have been merged since. Where a crash
+// left another one that no record names, this one takes its place.
+func (e *Engine) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
 	size, err := e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
 	if err != nil {
 		stored, missing := e.bundles.Manifest(d.Namespace, w.Version)
-		if missing != nil || !sameFiles(stored.Files, r.files) {
+		switch {
+		case missing != nil:
 			return r, fmt.Errorf("store version %s: %w", w.Version, err)
+		case sameFiles(stored.Files, r.files):
+			r.files = stored.Files
+		default:
+			if err := e.dropUnkept(ctx, d, w.Version); err != nil {
+				return r, fmt.Errorf("store version %s: %w", w.Version, err)
+			}
+			stored.Files = r.files
 		}
-		r.files = stored.Files
 		if size, err = e.bundles.PutManifest(d.Namespace, stored); err != nil {
 			return r, fmt.Errorf("store version %s again: %w", w.Version, err)
 		}
@@ -203,7 +211,9 @@ func (e *Engine) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([
 func (e *Engine) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
 	kept := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
-		kept, err = tx.Retained(d.ID, v)
+		if kept, err = tx.Retained(d.ID, v); err == nil && !kept {
+			kept, err = tx.Held()
+		}
 		return err
 	})
 	if err != nil || kept {

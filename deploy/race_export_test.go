@@ -22,7 +22,7 @@ func (e *Engine) StageAll(ctx context.Context, of slipway.DeploymentID) error {
 func (e *Engine) StoreVersion(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
 	d, r, err := e.prepare(ctx, w)
 	if err == nil {
-		r, err = e.storeVersion(d, w, r)
+		r, err = e.storeVersion(ctx, d, w, r)
 	}
 	return r.files, err
 }

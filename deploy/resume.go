@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,19 +13,17 @@ import (
 	"slipway/store"
 )
 
-// resume puts in order what a crash left: what no record names is removed, and
-// what cannot be finished any more has failed. Run does the rest.
+// resume puts in order what a crash left: files that no record names are
+// removed, and what cannot be finished any more has failed. Run does the rest.
+// Where the records may be the wrong ones, what they do not name is set aside.
 func (e *Engine) resume(ctx context.Context) error {
 	var uploads []store.Upload
-	var all, deleted []slipway.Deployment
+	var all []slipway.Deployment
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if uploads, err = tx.Uploads(); err != nil {
 			return err
 		}
 		if all, err = tx.AllDeployments(); err != nil {
-			return err
-		}
-		if deleted, err = tx.DeletedDeployments(); err != nil {
 			return err
 		}
 		e.expected, err = tx.AgentsSince(e.started.Add(-slipway.ForgottenAfter))
@@ -33,27 +32,48 @@ func (e *Engine) resume(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
-	if err := e.resumeUploads(ctx, uploads); err != nil {
-		return fmt.Errorf("resume uploads: %w", err)
+	left, older, err := e.unnamedManifests(ctx, all)
+	if err != nil {
+		return fmt.Errorf("resume manifests: %w", err)
 	}
-	if err := e.resumeBundles(ctx, all, deleted); err != nil {
-		return fmt.Errorf("resume bundles: %w", err)
+	held, err := e.resumeAside(ctx, older)
+	if err != nil {
+		return fmt.Errorf("resume what is set aside: %w", err)
+	}
+	for _, u := range uploads {
+		if err := e.resumeUpload(ctx, u); err != nil {
+			return fmt.Errorf("resume uploads: %w", err)
+		}
+	}
+	if !held {
+		err = errors.Join(e.dropUploads(uploads), e.dropPacks(ctx, all), e.dropManifests(all, left))
+	}
+	if err != nil {
+		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return e.sweep(ctx)
 }
 
-func (e *Engine) resumeUploads(ctx context.Context, uploads []store.Upload) error {
+// isLeftover reports whether a file that no record names is old enough to be
+// one. A younger one stays until a later start.
+func (e *Engine) isLeftover(info fs.FileInfo) bool {
+	return e.store.Now().Sub(info.ModTime()) >= e.cfg.LeftoverAge
+}
+
+// dropUploads removes the files of uploads that no record names.
+func (e *Engine) dropUploads(uploads []store.Upload) error {
 	known := map[string]bool{}
 	for _, u := range uploads {
 		known[u.ID] = true
-		if err := e.resumeUpload(ctx, u); err != nil {
-			return err
-		}
 	}
 	dir := filepath.Join(e.cfg.Dir, uploadsName)
 	entries, err := os.ReadDir(dir)
 	for _, f := range entries {
-		if !known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
+		if known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
+			continue
+		}
+		info, bad := f.Info()
+		if err = errors.Join(err, bad); bad == nil && e.isLeftover(info) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
 		}
 	}
@@ -94,56 +114,103 @@ func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
 	return err
 }
 
-// resumeBundles removes packs and manifests that no record names.
-func (e *Engine) resumeBundles(ctx context.Context, all, deleted []slipway.Deployment) error {
-	byName := map[string]bool{}
-	for _, d := range deleted {
-		byName[d.Namespace] = true // goes as a whole, soon
-	}
+// dropPacks removes the packs of Deployments that no record names.
+func (e *Engine) dropPacks(ctx context.Context, all []slipway.Deployment) error {
 	for _, d := range all {
-		byName[d.Namespace] = true
-		if err := e.resumePacks(ctx, d); err != nil {
-			return err
-		}
-		if err := e.resumeManifests(ctx, d); err != nil {
-			return err
-		}
-	}
-	for ns, err := range e.bundles.Namespaces() {
-		if err == nil && !byName[ns] {
-			err = e.bundles.DropNamespace(ns)
-		}
+		known, err := e.knownPacks(ctx, d.ID)
 		if err != nil {
 			return err
+		}
+		for p, err := range e.bundles.Packs(d.Namespace) {
+			if err == nil && !known[p.SHA256] {
+				err = e.dropOld(named{of: d, pack: store.Pack{SHA256: p.SHA256}})
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func (e *Engine) resumePacks(ctx context.Context, d slipway.Deployment) error {
-	known, err := e.knownPacks(ctx, d.ID)
+// unnamedManifests returns the versions of Deployments, by Deployment, whose
+// manifests are to go because no record names them. older says that one of them
+// cannot be of these records: they are older than the files, and it has to stay
+// for some days.
+func (e *Engine) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
+	left = map[slipway.DeploymentID][]slipway.Version{}
+	for _, d := range all {
+		var there []slipway.Version
+		for v, err := range e.bundles.Manifests(d.Namespace) {
+			if err != nil {
+				return nil, false, err
+			}
+			there = append(there, v)
+		}
+		err := e.store.View(ctx, func(tx *store.Tx) error {
+			strays, err := strayManifests(tx, d, there)
+			for v, what := range strays {
+				older = older || what == slipway.Foreign
+				if what != slipway.Awaited {
+					left[d.ID] = append(left[d.ID], v)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return left, older, nil
+}
+
+// strayManifests returns which of the versions there are no record names, and
+// what their manifests are.
+func strayManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
+	kept, err := tx.RetainedOf(d.ID, there)
+	strays := map[slipway.Version]slipway.Stray{}
+	for _, v := range there {
+		if err != nil {
+			return nil, err
+		}
+		if kept[v] {
+			continue
+		}
+		var w slipway.Deploy
+		var known bool
+		w, known, err = tx.MintedFor(d.ID, v)
+		strays[v] = slipway.StrayManifest(w, known)
+	}
+	return strays, err
+}
+
+// dropManifests removes the manifests that crashes left.
+func (e *Engine) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
+	for _, d := range all {
+		for _, v := range left[d.ID] {
+			if err := e.dropOld(named{of: d, version: store.BundleVersion{Version: v}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropOld removes a manifest or pack that no record names, unless it is young.
+func (e *Engine) dropOld(n named) error {
+	f, err := n.open(e.bundles)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	for p, err := range e.bundles.Packs(d.Namespace) {
-		if err == nil && !known[p.SHA256] {
-			err = e.bundles.DropPack(d.Namespace, p.SHA256)
-		}
-		if err != nil {
-			return err
-		}
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil || !e.isLeftover(info) {
+		return err
 	}
-	return nil
-}
-
-func (e *Engine) resumeManifests(ctx context.Context, d slipway.Deployment) error {
-	for v, err := range e.bundles.Manifests(d.Namespace) {
-		if err == nil {
-			err = e.dropUnkept(ctx, d, v)
-		}
-		if err != nil {
-			return err
-		}
+	if n.pack.SHA256 != "" {
+		return e.bundles.DropPack(n.of.Namespace, n.pack.SHA256)
 	}
-	return nil
+	return e.bundles.DropManifest(n.of.Namespace, n.version.Version)
 }

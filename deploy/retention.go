@@ -48,7 +48,7 @@ func (e *Engine) retainAll(ctx context.Context) error {
 	for _, d := range all {
 		err = errors.Join(err, e.retain(ctx, d.ID))
 	}
-	return errors.Join(err, e.retainImages(ctx, all))
+	return errors.Join(err, e.retainAside(ctx), e.retainImages(ctx, all))
 }
 
 // expireMax is how many versions expire in one transaction: others have to
@@ -118,7 +118,7 @@ func (e *Engine) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipw
 	if d, err = tx.LoadDeployment(of); err != nil {
 		return d, nil, err
 	}
-	if leased, err := tx.Leased(); err != nil || leased { // a backup reads what records name
+	if kept, err := keepsAll(tx); err != nil || kept {
 		return d, nil, err
 	}
 	old, err := tx.ReplacedBefore(of, tx.Now.Add(-d.KeepFor()))

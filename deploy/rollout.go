@@ -49,7 +49,7 @@ func (e *Engine) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.Depl
 		return w, err
 	}
 	if d.Brings(w) {
-		if r, err = e.storeVersion(d, w, r); err != nil {
+		if r, err = e.storeVersion(ctx, d, w, r); err != nil {
 			return w, err
 		}
 	}

@@ -247,10 +247,14 @@ func report(staged bundle.Staged) store.Report {
 	return r
 }
 
-// dropStray deletes a pack that no record names.
+// dropStray deletes a pack that no record names. One of the same contents may
+// have been there before, which other records name.
 func (e *Engine) dropStray(ctx context.Context, d slipway.Deployment, sum string) error {
 	known, err := e.knownPacks(ctx, d.ID)
 	if err != nil || known[sum] {
+		return err
+	}
+	if kept, err := e.deletesNothing(ctx); err != nil || kept {
 		return err
 	}
 	return e.bundles.DropPack(d.Namespace, sum)

@@ -150,14 +150,14 @@ func (s *storm) collect(ctx context.Context, t *testing.T) {
 }
 
 func (s *storm) sweepNow(t *testing.T) {
-	err := s.Sweep(context.WithoutCancel(t.Context()), func() (map[string][]string, error) {
+	err := s.Sweep(context.WithoutCancel(t.Context()), func() (image.Needed, error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		keep := map[string][]string{}
 		for repo, digests := range s.needed {
 			keep[repo] = slices.Clone(digests)
 		}
-		return keep, nil
+		return image.Needed{Digests: keep}, nil
 	}, time.Now())
 	if err != nil {
 		t.Errorf("Sweep: %v", err)

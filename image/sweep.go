@@ -18,18 +18,17 @@ const grace = 24 * time.Hour
 // sweep is one collection: what it found to be needed.
 type sweep struct {
 	s         *Store
-	until     time.Time           // what was used since then stays
-	keep      map[string][]string // repository → digests that deploys need
-	revisions map[string]bool     // repository@digest of manifests
-	links     map[string]bool     // repository@digest of layers
-	blobs     map[string]bool     // digests
+	until     time.Time // what was used since then stays
+	keep      Needed
+	revisions map[string]bool // repository@digest of manifests
+	links     map[string]bool // repository@digest of layers
+	blobs     map[string]bool // digests
 }
 
 // Sweep removes what no tag, no deploy and nobody in the last 24 hours needs,
-// and uploads that were given up. keep returns the digests that deploys need,
-// by repository: those of staged, queued, running and retained ones. Tags that
-// Slipway made go with the last deploy that needs their image.
-func (s *Store) Sweep(ctx context.Context, keep func() (map[string][]string, error), now time.Time) error {
+// and uploads that were given up. keep returns what is needed. Tags that Slipway
+// made go with the last deploy that needs their image.
+func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time.Time) error {
 	needed, err := keep()
 	if err != nil {
 		return fmt.Errorf("what deploys need: %w", err)
@@ -60,7 +59,7 @@ func (s *Store) Sweep(ctx context.Context, keep func() (map[string][]string, err
 }
 
 func (w *sweep) keeps(repository, digest string) bool {
-	return slices.Contains(w.keep[repository], digest)
+	return w.whole(repository) || slices.Contains(w.keep.Digests[repository], digest)
 }
 
 // keepsAny is keeps, of an index also by one of the images in it: a deploy needs
@@ -70,7 +69,7 @@ func (w *sweep) keepsAny(repository, digest string) bool {
 		return true
 	}
 	raw, err := os.ReadFile(w.s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
-	if err != nil || len(w.keep[repository]) == 0 {
+	if err != nil || len(w.keep.Digests[repository]) == 0 {
 		return false // what is not there needs no pin
 	}
 	c, err := manifest{raw: raw}.content()
@@ -84,7 +83,7 @@ func (w *sweep) mark(ctx context.Context, repository string) error {
 	if err != nil {
 		return err
 	}
-	roots := slices.Clone(w.keep[repository])
+	roots := slices.Clone(w.keep.Digests[repository])
 	for _, t := range tags {
 		if Reserved(t.Tag) && t.At.Before(w.until) && !w.keepsAny(repository, t.Digest) {
 			if err := w.untag(t); err != nil {
@@ -95,12 +94,15 @@ func (w *sweep) mark(ctx context.Context, repository string) error {
 		roots = append(roots, t.Digest)
 	}
 	err = w.eachDigest(filepath.Join(w.s.repositoryDir(repository), "_manifests", "revisions", "sha256"), func(dir, hex string) error {
-		if fresh, err := w.fresh(filepath.Join(dir, "link")); err != nil || !fresh {
-			return err
+		fresh, err := w.fresh(filepath.Join(dir, "link"))
+		if err == nil && (fresh || w.whole(repository)) {
+			roots = append(roots, "sha256:"+hex)
 		}
-		roots = append(roots, "sha256:"+hex)
-		return nil
+		return err
 	})
+	if err == nil && w.whole(repository) {
+		err = w.needLayers(repository)
+	}
 	if err != nil {
 		return err
 	}
@@ -176,7 +178,7 @@ func (w *sweep) clearLayers(ctx context.Context, repository string) error {
 		_, err := w.remove(name, "link", hex)
 		return err
 	})
-	if err != nil {
+	if err != nil || w.whole(repository) {
 		return err
 	}
 	return w.clearUploads(filepath.Join(dir, "_uploads"))

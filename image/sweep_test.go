@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"slipway/image"
 )
 
 // later is when what was used now has been left alone for long.
@@ -20,7 +22,12 @@ func later() time.Time { return time.Now().Add(25 * time.Hour) }
 
 func (p *portal) sweep(keep map[string][]string, now time.Time) {
 	p.t.Helper()
-	if err := p.Sweep(p.t.Context(), func() (map[string][]string, error) { return keep, nil }, now); err != nil {
+	p.sweepBut(image.Needed{Digests: keep}, now)
+}
+
+func (p *portal) sweepBut(keep image.Needed, now time.Time) {
+	p.t.Helper()
+	if err := p.Sweep(p.t.Context(), func() (image.Needed, error) { return keep, nil }, now); err != nil {
 		p.t.Fatalf("Sweep: %v", err)
 	}
 }

@@ -1,0 +1,203 @@
+package deploy_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+// later lets time pass, for an engine that does not run.
+func (a *app) later(by time.Duration) {
+	now := a.store.Now
+	a.store.Now = func() time.Time { return now().Add(by) }
+}
+
+func (a *app) retainAside(t *testing.T) {
+	t.Helper()
+	if err := a.engine.RetainAside(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// put writes a file that no record names.
+func (a *app) put(t *testing.T, path string) {
+	t.Helper()
+	err := os.MkdirAll(filepath.Dir(path), 0o700)
+	if err == nil {
+		err = os.WriteFile(path, []byte("x"), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ageTo makes a file and its folder so old, by the store's clock.
+func (a *app) ageTo(t *testing.T, path string, age time.Duration) {
+	t.Helper()
+	then := a.store.Now().Add(-age)
+	for _, name := range []string{path, filepath.Dir(path)} {
+		if err := os.Chtimes(name, then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// onDisk returns the names of all files that are kept, and of uploads.
+func (a *app) onDisk(t *testing.T) (all []string) {
+	t.Helper()
+	for _, kind := range []string{"bundles", "packs", "uploads", "registry"} {
+		err := filepath.WalkDir(filepath.Join(a.dir, kind), func(path string, d fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && d.IsDir() {
+				return nil
+			}
+			all = append(all, strings.TrimPrefix(path, a.dir))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func (a *app) asides(t *testing.T) (all []string) {
+	t.Helper()
+	storetest.View(t, a.store, func(tx *store.Tx) error {
+		noted, err := tx.Asides()
+		for _, n := range noted {
+			all = append(all, n.Namespace)
+		}
+		return err
+	})
+	return all
+}
+
+func (a *app) wantOnDisk(t *testing.T, when string, want []string) {
+	t.Helper()
+	if diff := cmp.Diff(want, a.onDisk(t)); diff != "" {
+		t.Errorf("%s, there are other files:\n%s", when, diff)
+	}
+}
+
+// A namespace that no record names is deleted after days by a portal that runs,
+// and never by a start.
+func TestUnnamedNamespaceIsSetAside(t *testing.T) {
+	a := newApp(t)
+	mine := a.onDisk(t)
+	for _, path := range []string{"bundles/gone-nova-0001/x.json.zst", "packs/gone-star-0002/y.tar.zst", "registry/docker/registry/v2/repositories/gone-moon-0003/airflow/_manifests/revisions/z"} {
+		a.put(t, filepath.Join(a.dir, path))
+		a.ageTo(t, filepath.Join(a.dir, path), 1000*time.Hour)
+	}
+	all := a.onDisk(t)
+	for _, pass := range []time.Duration{0, time.Hour, slipway.AsideFor - time.Hour - time.Second} {
+		a.later(pass)
+		a.build(t)
+		a.wantOnDisk(t, "after a start", all)
+		a.retainAside(t)
+		a.retainImages(t)
+		a.wantOnDisk(t, "after a sweep", all)
+	}
+	if diff := cmp.Diff([]string{"gone-moon-0003", "gone-nova-0001", "gone-star-0002"}, a.asides(t)); diff != "" {
+		t.Errorf("set aside:\n%s", diff)
+	}
+	a.later(time.Second)
+	a.build(t)
+	a.wantOnDisk(t, "after a start when it is over", all)
+	a.retainAside(t)
+	a.wantOnDisk(t, "after a sweep when it is over", mine)
+	if got := a.asides(t); len(got) != 0 {
+		t.Errorf("still set aside: %v", got)
+	}
+}
+
+func (a *app) retainImages(t *testing.T) {
+	t.Helper()
+	if err := a.engine.RetainImages(t.Context(), a.Sales); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a record names again is not set aside any more, and neither is what is
+// no longer there.
+func TestNamedAgain(t *testing.T) {
+	a := newApp(t)
+	a.put(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, "x"))
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		return errors.Join(tx.SetAside(a.Sales.Namespace), tx.SetAside("gone-nova-0001"))
+	})
+	a.later(slipway.AsideFor)
+	a.build(t)
+	a.retainAside(t)
+	if got := a.asides(t); len(got) != 0 || len(a.packs(t)) != 1 {
+		t.Errorf("set aside %v, packs %v", got, a.packs(t))
+	}
+}
+
+// Records that are older than the files delete nothing that they do not name,
+// nor what they would have expire, for days; then what is left is a leftover.
+func TestOlderRecords(t *testing.T) {
+	for name, tt := range map[string]struct {
+		set func(t *testing.T, a *app, staged slipway.Deploy)
+	}{
+		"a manifest of no deploy": {func(t *testing.T, a *app, staged slipway.Deploy) {
+			a.put(t, a.manifest(slipway.NextVersion(time.Now(), staged.Version)))
+		}},
+		"a manifest of a deploy that waits": {func(t *testing.T, a *app, staged slipway.Deploy) { a.put(t, a.manifest(staged.Version)) }},
+		"an older start": {func(t *testing.T, a *app, _ slipway.Deploy) {
+			if _, _, err := a.store.CountStart(t.Context(), 7, false); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := running(t)
+			a.deployMany(t, 12)
+			w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py": dag("waits")})
+			a.stop()
+			a.put(t, a.pack(strings.Repeat("ab", 32)+".tar.zst"))
+			a.put(t, filepath.Join(a.dir, "uploads", "01other"))
+			tt.set(t, a, w)
+			all := a.onDisk(t)
+			a.build(t) // notes it
+			a.keepFor(t, 1)
+			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
+				t.Fatal(err)
+			}
+			for _, pass := range []time.Duration{time.Hour, slipway.AsideFor - time.Hour - time.Minute} {
+				a.later(pass)
+				a.build(t)
+				a.expire(t)
+				a.wantOnDisk(t, "in the meantime", all)
+			}
+			a.later(time.Minute)
+			a.build(t)
+			a.expire(t)
+			kept := map[string]bool{}
+			for _, name := range a.onDisk(t) {
+				kept[filepath.Base(name)] = true
+			}
+			if len(a.manifests(t)) != 10 || kept["01other"] || kept[strings.Repeat("ab", 32)+".tar.zst"] || len(a.asides(t)) != 0 {
+				t.Errorf("afterwards there are %v, set aside %v", a.onDisk(t), a.asides(t))
+			}
+		})
+	}
+}
+
+// expire does what a running engine does from time to time.
+func (a *app) expire(t *testing.T) {
+	t.Helper()
+	err := a.engine.RetainVersions(t.Context(), a.Sales.ID)
+	if err := errors.Join(err, a.engine.StageAll(t.Context(), a.Sales.ID), a.engine.RetainAside(t.Context()), a.engine.RetainImages(t.Context(), a.Sales)); err != nil {
+		t.Fatal(err)
+	}
+}
