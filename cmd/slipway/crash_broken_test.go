@@ -66,12 +66,12 @@ var broken = []struct {
 	},
 	{
 		name: "a version is recorded before its manifest is there", file: "deploy/publish.go", kill: true,
-		old: "	if w.ReturnTo == 0 {\n		if r, err = e.storeVersion(d, w, r); err != nil {",
+		old: "	if w.ReturnTo == 0 {\n		if r, err = e.storeVersion(ctx, d, w, r); err != nil {",
 		new: `	if isBroken("a version is recorded before its manifest is there") {
 		return e.recordFirst(ctx, d, w, r)
 	}
 	if w.ReturnTo == 0 {
-		if r, err = e.storeVersion(d, w, r); err != nil {`,
+		if r, err = e.storeVersion(ctx, d, w, r); err != nil {`,
 	},
 	{
 		name: "an upload is not synced", file: "deploy/upload_arrived.go",

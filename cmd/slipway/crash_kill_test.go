@@ -49,7 +49,7 @@ func (c *crash) once(t *testing.T) (wrong []string) {
 }
 
 func (c *crash) start(t *testing.T) {
-	argv := serveArgs(c.program, c.data, "--reserve", "0", "--retain-every", "100ms")
+	argv := serveArgs(c.program, c.data, "--reserve", "0", "--retain-every", "100ms", "--leftover-age", "0")
 	c.portal = launch(t, c.temp, append(slices.Clone(c.env), argv...)...)
 }
 

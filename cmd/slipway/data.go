@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -22,24 +23,48 @@ type data struct {
 	lock  *os.File // nil where others may work beside
 }
 
-// own opens the folder for one process alone: serve.
-func (f dataFlag) own(ctx context.Context) (*data, error) {
+// own opens the folder for one process alone: serve. Where it holds an
+// installation without its database, nothing is touched, unless the flag aside
+// says to set that aside; out is told where it is then.
+func (f dataFlag) own(ctx context.Context, aside asideFlag, out io.Writer) (*data, error) {
 	dir, err := f.made()
 	if err != nil {
 		return nil, err
 	}
-	held, err := lockFile(filepath.Join(dir, "lock"))
+	held, err := lockFile(filepath.Join(dir, lockName))
 	if errors.Is(err, errLocked) {
 		return nil, fmt.Errorf("the data folder %s is in use by another slipway; stop that one first, or name another folder with --data", dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
-	d, err := openStore(ctx, dir)
+	d, err := openOwned(ctx, dir, held, aside, out)
 	if err != nil {
 		return nil, errors.Join(err, held.Close())
 	}
+	return d, nil
+}
+
+func openOwned(ctx context.Context, dir string, held *os.File, aside asideFlag, out io.Writer) (*data, error) {
+	last, err := lastStart(held)
+	if err != nil {
+		return nil, err
+	}
+	isNew, err := mayOpen(ctx, dir, last)
+	if n, ok := errors.AsType[*notNew](err); ok && aside.SetAside {
+		err = n.setAside(out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := openStore(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	d.lock = held
+	if err := d.countStart(ctx, last, isNew); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
 	return d, nil
 }
 
@@ -47,6 +72,9 @@ func (f dataFlag) own(ctx context.Context) (*data, error) {
 func (f dataFlag) share(ctx context.Context) (*data, error) {
 	dir, err := f.made()
 	if err != nil {
+		return nil, err
+	}
+	if _, err := mayOpen(ctx, dir, 0); err != nil {
 		return nil, err
 	}
 	return openStore(ctx, dir)
@@ -66,7 +94,7 @@ func (f dataFlag) made() (string, error) {
 // openStore opens the records, for nobody else to read: the folder may have
 // been there before, open to others.
 func openStore(ctx context.Context, dir string) (*data, error) {
-	path := filepath.Join(dir, "slipway.db")
+	path := filepath.Join(dir, databaseName)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = f.Close()

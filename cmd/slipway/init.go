@@ -14,6 +14,7 @@ import (
 // initCommand sets up an empty installation without a browser.
 type initCommand struct {
 	dataFlag
+	asideFlag
 	Email         string `required:"" help:"Email address of the first person, who becomes administrator and Owner."`
 	Name          string `help:"Their name; the part of the address before the @ where it is not given."`
 	Workspace     string `required:"" help:"Name of the first Workspace."`
@@ -38,7 +39,7 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	d, err := i.own(ctx) // not beside a serve: that would not mount the Deployment
+	d, err := i.own(ctx, i.asideFlag, c.err) // not beside a serve: that would not mount the Deployment
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,9 @@ func (r restoreCommand) Run(ctx context.Context, c console) error {
 		return fmt.Errorf("lock the data folder: %w", err)
 	}
 	if err = checkEmpty(dir); err == nil {
+		err = noteStart(held, 0) // what the folder held before counted its own starts
+	}
+	if err == nil {
 		p := newProgress(c.err, "Restored")
 		attach := func(dir string) (*bundle.Store, error) { return r.attachRestored(ctx, dir) }
 		err = restore(ctx, bufio.NewReaderSize(file, 1<<20), dir, attach, func(done int64) { p.of(done, 0) })

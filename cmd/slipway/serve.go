@@ -25,6 +25,7 @@ import (
 // serveCommand runs the portal.
 type serveCommand struct {
 	dataFlag
+	asideFlag
 	bucketFlag
 	Listen          string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	URL             *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
@@ -38,6 +39,7 @@ type serveCommand struct {
 	MaxUnpacked     size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
 	MaxFiles        int            `default:"100000" help:"Most files of a version (${default})."`
 	RetainEvery     time.Duration  `default:"1h" help:"How often expired versions are removed (${default})."`
+	LeftoverAge     time.Duration  `default:"1h" help:"How old a file is that a start removes because no record names it, as a crash may leave one (${default})."`
 	ApplyCommands   argvs          `placeholder:"COMMANDS" help:"What this machine can run to apply an image, by name. In the configuration file: apply-commands: {compose: [docker, compose, up, -d]}."`
 	ApplyTimeout    time.Duration  `default:"20m" help:"How long a rollout of an image may take, while no agent waits for running tasks to end (${default})."`
 	MaxImage        size           `default:"20GiB" help:"Largest archive of an image that is taken (${default})."`
@@ -68,6 +70,8 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--url must be an address like https://slipway.example.com, not %q", u)
 	case u != nil && u.Path != "" && u.Path != "/":
 		return fmt.Errorf("--url must have no path: %q", u)
+	case s.LeftoverAge < 0:
+		return errors.New("--leftover-age must not be less than nothing")
 	case s.ApplyTimeout <= 0:
 		return errors.New("--apply-timeout must be more than nothing")
 	case s.MaxFiles < 1 || s.MaxFiles > bundle.MaxFiles:
@@ -81,7 +85,7 @@ func (s serveCommand) Validate() error {
 // Run is the command.
 func (s serveCommand) Run(ctx context.Context, c console) error {
 	log := slog.New(logHandler(c.err, s.LogFormat))
-	d, err := s.own(ctx)
+	d, err := s.own(ctx, s.asideFlag, c.out)
 	if err != nil {
 		return err
 	}
@@ -218,7 +222,7 @@ func (s serveCommand) engineConfig(dir string) deploy.Config {
 	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
 	return deploy.Config{
 		Dir: dir, Limits: limits, Reserve: int64(s.Reserve), MountTimeout: s.MountTimeout, Agent: programVersion(),
-		RetainEvery: s.RetainEvery, Gather: s.AgentWait,
+		RetainEvery: s.RetainEvery, LeftoverAge: s.LeftoverAge, Gather: s.AgentWait,
 		MaxImage: int64(s.MaxImage), ApplyCommands: s.ApplyCommands, ApplyTimeout: s.ApplyTimeout,
 	}
 }

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// The file that locks a data folder also holds the number of the last start, as
+// the database of that start has it. A database with a lower number is an older
+// one that somebody put there.
+
+// lastStart reads the number, 0 where there is none.
+func lastStart(lock *os.File) (int64, error) {
+	text, err := io.ReadAll(io.LimitReader(io.NewSectionReader(lock, 0, 64), 64))
+	if err != nil {
+		return 0, fmt.Errorf("read the lock of the data folder: %w", err)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return 0, nil // of an older Slipway, or cut off
+	}
+	return n, nil
+}
+
+// countStart counts a start after the one that the lock has noted as last. made
+// says that the database was made just now.
+func (d *data) countStart(ctx context.Context, last int64, made bool) error {
+	n, whole, err := d.store.CountStart(ctx, last, made)
+	if err != nil || !whole {
+		return err // the number before still holds of the -wal
+	}
+	return noteStart(d.lock, n)
+}
+
+// noteStart writes the number of a start, durably; 0 for none.
+func noteStart(lock *os.File, n int64) error {
+	text := strconv.FormatInt(n, 10) + "\n"
+	if n == 0 {
+		text = ""
+	}
+	_, err := lock.WriteAt([]byte(text), 0)
+	if err := errors.Join(err, lock.Truncate(int64(len(text))), lock.Sync()); err != nil {
+		return fmt.Errorf("write the lock of the data folder: %w", err)
+	}
+	return nil
+}

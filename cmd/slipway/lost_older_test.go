@@ -1,0 +1,100 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An older database is served, as it is whole. But it does not name what was
+// deployed since, and that is there when the right one is put back: packs,
+// manifests and images, however often the older one was started, and although
+// all of them are old enough to be leftovers of a crash.
+func TestOlderDatabase(t *testing.T) {
+	w := newWreck(t)
+	for name, suffixes := range map[string][]string{"alone": {"-wal", "-shm"}, "its lock gone, too": {"-wal", "-shm", "/../lock"}} {
+		t.Run(name, func(t *testing.T) {
+			c := w.copied(t)
+			for _, suffix := range suffixes {
+				remove(t, filepath.Clean(c.database()+suffix))
+			}
+			copies(w.older)(t, c.database())
+			c.ages(t)
+			before := c.kept(t)
+			for range 2 {
+				c.start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
+				if text := c.portal.out.String(); !strings.Contains(text, "The records are older than the files") || strings.Contains(text, "/setup/") {
+					t.Errorf("it says\n%s", text)
+				}
+				until(t, "the older version is current", func() bool {
+					b, err := os.ReadFile(filepath.Join(c.data, "mounts", c.namespace, "current", "dags", "sales.py"))
+					return err == nil && strings.Contains(string(b), "# 1\n")
+				})
+				time.Sleep(300 * time.Millisecond) // some rounds of what expires
+				c.portal.kill()
+			}
+			wantSameFiles(t, before, c.kept(t))
+			c.restores(t)
+			c.runs(t)
+		})
+	}
+}
+
+// kept is the listing of what records name, but for what each start writes.
+func (w *wreck) kept(t *testing.T) map[string]string {
+	t.Helper()
+	all := w.listing(t)
+	maps.DeleteFunc(all, func(name, _ string) bool {
+		return strings.HasPrefix(name, "mounts") || strings.HasPrefix(name, databaseName)
+	})
+	return all
+}
+
+// ages makes all that is kept two days old: longer than a crash's leftovers and
+// than what was used lately in the registry.
+func (w *wreck) ages(t *testing.T) {
+	t.Helper()
+	then := time.Now().Add(-48 * time.Hour)
+	for name := range w.kept(t) {
+		if err := os.Chtimes(filepath.Join(w.data, name), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The rests of a database of which a part is older are not taken for a whole.
+func TestDatabaseWithTheLogOfAnother(t *testing.T) {
+	w := newWreck(t)
+	c := w.copied(t)
+	for n := range 3 { // more and more of it is in the file, and not in the -wal
+		c.start(t, "http", []string{"--reserve", "0"})
+		for i := range 3 {
+			c.deployDAG(t, fmt.Sprintf("from airflow import DAG  # %d %d\n", n, i))
+		}
+		if n < 2 {
+			c.portal.interrupt(t)
+		}
+	}
+	c.portal.kill()
+	saved := t.TempDir()
+	for _, suffix := range []string{"", "-wal"} {
+		copies(c.database()+suffix)(t, filepath.Join(saved, databaseName+suffix))
+	}
+	copies(w.older)(t, c.database())
+	says := "The database DATA/slipway.db and the file DATA/slipway.db-wal beside it do not fit together: "
+	before := c.listing(t)
+	p := launch(t, t.TempDir(), serveArgs(built(t, "slipway"), c.data)...)
+	if p.ready() != "" || !strings.Contains(strings.ReplaceAll(p.tail(), c.data, "DATA"), "slipway: "+says) {
+		t.Errorf("it says\n%s", p.tail())
+	}
+	wantSameFiles(t, before, c.listing(t))
+	for _, suffix := range []string{"", "-wal"} {
+		copies(filepath.Join(saved, databaseName+suffix))(t, c.database()+suffix)
+	}
+	c.last = "from airflow import DAG  # 2 2\n"
+	c.runs(t)
+}
