@@ -185,13 +185,20 @@ func TestWhatIsNotNew(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		writeInto(t, dir, path, "x")
-		_, err := call(t, "", "serve", "--data", dir, "--listen", "127.0.0.1:0")
-		wantError(t, err, "The data folder "+dir+" holds "+holds+", but its database slipway.db is missing.")
+		wantNotOwned(t, dir, "The data folder "+dir+" holds "+holds+", but its database slipway.db is missing.")
 	}
 	dir := t.TempDir()
 	makeFoldersIn(t, dir, restoreName, "packs")
-	_, err := call(t, "", "serve", "--data", dir, "--listen", "127.0.0.1:0")
-	wantError(t, err, "A restore into the data folder "+dir+" was cut off. Run slipway restore again.")
+	wantNotOwned(t, dir, "A restore into the data folder "+dir+" was cut off. Run slipway restore again.")
+}
+
+func wantNotOwned(t *testing.T, dir, says string) {
+	t.Helper()
+	d, err := dataFlag{Data: dir}.own(t.Context(), asideFlag{}, t.Output())
+	wantError(t, err, says)
+	if err == nil {
+		_ = d.Close() // it should not be open
+	}
 }
 
 func makeFoldersIn(t *testing.T, dir string, names ...string) {
