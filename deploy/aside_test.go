@@ -94,7 +94,8 @@ func (a *app) wantOnDisk(t *testing.T, when string, want []string) {
 func TestUnnamedNamespaceIsSetAside(t *testing.T) {
 	a := newApp(t)
 	mine := a.onDisk(t)
-	for _, path := range []string{"bundles/gone-nova-0001/x.json.zst", "packs/gone-star-0002/y.tar.zst", "registry/docker/registry/v2/repositories/gone-moon-0003/airflow/_manifests/revisions/z"} {
+	image := "registry/docker/registry/v2/repositories/gone-moon-0003/airflow/_manifests/revisions/sha256/" + strings.Repeat("ab", 32) + "/link"
+	for _, path := range []string{"bundles/gone-nova-0001/x.json.zst", "packs/gone-star-0002/y.tar.zst", image} {
 		a.put(t, filepath.Join(a.dir, path))
 		a.ageTo(t, filepath.Join(a.dir, path), 1000*time.Hour)
 	}
@@ -199,5 +200,39 @@ func (a *app) expire(t *testing.T) {
 	err := a.engine.RetainVersions(t.Context(), a.Sales.ID)
 	if err := errors.Join(err, a.engine.StageAll(t.Context(), a.Sales.ID), a.engine.RetainAside(t.Context()), a.engine.RetainImages(t.Context(), a.Sales)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Under records that are older than the files, a deploy takes nothing away that
+// other records may name: neither a manifest of its version that says something
+// else, nor a pack like its own.
+func TestOlderRecordsKeepWhatADeployFinds(t *testing.T) {
+	a, one, two := crashed(t)
+	two.Status = slipway.Deploying
+	a.save(t, two)
+	files, err := a.engine.Files(t.Context(), a.Sales, one.Version)
+	if err == nil {
+		_, err = a.bundles.PutManifest(a.Sales.Namespace, slipway.Manifest{Version: two.Version, Files: files})
+	}
+	if err == nil {
+		_, _, err = a.store.CountStart(t.Context(), 7, false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.strayPack(t, a.Sales.Namespace)
+	all := a.onDisk(t)
+	a.build(t)
+	for _, name := range a.packs(t) {
+		if err := a.engine.DropStray(t.Context(), a.Sales, strings.TrimSuffix(name, ".tar.zst")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.run(t)
+	a.await(t, two.Number, slipway.Failed)
+	a.wantOnDisk(t, "after the deploy", all)
+	stored, err := a.bundles.Manifest(a.Sales.Namespace, two.Version)
+	if err != nil || len(stored.Files) != len(files) {
+		t.Errorf("its manifest is %+v, %v; want the one that was there", stored, err)
 	}
 }

@@ -25,3 +25,8 @@ func (e *Engine) RetainAside(ctx context.Context) error { return e.retainAside(c
 func (e *Engine) RetainVersions(ctx context.Context, of slipway.DeploymentID) error {
 	return e.retain(ctx, of)
 }
+
+// DropStray deletes a pack of this process that was not recorded in the end.
+func (e *Engine) DropStray(ctx context.Context, d slipway.Deployment, sum string) error {
+	return e.dropStray(ctx, d, sum)
+}
