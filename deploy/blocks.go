@@ -73,7 +73,7 @@ func (e *Engine) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upl
 	}
 	err = slipway.Errorf(slipway.Forbidden, "This upload address no longer works. %s", text)
 	if w.Status == slipway.Initialized {
-		err = errors.Join(err, e.refuse(ctx, w, refusal))
+		err = errors.Join(err, e.Refuse(ctx, w, refusal))
 	}
 	return u, w, found, err
 }

@@ -89,9 +89,13 @@ func ends(err error) bool {
 }
 
 // Refuse ends a deploy that is not confirmed yet as failed, for the reason that
-// its sender was told: whoever reads the history learns it, too.
+// its sender was told: whoever reads the history learns it, too. An error on our
+// side is none.
 func (e *Engine) Refuse(ctx context.Context, w slipway.Deploy, why error) error {
-	_, text := slipway.Explain(why)
+	kind, text := slipway.Explain(why)
+	if kind == slipway.Internal {
+		return nil
+	}
 	return e.giveUp(context.WithoutCancel(ctx), w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
 		if now.Status != slipway.Initialized && now.Status != slipway.Staged {
 			return "", nil

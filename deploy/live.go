@@ -218,13 +218,7 @@ func (w *watchers) tell(whom func(watch) bool) {
 // recheck tells everybody who watches for a person or a program: what they may
 // see may be less by now.
 func (w *watchers) recheck() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for s, to := range w.all {
-		if to.reports {
-			s.set()
-		}
-	}
+	w.tell(func(to watch) bool { return to.reports || to.deploy != "" })
 }
 
 // Recheck has all who watch look again, so that those stop who may see no more:

@@ -234,7 +234,7 @@ func (e *Engine) mayAppend(ctx context.Context, id string, by slipway.Actor) (u 
 		return nil
 	})
 	if err == nil && refusal != nil {
-		err = errors.Join(refusal, e.refuse(ctx, w, refusal))
+		err = errors.Join(refusal, e.Refuse(ctx, w, refusal))
 	}
 	return u, w, err
 }
@@ -261,15 +261,6 @@ func mayNoLonger(tx *store.Tx, w slipway.Deploy) error {
 	return nil
 }
 
-// refuse fails w with what the user may read of refusal. An error on our side
-// is returned as it is.
-func (e *Engine) refuse(ctx context.Context, w slipway.Deploy, refusal error) error {
-	if kind, text := slipway.Explain(refusal); kind != slipway.Internal {
-		return e.fail(context.WithoutCancel(ctx), w, text)
-	}
-	return nil
-}
-
 // Receive takes a whole archive in. If it breaks off, its deploy has failed.
 func (e *Engine) Receive(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload, r io.Reader) (slipway.Deploy, error) {
 	u, w, err := e.BeginUpload(ctx, of, by, n)
@@ -280,7 +271,7 @@ func (e *Engine) Receive(ctx context.Context, of slipway.DeploymentID, by slipwa
 	switch kind, text := slipway.Explain(err); {
 	case err == nil && u.Length > at:
 		err = slipway.Errorf(slipway.Invalid, "The upload ended after %d of %d bytes. Upload the files again.", at, u.Length)
-		return w, errors.Join(err, e.refuse(ctx, w, err))
+		return w, errors.Join(err, e.Refuse(ctx, w, err))
 	case err == nil:
 		return w, nil
 	case kind == slipway.Internal:

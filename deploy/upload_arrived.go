@@ -109,7 +109,7 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		return errors.Join(err, tx.UploadArrived(u.ID))
 	})
 	if refusal != nil {
-		return w, errors.Join(err, e.refuse(ctx, w, refusal))
+		return w, errors.Join(err, e.Refuse(ctx, w, refusal))
 	}
 	if err != nil {
 		return w, err
