@@ -5,9 +5,13 @@ type Actor struct {
 	User  UserID
 	Token TokenID // "" for a person
 	Kinds Kinds   `json:"-"` // of deploy that the token may make
-	Name  string  // as it was when they acted: "Ada Lovelace", or a token's name
-	Via   Via
-	IP    string // the client's address, as the portal saw it
+	// Secret is the SHA-256, hex, of the secret by which the token was presented:
+	// once the token is rotated, a request that began with the old one may do
+	// nothing more. "" where a record names the token.
+	Secret string `json:"-"`
+	Name   string // as it was when they acted: "Ada Lovelace", or a token's name
+	Via    Via
+	IP     string // the client's address, as the portal saw it
 }
 
 // Via says by which door a request came.

@@ -2,10 +2,10 @@ package slipway
 
 // What somebody loses who leaves, gets a smaller role, or whose account ends.
 
-// EndsWith reports whether a token with the grant g ends when the role of
-// somebody who holds it goes from before to next: what next may not do itself,
-// no token of theirs does. A role that does not shrink ends nothing.
-func (g Grant) EndsWith(before, next Role) bool {
+// RevokedBy reports whether a token with grant g is revoked when its holder's
+// role goes from before to next: one with a role above next is, and one of agents
+// where next may not manage agents. Where the role does not get smaller, none is.
+func (g Grant) RevokedBy(before, next Role) bool {
 	if next >= before {
 		return false
 	}

@@ -2,7 +2,7 @@ package slipway
 
 import "testing"
 
-func TestEndsWith(t *testing.T) {
+func TestRevokedBy(t *testing.T) {
 	api := func(r Role) Grant { return Grant{Role: r} }
 	agents := Grant{Role: Member, ForOne: true, Agents: true}
 	for name, tt := range map[string]struct {
@@ -32,7 +32,7 @@ func TestEndsWith(t *testing.T) {
 		"account ends":                    {api(Member), Admin, NoRole, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.g.EndsWith(tt.before, tt.next); got != tt.want {
+			if got := tt.g.RevokedBy(tt.before, tt.next); got != tt.want {
 				t.Errorf("ends: %v, want %v", got, tt.want)
 			}
 		})

@@ -245,10 +245,26 @@ func mayStill(tx *store.Tx, w slipway.Deploy) error {
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 		return slipway.Errorf(slipway.NotFound, "%s no longer has access to this Deployment.", w.By.Title())
 	}
+	if err == nil {
+		err = sameSecret(tx, w)
+	}
 	if err != nil {
 		return err
 	}
 	return d.MayMake(w, role, w.By)
+}
+
+// sameSecret refuses w if the token that began it was rotated since: whoever has
+// the old secret may be somebody who left.
+func sameSecret(tx *store.Tx, w slipway.Deploy) error {
+	if w.By.Token == "" {
+		return nil
+	}
+	t, err := tx.TokenByID(w.By.Token)
+	if err == nil && t.StartedAt.After(w.CreatedAt) {
+		err = slipway.Errorf(slipway.Forbidden, "The %s was rotated after this deploy was begun. Begin it again with the new token.", w.By.Title())
+	}
+	return err
 }
 
 // mayNoLonger returns why whoever began w may not make it any more, nil while

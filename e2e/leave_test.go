@@ -51,7 +51,7 @@ func TestRemovingAPersonEndsTheirTokens(t *testing.T) {
 			wantStatus(t, p, kept, http.StatusOK)
 			follow(t, ada, "API tokens")
 			ok(t, expect.Locator(ada.GetByTestId("token")).ToHaveCount(1))
-			see(t, ada, "Oli Operator has left the Workspace.")
+			see(t, ada, "Oli Operator, who is no longer in this Workspace, knows the secret.")
 			follow(t, ada, "Audit log")
 			see(t, ada, "1 token revoked, 1 kept.")
 		})
@@ -75,12 +75,12 @@ func TestDemotionAsksFirst(t *testing.T) {
 			_, err := ada.GetByLabel("Role of Oli Operator", playwright.PageGetByLabelOptions{Exact: playwright.Bool(true)}).SelectOption(playwright.SelectOptionValues{Labels: &[]string{"Author"}})
 			ok(t, err)
 			press(t, ada, "Change the role of Oli Operator")
-			see(t, ada, "Make Oli Operator Author?")
+			see(t, ada, "Change the role of Oli Operator to Author?")
 			rows := ada.GetByTestId("leaving-token")
 			ok(t, expect.Locator(rows).ToHaveCount(1))
 			ok(t, expect.Locator(rows).ToContainText("above"))
 			wantStatus(t, p, above, http.StatusOK) // nothing has happened yet
-			press(t, ada, "Change the role")
+			press(t, ada, "Change to Author")
 			see(t, ada, "The role of Oli Operator is Author now.")
 
 			wantStatus(t, p, above, http.StatusUnauthorized)

@@ -30,6 +30,9 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	}
 	bearer := bearerOf(r)
 	err := c.door.Admit(r, bearer, wants)
+	if err == nil && heldBodyOf(r).fill() == nil {
+		err = c.door.Admit(r, bearer, wants) // whoever sends it slowly may have lost the right
+	}
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
 		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 	}

@@ -48,6 +48,9 @@ func (s *Store) Handler(door Door) http.Handler {
 	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r = withoutForeignMount(r, door)
+		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
+			r = withHeldBody(r)
+		}
 		a := &answer{ResponseWriter: w}
 		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
 		if t := targetOf(r.URL.Path); r.Method == http.MethodPut && t.manifest && a.status == http.StatusCreated {

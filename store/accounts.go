@@ -23,7 +23,7 @@ func (tx *Tx) DisableUser(id slipway.UserID) error {
 	if err := tx.EndSessions(id); err != nil {
 		return err
 	}
-	return tx.DropInvitationsFrom(id)
+	return tx.DropInvitationsOf(id)
 }
 
 // EnableUser takes DisableUser back. Sessions, logins and invitations stay away.
@@ -34,7 +34,7 @@ func (tx *Tx) EnableUser(id slipway.UserID) error {
 // RemoveUser forgets an account with its memberships, sessions, logins and
 // invitations. What it did keeps its name.
 func (tx *Tx) RemoveUser(id slipway.UserID) error {
-	if err := tx.DropInvitationsFrom(id); err != nil {
+	if err := tx.DropInvitationsOf(id); err != nil {
 		return err
 	}
 	return tx.exec("remove user", `DELETE FROM users WHERE id = ?`, id)

@@ -21,7 +21,7 @@ func Attach(ctx context.Context, path string) (*Store, error) {
 	case err != nil:
 		return nil, err
 	case found.State == Missing && !found.Log:
-		return nil, slipway.Errorf(slipway.NotFound, "There is no database %s. Name the data folder with --data, or put the file back.", path)
+		return nil, NoDatabase(path)
 	case found.State != Records:
 		return nil, slipway.Errorf(slipway.Invalid, "The database %s %s. "+putBack, path, found.State)
 	}
@@ -49,8 +49,13 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return nil
 }
 
+// NoDatabase is the error for a data folder without a database.
+func NoDatabase(path string) error {
+	return slipway.Errorf(slipway.NotFound, "There is no database %s. Name the data folder with --data, or put the file back.", path)
+}
+
 func newerSchema() error {
-	return slipway.Errorf(slipway.Conflict, "The database is of a newer Slipway. Use that version's program.")
+	return slipway.Errorf(slipway.Conflict, "The database is of a newer Slipway than this program. Install that version again, or restore a backup of this one's.")
 }
 
 // notNewer refuses a database whose schema this program does not know.
@@ -158,6 +163,7 @@ func (tx *Tx) restored() error {
 			reason = 'Its upload was not part of the backup that was restored. Upload the files again.'
 		WHERE status = 'initialized'`, ms(tx.Now))
 	return errors.Join(err,
+		tx.exec("forget what was set aside", `DELETE FROM set_aside`), // it is about other files
 		tx.exec("forget uploads", `DELETE FROM uploads`),
 		tx.exec("forget logins", `DELETE FROM login_tokens`), // what was used or ended since would work again
 		tx.exec("forget leases", `DELETE FROM leases`))

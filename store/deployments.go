@@ -109,8 +109,8 @@ func (tx *Tx) Deployment(id slipway.DeploymentID, by slipway.Actor) (slipway.Dep
 	if by.Token != "" {
 		query = `SELECT ` + deploymentColumns + `, t.role FROM deployments d
 			JOIN tokens t ON t.workspace = d.workspace AND COALESCE(t.deployment, d.id) = d.id
-			WHERE t.id = ? AND t.kind = 'api' AND (t.expires_at = 0 OR t.expires_at > ?) AND d.id = ? AND d.deleted_at = 0`
-		args = []any{by.Token, ms(tx.Now), id}
+			WHERE ` + tokenWorks + ` AND d.id = ? AND d.deleted_at = 0`
+		args = append(tx.worksArgs(by), id)
 	}
 	d, err := one(tx, "deployment", noDeployment(id), scan, query, args...)
 	if err == nil && role == slipway.NoRole {

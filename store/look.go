@@ -122,7 +122,8 @@ func checkFormat(path string) error {
 }
 
 // putBack says how to go on without the database that should be there.
-const putBack = "Put the right file back, or restore a backup into an empty folder: slipway restore FILE --data NEW."
+const putBack = "Put the right file back, or restore a backup into an empty folder: slipway restore FILE --data NEW. " +
+	"To start anew instead, move this file elsewhere and run slipway serve with --set-aside."
 
 func unreadable(path string, err error) error {
 	return slipway.Errorf(slipway.Invalid, "The database %s is damaged: %v. "+putBack, path, err)

@@ -122,11 +122,11 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := store.Open(t.Context(), path)
-	if err == nil || !strings.Contains(err.Error(), "The database is of a newer Slipway.") {
+	if err == nil || !strings.Contains(err.Error(), "The database is of a newer Slipway than this program.") {
 		t.Errorf("Open: %v", err)
 	}
 	_, err = store.Attach(t.Context(), path)
-	if err == nil || !strings.Contains(err.Error(), "The database is of a newer Slipway.") {
+	if err == nil || !strings.Contains(err.Error(), "The database is of a newer Slipway than this program.") {
 		t.Errorf("Attach: %v", err)
 	}
 }

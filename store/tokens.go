@@ -61,7 +61,7 @@ func (tx *Tx) AddToken(t Token) (Token, error) {
 	if err != nil {
 		return t, err
 	}
-	return t, tx.hold(t.ID, slipway.Actor{User: t.ByUser, Token: t.ByToken}, false)
+	return t, tx.hold(t.ID, slipway.Actor{User: t.ByUser, Token: t.ByToken})
 }
 
 // NewTokenID returns an id for a token that is about to be made.

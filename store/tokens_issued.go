@@ -38,7 +38,7 @@ func (tx *Tx) RotateToken(t Token, by slipway.Actor) (Token, error) {
 	if err != nil {
 		return t, err
 	}
-	return t, tx.hold(t.ID, by, true)
+	return t, tx.hold(t.ID, by)
 }
 
 // RevokeToken forgets a token: it fails from then on.

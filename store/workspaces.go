@@ -54,8 +54,8 @@ func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Works
 	query, args := `SELECT w.id, w.name, w.created_at, `+roleIn("w.id")+` FROM workspaces w WHERE w.id = ?`, []any{by.User, id}
 	if by.Token != "" {
 		query = `SELECT w.id, w.name, w.created_at, t.role FROM workspaces w JOIN tokens t ON t.workspace = w.id
-			WHERE t.id = ? AND t.kind = 'api' AND t.deployment IS NULL AND (t.expires_at = 0 OR t.expires_at > ?) AND w.id = ?`
-		args = []any{by.Token, ms(tx.Now), id}
+			WHERE ` + tokenWorks + ` AND t.deployment IS NULL AND w.id = ?`
+		args = append(tx.worksArgs(by), id)
 	}
 	w, err := one(tx, "workspace", noWorkspace(id), scan, query, args...)
 	if err == nil && role == slipway.NoRole {
@@ -81,10 +81,14 @@ func (tx *Tx) seenBy(by slipway.Actor) (string, []any) {
 	if by.Token == "" {
 		return roleIn("w.id"), []any{by.User}
 	}
-	return `COALESCE((SELECT t.role FROM tokens t
-		WHERE t.workspace = w.id AND t.id = ? AND t.kind = 'api' AND (t.expires_at = 0 OR t.expires_at > ?)), 0)`,
-		[]any{by.Token, ms(tx.Now)}
+	return `COALESCE((SELECT t.role FROM tokens t WHERE ` + tokenWorks + ` AND t.workspace = w.id), 0)`, tx.worksArgs(by)
 }
+
+// tokenWorks is the condition that the API token t of an actor is still the one
+// that was presented, with the arguments of worksArgs.
+const tokenWorks = `t.id = ? AND t.kind = 'api' AND (t.expires_at = 0 OR t.expires_at > ?) AND ? IN ('', t.secret)`
+
+func (tx *Tx) worksArgs(by slipway.Actor) []any { return []any{by.Token, ms(tx.Now), by.Secret} }
 
 // SeenWorkspaces returns the Workspaces of which by sees anything, by name: a
 // token of one Deployment the one around it.
@@ -172,14 +176,23 @@ func (tx *Tx) Invitations(w slipway.WorkspaceID) ([]slipway.Invitation, error) {
 		WHERE workspace = ? AND expires_at > ? ORDER BY created_at DESC, id`, w, ms(tx.Now))
 }
 
+// DropInvitationsTo forgets the invitations to a Workspace that were meant for an
+// address and give more than a role: an open link would give somebody back what
+// they lost.
+func (tx *Tx) DropInvitationsTo(w slipway.WorkspaceID, email string, above slipway.Role) error {
+	return tx.exec("drop invitations to", `DELETE FROM invitations WHERE workspace = ? AND email = ? AND role > ?`, w, email, above)
+}
+
 // DropInvitationsBy forgets the invitations to a Workspace that somebody made.
 func (tx *Tx) DropInvitationsBy(w slipway.WorkspaceID, by slipway.UserID) error {
 	return tx.exec("drop invitations", `DELETE FROM invitations WHERE workspace = ? AND by = ?`, w, by)
 }
 
-// DropInvitationsFrom forgets all invitations that somebody made.
-func (tx *Tx) DropInvitationsFrom(by slipway.UserID) error {
-	return tx.exec("drop invitations of a person", `DELETE FROM invitations WHERE by = ?`, by)
+// DropInvitationsOf forgets all invitations that somebody made, and those that
+// were meant for their address.
+func (tx *Tx) DropInvitationsOf(user slipway.UserID) error {
+	return tx.exec("drop invitations of a person", `
+		DELETE FROM invitations WHERE by = ?1 OR email <> '' AND email = (SELECT email FROM users WHERE id = ?1)`, user)
 }
 
 // DropInvitation forgets an invitation to a Workspace: it was used, or taken

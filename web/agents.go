@@ -175,6 +175,9 @@ func (s *Server) takeReport(c echo.Context) error {
 	if err := json.NewDecoder(body).Decode(&r); err != nil {
 		return slipway.Errorf(slipway.Invalid, "A report is an object in JSON of at most %d KiB.", maxReport>>10)
 	}
+	if _, _, err := s.agentOf(c); err != nil {
+		return err // the token was revoked while the report came
+	}
 	r, err := r.Check()
 	if err != nil {
 		return err

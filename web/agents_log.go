@@ -23,6 +23,9 @@ func (s *Server) takeLog(c echo.Context) error {
 	if err := json.NewDecoder(body).Decode(&said); err != nil || len(said.Lines) > maxAgentLines {
 		return slipway.Errorf(slipway.Invalid, "A log is an object in JSON of at most %d MiB and %d lines.", maxAgentLog>>20, maxAgentLines)
 	}
+	if _, _, err := s.agentOf(c); err != nil {
+		return err // the token was revoked while the log came
+	}
 	of, err := slipway.Report{Component: said.Component}.Check()
 	if err != nil {
 		return err

@@ -24,14 +24,14 @@ func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.Agent
 		_, card.Refusal = slipway.Explain(err)
 		return card, nil
 	}
-	gone, err := goneHolders(tx, sc.Workspace)
+	holders, err := holdersOf(tx, sc.Workspace)
 	if err != nil {
 		return card, err
 	}
 	tokens, err := tx.AgentTokens(sc.ID)
 	for _, t := range tokens {
 		card.Tokens = append(card.Tokens, views.AgentTokenRow{
-			Name: t.Name, Short: t.Short, By: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, Gone: gone[t.ID],
+			Name: t.Name, Short: t.Short, By: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, Gone: unfitHolders(t, holders[t.ID]),
 			RevokeURL: agentTokensPath(sc.ID) + "/" + string(t.ID) + "/revoke",
 		})
 	}

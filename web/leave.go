@@ -29,7 +29,7 @@ func changed(m slipway.Membership, next slipway.Role) Leaving {
 
 // takes returns those of somebody's tokens that end with l.
 func (l Leaving) takes(all []store.Token) []store.Token {
-	return slices.DeleteFunc(slices.Clone(all), func(t store.Token) bool { return !t.Grant().EndsWith(l.Before, l.Next) })
+	return slices.DeleteFunc(slices.Clone(all), func(t store.Token) bool { return !t.Grant().RevokedBy(l.Before, l.Next) })
 }
 
 // LeavingToken is a token that ends with its holder's role, or is kept.
@@ -77,14 +77,6 @@ func kindOfToken(t store.Token) string {
 		return "agent token"
 	}
 	return "API token"
-}
-
-// joined is two sentences, of which one may be empty.
-func joined(a, b string) string {
-	if a == "" || b == "" {
-		return a + b
-	}
-	return a + " " + b
 }
 
 // countTokens says how many tokens ended and stayed ("2 tokens revoked, 1 kept.").

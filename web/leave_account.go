@@ -1,7 +1,9 @@
 package web
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"slipway"
 	"slipway/store"
@@ -13,6 +15,15 @@ type EndedAccount struct {
 	Sessions  int
 	Tokens    []LeavingToken
 	Ownerless []slipway.Workspace // that have no Owner left who can sign in
+}
+
+// Counts says what ended: "2 sessions, 3 tokens revoked, 1 kept".
+func (a EndedAccount) Counts() string {
+	sessions := fmt.Sprintf("%d sessions, ", a.Sessions)
+	if a.Sessions == 1 {
+		sessions = "1 session, "
+	}
+	return sessions + strings.ToLower(strings.TrimSuffix(countTokens(a.Tokens), "."))
 }
 
 // DisableAccount ends the sessions, logins and invitations of somebody, and
@@ -105,7 +116,7 @@ func endAccount(tx *store.Tx, by slipway.Actor, email, what string, keep []slipw
 	}
 	for _, id := range keep {
 		if !slices.ContainsFunc(a.Tokens, func(t LeavingToken) bool { return t.ID == id }) {
-			return a, slipway.Errorf(slipway.Invalid, "%s holds no token %s. Run the command with --dry-run to see those that they hold.", a.User.Email, id)
+			return a, slipway.Errorf(slipway.Invalid, "%s holds no token with the id %q. Run the command with --dry-run: it lists the ids.", a.User.Email, id)
 		}
 	}
 	return a, nil

@@ -20,13 +20,13 @@ func TestLeavingPages(t *testing.T) {
 		says []string
 		not  []string
 	}{
-		"removal": {ada, "/remove", []string{"Remove Oli Operator?", "above", "API token, made by them", "Operator of the Workspace", "below",
-			"nightly", "issued by the token above", "Agent token, made by them", "agents of sales-prod", `name="shown"`, `name="revoke"`}, []string{"mine"}},
-		"demotion to Author": {ada, "/role?role=Author", []string{"Make Oli Operator Author?", "above", "nightly", "Agent token", `name="revoke"`},
+		"removal": {ada, "/remove", []string{"Remove Oli Operator?", "above", "API token, made by Oli Operator", "Operator of the Workspace", "below",
+			"nightly", "issued by the token above", "Agent token, made by Oli Operator", "agents of sales-prod", `name="shown"`, `name="revoke"`}, []string{"mine"}},
+		"demotion to Author": {ada, "/role?role=Author", []string{"Change the role of Oli Operator to Author?", "above", "nightly", "Agent token", `name="revoke"`},
 			[]string{"below", "mine"}},
-		"promotion":        {ada, "/role?role=Owner", []string{"Make Oli Operator Owner?", "No token ends by this."}, []string{`name="revoke"`}},
-		"leaves":           {oli, "/remove", []string{"Leave Data Platform?", "above", "Owners can keep tokens"}, []string{`name="shown"`, `name="revoke"`}},
-		"a member of none": {ada, "/remove", []string{"above"}, []string{"will still see this Workspace"}},
+		"promotion":     {ada, "/role?role=Owner", []string{"Change the role of Oli Operator to Owner?", "No token is revoked by this."}, []string{`name="revoke"`}},
+		"leaves":        {oli, "/remove", []string{"Leave Data Platform?", "above", "they can keep tokens"}, []string{`name="shown"`, `name="revoke"`}},
+		"the same role": {ada, "/role?role=Operator", []string{"Oli Operator is Operator already."}, []string{`name="revoke"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
@@ -39,7 +39,7 @@ func TestLeavingPages(t *testing.T) {
 				return err
 			})
 			w := a.as(t, tt.by(a)).get(a.memberPath(a.Oli) + tt.path)
-			want(t, w, http.StatusOK, tt.says...)
+			want(t, w, map[bool]int{false: http.StatusOK, true: http.StatusConflict}[name == "the same role"], tt.says...)
 			for _, part := range tt.not {
 				if _, card, _ := strings.Cut(w.Body.String(), `<section class="card"`); strings.Contains(card, part) {
 					t.Errorf("the page has %q:\n%s", part, text(w))
@@ -69,31 +69,34 @@ func TestKeptTokensAreMarked(t *testing.T) {
 	}{
 		"left": {func(a *app, of store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Oli.User) })
-		}, "Oli Operator has left the Workspace."},
+		}, "Oli Operator, who is no longer in this Workspace, knows the secret."},
+		"demoted": {func(a *app, of store.Token) error {
+			return a.store.Update(t.Context(), func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, a.Oli.User, slipway.Member) })
+		}, "Oli Operator, who is Member now, knows the secret."},
 		"disabled": {func(a *app, of store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error {
 				_, err := DisableAccount(tx, a.Root, "oli@example.com", []slipway.TokenID{of.ID})
 				return err
 			})
-		}, "The account of Oli Operator is disabled."},
+		}, "Oli Operator, whose account is disabled, knows the secret."},
 		"removed": {func(a *app, of store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error {
 				_, err := RemoveAccount(tx, a.Root, "oli@example.com", []slipway.TokenID{of.ID})
 				return err
 			})
-		}, "The account of Oli Operator was removed."},
+		}, "Oli Operator, whose account was removed, knows the secret."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
 			_, of := a.issue(t, a.Oli, api.NewToken{Name: "ci", Role: slipway.Author})
 			b := a.as(t, a.Ada)
-			if page := text(b.get(a.tokensPath())); strings.Contains(page, "rotate or revoke") {
+			if page := text(b.get(a.tokensPath())); strings.Contains(page, "Rotate or revoke it.") {
 				t.Errorf("marked before: %s", page)
 			}
 			if err := tt.end(a, of); err != nil {
 				t.Fatal(err)
 			}
-			want(t, b.get(a.tokensPath()), http.StatusOK, tt.says, "rotate or revoke")
+			want(t, b.get(a.tokensPath()), http.StatusOK, tt.says, "Rotate or revoke it.", "KEPT")
 			want(t, b.get(peoplePath(a.Workspace.ID)), http.StatusOK)
 			want(t, b.post(a.tokensPath()+"/"+string(of.ID)+"/rotate"), http.StatusOK)
 			if page := text(b.get(a.tokensPath())); strings.Contains(page, tt.says) {

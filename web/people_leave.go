@@ -2,8 +2,10 @@ package web
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,12 +21,12 @@ const (
 	revokeField = "revoke"
 )
 
-// keptTokens returns the tokens that somebody with role mine saw on the page and
-// wants to keep. Whoever may keep none has all of them end, and so does a request
-// that does not come from the page.
-func keptTokens(c echo.Context, mine slipway.Role) (keep []slipway.TokenID) {
+// keptTokens returns the tokens of a person that somebody else, with role mine,
+// saw on the page and wants to keep. Whoever leaves keeps none of their own, and
+// a request that does not come from the page keeps none.
+func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slipway.TokenID) {
 	form, err := c.FormParams()
-	if err != nil || slipway.MayKeepTokens(mine) != nil {
+	if err != nil || slipway.MayKeepTokens(mine) != nil || of.ID == userOf(c).ID {
 		return nil // readForm has refused a form that cannot be read
 	}
 	for _, id := range form[shownField] {
@@ -62,25 +64,33 @@ func leavingRows(tx *store.Tx, l Leaving) (rows []views.LeavingToken, err error)
 	return rows, nil
 }
 
-// leave carries l out, which make records, and ends the tokens that go with it.
-func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record func() error, e slipway.Event) error {
+// leave changes or ends a membership by calling record, revokes the tokens that
+// end with l, takes back the invitations of somebody who may invite no more, and
+// audits e. counts says how many tokens were revoked and kept.
+func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
-		return err
+		return "", err
 	}
-	ended, err := EndTokens(tx, actorOf(c), l, keptTokens(c, mine))
+	ended, err := EndTokens(tx, actorOf(c), l, keptTokens(c, l.User, mine))
 	if err != nil {
-		return err
+		return "", err
 	}
 	if l.Next.May(slipway.ManageMembers) != nil { // then no link of theirs may bring the role back
 		if err := tx.DropInvitationsBy(l.Workspace, l.User.ID); err != nil {
-			return err
+			return "", err
+		}
+	}
+	if l.Next < l.Before {
+		if err := tx.DropInvitationsTo(l.Workspace, l.User.Email, l.Next); err != nil {
+			return "", err
 		}
 	}
 	if len(ended) > 0 {
-		e.Detail = joined(e.Detail, countTokens(ended))
+		counts = countTokens(ended)
+		e.Detail = strings.TrimSpace(e.Detail + " " + counts)
 	}
 	e.Workspace, e.Target = l.Workspace, l.User.Email
-	return tx.Audit(actorOf(c), e)
+	return counts, tx.Audit(actorOf(c), e)
 }
 
 // showSetRole serves GET /workspaces/:workspace/people/:user/role?role=: what a
@@ -99,11 +109,16 @@ func (s *Server) showSetRole(c echo.Context) error {
 		if wrong != nil {
 			return wrong
 		}
+		if next == m.Role {
+			return slipway.Errorf(slipway.Conflict, "%s is %s already.", m.User.Title(), next)
+		}
 		if page.Tokens, err = leavingRows(tx, changed(m, next)); err != nil {
 			return err
 		}
 		page.Page, _, err = s.frameIn(c, tx, "Change a role", m.Workspace, views.People)
-		page.Name, page.Role, page.BackURL, page.URL = m.User.Title(), m.Role, peoplePath(m.Workspace), memberPath(m)
+		page.Name, page.You, page.Admin, page.Role = m.User.Title(), m.User.ID == userOf(c).ID, m.User.Admin, m.Role
+		page.Invites = m.Role.May(slipway.ManageMembers) == nil && next.May(slipway.ManageMembers) != nil
+		page.BackURL, page.URL = peoplePath(m.Workspace), memberPath(m)
 		return err
 	})
 	if err != nil {
@@ -119,6 +134,7 @@ func (s *Server) setRole(c echo.Context) error {
 		return err
 	}
 	var m slipway.Membership
+	var counts string
 	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
 		var mine slipway.Role
 		var owners int
@@ -129,13 +145,14 @@ func (s *Server) setRole(c echo.Context) error {
 			return err
 		}
 		e := slipway.Event{Action: "member.role", Detail: m.Role.String() + " before, " + next.String() + " now."}
-		return leave(c, tx, mine, changed(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
+		counts, err = leave(c, tx, mine, changed(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
+		return err
 	})
 	if err != nil {
 		return err
 	}
 	s.engine.Recheck()
-	return s.done(c, peoplePath(m.Workspace), "The role of %s is %s now.", m.User.Title(), next)
+	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf("The role of %s is %s now. %s", m.User.Title(), next, counts)))
 }
 
 // showRemoveMember serves GET /workspaces/:workspace/people/:user/remove.
@@ -152,7 +169,7 @@ func (s *Server) showRemoveMember(c echo.Context) error {
 		if page.Tokens, err = leavingRows(tx, removal(m)); err != nil {
 			return err
 		}
-		page.MayKeep = slipway.MayKeepTokens(mine) == nil
+		page.MayKeep = slipway.MayKeepTokens(mine) == nil && m.User.ID != userOf(c).ID
 		page.Page, _, err = s.frameIn(c, tx, "Remove a member", m.Workspace, views.People)
 		page.Name, page.You, page.Admin = m.User.Title(), m.User.ID == userOf(c).ID, m.User.Admin
 		page.BackURL, page.RemoveURL = peoplePath(m.Workspace), memberPath(m)+"/remove"
@@ -167,6 +184,7 @@ func (s *Server) showRemoveMember(c echo.Context) error {
 // removeMember serves POST /workspaces/:workspace/people/:user/remove.
 func (s *Server) removeMember(c echo.Context) error {
 	var m slipway.Membership
+	var counts string
 	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
 		var mine slipway.Role
 		var owners int
@@ -177,7 +195,8 @@ func (s *Server) removeMember(c echo.Context) error {
 			return err
 		}
 		record := func() error { return tx.RemoveMember(m.Workspace, m.User.ID) }
-		return leave(c, tx, mine, removal(m), record, slipway.Event{Action: "member.remove"})
+		counts, err = leave(c, tx, mine, removal(m), record, slipway.Event{Action: "member.remove"})
+		return err
 	})
 	if err != nil {
 		return err
@@ -186,5 +205,5 @@ func (s *Server) removeMember(c echo.Context) error {
 	if m.User.ID == userOf(c).ID {
 		return s.done(c, "/", "You have left the Workspace.")
 	}
-	return s.done(c, peoplePath(m.Workspace), "%s is no longer in this Workspace.", m.User.Title())
+	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf("%s is no longer in this Workspace. %s", m.User.Title(), counts)))
 }

@@ -30,7 +30,7 @@ func (s *Server) visitorOf(tx *store.Tx, b bearer) (visitor, error) {
 	case t.Kind == store.AgentToken:
 		return visitor{agent: t.Deployment}, nil
 	}
-	return visitor{by: slipway.Actor{Token: t.ID, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
+	return visitor{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
 }
 
 // grant returns what of wants v may do. It is refused if that is nothing, and

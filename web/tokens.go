@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -90,7 +89,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 	for _, d := range all {
 		names[d.ID] = d.Name
 	}
-	gone, err := goneHolders(tx, id)
+	holders, err := holdersOf(tx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +101,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 		}
 		row := views.TokenRow{
 			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, By: t.CreatedBy,
-			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), Gone: gone[t.ID],
+			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), Gone: unfitHolders(t, holders[t.ID]),
 		}
 		if t.Grant().IssuedBy(role, nil) == nil {
 			row.RotateURL, row.RevokeURL = tokenPath(t)+"/rotate", tokenPath(t)+"/revoke"
@@ -112,19 +111,35 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 	return rows, err
 }
 
-// goneHolders says by token which of those who were shown its secret have no
-// access to a Workspace any more, and why.
-func goneHolders(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]string, error) {
-	holders, err := tx.Holders(w)
-	why := map[string]string{store.DisabledAccount: "The account of %s is disabled.", store.RemovedAccount: "The account of %s was removed.", "": "%s has left the Workspace."}
-	gone, renewed := map[slipway.TokenID][]string{}, map[slipway.TokenID]bool{}
-	for _, h := range slices.Backward(holders) { // those of a new secret first: who made the token knows only the old one
-		renewed[h.Token] = renewed[h.Token] || h.Rotated
-		if h.Role == slipway.NoRole && h.Rotated == renewed[h.Token] {
-			gone[h.Token] = append(gone[h.Token], fmt.Sprintf(why[h.Account], h.Name))
-		}
+// holdersOf returns who holds the tokens of a Workspace, by token.
+func holdersOf(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]store.Holder, error) {
+	all, err := tx.Holders(w)
+	by := map[slipway.TokenID][]store.Holder{}
+	for _, h := range all {
+		by[h.Token] = append(by[h.Token], h)
 	}
-	return gone, err
+	return by, err
+}
+
+// unfitHolders says who of those that know the secret of t could not have it
+// today, and why: t was kept when they left, or got a smaller role.
+func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
+	for _, h := range holders {
+		if !t.Grant().RevokedBy(slipway.Admin, h.Role) {
+			continue
+		}
+		why := fmt.Sprintf("who is %s now", h.Role)
+		switch {
+		case h.Account == store.DisabledAccount:
+			why = "whose account is disabled"
+		case h.Account == store.RemovedAccount:
+			why = "whose account was removed"
+		case h.Role == slipway.NoRole:
+			why = "who is no longer in this Workspace"
+		}
+		all = append(all, fmt.Sprintf("%s, %s, knows the secret.", h.Name, why))
+	}
+	return all
 }
 
 // addToken serves POST /workspaces/:workspace/tokens. The answer shows the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -68,16 +69,33 @@ func openOwned(ctx context.Context, dir string, held *os.File, aside asideFlag, 
 	return d, nil
 }
 
-// share opens the records for a short while, beside a serve that may run.
-func (f dataFlag) share(ctx context.Context) (*data, error) {
+// share opens the records for a short while, beside a serve that may run, also
+// one of another version. create says that a new folder gets records; else there
+// must be some.
+func (f dataFlag) share(ctx context.Context, create bool) (*data, error) {
+	if _, err := os.Stat(f.Data); errors.Is(err, fs.ErrNotExist) && !create {
+		return nil, store.NoDatabase(filepath.Join(f.Data, databaseName))
+	}
 	dir, err := f.made()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := mayOpen(ctx, dir, 0); err != nil {
+	last, err := noted(dir)
+	if err != nil {
 		return nil, err
 	}
-	return openStore(ctx, dir)
+	isNew, err := mayOpen(ctx, dir, last)
+	if err != nil {
+		return nil, err
+	}
+	if isNew && create {
+		return openStore(ctx, dir)
+	}
+	st, err := store.Attach(ctx, filepath.Join(dir, databaseName)) // an older schema is for serve to bring up to date
+	if err != nil {
+		return nil, err
+	}
+	return &data{dir: dir, store: st}, nil
 }
 
 func (f dataFlag) made() (string, error) {

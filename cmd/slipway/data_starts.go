@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -25,6 +27,19 @@ func lastStart(lock *os.File) (int64, error) {
 		return 0, nil // of an older Slipway, or cut off
 	}
 	return n, nil
+}
+
+// noted is lastStart for who does not hold the lock.
+func noted(dir string) (int64, error) {
+	f, err := os.Open(filepath.Join(dir, lockName))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the lock of the data folder: %w", err)
+	}
+	defer f.Close()
+	return lastStart(f)
 }
 
 // countStart counts a start after the one that the lock has noted as last. made

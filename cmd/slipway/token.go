@@ -65,7 +65,7 @@ func (a addToken) Validate() error {
 // Run is the command.
 func (a addToken) Run(ctx context.Context, c console) error {
 	var token string
-	err := change(ctx, a.dataFlag, func(tx *store.Tx) error {
+	err := changeThere(ctx, a.dataFlag, func(tx *store.Tx) error {
 		t, err := a.record(tx)
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ type listTokens struct {
 // Run is the command.
 func (l listTokens) Run(ctx context.Context, c console) error {
 	var all []store.Token
-	err := change(ctx, l.dataFlag, func(tx *store.Tx) error {
+	err := changeThere(ctx, l.dataFlag, func(tx *store.Tx) error {
 		w, of, err := l.find(tx)
 		if err != nil {
 			return err
@@ -156,7 +156,7 @@ type revokeToken struct {
 // Run is the command.
 func (r revokeToken) Run(ctx context.Context, c console) error {
 	var t store.Token
-	err := change(ctx, r.dataFlag, func(tx *store.Tx) (err error) {
+	err := changeThere(ctx, r.dataFlag, func(tx *store.Tx) (err error) {
 		if t, err = tx.AnyToken(r.ID); err != nil {
 			return err
 		}

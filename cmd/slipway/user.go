@@ -22,9 +22,9 @@ type userCommand struct {
 	Add      addUser      `cmd:"" help:"Add an account."`
 	Password userPassword `cmd:"" help:"Set the password of an account. It is signed out everywhere."`
 	List     listUsers    `cmd:"" help:"List the accounts."`
-	Disable  disableUser  `cmd:"" help:"Let nobody in by an account any more: end its sessions, logins and tokens."`
+	Disable  disableUser  `cmd:"" help:"Disable an account: nobody can sign in with it; its sessions, CLI logins, invitations and tokens end."`
 	Enable   enableUser   `cmd:"" help:"Let a disabled account in again."`
-	Remove   removeUser   `cmd:"" help:"Delete an account with its memberships, and end its sessions, logins and tokens."`
+	Remove   removeUser   `cmd:"" help:"Delete an account with its memberships; its sessions, CLI logins, invitations and tokens end."`
 }
 
 type addUser struct {
@@ -80,7 +80,7 @@ func (p userPassword) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	err = change(ctx, p.dataFlag, func(tx *store.Tx) error {
+	err = changeThere(ctx, p.dataFlag, func(tx *store.Tx) error {
 		u, err := tx.UserByEmail(email)
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ type listUsers struct{ dataFlag }
 // Run is the command.
 func (l listUsers) Run(ctx context.Context, c console) error {
 	var all []slipway.User
-	err := change(ctx, l.dataFlag, func(tx *store.Tx) (err error) {
+	err := changeThere(ctx, l.dataFlag, func(tx *store.Tx) (err error) {
 		all, err = tx.Users()
 		return err
 	})
@@ -125,8 +125,18 @@ func (l listUsers) Run(ctx context.Context, c console) error {
 }
 
 // change runs fn on the records of a data folder, beside a serve that may run.
+// A new folder gets records.
 func change(ctx context.Context, f dataFlag, fn func(*store.Tx) error) error {
-	d, err := f.share(ctx)
+	return changeIn(ctx, f, true, fn)
+}
+
+// changeThere is change for records that are there.
+func changeThere(ctx context.Context, f dataFlag, fn func(*store.Tx) error) error {
+	return changeIn(ctx, f, false, fn)
+}
+
+func changeIn(ctx context.Context, f dataFlag, create bool, fn func(*store.Tx) error) error {
+	d, err := f.share(ctx, create)
 	if err != nil {
 		return err
 	}

@@ -15,22 +15,23 @@ import (
 type endFlags struct {
 	dataFlag
 	Email  string            `arg:"" help:"Email address of the account."`
-	Keep   []slipway.TokenID `placeholder:"ID" sep:"none" help:"A token that goes on working, by its id as --dry-run shows it; may be given again."`
+	Keep   []slipway.TokenID `placeholder:"ID" sep:"none" help:"Id of a token that keeps working, as --dry-run prints it. Repeat the flag for more."`
 	DryRun bool              `help:"Print what would end, and change nothing."`
 }
 
 // errDryRun undoes what a dry run did.
 var errDryRun = errors.New("dry run")
 
-// end carries out how an account ends, and prints what ended with it.
-func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipway.Actor, string, []slipway.TokenID) (web.EndedAccount, error)) (string, error) {
+// end carries out how an account ends, and prints what ended with it: first is
+// what it says of the account, last what stays.
+func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipway.Actor, string, []slipway.TokenID) (web.EndedAccount, error), first, last string) error {
 	email, err := slipway.CheckEmail(f.Email)
 	if err != nil {
-		return "", err
+		return err
 	}
 	var ended web.EndedAccount
 	names := map[slipway.WorkspaceID]string{}
-	err = change(ctx, f.dataFlag, func(tx *store.Tx) error {
+	err = changeThere(ctx, f.dataFlag, func(tx *store.Tx) error {
 		if ended, err = how(tx, onThisMachine(), email, f.Keep); err != nil {
 			return err
 		}
@@ -47,22 +48,34 @@ func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipwa
 		return nil
 	})
 	if err != nil && !errors.Is(err, errDryRun) {
-		return "", err
+		return err
 	}
-	return email, printEnded(c, ended, names)
+	if err := printEnded(c, ended, names); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "%s: %s Ended: %s, its CLI logins and its open invitations. %s\n", email, first, ended.Counts(), last)
+	if f.DryRun {
+		fmt.Fprintln(c.out, "Nothing was changed: that is what would happen without --dry-run.")
+	}
+	return nil
 }
 
 // printEnded prints what ended with an account.
 func printEnded(c console, ended web.EndedAccount, names map[slipway.WorkspaceID]string) error {
 	if len(ended.Tokens) > 0 {
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "ID\tKIND\tNAME\tWORKSPACE\tROLE\tLAST USED\tEND")
+		fmt.Fprintln(w, "ID\tKIND\tNAME\tWORKSPACE\tDEPLOYMENT\tROLE\tLAST USED\tEXPIRES\tEND")
 		for _, t := range ended.Tokens {
 			end := "revoked"
 			if t.Kept {
 				end = "kept"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Kind, t.Name, names[t.Workspace], t.Role, day(t.LastUsedAt), end)
+			role := t.Role.String()
+			if t.Kind == store.AgentToken {
+				role = "-"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+				t.ID, t.Kind, t.Name, names[t.Workspace], orDash(string(t.Deployment)), role, day(t.LastUsedAt), day(t.ExpiresAt), end)
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -74,35 +87,18 @@ func printEnded(c console, ended web.EndedAccount, names map[slipway.WorkspaceID
 	return nil
 }
 
-// say prints what was done, or would have been.
-func (f endFlags) say(c console, format string, email string) {
-	if f.DryRun {
-		fmt.Fprintln(c.out, "Nothing was changed: it was a dry run.")
-		return
-	}
-	fmt.Fprintf(c.out, format+"\n", email)
-}
-
 type disableUser struct{ endFlags }
 
 // Run is the command.
 func (d disableUser) Run(ctx context.Context, c console) error {
-	email, err := d.end(ctx, c, web.DisableAccount)
-	if err == nil {
-		d.say(c, "The account %s is disabled: its sessions, logins and tokens have ended. Its memberships stay for slipway user enable.", email)
-	}
-	return err
+	return d.end(ctx, c, web.DisableAccount, "The account is disabled: nobody can sign in with it.", "Its memberships stay: slipway user enable brings the account back.")
 }
 
 type removeUser struct{ endFlags }
 
 // Run is the command.
 func (r removeUser) Run(ctx context.Context, c console) error {
-	email, err := r.end(ctx, c, web.RemoveAccount)
-	if err == nil {
-		r.say(c, "The account %s is removed, with its memberships, sessions, logins and tokens. The history keeps its name.", email)
-	}
-	return err
+	return r.end(ctx, c, web.RemoveAccount, "The account is removed with its memberships.", "Deploys and the audit log keep the name.")
 }
 
 type enableUser struct {
@@ -116,12 +112,12 @@ func (e enableUser) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	err = change(ctx, e.dataFlag, func(tx *store.Tx) error {
+	err = changeThere(ctx, e.dataFlag, func(tx *store.Tx) error {
 		_, err := web.EnableAccount(tx, onThisMachine(), email)
 		return err
 	})
 	if err == nil {
-		fmt.Fprintf(c.out, "The account %s works again, with the memberships that it had. Its tokens stay revoked.\n", email)
+		fmt.Fprintf(c.out, "The account %s can sign in again and has its memberships. Revoked tokens do not come back.\n", email)
 	}
 	return err
 }

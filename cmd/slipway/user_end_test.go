@@ -77,10 +77,10 @@ func TestAccountsEnd(t *testing.T) {
 				t.Errorf("after the dry run: %s\n%s", names, events)
 			}
 			_, err = do("user", how, "oli@example.com", "--keep", "nothing")
-			wantError(t, err, "oli@example.com holds no token nothing.")
+			wantError(t, err, `oli@example.com holds no token with the id "nothing".`)
 
 			text, err = do("user", how, "oli@example.com", "--keep", string(tokens[0].ID))
-			for _, part := range []string{string(tokens[0].ID), "nightly", "kept", string(tokens[1].ID), "laptop", "Author", "never", "revoked", "The account oli@example.com is " + how + "d"} {
+			for _, part := range []string{string(tokens[0].ID), "nightly", "kept", string(tokens[1].ID), "laptop", "Author", "never", "revoked", "oli@example.com: The account is " + how + "d"} {
 				if err != nil || !strings.Contains(text, part) {
 					t.Errorf("the answer lacks %q: %q, %v", part, text, err)
 				}
@@ -120,10 +120,10 @@ func TestAccountsComeBack(t *testing.T) {
 	do := func(args ...string) (string, error) { return call(t, "", append(args, "--data", dir)...) }
 	_, err := do("user", "enable", "oli@example.com")
 	wantError(t, err, "The account oli@example.com is not disabled.")
-	if text, err := do("user", "disable", "oli@example.com"); err != nil || !strings.Contains(text, "oli@example.com is disabled") {
+	if text, err := do("user", "disable", "oli@example.com"); err != nil || !strings.Contains(text, "The account is disabled") {
 		t.Fatal(text, err)
 	}
-	if text, err := do("user", "enable", "oli@example.com"); err != nil || !strings.Contains(text, "works again") {
+	if text, err := do("user", "enable", "oli@example.com"); err != nil || !strings.Contains(text, "can sign in again") {
 		t.Fatal(text, err)
 	}
 	if names, _ := left(t, dir, w.Workspace.ID); names != "" {

@@ -71,7 +71,7 @@ func (s *Server) identify(c echo.Context, token string) (by slipway.Actor, err e
 	if note {
 		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
 	}
-	return slipway.Actor{Token: t.ID, Kinds: t.Kinds, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
+	return slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
 }
 
 // genuine reports whether token is a JWT that was signed with key. What it
