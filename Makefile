@@ -41,7 +41,7 @@ test: ## all tests with the race detector, the browser's included
 	scripts/crash-deps.sh
 	scripts/docker-deps.sh
 	scripts/bucket-deps.sh
-	E2E=1 go test $(race) -timeout 30m -p 2 ./...
+	E2E=1 go test $(race) -timeout 60m -p 2 ./...
 
 .PHONY: test-airflow
 test-airflow: ## run Apache Airflow 3 and 2 against Slipway's mounts, in four to eight minutes
@@ -51,7 +51,7 @@ test-airflow: ## run Apache Airflow 3 and 2 against Slipway's mounts, in four to
 .PHONY: crash
 crash: ## crowd the portal, kill it 500 times at work and agents 100 times, and check that nothing is lost
 	scripts/crash-deps.sh
-	SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} SLIPWAY_CRASH_AGENT_ROUNDS=$${SLIPWAY_CRASH_AGENT_ROUNDS:-100} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order|Crowd$$)' ./cmd/slipway
+	SLIPWAY_CROWD_ROUNDS=$${SLIPWAY_CROWD_ROUNDS:-20} SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} SLIPWAY_CRASH_AGENT_ROUNDS=$${SLIPWAY_CRASH_AGENT_ROUNDS:-100} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order|Crowd$$)' ./cmd/slipway
 
 FUZZTIME ?= 10m
 .PHONY: fuzz

@@ -22,10 +22,10 @@ func (a Aside) Until() time.Time { return a.Since.Add(AsideFor) }
 // Over reports whether a has lasted long enough.
 func (a Aside) Over(now time.Time) bool { return !now.Before(a.Until()) }
 
-// Stray is what a manifest is that no record names.
+// Stray says why no record names a manifest.
 type Stray int
 
-// What it can be.
+// The reasons.
 const (
 	Leftover Stray = iota // a crash left it, or an expiry that a crash cut off
 	Awaited               // its deploy is about to write it again

@@ -129,8 +129,8 @@ func (e *Engine) warnAside(a slipway.Aside, now time.Time) {
 	until := slog.Time("until", a.Until().UTC())
 	switch {
 	case a.Namespace == slipway.Everything && !a.Over(now):
-		e.log.Warn("The records are older than the files: slipway.db is not the database that this data folder was served with last. "+
-			"Until the time given here nothing expires, and nothing is deleted that no record names. If you have the newer slipway.db, stop slipway and put it back.", until)
+		e.log.Warn("slipway.db is not the database that this data folder was served with last. Until the time given here nothing expires, and nothing is deleted that no record names. "+
+			"If there is a newer slipway.db, stop slipway and put that back. If this is the right one, do nothing.", until)
 	case a.Namespace != slipway.Everything:
 		e.log.Warn("No record names this namespace. It is deleted after the time given here. "+
 			"If slipway.db is an older database or another one, stop slipway and put the right one back.", slog.String("namespace", a.Namespace), until)
@@ -148,7 +148,7 @@ func (e *Engine) retainAside(ctx context.Context) error {
 	for _, a := range fresh {
 		e.warnAside(a, now)
 	}
-	kept, err := e.deletesNothing(ctx)
+	kept, err := e.deletionPaused(ctx)
 	if err != nil || kept {
 		return err
 	}
@@ -170,18 +170,18 @@ func (e *Engine) deleteAside(ctx context.Context, ns string) error {
 	return e.store.Update(ctx, func(tx *store.Tx) error { return tx.DropAside(ns) })
 }
 
-// deletesNothing reports whether nothing may be deleted now that is not the
-// work of this process: a backup reads it, or the records are older than it.
-func (e *Engine) deletesNothing(ctx context.Context) (kept bool, err error) {
+// deletionPaused reports whether nothing may be deleted now but what this process
+// made: a backup is being written, or the records are older than the files.
+func (e *Engine) deletionPaused(ctx context.Context) (kept bool, err error) {
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		kept, err = keepsAll(tx)
+		kept, err = deletionPausedIn(tx)
 		return err
 	})
 	return kept, err
 }
 
-// keepsAll is deletesNothing in a transaction.
-func keepsAll(tx *store.Tx) (bool, error) {
+// deletionPausedIn is deletionPaused in a transaction.
+func deletionPausedIn(tx *store.Tx) (bool, error) {
 	leased, err := tx.Leased()
 	if err != nil || leased {
 		return leased, err

@@ -55,7 +55,7 @@ func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipw
 // refused returns err, for which a deploy of the API is not taken, after it has
 // ended the deploy where err is about that.
 func (e *Engine) refused(ctx context.Context, w slipway.Deploy, err error) error {
-	if !ends(err) {
+	if !failsDeploy(err) {
 		return err
 	}
 	return errors.Join(err, e.Refuse(ctx, w, err))
@@ -76,11 +76,11 @@ func unattended(tail slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note
 	return note, p.Check(p.Ticks())
 }
 
-// ends reports whether err, for which a deploy was not queued, is about the
-// deploy itself. Its sender learns of it only here, and sends it no second time;
-// a guarded one waits for a person, one against another base may be sent against
-// the right one, and what is about the sender says nothing of the deploy.
-func ends(err error) bool {
+// failsDeploy reports whether a deploy of the API that was refused with err ends
+// as failed: nobody would send it again. It does not where a guarded deploy waits
+// for a person, where it may be sent against the right base, and where err is
+// about the rights of its sender.
+func failsDeploy(err error) bool {
 	if _, guarded := errors.AsType[*Guarded](err); guarded || errors.Is(err, slipway.ErrBaseChanged) {
 		return false
 	}

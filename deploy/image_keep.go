@@ -19,7 +19,7 @@ const broughtLife = 2 * slipway.UnfinishedLife
 func (e *Engine) retainImages(ctx context.Context, all []slipway.Deployment) error {
 	kept := false
 	err := e.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if kept, err = keepsAll(tx); err != nil || kept {
+		if kept, err = deletionPausedIn(tx); err != nil || kept {
 			return err
 		}
 		for _, d := range all {

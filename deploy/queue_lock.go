@@ -67,9 +67,9 @@ var errMoved = errors.New("the queue has changed")
 // are cancelled, and switches.
 const planTries = 20
 
-// errCrowded is for a request whose every plan was overtaken. Nothing of it was
-// kept.
-var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Send it again."}
+// errCrowded is for a request whose every plan was overtaken. It has queued
+// nothing.
+var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Try again."}
 
 // inTurn calls try, which plans and then queues in a transaction, when it is the
 // request's turn, and again while the queue changes in between.

@@ -80,7 +80,7 @@ func TestQueueLockIsGivenBack(t *testing.T) {
 		tries++
 		return deploy.ErrMoved
 	})
-	wantKind(t, err, slipway.Conflict, "kept changing while this deploy was checked, so it was not queued. Send it again.")
+	wantKind(t, err, slipway.Conflict, "kept changing while this deploy was checked, so it was not queued. Try again.")
 	if tries < 5 || a.engine.InLine(a.Sales.ID) != 0 {
 		t.Errorf("%d tries, %d in line", tries, a.engine.InLine(a.Sales.ID))
 	}

@@ -133,10 +133,9 @@ func (e *Engine) dropPacks(ctx context.Context, all []slipway.Deployment) error 
 	return nil
 }
 
-// unnamedManifests returns the versions of Deployments, by Deployment, whose
-// manifests are to go because no record names them. older says that one of them
-// cannot be of these records: they are older than the files, and it has to stay
-// for some days.
+// unnamedManifests returns, by Deployment, the versions whose manifests may go, as
+// no record names them. older reports that one of them belongs to newer records
+// than these.
 func (e *Engine) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
 	left = map[slipway.DeploymentID][]slipway.Version{}
 	for _, d := range all {

@@ -118,7 +118,7 @@ func (e *Engine) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipw
 	if d, err = tx.LoadDeployment(of); err != nil {
 		return d, nil, err
 	}
-	if kept, err := keepsAll(tx); err != nil || kept {
+	if kept, err := deletionPausedIn(tx); err != nil || kept {
 		return d, nil, err
 	}
 	old, err := tx.ReplacedBefore(of, tx.Now.Add(-d.KeepFor()))

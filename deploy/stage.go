@@ -254,7 +254,7 @@ func (e *Engine) dropStray(ctx context.Context, d slipway.Deployment, sum string
 	if err != nil || known[sum] {
 		return err
 	}
-	if kept, err := e.deletesNothing(ctx); err != nil || kept {
+	if kept, err := e.deletionPaused(ctx); err != nil || kept {
 		return err
 	}
 	return e.bundles.DropPack(d.Namespace, sum)

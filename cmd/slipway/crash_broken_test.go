@@ -93,8 +93,8 @@ var broken = []struct {
 	},
 	{
 		name: "a refused deploy stays staged", file: "deploy/finalize.go", kill: true, answers: true,
-		old: "	if !ends(err) {",
-		new: `	if !ends(err) || isBroken("a refused deploy stays staged") {`,
+		old: "	if !failsDeploy(err) {",
+		new: `	if !failsDeploy(err) || isBroken("a refused deploy stays staged") {`,
 	},
 	{
 		name: "the database does not sync", file: "store/store.go",

@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	crowdRounds    = 20
+	crowdRounds    = 4   // unless SLIPWAY_CROWD_ROUNDS says otherwise
 	crowdFinalizes = 100 // by the astro CLI's requests, all at once
 	crowdUploads   = 70  // by CI's one request, all at once
 	crowdPeople    = 30  // upload and confirm on the pages, all at once
@@ -40,15 +40,15 @@ func TestCrowd(t *testing.T) {
 	c.round(t, 0) // whatever is only needed once, is in memory then
 	c.settle(t)
 	b.forget(t)
-	rest, began := b.peak(t), time.Now()
-	for n := range crowdRounds {
+	rest, began, rounds := b.peak(t), time.Now(), numberFrom(t, "SLIPWAY_CROWD_ROUNDS", crowdRounds)
+	for n := range rounds {
 		c.round(t, n+1)
 		if t.Failed() {
 			return
 		}
 	}
 	c.settle(t)
-	t.Logf("%d deploys in %d rounds took %s and %d MiB", len(c.all), crowdRounds, time.Since(began).Round(time.Millisecond), b.peak(t)-rest)
+	t.Logf("%d deploys in %d rounds took %s and %d MiB", len(c.all), rounds, time.Since(began).Round(time.Millisecond), b.peak(t)-rest)
 	if grown := b.peak(t) - rest; grown > crowdMemory {
 		t.Errorf("the portal took %d MiB more, at most %d are right", grown, crowdMemory)
 	}
@@ -214,7 +214,7 @@ func (c *crowd) byPerson(t *testing.T, w crowdDeploy, wait func()) {
 			return
 		}
 		base = next[1]
-		time.Sleep(500 * time.Millisecond) // they read it
+		time.Sleep(3 * time.Second) // they read it
 	}
 }
 

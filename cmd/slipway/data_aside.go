@@ -17,7 +17,7 @@ import (
 // asideFlag lets a command begin anew in a folder that holds an installation
 // without its database.
 type asideFlag struct {
-	SetAside bool `help:"Where the database is missing or empty, rename everything that is there into one new folder and start anew; nothing is deleted. Elsewhere it does nothing."`
+	SetAside bool `env:"-" help:"For one start: where slipway.db is missing, empty or without records, rename everything that is there into one new folder and start anew. Deletes nothing. Do not leave it in a service file."`
 }
 
 // asideMembers are what an installation may have in its data folder.
@@ -99,8 +99,11 @@ func moveAside(from, to string) error {
 		return slipway.Errorf(slipway.Conflict, "%s cannot be set aside: there is %s already. Move one of them elsewhere, and start again with --set-aside.", from, to)
 	}
 	if err := os.Rename(from, to); err != nil {
-		return slipway.Errorf(slipway.Conflict, "%s cannot be set aside: %v. Move it into %s by hand, and start again with --set-aside.",
-			from, errors.Unwrap(err), filepath.Dir(to))
+		if any, bad := hasFile(from); bad == nil && !any {
+			return nil // a volume is mounted there, and is empty
+		}
+		return slipway.Errorf(slipway.Conflict, "%s cannot be set aside: %v. Move what is in it to %s by hand, and start again with --set-aside.",
+			from, errors.Unwrap(err), to)
 	}
 	return nil
 }

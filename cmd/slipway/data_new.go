@@ -114,6 +114,9 @@ func hasFile(path string) (found bool, err error) {
 	root, err := filepath.EvalSymlinks(path) // an administrator may have moved the folder
 	if err == nil {
 		err = filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
+			if d != nil && d.Name() == notOurs {
+				return fs.SkipDir // of a volume that is mounted there
+			}
 			if err == nil && !d.IsDir() {
 				found, err = true, fs.SkipAll
 			}

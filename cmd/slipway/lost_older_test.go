@@ -27,7 +27,7 @@ func TestOlderDatabase(t *testing.T) {
 			before := c.kept(t)
 			for range 2 {
 				c.start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
-				if text := c.portal.out.String(); !strings.Contains(text, "The records are older than the files") || strings.Contains(text, "/setup/") {
+				if text := c.portal.out.String(); !strings.Contains(text, "is not the database that this data folder was served with last") || strings.Contains(text, "/setup/") {
 					t.Errorf("it says\n%s", text)
 				}
 				until(t, "the older version is current", func() bool {

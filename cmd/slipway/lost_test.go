@@ -14,8 +14,9 @@ const (
 	lostGoOn  = "or restore a backup into an empty folder: slipway restore FILE --data NEW. To start anew instead, run slipway serve with --set-aside, which renames what is there and deletes nothing."
 	lostPut   = "Put slipway.db back, " + lostGoOn
 	lostLog   = "Put back the slipway.db that slipway.db-wal belongs to, " + lostGoOn
-	lostRight = "Put the right file back, or restore a backup into an empty folder: slipway restore FILE --data NEW."
-	lostNewer = "The database is of a newer Slipway. Use that version's program."
+	lostRight = "Put the right file back, or restore a backup into an empty folder: slipway restore FILE --data NEW. " +
+		"To start anew instead, move this file elsewhere and run slipway serve with --set-aside."
+	lostNewer = "The database is of a newer Slipway than this program. Install that version again, or restore a backup of this one's."
 )
 
 var lostAndWAL = strings.Replace(lostHolds, " and mounts", ", mounts and slipway.db-wal", 1)

@@ -39,7 +39,7 @@ type serveCommand struct {
 	MaxUnpacked     size           `default:"8GiB" help:"Most that an archive may unpack to (${default})."`
 	MaxFiles        int            `default:"100000" help:"Most files of a version (${default})."`
 	RetainEvery     time.Duration  `default:"1h" help:"How often expired versions are removed (${default})."`
-	LeftoverAge     time.Duration  `default:"1h" help:"How old a file is that a start removes because no record names it, as a crash may leave one (${default})."`
+	LeftoverAge     time.Duration  `default:"1h" help:"Age from which a start removes a file that no record names, as a crash may leave one (${default})."`
 	ApplyCommands   argvs          `placeholder:"COMMANDS" help:"What this machine can run to apply an image, by name. In the configuration file: apply-commands: {compose: [docker, compose, up, -d]}."`
 	ApplyTimeout    time.Duration  `default:"20m" help:"How long a rollout of an image may take, while no agent waits for running tasks to end (${default})."`
 	MaxImage        size           `default:"20GiB" help:"Largest archive of an image that is taken (${default})."`
@@ -71,7 +71,7 @@ func (s serveCommand) Validate() error {
 	case u != nil && u.Path != "" && u.Path != "/":
 		return fmt.Errorf("--url must have no path: %q", u)
 	case s.LeftoverAge < 0:
-		return errors.New("--leftover-age must not be less than nothing")
+		return errors.New("--leftover-age must not be negative")
 	case s.ApplyTimeout <= 0:
 		return errors.New("--apply-timeout must be more than nothing")
 	case s.MaxFiles < 1 || s.MaxFiles > bundle.MaxFiles:
