@@ -22,7 +22,7 @@ build: ## build the static binary ./slipway
 
 .PHONY: generate
 generate: ## write *_templ.go from *.templ
-	go tool templ generate
+	go tool templ generate -path views
 
 .PHONY: check
 check: $(golangci) ## formatting, generated files, vet and linters, as CI does
