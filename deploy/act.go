@@ -236,6 +236,9 @@ func (e *Engine) takeBackOnce(ctx context.Context, of slipway.DeploymentID, numb
 	if err != nil {
 		return queued, err
 	}
+	if b.tail.Version != versionOr(base, b.tail) {
+		return queued, slipway.ErrBaseChanged // before its ticks: they were for other changes
+	}
 	plan, err := e.planReturn(b, next)
 	if err != nil {
 		return queued, err

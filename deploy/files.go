@@ -212,27 +212,48 @@ func (b basis) before(w slipway.Deploy) basis {
 // tailFiles returns the files as they will be at the end of b's queue. Deploys
 // in it may have no manifest yet.
 func (e *Engine) tailFiles(b basis) (files []slipway.File, err error) {
-	if files, err = e.filesOf(b.now.Namespace, b.now.Version); err != nil {
-		return nil, err
-	}
-	for i, t := range b.queue {
-		before := b.now.Tail(b.queue[:i])
-		if t.Deploy == nil || t.Deploy.WentLive() || before.Takes(*t.Deploy) != nil {
-			continue // what will be refused at its turn changes nothing
+	steps, onTop := b.steps()
+	if onTop {
+		if files, err = e.filesOf(b.now.Namespace, b.now.Version); err != nil {
+			return nil, err
 		}
-		if t.Deploy.ReturnTo != 0 && t.Deploy.After.Mounted {
-			if files, err = e.filesOf(b.now.Namespace, t.Deploy.After.Version); err != nil {
+	}
+	for _, w := range steps {
+		if w.ReturnTo != 0 {
+			if files, err = e.filesOf(b.now.Namespace, w.After.Version); err != nil {
 				return nil, err
 			}
-		}
-		if !before.Brings(*t.Deploy) {
 			continue
 		}
-		brought, err := e.brought(t.Deploy.ID, b.staged[t.Deploy.ID])
+		brought, err := e.brought(w.ID, b.staged[w.ID])
 		if err != nil {
 			return nil, err
 		}
-		files = t.Deploy.Merge.Apply(files, brought)
+		files = w.Merge.Apply(files, brought)
 	}
 	return files, nil
+}
+
+// steps returns the deploys of b's queue that change the files, in order, from the
+// last one on that replaces all of them. onTop says that there is none such: the
+// steps are on top of the version that is wanted now.
+func (b basis) steps() (steps []slipway.Deploy, onTop bool) {
+	onTop = true
+	tail := b.now
+	for _, t := range b.queue {
+		before := tail
+		tail = tail.Tail([]slipway.Turn{t})
+		if t.Deploy == nil || t.Deploy.WentLive() || before.Takes(*t.Deploy) != nil {
+			continue // what will be refused at its turn changes nothing
+		}
+		w := *t.Deploy
+		if !before.Brings(w) && !(w.ReturnTo != 0 && w.After.Mounted) {
+			continue
+		}
+		if w.ReturnTo != 0 || w.Merge != slipway.AddFiles {
+			steps, onTop = nil, false
+		}
+		steps = append(steps, w)
+	}
+	return steps, onTop
 }

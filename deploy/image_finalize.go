@@ -51,8 +51,11 @@ func waitsForPush(w slipway.Deploy) bool {
 func (e *Engine) closed(ctx context.Context, d slipway.Deployment, w slipway.Deploy, digest string) error {
 	var dropped []string
 	err := e.store.Update(ctx, func(tx *store.Tx) error {
-		now, err := stillOpen(tx, w)
-		if err != nil || now.Source != "" {
+		now, err := tx.LoadDeploy(w.ID)
+		if err != nil || !waitsForPush(now) {
+			return err // the same request was faster
+		}
+		if err := mayNoLonger(tx, now); err != nil {
 			return err
 		}
 		uploads, err := tx.UploadsFor(w.ID)

@@ -69,7 +69,7 @@ const planTries = 20
 
 // errCrowded is for a request whose every plan was overtaken. It has queued
 // nothing.
-var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Try again."}
+var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again."}
 
 // inTurn calls try, which plans and then queues in a transaction, when it is the
 // request's turn, and again while the queue changes in between.

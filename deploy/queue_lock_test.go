@@ -80,7 +80,7 @@ func TestQueueLockIsGivenBack(t *testing.T) {
 		tries++
 		return deploy.ErrMoved
 	})
-	wantKind(t, err, slipway.Conflict, "kept changing while this deploy was checked, so it was not queued. Try again.")
+	wantKind(t, err, slipway.Conflict, "kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again.")
 	if tries < 5 || a.engine.InLine(a.Sales.ID) != 0 {
 		t.Errorf("%d tries, %d in line", tries, a.engine.InLine(a.Sales.ID))
 	}
@@ -235,4 +235,36 @@ func TestReturnsAmongDeploys(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// A pushed image that is finalized by many at once is deployed once, and each is
+// told so.
+func TestOneImageFinalizedManyTimesAtOnce(t *testing.T) {
+	a := unstarted(t)
+	a.run(t)
+	for n := range 3 {
+		w := a.waiting(t, slipway.ImageOnly)
+		a.push(t, w.Tag, made{runtime: "3.1-4", packages: fmt.Sprint(n)}.image(t))
+		var wg sync.WaitGroup
+		for range 12 {
+			wg.Go(func() {
+				if got, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{}); err != nil || got.ID != w.ID {
+					t.Errorf("finalize #%d: #%d, %v", w.Number, got.Number, err)
+				}
+			})
+		}
+		wg.Wait()
+		a.await(t, w.Number, slipway.Deployed)
+	}
+}
+
+// A return that was read against another version is refused before its ticks
+// are asked for.
+func TestReturnAgainstAnotherBase(t *testing.T) {
+	a := running(t)
+	first := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	second := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("b")})
+	a.deployed(t, slipway.AddFiles, map[string]string{"b.py": dag("b")})
+	_, err := a.engine.Return(t.Context(), a.Sales.ID, first.Number, a.Eve, second.Version, slipway.Ticks{}, "")
+	wantKind(t, err, slipway.Conflict, slipway.ErrBaseChanged.Text)
 }

@@ -28,6 +28,7 @@ func right(method, path string, status int, says string) rightAnswer {
 const (
 	switchedOff  = `DAG-only deploys are not enabled for this Deployment|An image alone needs DAG-only deploys, which are not enabled`
 	ended        = `Deploy #\d+ is (cancelled|failed)\b|This upload is over or was discarded`
+	cancelled    = `Deploy #\d+ is cancelled\.`
 	notStaged    = `Deploy #\d+ cannot be confirmed: it is (initialized|queued|deploying|deployed|failed|cancelled)\.`
 	cameBetween  = `came in between`
 	onDeployPage = `^/deployments/[0-9a-z]+/deploys/\d+$`
@@ -66,10 +67,10 @@ var rightAnswers = []rightAnswer{
 	right("PUT", `/v1/uploads/[0-9a-z]+`, 201, ""),
 	right("PUT", `/v1/uploads/[0-9a-z]+`, 409, switchedOff+`|`+ended),
 	right("POST", anyAPIDeploys+`/[0-9a-z]+/finalize`, 200, `"status":"(QUEUED|DEPLOYING|DEPLOYED)"`),
-	right("POST", anyAPIDeploys+`/[0-9a-z]+/finalize`, 409, switchedOff+`|`+ended),
+	right("POST", anyAPIDeploys+`/[0-9a-z]+/finalize`, 409, switchedOff+`|`+ended+`|`+notStaged),
 	right("POST", anyAPIDeploys+`/[0-9a-z]+/finalize`, 400, switchedOff), // it was found out when the files were checked
 	right("POST", anyAPIDeploys+`/upload`, 200, `"status":"(QUEUED|DEPLOYING|DEPLOYED)"`),
-	right("POST", anyAPIDeploys+`/upload`, 409, switchedOff+`|`+ended),
+	right("POST", anyAPIDeploys+`/upload`, 409, switchedOff+`|`+cancelled+`|`+notStaged),
 	right("POST", anyAPIDeploys+`/upload`, 400, switchedOff),
 }
 

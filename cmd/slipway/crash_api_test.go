@@ -104,9 +104,9 @@ func (w *worker) finalizeOnce(begun apiDeploy, version string) (reply, error) {
 	}
 	w.model.note(w.of, begun.Number, func(a *acked, now int) {
 		switch {
-		case r.status != http.StatusOK:
+		case r.status != http.StatusOK && a.confirmed == 0:
 			a.refused = got.Message
-		case a.confirmed == 0:
+		case r.status == http.StatusOK && a.confirmed == 0:
 			a.confirmed = now
 		}
 	})

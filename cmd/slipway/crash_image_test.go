@@ -57,7 +57,7 @@ func (w *worker) deployImage() (reply, error) {
 	if err := json.Unmarshal([]byte(r.body), &begun); err != nil {
 		return r, err
 	}
-	w.noteAPI(begun.Number, func(a *acked, _ int) { a.mine, a.image = true, true })
+	w.noteAPI(begun.Number, func(a *acked, _ int) { a.mine = true })
 	if err := w.push(begun); err != nil {
 		return r, err
 	}

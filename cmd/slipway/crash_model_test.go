@@ -40,7 +40,6 @@ type acked struct {
 	returnTo            int
 	version             slipway.Version // as it was seen first
 	mine                bool            // its number was told to whoever made it
-	image               bool            // it brings an image, with DAGs or without
 	refused             string          // why its finalize was refused: the sentence that was answered
 	arrived             bool            // all bytes are there
 	sent, confirmed     int

@@ -25,8 +25,8 @@ import (
 const (
 	crowdRounds    = 4   // unless SLIPWAY_CROWD_ROUNDS says otherwise
 	crowdFinalizes = 100 // by the astro CLI's requests, all at once
-	crowdUploads   = 70  // by CI's one request, all at once
-	crowdPeople    = 30  // upload and confirm on the pages, all at once
+	crowdUploads   = 100 // by CI's one request, all at once
+	crowdPeople    = 20  // upload and confirm on the pages, all at once
 	crowdMemory    = 64  // MiB that the portal may grow by
 )
 

@@ -95,7 +95,8 @@ func owner(by slipway.Actor) string {
 }
 
 // keyed returns the deploy that was made under a key, and whether there is one.
-// One that ended and never went live is none: the request may be tried again.
+// One that was refused before it was queued is none: the request may be tried
+// again.
 func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
 	if key == "" {
 		return w, false, nil
@@ -107,7 +108,7 @@ func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor
 		w, known, err = tx.KeyedDeploy(owner(by), of, key)
 		return err
 	})
-	return w, known && (w.WentLive() || !w.Status.Ended()), err
+	return w, known && (w.Status != slipway.Failed || !w.QueuedAt.IsZero()), err
 }
 
 // received takes in what comes. The key is kept before the deploy can go live:

@@ -228,6 +228,23 @@ func TestIdempotencyKeyAfterARefusal(t *testing.T) {
 	}
 }
 
+// TestIdempotencyKeyAfterACancel: what a person gave up is not deployed again by
+// the same request.
+func TestIdempotencyKeyAfterACancel(t *testing.T) {
+	a := newApp(t)
+	wantOK(t, a.deployNow(t, "wait=30s", map[string]string{"a.py": dag, "b.py": dag}))
+	wantOK(t, a.post(t, a.sales(), `{"isApiDeployGuarded":true}`))
+	files := map[string]string{"a.py": dag}
+	wantRefused(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"), 409, "a person has to confirm this one")
+	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, 2, a.Ada); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"), 409, "Deploy #2 is cancelled.")
+	if a.total(t) != float64(2) {
+		t.Errorf("%v deploys, want 2", a.total(t))
+	}
+}
+
 // TestUploadsAgainstOneBase: of many at once that expect the same version one
 // goes live. The others say in the history what their senders were told.
 func TestUploadsAgainstOneBase(t *testing.T) {
