@@ -39,12 +39,12 @@ func TestRemovingAPersonEndsTheirTokens(t *testing.T) {
 			follow(t, ada, "Remove Oli Operator")
 			rows := ada.GetByTestId("leaving-token")
 			ok(t, expect.Locator(rows).ToHaveCount(2))
-			ok(t, expect.Locator(rows.Nth(1)).ToContainText("old-laptop"))
-			ok(t, expect.Locator(rows.Nth(1)).ToContainText("Operator of the Workspace"))
-			ok(t, expect.Locator(rows.Nth(1)).Not().ToContainText("never"))
-			ok(t, expect.Locator(rows.Nth(0)).ToContainText("never"))
-			ok(t, ada.GetByRole("checkbox", playwright.PageGetByRoleOptions{Name: "Revoke ci-nightly"}).Uncheck())
-			press(t, ada, "Remove")
+			ok(t, expect.Locator(rows.Nth(0)).ToContainText("old-laptop")) // it was used last
+			ok(t, expect.Locator(rows.Nth(0)).ToContainText("Operator of the Workspace"))
+			ok(t, expect.Locator(rows.Nth(0)).Not().ToContainText("never"))
+			ok(t, expect.Locator(rows.Nth(1)).ToContainText("never"))
+			ok(t, ada.GetByRole("checkbox", playwright.PageGetByRoleOptions{Name: "Revoke the API token ci-nightly"}).Uncheck())
+			press(t, ada, "Remove Oli Operator")
 			see(t, ada, "Oli Operator is no longer in this Workspace.")
 
 			wantStatus(t, p, gone, http.StatusUnauthorized)
