@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	crowdRounds    = 4   // unless SLIPWAY_CROWD_ROUNDS says otherwise
+	crowdRounds    = 2   // unless SLIPWAY_CROWD_ROUNDS says otherwise
 	crowdFinalizes = 100 // by the astro CLI's requests, all at once
 	crowdUploads   = 100 // by CI's one request, all at once
 	crowdPeople    = 20  // upload and confirm on the pages, all at once
