@@ -11,14 +11,19 @@ import (
 // Confirm queues a staged deploy. base is the version that its changes were
 // read against, ticks what was confirmed beside it.
 func (e *Engine) Confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (slipway.Deploy, error) {
-	return e.confirm(ctx, of, number, by, &base, func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
-		return "", p.Check(ticks)
-	})
+	return e.confirm(ctx, of, number, by, &base, attended(ticks))
 }
 
-// agreement judges what a deploy will do to a Deployment, as that will be at
-// the end of its queue. note is kept on the deploy.
+// agreement judges the plan p of the deploy w. tail is the Deployment as it will
+// be at the end of its queue; note is kept on the deploy.
 type agreement func(tail slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error)
+
+// attended agrees to what a person has ticked.
+func attended(ticks slipway.Ticks) agreement {
+	return func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
+		return "", p.Check(ticks)
+	}
+}
 
 // confirm queues a staged deploy if agree lets it pass. base is as for Confirm,
 // nil for whichever is wanted at the end of the queue.
@@ -205,9 +210,7 @@ func (e *Engine) Cancel(ctx context.Context, of slipway.DeploymentID, number int
 // Return queues a deploy that brings back the state after deploy number. base
 // and ticks are as for Confirm.
 func (e *Engine) Return(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (slipway.Deploy, error) {
-	return e.takeBack(ctx, of, number, by, &base, reason, func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
-		return "", p.Check(ticks)
-	})
+	return e.takeBack(ctx, of, number, by, &base, reason, attended(ticks))
 }
 
 // takeBack queues a return if agree lets it pass. base is as for confirm.
@@ -276,7 +279,7 @@ func returnable(tx *store.Tx, b basis, number int, by slipway.Actor, base *slipw
 	if err := imageKept(tx, w); err != nil {
 		return w, err
 	}
-	if base != nil && now.tail.Version != *base {
+	if now.tail.Version != versionOr(base, now.tail) {
 		return w, slipway.ErrBaseChanged
 	}
 	if !b.same(now) {

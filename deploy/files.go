@@ -196,7 +196,7 @@ func (b basis) same(now basis) bool {
 	for gone < len(b.queue) && now.queue[0].Deploy != nil && now.queue[0].Deploy.WentLive() {
 		gone, now.queue = gone+1, now.queue[1:]
 	}
-	return b.now.Tail(b.queue[:gone]).State == now.now.State
+	return b.now.GuardAPI == now.now.GuardAPI && b.now.Tail(b.queue[:gone]).State == now.now.State
 }
 
 // before returns b with only what comes before w in its queue.

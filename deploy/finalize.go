@@ -46,10 +46,11 @@ func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipw
 	if err == nil {
 		return queued, nil
 	}
+	err = e.refused(ctx, w, err)
 	if now, late := e.settledDeploy(ctx, of, id, by); late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
-		return now, nil // the same request was faster
+		return now, nil // the same request was faster, or a person
 	}
-	return w, e.refused(ctx, w, err)
+	return w, err
 }
 
 // refused returns err, for which a deploy of the API is not taken, after it has
@@ -109,7 +110,7 @@ func finishable(w slipway.Deploy, version slipway.Version) error {
 	switch {
 	case w.UploadedAt.IsZero() && (version != "" || !w.Kind.HasImage()) && w.Kind != slipway.ImageOnly && !w.Status.Ended():
 		return slipway.Errorf(slipway.Conflict, "The files of deploy #%d have not been uploaded yet. Upload them, then finalize it.", w.Number)
-	case w.Status == slipway.Failed && w.QueuedAt.IsZero() && w.Reason != "":
+	case w.Status == slipway.Failed && w.StagedAt.IsZero() && w.Reason != "":
 		return slipway.Errorf(slipway.Invalid, "%s", w.Reason) // what is wrong with the files
 	case w.Status == slipway.Failed || w.Status == slipway.Cancelled:
 		return errEnded(w)

@@ -19,8 +19,5 @@ func (e *Engine) InTurn(ctx context.Context, of slipway.DeploymentID, try func()
 func (e *Engine) InLine(of slipway.DeploymentID) int {
 	e.queueing.mu.Lock()
 	defer e.queueing.mu.Unlock()
-	if l := e.queueing.all[of]; l != nil {
-		return l.users
-	}
-	return 0
+	return len(e.queueing.lines[of])
 }

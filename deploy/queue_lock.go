@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"slipway"
@@ -13,49 +14,52 @@ import (
 // only as long as nothing else is queued in between: without the lock, of many
 // requests at once all but one would have to begin anew, time and again.
 type queueLocks struct {
-	mu  sync.Mutex
-	all map[slipway.DeploymentID]*queueLock
+	mu    sync.Mutex
+	lines map[slipway.DeploymentID][]turn // in the order of the requests; the first holds the lock
 }
 
-type queueLock struct {
-	held  chan struct{} // has a token while a request holds the lock
-	users int           // requests that hold it or wait for it
-}
+// turn is a request's place in a line. It is closed when the lock is the
+// request's.
+type turn chan struct{}
 
 // take waits until it is the request's turn, which comes in the order of the
 // calls, or until ctx ends.
 func (l *queueLocks) take(ctx context.Context, of slipway.DeploymentID) (release func(), err error) {
-	lock := l.enter(of)
+	mine := l.enter(of)
 	select {
-	case lock.held <- struct{}{}: // Go lets those who wait for a channel go on in their order
+	case <-mine:
+		return func() { l.leave(of, mine) }, nil
 	case <-ctx.Done():
-		l.leave(of)
+		l.leave(of, mine)
 		return nil, ctx.Err()
 	}
-	return func() {
-		<-lock.held
-		l.leave(of)
-	}, nil
 }
 
-func (l *queueLocks) enter(of slipway.DeploymentID) *queueLock {
+func (l *queueLocks) enter(of slipway.DeploymentID) turn {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all == nil {
-		l.all = map[slipway.DeploymentID]*queueLock{}
+	if l.lines == nil {
+		l.lines = map[slipway.DeploymentID][]turn{}
 	}
-	if l.all[of] == nil {
-		l.all[of] = &queueLock{held: make(chan struct{}, 1)}
+	mine := make(turn)
+	if len(l.lines[of]) == 0 {
+		close(mine)
 	}
-	l.all[of].users++
-	return l.all[of]
+	l.lines[of] = append(l.lines[of], mine)
+	return mine
 }
 
-func (l *queueLocks) leave(of slipway.DeploymentID) {
+// leave gives a place up. If it was the first, the lock is the next one's.
+func (l *queueLocks) leave(of slipway.DeploymentID, mine turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.all[of].users--; l.all[of].users == 0 {
-		delete(l.all, of)
+	at := slices.Index(l.lines[of], mine)
+	l.lines[of] = slices.Delete(l.lines[of], at, at+1)
+	switch {
+	case len(l.lines[of]) == 0:
+		delete(l.lines, of)
+	case at == 0:
+		close(l.lines[of][0])
 	}
 }
 

@@ -48,7 +48,6 @@ func TestQueueLockKeepsTheOrder(t *testing.T) {
 			ctx = leaving
 		}
 		wait(ctx, n)
-		time.Sleep(2 * time.Millisecond) // it is in line then, not only on its way there
 	}
 	leave()
 	a.eventuallySoon(t, func() bool { return a.engine.InLine(a.Sales.ID) == 19 })

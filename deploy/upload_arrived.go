@@ -87,33 +87,28 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 	if err != nil {
 		return w, outage(fmt.Errorf("keep upload: %w", err))
 	}
-	resumes := w.Resumes
-	var refusal error
+	var saved slipway.Deploy
 	err = e.store.Update(ctx, func(tx *store.Tx) error {
-		if w, err = tx.LoadDeploy(w.ID); err != nil {
+		now, err := stillOpen(tx, w)
+		if err != nil {
 			return err
 		}
-		if w.Status != slipway.Initialized {
-			return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", w.Number, w.Status)
-		}
-		if refusal = mayNoLonger(tx, w); refusal != nil {
-			return refusal
-		}
 		if u.ArrivedAt.IsZero() {
-			w.Bytes, w.Resumes = w.Bytes+size, resumes
+			now.Bytes, now.Resumes = now.Bytes+size, w.Resumes
 		}
-		if !u.Image && w.UploadedAt.IsZero() {
-			w.UploadedAt, w.WantsDAG = tx.Now, true
+		if !u.Image && now.UploadedAt.IsZero() {
+			now.UploadedAt, now.WantsDAG = tx.Now, true
 		}
-		w, err = tx.SaveDeploy(w)
+		saved, err = tx.SaveDeploy(now)
 		return errors.Join(err, tx.UploadArrived(u.ID))
 	})
-	if refusal != nil {
-		return w, errors.Join(err, e.Refuse(ctx, w, refusal))
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden { // its sender may no longer deploy
+		return w, errors.Join(err, e.Refuse(ctx, w, err))
 	}
 	if err != nil {
 		return w, err
 	}
+	w = saved
 	e.pokeStage(w.Deployment)
 	e.watchers.changed(w.Deployment, w.ID)
 	return w, nil

@@ -81,7 +81,7 @@ func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipwa
 	}
 	w, err = s.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
 	if u.base != nil && errors.Is(err, slipway.ErrBaseChanged) {
-		return w, s.outOfDate(c, w, *u.base)
+		return s.outOfDate(c, w, *u.base)
 	}
 	return w, err
 }
@@ -150,14 +150,22 @@ func (s *Server) taken(ctx context.Context, d slipway.Deployment, by slipway.Act
 	return s.engine.Receive(ctx, d.ID, by, u.NewUpload, body)
 }
 
-// outOfDate gives up a deploy whose base is not the wanted version any more.
-func (s *Server) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Version) error {
+// outOfDate ends a deploy whose base is not the wanted version any more, unless
+// a person has confirmed it meanwhile.
+func (s *Server) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Version) (slipway.Deploy, error) {
 	d, err := s.takesDeploy(c, w.Kind)
 	if err != nil {
-		return err
+		return w, err
 	}
-	refusal := errOutOfDate(base, d.Version)
-	return errors.Join(refusal, s.engine.Refuse(c.Request().Context(), w, refusal))
+	ctx, refusal := c.Request().Context(), errOutOfDate(base, d.Version)
+	if err := s.engine.Refuse(ctx, w, refusal); err != nil {
+		return w, errors.Join(refusal, err)
+	}
+	now, err := s.engine.DeployOf(ctx, w.Deployment, w.ID, caller(c))
+	if err == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
+		return now, nil
+	}
+	return w, refusal
 }
 
 func errOutOfDate(base, now slipway.Version) error {
