@@ -21,3 +21,10 @@ func (e *Engine) InLine(of slipway.DeploymentID) int {
 	defer e.queueing.mu.Unlock()
 	return len(e.queueing.lines[of])
 }
+
+// Watching returns how many wait to be told of changes.
+func (e *Engine) Watching() int {
+	e.watchers.mu.Lock()
+	defer e.watchers.mu.Unlock()
+	return len(e.watchers.all)
+}
