@@ -158,6 +158,7 @@ func (w *worker) deployKeyed() (reply, error) {
 	if err := json.Unmarshal([]byte(r.body), &done); err != nil {
 		return r, err
 	}
+	w.model.count("in one request")
 	w.noteAPI(done.Number, func(a *acked, now int) {
 		a.mine, a.arrived, a.merge, a.files = true, true, slipway.ReplaceAll, k.files
 		a.sent, a.confirmed = k.sent, now

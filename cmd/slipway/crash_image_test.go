@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -71,7 +73,11 @@ func (w *worker) deployImage() (reply, error) {
 		}
 		version = r.header.Get("x-ms-version-id")
 	}
-	return w.finalize(begun, version)
+	r, err = w.finalize(begun, version)
+	if err == nil && r.status == http.StatusOK {
+		w.model.count("images")
+	}
+	return r, err
 }
 
 // push pushes some image by the tag of a deploy. What the registry refuses is
@@ -129,43 +135,64 @@ func (k *disk) blob(digest string) ([]byte, error) {
 	return text, nil
 }
 
-// rush finalizes several deploys of one Deployment in one moment, as two CI jobs
-// do that end together.
+// rush finalizes several deploys of one Deployment in one moment, as CI jobs do
+// that end together.
 func (w *worker) rush() (reply, error) {
-	begun := make([]apiDeploy, 2+w.rng.IntN(5))
-	versions := make([]string, len(begun))
-	for i := range begun {
-		r, err := w.asks(http.MethodPost, w.deploys(), `{"type":"DAG_ONLY","description":"rush"}`)
-		if err != nil || r.status != http.StatusOK {
-			return r, err
-		}
-		if err := json.Unmarshal([]byte(r.body), &begun[i]); err != nil {
-			return r, err
-		}
-		archive, files := randomArchive(w.rng)
-		w.noteAPI(begun[i].Number, func(a *acked, _ int) { a.mine, a.merge, a.files = true, slipway.ReplaceAll, files })
-		if r, err = w.putBlob(strings.TrimPrefix(begun[i].DagsUploadURL, w.base), archive); err != nil || r.status != http.StatusCreated {
-			return r, err
-		}
-		w.noteAPI(begun[i].Number, func(a *acked, _ int) { a.arrived = true })
-		versions[i] = r.header.Get("x-ms-version-id")
+	type job struct {
+		archive []byte
+		files   listing
+		begun   apiDeploy
+		version string
+		r       reply
+		err     error
 	}
-	type end struct {
-		r   reply
-		err error
+	jobs := make([]job, 2+w.rng.IntN(5))
+	var begun sync.WaitGroup
+	for i := range jobs {
+		j := &jobs[i]
+		j.archive, j.files = randomArchive(w.rng) // before the others run, which share the generator
 	}
-	ends := make(chan end, len(begun))
-	for i, b := range begun {
-		go func() {
-			r, err := w.finalizeOnce(b, versions[i])
-			ends <- end{r, err}
-		}()
+	for i := range jobs {
+		j := &jobs[i]
+		begun.Go(func() { j.begun, j.version, j.r, j.err = w.beginRushed(j.archive, j.files) })
 	}
-	var last end
-	for range begun {
-		if e := <-ends; last.err == nil {
-			last = e
+	begun.Wait()
+	var ended sync.WaitGroup
+	for i := range jobs {
+		j := &jobs[i]
+		if j.version == "" {
+			continue // it was refused, or the portal is gone
+		}
+		w.last = max(w.last, j.begun.Number)
+		ended.Go(func() {
+			if j.r, j.err = w.finalizeOnce(j.begun, j.version); j.err == nil && j.r.status == http.StatusOK {
+				w.model.count("in one moment")
+			}
+		})
+	}
+	ended.Wait()
+	for _, j := range jobs {
+		if j.err != nil {
+			return j.r, j.err
 		}
 	}
-	return last.r, last.err
+	return jobs[0].r, nil
+}
+
+// beginRushed begins a deploy as the astro CLI does, and sends its archive.
+func (w *worker) beginRushed(archive []byte, files listing) (begun apiDeploy, version string, r reply, err error) {
+	r, err = w.asks(http.MethodPost, w.deploys(), `{"type":"DAG_ONLY","description":"rush"}`)
+	if err != nil || r.status != http.StatusOK {
+		return begun, "", r, err
+	}
+	if err := json.Unmarshal([]byte(r.body), &begun); err != nil {
+		return begun, "", r, err
+	}
+	w.model.note(w.of, begun.Number, func(a *acked, _ int) { a.mine, a.merge, a.files = true, slipway.ReplaceAll, files })
+	r, err = w.send(http.MethodPut, strings.TrimPrefix(begun.DagsUploadURL, w.base), bytes.NewReader(archive), http.Header{"X-Ms-Blob-Type": {"BlockBlob"}})
+	if err != nil || r.status != http.StatusCreated {
+		return begun, "", r, err
+	}
+	w.model.note(w.of, begun.Number, func(a *acked, _ int) { a.arrived = true })
+	return begun, r.header.Get("x-ms-version-id"), r, nil
 }

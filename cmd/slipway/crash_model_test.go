@@ -20,6 +20,14 @@ type model struct {
 	switched map[slipway.DeploymentID]int
 	keep     map[slipway.DeploymentID][]int // settings: what was acknowledged last, and what was sent since
 	keyed    []keyedDeploy                  // requests to the API whose answers never came
+	accepted map[string]int                 // deploys that were accepted over the API, by how they came
+}
+
+// count notes that a deploy was accepted that came in a certain way.
+func (m *model) count(how string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.accepted[how]++
 }
 
 type deployKey struct {
@@ -52,7 +60,7 @@ type listing map[string]string
 func newModel() *model {
 	return &model{
 		deploys: map[deployKey]*acked{}, versions: map[versionKey]listing{},
-		switched: map[slipway.DeploymentID]int{}, keep: map[slipway.DeploymentID][]int{},
+		switched: map[slipway.DeploymentID]int{}, keep: map[slipway.DeploymentID][]int{}, accepted: map[string]int{},
 	}
 }
 

@@ -36,7 +36,7 @@ var crashWorkers = [...]int{6, 2, 1}
 // time that everything it acknowledged is still there and nothing else is.
 // SLIPWAY_CRASH_SEED makes the same choices again.
 func TestCrashes(t *testing.T) {
-	c := &crash{seed: seedFrom(t), program: built(t, "slipway"), killed: map[string]int{}}
+	c := &crash{seed: seedFrom(t), program: built(t, "slipway"), killed: map[string]int{}, accepted: map[string]int{}}
 	rounds := numberFrom(t, "SLIPWAY_CRASH_ROUNDS", crashRounds)
 	began := time.Now()
 	for c.round = range rounds {
@@ -48,9 +48,17 @@ func TestCrashes(t *testing.T) {
 		}
 	}
 	c.countConfirmed()
-	fmt.Printf("crashes: seed %d, %d rounds in %s, %d deploys confirmed; at the kill there was %s\n",
-		c.seed, rounds, time.Since(began).Round(time.Second), c.confirmed, c.phases())
+	fmt.Printf("crashes: seed %d, %d rounds in %s, %d deploys confirmed, of them over the API %v; at the kill there was %s\n",
+		c.seed, rounds, time.Since(began).Round(time.Second), c.confirmed, c.accepted, c.phases())
+	for _, how := range []string{"in one moment", "images", "in one request"} {
+		if rounds >= crashEnough && c.accepted[how] == 0 {
+			t.Errorf("no deploy was accepted that came %q: the kills have shown nothing about such", how)
+		}
+	}
 }
+
+// crashEnough is from how many rounds on each way to deploy must have been seen.
+const crashEnough = 200
 
 // crashFault is how many rounds may pass until a fault is found.
 const crashFault = 300
@@ -63,7 +71,7 @@ func TestCrashesFindFaults(t *testing.T) {
 			continue
 		}
 		t.Run(b.name, func(t *testing.T) {
-			c := &crash{seed: seedFrom(t), program: program, env: []string{"env", "SLIPWAY_BROKEN=" + b.name}, killed: map[string]int{}}
+			c := &crash{seed: seedFrom(t), program: program, env: []string{"env", "SLIPWAY_BROKEN=" + b.name}, killed: map[string]int{}, accepted: map[string]int{}}
 			for c.round = range crashFault {
 				if c.round%crashFolder == 0 {
 					c.newFolder(t)
@@ -121,6 +129,7 @@ type crash struct {
 	portal          *process
 	killed          map[string]int // what was going on, in how many rounds
 	confirmed       int
+	accepted        map[string]int // as the model counts
 }
 
 // newFolder begins anew on an empty data folder.
@@ -169,6 +178,9 @@ func (c *crash) countConfirmed() {
 		if a.confirmed > 0 {
 			c.confirmed++
 		}
+	}
+	for how, n := range c.model.accepted {
+		c.accepted[how] += n
 	}
 }
 
