@@ -8,3 +8,7 @@ func (m Membership) Accept(i Invitation) error {
 	}
 	return nil
 }
+
+// TakenBack reports whether i, which was meant for somebody, is taken back when
+// their role goes from before to next: it would give back what they lose.
+func (i Invitation) TakenBack(before, next Role) bool { return next < before && i.Role > next }

@@ -79,3 +79,29 @@ func TestDisabledOwners(t *testing.T) {
 		})
 	}
 }
+
+func TestTakenBack(t *testing.T) {
+	for name, tt := range map[string]struct {
+		invited, before, next Role
+		want                  bool
+	}{
+		"removed":                      {Member, Owner, NoRole, true},
+		"more than what they get":      {Owner, Operator, Member, true},
+		"no more than what they get":   {Member, Operator, Member, false},
+		"more, and they get more, too": {Owner, Member, Operator, false},
+		"the role stays":               {Owner, Operator, Operator, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (Invitation{Role: tt.invited}).TakenBack(tt.before, tt.next); got != tt.want {
+				t.Errorf("taken back %t, want %t", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAskRole(t *testing.T) {
+	m := Membership{User: User{ID: "oli", Name: "Oli"}, Role: Operator}
+	checkError(t, m.AskRole(Owner, Author, 1), fine, "")
+	checkError(t, m.AskRole(Owner, Operator, 1), Conflict, "Oli is Operator already.")
+	checkError(t, m.AskRole(Member, Author, 1), Forbidden, "Owner")
+}

@@ -89,6 +89,18 @@ func (m Membership) SetRole(mine, next Role, owners int) error {
 	return m.leavesOwner(next, owners)
 }
 
+// AskRole judges whether it is to be asked if m is given the role next, which
+// they do not have.
+func (m Membership) AskRole(mine, next Role, owners int) error {
+	if err := m.SetRole(mine, next, owners); err != nil {
+		return err
+	}
+	if m.Role == next {
+		return Errorf(Conflict, "%s is %s already.", m.User.Title(), next)
+	}
+	return nil
+}
+
 // Remove judges whether someone with role mine may remove m. Everyone may
 // leave by themselves.
 func (m Membership) Remove(by UserID, mine Role, owners int) error {

@@ -176,13 +176,6 @@ func (tx *Tx) Invitations(w slipway.WorkspaceID) ([]slipway.Invitation, error) {
 		WHERE workspace = ? AND expires_at > ? ORDER BY created_at DESC, id`, w, ms(tx.Now))
 }
 
-// DropInvitationsTo forgets the invitations to a Workspace that were meant for an
-// address and give more than a role: an open link would give somebody back what
-// they lost.
-func (tx *Tx) DropInvitationsTo(w slipway.WorkspaceID, email string, above slipway.Role) error {
-	return tx.exec("drop invitations to", `DELETE FROM invitations WHERE workspace = ? AND email = ? AND role > ?`, w, email, above)
-}
-
 // DropInvitationsBy forgets the invitations to a Workspace that somebody made.
 func (tx *Tx) DropInvitationsBy(w slipway.WorkspaceID, by slipway.UserID) error {
 	return tx.exec("drop invitations", `DELETE FROM invitations WHERE workspace = ? AND by = ?`, w, by)

@@ -172,3 +172,15 @@ func TestNobodyKeepsTheirOwn(t *testing.T) {
 		})
 	}
 }
+
+// TestLinksForNobody: the page that removes somebody tells of links that they
+// may have seen.
+func TestLinksForNobody(t *testing.T) {
+	a := newApp(t)
+	b, page := a.as(t, a.Ada), a.memberPath(a.Eve)+"/remove"
+	if got := text(b.get(page)); strings.Contains(got, "without an address") {
+		t.Errorf("there is none: %s", got)
+	}
+	b.post(workspacePath(a.Workspace.ID)+"/invitations", "role", "Owner", "email", "")
+	want(t, b.get(page), http.StatusOK, "There is an open invitation without an address: whoever has the link can join with it.")
+}

@@ -41,9 +41,11 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 		if err != nil {
 			return err
 		}
-		held, err := tokensByHolder(tx, id)
-		if err != nil {
-			return err
+		var held map[slipway.UserID][]store.Token
+		if role.May(slipway.ManageMembers) == nil { // else no role can be changed
+			if held, err = tokensByHolder(tx, id); err != nil {
+				return err
+			}
 		}
 		for _, m := range members {
 			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners, held[m.User.ID]))
@@ -64,11 +66,14 @@ func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]s
 	if err != nil {
 		return nil, err
 	}
+	byID := make(map[slipway.TokenID]store.Token, len(all))
+	for _, t := range all {
+		byID[t.ID] = t
+	}
 	holders, err := tx.Holders(w)
 	held := map[slipway.UserID][]store.Token{}
 	for _, h := range holders {
-		i := slices.IndexFunc(all, func(t store.Token) bool { return t.ID == h.Token })
-		held[h.User] = append(held[h.User], all[i])
+		held[h.User] = append(held[h.User], byID[h.Token])
 	}
 	return held, err
 }
@@ -101,15 +106,11 @@ func invitationRows(tx *store.Tx, id slipway.WorkspaceID, base string) (rows []v
 		return nil, err
 	}
 	for _, i := range all {
-		row := views.InvitationRow{Invitation: i, By: "a removed account", RemoveURL: base + "/" + i.ID + "/remove"}
 		by, err := tx.User(i.By)
-		if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+		if err != nil {
 			return nil, err
 		}
-		if err == nil {
-			row.By = by.Title()
-		}
-		rows = append(rows, row)
+		rows = append(rows, views.InvitationRow{Invitation: i, By: by.Title(), RemoveURL: base + "/" + i.ID + "/remove"})
 	}
 	return rows, nil
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -80,10 +79,8 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record fu
 			return "", err
 		}
 	}
-	if l.Next < l.Before {
-		if err := tx.DropInvitationsTo(l.Workspace, l.User.Email, l.Next); err != nil {
-			return "", err
-		}
+	if err := takeBackInvitations(tx, l); err != nil {
+		return "", err
 	}
 	if len(ended) > 0 {
 		counts = countTokens(ended)
@@ -91,6 +88,29 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record fu
 	}
 	e.Workspace, e.Target = l.Workspace, l.User.Email
 	return counts, tx.Audit(actorOf(c), e)
+}
+
+// takeBackInvitations forgets the open invitations for somebody's address that
+// would give back what they lose.
+func takeBackInvitations(tx *store.Tx, l Leaving) error {
+	all, err := tx.Invitations(l.Workspace)
+	for _, i := range all {
+		if err == nil && i.Email == l.User.Email && i.TakenBack(l.Before, l.Next) {
+			err = tx.DropInvitation(l.Workspace, i.ID)
+		}
+	}
+	return err
+}
+
+// openLinks counts the open invitations that are for nobody by name.
+func openLinks(tx *store.Tx, w slipway.WorkspaceID) (n int, err error) {
+	all, err := tx.Invitations(w)
+	for _, i := range all {
+		if i.Email == "" {
+			n++
+		}
+	}
+	return n, err
 }
 
 // showSetRole serves GET /workspaces/:workspace/people/:user/role?role=: what a
@@ -103,14 +123,14 @@ func (s *Server) showSetRole(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := m.SetRole(mine, cmp.Or(next, m.Role), owners); err != nil {
+		if err := mine.May(slipway.ManageMembers); err != nil { // before a word about the role that was typed
 			return err
 		}
 		if wrong != nil {
 			return wrong
 		}
-		if next == m.Role {
-			return slipway.Errorf(slipway.Conflict, "%s is %s already.", m.User.Title(), next)
+		if err := m.AskRole(mine, next, owners); err != nil {
+			return err
 		}
 		if page.Tokens, err = leavingRows(tx, changed(m, next)); err != nil {
 			return err
@@ -167,6 +187,9 @@ func (s *Server) showRemoveMember(c echo.Context) error {
 			return err
 		}
 		if page.Tokens, err = leavingRows(tx, removal(m)); err != nil {
+			return err
+		}
+		if page.OpenLinks, err = openLinks(tx, m.Workspace); err != nil {
 			return err
 		}
 		page.MayKeep = slipway.MayKeepTokens(mine) == nil && m.User.ID != userOf(c).ID

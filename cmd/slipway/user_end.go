@@ -50,13 +50,13 @@ func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipwa
 	if err != nil && !errors.Is(err, errDryRun) {
 		return err
 	}
+	if f.DryRun {
+		fmt.Fprintln(c.out, "Nothing was changed. Without --dry-run it would be:")
+	}
 	if err := printEnded(c, ended, names); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.out, "%s: %s Ended: %s, its CLI logins and its open invitations. %s\n", email, first, ended.Counts(), last)
-	if f.DryRun {
-		fmt.Fprintln(c.out, "Nothing was changed: that is what would happen without --dry-run.")
-	}
 	return nil
 }
 
