@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,33 +21,27 @@ func configFor(dir string, p Portal) Config {
 	return Config{Dir: dir, Component: "worker-0", Portal: p, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 }
 
-// deleteAll removes a mounted version as a person does who has the right to.
-func deleteAll(t *testing.T, dir string) {
+// deleteTree removes the folder at path as a person does who has the right to,
+// in one step, so that an agent that heals cannot write into it meanwhile.
+func deleteTree(t *testing.T, path string) {
 	t.Helper()
-	for _, folder := range []string{dir, filepath.Join(dir, "dags")} {
-		if err := os.Chmod(folder, 0o700); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.RemoveAll(dir); err != nil {
+	gone := filepath.Join(t.TempDir(), "gone")
+	if err := errors.Join(os.Chmod(path, 0o700), os.Rename(path, gone), bundle.RemoveTree(gone)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestHealsWhatWasDeletedByHand(t *testing.T) {
 	for name, harm := range map[string]func(t *testing.T, dir string){
-		"the version":                func(t *testing.T, dir string) { deleteAll(t, filepath.Join(dir, "versions", one.Dir())) },
+		"the version":                func(t *testing.T, dir string) { deleteTree(t, filepath.Join(dir, "versions", one.Dir())) },
 		"the link":                   func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "current")) },
 		"the link, turned elsewhere": func(t *testing.T, dir string) { relink(t, filepath.Join(dir, "current"), "versions/nothing") },
 		"the record":                 func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "versions", one.Dir()+".json")) },
 		"all of it":                  func(t *testing.T, dir string) { deleteAllIn(t, dir) },
-		"all versions": func(t *testing.T, dir string) {
-			deleteAllIn(t, filepath.Join(dir, "versions"))
-			deleteOne(t, filepath.Join(dir, "versions"))
-		},
-		"in-use": func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "in-use")) },
+		"all versions":               func(t *testing.T, dir string) { deleteTree(t, filepath.Join(dir, "versions")) },
+		"in-use":                     func(t *testing.T, dir string) { deleteOne(t, filepath.Join(dir, "in-use")) },
 		"the version and its record": func(t *testing.T, dir string) {
-			deleteAll(t, filepath.Join(dir, "versions", one.Dir()))
+			deleteTree(t, filepath.Join(dir, "versions", one.Dir()))
 			deleteOne(t, filepath.Join(dir, "versions", one.Dir()+".json"))
 		},
 	} {
@@ -77,8 +72,10 @@ func deleteAllIn(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
-		if err := bundle.RemoveTree(path); err != nil {
-			t.Fatal(err)
+		if info, err := os.Lstat(path); err == nil && info.IsDir() {
+			deleteTree(t, path)
+		} else {
+			deleteOne(t, path)
 		}
 	}
 }
@@ -117,17 +114,19 @@ func TestStartsWhereCurrentIsStrange(t *testing.T) {
 	})
 }
 
+// deleteOne removes a file or a link. An agent that heals may have done so
+// before it writes a new one.
 func deleteOne(t *testing.T, path string) {
 	t.Helper()
-	if err := os.Remove(path); err != nil {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
 }
 
 func relink(t *testing.T, path, to string) {
 	t.Helper()
-	deleteOne(t, path)
-	if err := os.Symlink(to, path); err != nil {
+	link := filepath.Join(t.TempDir(), "link")
+	if err := errors.Join(os.Symlink(to, link), os.Rename(link, path)); err != nil {
 		t.Fatal(err)
 	}
 }
