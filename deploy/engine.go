@@ -25,11 +25,12 @@ import (
 type Config struct {
 	Dir          string // the data folder: uploads/ and mounts/ lie below it
 	Limits       bundle.Limits
-	Reserve      int64         // bytes that stay free on the disk
-	MountTimeout time.Duration // how long a DAG deploy waits for components
-	Agent        string        // version of this program
-	RetainEvery  time.Duration // how often versions expire; 0 for an hour
-	LeftoverAge  time.Duration // how old a file is that a start removes because no record names it; 0 for any age
+	Reserve      int64                       // bytes that stay free on the disk
+	MountTimeout time.Duration               // how long a DAG deploy waits for components
+	Agent        string                      // version of this program
+	RetainEvery  time.Duration               // how often versions expire; 0 for an hour
+	Round        func(context.Context) error // called before each round in which what expired is deleted; nil for nothing
+	LeftoverAge  time.Duration               // how old a file is that a start removes because no record names it; 0 for any age
 
 	Images        *image.Store        // nil for one in the data folder that reaches no private registry
 	RegistryHost  string              // by which others reach the portal's registry: "slipway.example.com", "localhost:8888"

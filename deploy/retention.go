@@ -40,6 +40,11 @@ func (e *Engine) keepRetaining(ctx context.Context) {
 }
 
 func (e *Engine) retainAll(ctx context.Context) error {
+	if e.cfg.Round != nil {
+		if err := e.cfg.Round(ctx); err != nil {
+			return err
+		}
+	}
 	var all []slipway.Deployment
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
 		all, err = tx.AllDeployments()

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// The file that locks a data folder also holds the number of the last start, as
-// the database of that start has it. A database with a lower number is an older
-// one that somebody put there.
+// The file that locks a data folder also holds the last number that starts, stops
+// and rounds of deletion were counted up to, as the database has it. A database
+// with a lower number is an older one that somebody put there.
 
 // lastStart reads the number, 0 where there is none.
 func lastStart(lock *os.File) (int64, error) {
@@ -48,6 +48,15 @@ func (d *data) countStart(ctx context.Context, last int64, made bool) error {
 	n, whole, err := d.store.CountStart(ctx, last, made)
 	if err != nil || !whole {
 		return err // the number before still holds of the -wal
+	}
+	return noteStart(d.lock, n)
+}
+
+// countRound counts a round of deletion, or a stop.
+func (d *data) countRound(ctx context.Context) error {
+	n, whole, err := d.store.CountRound(ctx)
+	if err != nil || !whole {
+		return err // the number before still holds of the file
 	}
 	return noteStart(d.lock, n)
 }

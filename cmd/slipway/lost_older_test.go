@@ -44,6 +44,43 @@ func TestOlderDatabase(t *testing.T) {
 	}
 }
 
+// A copy that was made while the portal ran, and put back after a stop or after
+// rounds of deletion, is an older one, too: what was only uploaded since, or is
+// only an image, leaves no manifest that would tell.
+func TestCopyOfTheSameStart(t *testing.T) {
+	for name, tt := range map[string]struct {
+		args []string
+		stop func(t *testing.T, p *process)
+	}{
+		"put back after a stop":             {nil, func(t *testing.T, p *process) { p.interrupt(t) }},
+		"put back after rounds, and a kill": {[]string{"--retain-every", "50ms"}, func(_ *testing.T, p *process) { p.kill() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &wreck{installation: *install(t, "http", append([]string{"--reserve", "0"}, tt.args...)...)}
+			c.deployDAG(t, "from airflow import DAG  # 1\n")
+			copied := filepath.Join(t.TempDir(), "copied.db")
+			execute(t, c.database(), `VACUUM INTO '`+copied+`'`)
+			c.deployImage(t, "1")
+			c.deployImage(t, "2")
+			time.Sleep(500 * time.Millisecond) // some rounds, where they are short
+			tt.stop(t, c.portal)
+			for _, suffix := range []string{"", "-wal"} {
+				_ = os.Remove(c.database() + suffix) // a stop leaves no -wal
+			}
+			copies(copied)(t, c.database())
+			c.ages(t)
+			before := c.kept(t)
+			c.start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
+			if text := c.portal.out.String(); !strings.Contains(text, "is not the database that this data folder was served with last") {
+				t.Errorf("it says\n%s", text)
+			}
+			time.Sleep(300 * time.Millisecond) // some rounds of what expires
+			c.portal.kill()
+			wantSameFiles(t, before, c.kept(t))
+		})
+	}
+}
+
 // kept is the listing of what records name, but for what each start writes.
 func (w *wreck) kept(t *testing.T) map[string]string {
 	t.Helper()

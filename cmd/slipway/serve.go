@@ -116,7 +116,11 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	if err := s.serveMetrics(ctx, pages.Metrics(), log); err != nil {
 		return err
 	}
-	return s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
+	err = s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
+	if bad := d.countRound(context.WithoutCancel(ctx)); bad != nil { // a copy from before the stop is not known as older then
+		log.Error("count the stop", slog.Any("error", bad))
+	}
+	return err
 }
 
 // serve runs server and engine until ctx ends or one of them fails, and
@@ -172,13 +176,15 @@ func waitReady(ctx context.Context, engine *deploy.Engine) bool {
 	}
 }
 
-// greet says where the portal is, and how to begin if nobody has.
+// greet says where the portal is, and how to begin if nobody has, at once: who
+// reads the first line has the second.
 func (s serveCommand) greet(out io.Writer, at net.Addr, secret string) {
 	base := s.base(at)
-	fmt.Fprintf(out, "Slipway %s is ready on %s\n", programVersion(), base)
+	text := fmt.Sprintf("Slipway %s is ready on %s\n", programVersion(), base)
 	if secret != "" {
-		fmt.Fprintf(out, "Set up the first account, Workspace and Deployment here, once: %s/setup/%s\n", base, secret)
+		text += fmt.Sprintf("Set up the first account, Workspace and Deployment here, once: %s/setup/%s\n", base, secret)
 	}
+	fmt.Fprint(out, text)
 }
 
 // base is the address that people on this machine, or of --url, use.

@@ -24,6 +24,7 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	if cfg.Releases, err = s.releases(); err != nil {
 		return nil, err
 	}
+	cfg.Round = d.countRound
 	_, cfg.RegistryHost, _ = strings.Cut(s.base(at), "://")
 	var engine *deploy.Engine // no request reaches the registry before it is there
 	cfg.Images, err = image.Open(image.Config{
