@@ -85,12 +85,26 @@ func (m *Mount) clean() error {
 			return fmt.Errorf("find leftovers: %w", err)
 		}
 		for _, path := range left {
+			if m.mayBeWritten(path) {
+				continue
+			}
 			if RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), asidePrefix) {
 				m.left = append(m.left, path) // what was set aside, Prune finds
 			}
 		}
 	}
 	return nil
+}
+
+// writesEnd is how long a file of somebody else is left alone that is being
+// written in the mount's folder, such as image.env.
+const writesEnd = time.Hour
+
+// mayBeWritten reports whether the leftover at path may be a file that somebody
+// else is about to give its name. Versions and links are written under the lock.
+func (m *Mount) mayBeWritten(path string) bool {
+	info, err := os.Lstat(path)
+	return filepath.Dir(path) == m.dir && err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) < writesEnd
 }
 
 func (m *Mount) versions() string                     { return filepath.Join(m.dir, versionsName) }

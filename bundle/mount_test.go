@@ -257,7 +257,12 @@ func TestOpenMountRemovesLeftovers(t *testing.T) {
 	ok(t, os.WriteFile(filepath.Join(half, "dags", "a.py"), nil, 0o444))
 	ok(t, errors.Join(os.Chmod(filepath.Join(half, "dags"), 0o555), os.Chmod(half, 0o555)))
 	ok(t, os.Symlink("versions", filepath.Join(w.mount.dir, ".tmp-current")))
+	others := filepath.Join(w.mount.dir, ".tmp-others") // the portal writes image.env beside
+	ok(t, os.WriteFile(others, nil, 0o600))
 
+	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	must[fs.FileInfo](t)(os.Stat(others))
+	ok(t, errors.Join(w.mount.Close(), os.Chtimes(others, time.Time{}, time.Now().Add(-2*writesEnd))))
 	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
 	w.checkNoTemp(t)
 	w.checkCurrent(t, 1)

@@ -131,6 +131,18 @@ func TestStraysAreRemovedAtStart(t *testing.T) {
 	}
 }
 
+func TestHalfWrittenImageEnvIsRemovedAtStart(t *testing.T) {
+	a := running(t)
+	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	a.stop()
+	half := filepath.Join(a.engine.MountDir(a.Sales), ".tmp-123")
+	a.put(t, half)
+	a.build(t)
+	if _, err := os.Stat(half); !os.IsNotExist(err) {
+		t.Errorf("%v, want it gone", err)
+	}
+}
+
 func TestDeletedWhileDeploying(t *testing.T) {
 	a := running(t)
 	a.deployed(t, slipway.ReplaceAll, map[string]string{"sub/a.py": dag("1")})

@@ -48,10 +48,32 @@ func (e *Engine) resume(ctx context.Context) error {
 	if !held {
 		err = errors.Join(e.dropUploads(uploads), e.dropPacks(ctx, all), e.dropManifests(all, left))
 	}
+	err = errors.Join(err, e.dropHalfWritten(all))
 	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return e.sweep(ctx)
+}
+
+// dropHalfWritten removes what the portal was writing to mounts: nobody else does
+// yet.
+func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
+	for _, d := range all {
+		dir := e.MountDir(d)
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, f := range entries {
+			if !f.Type().IsRegular() || !strings.HasPrefix(f.Name(), ".tmp-") {
+				continue
+			}
+			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // isLeftover reports whether a file that no record names is old enough to be
