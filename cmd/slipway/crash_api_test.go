@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"slipway"
 )
@@ -25,25 +26,44 @@ func (w *worker) deployByAPI() (reply, error) {
 	if w.rng.IntN(2) == 0 {
 		return w.deployKeyed()
 	}
-	r, err := w.asks(http.MethodPost, w.deploys(), `{"type":"DAG_ONLY","description":""}`)
-	if err != nil || r.status != http.StatusOK {
-		return r, err
+	begun, r, err := w.uploadByAPI()
+	if err != nil || r.status != http.StatusCreated || w.rng.IntN(10) == 0 {
+		return r, err // the CLI does not finalize all that it begins
 	}
-	var begun apiDeploy
+	return w.finalize(begun, r.header.Get("x-ms-version-id"))
+}
+
+// uploadByAPI begins a deploy and uploads its files. The answer is the last one;
+// all is well if it is 201.
+func (w *worker) uploadByAPI() (begun apiDeploy, r reply, err error) {
+	r, err = w.asks(http.MethodPost, w.deploys(), `{"type":"DAG_ONLY","description":""}`)
+	if err != nil || r.status != http.StatusOK {
+		return begun, r, err
+	}
 	if err := json.Unmarshal([]byte(r.body), &begun); err != nil {
-		return r, err
+		return begun, r, err
 	}
 	archive, files := randomArchive(w.rng)
 	w.noteAPI(begun.Number, func(a *acked, _ int) { a.mine, a.merge, a.files = true, slipway.ReplaceAll, files })
 	r, err = w.putBlob(strings.TrimPrefix(begun.DagsUploadURL, w.base), archive)
+	if err == nil && r.status == http.StatusCreated {
+		w.noteAPI(begun.Number, func(a *acked, _ int) { a.arrived = true })
+	}
+	return begun, r, err
+}
+
+// stagedByAPI is uploadByAPI, and waits until the files are checked. finalize is
+// nil if they are not.
+func (w *worker) stagedByAPI() (finalize func() (reply, error), err error) {
+	begun, r, err := w.uploadByAPI()
 	if err != nil || r.status != http.StatusCreated {
-		return r, err
+		return nil, err
 	}
-	w.noteAPI(begun.Number, func(a *acked, _ int) { a.arrived = true })
-	if w.rng.IntN(10) == 0 {
-		return r, nil // the CLI does not finalize all that it begins
+	_, staged, err := w.baseOf(deployURL(w.of, begun.Number), 2*time.Second)
+	if err != nil || !staged {
+		return nil, err
 	}
-	return w.finalize(begun, r.header.Get("x-ms-version-id"))
+	return func() (reply, error) { return w.finalizeOnce(begun, r.header.Get("x-ms-version-id")) }, nil
 }
 
 // apiDeploy is a deploy as the API shows it.

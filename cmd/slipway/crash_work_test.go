@@ -186,8 +186,13 @@ func (w *worker) cancel(number int) (reply, error) {
 	return r, err
 }
 
-// turn turns the switch off, mostly for a moment only.
+// turn turns the switch off, mostly for a moment only. A deploy of the API that is
+// finalized in that moment is refused, although its files were fine.
 func (w *worker) turn() (reply, error) {
+	finalize, err := w.stagedByAPI()
+	if err != nil {
+		return reply{}, err
+	}
 	for _, to := range []string{"off", "on"} {
 		r, err := w.form(deploymentURL(w.of)+"/switch", url.Values{"to": {to}, "at_hand": {"yes"}})
 		if err != nil {
@@ -197,6 +202,11 @@ func (w *worker) turn() (reply, error) {
 			w.model.mu.Lock()
 			w.model.switched[w.of]++
 			w.model.mu.Unlock()
+		}
+		if to == "off" && finalize != nil {
+			if r, err := finalize(); err != nil {
+				return r, err
+			}
 		}
 		if to == "off" {
 			time.Sleep(time.Duration(w.rng.IntN(40)) * time.Millisecond)
