@@ -13,7 +13,10 @@ import (
 
 // tempPattern names what is not finished yet, beside its target. What is found
 // under such a name at the start was left by a crash.
-const tempPattern = ".tmp-*"
+const tempPattern = TempPrefix + "*"
+
+// TempPrefix begins the names of files that are not finished yet.
+const TempPrefix = ".tmp-"
 
 // WriteFile writes path with the permissions mode: whole or not at all, and
 // durably. It is made beside path first, under a name that begins with ".tmp-",

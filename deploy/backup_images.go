@@ -8,6 +8,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"slipway/bundle"
 )
 
 // registryParts are the folders of the registry that a backup holds, in its
@@ -36,7 +38,7 @@ func (b *backup) addTree(dir, name string) error {
 			return err
 		case e.IsDir() && e.Name() == "_uploads":
 			return fs.SkipDir
-		case !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".tmp-"):
+		case !e.Type().IsRegular() || strings.HasPrefix(e.Name(), bundle.TempPrefix):
 			return nil
 		}
 		rel, err := filepath.Rel(dir, at)

@@ -99,7 +99,10 @@ func TestStraysAreRemovedAtStart(t *testing.T) {
 			return []string{"bundles", a.Sales.Namespace, failed.Version.Dir() + ".json.zst"}
 		}},
 		"an upload": {func(*app, slipway.Deploy) []string { return []string{"uploads", "01gone"} }},
-		"blocks":    {func(*app, slipway.Deploy) []string { return []string{"uploads", "01gone.d", "block"} }},
+		"a half-written image.env": {func(a *app, _ slipway.Deploy) []string {
+			return []string{"mounts", a.Sales.Namespace, ".tmp-123"}
+		}},
+		"blocks": {func(*app, slipway.Deploy) []string { return []string{"uploads", "01gone.d", "block"} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := running(t, func(c *deploy.Config) { c.LeftoverAge = age })
@@ -121,6 +124,9 @@ func TestStraysAreRemovedAtStart(t *testing.T) {
 			}
 			a.ageTo(t, path, age+time.Minute)
 			a.build(t, a.change...)
+			if _, err := os.Stat(path); !os.IsNotExist(err) {
+				t.Errorf("after more than %s: %v; want it gone", age, err)
+			}
 			if diff := cmp.Diff(before, a.onDisk(t)); diff != "" {
 				t.Errorf("left otherwise:\n%s", diff)
 			}
@@ -128,18 +134,6 @@ func TestStraysAreRemovedAtStart(t *testing.T) {
 			a.eventually(t, "it is mounted again", func() bool { return len(a.engine.Components(a.Sales.ID)) == 1 })
 			a.wantMounted(t, map[string]string{"a.py": dag("1")})
 		})
-	}
-}
-
-func TestHalfWrittenImageEnvIsRemovedAtStart(t *testing.T) {
-	a := running(t)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	a.stop()
-	half := filepath.Join(a.engine.MountDir(a.Sales), ".tmp-123")
-	a.put(t, half)
-	a.build(t)
-	if _, err := os.Stat(half); !os.IsNotExist(err) {
-		t.Errorf("%v, want it gone", err)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"slipway"
+	"slipway/bundle"
 	"slipway/store"
 )
 
@@ -55,8 +56,7 @@ func (e *Engine) resume(ctx context.Context) error {
 	return e.sweep(ctx)
 }
 
-// dropHalfWritten removes what the portal was writing to mounts: nobody else does
-// yet.
+// dropHalfWritten removes what a crash left of writing image.env to mounts.
 func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
 	for _, d := range all {
 		dir := e.MountDir(d)
@@ -65,10 +65,14 @@ func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
 			return err
 		}
 		for _, f := range entries {
-			if !f.Type().IsRegular() || !strings.HasPrefix(f.Name(), ".tmp-") {
+			if !f.Type().IsRegular() || !strings.HasPrefix(f.Name(), bundle.TempPrefix) {
 				continue
 			}
-			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
+			info, err := f.Info()
+			if err == nil && e.isLeftover(info) {
+				err = os.Remove(filepath.Join(dir, f.Name()))
+			}
+			if err != nil {
 				return err
 			}
 		}
