@@ -29,6 +29,9 @@ func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.Agent
 		return card, err
 	}
 	tokens, err := tx.AgentTokens(sc.ID)
+	if err != nil {
+		return card, err
+	}
 	for _, t := range tokens {
 		card.Tokens = append(card.Tokens, views.AgentTokenRow{
 			Name: t.Name, Short: t.Short, By: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, Gone: unfitHolders(t, holders[t.ID]),

@@ -71,11 +71,14 @@ func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]s
 		byID[t.ID] = t
 	}
 	holders, err := tx.Holders(w)
+	if err != nil {
+		return nil, err
+	}
 	held := map[slipway.UserID][]store.Token{}
 	for _, h := range holders {
 		held[h.User] = append(held[h.User], byID[h.Token])
 	}
-	return held, err
+	return held, nil
 }
 
 // memberRow offers what the rules allow someone with a role to do with m, who

@@ -94,23 +94,32 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record fu
 // would give back what they lose.
 func takeBackInvitations(tx *store.Tx, l Leaving) error {
 	all, err := tx.Invitations(l.Workspace)
+	if err != nil {
+		return err
+	}
 	for _, i := range all {
-		if err == nil && i.Email == l.User.Email && i.TakenBack(l.Before, l.Next) {
-			err = tx.DropInvitation(l.Workspace, i.ID)
+		if i.Email != l.User.Email || !i.TakenBack(l.Before, l.Next) {
+			continue
+		}
+		if err := tx.DropInvitation(l.Workspace, i.ID); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // openLinks counts the open invitations that are for nobody by name.
 func openLinks(tx *store.Tx, w slipway.WorkspaceID) (n int, err error) {
 	all, err := tx.Invitations(w)
+	if err != nil {
+		return 0, err
+	}
 	for _, i := range all {
 		if i.Email == "" {
 			n++
 		}
 	}
-	return n, err
+	return n, nil
 }
 
 // showSetRole serves GET /workspaces/:workspace/people/:user/role?role=: what a

@@ -114,11 +114,14 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 // holdersOf returns who holds the tokens of a Workspace, by token.
 func holdersOf(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]store.Holder, error) {
 	all, err := tx.Holders(w)
+	if err != nil {
+		return nil, err
+	}
 	by := map[slipway.TokenID][]store.Holder{}
 	for _, h := range all {
 		by[h.Token] = append(by[h.Token], h)
 	}
-	return by, err
+	return by, nil
 }
 
 // unfitHolders says who of those that know the secret of t could not have it
