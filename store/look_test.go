@@ -48,7 +48,16 @@ func opened(t *testing.T, statements ...string) func(path string) func() error {
 	}
 }
 
-func TestLook(t *testing.T) {
+// lookCase is a database and the -wal beside it, nil for no file.
+type lookCase struct {
+	db, wal []byte
+	want    store.Found
+	says    string
+}
+
+// lookCases are what can lie at the path of a database.
+func lookCases(t *testing.T) map[string]lookCase {
+	t.Helper()
 	first, firstWAL := killed(t, func(path string) func() error {
 		st, err := store.Open(t.Context(), path)
 		if err != nil {
@@ -69,11 +78,7 @@ func TestLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := len(firstWAL) / 2
-	for name, tt := range map[string]struct {
-		db, wal []byte // nil for no file
-		want    store.Found
-		says    string
-	}{
+	return map[string]lookCase{
 		"nothing":                             {want: store.Found{State: store.Missing}},
 		"a -wal alone":                        {wal: firstWAL, want: store.Found{State: store.Missing, Log: true}},
 		"no bytes":                            {db: []byte{}, want: store.Found{State: store.Empty}},
@@ -89,7 +94,11 @@ func TestLook(t *testing.T) {
 		"text":                                {db: []byte("hello"), says: "is no database of SQLite. Put the right file back, or restore a backup"},
 		"text, and a -wal":                    {db: []byte(strings.Repeat("hello", 2000)), wal: firstWAL, says: "is no database of SQLite"},
 		"cut off after its first page's head": {db: whole[:50], says: "is damaged: "},
-	} {
+	}
+}
+
+func TestLook(t *testing.T) {
+	for name, tt := range lookCases(t) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "slipway.db")
 			for suffix, b := range map[string][]byte{"": tt.db, "-wal": tt.wal} {

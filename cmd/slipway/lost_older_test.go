@@ -34,7 +34,7 @@ func TestOlderDatabase(t *testing.T) {
 					b, err := os.ReadFile(filepath.Join(c.data, "mounts", c.namespace, "current", "dags", "sales.py"))
 					return err == nil && strings.Contains(string(b), "# 1\n")
 				})
-				time.Sleep(300 * time.Millisecond) // some rounds of what expires
+				c.expires(t)
 				c.portal.kill()
 			}
 			wantSameFiles(t, before, c.kept(t))
@@ -50,10 +50,13 @@ func TestOlderDatabase(t *testing.T) {
 func TestCopyOfTheSameStart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string
-		stop func(t *testing.T, p *process)
+		stop func(t *testing.T, w *wreck)
 	}{
-		"put back after a stop":             {nil, func(t *testing.T, p *process) { p.interrupt(t) }},
-		"put back after rounds, and a kill": {[]string{"--retain-every", "50ms"}, func(_ *testing.T, p *process) { p.kill() }},
+		"put back after a stop": {nil, func(t *testing.T, w *wreck) { w.portal.interrupt(t) }},
+		"put back after rounds, and a kill": {[]string{"--retain-every", "50ms"}, func(t *testing.T, w *wreck) {
+			w.expires(t)
+			w.portal.kill()
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &wreck{installation: *install(t, "http", append([]string{"--reserve", "0"}, tt.args...)...)}
@@ -62,8 +65,7 @@ func TestCopyOfTheSameStart(t *testing.T) {
 			execute(t, c.database(), `VACUUM INTO '`+copied+`'`)
 			c.deployImage(t, "1")
 			c.deployImage(t, "2")
-			time.Sleep(500 * time.Millisecond) // some rounds, where they are short
-			tt.stop(t, c.portal)
+			tt.stop(t, c)
 			for _, suffix := range []string{"", "-wal"} {
 				_ = os.Remove(c.database() + suffix) // a stop leaves no -wal
 			}
@@ -74,11 +76,26 @@ func TestCopyOfTheSameStart(t *testing.T) {
 			if text := c.portal.out.String(); !strings.Contains(text, "is not the database that this data folder was served with last") {
 				t.Errorf("it says\n%s", text)
 			}
-			time.Sleep(300 * time.Millisecond) // some rounds of what expires
+			c.expires(t)
 			c.portal.kill()
 			wantSameFiles(t, before, c.kept(t))
 		})
 	}
+}
+
+// expires waits for some rounds in which a running portal deletes what expired:
+// each counts up in the lock before it begins.
+func (w *wreck) expires(t *testing.T) {
+	t.Helper()
+	count := func() int64 {
+		n, err := noted(w.data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := count()
+	until(t, "four rounds begin, so that three have ended", func() bool { return count() >= before+4 })
 }
 
 // kept is the listing of what records name, but for what each start writes.
