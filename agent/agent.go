@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // Wishes is the side of a portal that every agent talks to.

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // portal is a small portal on a real bundle store.

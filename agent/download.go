@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // downloadTries is how often a download that breaks off is taken up again

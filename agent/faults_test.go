@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // configFor is a configuration of an agent on p.

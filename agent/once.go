@@ -5,8 +5,8 @@ import (
 	"errors"
 	"log/slog"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // onceTries is how often Once tries before it goes on with what is mounted.

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // RemoteConfig says where a portal is, and how it is asked.

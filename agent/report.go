@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 const (

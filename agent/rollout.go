@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Images is the side of a portal that a rollout talks to.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestCrash(t *testing.T) {

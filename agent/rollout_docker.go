@@ -13,7 +13,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Labels of containers. The first two say whose a container is.

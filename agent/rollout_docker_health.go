@@ -13,7 +13,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // lookAgain is how often a container is looked at.

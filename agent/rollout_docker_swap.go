@@ -16,7 +16,7 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // swap is the replacement of one container.

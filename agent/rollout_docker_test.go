@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestDockerReplacesContainers(t *testing.T) {

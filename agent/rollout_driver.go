@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Driver makes a component run images: through a Docker Engine, by a command

@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // Exec applies images by a command of the configuration, without a shell.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Log sends lines for the log of the deploy that rolls out now.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // watch keeps asking what is wanted.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // board is a portal that keeps the log of deploys as well.

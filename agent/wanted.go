@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 const (

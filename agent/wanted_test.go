@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // A worker that began after a run did gets the version that the run names.

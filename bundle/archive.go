@@ -12,7 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Entry is a regular file or symlink of an archive.

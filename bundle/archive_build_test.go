@@ -13,7 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // testEntry is an entry of an archive under test: a file unless it says otherwise.

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // FuzzRead feeds Read with damaged archives: it never panics, it refuses in

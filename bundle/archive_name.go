@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // clean returns name without "." and empty elements, or refuses it. The root

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // zipped is a file of a zip archive and where its content begins.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/klauspost/compress/flate"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // inflater unpacks one content after the other with the same buffers.

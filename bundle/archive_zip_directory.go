@@ -5,7 +5,7 @@ import (
 	"bytes"
 	"io"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // zipDir is the directory of a zip archive.

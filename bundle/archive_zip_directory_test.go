@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // zipRecords returns n records of a zip archive's directory.

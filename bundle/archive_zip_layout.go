@@ -7,7 +7,7 @@ import (
 	"errors"
 	"io"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Signatures and lengths of a zip archive's records.

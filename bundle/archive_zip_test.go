@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 var entry = testEntry{name: "dags/a.py", body: "print('a dag')"}

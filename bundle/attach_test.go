@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // A pack that is checked tells the same places as the one who wrote it.

@@ -14,7 +14,7 @@ import (
 	_ "gocloud.dev/blob/gcsblob"   // gs://
 	_ "gocloud.dev/blob/s3blob"    // s3://
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // bucket is a depot in a bucket of S3, Azure Blob Storage or Google Cloud

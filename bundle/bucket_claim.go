@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // BucketFile is the file in a data folder that says in which bucket its

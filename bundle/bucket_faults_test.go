@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle/buckettest"
+	"slipway/internal/slipway"
 )
 
 // remote are the kinds of bucket that are reached over a network, one of S3 and

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle/buckettest"
+	"slipway/internal/slipway"
 )
 
 // bucketStore opens a store in a bucket, in a data folder of its own.

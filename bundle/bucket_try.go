@@ -14,7 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"gocloud.dev/gcerrors"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 var errSilent = errors.New("nothing came or went for too long")

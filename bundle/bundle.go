@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Store is the bundles and packs of an installation, in its data folder or in a

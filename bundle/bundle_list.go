@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Namespaces yields every namespace that has bundles or packs, by name.

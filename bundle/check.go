@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Check refuses files that cannot be a version: too many or too large, names

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // checkLinks refuses a symlink that leads out of the root, at any step of the

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // followed walks the symlink f as Linux would, and reports whether it stays

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // The folders of manifests and packs.

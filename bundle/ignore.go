@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const (

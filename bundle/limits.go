@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Limits bound what an archive and a version may hold.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestReadLimits(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // CheckManifest returns what is wrong with m: only local, clean paths, sorted,

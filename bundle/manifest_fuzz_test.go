@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // FuzzManifest reads what anyone may have written: JSON, or that compressed.

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strconv"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // writeList writes a version and its files as one JSON object, file by file:

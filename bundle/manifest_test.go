@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestPutManifest(t *testing.T) {

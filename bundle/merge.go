@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Merge writes the contents of files, which lie in several packs of ns, into

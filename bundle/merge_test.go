@@ -14,7 +14,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // stageEach stages files one by one, so that each has a pack of its own.

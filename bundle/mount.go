@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // The names in a mount's folder that Airflow and people rely on.

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // folders walks the folders of a version on disk, and follows no symlink. It

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // ErrCalledOff is why Add ended early: something is to become current, which

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // stalled is a Source whose downloads do not get on.

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // makeInUse makes the folder in which Airflow marks the versions that its runs

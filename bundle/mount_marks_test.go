@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // mark touches the mark of version n.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const recordSuffix = ".json"

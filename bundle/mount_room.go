@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // room refuses a version whose new files would leave less than is to stay free.

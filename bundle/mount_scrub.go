@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Damage is a file of a mounted version that is not what was deployed.

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // syncEach is up to how many new files and folders are made durable one by one.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Somebody may have made the link current, before Slipway or by hand.

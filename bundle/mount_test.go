@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // world is a store and a mount beside it.

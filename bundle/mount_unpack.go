@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const (

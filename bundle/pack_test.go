@@ -18,7 +18,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // ns is the namespace of all tests.

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // MountedVersion is a version on disk.

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // nobody is who an agent runs as that is not root.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestPrune(t *testing.T) {

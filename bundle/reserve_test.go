@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // A small archive that unpacks to much is refused before the disk is full.

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Staged is an upload whose contents are stored.

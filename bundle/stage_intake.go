@@ -10,7 +10,7 @@ import (
 	"os"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const (

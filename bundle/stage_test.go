@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // upload returns a .tar.gz of files: path → content, "-> x" for a symlink.

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestContent(t *testing.T) {

@@ -3,8 +3,8 @@ package deploy
 import (
 	"context"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -1,6 +1,6 @@
 package deploy
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // Adopt starts what runs in the background for d, which was added to the store
 // without Create: together with the first account, in one transaction.

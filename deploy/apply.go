@@ -15,8 +15,8 @@ import (
 	"time"
 	"unicode"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // roll is who was connected since a deploy began to wait. Autoscaled components

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // lastAgent has the only agent of a kind leave, in one way or another, as soon

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

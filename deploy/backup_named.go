@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -13,7 +13,7 @@ import (
 	"sync"
 	"syscall"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -11,8 +11,8 @@ import (
 	"testing/iotest"
 	"time"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/bundle/buckettest"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestCreateAndEdit(t *testing.T) {

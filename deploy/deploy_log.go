@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

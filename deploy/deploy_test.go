@@ -13,10 +13,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
 	"slipway/agent"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

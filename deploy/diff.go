@@ -10,7 +10,7 @@ import (
 
 	udiff "github.com/aymanbagabas/go-udiff"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestDiffOfAFile(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // marked is a line with brackets around what is marked.

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"os"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

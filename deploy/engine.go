@@ -15,9 +15,9 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

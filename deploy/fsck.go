@@ -7,8 +7,8 @@ import (
 	"io/fs"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

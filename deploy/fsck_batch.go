@@ -9,7 +9,7 @@ import (
 	"maps"
 	"slices"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -11,8 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // elsewhere makes Sales one that agents serve.

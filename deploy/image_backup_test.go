@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 

@@ -3,8 +3,8 @@ package deploy
 import (
 	"context"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 // Login returns what opens the registry of an image for d.

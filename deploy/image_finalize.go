@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

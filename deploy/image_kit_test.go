@@ -24,9 +24,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"slipway"
 	"slipway/deploy"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 

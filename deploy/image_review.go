@@ -3,7 +3,7 @@ package deploy
 import (
 	"cmp"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // unchanged fails unless everything is as it was after before.

@@ -9,8 +9,8 @@ import (
 	"io"
 	"os"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

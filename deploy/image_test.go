@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
-	"slipway"
 	"slipway/deploy"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

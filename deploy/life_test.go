@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"slices"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

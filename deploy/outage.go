@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // outage says to people what is wrong when it is the disk. The cause stays for

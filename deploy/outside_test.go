@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // However much lies beside the dags folder, a page that names it stays small.

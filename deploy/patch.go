@@ -8,7 +8,7 @@ import (
 
 	udiff "github.com/aymanbagabas/go-udiff"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // patchMax is how many bytes of contents a patch compares in all.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // repository writes files as a project in a repository of its own, as archive

@@ -1,6 +1,6 @@
 package deploy
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // planReturn returns what the return w will do to the files at the end of the
 // queue. Where the image carries the DAGs, the version stays.

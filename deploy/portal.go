@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"slices"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -3,7 +3,7 @@ package deploy
 import (
 	"context"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // ErrMoved has InTurn call try again.

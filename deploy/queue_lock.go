@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sync"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // queueLocks let one request at a time queue a deploy of a Deployment. What a

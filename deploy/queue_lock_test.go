@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -3,7 +3,7 @@ package deploy
 import (
 	"context"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Sweep gives up what nobody finished in time, as Run does every hour.

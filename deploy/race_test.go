@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -13,9 +13,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

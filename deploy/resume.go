@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

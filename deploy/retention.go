@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

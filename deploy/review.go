@@ -3,7 +3,7 @@ package deploy
 import (
 	"context"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

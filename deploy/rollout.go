@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // part is what a rollout waits for.

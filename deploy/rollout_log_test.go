@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // What agents say while an image rolls out is the deploy's log, within bounds.

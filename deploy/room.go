@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // room is what runs in the background for one Deployment.

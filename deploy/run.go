@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

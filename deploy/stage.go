@@ -8,8 +8,8 @@ import (
 	"os"
 	"path"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

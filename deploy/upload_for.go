@@ -1,7 +1,7 @@
 package deploy
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

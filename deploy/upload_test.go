@@ -10,9 +10,9 @@ import (
 	"testing/iotest"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/distribution/distribution/v3/registry/auth"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // controller is the registry's access controller: it asks the door, then keeps

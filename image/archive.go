@@ -8,7 +8,7 @@ import (
 	"path"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // archive is an uploaded archive with an image in it. It is read from its start

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // The most that a dags folder may hold.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"path"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // dagLayer is what one layer says of a folder.

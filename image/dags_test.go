@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 const dagsDir = "usr/local/airflow/dags"

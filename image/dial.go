@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // registries are the hosts whose addresses may be private.

@@ -14,9 +14,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway"
 	"slipway/image"
 	"slipway/image/dockertest"
+	"slipway/internal/slipway"
 )
 
 // client pushes an image of files and says what files one has: a Docker Engine,

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // view is what the layers of an image make of some paths and the folders that

@@ -8,8 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 // TestManifestIsJudgedAtItsEnd: whoever loses the right to push while a manifest

@@ -19,8 +19,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 const (

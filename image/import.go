@@ -16,7 +16,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // packed is an image in an archive.

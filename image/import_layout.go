@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // layout reads an OCI layout.

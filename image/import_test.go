@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/klauspost/compress/gzip"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // saved is an image as docker save writes it.

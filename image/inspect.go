@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // config is what an image's configuration says, as far as we read it.

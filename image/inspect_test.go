@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 func TestParseRef(t *testing.T) {

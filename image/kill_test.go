@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 // killRounds is how often a process is killed that pushes and imports.

@@ -13,7 +13,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // maxUnpacked is the most that the layers of one image, or an archive, may

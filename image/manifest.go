@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // repo is one repository to read from: of the own registry, or of another.

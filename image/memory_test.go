@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // maxAdded is the most memory that an image may add, whatever its size.

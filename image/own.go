@@ -15,7 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // ownRepo is a repository of the own registry, read and written without HTTP.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // pins are the tags that are final and the digests that deploys need: files

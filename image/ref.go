@@ -6,7 +6,7 @@ import (
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Ref names an image: in the portal's own registry, or in another one.

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // remoteRepo is a repository of another registry.

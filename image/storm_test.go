@@ -14,8 +14,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 // stormFor is how long pushes, deploys, deletes and collections go on at once:

@@ -18,7 +18,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // DagFile is a file that goes into the dags folder of an image.

@@ -1,6 +1,6 @@
 package store
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // WorkingUser returns a user by id if their account works, for what a session
 // or login asks for: it may have ended since the request began.

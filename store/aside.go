@@ -1,6 +1,6 @@
 package store
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // Asides returns what is set aside, by namespace.
 func (tx *Tx) Asides() ([]slipway.Aside, error) {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/pressly/goose/v3"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Attach opens the database file at path, which is there already, beside the

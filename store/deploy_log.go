@@ -3,7 +3,7 @@ package store
 import (
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // LogLine is a line of what a deploy's rollout said.

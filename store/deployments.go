@@ -6,7 +6,7 @@ import (
 
 	"crypto/rand"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const deploymentColumns = `d.id, d.workspace, d.name, d.description, d.namespace, d.here,

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const deployColumns = `w.id, w.deployment, w.number, w.kind, w.status, w.reason, w.note, w.description,

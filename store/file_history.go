@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // FileStep is what a deploy that went live did to a file.

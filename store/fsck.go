@@ -4,7 +4,7 @@ import (
 	"encoding/hex"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // PacksAfter returns up to limit packs of a Deployment that were recorded

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // DeployFilter says which deploys of a Deployment are wanted; its zero value

@@ -1,6 +1,6 @@
 package store
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // Holder is a person who was shown the secret of a token: who made the token, or
 // rotated it last, themselves or by a token that they hold. It is kept with the

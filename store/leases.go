@@ -4,7 +4,7 @@ import (
 	"crypto/rand"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // TakeLease holds back, until it expires or is given back, the removal of

@@ -3,7 +3,7 @@ package store
 import (
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // LoginToken lets a program act as a person. A code is exchanged for the other

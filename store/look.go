@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"os"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // State is what lies where a database is expected.

@@ -3,7 +3,7 @@ package store
 import (
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Ended is a deploy that has ended, as the metrics count it.

@@ -4,7 +4,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // A new Deployment gets no namespace that another has, or that is set aside.

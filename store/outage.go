@@ -6,7 +6,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // outage says to people what is wrong when nothing can be recorded because of

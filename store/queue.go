@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const switchColumns = `id, deployment, turn_on, by, position, at, applied_at, cancelled`

@@ -3,7 +3,7 @@ package store
 import (
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // RegistryLogin is who the portal is to a registry, for one Workspace.

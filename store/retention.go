@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // KeptVersion is a version as retention looks at it.

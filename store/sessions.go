@@ -3,7 +3,7 @@ package store
 import (
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Session is a browser that somebody signed in with.

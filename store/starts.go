@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // startsSetting is the name under which starts, stops and rounds are counted.

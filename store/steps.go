@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // stepMax is how many changed files a step keeps. Beyond it the manifests say

@@ -1,6 +1,6 @@
 package store
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // Tokens returns the API tokens of a Workspace and its Deployments, newest
 // first, those that have expired too. The caller has asked for the Workspace

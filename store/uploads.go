@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Upload is an archive that arrives, or has arrived, for a deploy.

@@ -3,7 +3,7 @@ package store
 import (
 	"fmt"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 const userColumns = `id, email, name, admin, created_at, disabled_at`

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // BundleVersion is a DAG bundle version that is kept.

@@ -1,7 +1,7 @@
 package store
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func scanWorkspace(r row) (w slipway.Workspace, err error) {

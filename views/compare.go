@@ -3,7 +3,7 @@ package views
 import (
 	"context"
 	"io"
-	"slipway"
+	"slipway/internal/slipway"
 
 	"github.com/a-h/templ"
 )

@@ -1,7 +1,7 @@
 package views
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // HistoryRow is a deploy in the history, or a switch of DAG-only deploys

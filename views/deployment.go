@@ -1,7 +1,7 @@
 package views
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // DeploymentFrame is what every page of a Deployment has above its content:

@@ -1,7 +1,7 @@
 package views
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // FixPage is the form that mends one file.

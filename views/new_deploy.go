@@ -1,6 +1,6 @@
 package views
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // NewDeploy is the form that begins a deploy of one kind.
 type NewDeploy struct {

@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // NewDeployCard is a partial: the form that begins a deploy, or why there is
 // none.

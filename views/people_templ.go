@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // Team is a Workspace's members and invitations.
 type Team struct {

@@ -1,7 +1,7 @@
 package views
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // SettingsPage is a Deployment's settings.

@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // Settings are a Deployment's settings.
 func Settings(p SettingsPage) templ.Component {

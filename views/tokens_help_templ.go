@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-import "slipway"
+import "slipway/internal/slipway"
 
 // TokenHelp is what the lines to copy speak of.
 type TokenHelp struct {

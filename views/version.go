@@ -1,7 +1,7 @@
 package views
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // VersionsPage lists the DAG bundle versions that are kept.

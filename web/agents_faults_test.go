@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // line is the way from an agent to the portal, on which packs can suffer.

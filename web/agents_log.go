@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // maxAgentLog is the most that agents may send of a log at once, bytes.

@@ -4,9 +4,9 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // After a start a deploy does not end before the agents had time to report.

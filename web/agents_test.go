@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/agent"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web/api"

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

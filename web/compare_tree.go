@@ -3,7 +3,7 @@ package web
 import (
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/views"
 )
 

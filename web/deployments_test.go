@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/agent"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

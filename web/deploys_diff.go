@@ -7,8 +7,8 @@ import (
 	"net/url"
 	"strconv"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/views"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/views"
 )
 

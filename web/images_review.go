@@ -3,8 +3,8 @@ package web
 import (
 	"fmt"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/views"
 )
 

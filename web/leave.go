@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

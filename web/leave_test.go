@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web/api"

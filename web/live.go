@@ -12,7 +12,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
 	"slipway/web/api"

@@ -3,7 +3,7 @@ package web
 import (
 	"sync"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // maxStreams is how many live pages one person may have open: each is rendered

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // argonParams are argon2id's costs, as the PHC string format writes them.

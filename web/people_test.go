@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func (a *app) memberPath(who slipway.Actor) string {

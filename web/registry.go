@@ -14,8 +14,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web/api"
 )

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestRegistryBearers(t *testing.T) {

@@ -3,8 +3,8 @@ package web
 import (
 	"slices"
 
-	"slipway"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

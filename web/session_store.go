@@ -11,7 +11,7 @@ import (
 	"github.com/gorilla/sessions"
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestSaveSettings(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
 )

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

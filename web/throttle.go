@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // How many wrong passwords may follow each other, and how long until another

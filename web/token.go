@@ -3,7 +3,7 @@ package web
 import (
 	"crypto/rand"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
 	"slipway/web/api"

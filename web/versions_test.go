@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestVersions(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestAgentCommandIsRefused(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // keyedDeploy is a request to deploy an archive, which can be sent again.

@@ -146,7 +146,7 @@ import (
 	"errors"
 	"os"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/bundle"
 	"slipway/store"
 )

@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

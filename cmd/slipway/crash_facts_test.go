@@ -11,7 +11,7 @@ import (
 	"slices"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -21,8 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"slipway"
 	"slipway/image/dockertest"
+	"slipway/internal/slipway"
 )
 
 // crashImages is how many images there are to push.

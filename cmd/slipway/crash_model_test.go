@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // model is what a portal has acknowledged over all its lives.

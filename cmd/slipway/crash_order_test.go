@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // order knows what a power cut would leave: at each moment, which contents and

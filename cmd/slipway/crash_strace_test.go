@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 

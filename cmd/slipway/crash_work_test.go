@@ -18,7 +18,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // worker drives one Deployment, with choices from a seeded generator, until

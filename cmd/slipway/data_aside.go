@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 )
 
 // asideFlag lets a command begin anew in a folder that holds an installation

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"slipway"
 	"slipway/bundle"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

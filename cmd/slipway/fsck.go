@@ -7,8 +7,8 @@ import (
 	"io"
 	"strings"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // fsckCommand looks for damage in a data folder.

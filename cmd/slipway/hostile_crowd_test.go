@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // drip is a body that comes a byte a second.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // ownDisk mounts a file system of its own, which only root can.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 

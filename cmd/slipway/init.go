@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"
 	"slipway/web/api"

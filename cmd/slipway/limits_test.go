@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // Uploads of every kind may be as large as --max-archive says, and no larger.

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // person is somebody signed in, in a browser without JavaScript.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestRuntimeReleases(t *testing.T) {

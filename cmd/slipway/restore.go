@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // restoreCommand fills an empty data folder from a backup.

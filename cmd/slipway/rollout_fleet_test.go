@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/image/dockertest"
+	"slipway/internal/slipway"
 )
 
 // airflowProgram crashes, or runs until it is told to stop; with a task it goes

@@ -14,10 +14,10 @@ import (
 	"os"
 	"time"
 
-	"slipway"
 	"slipway/agent"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"
 )

@@ -7,10 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
 	"slipway/image"
+	"slipway/internal/slipway"
 )
 
 // openEngine opens what the engine works on, and returns it. The portal listens

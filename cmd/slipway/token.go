@@ -7,7 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"
 	"slipway/web/api"

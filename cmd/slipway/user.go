@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"
 )

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"
 )

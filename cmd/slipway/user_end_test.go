@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web/api"

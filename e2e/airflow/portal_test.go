@@ -23,8 +23,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway"
 	"slipway/image/dockertest"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway"
 	"slipway/bundle"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

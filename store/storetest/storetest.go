@@ -11,7 +11,7 @@ import (
 	"sync"
 	"testing"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/agent"
 	"slipway/bundle"
 	"slipway/deploy"
 	"slipway/image"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web"

@@ -14,7 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )

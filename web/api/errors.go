@@ -6,7 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // StatusOf is the HTTP status of each kind of error. The CLI treats all of them

@@ -11,7 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 // maxBody is the most that a request other than an upload may hold, in bytes.

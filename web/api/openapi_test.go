@@ -14,7 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/web/api"
 )
 

@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"slipway"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

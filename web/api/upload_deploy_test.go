@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 	"slipway/store"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway"
 	"slipway/deploy"
+	"slipway/internal/slipway"
 )
 
 // maxWait is the longest that a request may wait for the outcome.

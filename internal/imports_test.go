@@ -1,4 +1,4 @@
-package slipway_test
+package internal_test
 
 import (
 	"go/parser"
@@ -15,30 +15,37 @@ import (
 // module is the path that our own imports begin with.
 const module = "slipway"
 
+// top is the module's folder, seen from here.
+const top = ".."
+
+// rules is the folder of the nouns and rules.
+const rules = "internal/slipway"
+
 // may holds the arrows: what of ours the package in each folder may import. A
 // package's tests may also import "store/storetest", and their own package.
 // A new folder is added here on purpose; one that does not exist yet is no error.
 var may = map[string][]string{
-	".":                 {},
-	"store":             {"."},
-	"store/storetest":   {".", "store"},
-	"bundle":            {"."},
+	"internal":          {}, // the tests of the layout
+	rules:               {},
+	"store":             {rules},
+	"store/storetest":   {rules, "store"},
+	"bundle":            {rules},
 	"bundle/buckettest": {}, // only for tests
-	"image":             {"."},
+	"image":             {rules},
 	"image/dockertest":  {}, // only for tests
-	"deploy":            {".", "store", "bundle", "image"},
-	"agent":             {".", "bundle"},
-	"views":             {"."},
-	"web":               {".", "store", "image", "deploy", "views", "static", "web/api"},
-	"web/api":           {".", "store", "deploy", "views"},
+	"deploy":            {rules, "store", "bundle", "image"},
+	"agent":             {rules, "bundle"},
+	"views":             {rules},
+	"web":               {rules, "store", "image", "deploy", "views", "static", "web/api"},
+	"web/api":           {rules, "store", "deploy", "views"},
 	"static":            {},
-	"cmd/slipway":       {".", "store", "bundle", "image", "deploy", "agent", "web", "web/api"},
+	"cmd/slipway":       {rules, "store", "bundle", "image", "deploy", "agent", "web", "web/api"},
 	"e2e":               {"store/storetest"},
-	"e2e/airflow":       {".", "store", "store/storetest", "image/dockertest"},
+	"e2e/airflow":       {rules, "store", "store/storetest", "image/dockertest"},
 
 	// Programs that measure the portal from outside, and write what it stores to seed it.
 	"scripts/bench":         {"bundle"},
-	"scripts/bench-history": {".", "store", "bundle", "deploy"},
+	"scripts/bench-history": {rules, "store", "bundle", "deploy"},
 	"scripts/corpus":        {},
 }
 
@@ -88,11 +95,11 @@ func TestEveryArrowIsUsed(t *testing.T) {
 	}
 }
 
-// The root has the standard library only, and so has no import with a dot in
-// its first element.
-func TestRootImportsTheStandardLibraryOnly(t *testing.T) {
+// The rules import the standard library only: no import with a dot in its first
+// element.
+func TestRulesImportTheStandardLibraryOnly(t *testing.T) {
 	for _, file := range goFiles(t) {
-		if path.Dir(file) != "." || isTest(file) {
+		if path.Dir(file) != rules || isTest(file) {
 			continue
 		}
 		for _, name := range imports(t, file) {
@@ -114,14 +121,14 @@ func forTests(dir, name string) bool {
 func goFiles(t *testing.T) []string {
 	t.Helper()
 	var files []string
-	err := filepath.WalkDir(".", func(name string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(top, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "testdata"):
+		case d.IsDir() && name != top && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "testdata"):
 			return filepath.SkipDir
 		case strings.HasSuffix(name, ".go"):
-			files = append(files, filepath.ToSlash(name))
+			files = append(files, filepath.ToSlash(strings.TrimPrefix(name, top+string(filepath.Separator))))
 		}
 		return nil
 	})
@@ -131,14 +138,12 @@ func goFiles(t *testing.T) []string {
 	return files
 }
 
-// ours returns the folders of our own packages that file imports: "." is the root.
+// ours returns the folders of our own packages that file imports.
 func ours(t *testing.T, file string) []string {
 	t.Helper()
 	var folders []string
 	for _, name := range imports(t, file) {
-		if name == module {
-			folders = append(folders, ".")
-		} else if folder, ok := strings.CutPrefix(name, module+"/"); ok {
+		if folder, ok := strings.CutPrefix(name, module+"/"); ok {
 			folders = append(folders, folder)
 		}
 	}
@@ -148,7 +153,7 @@ func ours(t *testing.T, file string) []string {
 func imports(t *testing.T, file string) []string {
 	t.Helper()
 	// Parsed here: asked for its answer, go list would come from go test's cache.
-	f, err := parser.ParseFile(token.NewFileSet(), filepath.FromSlash(file), nil, parser.ImportsOnly)
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(top, filepath.FromSlash(file)), nil, parser.ImportsOnly)
 	if err != nil {
 		t.Fatal(err)
 	}

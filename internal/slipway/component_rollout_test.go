@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestAppliesImages(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func sized(path, sum string, size int64) slipway.File {

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway"
+	"slipway/internal/slipway"
 )
 
 func TestTakes(t *testing.T) {
