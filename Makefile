@@ -56,8 +56,8 @@ crash: ## crowd the portal, kill it 500 times at work and agents 100 times, and 
 FUZZTIME ?= 10m
 .PHONY: fuzz
 fuzz: ## ten minutes of damaged archives, and of damaged manifests; FUZZTIME=1h for longer
-	go test -run '^$$' -fuzz '^FuzzRead$$' -fuzztime $(FUZZTIME) ./bundle
-	go test -run '^$$' -fuzz '^FuzzManifest$$' -fuzztime $(FUZZTIME) ./bundle
+	go test -run '^$$' -fuzz '^FuzzRead$$' -fuzztime $(FUZZTIME) ./internal/archive
+	go test -run '^$$' -fuzz '^FuzzManifest$$' -fuzztime $(FUZZTIME) ./internal/bundle
 
 .PHONY: bench
 bench: ## measure against the bars of the design and print the table, in a quarter of an hour

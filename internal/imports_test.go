@@ -25,42 +25,42 @@ const rules = "internal/slipway"
 // package's tests may also import "store/storetest", and their own package.
 // A new folder is added here on purpose; one that does not exist yet is no error.
 var may = map[string][]string{
-	"internal":          {}, // the tests of the layout
-	rules:               {},
-	"store":             {rules},
-	"store/storetest":   {rules, "store"},
-	"bundle":            {rules},
-	"bundle/buckettest": {}, // only for tests
-	"image":             {rules},
-	"image/dockertest":  {}, // only for tests
-	"deploy":            {rules, "store", "bundle", "image"},
-	"agent":             {rules, "bundle"},
-	"views":             {rules},
-	"web":               {rules, "store", "image", "deploy", "views", "static", "web/api"},
-	"web/api":           {rules, "store", "deploy", "views"},
-	"static":            {},
-	"cmd/slipway":       {rules, "store", "bundle", "image", "deploy", "agent", "web", "web/api"},
-	"e2e":               {"store/storetest"},
-	"e2e/airflow":       {rules, "store", "store/storetest", "image/dockertest"},
+	"internal":                   {}, // the tests of the layout
+	rules:                        {},
+	"store":                      {rules},
+	"store/storetest":            {rules, "store"},
+	"internal/bundle":            {rules},
+	"internal/bundle/buckettest": {}, // only for tests
+	"internal/image":             {rules},
+	"internal/image/dockertest":  {}, // only for tests
+	"internal/deploy":            {rules, "store", "internal/bundle", "internal/image"},
+	"internal/agent":             {rules, "internal/bundle"},
+	"views":                      {rules},
+	"web":                        {rules, "store", "internal/image", "internal/deploy", "views", "static", "web/api"},
+	"web/api":                    {rules, "store", "internal/deploy", "views"},
+	"static":                     {},
+	"cmd/slipway":                {rules, "store", "internal/bundle", "internal/image", "internal/deploy", "internal/agent", "web", "web/api"},
+	"e2e":                        {"store/storetest"},
+	"e2e/airflow":                {rules, "store", "store/storetest", "internal/image/dockertest"},
 
 	// Programs that measure the portal from outside, and write what it stores to seed it.
-	"scripts/bench":         {"bundle"},
-	"scripts/bench-history": {rules, "store", "bundle", "deploy"},
+	"scripts/bench":         {"internal/bundle"},
+	"scripts/bench-history": {rules, "store", "internal/bundle", "internal/deploy"},
 	"scripts/corpus":        {},
 }
 
 // mayTest holds what tests may import beside: web's and the engine's run what
 // mounts, as cmd does.
 var mayTest = map[string][]string{
-	"bundle": {"bundle/buckettest"},
-	"deploy": {"agent", "bundle/buckettest"},
-	"web":    {"agent", "bundle", "bundle/buckettest"},
-	"image":  {"image/dockertest"},
-	"agent":  {"image/dockertest"},
+	"internal/bundle": {"internal/bundle/buckettest"},
+	"internal/deploy": {"internal/agent", "internal/bundle/buckettest"},
+	"web":             {"internal/agent", "internal/bundle", "internal/bundle/buckettest"},
+	"internal/image":  {"internal/image/dockertest"},
+	"internal/agent":  {"internal/image/dockertest"},
 
-	"cmd/slipway": {"image/dockertest", "bundle/buckettest"},
+	"cmd/slipway": {"internal/image/dockertest", "internal/bundle/buckettest"},
 
-	"web/api": {"agent", "bundle", "image", "web", "image/dockertest"}, // its tests ask the whole portal
+	"web/api": {"internal/agent", "internal/bundle", "internal/image", "web", "internal/image/dockertest"}, // its tests ask the whole portal
 }
 
 func TestImports(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/bundle"
-	"slipway/bundle/buckettest"
+	"slipway/internal/bundle"
+	"slipway/internal/bundle/buckettest"
 	"slipway/store/storetest"
 )
 

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // Each of many ranges would be a request to the bucket.

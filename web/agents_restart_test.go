@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway/bundle"
-	"slipway/deploy"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 )
 

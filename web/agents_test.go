@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway/agent"
-	"slipway/bundle"
+	"slipway/internal/agent"
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"

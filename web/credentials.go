@@ -5,7 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway/image"
+	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"

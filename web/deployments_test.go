@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway/agent"
-	"slipway/deploy"
+	"slipway/internal/agent"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/views"
 )

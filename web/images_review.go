@@ -3,7 +3,7 @@ package web
 import (
 	"fmt"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/views"
 )

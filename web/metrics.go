@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 )

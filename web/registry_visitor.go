@@ -3,7 +3,7 @@ package web
 import (
 	"slices"
 
-	"slipway/image"
+	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
 )

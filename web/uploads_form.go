@@ -15,7 +15,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"

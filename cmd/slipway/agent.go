@@ -9,7 +9,7 @@ import (
 	"os"
 	"strings"
 
-	"slipway/agent"
+	"slipway/internal/agent"
 )
 
 // agentCommand runs an agent beside a component of Airflow.

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"slipway/agent"
+	"slipway/internal/agent"
 )
 
 // serveHealth serves how one does where --health says, if anywhere, until ctx

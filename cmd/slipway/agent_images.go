@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"slipway/agent"
+	"slipway/internal/agent"
 )
 
 // imagesFlags say whether an agent applies images, and how.

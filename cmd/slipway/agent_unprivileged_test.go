@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // nobody is who agents run as where the tests may choose: neither the portal's

@@ -10,7 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway/image/dockertest"
+	"slipway/internal/image/dockertest"
 )
 
 // imageDeploy is an `astro deploy` with an image.

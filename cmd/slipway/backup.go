@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/bundle"
-	"slipway/deploy"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
 	"slipway/store"
 )
 

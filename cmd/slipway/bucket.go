@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // bucketFlag says where DAG bundles are kept.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/bundle/buckettest"
+	"slipway/internal/bundle/buckettest"
 )
 
 // A data folder and its bucket stay together, whatever the command.

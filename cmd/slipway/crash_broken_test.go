@@ -147,7 +147,7 @@ import (
 	"os"
 
 	"slipway/internal/slipway"
-	"slipway/bundle"
+	"slipway/internal/bundle"
 	"slipway/store"
 )
 

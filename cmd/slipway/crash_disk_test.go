@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
 )

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"slipway/image/dockertest"
+	"slipway/internal/image/dockertest"
 	"slipway/internal/slipway"
 )
 

@@ -15,7 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"

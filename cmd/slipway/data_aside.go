@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"

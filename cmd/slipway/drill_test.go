@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"

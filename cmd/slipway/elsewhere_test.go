@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // elsewhere is a portal with one Deployment, that agents mount elsewhere. They

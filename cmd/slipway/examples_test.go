@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/image/dockertest"
+	"slipway/internal/image/dockertest"
 )
 
 // project is somebody's repository of DAGs, with the scripts of examples/ci.

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 )
 

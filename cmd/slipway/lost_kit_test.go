@@ -21,8 +21,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway/bundle"
-	"slipway/image/dockertest"
+	"slipway/internal/bundle"
+	"slipway/internal/image/dockertest"
 )
 
 // wreck is a data folder as a kill left it, with deploys of DAGs and of an image

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"slipway/bundle"
-	"slipway/deploy"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 )
 

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway/image/dockertest"
+	"slipway/internal/image/dockertest"
 	"slipway/internal/slipway"
 )
 

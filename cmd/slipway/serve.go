@@ -14,9 +14,9 @@ import (
 	"os"
 	"time"
 
-	"slipway/agent"
-	"slipway/bundle"
-	"slipway/deploy"
+	"slipway/internal/agent"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway/bundle"
-	"slipway/deploy"
-	"slipway/image"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
+	"slipway/internal/image"
 	"slipway/internal/slipway"
 )
 

@@ -23,7 +23,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway/image/dockertest"
+	"slipway/internal/image/dockertest"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"

@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"slipway/bundle"
-	"slipway/deploy"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 )

@@ -17,7 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 const (

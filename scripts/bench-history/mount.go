@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/bundle"
-	"slipway/deploy"
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 )

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // bench is one run of the program.

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // memory measures what a deploy of 400 MB adds to the memory that a portal has

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/bundle"
+	"slipway/internal/bundle"
 )
 
 // rsync measures a change of one file against what careful teams do today:

@@ -11,7 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway/image/dockertest"
+	"slipway/internal/image/dockertest"
 )
 
 const runtimeLabel = "io.astronomer.docker.runtime.version"

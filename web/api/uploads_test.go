@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway/deploy"
+	"slipway/internal/deploy"
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web/api"

@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+)
+
+const (
+	wantedEvery = 2 * time.Second
+	wantedAgain = 30 * time.Second // after one could not be had
+	goneAgain   = 10 * time.Minute // after the portal said that it does not have it
+	sweptEvery  = time.Hour        // between two lines of the log about what was no mark
+)
+
+// Whatever Airflow runs may mark what it likes.
+const (
+	maxLent  = 10   // versions at a time
+	maxLater = 1000 // versions that wait to be tried again
+)
+
+// lender puts versions on disk that Airflow's runs need and that are not there:
+// this worker began after them, or its disk is a new one. Nothing is turned.
+type lender struct {
+	*Agent
+	mount *bundle.Mount
+	later map[slipway.Version]time.Time // of those that could not be had, when to try again
+	lent  []slipway.Version             // those on disk
+	told  string                        // the last error: a mount works without marks
+	swept time.Time                     // the log was told that something was no mark
+}
+
+func (a *Agent) lend(ctx context.Context, m *bundle.Mount) {
+	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
+	tick := time.NewTicker(wantedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.look(ctx, time.Now()); err != nil && err.Error() != l.told {
+			l.told = err.Error()
+			l.log.Error("look for versions that runs need", slog.Any("error", err))
+		}
+	}
+}
+
+// look removes what is no mark, and adds what is wanted now.
+func (l *lender) look(ctx context.Context, now time.Time) error {
+	removed, err := l.mount.SweepMarks()
+	if removed > 0 && now.Sub(l.swept) >= sweptEvery {
+		l.swept = now
+		l.log.Warn("removed from in-use what is no mark of a version; only Airflow is to write there, and empty files", slog.Int("entries", removed))
+	}
+	return errors.Join(err, l.addWanted(ctx, now))
+}
+
+// addWanted adds what is wanted now, as far as there is room.
+func (l *lender) addWanted(ctx context.Context, now time.Time) error {
+	maps.DeleteFunc(l.later, func(_ slipway.Version, at time.Time) bool { return now.After(at) })
+	wanted, err := l.mount.Wanted(keepFor, now)
+	if err != nil || len(wanted) == 0 {
+		return err
+	}
+	if err := l.count(); err != nil {
+		return err
+	}
+	for _, v := range wanted {
+		if _, waits := l.later[v]; waits || len(l.later) >= maxLater {
+			continue
+		}
+		if len(l.lent) >= maxLent {
+			return slipway.Errorf(slipway.Conflict, "Runs of Airflow need more than %d versions that were replaced. Others are added when these are no longer needed.", maxLent)
+		}
+		if again := l.add(ctx, v); again > 0 {
+			l.later[v] = now.Add(again)
+		}
+	}
+	return nil
+}
+
+// count forgets those lent that are gone, or current now.
+func (l *lender) count() error {
+	on, err := l.mount.Versions()
+	if err != nil {
+		return err
+	}
+	l.lent = slices.DeleteFunc(l.lent, func(v slipway.Version) bool {
+		return !slices.ContainsFunc(on, func(o bundle.MountedVersion) bool { return o.Version == v && !o.Current })
+	})
+	return nil
+}
+
+// add puts v on disk, and returns when to try again if it cannot be had.
+func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duration) {
+	log := l.log.With(slog.String("version", string(v)))
+	man, err := l.portal.Manifest(ctx, v)
+	if isGone(err) {
+		_ = l.mount.Unmark(v) // a mark that stays costs one question in a while
+		log.Warn("a run of Airflow needs a version that is no longer kept")
+		return goneAgain
+	}
+	if err == nil {
+		err = l.mount.Add(ctx, man, l.portal)
+	}
+	if errors.Is(err, bundle.ErrCalledOff) {
+		log.Info("adds a version that a run of Airflow needs later, as another is mounted first")
+		return wantedEvery
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			log.Error("add a version that a run of Airflow needs", slog.Any("error", err))
+		}
+		return wantedAgain
+	}
+	log.Info("added a version that a run of Airflow needs")
+	l.lent = append(l.lent, v)
+	return 0
+}
+
+func isGone(err error) bool {
+	e, ok := errors.AsType[*slipway.Error](err)
+	return ok && e.Kind == slipway.NotFound || errors.Is(err, fs.ErrNotExist)
+}

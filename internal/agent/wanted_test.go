@@ -1,0 +1,187 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+)
+
+// A worker that began after a run did gets the version that the run names.
+func TestVersionsThatRunsNeedAreAdded(t *testing.T) {
+	const old, now, gone = slipway.Version("2026-11-22T14:03:51.2040000Z"), slipway.Version("2026-11-23T10:00:00.0000000Z"), slipway.Version("2026-11-01T10:00:00.0000000Z")
+	p, dir := newPortal(t), mountDir(t)
+	p.put(t, old, "old")
+	p.wants(p.put(t, now, "now"), nil)
+	start(t, dir, p)
+	eventually(t, "the version is mounted", func() bool { return p.last().Version == now })
+
+	for _, v := range []slipway.Version{old, gone} {
+		if err := os.WriteFile(filepath.Join(dir, "in-use", v.Dir()), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the version that is needed is there", func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, "versions", old.Dir(), "dags", "a.py"))
+		return err == nil && string(b) == "old"
+	})
+	eventually(t, "what is no longer kept is not asked for again", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "in-use", gone.Dir()))
+		return errors.Is(err, os.ErrNotExist)
+	})
+	if got := content(t, dir); got != "now" {
+		t.Errorf("current has %q, want it to stay as it is", got)
+	}
+}
+
+// asked counts the manifests that are asked for.
+type asked struct {
+	*portal
+	n int
+}
+
+func (a *asked) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
+	a.n++
+	return a.portal.Manifest(ctx, v)
+}
+
+// lending returns a lender on a mount without versions, and how to mark some.
+func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
+	t.Helper()
+	p = &asked{portal: newPortal(t)}
+	dir := mountDir(t)
+	m, err := bundle.OpenMount(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	a := New(Config{Dir: dir, Component: "worker-0", Portal: p, Log: quiet()})
+	mark = func(v slipway.Version) {
+		if err := os.WriteFile(filepath.Join(dir, "in-use", v.Dir()), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}, p, mark
+}
+
+func nth(n int) slipway.Version {
+	return slipway.Version(fmt.Sprintf("2026-11-01T10:%02d:%02d.0000000Z", n/60, n%60))
+}
+
+// A mark may be set again and again.
+func TestWhatIsGoneIsNotAskedForAgain(t *testing.T) {
+	l, p, mark := lending(t)
+	now := time.Now()
+	for _, tt := range []struct {
+		after time.Duration
+		asked int
+	}{{0, 1}, {goneAgain - time.Minute, 1}, {goneAgain + time.Minute, 2}} {
+		mark(nth(0))
+		if err := l.look(t.Context(), now.Add(tt.after)); err != nil || p.n != tt.asked {
+			t.Errorf("after %s: asked %d times, want %d; %v", tt.after, p.n, tt.asked, err)
+		}
+	}
+}
+
+func TestWhatIsGoneIsBounded(t *testing.T) {
+	l, p, mark := lending(t)
+	for n := range maxLater + 5 {
+		mark(nth(n))
+	}
+	for range 2 { // it looks at so many marks at a time
+		if err := l.look(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.n != maxLater || len(l.later) != maxLater {
+		t.Errorf("asked %d times, %d wait; want %d", p.n, len(l.later), maxLater)
+	}
+}
+
+func TestLendsSoManyAtATime(t *testing.T) {
+	l, p, mark := lending(t)
+	for n := range maxLent + 2 {
+		p.put(t, nth(n), "x")
+		mark(nth(n))
+	}
+	for range 2 {
+		err := l.look(t.Context(), time.Now())
+		if kind, _ := slipway.Explain(err); err == nil || kind != slipway.Conflict {
+			t.Errorf("error %v, want that there are too many", err)
+		}
+	}
+	on, err := l.mount.Versions()
+	if err != nil || len(on) != maxLent {
+		t.Errorf("%d versions are on disk, want %d; %v", len(on), maxLent, err)
+	}
+}
+
+// slow is a portal whose downloads of lent versions do not get on.
+type slow struct {
+	*portal
+	asked chan struct{}
+}
+
+func (s slow) Frames(ctx context.Context, _ string, _, _ int64) (io.ReadCloser, error) {
+	s.asked <- struct{}{}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A deploy does not wait for what is lent, which is tried again soon.
+func TestWhatIsLentGivesWay(t *testing.T) {
+	l, p, mark := lending(t)
+	p.put(t, nth(0), "old")
+	p.put(t, nth(1), "new")
+	mark(nth(0))
+	s := slow{p.portal, make(chan struct{})}
+	fast := l.portal
+	l.portal = s
+	now, looked := time.Now(), make(chan error, 1)
+	go func() { looked <- l.look(t.Context(), now) }()
+	<-s.asked
+	man, err := p.store.Manifest("ns", nth(1))
+	if err == nil {
+		err = l.mount.Mount(t.Context(), man, p, nil)
+	}
+	if err := errors.Join(err, <-looked); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.lent) != 0 {
+		t.Errorf("lent are %v, want none yet", l.lent)
+	}
+	l.portal = fast
+	if err := l.look(t.Context(), now.Add(wantedEvery+time.Second)); err != nil || len(l.lent) != 1 {
+		t.Errorf("lent are %v, %v; want the one that was called off", l.lent, err)
+	}
+}
+
+// What somebody puts into in-use is removed, and what cannot be keeps no run
+// from its version.
+func TestInUseHoldsNothingElse(t *testing.T) {
+	l, p, mark := lending(t)
+	p.put(t, nth(0), "x")
+	mark(nth(0))
+	dir := filepath.Join(l.cfg.Dir, "in-use")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "large"), make([]byte, 1<<20), 0o600), os.MkdirAll(filepath.Join(dir, "full", "folder"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.look(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), `"full"`) {
+		t.Errorf("error %v, want that it names the folder", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "large")); !errors.Is(err, os.ErrNotExist) || len(l.lent) != 1 {
+		t.Errorf("the large file: %v, lent %v; want it gone, and one lent", err, l.lent)
+	}
+}

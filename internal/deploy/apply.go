@@ -1,0 +1,165 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// imageEnvName is the file beside a mount that names the image to run, as a
+// compose file or a shell reads it.
+const imageEnvName = "image.env"
+
+// graceForKill is how long an apply command has to end after it was asked to.
+const graceForKill = 5 * time.Second
+
+// ApplyNames returns the names of the apply commands that the configuration
+// has.
+func (e *Engine) ApplyNames() []string {
+	var names []string
+	for name := range e.cfg.ApplyCommands {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// SetApplyCommand names what this machine runs to apply an image of a
+// Deployment; "" for nothing. Only an Organization admin may.
+func (e *Engine) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, name string) error {
+	err := e.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.SetApplyCommands); err != nil {
+			return err
+		}
+		switch _, known := e.cfg.ApplyCommands[name]; {
+		case !d.Here:
+			return slipway.Errorf(slipway.Conflict, "This Deployment is not on this machine: agents apply its images.")
+		case name != "" && !known:
+			return noCommand(name)
+		}
+		if err := tx.SetApplyCommand(of, name); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "deployment.apply-command", Target: d.Name, Detail: name})
+	})
+	if err == nil {
+		e.watchers.notify(of)
+	}
+	return err
+}
+
+func noCommand(name string) error {
+	return slipway.Errorf(slipway.Invalid, "The configuration of the portal has no apply command %q. Ask the administrator, or choose another one.", name)
+}
+
+// applyHere has this machine run the image of a state of d: it writes image.env
+// and runs the apply command. Doing it twice does no harm.
+func (e *Engine) applyHere(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
+	out := e.openLog(w)
+	defer func() { err = errors.Join(err, out.Close()) }()
+	env := e.imageEnv(s)
+	if err := e.writeImageEnv(d, env); err != nil {
+		return "", outage(fmt.Errorf("write %s: %w", imageEnvName, err))
+	}
+	if s.Image == "" {
+		out.say("No image was known before: " + imageEnvName + " is removed.")
+		return "", nil
+	}
+	out.say(imageEnvName + " says " + env[0] + ".")
+	if d.ApplyCommand == "" {
+		const text = "No apply command is set for this Deployment: restart Airflow to run the image."
+		out.say(text)
+		return text, nil
+	}
+	return "", e.apply(ctx, d, env, out)
+}
+
+// imageEnv returns the lines of image.env for a state.
+func (e *Engine) imageEnv(s slipway.State) []string {
+	return []string{"AIRFLOW_IMAGE=" + e.outside(s.ImageName) + "@" + s.Image, "RUNTIME_VERSION=" + s.Runtime}
+}
+
+func (e *Engine) writeImageEnv(d slipway.Deployment, env []string) error {
+	for _, line := range env { // each of which an image's text must not make two
+		if strings.ContainsFunc(line, unicode.IsControl) {
+			return slipway.Errorf(slipway.Invalid, "%s cannot hold %q.", imageEnvName, line)
+		}
+	}
+	dir := e.MountDir(d)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	name := filepath.Join(dir, imageEnvName)
+	if strings.HasSuffix(env[0], "@") {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return bundle.SyncPath(dir)
+	}
+	return bundle.WriteFile(name, 0o644, func(w io.Writer) error {
+		_, err := io.WriteString(w, strings.Join(env, "\n")+"\n")
+		return err
+	})
+}
+
+// apply runs the apply command of d. Its end is the rollout's.
+func (e *Engine) apply(ctx context.Context, d slipway.Deployment, env []string, out *deployLog) error {
+	argv := e.cfg.ApplyCommands[d.ApplyCommand]
+	if len(argv) == 0 {
+		return noCommand(d.ApplyCommand)
+	}
+	out.say("Running the apply command " + d.ApplyCommand + ".")
+	late, cancel := context.WithTimeout(ctx, e.cfg.ApplyTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(late, argv[0], argv[1:]...)
+	cmd.Env = append(ownEnv(), append(env, "SLIPWAY_MOUNT="+e.MountDir(d), "SLIPWAY_NAMESPACE="+d.Namespace)...)
+	cmd.Stdout, cmd.Stderr = out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = graceForKill
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) { // it has ended well, and what it started has its output still
+		err = nil
+	}
+	if err != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of its group; nothing, usually
+	}
+	switch {
+	case err == nil:
+		out.say("The apply command has ended well.")
+		return nil
+	case ctx.Err() != nil:
+		out.say("The portal stops. It runs the apply command again when it is back.")
+		return ctx.Err()
+	case late.Err() != nil:
+		err = slipway.Errorf(slipway.Conflict, "The apply command %s did not end within %s, and was stopped.%s", d.ApplyCommand, e.cfg.ApplyTimeout, out.lastWords())
+	default:
+		err = slipway.Errorf(slipway.Conflict, "The apply command %s failed: %s.%s", d.ApplyCommand, err, out.lastWords())
+	}
+	out.say(err.Error())
+	return err
+}
+
+// ownEnv returns our environment without what is ours alone: it may hold
+// secrets.
+func ownEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SLIPWAY_") })
+}

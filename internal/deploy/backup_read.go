@@ -1,0 +1,206 @@
+package deploy
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// ReadBackup unpacks into dir, an empty folder, what WriteBackup wrote, and
+// returns only when all of it is there, as it was, and durable. What it holds of
+// bundles is opened by attach, as their files may be in a bucket. progress is
+// told the bytes that were unpacked.
+func ReadBackup(ctx context.Context, r io.Reader, dir string, attach func(dir string) (*bundle.Store, error), progress func(done int64)) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	in := &restoring{ctx: ctx, root: root, tar: tar.NewReader(r), progress: progress}
+	for _, name := range []string{bundlesName, packsName} {
+		if err := root.Mkdir(name, 0o700); err != nil {
+			return err
+		}
+	}
+	if err := in.members(); err != nil {
+		return err
+	}
+	if err := in.database(); err != nil {
+		return fmt.Errorf("restore the records: %w", err)
+	}
+	if err := store.Restored(ctx, filepath.Join(dir, databaseName)); err != nil {
+		return err
+	}
+	if err := checkComplete(ctx, dir, attach); err != nil {
+		return err
+	}
+	return syncFolders(dir)
+}
+
+// restoring is a backup that is being read.
+type restoring struct {
+	ctx      context.Context
+	root     *os.Root
+	tar      *tar.Reader
+	sums     bytes.Buffer // of the members so far, as the last one has them
+	progress func(done int64)
+	done     int64
+}
+
+var (
+	errNoBackup = slipway.Errorf(slipway.Invalid, "This file is no backup of Slipway.")
+	errCutOff   = slipway.Errorf(slipway.Invalid, "The backup is cut off or damaged. Nothing was restored.")
+)
+
+// members unpacks all members and compares them with the list of their sums.
+func (in *restoring) members() error {
+	for first := true; ; first = false {
+		h, err := in.tar.Next()
+		switch {
+		case first && (err != nil || h.Name != backupDatabase):
+			return errNoBackup
+		case err != nil:
+			return errors.Join(errCutOff, err)
+		case h.Name == backupSums:
+			return in.compare()
+		}
+		if err := in.member(h); err != nil {
+			return fmt.Errorf("restore %q: %w", h.Name, err)
+		}
+	}
+}
+
+func (in *restoring) member(h *tar.Header) error {
+	if h.Typeflag != tar.TypeReg || !isMember(h.Name) {
+		return errNoBackup
+	}
+	if dir := path.Dir(h.Name); dir != "." {
+		if err := in.root.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
+	}
+	sum := sha256.New()
+	if err := in.put(h.Name, io.TeeReader(in.tar, sum)); err != nil {
+		return err
+	}
+	in.done += h.Size
+	in.progress(in.done)
+	return writeSum(&in.sums, hex.EncodeToString(sum.Sum(nil)), h.Name)
+}
+
+// isMember reports whether a backup may have a member of this name.
+func isMember(name string) bool {
+	parts := strings.Split(name, "/")
+	switch {
+	case isImageMember(name):
+		return true
+	case name == backupDatabase || name == bundle.BucketFile:
+		return true
+	case len(parts) != 3 || !fs.ValidPath(name):
+		return false
+	}
+	return parts[0] == bundlesName || parts[0] == packsName
+}
+
+// put writes a new file, durably.
+func (in *restoring) put(name string, r io.Reader) error {
+	if err := in.ctx.Err(); err != nil {
+		return err
+	}
+	f, err := in.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, zstd.ErrMagicMismatch) {
+		err = errors.Join(errCutOff, err)
+	}
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// compare reads the list of sums.
+func (in *restoring) compare() error {
+	want := bufio.NewScanner(in.tar)
+	have := bufio.NewScanner(&in.sums)
+	for have.Scan() {
+		_, name, _ := strings.Cut(have.Text(), "  ")
+		if !want.Scan() || want.Text() != have.Text() {
+			return slipway.Errorf(slipway.Invalid, "The backup is damaged: %s is not what was backed up. Nothing was restored.", name)
+		}
+	}
+	if want.Scan() || want.Err() != nil {
+		return errors.Join(errCutOff, want.Err())
+	}
+	return nil
+}
+
+// database unpacks the records.
+func (in *restoring) database() error {
+	f, err := in.root.Open(backupDatabase)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	dec, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	defer dec.Close()
+	return errors.Join(in.put(databaseName, dec), in.root.Remove(backupDatabase))
+}
+
+// checkComplete returns an error if a file is missing that the records in dir
+// name.
+func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bundle.Store, error)) error {
+	bundles, err := attach(dir)
+	if err != nil {
+		return err
+	}
+	st, err := store.Attach(ctx, filepath.Join(dir, databaseName))
+	if err != nil {
+		return err
+	}
+	if bundles.Bucket() != "" {
+		_, _, err = inBucket(ctx, st, bundles)
+		return errors.Join(err, st.Close())
+	}
+	for n, e := range allNamed(ctx, st, ever) {
+		if err = e; err != nil {
+			break
+		}
+		f, e := n.open(bundles)
+		if err = e; err != nil {
+			err = errors.Join(slipway.Errorf(slipway.Invalid, "%s is missing in the backup. Nothing was restored.", n.title()), err)
+			break
+		}
+		_ = f.Close() // it was only looked for
+	}
+	return errors.Join(err, st.Close())
+}
+
+// syncFolders makes the names below dir durable. The files are already.
+func syncFolders(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && (e.IsDir() || e.Name() == databaseName) {
+			err = bundle.SyncPath(path)
+		}
+		return err
+	})
+}

@@ -1,0 +1,99 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"slipway/internal/image"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// images checks that every image of the portal's registry that a deploy needs
+// is there, and that all contents are what their names say.
+func (f *fsck) images() error {
+	root := filepath.Join(f.dir, registryName)
+	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	images, err := image.Open(image.Config{Dir: root}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	all, err := deploymentsOf(f.ctx, f.store)
+	if err != nil {
+		return err
+	}
+	for _, d := range all {
+		if err := f.imagesOf(d, images); err != nil {
+			return err
+		}
+	}
+	return f.blobs(filepath.Join(root, "docker", "registry", "v2", "blobs"))
+}
+
+func (f *fsck) imagesOf(d slipway.Deployment, images *image.Store) error {
+	var kept []slipway.Image
+	err := f.store.View(f.ctx, func(tx *store.Tx) (err error) {
+		kept, err = tx.Images(d.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, i := range kept {
+		if hostOf(i.Name) != "" {
+			continue
+		}
+		f.totals.Images++
+		_, err := images.Inspect(f.ctx, image.Ref{Name: i.Name, Digest: i.Digest}, i.Platform, image.Login{})
+		switch kind, text := slipway.Explain(err); {
+		case err != nil && kind == slipway.Internal:
+			return err
+		case err != nil:
+			f.report(Damage{Deployment: d.Name, Namespace: d.Namespace, Path: registryName + "/" + i.Ref(), Problem: text})
+		}
+	}
+	return nil
+}
+
+// blobs compares every content of the registry with the sum in its name.
+func (f *fsck) blobs(dir string) error {
+	return filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) || err == nil && e.Name() != "data" {
+			return f.ctx.Err() // none yet, or one that was removed just now
+		}
+		if err != nil {
+			return err
+		}
+		want := filepath.Base(filepath.Dir(at))
+		got, err := sumOf(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && got != want {
+			f.report(Damage{Path: registryName + "/sha256:" + want, Problem: fmt.Sprintf("The content sha256:%s of the registry is damaged.", want)})
+		}
+		return err
+	})
+}
+
+func sumOf(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}

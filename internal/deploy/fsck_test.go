@@ -1,0 +1,282 @@
+package deploy_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
+	"slipway/internal/slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+// fsck checks a's folder as another process does, while the engine runs.
+func (a *app) fsck(t *testing.T) (all []deploy.Damage, totals deploy.FsckTotals) {
+	t.Helper()
+	totals, err := deploy.Fsck(t.Context(), a.store, bundle.Attach(a.dir), a.dir, func(d deploy.Damage) { all = append(all, d) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var again []deploy.Damage
+	inRounds, err := deploy.FsckBy(t.Context(), 1, a.store, bundle.Attach(a.dir), a.dir, func(d deploy.Damage) { again = append(again, d) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inRounds.Damages != totals.Damages || len(again) != len(all) {
+		t.Errorf("in rounds: %+v, %+v; want %+v, %+v", again, inRounds, all, totals)
+	}
+	storetest.View(t, a.store, func(tx *store.Tx) error {
+		if leased, err := tx.Leased(); err != nil || leased {
+			t.Errorf("leased after the check: %v, %v", leased, err)
+		}
+		return nil
+	})
+	return all, totals
+}
+
+// pack returns the path of a pack of the Deployment.
+func (a *app) pack(name string) string {
+	return filepath.Join(a.dir, "packs", a.Sales.Namespace, name)
+}
+
+// threeVersions deploys one version of two files and two that each change one
+// of them; a fourth deploy waits to be confirmed.
+func threeVersions(t *testing.T) (a *app, v [3]slipway.Version, packs [3]string) {
+	t.Helper()
+	a = running(t)
+	for i, files := range []map[string]string{
+		{"dags/a.py": dag("a1"), "dags/b.py": dag("b1")}, {"a.py": dag("a2")}, {"b.py": dag("b3")},
+	} {
+		before := a.packs(t)
+		merge := slipway.AddFiles
+		if i == 0 {
+			merge = slipway.ReplaceAll
+		}
+		v[i] = a.deployed(t, merge, files).Version
+		for _, name := range a.packs(t) {
+			if !slices.Contains(before, name) {
+				packs[i] = name
+			}
+		}
+	}
+	return a, v, packs
+}
+
+func TestFsckOfASoundFolder(t *testing.T) {
+	a, _, _ := threeVersions(t)
+	a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": dag("c")})
+
+	all, totals := a.fsck(t)
+
+	if len(all) != 0 {
+		t.Errorf("damages %+v, want none", all)
+	}
+	totals.Bytes = 0
+	if want := (deploy.FsckTotals{Deployments: 1, Versions: 3, Packs: 4, Contents: 5}); totals != want {
+		t.Errorf("totals %+v, want %+v", totals, want)
+	}
+}
+
+func TestFsckFindsDamage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		harm     func(t *testing.T, a *app, v [3]slipway.Version, packs [3]string)
+		says     []string // one for each damage
+		versions []int    // that are affected, by index
+		deploys  []int
+		leftover bool
+	}{
+		"flipped byte in a pack of the first": {
+			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
+				flip(t, a.pack(packs[0]), 100)
+			},
+			says: []string{"The pack is damaged: its SHA-256 is "}, versions: []int{0, 1},
+		},
+		"flipped byte in a pack of the last": {
+			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
+				flip(t, a.pack(packs[2]), -20)
+			},
+			says: []string{"The pack is damaged"}, versions: []int{2},
+		},
+		"pack missing": {
+			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
+				remove(t, a.pack(packs[1]))
+			},
+			says: []string{"The pack is missing."}, versions: []int{1, 2},
+		},
+		"pack of a waiting deploy missing": {
+			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
+				for _, name := range a.packs(t) {
+					if !slices.Contains(packs[:], name) {
+						remove(t, a.pack(name))
+					}
+				}
+			},
+			says: []string{"The pack is missing."}, deploys: []int{4},
+		},
+		"manifest missing": {
+			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
+				remove(t, a.manifest(v[1]))
+			},
+			says: []string{"The manifest is missing."}, versions: []int{1},
+		},
+		"flipped byte in a manifest": {
+			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
+				flip(t, a.manifest(v[0]), 30)
+			},
+			says: []string{"The manifest is damaged: "}, versions: []int{0},
+		},
+		"manifest of another version": {
+			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
+				b, err := os.ReadFile(a.manifest(v[0]))
+				if err == nil {
+					err = os.WriteFile(a.manifest(v[2]), b, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			},
+			says: []string{"The manifest is damaged: "}, versions: []int{2},
+		},
+		"claim lost": {
+			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
+				storetest.Update(t, a.store, func(tx *store.Tx) error {
+					w, err := tx.Deploy(a.Sales.ID, 3)
+					if err != nil {
+						return err
+					}
+					failed := w
+					failed.Status, failed.LiveAt = slipway.Failed, time.Time{}
+					if _, err := tx.SaveDeploy(failed); err != nil { // which gives its claims back
+						return err
+					}
+					_, err = tx.SaveDeploy(w)
+					return err
+				})
+			},
+			says: []string{"It relies on 2 packs that it has not claimed"}, versions: []int{2},
+		},
+		"record of the current version lost": {
+			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
+				storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, v[2]) })
+			},
+			says: []string{"The version that is wanted now has no record."}, versions: []int{2},
+		},
+		"pack that no record names": {
+			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
+				old := a.pack(strings.Repeat("a", 64) + ".tar.zst")
+				if err := os.WriteFile(old, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				ageFile(t, old)
+			},
+			says: []string{"No record names it."}, leftover: true,
+		},
+		"file that is about to be recorded": {
+			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
+				young := a.pack(strings.Repeat("a", 64) + ".tar.zst")
+				if err := os.WriteFile(young, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, v, packs := threeVersions(t)
+			a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": dag("c")})
+			a.stop()
+			tt.harm(t, a, v, packs)
+
+			all, totals := a.fsck(t)
+
+			if len(all) != len(tt.says) {
+				t.Fatalf("damages %+v, want %q", all, tt.says)
+			}
+			for i, d := range all {
+				var want []slipway.Version
+				for _, n := range tt.versions {
+					want = append(want, v[n])
+				}
+				if !strings.Contains(d.Problem, tt.says[i]) || !slices.Equal(d.Versions, want) || !slices.Equal(d.Deploys, tt.deploys) || d.Leftover != tt.leftover {
+					t.Errorf("damage %+v, want %q of %v, deploys %v", d, tt.says[i], want, tt.deploys)
+				}
+				if d.Deployment != "sales-prod" || d.Namespace != a.Sales.Namespace {
+					t.Errorf("damage is of %q, %q", d.Deployment, d.Namespace)
+				}
+			}
+			if leftovers := totals.Leftovers == 1; leftovers != tt.leftover || totals.Damages+totals.Leftovers != len(tt.says) {
+				t.Errorf("totals %+v", totals)
+			}
+		})
+	}
+}
+
+// Beside an engine that deploys all the time, nothing is taken for damage.
+func TestFsckBesideDeploys(t *testing.T) {
+	a, _, _ := threeVersions(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 12 {
+			all, _ := a.fsck(t)
+			if len(all) > 0 {
+				t.Errorf("damages %+v, want none", all)
+			}
+		}
+	}()
+	for i := 0; ; i++ {
+		select {
+		case <-done:
+			return
+		default:
+		}
+		w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": dag(strings.Repeat("c", i))})
+		if i%3 == 0 {
+			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		a.confirm(t, w.Number, a.Eve)
+	}
+}
+
+func (a *app) manifest(v slipway.Version) string {
+	return filepath.Join(a.dir, "bundles", a.Sales.Namespace, v.Dir()+".json.zst")
+}
+
+// flip turns the bits of a byte of a file, counted from its end if negative.
+func flip(t *testing.T, path string, at int) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at < 0 {
+		at += len(b)
+	}
+	b[at] ^= 0xff
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func ageFile(t *testing.T, path string) {
+	t.Helper()
+	then := time.Now().Add(-2 * time.Hour)
+	if err := os.Chtimes(path, then, then); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,283 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// publishAll takes the turns of a Deployment's queue, one after the other.
+func (e *Engine) publishAll(ctx context.Context, of slipway.DeploymentID) error {
+	for {
+		w, found, err := e.nextTurn(ctx, of)
+		if err == nil && found {
+			err = e.publish(ctx, w)
+		}
+		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+			return nil // deleted
+		}
+		if err != nil || !found {
+			return err
+		}
+	}
+}
+
+// nextTurn returns the deploy whose turn it is. Switches before it are thrown.
+func (e *Engine) nextTurn(ctx context.Context, of slipway.DeploymentID) (w slipway.Deploy, found bool, err error) {
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		d, err := tx.LoadDeployment(of)
+		if err != nil {
+			return err
+		}
+		queue, err := tx.Queue(of)
+		for _, t := range queue {
+			if err != nil {
+				return err
+			}
+			if t.Deploy == nil {
+				d, err = throw(tx, d, *t.Switch)
+				continue
+			}
+			w, found = *t.Deploy, true
+			if w.Status == slipway.Queued {
+				w.Status = slipway.Deploying
+				w, err = tx.SaveDeploy(w)
+			}
+			return err
+		}
+		return err
+	})
+	e.watchers.notify(of)
+	return w, found, err
+}
+
+// throw carries out a switch whose turn has come.
+func throw(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (slipway.Deployment, error) {
+	if d.DAGDeploys == s.On { // as another switch was called back
+		return d, tx.CancelSwitch(d.ID, s.ID)
+	}
+	d = d.Switched(s.On)
+	if err := tx.SaveState(d); err != nil {
+		return d, err
+	}
+	if err := tx.SwitchApplied(s.ID); err != nil {
+		return d, err
+	}
+	return d, tx.Audit(s.By, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "switch.apply", Target: d.Name, Detail: onOff(s.On)})
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// publish makes w what its Deployment should run, and waits until it does.
+func (e *Engine) publish(ctx context.Context, w slipway.Deploy) error {
+	if w.Kind.HasImage() && !w.WentLive() {
+		return e.rollOut(ctx, w)
+	}
+	there := e.present(w.Deployment, slipway.Sidecar)
+	if !w.WentLive() {
+		// Once begun, this is not cut off: it is quick, and safe to do again.
+		live, err := e.goLive(context.WithoutCancel(ctx), w)
+		switch kind, text := slipway.Explain(outage(err)); {
+		case passes(kind):
+			return err // it was confirmed: it waits until there is room, or the bucket is back
+		case err != nil && kind != slipway.Internal:
+			return e.fail(ctx, w, text)
+		case err != nil:
+			e.log.Error("publish", slog.Any("deploy", w.ID), slog.Any("error", err))
+			return e.fail(ctx, w, errOurs)
+		}
+		w = live
+	}
+	return e.await(ctx, w, there)
+}
+
+// release is what going live changes.
+type release struct {
+	files    []slipway.File
+	plan     slipway.Plan
+	manifest int64 // bytes; 0 for a return, which stores nothing
+}
+
+// goLive stores the version of w and makes it the wanted one.
+func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Deploy, err error) {
+	d, r, err := e.prepare(ctx, w)
+	if err != nil {
+		return w, err
+	}
+	if w.ReturnTo == 0 {
+		if r, err = e.storeVersion(ctx, d, w, r); err != nil {
+			return w, err
+		}
+	}
+	e.live.forgive(d.ID)
+	err = e.store.Update(ctx, func(tx *store.Tx) error {
+		live, err = commit(tx, w, r)
+		return err
+	})
+	if err != nil && w.ReturnTo == 0 {
+		err = errors.Join(err, e.dropUnkept(ctx, d, w.Version))
+	}
+	e.watchers.changed(d.ID, w.ID)
+	e.pokeMerge(d.ID)
+	return live, err
+}
+
+// storeVersion stores the version that w brings, and returns r with its manifest.
+// Where that was stored before an outage, its contents are where they were then:
+// manifests never change, and packs may have been merged since. Where a crash
+// left another one that no record names, this one takes its place.
+func (e *Engine) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
+	size, err := e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
+	if err != nil {
+		stored, missing := e.bundles.Manifest(d.Namespace, w.Version)
+		switch {
+		case missing != nil:
+			return r, fmt.Errorf("store version %s: %w", w.Version, err)
+		case sameFiles(stored.Files, r.files):
+			r.files = stored.Files
+		default:
+			if err := e.dropUnkept(ctx, d, w.Version); err != nil {
+				return r, fmt.Errorf("store version %s: %w", w.Version, err)
+			}
+			stored.Files = r.files
+		}
+		if size, err = e.bundles.PutManifest(d.Namespace, stored); err != nil {
+			return r, fmt.Errorf("store version %s again: %w", w.Version, err)
+		}
+	}
+	r.manifest = size
+	e.files.put(versionKey(d.Namespace, w.Version), r.files)
+	return r, nil
+}
+
+// sameFiles reports whether a and b would be the same once mounted.
+func sameFiles(a, b []slipway.File) bool {
+	return slices.EqualFunc(a, b, func(f, g slipway.File) bool { return f.Path == g.Path && f.Same(g) })
+}
+
+// prepare returns what w does to its Deployment as it is now.
+func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, r release, err error) {
+	var staged []byte
+	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
+			return err
+		}
+		staged, err = tx.StagedFiles(w.ID)
+		return err
+	})
+	if err == nil {
+		err = d.Takes(w)
+	}
+	if err != nil {
+		return d, r, err
+	}
+	base, err := e.filesOf(d.Namespace, d.Version)
+	if err != nil {
+		return d, r, err
+	}
+	if w.ReturnTo != 0 {
+		r.files, err = e.filesOf(d.Namespace, d.State.With(w).Version)
+	} else if !d.Brings(w) {
+		r.files = base
+	} else if r.files, err = e.merged(w, base, staged); err == nil {
+		r.files, err = e.relocate(ctx, w, r.files)
+	}
+	r.plan = slipway.NewPlan(base, r.files)
+	return d, r, err
+}
+
+// merged returns the files that w makes of those of base.
+func (e *Engine) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
+	brought, err := e.brought(w.ID, staged)
+	if err != nil {
+		return nil, err
+	}
+	files := w.Merge.Apply(base, brought)
+	return files, bundle.Check(files, e.cfg.Limits)
+}
+
+// dropUnkept deletes the manifest of a version that no record names.
+func (e *Engine) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
+	kept := false
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		if kept, err = tx.Retained(d.ID, v); err == nil && !kept {
+			kept, err = tx.Held()
+		}
+		return err
+	})
+	if err != nil || kept {
+		return err
+	}
+	return e.bundles.DropManifest(d.Namespace, v)
+}
+
+// commit records that w is wanted from now on, with all that this means.
+func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
+	d, err := tx.LoadDeployment(w.Deployment)
+	if err != nil {
+		return w, err
+	}
+	if w, err = tx.LoadDeploy(w.ID); err != nil {
+		return w, err
+	}
+	if w.Status != slipway.Deploying || w.WentLive() {
+		return w, fmt.Errorf("deploy %s is %s", w.ID, w.Status)
+	}
+	switch {
+	case d.Brings(w):
+		err = keepVersion(tx, w, r)
+	case w.ReturnTo == 0:
+		err = tx.DropStaged(w.ID)
+	default:
+		err = tx.Undo(w.Deployment, w.ReturnTo, w.Number)
+	}
+	if err != nil {
+		return w, err
+	}
+	if err := tx.AddChanges(w, r.plan.Changes); err != nil {
+		return w, err
+	}
+	w.Base = d.Version
+	d = d.Deployed(w)
+	w.Counts, w.After = counted(w.Counts, r.plan.Counts), d.State
+	w.StoredAt, w.LiveAt = tx.Now, tx.Now
+	if err := tx.AddStep(w, r.plan.Changes); err != nil {
+		return w, err
+	}
+	if err := tx.SaveState(d); err != nil {
+		return w, err
+	}
+	return tx.SaveDeploy(w)
+}
+
+// keepVersion records the version that w brings, and claims what it needs.
+func keepVersion(tx *store.Tx, w slipway.Deploy, r release) error {
+	v := store.BundleVersion{Version: w.Version, Deploy: w.ID, Number: w.Number, Files: len(r.files), Stored: r.manifest + w.Counts.NewBytes}
+	for _, f := range r.files {
+		v.Size += f.Size
+	}
+	if err := tx.AddVersion(w.Deployment, v); err != nil {
+		return err
+	}
+	if err := tx.ClaimPacks(w, packsOf(r.files)); err != nil {
+		return err
+	}
+	return tx.DropStaged(w.ID)
+}
+
+// counted returns now, with what old knows of the upload.
+func counted(old, now slipway.Counts) slipway.Counts {
+	now.NewBytes, now.LeftOut, now.Outside = old.NewBytes, old.LeftOut, old.Outside
+	return now
+}

@@ -1,0 +1,134 @@
+package deploy
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/internal/bundle"
+	"slipway/internal/image"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// keyName is the file in the data folder with which passwords are sealed. A
+// copy of the database alone does not give them away.
+const keyName = "secret.key"
+
+// openSealer returns what seals with the key in dir, which is made if it is
+// missing.
+func openSealer(dir string) (cipher.AEAD, error) {
+	name := filepath.Join(dir, keyName)
+	key, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = newKey(name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key of the data folder: %w", err)
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, fmt.Errorf("key of the data folder: %w", err)
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// newKey writes a new key, whole or not at all.
+func newKey(name string) ([]byte, error) {
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	return key, bundle.WriteFile(name, 0o600, func(w io.Writer) error {
+		_, err := w.Write(key)
+		return err
+	})
+}
+
+// sealedFor binds a password to its place: it cannot be moved to another host.
+func sealedFor(w slipway.WorkspaceID, host string) []byte { return []byte(string(w) + "\n" + host) }
+
+// SetRegistryLogin keeps who the portal is to a registry, for the image deploys
+// of a Workspace.
+func (e *Engine) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string, login image.Login) error {
+	host = strings.ToLower(strings.TrimSpace(host))
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
+	if hostOf(host+"/x") != host {
+		return slipway.Errorf(slipway.Invalid, "%q is no registry. One looks like quay.io or registry.example.com:5000.", host)
+	}
+	if login.User == "" || login.Password == "" || len(login.User)+len(login.Password) > 64<<10 {
+		return slipway.Errorf(slipway.Invalid, "Give a user and a password, or a token, for %s.", host)
+	}
+	err := e.store.Update(ctx, func(tx *store.Tx) error {
+		if err := mayKeepLogins(tx, of, by); err != nil {
+			return err
+		}
+		l := store.RegistryLogin{
+			Workspace: of, Host: host, User: login.User, By: by.Title(),
+			Sealed: e.sealer.Seal(nil, nil, []byte(login.Password), sealedFor(of, host)),
+		}
+		if err := tx.SetRegistryLogin(l); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: of, Action: "registry.set", Target: host, Detail: login.User})
+	})
+	return err
+}
+
+// DropRegistryLogin forgets who the portal is to a registry.
+func (e *Engine) DropRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string) error {
+	return e.store.Update(ctx, func(tx *store.Tx) error {
+		if err := mayKeepLogins(tx, of, by); err != nil {
+			return err
+		}
+		if err := tx.DropRegistryLogin(of, host); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: of, Action: "registry.drop", Target: host})
+	})
+}
+
+func mayKeepLogins(tx *store.Tx, of slipway.WorkspaceID, by slipway.Actor) error {
+	_, role, err := tx.Workspace(of, by)
+	if err != nil {
+		return err
+	}
+	return role.May(slipway.ManageDeployments)
+}
+
+// login returns what opens the registry of an image for d.
+func (e *Engine) login(ctx context.Context, d slipway.Deployment, name string) (login image.Login, err error) {
+	host := hostOf(name)
+	if host == "" {
+		return login, nil
+	}
+	err = e.store.View(ctx, func(tx *store.Tx) error {
+		l, found, err := tx.RegistryLogin(d.Workspace, host)
+		if err != nil || !found {
+			return err
+		}
+		password, err := e.sealer.Open(nil, nil, l.Sealed, sealedFor(d.Workspace, host))
+		if err != nil {
+			return slipway.Errorf(slipway.Invalid, "The credentials for %s cannot be read: the key of the data folder is another one. Enter them again.", host)
+		}
+		login = image.Login{User: l.User, Password: string(password)}
+		return nil
+	})
+	return login, err
+}
+
+// hostOf returns the registry that a repository's name begins with, "" for the
+// portal's own.
+func hostOf(name string) string {
+	if (image.Ref{Name: name}).Own() {
+		return ""
+	}
+	host, _, _ := strings.Cut(name, "/")
+	return host
+}

@@ -1,0 +1,241 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// resume puts in order what a crash left: files that no record names are
+// removed, and what cannot be finished any more has failed. Run does the rest.
+// Where the records may be the wrong ones, what they do not name is set aside.
+func (e *Engine) resume(ctx context.Context) error {
+	var uploads []store.Upload
+	var all []slipway.Deployment
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		if uploads, err = tx.Uploads(); err != nil {
+			return err
+		}
+		if all, err = tx.AllDeployments(); err != nil {
+			return err
+		}
+		e.expected, err = tx.AgentsSince(e.started.Add(-slipway.ForgottenAfter))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("resume: %w", err)
+	}
+	left, older, err := e.unnamedManifests(ctx, all)
+	if err != nil {
+		return fmt.Errorf("resume manifests: %w", err)
+	}
+	held, err := e.resumeAside(ctx, older)
+	if err != nil {
+		return fmt.Errorf("resume what is set aside: %w", err)
+	}
+	for _, u := range uploads {
+		if err := e.resumeUpload(ctx, u); err != nil {
+			return fmt.Errorf("resume uploads: %w", err)
+		}
+	}
+	if !held {
+		err = errors.Join(e.dropUploads(uploads), e.dropPacks(ctx, all), e.dropManifests(all, left))
+	}
+	err = errors.Join(err, e.dropHalfWritten(all))
+	if err != nil {
+		return fmt.Errorf("remove leftovers: %w", err)
+	}
+	return e.sweep(ctx)
+}
+
+// dropHalfWritten removes what a crash left of writing image.env to mounts.
+func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
+	for _, d := range all {
+		dir := e.MountDir(d)
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, f := range entries {
+			if !f.Type().IsRegular() || !strings.HasPrefix(f.Name(), bundle.TempPrefix) {
+				continue
+			}
+			info, err := f.Info()
+			if err == nil && e.isLeftover(info) {
+				err = os.Remove(filepath.Join(dir, f.Name()))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// isLeftover reports whether a file that no record names is old enough to be
+// one. A younger one stays until a later start.
+func (e *Engine) isLeftover(info fs.FileInfo) bool {
+	return e.store.Now().Sub(info.ModTime()) >= e.cfg.LeftoverAge
+}
+
+// dropUploads removes the files of uploads that no record names.
+func (e *Engine) dropUploads(uploads []store.Upload) error {
+	known := map[string]bool{}
+	for _, u := range uploads {
+		known[u.ID] = true
+	}
+	dir := filepath.Join(e.cfg.Dir, uploadsName)
+	entries, err := os.ReadDir(dir)
+	for _, f := range entries {
+		if known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
+			continue
+		}
+		info, bad := f.Info()
+		if err = errors.Join(err, bad); bad == nil && e.isLeftover(info) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
+		}
+	}
+	return err
+}
+
+// resumeUpload makes an upload and its file agree.
+func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
+	var w slipway.Deploy
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		w, err = tx.LoadDeploy(u.Deploy)
+		return err
+	})
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		return nil // of a deleted Deployment: it goes with the rest
+	}
+	if err != nil {
+		return err
+	}
+	size, err := e.offset(u)
+	switch {
+	case u.Length == inBlocks && u.ArrivedAt.IsZero():
+		return e.dropHalfBlocks(u.ID) // more may come; what was assembled is written over
+	case errors.Is(err, os.ErrNotExist) && u.ArrivedAt.IsZero() && u.Length >= 0:
+		return os.WriteFile(e.uploadPath(u.ID), nil, 0o600) // its first bytes were never durable
+	case errors.Is(err, os.ErrNotExist):
+		return e.fail(ctx, w, "The uploaded file was lost. Upload the files again.")
+	case err != nil:
+		return err
+	case u.ArrivedAt.IsZero() && u.Length < 0:
+		return e.fail(ctx, w, "The upload broke off. Upload the files again.")
+	case u.ArrivedAt.IsZero() && size == u.Length:
+		_, err = e.arrived(ctx, u, w)
+	}
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden {
+		return nil // refused, as whoever sent it may no longer deploy: it has failed
+	}
+	return err
+}
+
+// dropPacks removes the packs of Deployments that no record names.
+func (e *Engine) dropPacks(ctx context.Context, all []slipway.Deployment) error {
+	for _, d := range all {
+		known, err := e.knownPacks(ctx, d.ID)
+		if err != nil {
+			return err
+		}
+		for p, err := range e.bundles.Packs(d.Namespace) {
+			if err == nil && !known[p.SHA256] {
+				err = e.dropOld(named{of: d, pack: store.Pack{SHA256: p.SHA256}})
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unnamedManifests returns, by Deployment, the versions whose manifests may go, as
+// no record names them. older reports that one of them belongs to newer records
+// than these.
+func (e *Engine) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
+	left = map[slipway.DeploymentID][]slipway.Version{}
+	for _, d := range all {
+		var there []slipway.Version
+		for v, err := range e.bundles.Manifests(d.Namespace) {
+			if err != nil {
+				return nil, false, err
+			}
+			there = append(there, v)
+		}
+		err := e.store.View(ctx, func(tx *store.Tx) error {
+			strays, err := strayManifests(tx, d, there)
+			for v, what := range strays {
+				older = older || what == slipway.Foreign
+				if what != slipway.Awaited {
+					left[d.ID] = append(left[d.ID], v)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return nil, false, err
+		}
+	}
+	return left, older, nil
+}
+
+// strayManifests returns which of the versions there are no record names, and
+// what their manifests are.
+func strayManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
+	kept, err := tx.RetainedOf(d.ID, there)
+	strays := map[slipway.Version]slipway.Stray{}
+	for _, v := range there {
+		if err != nil {
+			return nil, err
+		}
+		if kept[v] {
+			continue
+		}
+		var w slipway.Deploy
+		var known bool
+		w, known, err = tx.MintedFor(d.ID, v)
+		strays[v] = slipway.StrayManifest(w, known)
+	}
+	return strays, err
+}
+
+// dropManifests removes the manifests that crashes left.
+func (e *Engine) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
+	for _, d := range all {
+		for _, v := range left[d.ID] {
+			if err := e.dropOld(named{of: d, version: store.BundleVersion{Version: v}}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropOld removes a manifest or pack that no record names, unless it is young.
+func (e *Engine) dropOld(n named) error {
+	f, err := n.open(e.bundles)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil || !e.isLeftover(info) {
+		return err
+	}
+	if n.pack.SHA256 != "" {
+		return e.bundles.DropPack(n.of.Namespace, n.pack.SHA256)
+	}
+	return e.bundles.DropManifest(n.of.Namespace, n.version.Version)
+}

@@ -1,0 +1,268 @@
+package deploy_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"slipway/internal/bundle"
+	"slipway/internal/deploy"
+	"slipway/internal/slipway"
+	"slipway/store"
+	"slipway/store/storetest"
+)
+
+func TestBrokenConnectionResumesAtTheOffset(t *testing.T) {
+	a := running(t)
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
+	u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
+	if err != nil || w.Status != slipway.Initialized || w.Version == "" || w.Upload != "dags.tar.gz" {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	broken := io.MultiReader(bytes.NewReader(b[:40]), iotest.ErrReader(errors.New("connection reset")))
+	if _, at, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, broken); err == nil || at != 40 {
+		t.Fatalf("append came to %d, %v, want 40 and an error", at, err)
+	}
+	_, _, err = a.engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b))
+	wantKind(t, err, slipway.Conflict, "at byte 40, not at 0")
+	_, _, _, err = a.engine.Upload(t.Context(), u.ID, a.Ada)
+	wantKind(t, err, slipway.NotFound, "")
+	_, _, at, err := a.engine.Upload(t.Context(), u.ID, a.Eve)
+	if err != nil || at != 40 {
+		t.Fatalf("offset %d, %v", at, err)
+	}
+	if _, at, err = a.engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:60])); err != nil || at != 60 {
+		t.Fatalf("append came to %d, %v", at, err)
+	}
+	if w, at, err = a.engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:])); err != nil || at != int64(len(b)) {
+		t.Fatalf("append came to %d, %v", at, err)
+	}
+	w = a.await(t, w.Number, slipway.Staged)
+	if w.Resumes != 1 || w.Bytes != int64(len(b)) || w.UploadedAt.IsZero() {
+		t.Errorf("%+v, want one resume and %d bytes", w, len(b))
+	}
+}
+
+func TestOneRequestAtATimePerUpload(t *testing.T) {
+	a := running(t)
+	u, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 100, Name: "x", Merge: slipway.ReplaceAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := io.Pipe()
+	first := make(chan error, 1)
+	go func() {
+		_, _, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, r)
+		first <- err
+	}()
+	if _, err := w.Write([]byte("0123456789")); err != nil { // it reads: it has the upload
+		t.Fatal(err)
+	}
+	_, _, err = a.engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(nil))
+	wantKind(t, err, slipway.Conflict, "another request")
+	if err := errors.Join(w.Close(), <-first); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestUploadsThatAreRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*deploy.Config)
+		n      deploy.NewUpload
+		body   string
+		kind   slipway.Kind
+		want   string
+		failed bool // a deploy is left, as failed
+	}{
+		"empty":        {n: deploy.NewUpload{Length: 0}, kind: slipway.Invalid, want: "The file dags.zip is empty."},
+		"empty form":   {n: deploy.NewUpload{Length: -1}, kind: slipway.Invalid, want: "The file dags.zip is empty.", failed: true},
+		"large":        {n: deploy.NewUpload{Length: 3 << 30}, kind: slipway.TooLarge, want: "at most 2048 MiB"},
+		"large form":   {change: func(c *deploy.Config) { c.Limits.Archive = 4 }, n: deploy.NewUpload{Length: -1}, body: "12345", kind: slipway.TooLarge, want: "at most", failed: true},
+		"too long":     {n: deploy.NewUpload{Length: 3}, body: "1234", kind: slipway.Invalid, want: "longer than the 3 bytes", failed: true},
+		"too short":    {n: deploy.NewUpload{Length: 3}, body: "12", kind: slipway.Invalid, want: "after 2 of 3 bytes", failed: true},
+		"no space":     {change: func(c *deploy.Config) { c.Reserve = 1 << 60 }, n: deploy.NewUpload{Length: 3}, kind: slipway.NoSpace, want: "nearly full"},
+		"no meaning":   {n: deploy.NewUpload{Length: 3, Merge: "mix"}, kind: slipway.Invalid, want: "replace everything"},
+		"control sign": {n: deploy.NewUpload{Length: 3, Description: "a\x00b"}, kind: slipway.Invalid, want: "only text"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newApp(t, func(c *deploy.Config) {
+				if tt.change != nil {
+					tt.change(c)
+				}
+			})
+			tt.n.Name = "dags.zip"
+			if tt.n.Merge == "" {
+				tt.n.Merge = slipway.ReplaceAll
+			}
+			_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, tt.n, bytes.NewReader([]byte(tt.body)))
+			wantKind(t, err, tt.kind, tt.want)
+			if got := a.uploads(t); len(got) != 0 {
+				t.Errorf("left %v", got)
+			}
+			storetest.View(t, a.store, func(tx *store.Tx) error {
+				w, found, err := tx.LastDeploy(a.Sales.ID)
+				if found != tt.failed || found && (w.Status != slipway.Failed || w.Reason == "") {
+					t.Errorf("last deploy %+v, %v", w, found)
+				}
+				return err
+			})
+		})
+	}
+}
+
+func TestWhoMayUpload(t *testing.T) {
+	a := newApp(t)
+	n := deploy.NewUpload{Length: 3, Name: "x", Merge: slipway.AddFiles}
+	for _, tt := range []struct {
+		by   slipway.Actor
+		kind slipway.Kind
+	}{{a.Mia, slipway.Forbidden}, {a.Sam, slipway.NotFound}, {slipway.Actor{}, slipway.NotFound}} {
+		_, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, tt.by, n)
+		wantKind(t, err, tt.kind, "")
+	}
+}
+
+func TestDemotedWhileUploading(t *testing.T) {
+	a := running(t)
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
+	u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "x", Merge: slipway.ReplaceAll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b[:10])); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		return tx.SetRole(a.Workspace.ID, a.Eve.User, slipway.Member)
+	})
+	_, _, err = a.engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(b[10:]))
+	wantKind(t, err, slipway.Forbidden, "Author role")
+	if w = a.await(t, w.Number, slipway.Failed); w.Reason == "" {
+		t.Errorf("%+v, want a reason", w)
+	}
+	a.eventually(t, "the upload is gone", func() bool { return len(a.uploads(t)) == 0 })
+}
+
+// The role is judged again when the upload is staged: nothing runs until then.
+func TestRemovedBeforeStaging(t *testing.T) {
+	a := newApp(t)
+	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": dag("a")}))
+	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
+	a.run(t)
+	w = a.await(t, w.Number, slipway.Failed)
+	if w.Reason != "Eve Author no longer has access to this Deployment." {
+		t.Errorf("reason %q", w.Reason)
+	}
+	a.eventually(t, "no pack and no upload is left", func() bool { return len(a.packs(t))+len(a.uploads(t)) == 0 })
+}
+
+func TestNeverConfirmed(t *testing.T) {
+	a := running(t)
+	staged := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	u, begun, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 9, Name: "x", Merge: slipway.AddFiles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	now := time.Now()
+	a.store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife - time.Minute) }
+	if _, _, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader([]byte("12345"))); err != nil {
+		t.Fatal(err)
+	}
+	a.build(t)
+	if got := a.load(t, staged.Number).Status; got != slipway.Staged {
+		t.Fatalf("after 23:59 h it is %s", got)
+	}
+	a.store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife + time.Minute) }
+	a.build(t)
+	if w := a.load(t, staged.Number); w.Status != slipway.Failed || w.Reason != "Never confirmed within 24 hours. Upload the files again." {
+		t.Errorf("staged one: %+v", w)
+	}
+	if w := a.load(t, begun.Number); w.Status != slipway.Initialized {
+		t.Errorf("one whose last byte came later: %+v", w)
+	}
+	a.run(t)
+	a.eventually(t, "its pack is gone", func() bool { return len(a.packs(t)) == 0 })
+}
+
+// A limit of the archive's content is told like any other refusal.
+func TestLimitsOfTheContent(t *testing.T) {
+	a := running(t, func(c *deploy.Config) {
+		c.Limits = bundle.Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 3, Path: 100, Name: 50}
+	})
+	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
+	if w = a.await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders." {
+		t.Errorf("reason %q", w.Reason)
+	}
+}
+
+// upload's row must not outlive its file, nor the other way round.
+func TestUploadsAfterACrash(t *testing.T) {
+	a := newApp(t)
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
+	begin := func(length int) (store.Upload, slipway.Deploy) {
+		u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(length), Name: "x", Merge: slipway.ReplaceAll})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u, w
+	}
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(filepath.Join(a.dir, "uploads", name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	complete, completeDeploy := begin(len(b)) // the last byte came, its record did not
+	write(complete.ID, b)
+	part, _ := begin(len(b))
+	write(part.ID, b[:7])
+	lost, _ := begin(len(b)) // the folder's entry was not durable
+	if err := os.Remove(filepath.Join(a.dir, "uploads", lost.ID)); err != nil {
+		t.Fatal(err)
+	}
+	_, form := begin(-1) // the connection cannot come again
+	gone := a.upload(t, a.Eve, slipway.ReplaceAll, b)
+	storetest.View(t, a.store, func(tx *store.Tx) error {
+		u, _, err := tx.UploadOf(gone.ID)
+		return errors.Join(err, os.Remove(filepath.Join(a.dir, "uploads", u.ID)))
+	})
+	write("stray", b)
+	a.build(t)
+	a.run(t)
+	a.await(t, completeDeploy.Number, slipway.Staged)
+	for u, want := range map[store.Upload]int64{part: 7, lost: 0} {
+		if _, _, at, err := a.engine.Upload(t.Context(), u.ID, a.Eve); err != nil || at != want {
+			t.Errorf("offset %d, %v, want %d", at, err, want)
+		}
+	}
+	for n, want := range map[int]string{form.Number: "The upload broke off. Upload the files again.", gone.Number: "The uploaded file was lost. Upload the files again."} {
+		if w := a.load(t, n); w.Status != slipway.Failed || w.Reason != want {
+			t.Errorf("#%d is %s: %q, want %q", n, w.Status, w.Reason, want)
+		}
+	}
+	a.eventually(t, "two uploads are left", func() bool { return len(a.uploads(t)) == 2 })
+}
+
+func TestFolderOfLooseFiles(t *testing.T) {
+	a := running(t)
+	b := storetest.Archive(t, map[string]string{"x.py": dag("x")})
+	begin := func(folder string) error {
+		_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: -1, Name: "x.py", Merge: slipway.AddFiles, Folder: folder}, bytes.NewReader(b))
+		return err
+	}
+	for _, folder := range []string{"../up", "a/../../b", ".."} {
+		wantKind(t, begin(folder), slipway.Invalid, "")
+	}
+	if err := begin("/team/sales/"); err != nil {
+		t.Fatal(err)
+	}
+	w := a.await(t, 1, slipway.Staged)
+	a.confirm(t, w.Number, a.Eve)
+	a.await(t, w.Number, slipway.Deployed)
+	a.wantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
+}
