@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -15,7 +16,7 @@ func TestDeployWaitsForAgentsAfterAStart(t *testing.T) {
 	a.Sales = a.another(t, "finance")
 	token, _ := a.agentToken(t, a.Sales.ID)
 	want(t, a.asAgent(t, token, "GET", "desired?since=", ""), 200) // it was there before the start
-	a.restart(t, deploy.Config{Limits: bundle.DefaultLimits(), MountTimeout: time.Minute, Gather: 10 * time.Second})
+	a.restart(t, deploy.Config{Limits: archive.DefaultLimits(), MountTimeout: time.Minute, Gather: 10 * time.Second})
 	a.run(t)
 	w := a.staged(t, a.Eve, map[string]string{"a.py": dag})
 	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -58,7 +59,7 @@ func appOn(t *testing.T, cfg Config, open func(dir string) (*bundle.Store, error
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(a.log, nil))
-	if a.engine, err = deploy.New(a.store, bundles, deploy.Config{Dir: dir, Limits: bundle.DefaultLimits(), MountTimeout: time.Minute}, log); err != nil {
+	if a.engine, err = deploy.New(a.store, bundles, deploy.Config{Dir: dir, Limits: archive.DefaultLimits(), MountTimeout: time.Minute}, log); err != nil {
 		t.Fatal(err)
 	}
 	if a.server, err = New(a.store, a.engine, cfg, log); err != nil {

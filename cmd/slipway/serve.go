@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"slipway/internal/agent"
-	"slipway/internal/bundle"
+	"slipway/internal/archive"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -74,10 +74,10 @@ func (s serveCommand) Validate() error {
 		return errors.New("--leftover-age must not be negative")
 	case s.ApplyTimeout <= 0:
 		return errors.New("--apply-timeout must be more than nothing")
-	case s.MaxFiles < 1 || s.MaxFiles > bundle.MaxFiles:
-		return fmt.Errorf("--max-files must be from 1 to %d", bundle.MaxFiles)
-	case int64(s.MaxUnpacked) > bundle.MaxUnpacked:
-		return fmt.Errorf("--max-unpacked must be at most %d TiB", bundle.MaxUnpacked>>40)
+	case s.MaxFiles < 1 || s.MaxFiles > archive.MaxFiles:
+		return fmt.Errorf("--max-files must be from 1 to %d", archive.MaxFiles)
+	case int64(s.MaxUnpacked) > archive.MaxUnpacked:
+		return fmt.Errorf("--max-unpacked must be at most %d TiB", archive.MaxUnpacked>>40)
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func logHandler(w io.Writer, format string) slog.Handler {
 }
 
 func (s serveCommand) engineConfig(dir string) deploy.Config {
-	limits := bundle.DefaultLimits()
+	limits := archive.DefaultLimits()
 	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
 	return deploy.Config{
 		Dir: dir, Limits: limits, Reserve: int64(s.Reserve), MountTimeout: s.MountTimeout, Agent: programVersion(),

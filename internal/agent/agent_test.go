@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
@@ -100,7 +101,7 @@ func (p *portal) put(t *testing.T, v slipway.Version, text string) slipway.Desir
 		t.Fatal(err)
 	}
 	unknown := func(string) (at slipway.Place, ok bool) { return at, false }
-	staged, err := p.store.Stage(t.Context(), "ns", bytes.NewReader(b.Bytes()), int64(b.Len()), bundle.DefaultLimits(), unknown)
+	staged, err := p.store.Stage(t.Context(), "ns", bytes.NewReader(b.Bytes()), int64(b.Len()), archive.DefaultLimits(), unknown)
 	if err == nil {
 		_, err = p.store.PutManifest("ns", slipway.Manifest{Version: v, Files: staged.Files})
 	}

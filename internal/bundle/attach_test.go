@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -76,8 +77,8 @@ func TestCheckPackNoticesDamage(t *testing.T) {
 // sha256, as they were placed.
 func writtenPack(t *testing.T, s *Store, n, size int) (Pack, []slipway.File) {
 	t.Helper()
-	var archive bytes.Buffer
-	tw := tar.NewWriter(&archive)
+	var packed bytes.Buffer
+	tw := tar.NewWriter(&packed)
 	for i := range n {
 		content := strings.Repeat(fmt.Sprintf("%d %x\n", i, i*i*7919), size/8)
 		err := tw.WriteHeader(&tar.Header{Name: fmt.Sprintf("f%02d.py", i), Mode: 0o644, Size: int64(len(content))})
@@ -88,7 +89,7 @@ func writtenPack(t *testing.T, s *Store, n, size int) (Pack, []slipway.File) {
 	if err := tw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	staged, err := s.Stage(t.Context(), "ns", bytes.NewReader(archive.Bytes()), int64(archive.Len()), DefaultLimits(),
+	staged, err := s.Stage(t.Context(), "ns", bytes.NewReader(packed.Bytes()), int64(packed.Len()), archive.DefaultLimits(),
 		func(string) (p slipway.Place, known bool) { return p, false })
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slipway/internal/bundle/buckettest"
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -73,11 +74,11 @@ func TestBucketFaults(t *testing.T) {
 // failEverything does all that a store can do to a bucket that fails.
 func failEverything(t *testing.T, s *Store, m slipway.Manifest, want string) {
 	t.Helper()
-	archive := upload(t, map[string]string{"b.py": "dag", "b.bin": noise(2, 300_000)})
+	packed := upload(t, map[string]string{"b.py": "dag", "b.bin": noise(2, 300_000)})
 	var wg sync.WaitGroup
 	for what, do := range map[string]func() error{
 		"stage": func() error {
-			_, err := s.Stage(t.Context(), ns, archive, archive.Size(), DefaultLimits(), places{}.known)
+			_, err := s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), places{}.known)
 			return err
 		},
 		"put": func() error {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -27,11 +28,11 @@ func CheckManifest(m slipway.Manifest) error {
 		if err := checkManifestFile(f); err != nil {
 			return fmt.Errorf("file %q: %w", f.Path, err)
 		}
-		if size += f.Size; size > MaxUnpacked { // and so never beyond what an int64 holds
-			return fmt.Errorf("the files have more than %s together", sizeText(MaxUnpacked))
+		if size += f.Size; size > archive.MaxUnpacked { // and so never beyond what an int64 holds
+			return fmt.Errorf("the files have more than %s together", archive.SizeText(archive.MaxUnpacked))
 		}
-		if places += 1 + len(firstFolders(m.Files, i)); places > MaxFiles {
-			return errManyFiles
+		if places += 1 + len(firstFolders(m.Files, i)); places > archive.MaxFiles {
+			return archive.ErrTooManyFiles
 		}
 		links = links || f.Link != ""
 	}
@@ -45,7 +46,7 @@ func CheckManifest(m slipway.Manifest) error {
 	if !links {
 		return nil
 	}
-	return checkManifestLinks(m.Files)
+	return archive.CheckLinks(m.Files)
 }
 
 // firstFolders returns the folders that the i-th of the sorted files needs, and
@@ -66,40 +67,10 @@ func firstFolders(files []slipway.File, i int) (dirs []string) {
 
 func byPath(f slipway.File, path string) int { return strings.Compare(f.Path, path) }
 
-var errManyFiles = fmt.Errorf("there are more than %d files and folders", MaxFiles)
-
-// checkManifestLinks refuses symlinks that do not resolve inside the version,
-// through as many other ones as Linux follows.
-func checkManifestLinks(files []slipway.File) error {
-	s := newSpots(MaxFiles, maxPath)
-	var links []*spot
-	for _, f := range files {
-		at := s.add(f.Path, f.Link)
-		if at == nil {
-			return errManyFiles
-		}
-		if f.Link != "" {
-			links = append(links, at)
-		}
-	}
-	for _, l := range links {
-		switch bad, why := s.follow(l, 1); why {
-		case sound:
-		case tooFar:
-			return fmt.Errorf("the symlink %q leads in a circle, or over more than %d symlinks", bad.path, maxHops)
-		case tooLong, tooSlow:
-			return fmt.Errorf("the symlink %q leads too far", bad.path)
-		default:
-			return fmt.Errorf("the symlink %q leaves the version", bad.path)
-		}
-	}
-	return nil
-}
-
 func checkManifestFile(f slipway.File) error {
 	switch {
-	case len(f.Path) > maxPath || len(f.Link) > maxPath:
-		return fmt.Errorf("the path or the target is longer than %d bytes", maxPath)
+	case len(f.Path) > archive.MaxPath || len(f.Link) > archive.MaxPath:
+		return fmt.Errorf("the path or the target is longer than %d bytes", archive.MaxPath)
 	case f.Path == "." || !fs.ValidPath(f.Path) || !plain(f.Path):
 		return errors.New("the path is not local and clean")
 	case f.Link != "" && (f.SHA256 != "" || f.Size != 0 || f.Exec || f.DAG || f.Place != slipway.Place{}):
@@ -110,7 +81,7 @@ func checkManifestFile(f slipway.File) error {
 		return nil
 	case !isSHA256(f.SHA256) || !isSHA256(f.Pack):
 		return errors.New("a SHA-256 is missing or malformed")
-	case f.Size < 0 || f.Size > MaxUnpacked || f.Offset < 0 || f.Length <= 0 || f.Offset+f.Length < 0:
+	case f.Size < 0 || f.Size > archive.MaxUnpacked || f.Offset < 0 || f.Length <= 0 || f.Offset+f.Length < 0:
 		return errors.New("a size is out of range")
 	}
 	return nil
@@ -120,7 +91,7 @@ func checkManifestFile(f slipway.File) error {
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
-			return checkText("name", s) == nil
+			return archive.CheckText("name", s) == nil
 		}
 	}
 	return true // as nearly all names

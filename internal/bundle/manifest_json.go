@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -147,8 +148,8 @@ func readFiles[F any](dec *listDecoder) (files []F, err error) {
 		return nil, err
 	}
 	for dec.More() {
-		if len(files) == MaxFiles {
-			return nil, errManyFiles
+		if len(files) == archive.MaxFiles {
+			return nil, archive.ErrTooManyFiles
 		}
 		var f F
 		if err := dec.Decode(&f); err != nil {

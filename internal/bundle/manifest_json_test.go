@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -59,7 +60,7 @@ func TestReadingAManifestEnds(t *testing.T) {
 		start, more string
 		want        error
 	}{
-		"files":            {`{"files":[{}`, `,{}`, errManyFiles},
+		"files":            {`{"files":[{}`, `,{}`, archive.ErrTooManyFiles},
 		"a path":           {`{"files":[{"path":"`, `a`, errLongValue},
 		"a version":        {`{"version":"`, `a`, errLongValue},
 		"a later member":   {`{"later":[0`, `,0`, errLongValue},

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -80,13 +81,13 @@ func TestCheckManifest(t *testing.T) {
 		"upper-case SHA-256":    {with(func(f *slipway.File) { f.SHA256 = strings.ToUpper(f.SHA256) }), "SHA-256"},
 		"pack that is a path":   {with(func(f *slipway.File) { f.Pack = "../../" + f.Pack[6:] }), "SHA-256"},
 		"negative size":         {with(func(f *slipway.File) { f.Size = -1 }), "range"},
-		"size beyond it all":    {with(func(f *slipway.File) { f.Size = MaxUnpacked + 1 }), "range"},
-		"sizes beyond it all":   {sized(file("a"), file("b"), MaxUnpacked/2+1), "together"},
+		"size beyond it all":    {with(func(f *slipway.File) { f.Size = archive.MaxUnpacked + 1 }), "range"},
+		"sizes beyond it all":   {sized(file("a"), file("b"), archive.MaxUnpacked/2+1), "together"},
 		"sizes that overflow":   {sized(file("a"), file("b"), 1<<63-1), "range"},
-		"all that there may be": {sized(file("a"), file("b"), MaxUnpacked/2), ""},
-		"long path":             {[]slipway.File{file(strings.Repeat("a/", maxPath/2) + "b")}, "longer"},
-		"long target":           {[]slipway.File{link("a", strings.Repeat("b", maxPath+1))}, "longer"},
-		"long way":              {[]slipway.File{link("a/b/c", strings.Repeat("d", maxPath))}, "too far"},
+		"all that there may be": {sized(file("a"), file("b"), archive.MaxUnpacked/2), ""},
+		"long path":             {[]slipway.File{file(strings.Repeat("a/", archive.MaxPath/2) + "b")}, "longer"},
+		"long target":           {[]slipway.File{link("a", strings.Repeat("b", archive.MaxPath+1))}, "longer"},
+		"long way":              {[]slipway.File{link("a/b/c", strings.Repeat("d", archive.MaxPath))}, "too far"},
 		"negative offset":       {with(func(f *slipway.File) { f.Offset = -1 }), "range"},
 		"empty frame":           {with(func(f *slipway.File) { f.Length = 0 }), "range"},
 		"frame beyond it all":   {with(func(f *slipway.File) { f.Length = 1<<63 - 1 }), "range"},
@@ -105,13 +106,13 @@ func TestCheckManifest(t *testing.T) {
 
 func TestManifestOfTooManyFolders(t *testing.T) {
 	var files []slipway.File
-	for i := range MaxFiles/1000 + 1 {
+	for i := range archive.MaxFiles/1000 + 1 {
 		path := fmt.Sprintf("%04d/", i) + strings.Repeat("a/", 999) + "x"
 		files = append(files, slipway.File{Path: path, SHA256: sha(""), Place: slipway.Place{Pack: sha("pack"), Length: 9}})
 	}
 	err := CheckManifest(slipway.Manifest{Version: version(1), Files: files})
-	if !errors.Is(err, errManyFiles) {
-		t.Errorf("CheckManifest: %v, want %v", err, errManyFiles)
+	if !errors.Is(err, archive.ErrTooManyFiles) {
+		t.Errorf("CheckManifest: %v, want %v", err, archive.ErrTooManyFiles)
 	}
 }
 

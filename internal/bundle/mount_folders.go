@@ -60,7 +60,7 @@ func newFolders(dir string) (*folders, error) {
 
 // enter makes the folder of the file at path the one at hand.
 func (a *folders) enter(file string) error {
-	next := parent(file)
+	next := file[:max(0, strings.LastIndexByte(file, '/'))]
 	if next == a.path {
 		return nil
 	}
@@ -98,7 +98,7 @@ func (a *folders) leave(n int) {
 	}
 	a.chain, a.path, a.fd = a.chain[:n], "", a.top
 	for _, l := range a.chain {
-		a.path, a.fd = join(a.path, l.name), l.fd
+		a.path, a.fd = path.Join(a.path, l.name), l.fd
 	}
 }
 
@@ -123,7 +123,7 @@ func (a *folders) descend(name string) error {
 		a.chain[n-1].fd = -1
 	}
 	a.chain = append(a.chain, level{name, fd})
-	a.path, a.fd = join(a.path, name), fd
+	a.path, a.fd = path.Join(a.path, name), fd
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -23,7 +24,7 @@ func (u *unpacking) room() error {
 		return nil
 	}
 	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has %s left; the new files of version %s need %s, and %s are to stay free. Make room there.",
-		filepath.Dir(filepath.Dir(u.dir)), sizeText(free), u.man.Version.Short(), sizeText(u.total), sizeText(u.keep))
+		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.man.Version.Short(), archive.SizeText(u.total), archive.SizeText(u.keep))
 }
 
 // Manifest returns the manifest of a version that is on disk, and whether it

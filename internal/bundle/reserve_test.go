@@ -5,12 +5,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
 // A small archive that unpacks to much is refused before the disk is full.
 func TestStageKeepsTheReserve(t *testing.T) {
-	archive := upload(t, map[string]string{"dags/a.py": "x", "dags/large.bin": noise(1, 2*inMemory)})
+	packed := upload(t, map[string]string{"dags/a.py": "x", "dags/large.bin": noise(1, 2*inMemory)})
 	for name, tt := range map[string]struct {
 		reserve int64
 		kind    slipway.Kind
@@ -20,9 +21,9 @@ func TestStageKeepsTheReserve(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			lim := DefaultLimits()
+			lim := archive.DefaultLimits()
 			lim.Reserve = tt.reserve
-			_, err := must[*Store](t)(Open(dir)).Stage(t.Context(), "ns", archive, archive.Size(), lim, places{}.known)
+			_, err := must[*Store](t)(Open(dir)).Stage(t.Context(), "ns", packed, packed.Size(), lim, places{}.known)
 			if kind, text := slipway.Explain(err); err != nil && kind == slipway.Internal || kind != tt.kind {
 				t.Fatalf("error %v (%s), want of kind %v", err, text, tt.kind)
 			}

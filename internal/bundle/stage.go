@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -22,7 +23,7 @@ type Staged struct {
 	Pack Pack // which has them; zero if nothing was new
 
 	Root         string // the folder in the archive that is the dags folder
-	LeftOut      []Omission
+	LeftOut      []archive.Omission
 	LeftOutFiles int
 	Outside      []string
 	Unpacked     int64 // bytes of Files
@@ -33,8 +34,8 @@ type Known func(sha256 string) (slipway.Place, bool)
 
 // Stage reads an archive and stores those of its contents that are not known
 // yet, in one durable pack. On an error nothing is left of it.
-func (s *Store) Stage(ctx context.Context, ns string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
-	staged, err := s.stage(ctx, ns, archive, size, lim, known)
+func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
+	staged, err := s.stage(ctx, ns, upload, size, lim, known)
 	if errors.Is(err, syscall.ENOSPC) {
 		return Staged{}, slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Nothing was deployed.")
 	}
@@ -44,7 +45,7 @@ func (s *Store) Stage(ctx context.Context, ns string, archive io.ReaderAt, size 
 	return staged, err
 }
 
-func (s *Store) stage(ctx context.Context, ns string, archive io.ReaderAt, size int64, lim Limits, known Known) (Staged, error) {
+func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
 	dir, err := s.packSpool(ns)
 	if err != nil {
 		return Staged{}, err
@@ -55,7 +56,7 @@ func (s *Store) stage(ctx context.Context, ns string, archive io.ReaderAt, size 
 	}
 	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
 	defer func() { st.pack.discard() }()
-	selection, err := st.read(ctx, archive, size, lim)
+	selection, err := st.read(ctx, upload, size, lim)
 	if err != nil {
 		return Staged{}, err
 	}
@@ -82,14 +83,14 @@ type staging struct {
 }
 
 // read reads the archive in one goroutine and packs what is new in another.
-func (st *staging) read(ctx context.Context, archive io.ReaderAt, size int64, lim Limits) (Selection, error) {
-	var selection Selection
+func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64, lim archive.Limits) (archive.Selection, error) {
+	var selection archive.Selection
 	g, ctx := errgroup.WithContext(ctx)
 	in := newIntake(ctx, st.dir, lim.Reserve)
 	defer in.drop()
 	g.Go(func() (err error) {
 		defer close(in.items)
-		selection, err = Read(ctx, archive, size, lim, in.take)
+		selection, err = archive.Read(ctx, upload, size, lim, in.take)
 		return err
 	})
 	g.Go(func() error {
@@ -123,7 +124,7 @@ func (st *staging) store(it *item) error {
 }
 
 // finish keeps what of the pack was selected, and says where all files lie.
-func (st *staging) finish(ctx context.Context, selection Selection) (Staged, error) {
+func (st *staging) finish(ctx context.Context, selection archive.Selection) (Staged, error) {
 	out := Staged{Root: selection.Root, LeftOut: selection.LeftOut, LeftOutFiles: selection.LeftOutFiles, Outside: selection.Outside}
 	used := map[string]bool{}
 	for _, e := range selection.Entries {
@@ -198,7 +199,7 @@ func (st *staging) keep(ctx context.Context, out *Staged) (err error) {
 }
 
 // file returns the file that e is deployed as.
-func (st *staging) file(e Selected) (slipway.File, error) {
+func (st *staging) file(e archive.Selected) (slipway.File, error) {
 	if e.Link != "" {
 		return slipway.File{Path: e.Path, Link: e.Link}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -74,7 +75,7 @@ func newIntake(ctx context.Context, dir string, reserve int64) *intake {
 }
 
 // take takes the content r of e.
-func (in *intake) take(e Entry, r io.Reader) error {
+func (in *intake) take(e archive.Entry, r io.Reader) error {
 	if e.Link != "" {
 		return nil
 	}
@@ -97,14 +98,14 @@ func (in *intake) take(e Entry, r io.Reader) error {
 }
 
 // fits refuses a large content that would take the disk under its reserve.
-func (in *intake) fits(e Entry) error {
+func (in *intake) fits(e archive.Entry) error {
 	if e.Size <= inMemory {
 		return nil
 	}
 	free, err := Free(in.dir)
 	if err == nil && free-e.Size < in.reserve {
 		err = slipway.Errorf(slipway.NoSpace, "The disk of the portal has no room to unpack %s, which has %s. Ask the administrator for space.",
-			quote(e.Name), sizeText(e.Size))
+			archive.Quote(e.Name), archive.SizeText(e.Size))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 )
 
@@ -51,8 +52,8 @@ func (p places) known(sha string) (slipway.Place, bool) {
 // stageFiles stages an upload of files and records what is new.
 func stageFiles(t testing.TB, s *Store, p places, files map[string]string) Staged {
 	t.Helper()
-	archive := upload(t, files)
-	staged := must[Staged](t)(s.Stage(t.Context(), ns, archive, archive.Size(), DefaultLimits(), p.known))
+	packed := upload(t, files)
+	staged := must[Staged](t)(s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), p.known))
 	for _, f := range staged.New {
 		p[f.SHA256] = f.Place
 	}
@@ -186,13 +187,13 @@ func TestStageLeavesNothingOnAnError(t *testing.T) {
 	whole := must[[]byte](t)(io.ReadAll(good))
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	lim := DefaultLimits()
+	lim := archive.DefaultLimits()
 	small := lim
 	small.Unpacked = 2 << 20
 	for name, tt := range map[string]struct {
 		ctx     context.Context
 		archive []byte
-		lim     Limits
+		lim     archive.Limits
 		user    bool // whether the user may read why
 	}{
 		"cut off":      {t.Context(), whole[:len(whole)-40], lim, true},
@@ -230,8 +231,8 @@ func TestStageFailsWhenThePackCannotBeWritten(t *testing.T) {
 		files[string(rune('a'+i))+".bin"] = noise(uint64(i), 300_000)
 	}
 	files["large"] = noise(99, 2<<20)
-	archive := upload(t, files)
-	if _, err := st.read(t.Context(), archive, archive.Size(), DefaultLimits()); !errors.Is(err, os.ErrClosed) {
+	packed := upload(t, files)
+	if _, err := st.read(t.Context(), packed, packed.Size(), archive.DefaultLimits()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("read: %v, want that the file is closed", err)
 	}
 	p.discard()

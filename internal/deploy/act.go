@@ -3,7 +3,7 @@ package deploy
 import (
 	"context"
 
-	"slipway/internal/bundle"
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -141,7 +141,7 @@ func (e *Engine) plan(b basis, w slipway.Deploy, staged []byte) (slipway.Plan, e
 	next := w.Merge.Apply(base, brought)
 	plan := slipway.NewPlan(base, next)
 	plan.NotAirflow = notAirflow(w)
-	return plan, bundle.Check(next, e.cfg.Limits)
+	return plan, archive.Check(next, e.cfg.Limits)
 }
 
 // notAirflow names the image of w if nothing says that it is one of Airflow. On

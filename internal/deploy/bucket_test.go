@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/bundle/buckettest"
 	"slipway/internal/deploy"
@@ -222,7 +223,7 @@ func (a *app) strayPack(t *testing.T, ns string) {
 	t.Helper()
 	text := storetest.Archive(t, map[string]string{"a.py": dag("stray")})
 	known := func(string) (p slipway.Place, stored bool) { return p, false }
-	if _, err := a.bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), bundle.DefaultLimits(), known); err != nil {
+	if _, err := a.bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), archive.DefaultLimits(), known); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/agent"
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -55,7 +56,7 @@ func (a *app) build(t *testing.T, change ...func(*deploy.Config)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := deploy.Config{Dir: a.dir, Limits: bundle.DefaultLimits(), MountTimeout: 30 * time.Second, Agent: "test"}
+	cfg := deploy.Config{Dir: a.dir, Limits: archive.DefaultLimits(), MountTimeout: 30 * time.Second, Agent: "test"}
 	for _, c := range change {
 		c(&cfg)
 	}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
@@ -24,7 +25,7 @@ import (
 // Config is what New needs to know beside the stores.
 type Config struct {
 	Dir          string // the data folder: uploads/ and mounts/ lie below it
-	Limits       bundle.Limits
+	Limits       archive.Limits
 	Reserve      int64                       // bytes that stay free on the disk
 	MountTimeout time.Duration               // how long a DAG deploy waits for components
 	Agent        string                      // version of this program

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"slipway/internal/bundle"
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -110,7 +110,7 @@ func (e *Engine) mayFix(f Fixable, n NewFix) error {
 	case f.File.SHA256 != n.Base:
 		return ErrFileChanged
 	}
-	return bundle.Check([]slipway.File{{Path: n.Path}}, e.cfg.Limits)
+	return archive.Check([]slipway.File{{Path: n.Path}}, e.cfg.Limits)
 }
 
 // fixed returns the new content of f, which differs from the old.

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 	"slices"
 
-	"slipway/internal/bundle"
+	"slipway/internal/archive"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -204,7 +204,7 @@ func (e *Engine) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([
 		return nil, err
 	}
 	files := w.Merge.Apply(base, brought)
-	return files, bundle.Check(files, e.cfg.Limits)
+	return files, archive.Check(files, e.cfg.Limits)
 }
 
 // dropUnkept deletes the manifest of a version that no record names.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -155,14 +156,14 @@ func (e *Engine) unpackFile(ctx context.Context, d slipway.Deployment, f *os.Fil
 }
 
 // prefixed returns files as they lie below folder.
-func prefixed(files []slipway.File, folder string, lim bundle.Limits) ([]slipway.File, error) {
+func prefixed(files []slipway.File, folder string, lim archive.Limits) ([]slipway.File, error) {
 	if folder == "" {
 		return files, nil
 	}
 	for i := range files {
 		files[i].Path = path.Join(folder, files[i].Path)
 	}
-	return files, bundle.Check(files, lim)
+	return files, archive.Check(files, lim)
 }
 
 // record notes what w brings. Its upload is over then.

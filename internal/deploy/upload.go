@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -55,7 +56,7 @@ func (e *Engine) checked(n NewUpload) (_ NewUpload, err error) {
 	}
 	n.Git = n.Git.Clean()
 	if n.Folder = strings.Trim(n.Folder, "/"); n.Folder != "" {
-		if err := bundle.Check([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, e.cfg.Limits); err != nil {
+		if err := archive.Check([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, e.cfg.Limits); err != nil {
 			return n, err
 		}
 	}

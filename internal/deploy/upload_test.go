@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/archive"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -193,7 +193,7 @@ func TestNeverConfirmed(t *testing.T) {
 // A limit of the archive's content is told like any other refusal.
 func TestLimitsOfTheContent(t *testing.T) {
 	a := running(t, func(c *deploy.Config) {
-		c.Limits = bundle.Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 3, Path: 100, Name: 50}
+		c.Limits = archive.Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 3, Path: 100, Name: 50}
 	})
 	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
 	if w = a.await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders." {

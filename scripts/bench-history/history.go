@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -47,7 +48,7 @@ func newHistory(ctx context.Context, data, src string, quick bool) (h *history, 
 	if err := h.seed(ctx); err != nil {
 		return nil, errors.Join(err, h.store.Close())
 	}
-	cfg := deploy.Config{Dir: data, Limits: bundle.DefaultLimits(), MountTimeout: time.Minute, RetainEvery: 10 * time.Second}
+	cfg := deploy.Config{Dir: data, Limits: archive.DefaultLimits(), MountTimeout: time.Minute, RetainEvery: 10 * time.Second}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if h.engine, err = deploy.New(h.store, h.bundles, cfg, log); err != nil {
 		return nil, errors.Join(err, h.store.Close())

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"slipway/internal/agent"
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/image"
@@ -51,7 +52,7 @@ func newAppOn(t *testing.T, serve func(http.Handler) *httptest.Server, change ..
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := deploy.Config{Dir: a.dir, Limits: bundle.DefaultLimits(), MountTimeout: 30 * time.Second, Agent: "test"}
+	cfg := deploy.Config{Dir: a.dir, Limits: archive.DefaultLimits(), MountTimeout: 30 * time.Second, Agent: "test"}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -197,8 +198,8 @@ func wantRefused(t *testing.T, w answer, status int, part string) {
 
 func (a *app) sales() string { return orgPath + "/deployments/" + string(a.Sales.ID) }
 
-// archive returns a .tar.gz as the CLI packs it.
-func archive(t *testing.T, files map[string]string) []byte {
+// archiveOf returns a .tar.gz as the CLI packs it.
+func archiveOf(t *testing.T, files map[string]string) []byte {
 	t.Helper()
 	packed := make(map[string]string, len(files))
 	for name, text := range files {
@@ -236,7 +237,7 @@ func (a *app) put(t *testing.T, url string, body []byte, header ...string) answe
 // upload sends files whole and returns the version that they got.
 func (a *app) upload(t *testing.T, d started, files map[string]string) string {
 	t.Helper()
-	w := a.put(t, d.url, archive(t, files), "x-ms-blob-type", "BlockBlob")
+	w := a.put(t, d.url, archiveOf(t, files), "x-ms-blob-type", "BlockBlob")
 	if w.status != http.StatusCreated || w.header.Get("x-ms-version-id") == "" {
 		t.Fatalf("answer %d:\n%s", w.status, w.text)
 	}

@@ -54,7 +54,7 @@ func TestDeploy(t *testing.T) {
 				"branch":"main","commitSha":"abc123","commitUrl":"https://github.com/acme/dags/commit/abc123","authorName":"Eve","path":"airflow"}}`)
 			wantOK(t, w)
 			d := started{w.body["id"].(string), w.body["dagsUploadUrl"].(string)}
-			b := archive(t, map[string]string{"a.py": dag, "noise.bin": string(tt.noise)})
+			b := archiveOf(t, map[string]string{"a.py": dag, "noise.bin": string(tt.noise)})
 
 			up, err := a.blob(t, d).UploadStream(t.Context(), bytes.NewReader(b), nil)
 			if err != nil || up.VersionID == nil {

@@ -218,7 +218,7 @@ func TestUploadDeployWithImage(t *testing.T) {
 	w := send("IMAGE_ONLY&image=1.2", nil)
 	wantOK(t, w)
 	a.wantState(t, digest, "3.0-4", "")
-	w = send("IMAGE_AND_DAG&image=1.2", archive(t, map[string]string{"b.py": dag}))
+	w = send("IMAGE_AND_DAG&image=1.2", archiveOf(t, map[string]string{"b.py": dag}))
 	wantOK(t, w)
 	version, _ := w.body["dagTarballVersion"].(string)
 	a.wantState(t, digest, "3.0-4", version)
@@ -228,10 +228,10 @@ func TestUploadDeployWithImage(t *testing.T) {
 	wantOK(t, send("IMAGE_AND_DAG&image=1.2", nil))
 	a.wantState(t, digest, "3.0-4", version)
 
-	wantRefused(t, send("IMAGE_ONLY&image=1.2", archive(t, nil)), http.StatusBadRequest, "changes no DAGs")
-	wantRefused(t, send("DAG_ONLY&image=1.2", archive(t, nil)), http.StatusBadRequest, "brings no image")
+	wantRefused(t, send("IMAGE_ONLY&image=1.2", archiveOf(t, nil)), http.StatusBadRequest, "changes no DAGs")
+	wantRefused(t, send("DAG_ONLY&image=1.2", archiveOf(t, nil)), http.StatusBadRequest, "brings no image")
 	wantRefused(t, send("IMAGE_ONLY", nil), http.StatusBadRequest, "Say by the field image which image it is")
 	wantRefused(t, send("IMAGE_ONLY&image=9.9", nil), http.StatusBadRequest, "9.9")
 	wantOK(t, a.post(t, a.sales(), `{"isDagDeployEnabled":false}`))
-	wantRefused(t, send("IMAGE_AND_DAG&image=1.2", archive(t, nil)), http.StatusConflict, "Leave the archive out")
+	wantRefused(t, send("IMAGE_AND_DAG&image=1.2", archiveOf(t, nil)), http.StatusConflict, "Leave the archive out")
 }

@@ -34,7 +34,7 @@ func (a *app) sendArchive(t *testing.T, token, query string, body io.Reader, hea
 
 func (a *app) deployNow(t *testing.T, query string, files map[string]string, header ...string) answer {
 	t.Helper()
-	return a.sendArchive(t, a.owner, query, bytes.NewReader(archive(t, files)), header...)
+	return a.sendArchive(t, a.owner, query, bytes.NewReader(archiveOf(t, files)), header...)
 }
 
 // total is how many deploys there are.
@@ -106,7 +106,7 @@ func (f field) write(t *testing.T, m *multipart.Writer) {
 
 func TestUploadDeployForm(t *testing.T) {
 	a := newApp(t)
-	b := string(archive(t, map[string]string{"a.py": dag}))
+	b := string(archiveOf(t, map[string]string{"a.py": dag}))
 	for name, tt := range map[string]struct {
 		fields []field
 		status int
@@ -147,7 +147,7 @@ func TestUploadDeployForm(t *testing.T) {
 
 func TestUploadDeployRefused(t *testing.T) {
 	a := newApp(t)
-	good := string(archive(t, map[string]string{"a.py": dag}))
+	good := string(archiveOf(t, map[string]string{"a.py": dag}))
 	for name, tt := range map[string]struct {
 		by, query, body string
 		status          int
@@ -201,7 +201,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	other := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "run-18")
 	token := a.sendArchive(t, a.token(t, store.Token{Workspace: a.Workspace.ID, Role: slipway.Author}), "wait=30s",
-		bytes.NewReader(archive(t, files)), "Idempotency-Key", "run-17")
+		bytes.NewReader(archiveOf(t, files)), "Idempotency-Key", "run-17")
 	a.later.Store(int64(25 * time.Hour))
 	later := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "run-17")
 	for name, w := range map[string]answer{"another key": other, "another token": token, "a day later": later} {
@@ -252,7 +252,7 @@ func TestUploadsAgainstOneBase(t *testing.T) {
 	const n = 12
 	answers := make(chan answer, n)
 	for i := range n {
-		body := archive(t, map[string]string{"a.py": fmt.Sprint(dag, i)})
+		body := archiveOf(t, map[string]string{"a.py": fmt.Sprint(dag, i)})
 		go func() {
 			answers <- a.sendArchive(t, a.owner, "wait=30s&base=none", bytes.NewReader(body))
 		}()
@@ -284,7 +284,7 @@ func TestIdempotencyKeyUnderWay(t *testing.T) {
 	slow, in := io.Pipe()
 	done := make(chan answer)
 	go func() { done <- a.sendArchive(t, a.owner, "wait=30s", slow, "Idempotency-Key", "k") }()
-	b := archive(t, map[string]string{"a.py": dag})
+	b := archiveOf(t, map[string]string{"a.py": dag})
 	if _, err := in.Write(b[:10]); err != nil { // it has been let in
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func wantBlob(t *testing.T, w answer, status int, code string) {
 func TestBlocksInAnyOrder(t *testing.T) {
 	a := newApp(t)
 	d := a.start(t)
-	b := archive(t, map[string]string{"a.py": dag, "b.txt": rand.Text()})
+	b := archiveOf(t, map[string]string{"a.py": dag, "b.txt": rand.Text()})
 	third := len(b) / 3
 	parts := [][]byte{b[:third], b[third : 2*third], b[2*third:]}
 	for _, n := range []int{2, 0, 1, 0, 2} { // some come again

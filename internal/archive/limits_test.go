@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"strings"
@@ -75,7 +75,7 @@ func ignoreFiles(n int) []testEntry {
 }
 func TestSizeText(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1536: "1.5 KiB", 64 << 20: "64 MiB", 8 << 30: "8 GiB", 1 << 50: "1.048576e+06 GiB"} {
-		if got := sizeText(n); got != want {
+		if got := SizeText(n); got != want {
 			t.Errorf("sizeText(%d) = %s, want %s", n, got, want)
 		}
 	}

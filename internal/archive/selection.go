@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"cmp"
@@ -113,7 +113,7 @@ func top(base, name string) string {
 // check refuses an empty selection and one that cannot be a version.
 func (s Selection) check(ctx context.Context, lim Limits) error {
 	if len(s.Entries) == 0 && s.Root != "" {
-		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", quote(s.Root))
+		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", Quote(s.Root))
 	}
 	if len(s.Entries) == 0 {
 		return slipway.Errorf(slipway.Invalid, "The archive holds no file to deploy.")

@@ -1,10 +1,14 @@
-package bundle
+package archive
 
-import "strings"
+import (
+	"strings"
+
+	"slipway/internal/slipway"
+)
 
 const (
-	// maxHops is how many symlinks Linux follows on the way to one file.
-	maxHops = 40
+	// MaxHops is how many symlinks Linux follows on the way to one file.
+	MaxHops = 40
 
 	// stepsPerFile is how many steps the symlinks of a version may have
 	// together, for each file that it may have.
@@ -70,6 +74,21 @@ func (s *spots) add(path, link string) *spot {
 	return at
 }
 
+// addAll adds files and returns the symlinks among them, and false if the paths
+// and folders are too many.
+func (s *spots) addAll(files []slipway.File) (links []*spot, ok bool) {
+	for _, f := range files {
+		at := s.add(f.Path, f.Link)
+		if at == nil {
+			return nil, false
+		}
+		if f.Link != "" {
+			links = append(links, at)
+		}
+	}
+	return links, true
+}
+
 // fault is why a symlink cannot be.
 type fault int
 
@@ -88,7 +107,7 @@ func (s *spots) follow(l *spot, depth int) (*spot, fault) {
 	switch {
 	case l.end != nil:
 		return nil, sound
-	case depth > maxHops:
+	case depth > MaxHops:
 		return l, tooFar
 	case strings.HasPrefix(l.link, "/"):
 		return l, absolute
@@ -108,7 +127,7 @@ func (s *spots) follow(l *spot, depth int) (*spot, fault) {
 		if bad, why := s.follow(at, depth+1); why != sound {
 			return bad, why
 		}
-		if hops += at.hops; hops > maxHops {
+		if hops += at.hops; hops > MaxHops {
 			return l, tooFar
 		}
 		at = at.end

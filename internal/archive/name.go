@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"strconv"
@@ -15,11 +15,11 @@ import (
 // clean returns name without "." and empty elements, or refuses it. The root
 // itself is "".
 func (l Limits) clean(name string) (string, error) {
-	if err := checkText("name", name); err != nil {
+	if err := CheckText("name", name); err != nil {
 		return "", err
 	}
 	if strings.HasPrefix(name, "/") || hasDrive(name) {
-		return "", slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", quote(name))
+		return "", slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", Quote(name))
 	}
 	var kept []string
 	for el := range strings.SplitSeq(name, "/") {
@@ -27,27 +27,27 @@ func (l Limits) clean(name string) (string, error) {
 		case el == "" || el == ".":
 			continue
 		case el == "..":
-			return "", slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, quote(name))
+			return "", slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, Quote(name))
 		case len(el) > l.Name:
-			return "", slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", quote(el), len(el), l.Name)
+			return "", slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", Quote(el), len(el), l.Name)
 		}
 		kept = append(kept, el)
 	}
 	cleaned := strings.Join(kept, "/")
 	if len(cleaned) > l.Path {
-		return "", slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", quote(cleaned), len(cleaned), l.Path)
+		return "", slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", Quote(cleaned), len(cleaned), l.Path)
 	}
 	return cleaned, nil
 }
 
-// checkText refuses what cannot be shown or written as it stands. What is
+// CheckText refuses what cannot be shown or written as it stands. What is
 // "name" or "target", for the sentence.
-func checkText(what, s string) error {
+func CheckText(what, s string) error {
 	if !utf8.ValidString(s) {
-		return slipway.Errorf(slipway.Invalid, "The %s %s is not UTF-8. Pack the archive again with UTF-8 names.", what, quote(s))
+		return slipway.Errorf(slipway.Invalid, "The %s %s is not UTF-8. Pack the archive again with UTF-8 names.", what, Quote(s))
 	}
 	if strings.ContainsFunc(s, isControl) {
-		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character.", what, quote(s))
+		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character.", what, Quote(s))
 	}
 	return nil
 }
@@ -65,9 +65,9 @@ func hasDrive(name string) bool {
 	return len(name) > 2 && name[1] == ':' && (name[2] == '/' || name[2] == '\\') && name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z'
 }
 
-// quote returns name as a sentence may hold it: in quotes, without control
+// Quote returns name as a sentence may hold it: in quotes, without control
 // characters, and with its middle left out if it is very long.
-func quote(name string) string {
+func Quote(name string) string {
 	const most = 240
 	if len(name) > most {
 		head, tail := name[:most/2], name[len(name)-most/2:]

@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"fmt"
@@ -17,11 +17,11 @@ func TestCheck(t *testing.T) {
 		return list
 	}
 	var chain []string
-	for i := range maxHops + 1 {
+	for i := range MaxHops + 1 {
 		chain = append(chain, fmt.Sprintf("l%02d->l%02d", i, i+1))
 	}
 	var based []string // each leads to the one before
-	for i := range maxHops + 1 {
+	for i := range MaxHops + 1 {
 		based = append(based, fmt.Sprintf("l%02d->l%02d", i, i-1))
 	}
 	small := Limits{Unpacked: 25, Files: 3, Path: 10, Name: 5}
@@ -36,8 +36,8 @@ func TestCheck(t *testing.T) {
 		"chain":           {files: files(chain[1:]...)},
 		"long chain":      {files: files(chain...), kind: slipway.Invalid, want: `"l40"`},
 		"base first":      {files: files(based...), kind: slipway.Invalid, want: `"l40"`},
-		"one by one":      {files: files("l->"+strings.Repeat("m/", maxHops-1), "m->.."), kind: slipway.Invalid, want: `"m"`},
-		"many on one way": {files: files("a/l->"+strings.Repeat("m/", maxHops), "a/m->."), kind: slipway.Invalid, want: `"a/l"`},
+		"one by one":      {files: files("l->"+strings.Repeat("m/", MaxHops-1), "m->.."), kind: slipway.Invalid, want: `"m"`},
+		"many on one way": {files: files("a/l->"+strings.Repeat("m/", MaxHops), "a/m->."), kind: slipway.Invalid, want: `"a/l"`},
 		"through nothing": {files: files("l->gone/a/../../m", "m->b/c/..", "n->l/../..", "b/c"), kind: slipway.Invalid, want: `"n"`},
 		"shared folder":   {files: files("a/x", "b/l->../a", "c/l->../a")},
 		"case":            {files: files("a.py", "A.py"), kind: slipway.Invalid, want: `"a.py" and "A.py"`},
@@ -72,7 +72,7 @@ func TestCheck(t *testing.T) {
 }
 
 func TestQuoteShortensLongNames(t *testing.T) {
-	got := quote(strings.Repeat("é", 1000) + "end.py")
+	got := Quote(strings.Repeat("é", 1000) + "end.py")
 	if len(got) > 300 || !strings.HasPrefix(got, `"éé`) || !strings.HasSuffix(got, `end.py"`) || !strings.Contains(got, "…") {
 		t.Errorf("quoted as %s", got)
 	}

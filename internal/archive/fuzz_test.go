@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"archive/zip"
@@ -24,7 +24,7 @@ func FuzzRead(f *testing.F) {
 		tarOf(longNames(3)...),
 		splitZip(3), hiddenZip(3), longDirectory(nil, nil), beforeAll(),
 		zip64Of([]testEntry{entry}, func(_, locator []byte) { locator[16]++ }),
-		tarOf(linksOf(chain(maxHops-1, 1, 2))...), tarOf(linksOf(chain(maxHops, 1, 2))...),
+		tarOf(linksOf(chain(MaxHops-1, 1, 2))...), tarOf(linksOf(chain(MaxHops, 1, 2))...),
 		tarOf(linkItem("é/a", "b/c/../../gone/.."), linkItem("é/b", "."), linkItem("É/b", "../é/b/b/b")),
 	} {
 		f.Add(data, false)

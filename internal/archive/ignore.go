@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"cmp"
@@ -150,7 +150,7 @@ func (g *ignore) matchFolder(dir string) (string, error) {
 
 func (g *ignore) matches(name string, isDir bool) (bool, error) {
 	if g.work += g.bytes * len(name); g.work > maxMatching {
-		return false, slipway.Errorf(slipway.TooLarge, "The patterns of %s are too many for so many files: matching stopped at %s.", ignoreName, quote(name))
+		return false, slipway.Errorf(slipway.TooLarge, "The patterns of %s are too many for so many files: matching stopped at %s.", ignoreName, Quote(name))
 	}
 	return gitignore.NewMatcher(g.patterns).Match(strings.Split(name, "/"), isDir), nil
 }

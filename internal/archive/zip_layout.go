@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"archive/zip"
@@ -36,9 +36,9 @@ var le = binary.LittleEndian
 func (s *scan) checkLocal(f zipped, at, dir int64) (int64, error) {
 	switch {
 	case f.Flags&zipEncrypted != 0:
-		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", quote(f.Name))
+		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", Quote(f.Name))
 	case f.Method != zip.Store && f.Method != zip.Deflate:
-		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is compressed with method %d. Only deflate, the usual one, can be read.", quote(f.Name), f.Method)
+		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is compressed with method %d. Only deflate, the usual one, can be read.", Quote(f.Name), f.Method)
 	case f.start < at+zipLocalLen || f.start > dir || f.CompressedSize64 > uint64(dir-f.start):
 		return 0, s.misplaced(f)
 	}
@@ -51,13 +51,13 @@ func (s *scan) checkLocal(f zipped, at, dir int64) (int64, error) {
 		return 0, s.misplaced(f)
 	}
 	if !agrees(f.File, b, b[zipLocalLen+nameLen:]) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name {
-		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", quote(f.Name))
+		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", Quote(f.Name))
 	}
 	return s.endOf(f, dir)
 }
 
 func (s *scan) misplaced(f zipped) error {
-	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", quote(f.Name))
+	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", Quote(f.Name))
 }
 
 // agrees reports whether the local header says of f what the directory does.
@@ -119,7 +119,7 @@ func (s *scan) endOf(f zipped, dir int64) (int64, error) {
 			return at, nil
 		}
 	}
-	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory.", quote(f.Name))
+	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory.", Quote(f.Name))
 }
 
 // descriptors returns what may follow the content of f: sizes of 4 or 8 bytes,

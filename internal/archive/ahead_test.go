@@ -1,18 +1,26 @@
-package bundle
+package archive
 
 import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"testing"
 	"testing/iotest"
 )
+
+// patternless returns n bytes that hold no pattern.
+func patternless(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // never fails
+	return b
+}
 
 func TestAheadGivesAllBytesAndThenTheError(t *testing.T) {
 	broken := errors.New("broken")
 	for name, size := range map[string]int{"nothing": 0, "little": 10, "blocks": 3 * aheadBlock, "much": 20*aheadBlock + 7} {
 		t.Run(name, func(t *testing.T) {
-			want := []byte(noise(1, size))
+			want := patternless(size)
 			for end, r := range map[error]io.Reader{
 				io.EOF: bytes.NewReader(want),
 				broken: io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken)),

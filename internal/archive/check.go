@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"context"
@@ -25,7 +25,7 @@ func check(ctx context.Context, files []slipway.File, lim Limits, at string) err
 			return err
 		}
 		if size += f.Size; size > lim.Unpacked {
-			return slipway.Errorf(slipway.TooLarge, "The files have more than %s together: %s is beyond the limit.", sizeText(lim.Unpacked), t.quote(f.Path))
+			return slipway.Errorf(slipway.TooLarge, "The files have more than %s together: %s is beyond the limit.", SizeText(lim.Unpacked), t.quote(f.Path))
 		}
 	}
 	if !slices.ContainsFunc(files, func(f slipway.File) bool { return f.Link != "" }) {
@@ -77,7 +77,7 @@ func newTree(lim Limits) *tree {
 	return &tree{lim: lim, nodes: map[string]node{}}
 }
 
-func (t *tree) quote(name string) string { return quote(join(t.at, name)) }
+func (t *tree) quote(name string) string { return Quote(join(t.at, name)) }
 
 // add puts the clean name into t, or says what it collides with. A folder may
 // come more than once.
@@ -138,7 +138,7 @@ func (t *tree) put(key string, n node) error {
 		t.bytes += int64(len(n.name) + len(n.target))
 	}
 	if t.bytes > t.lim.names() {
-		return slipway.Errorf(slipway.TooLarge, "The names of the files have more than %s together: %s is beyond the limit.", sizeText(t.lim.names()), t.quote(n.name))
+		return slipway.Errorf(slipway.TooLarge, "The names of the files have more than %s together: %s is beyond the limit.", SizeText(t.lim.names()), t.quote(n.name))
 	}
 	if parent(key) == "" {
 		t.tops = append(t.tops, n.name)

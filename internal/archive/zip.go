@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"archive/zip"
@@ -77,7 +77,7 @@ func (s *scan) zipLayout(list []*zip.File, dir int64) ([]zipped, error) {
 		at = next
 	}
 	if at != dir {
-		return nil, slipway.Errorf(slipway.Invalid, "The zip archive holds data that belongs to no file, behind %s.", quote(s.last))
+		return nil, slipway.Errorf(slipway.Invalid, "The zip archive holds data that belongs to no file, behind %s.", Quote(s.last))
 	}
 	return files, nil
 }
@@ -107,7 +107,7 @@ func (z *unzip) declare(f zipped) (Entry, kind, error) {
 	case cleaned == "" && k == folder:
 		return Entry{}, k, nil
 	case cleaned == "":
-		return Entry{}, 0, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", quote(f.Name))
+		return Entry{}, 0, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(f.Name))
 	case f.UncompressedSize64 > uint64(z.scan.lim.Unpacked):
 		return Entry{}, 0, z.scan.explain(errUnpacked)
 	}
@@ -132,7 +132,7 @@ func (z *unzip) symlink(name string, f zipped) (Entry, error) {
 	case err != nil:
 		return Entry{}, z.scan.explain(err)
 	case len(target) > limit:
-		return Entry{}, slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", quote(name), limit)
+		return Entry{}, slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", Quote(name), limit)
 	}
 	return Entry{Name: name, Link: string(target)}, nil
 }
@@ -172,13 +172,13 @@ func zipName(f *zip.File) (string, kind, error) {
 		return name, file, nil
 	case fs.ModeDir:
 		if f.UncompressedSize64 > 0 {
-			return "", 0, slipway.Errorf(slipway.Invalid, "The folder %s has a content, like a file.", quote(name))
+			return "", 0, slipway.Errorf(slipway.Invalid, "The folder %s has a content, like a file.", Quote(name))
 		}
 		return name, folder, nil
 	case fs.ModeSymlink:
 		return name, link, nil
 	}
-	return "", 0, slipway.Errorf(slipway.Invalid, "The entry %s is neither a file, a folder nor a symlink: devices and fifos cannot be deployed.", quote(name))
+	return "", 0, slipway.Errorf(slipway.Invalid, "The entry %s is neither a file, a folder nor a symlink: devices and fifos cannot be deployed.", Quote(name))
 }
 
 // isUnix reports whether f was packed on a system whose names have slashes

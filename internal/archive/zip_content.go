@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"archive/zip"
@@ -25,7 +25,7 @@ type inflater struct {
 func (z *unzip) open(f zipped) (io.Reader, error) {
 	raw, err := f.OpenRaw()
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", quote(f.Name), err)
+		return nil, fmt.Errorf("open %s: %w", Quote(f.Name), err)
 	}
 	if z.raw == nil {
 		z.raw = bufio.NewReaderSize(raw, 32<<10)
@@ -35,7 +35,7 @@ func (z *unzip) open(f zipped) (io.Reader, error) {
 	z.meter.r = z.raw
 	if f.Method == zip.Deflate {
 		if err := z.flate.(flate.Resetter).Reset(z.raw, nil); err != nil {
-			return nil, fmt.Errorf("unpack %s: %w", quote(f.Name), err)
+			return nil, fmt.Errorf("unpack %s: %w", Quote(f.Name), err)
 		}
 		z.meter.r = z.flate
 	}
@@ -80,5 +80,5 @@ func (c *checked) end() error {
 }
 
 func (c *checked) lie(what string) error {
-	return slipway.Errorf(slipway.Invalid, "The entry %s %s. Pack and upload the archive again.", quote(c.file.Name), what)
+	return slipway.Errorf(slipway.Invalid, "The entry %s %s. Pack and upload the archive again.", Quote(c.file.Name), what)
 }

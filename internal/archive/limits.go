@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type Limits struct {
 const (
 	MaxFiles          = 1_000_000 // files, symlinks and folders of a version
 	MaxUnpacked int64 = 16 << 40  // bytes of its files together
-	maxPath           = 4096      // bytes of a path or target, as systems open no more
+	MaxPath           = 4096      // bytes of a path or target, as systems open no more
 )
 
 // DefaultLimits returns the limits that hold where none are set.
@@ -38,8 +38,8 @@ func (l Limits) tooManyFiles() error {
 	return slipway.Errorf(slipway.TooLarge, "There are more than %d files and folders.", l.Files)
 }
 
-// sizeText returns n bytes in words: "8 GiB", "1.5 KiB".
-func sizeText(n int64) string {
+// SizeText returns n bytes in words: "8 GiB", "1.5 KiB".
+func SizeText(n int64) string {
 	unit, value := "bytes", float64(n)
 	for _, next := range []string{"KiB", "MiB", "GiB"} {
 		if value < 1024 {

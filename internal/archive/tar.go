@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"archive/tar"
@@ -152,7 +152,7 @@ func (s *scan) endTar(m *meter, at int64) error {
 	_, err := io.Copy(io.Discard, m)
 	switch {
 	case errors.Is(err, errTail), errors.Is(err, zstd.ErrMagicMismatch), err == nil && m.zeros < m.n-end:
-		return slipway.Errorf(slipway.Invalid, "There is data after the end of the archive, behind %s.", quote(s.last))
+		return slipway.Errorf(slipway.Invalid, "There is data after the end of the archive, behind %s.", Quote(s.last))
 	case err != nil:
 		return s.explain(err)
 	}
@@ -174,11 +174,11 @@ func (s *scan) readTarEntry(h *tar.Header, r io.Reader) error {
 	}
 	switch {
 	case refusal != "":
-		return slipway.Errorf(slipway.Invalid, "The entry %s is %s.", quote(h.Name), refusal)
+		return slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(h.Name), refusal)
 	case name == "" && k == folder:
 		return nil
 	case name == "":
-		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", quote(h.Name))
+		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(h.Name))
 	case h.Size > s.lim.Unpacked: // before any of it is unpacked
 		return s.explain(errUnpacked)
 	}
@@ -213,7 +213,7 @@ func tarKind(h *tar.Header) (k kind, refusal string) {
 	case h.Typeflag == tar.TypeSymlink:
 		return link, ""
 	case h.Typeflag == tar.TypeLink:
-		return link, "a hard link to " + quote(h.Linkname) + ". Pack the archive with --hard-dereference"
+		return link, "a hard link to " + Quote(h.Linkname) + ". Pack the archive with --hard-dereference"
 	case h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock:
 		return file, "a device"
 	case h.Typeflag == tar.TypeFifo:

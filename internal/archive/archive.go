@@ -1,4 +1,7 @@
-package bundle
+// Package archive reads the archives that people and programs upload: tar, gzip,
+// zstd and zip. It decides which entries are deployed, and refuses archives that
+// are damaged, too large or hostile.
+package archive
 
 import (
 	"bytes"
@@ -29,7 +32,7 @@ type Entry struct {
 // Selection decides, at the end.
 func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, take func(e Entry, r io.Reader) error) (Selection, error) {
 	if size > lim.Archive {
-		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", sizeText(size), sizeText(lim.Archive))
+		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", SizeText(size), SizeText(lim.Archive))
 	}
 	s := &scan{
 		lim: lim, src: &source{ctx: ctx, r: f}, take: take,
@@ -80,7 +83,7 @@ func (s *scan) read(size int64) error {
 // add records a named entry that is not left out.
 func (s *scan) add(e Entry, k kind) error {
 	if k == link && e.Link == "" {
-		return slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", quote(e.Name))
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name))
 	}
 	if err := s.tree.add(e.Name, k, e.Link); err != nil {
 		return err
@@ -128,7 +131,7 @@ func (s *scan) leaveOut(name string, k kind, open func() (io.Reader, error)) (bo
 	case path.Base(name) != ignoreName || !s.mayRule(parent(name)) || k == folder:
 		return true, nil
 	case k == link:
-		return true, slipway.Errorf(slipway.Invalid, "The entry %s is a link. The patterns must be in a file.", quote(name))
+		return true, slipway.Errorf(slipway.Invalid, "The entry %s is a link. The patterns must be in a file.", Quote(name))
 	}
 	return true, s.keepIgnore(name, open)
 }
@@ -144,7 +147,7 @@ func (s *scan) keepIgnore(name string, open func() (io.Reader, error)) error {
 		return s.explain(err)
 	}
 	if s.kept += len(text); len(text) > maxIgnore || s.kept > maxIgnores {
-		return slipway.Errorf(slipway.TooLarge, "The file %s is too large. At most %s of patterns are allowed.", quote(name), sizeText(maxIgnore))
+		return slipway.Errorf(slipway.TooLarge, "The file %s is too large. At most %s of patterns are allowed.", Quote(name), SizeText(maxIgnore))
 	}
 	s.ignores[parent(name)] = text
 	return nil
@@ -170,17 +173,17 @@ func (s *scan) explain(err error) error {
 	case s.src.failed() != nil: // it is not the archive's fault
 		return fmt.Errorf("read archive: %w", s.src.failed())
 	case errors.Is(err, errUnpacked):
-		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", sizeText(s.lim.Unpacked), quote(s.last))
+		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", SizeText(s.lim.Unpacked), Quote(s.last))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		return slipway.Errorf(slipway.TooLarge, "The archive was compressed with a zstd window of more than %s. Compress it again without --long and --ultra.", sizeText(maxWindow))
+		return slipway.Errorf(slipway.TooLarge, "The archive was compressed with a zstd window of more than %s. Compress it again without --long and --ultra.", SizeText(maxWindow))
 	case s.last == "" && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
 		return slipway.Errorf(slipway.Invalid, "The archive is cut off before its first entry.")
 	case s.last == "":
 		return slipway.Errorf(slipway.Invalid, "The archive is damaged, or is not an archive of files.")
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return slipway.Errorf(slipway.Invalid, "The archive is cut off in or after %s. Pack and upload it again.", quote(s.last))
+		return slipway.Errorf(slipway.Invalid, "The archive is cut off in or after %s. Pack and upload it again.", Quote(s.last))
 	}
-	return slipway.Errorf(slipway.Invalid, "The archive is damaged in or after %s. Pack and upload it again.", quote(s.last))
+	return slipway.Errorf(slipway.Invalid, "The archive is damaged in or after %s. Pack and upload it again.", Quote(s.last))
 }
 
 // source is the archive's bytes. It keeps the error that ended reading, be it a

@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"bufio"
@@ -91,7 +91,7 @@ func (s *scan) zip64Directory(d zipDir, end int64) (zipDir, int64, error) {
 func (s *scan) countRecords(d zipDir) (zipDir, error) {
 	most := 2 * s.lim.Files
 	if d.length > 512*int64(most)+1<<20 {
-		return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", sizeText(d.length), s.lim.Files)
+		return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", SizeText(d.length), s.lim.Files)
 	}
 	r := bufio.NewReader(io.NewSectionReader(s.src, d.start, d.length))
 	head := make([]byte, zipCentralLen)

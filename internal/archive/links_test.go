@@ -1,4 +1,4 @@
-package bundle
+package archive
 
 import (
 	"context"
@@ -24,7 +24,7 @@ func followed(targets map[string]string, f slipway.File) bool {
 		}
 		at = strings.TrimPrefix(path.Join("/", at, el), "/")
 		if to, ok := targets[at]; ok && el != ".." && el != "." && el != "" {
-			if hops++; hops > maxHops || strings.HasPrefix(to, "/") {
+			if hops++; hops > MaxHops || strings.HasPrefix(to, "/") {
 				return false
 			}
 			at, rest = parent(at), append(strings.Split(to, "/"), rest...)
@@ -38,8 +38,8 @@ func randomLinks(r *rand.Rand) []slipway.File {
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "x/a", "x/b", "x/c", "x/y/a", "x/y/b", "A"}
 	elements := append([]string{"..", "..", ".", "", "x", "y", "gone"}, names...)
 	files := []slipway.File{
-		{Path: "x/file", SHA256: sha("x"), Place: slipway.Place{Pack: sha("pack"), Length: 1}},
-		{Path: "x/y/file", SHA256: sha("x"), Place: slipway.Place{Pack: sha("pack"), Length: 1}},
+		{Path: "x/file"},
+		{Path: "x/y/file"},
 	}
 	for _, name := range names[:1+r.IntN(len(names)-1)] {
 		target := elements[2+r.IntN(len(elements)-2)]
@@ -57,7 +57,7 @@ func randomLinks(r *rand.Rand) []slipway.File {
 // randomChain returns about as many symlinks as Linux follows, each to another
 // one, by names in no order. On some ways lie further ones.
 func randomChain(r *rand.Rand) []slipway.File {
-	n := maxHops - 6 + r.IntN(10)
+	n := MaxHops - 6 + r.IntN(10)
 	files := []slipway.File{{Path: "via", Link: "x/y/../.."}}
 	for i, at := range r.Perm(n) {
 		files = append(files, slipway.File{Path: fmt.Sprintf("l%02d", at), Link: "end"})
@@ -91,9 +91,9 @@ func TestLinksAreJudgedAlike(t *testing.T) {
 		if checked != nil && strings.Contains(checked.Error(), "back to a folder") {
 			checked = nil // a walk would not end; to follow it does
 		}
-		manifest := CheckManifest(slipway.Manifest{Version: version(1), Files: files})
+		manifest := CheckLinks(files)
 		if (checked == nil) != want || (manifest == nil) != want {
-			t.Fatalf("%+v: Check says %v, CheckManifest %v, want them taken: %t", targets, checked, manifest, want)
+			t.Fatalf("%+v: Check says %v, CheckLinks %v, want them taken: %t", targets, checked, manifest, want)
 		}
 		if want {
 			taken++
@@ -125,15 +125,15 @@ func TestChainsOfLinks(t *testing.T) {
 		links int
 		fine  bool
 	}{
-		"as many as Linux follows": {maxHops - 1, true},
-		"one more":                 {maxHops, false},
+		"as many as Linux follows": {MaxHops - 1, true},
+		"one more":                 {MaxHops, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := chain(tt.links, 1500, 50_000)
 			if err := Check(files, DefaultLimits()); (err == nil) != tt.fine {
 				t.Errorf("Check: %v, want it fine: %t", err, tt.fine)
 			}
-			err := CheckManifest(slipway.Manifest{Version: version(1), Files: files})
+			err := CheckLinks(files)
 			if (err == nil) != tt.fine {
 				t.Errorf("CheckManifest: %v, want it fine: %t", err, tt.fine)
 			}
