@@ -30,23 +30,24 @@ var may = map[string][]string{
 	"store":                      {rules},
 	"store/storetest":            {rules, "store"},
 	"internal/archive":           {rules},
-	"internal/bundle":            {rules, "internal/archive"},
+	"internal/durable":           {},
+	"internal/bundle":            {rules, "internal/archive", "internal/durable"},
 	"internal/bundle/buckettest": {}, // only for tests
 	"internal/image":             {rules},
 	"internal/image/dockertest":  {}, // only for tests
-	"internal/deploy":            {rules, "store", "internal/archive", "internal/bundle", "internal/image"},
-	"internal/agent":             {rules, "internal/bundle"},
+	"internal/deploy":            {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image"},
+	"internal/agent":             {rules, "internal/durable", "internal/bundle"},
 	"views":                      {rules},
 	"web":                        {rules, "store", "internal/image", "internal/deploy", "views", "static", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "views"},
 	"static":                     {},
-	"cmd/slipway":                {rules, "store", "internal/archive", "internal/bundle", "internal/image", "internal/deploy", "internal/agent", "web", "web/api"},
+	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/agent", "web", "web/api"},
 	"e2e":                        {"store/storetest"},
 	"e2e/airflow":                {rules, "store", "store/storetest", "internal/image/dockertest"},
 
 	// Programs that measure the portal from outside, and write what it stores to seed it.
-	"scripts/bench":         {"internal/bundle"},
-	"scripts/bench-history": {rules, "store", "internal/archive", "internal/bundle", "internal/deploy"},
+	"scripts/bench":         {"internal/durable"},
+	"scripts/bench-history": {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/deploy"},
 	"scripts/corpus":        {},
 }
 
@@ -54,14 +55,14 @@ var may = map[string][]string{
 // mounts, as cmd does.
 var mayTest = map[string][]string{
 	"internal/bundle": {"internal/bundle/buckettest"},
-	"internal/deploy": {"internal/agent", "internal/bundle/buckettest"},
-	"web":             {"internal/agent", "internal/archive", "internal/bundle", "internal/bundle/buckettest"},
+	"internal/deploy": {"internal/bundle/buckettest", "internal/agent"},
+	"web":             {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
 	"internal/image":  {"internal/image/dockertest"},
 	"internal/agent":  {"internal/archive", "internal/image/dockertest"},
 
-	"cmd/slipway": {"internal/image/dockertest", "internal/bundle/buckettest"},
+	"cmd/slipway": {"internal/bundle/buckettest", "internal/image/dockertest"},
 
-	"web/api": {"internal/agent", "internal/archive", "internal/bundle", "internal/image", "web", "internal/image/dockertest"}, // its tests ask the whole portal
+	"web/api": {"internal/archive", "internal/bundle", "internal/image", "internal/image/dockertest", "internal/agent", "web"}, // its tests ask the whole portal
 }
 
 func TestImports(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 // nobody is who agents run as where the tests may choose: neither the portal's
@@ -29,7 +29,7 @@ func newUnprivileged(t *testing.T) unprivileged {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = bundle.RemoveTree(dir) })
+	t.Cleanup(func() { _ = durable.RemoveTree(dir) })
 	u := unprivileged{dir, filepath.Join(dir, "slipway")}
 	program, err := os.ReadFile(built(t, "slipway"))
 	if err != nil {

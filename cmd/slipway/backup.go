@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/internal/bundle"
 	"slipway/internal/deploy"
+	"slipway/internal/durable"
 	"slipway/store"
 )
 
@@ -42,7 +42,7 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 		return fmt.Errorf("make room for the backup: %w", err)
 	}
 	var totals deploy.BackupTotals
-	err = bundle.WriteFile(file, 0o600, func(f io.Writer) (err error) {
+	err = durable.WriteFile(file, 0o600, func(f io.Writer) (err error) {
 		w, p := bufio.NewWriterSize(f, 1<<20), newProgress(c.err, "Backed up")
 		totals, err = deploy.WriteBackup(ctx, d.store, bundles, d.dir, temp, w, p.of)
 		return errors.Join(err, w.Flush())

@@ -15,7 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -136,7 +136,7 @@ type crash struct {
 func (c *crash) newFolder(t *testing.T) {
 	c.countConfirmed()
 	if c.dir != "" {
-		if err := bundle.RemoveTree(c.dir); err != nil {
+		if err := durable.RemoveTree(c.dir); err != nil {
 			t.Fatal(err)
 		}
 	}

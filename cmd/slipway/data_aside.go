@@ -10,7 +10,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -59,12 +59,12 @@ func (n *notNew) setAside(out io.Writer) error {
 		}
 	}
 	whole := half[:len(half)-len(asideHalf)]
-	err = errors.Join(bundle.SyncPath(half), bundle.SyncPath(n.dir)) // all is in it before its name says so
+	err = errors.Join(durable.SyncPath(half), durable.SyncPath(n.dir)) // all is in it before its name says so
 	if err == nil {
 		err = os.Rename(half, whole)
 	}
 	if err == nil {
-		err = bundle.SyncPath(n.dir)
+		err = durable.SyncPath(n.dir)
 	}
 	if err != nil {
 		return fmt.Errorf("set the data folder aside: %w", err)
@@ -86,7 +86,7 @@ func (n *notNew) makeAside() (string, error) {
 		if err := os.Mkdir(whole+asideHalf, 0o700); err != nil {
 			return "", err
 		}
-		return whole + asideHalf, bundle.SyncPath(n.dir)
+		return whole + asideHalf, durable.SyncPath(n.dir)
 	}
 }
 

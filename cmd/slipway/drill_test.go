@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -158,7 +158,7 @@ func (d *drill) lost(t *testing.T, file string) map[slipway.DeploymentID][]strin
 	if left, err := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); err != nil || len(left) > 0 {
 		t.Errorf("beside the backup lies %q, %v", left, err)
 	}
-	if err := bundle.RemoveTree(d.dir); err != nil {
+	if err := durable.RemoveTree(d.dir); err != nil {
 		t.Fatal(err)
 	}
 	return before

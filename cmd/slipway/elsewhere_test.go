@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 // elsewhere is a portal with one Deployment, that agents mount elsewhere. They
@@ -36,7 +36,7 @@ func newElsewhere(t *testing.T) *elsewhere {
 	t.Helper()
 	e := &elsewhere{program: built(t, "slipway"), dir: t.TempDir()}
 	e.data = filepath.Join(e.dir, "data")
-	t.Cleanup(func() { _ = bundle.RemoveTree(filepath.Join(e.dir, "mounts")) }) // read-only folders keep the test's own from going
+	t.Cleanup(func() { _ = durable.RemoveTree(filepath.Join(e.dir, "mounts")) }) // read-only folders keep the test's own from going
 	text, err := call(t, password, "init", "--data", e.data, "--email", "ada@example.com", "--workspace", "W", "--deployment", "D", "--elsewhere", "--password-stdin", "--json")
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &e.initialised)

@@ -21,7 +21,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/image/dockertest"
 )
 
@@ -139,7 +139,7 @@ func (w *wreck) copied(t *testing.T) *wreck {
 	if out, err := exec.Command("cp", "-a", w.origin, c.data).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v\n%s", err, out)
 	}
-	t.Cleanup(func() { _ = bundle.RemoveTree(c.data) }) // read-only folders keep the test's own from going
+	t.Cleanup(func() { _ = durable.RemoveTree(c.data) }) // read-only folders keep the test's own from going
 	return &c
 }
 

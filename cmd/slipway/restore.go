@@ -12,6 +12,7 @@ import (
 
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -115,7 +116,7 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir s
 	}
 	for i, name := range restored {
 		if i == databaseLast { // it must not be durable before the others are
-			if err := bundle.SyncPath(dir); err != nil {
+			if err := durable.SyncPath(dir); err != nil {
 				return err
 			}
 		}
@@ -124,5 +125,5 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir s
 			return err
 		}
 	}
-	return errors.Join(os.RemoveAll(temp), bundle.SyncPath(dir))
+	return errors.Join(os.RemoveAll(temp), durable.SyncPath(dir))
 }

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway/internal/bundle"
 	"slipway/internal/deploy"
+	"slipway/internal/durable"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 )
@@ -43,7 +43,7 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 // room refuses what would leave less of the disk free than the reserve.
 func (s serveCommand) room(dir string) func(bytes int64) error {
 	return func(bytes int64) error {
-		free, err := bundle.Free(dir)
+		free, err := durable.FreeSpace(dir)
 		if err == nil && free < int64(s.Reserve)+bytes {
 			err = slipway.Errorf(slipway.NoSpace, "The disk of the portal is nearly full: there is no room for an image. Ask the administrator for space.")
 		}

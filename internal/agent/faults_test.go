@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -26,7 +26,7 @@ func configFor(dir string, p Portal) Config {
 func deleteTree(t *testing.T, path string) {
 	t.Helper()
 	gone := filepath.Join(t.TempDir(), "gone")
-	if err := errors.Join(os.Chmod(path, 0o700), os.Rename(path, gone), bundle.RemoveTree(gone)); err != nil {
+	if err := errors.Join(os.Chmod(path, 0o700), os.Rename(path, gone), durable.RemoveTree(gone)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -94,7 +94,7 @@ func (e *Exec) note(first string, vars []string) error {
 	if e.EnvFile == "" {
 		return nil
 	}
-	err := bundle.WriteFile(e.EnvFile, 0o644, func(w io.Writer) error {
+	err := durable.WriteFile(e.EnvFile, 0o644, func(w io.Writer) error {
 		_, err := io.WriteString(w, first+strings.Join(vars, "\n")+"\n")
 		return err
 	})

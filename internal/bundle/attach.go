@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -57,7 +58,7 @@ func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error)
 	if err != nil {
 		return nil, err
 	}
-	local, err := os.CreateTemp(dir, tempPattern)
+	local, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	_ "gocloud.dev/blob/gcsblob"   // gs://
 	_ "gocloud.dev/blob/s3blob"    // s3://
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -44,10 +45,10 @@ func OpenBucket(ctx context.Context, dir, address string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := makeFolders(b.dir, 0o700); err != nil {
+	if err := durable.MakeFolders(b.dir, 0o700); err != nil {
 		return nil, err
 	}
-	if err := removeLeftovers(filepath.Join(globQuote(b.dir), tempPattern)); err != nil {
+	if err := durable.RemoveLeftovers(b.dir); err != nil {
 		return nil, err
 	}
 	if err := b.claim(dir); err != nil {
@@ -153,7 +154,7 @@ func localBucket(u *url.URL) (string, error) {
 	return filepath.Join(dir, filepath.FromSlash(q.Get("prefix"))), nil
 }
 
-func (b *bucket) spool(string) (string, error) { return b.dir, makeFolders(b.dir, 0o700) }
+func (b *bucket) spool(string) (string, error) { return b.dir, durable.MakeFolders(b.dir, 0o700) }
 
 // signedFor is how long a signed address is good.
 const signedFor = 15 * time.Minute

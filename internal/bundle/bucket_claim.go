@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -138,7 +139,7 @@ func (b *bucket) note(dir string, c claim) error {
 		return nil
 	}
 	c.Bucket = b.name
-	return WriteFile(filepath.Join(dir, BucketFile), 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
+	return durable.WriteFile(filepath.Join(dir, BucketFile), 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
 }
 
 func (b *bucket) putMark(c claim) error {

@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/bundle/buckettest"
 	"slipway/internal/archive"
+	"slipway/internal/bundle/buckettest"
 	"slipway/internal/slipway"
 )
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slipway/internal/bundle/buckettest"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -102,7 +103,7 @@ func checkPut(t *testing.T, s *Store, m slipway.Manifest) {
 func checkMount(t *testing.T, s *Store, m slipway.Manifest, files map[string]string) {
 	t.Helper()
 	mount := must[*Mount](t)(OpenMount(filepath.Join(t.TempDir(), "mount")))
-	defer func() { ok(t, errors.Join(mount.Close(), RemoveTree(mount.dir))) }()
+	defer func() { ok(t, errors.Join(mount.Close(), durable.RemoveTree(mount.dir))) }()
 	ok(t, mount.Mount(t.Context(), m, s.Source(ns), nil))
 	got := map[string]string{}
 	for path, content := range files {

@@ -13,6 +13,8 @@ import (
 
 	"gocloud.dev/blob"
 	"golang.org/x/sync/errgroup"
+
+	"slipway/internal/durable"
 )
 
 // An upload holds so many bytes in memory at a time, for each of so many parts.
@@ -63,11 +65,11 @@ func (s sent) ReadAt(p []byte, at int64) (int, error) {
 
 // syncUp makes the file at path durable, and the folders above it up to root.
 func syncUp(path, root string) error {
-	if err := SyncPath(path); err != nil {
+	if err := durable.SyncPath(path); err != nil {
 		return err
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if err := SyncPath(dir); err != nil || len(dir) <= len(root) {
+		if err := durable.SyncPath(dir); err != nil || len(dir) <= len(root) {
 			return err
 		}
 	}

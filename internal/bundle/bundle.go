@@ -7,13 +7,11 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -32,32 +30,14 @@ func Open(dir string) (*Store, error) {
 		return nil, err
 	}
 	for _, kind := range []string{bundlesKind, packsKind} {
-		if err := makeFolders(filepath.Join(dir, kind), 0o700); err != nil {
+		if err := durable.MakeFolders(filepath.Join(dir, kind), 0o700); err != nil {
 			return nil, err
 		}
-		if err := removeLeftovers(filepath.Join(globQuote(dir), kind, "*", tempPattern)); err != nil {
+		if err := durable.RemoveLeftovers(dir, kind, "*"); err != nil {
 			return nil, err
 		}
 	}
 	return Attach(dir), nil
-}
-
-func removeLeftovers(pattern string) error {
-	left, err := filepath.Glob(pattern)
-	if err != nil {
-		return fmt.Errorf("find leftovers: %w", err)
-	}
-	for _, name := range left {
-		if err := os.Remove(name); err != nil {
-			return fmt.Errorf("remove a leftover: %w", err)
-		}
-	}
-	return nil
-}
-
-// globQuote returns a pattern that matches dir alone.
-func globQuote(dir string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 // isSHA256 reports whether s is a SHA-256 in lower-case hex.
@@ -83,16 +63,6 @@ func (s *Store) DropPack(ns, sha string) error {
 		return err
 	}
 	return s.in.drop(name)
-}
-
-func dropFile(path string, err error) error {
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
 
 // DropNamespace deletes everything of ns.

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+
+	"slipway/internal/durable"
 )
 
 // disk is a depot in a folder of this machine.
@@ -20,14 +22,14 @@ func (d disk) path(name string) string {
 // spool is the folder itself: what is finished only has to be renamed.
 func (d disk) spool(name string) (string, error) {
 	dir := d.path(name)
-	return dir, makeFolders(dir, 0o700)
+	return dir, durable.MakeFolders(dir, 0o700)
 }
 
 func (d disk) take(_ context.Context, name string, f *os.File) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return rename(f.Name(), d.path(name))
+	return durable.Rename(f.Name(), d.path(name))
 }
 
 func (d disk) open(_ context.Context, name string) (File, error) {
@@ -49,7 +51,7 @@ func (d disk) part(_ context.Context, name string, offset, length int64) (io.Rea
 	}{io.NewSectionReader(f, offset, length), f}, nil
 }
 
-func (d disk) drop(name string) error { return dropFile(d.path(name), nil) }
+func (d disk) drop(name string) error { return durable.RemoveFile(d.path(name)) }
 
 func (d disk) dropAll(name string) error { return os.RemoveAll(d.path(name)) }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -114,7 +115,7 @@ func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 
 // putManifest writes a manifest in a folder of the spool, and keeps it.
 func (s *Store) putManifest(spool, name string, packed *bytes.Buffer) error {
-	f, err := os.CreateTemp(spool, tempPattern)
+	f, err := os.CreateTemp(spool, durable.TempPattern)
 	if err != nil {
 		return err
 	}

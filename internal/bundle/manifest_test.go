@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"slipway/internal/archive"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -122,7 +123,7 @@ func TestManifestOfAnotherVersion(t *testing.T) {
 	must[int64](t)(s.PutManifest(ns, m))
 	var b bytes.Buffer
 	ok(t, WriteManifest(&b, slipway.Manifest{Version: version(2)}))
-	ok(t, WriteFile(disk(s.dir).path(must[string](t)(manifestName(ns, version(1)))), 0o600, func(w io.Writer) error {
+	ok(t, durable.WriteFile(disk(s.dir).path(must[string](t)(manifestName(ns, version(1)))), 0o600, func(w io.Writer) error {
 		_, err := b.WriteTo(w)
 		return err
 	}))

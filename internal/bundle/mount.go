@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -68,7 +69,7 @@ func OpenMount(dir string) (*Mount, error) {
 
 // furnish makes the folders that somebody may have deleted by hand.
 func (m *Mount) furnish() error {
-	if err := makeFolders(m.versions(), 0o755); err != nil {
+	if err := durable.MakeFolders(m.versions(), 0o755); err != nil {
 		return err
 	}
 	return makeInUse(filepath.Join(m.dir, inUseName))
@@ -80,15 +81,15 @@ func (m *Mount) Close() error { return m.lock.Close() }
 // clean removes leftovers, as far as that is possible.
 func (m *Mount) clean() error {
 	for _, dir := range []string{m.dir, m.versions()} {
-		left, err := filepath.Glob(filepath.Join(globQuote(dir), tempPattern))
+		left, err := durable.Leftovers(dir)
 		if err != nil {
-			return fmt.Errorf("find leftovers: %w", err)
+			return err
 		}
 		for _, path := range left {
 			if m.mayBeWritten(path) {
 				continue
 			}
-			if RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), asidePrefix) {
+			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), asidePrefix) {
 				m.left = append(m.left, path) // what was set aside, Prune finds
 			}
 		}
@@ -186,7 +187,7 @@ func (m *Mount) UseImage(dagsPath string) (err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	image := filepath.Join(m.dir, imageName)
-	if err := makeFolders(image, 0o755); err != nil {
+	if err := durable.MakeFolders(image, 0o755); err != nil {
 		return err
 	}
 	if err := putLink(filepath.Join(image, dagsName), filepath.Join(m.dir, ".tmp-image-dags"), dagsPath); err != nil {
@@ -225,5 +226,5 @@ func putLink(path, temp, to string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
-	return SyncPath(filepath.Dir(path))
+	return durable.SyncPath(filepath.Dir(path))
 }

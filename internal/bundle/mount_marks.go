@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -94,4 +95,4 @@ func (m *Mount) Wanted(keepFor time.Duration, now time.Time) ([]slipway.Version,
 }
 
 // Unmark forgets that v was marked.
-func (m *Mount) Unmark(v slipway.Version) error { return dropFile(m.markPath(v), nil) }
+func (m *Mount) Unmark(v slipway.Version) error { return durable.RemoveFile(m.markPath(v)) }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -104,7 +105,7 @@ func (l *lastRecord) find(v slipway.Version) (record, bool) {
 
 // write writes r to a new file in dir and returns its path. It is not durable.
 func (r record) write(dir string) (string, error) {
-	f, err := os.CreateTemp(dir, tempPattern)
+	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return "", err
 	}

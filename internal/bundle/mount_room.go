@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"slipway/internal/archive"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -16,7 +17,7 @@ func (u *unpacking) room() error {
 	if u.keep <= 0 {
 		return nil
 	}
-	free, err := Free(u.dir)
+	free, err := durable.FreeSpace(u.dir)
 	if err != nil {
 		return err
 	}

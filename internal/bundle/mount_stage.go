@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -58,7 +59,7 @@ func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src Source, tel
 		return err
 	}
 	s.tell, s.keep = tell, m.keep
-	defer RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
+	defer durable.RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
 	defer s.at.close()
 	if err := m.reuseLast(ctx, s, on); err != nil {
 		return fmt.Errorf("link files: %w", err)
@@ -90,7 +91,7 @@ func nextStamp(on []MountedVersion, now time.Time) time.Time {
 
 // newStage begins a version in a temporary folder in versions.
 func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, error) {
-	dir, err := os.MkdirTemp(versions, tempPattern)
+	dir, err := os.MkdirTemp(versions, durable.TempPattern)
 	if err != nil {
 		return nil, err
 	}
@@ -103,10 +104,10 @@ func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, e
 		}
 	}
 	if err := errors.Join(s.makeRoot(), os.Chtimes(dir, stamp, stamp)); err != nil {
-		return nil, errors.Join(err, RemoveTree(dir))
+		return nil, errors.Join(err, durable.RemoveTree(dir))
 	}
 	if s.at, err = newFolders(dir); err != nil {
-		return nil, errors.Join(err, RemoveTree(dir))
+		return nil, errors.Join(err, durable.RemoveTree(dir))
 	}
 	return s, nil
 }
@@ -194,12 +195,12 @@ func (m *Mount) place(ctx context.Context, s *stage) error {
 	path := m.versionPath(s.man.Version)
 	err = os.Rename(s.dir, path)
 	if errors.Is(err, fs.ErrExist) {
-		err = exchange(s.dir, path) // a damaged version is in the way
+		err = durable.Exchange(s.dir, path) // a damaged version is in the way
 	}
 	if err != nil {
 		return err
 	}
-	if err := SyncPath(m.versions()); err != nil {
+	if err := durable.SyncPath(m.versions()); err != nil {
 		return err
 	}
 	m.last.keep(r)
@@ -208,24 +209,11 @@ func (m *Mount) place(ctx context.Context, s *stage) error {
 
 func (s *stage) sync(ctx context.Context, record string) error {
 	if len(s.fresh)+len(s.dirs) > syncEach {
-		return syncTree(filepath.Dir(s.dir))
+		return durable.SyncTree(filepath.Dir(s.dir))
 	}
 	paths := append(s.paths(), record)
 	for _, path := range s.fresh {
 		paths = append(paths, filepath.Join(s.dir, dagsName, path))
 	}
-	return syncPaths(ctx, paths)
-}
-
-// exchangeInSteps swaps what lies at a and b where the file system cannot do
-// it at once: for a moment there is nothing at b.
-func exchangeInSteps(a, b string) error {
-	aside := a + "-aside"
-	if err := os.Rename(b, aside); err != nil {
-		return err
-	}
-	if err := os.Rename(a, b); err != nil {
-		return errors.Join(err, os.Rename(aside, b))
-	}
-	return os.Rename(aside, a)
+	return durable.SyncPaths(ctx, paths)
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -29,7 +30,7 @@ func newWorld(t testing.TB) *world {
 	s := must[*Store](t)(Open(filepath.Join(t.TempDir(), "data")))
 	m := must[*Mount](t)(OpenMount(filepath.Join(t.TempDir(), "mount")))
 	w := &world{store: s, mount: m, src: &counted{Source: s.Source(ns)}}
-	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), RemoveTree(m.dir))) })
+	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), durable.RemoveTree(m.dir))) })
 	return w
 }
 
@@ -96,7 +97,7 @@ func readTree(t testing.TB, dir string) map[string]string {
 func (w *world) checkNoTemp(t testing.TB) {
 	t.Helper()
 	for _, dir := range []string{w.mount.dir, w.mount.versions()} {
-		if left := must[[]string](t)(filepath.Glob(filepath.Join(dir, tempPattern))); len(left) > 0 {
+		if left := must[[]string](t)(durable.Leftovers(dir)); len(left) > 0 {
 			t.Errorf("left over: %v", left)
 		}
 	}
@@ -278,10 +279,10 @@ func TestReuseCopiesWhereItCannotLink(t *testing.T) {
 	elsewhere := t.TempDir()
 	if _, err := os.Stat("/dev/shm"); err == nil { // another file system
 		elsewhere = must[string](t)(os.MkdirTemp("/dev/shm", "slipway-"))
-		defer RemoveTree(elsewhere)
+		defer durable.RemoveTree(elsewhere)
 	}
 	s := must[*stage](t)(newStage(elsewhere, before.manifest(), time.Now().Add(time.Hour)))
-	defer RemoveTree(s.dir)
+	defer durable.RemoveTree(s.dir)
 	defer s.at.close()
 	ok(t, s.reuse(t.Context(), w.mount.versionPath(version(1)), before))
 	for i, f := range before.Files {

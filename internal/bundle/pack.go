@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -75,7 +76,7 @@ func (s *Store) packSpool(ns string) (string, error) {
 
 // newPack begins a pack in dir.
 func newPack(dir string) (*packWriter, error) {
-	f, err := os.CreateTemp(dir, tempPattern)
+	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return nil, err
 	}

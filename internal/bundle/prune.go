@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -100,7 +101,7 @@ func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, 
 		if ctx.Err() != nil {
 			return gone, errors.Join(err, ctx.Err())
 		}
-		if failed := RemoveTree(m.asidePath(v)); failed != nil {
+		if failed := durable.RemoveTree(m.asidePath(v)); failed != nil {
 			err = errors.Join(err, fmt.Errorf("prune %s: %w", v, failed))
 			continue
 		}
@@ -151,13 +152,13 @@ func (m *Mount) putAside(v slipway.Version, before, now time.Time) error {
 		return err
 	}
 	_ = os.Remove(m.markPath(v)) // a mark that stays harms nobody
-	return dropFile(m.recordPath(v), nil)
+	return durable.RemoveFile(m.recordPath(v))
 }
 
 // removeLeft tries again to remove what OpenMount could not.
 func (m *Mount) removeLeft() (errs error) {
 	m.left = slices.DeleteFunc(m.left, func(path string) bool {
-		err := RemoveTree(path)
+		err := durable.RemoveTree(path)
 		errs = errors.Join(errs, err)
 		return err == nil
 	})

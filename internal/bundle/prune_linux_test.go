@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -42,7 +43,7 @@ func nobodysWorld(t *testing.T) *world {
 		t.Skip("needs root, to put in an agent's way what it may not remove")
 	}
 	dir := must[string](t)(os.MkdirTemp("", "slipway-mount-"))
-	t.Cleanup(func() { ok(t, RemoveTree(dir)) })
+	t.Cleanup(func() { ok(t, durable.RemoveTree(dir)) })
 	w := &world{store: must[*Store](t)(Open(t.TempDir())), mount: must[*Mount](t)(OpenMount(filepath.Join(dir, "mount")))}
 	w.src = &counted{Source: w.store.Source(ns)}
 	for n := range 4 {

@@ -133,16 +133,3 @@ func TestMountRepairsTheCurrentVersion(t *testing.T) {
 	w.checkNoTemp(t)
 	checkSame(t, readTree(t, w.path(1, "")), files)
 }
-
-func TestExchangeInSteps(t *testing.T) {
-	for name, swap := range map[string]func(a, b string) error{"at once": exchange, "in steps": exchangeInSteps} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			ok(t, os.MkdirAll(dir+"/a/from-a", 0o755))
-			ok(t, os.MkdirAll(dir+"/b/from-b", 0o755))
-			ok(t, swap(dir+"/a", dir+"/b"))
-			must[os.FileInfo](t)(os.Stat(dir + "/a/from-b"))
-			must[os.FileInfo](t)(os.Stat(dir + "/b/from-a"))
-		})
-	}
-}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"slipway/internal/archive"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -102,7 +103,7 @@ func (in *intake) fits(e archive.Entry) error {
 	if e.Size <= inMemory {
 		return nil
 	}
-	free, err := Free(in.dir)
+	free, err := durable.FreeSpace(in.dir)
 	if err == nil && free-e.Size < in.reserve {
 		err = slipway.Errorf(slipway.NoSpace, "The disk of the portal has no room to unpack %s, which has %s. Ask the administrator for space.",
 			archive.Quote(e.Name), archive.SizeText(e.Size))
@@ -126,7 +127,7 @@ func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
 // spool writes a large content, whose beginning is in memory, to a file, and
 // hashes it on the way.
 func (it *item) spool(dir string, rest io.Reader) error {
-	f, err := os.CreateTemp(dir, tempPattern)
+	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -127,10 +128,10 @@ func TestOpenRemovesLeftovers(t *testing.T) {
 }
 
 func TestFree(t *testing.T) {
-	if n := must[int64](t)(Free(t.TempDir())); n <= 0 {
+	if n := must[int64](t)(durable.FreeSpace(t.TempDir())); n <= 0 {
 		t.Errorf("%d bytes free", n)
 	}
-	if _, err := Free(filepath.Join(t.TempDir(), "nowhere")); err == nil {
+	if _, err := durable.FreeSpace(filepath.Join(t.TempDir(), "nowhere")); err == nil {
 		t.Error("a folder that does not exist has free space")
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 	"unicode"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -112,9 +112,9 @@ func (e *Engine) writeImageEnv(d slipway.Deployment, env []string) error {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return bundle.SyncPath(dir)
+		return durable.SyncPath(dir)
 	}
-	return bundle.WriteFile(name, 0o644, func(w io.Writer) error {
+	return durable.WriteFile(name, 0o644, func(w io.Writer) error {
 		_, err := io.WriteString(w, strings.Join(env, "\n")+"\n")
 		return err
 	})

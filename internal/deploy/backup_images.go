@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 // registryParts are the folders of the registry that a backup holds, in its
@@ -38,7 +38,7 @@ func (b *backup) addTree(dir, name string) error {
 			return err
 		case e.IsDir() && e.Name() == "_uploads":
 			return fs.SkipDir
-		case !e.Type().IsRegular() || strings.HasPrefix(e.Name(), bundle.TempPrefix):
+		case !e.Type().IsRegular() || strings.HasPrefix(e.Name(), durable.TempPrefix):
 			return nil
 		}
 		rel, err := filepath.Rel(dir, at)

@@ -19,6 +19,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -199,7 +200,7 @@ func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bu
 func syncFolders(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
 		if err == nil && (e.IsDir() || e.Name() == databaseName) {
-			err = bundle.SyncPath(path)
+			err = durable.SyncPath(path)
 		}
 		return err
 	})

@@ -17,6 +17,7 @@ import (
 
 	"slipway/internal/archive"
 	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -85,7 +86,7 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 		case err != nil:
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
-		if err := bundle.SyncPath(cfg.Dir); err != nil {
+		if err := durable.SyncPath(cfg.Dir); err != nil {
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
 	}

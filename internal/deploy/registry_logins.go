@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -45,7 +45,7 @@ func openSealer(dir string) (cipher.AEAD, error) {
 func newKey(name string) ([]byte, error) {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
-	return key, bundle.WriteFile(name, 0o600, func(w io.Writer) error {
+	return key, durable.WriteFile(name, 0o600, func(w io.Writer) error {
 		_, err := w.Write(key)
 		return err
 	})

@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -61,7 +61,7 @@ func (e *Engine) removeOnce(ctx context.Context, d slipway.Deployment) error {
 	if err := e.waitLeases(ctx); err != nil {
 		return err
 	}
-	if err := bundle.RemoveTree(e.MountDir(d)); err != nil {
+	if err := durable.RemoveTree(e.MountDir(d)); err != nil {
 		return fmt.Errorf("remove mount: %w", err)
 	}
 	if err := e.bundles.DropNamespace(d.Namespace); err != nil {

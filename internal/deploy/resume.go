@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -65,7 +65,7 @@ func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
 			return err
 		}
 		for _, f := range entries {
-			if !f.Type().IsRegular() || !strings.HasPrefix(f.Name(), bundle.TempPrefix) {
+			if !f.Type().IsRegular() || !strings.HasPrefix(f.Name(), durable.TempPrefix) {
 				continue
 			}
 			info, err := f.Info()

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"slipway/internal/archive"
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -85,7 +85,7 @@ func tooLarge(name string, most int64) error {
 
 // spare refuses size more bytes when the disk would fall under its reserve.
 func (e *Engine) spare(size int64) error {
-	free, err := bundle.Free(e.cfg.Dir)
+	free, err := durable.FreeSpace(e.cfg.Dir)
 	if err != nil {
 		return err
 	}

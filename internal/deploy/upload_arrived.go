@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -82,7 +82,7 @@ func (a *arrivals) busy(id string) bool {
 func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) (slipway.Deploy, error) {
 	size, err := e.offset(u)
 	if err == nil {
-		err = errors.Join(bundle.SyncPath(e.uploadPath(u.ID)), bundle.SyncPath(filepath.Join(e.cfg.Dir, uploadsName)))
+		err = errors.Join(durable.SyncPath(e.uploadPath(u.ID)), durable.SyncPath(filepath.Join(e.cfg.Dir, uploadsName)))
 	}
 	if err != nil {
 		return w, outage(fmt.Errorf("keep upload: %w", err))

@@ -17,7 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 const (
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bundle.RemoveTree(work)) }()
+	defer func() { err = errors.Join(err, durable.RemoveTree(work)) }()
 	src := filepath.Join(work, "project")
 	corpus := exec.CommandContext(ctx, "go", "run", "./scripts/corpus", *kind, filepath.Join(src, "dags"))
 	if out, err := corpus.CombinedOutput(); err != nil {

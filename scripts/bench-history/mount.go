@@ -9,6 +9,7 @@ import (
 
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -77,5 +78,5 @@ func (h *history) mountAnew(ctx context.Context) (packs int, took time.Duration,
 	src := counted{h.bundles.Source(d.Namespace), map[string]bool{}}
 	began := time.Now()
 	err = errors.Join(m.Mount(ctx, man, src, nil), m.Close())
-	return len(src.read), time.Since(began), errors.Join(err, bundle.RemoveTree(dir))
+	return len(src.read), time.Since(began), errors.Join(err, durable.RemoveTree(dir))
 }

@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 // bench is one run of the program.
@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if b.dir, err = os.MkdirTemp(*dir, "run-"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, bundle.RemoveTree(b.dir)) }()
+	defer func() { err = errors.Join(err, durable.RemoveTree(b.dir)) }()
 	if err := b.build(ctx); err != nil {
 		return err
 	}

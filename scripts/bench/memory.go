@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 // memory measures what a deploy of 400 MB adds to the memory that a portal has
@@ -49,7 +49,7 @@ func (b *bench) memoryOf(ctx context.Context, archive string, deploy func(*follo
 	if err != nil {
 		return 0, err
 	}
-	defer func() { err = errors.Join(err, f.close(), bundle.RemoveTree(f.p.data)) }()
+	defer func() { err = errors.Join(err, f.close(), durable.RemoveTree(f.p.data)) }()
 	peak, stop := f.p.peak()
 	err = deploy(f, ctx, archive)
 	stop()

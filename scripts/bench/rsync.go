@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/durable"
 )
 
 // rsync measures a change of one file against what careful teams do today:
@@ -33,7 +33,7 @@ func (b *bench) rsyncOf(ctx context.Context, kind string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.close(), bundle.RemoveTree(f.p.data)) }()
+	defer func() { err = errors.Join(err, f.close(), durable.RemoveTree(f.p.data)) }()
 	of, err := f.p.firstDeployment(ctx)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package bundle
+package durable
 
 import (
 	"fmt"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Free returns how many bytes may still be written to the file system that dir
+// FreeSpace returns how many bytes may still be written to the file system that dir
 // lies on.
-func Free(dir string) (int64, error) {
+func FreeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)

@@ -1,14 +1,14 @@
 //go:build unix && !linux
 
-package bundle
+package durable
 
 import (
 	"io/fs"
 	"path/filepath"
 )
 
-// syncTree makes everything below dir durable.
-func syncTree(dir string) error {
+// SyncTree makes everything below dir durable.
+func SyncTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.Type()&fs.ModeSymlink != 0 {
 			return err
@@ -17,5 +17,5 @@ func syncTree(dir string) error {
 	})
 }
 
-// exchange swaps what lies at a and b.
-func exchange(a, b string) error { return exchangeInSteps(a, b) }
+// Exchange swaps what lies at a and b.
+func Exchange(a, b string) error { return exchangeInSteps(a, b) }

@@ -1,4 +1,4 @@
-package bundle
+package durable
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// syncTree makes all of the file system that dir lies on durable.
-func syncTree(dir string) error {
+// SyncTree makes all of the file system that dir lies on durable.
+func SyncTree(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -16,8 +16,8 @@ func syncTree(dir string) error {
 	return errors.Join(os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd()))), f.Close())
 }
 
-// exchange swaps what lies at a and b, in one step where the file system can.
-func exchange(a, b string) error {
+// Exchange swaps what lies at a and b, in one step where the file system can.
+func Exchange(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP) {
 		return exchangeInSteps(a, b)

@@ -1,0 +1,153 @@
+// Package durable writes files and folders that are whole or absent after a crash
+// or a power cut, and knows the free space of a disk.
+package durable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// TempPattern names what is not finished yet, beside its target. What is found
+// under such a name at the start was left by a crash.
+const TempPattern = TempPrefix + "*"
+
+// TempPrefix begins the names of files that are not finished yet.
+const TempPrefix = ".tmp-"
+
+// WriteFile writes path with the permissions mode: whole or not at all, and
+// durably. It is made beside path first, under a name that begins with ".tmp-",
+// so the folder must be writable.
+func WriteFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(path), TempPattern)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // finds nothing once renamed
+	if err = write(f); err == nil {
+		err = errors.Join(f.Chmod(mode), f.Sync())
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return Rename(f.Name(), path)
+}
+
+// Leftovers returns the temporary files and folders in the folder at path dir, or
+// in those below it that match the patterns under, one for each level.
+func Leftovers(dir string, under ...string) ([]string, error) {
+	literal := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+	left, err := filepath.Glob(filepath.Join(literal, filepath.Join(under...), TempPattern))
+	if err != nil {
+		return nil, fmt.Errorf("find leftovers: %w", err)
+	}
+	return left, nil
+}
+
+// RemoveLeftovers deletes the temporary files that Leftovers finds.
+func RemoveLeftovers(dir string, under ...string) error {
+	left, err := Leftovers(dir, under...)
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("remove a leftover: %w", err)
+		}
+	}
+	return nil
+}
+
+// RemoveFile deletes the file at path. A missing file is no error.
+func RemoveFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// RemoveTree deletes path and all below it, as far as that is possible; it is
+// no error if nothing is there. Folders are made writable first, as those of a
+// mounted version are not: without that only root could empty them.
+func RemoveTree(path string) error {
+	_ = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil // what cannot be made writable may be empty, and else RemoveAll says so
+	})
+	return os.RemoveAll(path)
+}
+
+// Rename moves old, which is durable itself, to new in the same folder, and
+// makes the new name durable.
+func Rename(old, new string) error {
+	if err := os.Rename(old, new); err != nil {
+		return err
+	}
+	return SyncPath(filepath.Dir(new))
+}
+
+// MakeFolders makes the folder at path and those above it, durably, where they
+// are not there.
+func MakeFolders(path string, mode fs.FileMode) error {
+	err := os.Mkdir(path, mode)
+	if above := filepath.Dir(path); errors.Is(err, fs.ErrNotExist) && above != path {
+		if err := MakeFolders(above, mode); err != nil {
+			return err
+		}
+		err = os.Mkdir(path, mode)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	return SyncPath(filepath.Dir(path))
+}
+
+// SyncPath makes the file at path durable, or the names in the folder at path.
+func SyncPath(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// SyncPaths makes each of paths durable. It syncs several at once, so that a
+// file system with a journal commits them together.
+func SyncPaths(ctx context.Context, paths []string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for _, path := range paths {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return SyncPath(path)
+		})
+	}
+	return g.Wait()
+}
+
+// exchangeInSteps swaps what lies at a and b where the file system cannot do
+// it at once: for a moment there is nothing at b.
+func exchangeInSteps(a, b string) error {
+	aside := a + "-aside"
+	if err := os.Rename(b, aside); err != nil {
+		return err
+	}
+	if err := os.Rename(a, b); err != nil {
+		return errors.Join(err, os.Rename(aside, b))
+	}
+	return os.Rename(aside, a)
+}
