@@ -33,10 +33,11 @@ var may = map[string][]string{
 	"internal/durable":           {},
 	"internal/bundle":            {rules, "internal/archive", "internal/durable"},
 	"internal/bundle/buckettest": {}, // only for tests
+	"internal/mount":             {rules, "internal/archive", "internal/durable", "internal/bundle"},
 	"internal/image":             {rules},
 	"internal/image/dockertest":  {}, // only for tests
 	"internal/deploy":            {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image"},
-	"internal/agent":             {rules, "internal/durable", "internal/bundle"},
+	"internal/agent":             {rules, "internal/durable", "internal/bundle", "internal/mount"},
 	"views":                      {rules},
 	"web":                        {rules, "store", "internal/image", "internal/deploy", "views", "static", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "views"},
@@ -47,7 +48,7 @@ var may = map[string][]string{
 
 	// Programs that measure the portal from outside, and write what it stores to seed it.
 	"scripts/bench":         {"internal/durable"},
-	"scripts/bench-history": {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/deploy"},
+	"scripts/bench-history": {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/mount", "internal/deploy"},
 	"scripts/corpus":        {},
 }
 
@@ -55,7 +56,8 @@ var may = map[string][]string{
 // mounts, as cmd does.
 var mayTest = map[string][]string{
 	"internal/bundle": {"internal/bundle/buckettest"},
-	"internal/deploy": {"internal/bundle/buckettest", "internal/agent"},
+	"internal/mount":  {"internal/bundle/buckettest"},
+	"internal/deploy": {"internal/bundle/buckettest", "internal/mount", "internal/agent"},
 	"web":             {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
 	"internal/image":  {"internal/image/dockertest"},
 	"internal/agent":  {"internal/archive", "internal/image/dockertest"},

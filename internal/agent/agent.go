@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slipway/internal/bundle"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
 
@@ -102,7 +103,7 @@ func (a *Agent) Run(ctx context.Context) error {
 }
 
 // open opens the mount, as soon as that is possible.
-func (a *Agent) open(ctx context.Context) (*bundle.Mount, error) {
+func (a *Agent) open(ctx context.Context) (*mount.Mount, error) {
 	for tries := 0; ; tries++ {
 		m, err := a.openOnce()
 		if err == nil {
@@ -119,8 +120,8 @@ func (a *Agent) open(ctx context.Context) (*bundle.Mount, error) {
 }
 
 // openOnce opens the mount and notes what is there.
-func (a *Agent) openOnce() (*bundle.Mount, error) {
-	m, err := bundle.OpenMount(a.cfg.Dir)
+func (a *Agent) openOnce() (*mount.Mount, error) {
+	m, err := mount.Open(a.cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func (a *Agent) leave(ctx context.Context) {
 
 // mounting makes true what is wanted, each time that changes, and tries again
 // what fails.
-func (a *Agent) mounting(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) mounting(ctx context.Context, m *mount.Mount) {
 	for tries := 0; ; {
 		err := a.step(ctx, m)
 		switch {
@@ -171,7 +172,7 @@ func (a *Agent) mounting(ctx context.Context, m *bundle.Mount) {
 }
 
 // step makes true what is wanted now, if anything is known to be.
-func (a *Agent) step(ctx context.Context, m *bundle.Mount) error {
+func (a *Agent) step(ctx context.Context, m *mount.Mount) error {
 	want, step, cancel := a.next(ctx)
 	defer cancel()
 	if want.Revision == "" {
@@ -199,7 +200,7 @@ func (a *Agent) next(ctx context.Context) (slipway.Desired, context.Context, con
 }
 
 // apply makes true what is wanted.
-func (a *Agent) apply(ctx context.Context, m *bundle.Mount, want slipway.Desired) error {
+func (a *Agent) apply(ctx context.Context, m *mount.Mount, want slipway.Desired) error {
 	if want.DAGs == slipway.FromImage {
 		if err := m.UseImage(want.DagsPath); err != nil {
 			return err
@@ -216,7 +217,7 @@ func (a *Agent) apply(ctx context.Context, m *bundle.Mount, want slipway.Desired
 
 // mount makes v current. One that is on disk already is switched to as it is,
 // without the portal.
-func (a *Agent) mount(ctx context.Context, m *bundle.Mount, v slipway.Version) error {
+func (a *Agent) mount(ctx context.Context, m *mount.Mount, v slipway.Version) error {
 	man, onDisk, err := m.Manifest(v)
 	if err != nil {
 		return err

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
-	"slipway/internal/bundle"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
 
@@ -24,7 +24,7 @@ func (a *Agent) Once(ctx context.Context) error {
 	return errors.Join(err, m.Close())
 }
 
-func (a *Agent) onceIn(ctx context.Context, m *bundle.Mount) error {
+func (a *Agent) onceIn(ctx context.Context, m *mount.Mount) error {
 	for tries := 0; ; tries++ {
 		want, err := a.portal.Desired(ctx, "")
 		if err == nil {

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
 
@@ -185,7 +185,7 @@ const (
 
 // tidy removes old versions after each mount and every hour, and looks for
 // damage once a day.
-func (a *Agent) tidy(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) tidy(ctx context.Context, m *mount.Mount) {
 	hour, day := time.NewTicker(tidyEvery), time.NewTicker(scrubEvery)
 	defer hour.Stop()
 	defer day.Stop()
@@ -204,7 +204,7 @@ func (a *Agent) tidy(ctx context.Context, m *bundle.Mount) {
 	}
 }
 
-func (a *Agent) prune(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) prune(ctx context.Context, m *mount.Mount) {
 	gone, err := m.Prune(ctx, keepVersions, keepFor, time.Now())
 	if err != nil && ctx.Err() == nil {
 		a.log.Error("remove old versions", slog.Any("error", err))
@@ -215,7 +215,7 @@ func (a *Agent) prune(ctx context.Context, m *bundle.Mount) {
 }
 
 // scrub has what is damaged mounted anew.
-func (a *Agent) scrub(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) scrub(ctx context.Context, m *mount.Mount) {
 	damage, err := m.Scrub(ctx, scrubSpeed)
 	if err != nil && ctx.Err() == nil {
 		a.log.Error("look for damage", slog.Any("error", err))
@@ -232,7 +232,7 @@ func (a *Agent) scrub(ctx context.Context, m *bundle.Mount) {
 const guardEvery = 5 * time.Second
 
 // guard has mounted anew what somebody deleted by hand.
-func (a *Agent) guard(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) guard(ctx context.Context, m *mount.Mount) {
 	tick := time.NewTicker(guardEvery)
 	defer tick.Stop()
 	for {

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
 
@@ -30,14 +30,14 @@ const (
 // this worker began after them, or its disk is a new one. Nothing is turned.
 type lender struct {
 	*Agent
-	mount *bundle.Mount
+	mount *mount.Mount
 	later map[slipway.Version]time.Time // of those that could not be had, when to try again
 	lent  []slipway.Version             // those on disk
 	told  string                        // the last error: a mount works without marks
 	swept time.Time                     // the log was told that something was no mark
 }
 
-func (a *Agent) lend(ctx context.Context, m *bundle.Mount) {
+func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
 	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
 	tick := time.NewTicker(wantedEvery)
 	defer tick.Stop()
@@ -95,7 +95,7 @@ func (l *lender) count() error {
 		return err
 	}
 	l.lent = slices.DeleteFunc(l.lent, func(v slipway.Version) bool {
-		return !slices.ContainsFunc(on, func(o bundle.MountedVersion) bool { return o.Version == v && !o.Current })
+		return !slices.ContainsFunc(on, func(o mount.MountedVersion) bool { return o.Version == v && !o.Current })
 	})
 	return nil
 }
@@ -112,7 +112,7 @@ func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duratio
 	if err == nil {
 		err = l.mount.Add(ctx, man, l.portal)
 	}
-	if errors.Is(err, bundle.ErrCalledOff) {
+	if errors.Is(err, mount.ErrCalledOff) {
 		log.Info("adds a version that a run of Airflow needs later, as another is mounted first")
 		return wantedEvery
 	}

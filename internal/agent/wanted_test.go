@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/bundle"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
 
@@ -58,7 +58,7 @@ func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
 	t.Helper()
 	p = &asked{portal: newPortal(t)}
 	dir := mountDir(t)
-	m, err := bundle.OpenMount(dir)
+	m, err := mount.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

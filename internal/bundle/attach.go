@@ -77,7 +77,7 @@ func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error)
 
 // checkFrames calls fn with each content of a pack of so many bytes.
 func checkFrames(ctx context.Context, f io.ReaderAt, size int64, fn func(slipway.File)) error {
-	dec, err := newDecoder()
+	dec, err := NewDecoder()
 	if err != nil {
 		return fmt.Errorf("set up unpacking: %w", err)
 	}
@@ -88,13 +88,13 @@ func checkFrames(ctx context.Context, f io.ReaderAt, size int64, fn func(slipway
 			return fmt.Errorf("frame at byte %d: %w", at, err)
 		}
 		frame := cancellable{ctx, io.NewSectionReader(f, at, length)}
-		err = contents(dec, frame, func(sha string, size int64, r io.Reader) error {
+		err = FrameContents(dec, frame, func(sha string, size int64, r io.Reader) error {
 			sum := sha256.New()
 			if _, err := io.Copy(sum, r); err != nil {
 				return err
 			}
 			if got := hex.EncodeToString(sum.Sum(nil)); got != sha {
-				return damaged(sha, got)
+				return ContentError(sha, got)
 			}
 			fn(slipway.File{SHA256: sha, Size: size, Place: slipway.Place{Offset: at, Length: length}})
 			return nil

@@ -6,15 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
 	"slipway/internal/bundle/buckettest"
-	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -73,7 +70,6 @@ func TestStoreEverywhere(t *testing.T) {
 		checkSame(t, storedFiles(t, s, first.Files), files)
 		m := slipway.Manifest{Version: version(1), Files: first.Files}
 		checkPut(t, s, m)
-		checkMount(t, s, m, files)
 		checkURLs(t, s, first.Pack, b.Signs)
 		checkReads(t, s, first.Pack)
 		if got, want := listed(t, s), []string{first.Pack.SHA256, string(m.Version)}; !slices.Equal(got, want) {
@@ -98,23 +94,6 @@ func checkPut(t *testing.T, s *Store, m slipway.Manifest) {
 	if got := must[slipway.Manifest](t)(s.Manifest(ns, m.Version)); !slices.Equal(got.Files, m.Files) {
 		t.Errorf("got %v, want %v", got, m)
 	}
-}
-
-func checkMount(t *testing.T, s *Store, m slipway.Manifest, files map[string]string) {
-	t.Helper()
-	mount := must[*Mount](t)(OpenMount(filepath.Join(t.TempDir(), "mount")))
-	defer func() { ok(t, errors.Join(mount.Close(), durable.RemoveTree(mount.dir))) }()
-	ok(t, mount.Mount(t.Context(), m, s.Source(ns), nil))
-	got := map[string]string{}
-	for path, content := range files {
-		at := filepath.Join(mount.versionPath(m.Version), dagsName, path)
-		if strings.HasPrefix(content, "-> ") {
-			got[path] = "-> " + must[string](t)(os.Readlink(at))
-			continue
-		}
-		got[path] = string(must[[]byte](t)(os.ReadFile(at)))
-	}
-	checkSame(t, got, files)
 }
 
 // checkURLs reads a part of a pack at its signed address, if it has one.

@@ -30,7 +30,7 @@ func WriteManifest(w io.Writer, m slipway.Manifest) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(writeList(enc, m.Version, m.Files, appendFile), enc.Close())
+	return errors.Join(WriteList(enc, m.Version, m.Files, AppendFile), enc.Close())
 }
 
 // ReadManifest reads what WriteManifest wrote, and takes nothing that a mount
@@ -51,7 +51,7 @@ func ReadManifest(r io.Reader) (slipway.Manifest, error) {
 
 // readJSON reads a manifest as JSON.
 func readJSON(r io.Reader) (m slipway.Manifest, err error) {
-	if m.Version, m.Files, err = readList[slipway.File](r); err != nil {
+	if m.Version, m.Files, err = ReadList[slipway.File](r); err != nil {
 		return slipway.Manifest{}, err
 	}
 	return m, CheckManifest(m)

@@ -11,9 +11,9 @@ import (
 	"slipway/internal/slipway"
 )
 
-// writeList writes a version and its files as one JSON object, file by file:
+// WriteList writes a version and its files as one JSON object, file by file:
 // the text of a large version is never in memory as a whole.
-func writeList[F any](w io.Writer, v slipway.Version, files []F, members func([]byte, F) []byte) error {
+func WriteList[F any](w io.Writer, v slipway.Version, files []F, members func([]byte, F) []byte) error {
 	b := fmt.Appendf(nil, "{\"version\":%q,\"files\":[\n", v)
 	for i, f := range files {
 		if i > 0 {
@@ -35,12 +35,12 @@ func writeList[F any](w io.Writer, v slipway.Version, files []F, members func([]
 // writeMin is how many bytes writeList collects before it writes them.
 const writeMin = 32 << 10
 
-// appendFile appends what the tags of slipway.File say, without the braces.
+// AppendFile appends what the tags of slipway.File say, without the braces.
 // Every deploy writes the list of all files several times.
-func appendFile(b []byte, f slipway.File) []byte {
+func AppendFile(b []byte, f slipway.File) []byte {
 	b = appendText(append(b, `"path":`...), f.Path)
 	b = appendMember(b, `,"sha256":`, f.SHA256)
-	b = appendNumber(b, `,"size":`, f.Size)
+	b = AppendNumber(b, `,"size":`, f.Size)
 	if f.Exec {
 		b = append(b, `,"exec":true`...)
 	}
@@ -49,8 +49,8 @@ func appendFile(b []byte, f slipway.File) []byte {
 		b = append(b, `,"dag":true`...)
 	}
 	b = appendMember(b, `,"pack":`, f.Pack)
-	b = appendNumber(b, `,"offset":`, f.Offset)
-	return appendNumber(b, `,"length":`, f.Length)
+	b = AppendNumber(b, `,"offset":`, f.Offset)
+	return AppendNumber(b, `,"length":`, f.Length)
 }
 
 func appendMember(b []byte, key, value string) []byte {
@@ -60,7 +60,7 @@ func appendMember(b []byte, key, value string) []byte {
 	return appendText(append(b, key...), value)
 }
 
-func appendNumber(b []byte, key string, n int64) []byte {
+func AppendNumber(b []byte, key string, n int64) []byte {
 	if n == 0 {
 		return b
 	}
@@ -110,9 +110,9 @@ func (d *listDecoder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readList reads what writeList wrote, however it is laid out. It has to be all
+// ReadList reads what writeList wrote, however it is laid out. It has to be all
 // there is.
-func readList[F any](r io.Reader) (v slipway.Version, files []F, err error) {
+func ReadList[F any](r io.Reader) (v slipway.Version, files []F, err error) {
 	dec := newListDecoder(io.LimitReader(r, manifestMax))
 	if err := expect(dec, json.Delim('{')); err != nil {
 		return "", nil, err

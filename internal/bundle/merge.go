@@ -74,7 +74,7 @@ func (p *packWriter) addVerified(sha string, size int64, r io.Reader) error {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != sha {
-		return damaged(sha, got)
+		return ContentError(sha, got)
 	}
 	return nil
 }

@@ -88,9 +88,9 @@ func spans(places []slipway.Place) []span {
 	return list
 }
 
-// eachFrame calls fn with each of the frames at places, still compressed, in
+// EachFrame calls fn with each of the frames at places, still compressed, in
 // the order of packs and offsets. What fn leaves unread is skipped.
-func eachFrame(ctx context.Context, src Source, places []slipway.Place, fn func(p slipway.Place, frame io.Reader) error) error {
+func EachFrame(ctx context.Context, src Source, places []slipway.Place, fn func(p slipway.Place, frame io.Reader) error) error {
 	for _, run := range spans(places) {
 		if err := eachOf(ctx, src, run, fn); err != nil {
 			return err
@@ -120,15 +120,15 @@ func eachOf(ctx context.Context, src Source, run span, fn func(slipway.Place, io
 	return nil
 }
 
-// newDecoder returns a decoder that works in the caller's goroutine. It
+// NewDecoder returns a decoder that works in the caller's goroutine. It
 // refuses windows larger than any pack has.
-func newDecoder() (*zstd.Decoder, error) {
+func NewDecoder() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(8*window))
 }
 
-// contents calls fn with each content of one frame.
-func contents(dec *zstd.Decoder, frame io.Reader, fn func(sha string, size int64, r io.Reader) error) error {
+// FrameContents calls fn with each content of one frame.
+func FrameContents(dec *zstd.Decoder, frame io.Reader, fn func(sha string, size int64, r io.Reader) error) error {
 	if err := dec.Reset(frame); err != nil {
 		return fmt.Errorf("unpack a frame: %w", err)
 	}
@@ -149,12 +149,12 @@ func contents(dec *zstd.Decoder, frame io.Reader, fn func(sha string, size int64
 
 // eachContent calls fn with each content in the frames at places.
 func eachContent(ctx context.Context, src Source, places []slipway.Place, fn func(sha string, size int64, r io.Reader) error) error {
-	dec, err := newDecoder()
+	dec, err := NewDecoder()
 	if err != nil {
 		return fmt.Errorf("set up unpacking: %w", err)
 	}
 	defer dec.Close()
-	return eachFrame(ctx, src, places, func(_ slipway.Place, frame io.Reader) error {
-		return contents(dec, frame, fn)
+	return EachFrame(ctx, src, places, func(_ slipway.Place, frame io.Reader) error {
+		return FrameContents(dec, frame, fn)
 	})
 }

@@ -28,7 +28,7 @@ func (s *Store) Content(ctx context.Context, ns string, f slipway.File) (io.Read
 	if err != nil {
 		return nil, err
 	}
-	dec, err := newDecoder()
+	dec, err := NewDecoder()
 	if err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}
@@ -72,13 +72,15 @@ func (c *contentReader) Read(b []byte) (int, error) {
 	c.sum.Write(b[:n])
 	if errors.Is(err, io.EOF) {
 		if got := hex.EncodeToString(c.sum.Sum(nil)); got != c.want {
-			return n, damaged(c.want, got)
+			return n, ContentError(c.want, got)
 		}
 	}
 	return n, err
 }
 
-func damaged(want, got string) error {
+// ContentError says that a content has another SHA-256 than the one it is stored
+// under.
+func ContentError(want, got string) error {
 	return fmt.Errorf("content %s is damaged: its SHA-256 is %s", want, got)
 }
 
@@ -141,9 +143,13 @@ func (a *archiveWriter) write(ctx context.Context, files []slipway.File) error {
 	return nil
 }
 
+// inMemoryTwice is the size in bytes up to which a content that several files have
+// is kept in memory between them.
+const inMemoryTwice = 1 << 20
+
 // writeSame writes files that all have the content r.
 func (a *archiveWriter) writeSame(ctx context.Context, files []slipway.File, r io.Reader) error {
-	if len(files) > 1 && files[0].Size <= smallMax {
+	if len(files) > 1 && files[0].Size <= inMemoryTwice {
 		b, err := io.ReadAll(r)
 		if err != nil {
 			return err
@@ -181,7 +187,7 @@ func (a *archiveWriter) file(f slipway.File, r io.Reader) error {
 		return err
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); got != f.SHA256 {
-		return damaged(f.SHA256, got)
+		return ContentError(f.SHA256, got)
 	}
 	return a.tar.Flush() // fails when the content was too short
 }

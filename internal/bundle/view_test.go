@@ -55,7 +55,7 @@ func forgedPack(t *testing.T, s *Store, claimed, actual string) slipway.File {
 
 func TestWriteArchive(t *testing.T) {
 	s := must[*Store](t)(Open(t.TempDir()))
-	big := noise(7, smallMax+1)
+	big := noise(7, inMemoryTwice+1)
 	files := map[string]string{
 		"a.py": "import airflow", "b/__init__.py": "", "c/__init__.py": "", "c/run.sh": "#!/bin/sh",
 		"d/link.py": "-> ../a.py", "e.bin": big, "f.bin": big,

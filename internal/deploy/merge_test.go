@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/bundle"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -62,7 +63,7 @@ func (c countedPacks) Frames(ctx context.Context, pack string, offset, length in
 func (a *app) mountAnew(t *testing.T, number int) (files map[string]string, packs int) {
 	t.Helper()
 	dir := t.TempDir()
-	m, err := bundle.OpenMount(dir)
+	m, err := mount.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

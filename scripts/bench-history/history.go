@@ -55,7 +55,7 @@ func newHistory(ctx context.Context, data, src string, quick bool) (h *history, 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
-	go func() { done <- h.engine.Run(ctx, mount) }()
+	go func() { done <- h.engine.Run(ctx, keepMounted) }()
 	h.stop = func() error {
 		cancel()
 		return errors.Join(<-done, h.store.Close())

@@ -10,14 +10,15 @@ import (
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/durable"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// mount mounts what is wanted until ctx ends. Unlike an agent it keeps only the
+// keepMounted mounts what is wanted until ctx ends. Unlike an agent it keeps only the
 // last three versions, as an agent would a day later.
-func mount(ctx context.Context, _ slipway.Deployment, dir string, p *deploy.LocalPortal) (err error) {
-	m, err := bundle.OpenMount(dir)
+func keepMounted(ctx context.Context, _ slipway.Deployment, dir string, p *deploy.LocalPortal) (err error) {
+	m, err := mount.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (h *history) mountAnew(ctx context.Context) (packs int, took time.Duration,
 		return 0, 0, err
 	}
 	dir := filepath.Join(h.data, "anew")
-	m, err := bundle.OpenMount(dir)
+	m, err := mount.Open(dir)
 	if err != nil {
 		return 0, 0, err
 	}

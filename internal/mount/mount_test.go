@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"bytes"
@@ -14,29 +14,33 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/bundle"
+	"slipway/internal/bundle/buckettest"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
 // world is a store and a mount beside it.
 type world struct {
-	store *Store
+	data  string // the store's folder
+	store *bundle.Store
 	mount *Mount
 	src   *counted
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	s := must[*Store](t)(Open(filepath.Join(t.TempDir(), "data")))
-	m := must[*Mount](t)(OpenMount(filepath.Join(t.TempDir(), "mount")))
-	w := &world{store: s, mount: m, src: &counted{Source: s.Source(ns)}}
+	data := filepath.Join(t.TempDir(), "data")
+	s := must[*bundle.Store](t)(bundle.Open(data))
+	m := must[*Mount](t)(Open(filepath.Join(t.TempDir(), "mount")))
+	w := &world{data: data, store: s, mount: m, src: &counted{Source: s.Source(ns)}}
 	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), durable.RemoveTree(m.dir))) })
 	return w
 }
 
 // counted is a Source that counts what is read through it.
 type counted struct {
-	Source
+	bundle.Source
 	reads int
 	bytes int64
 }
@@ -239,14 +243,14 @@ func TestUseImage(t *testing.T) {
 
 func TestOneAgentPerFolder(t *testing.T) {
 	w := newWorld(t)
-	_, err := OpenMount(w.mount.dir)
+	_, err := Open(w.mount.dir)
 	if kind, text := slipway.Explain(err); kind != slipway.Conflict || !strings.Contains(text, w.mount.dir) {
-		t.Errorf("OpenMount: %v, want a conflict that names the folder", err)
+		t.Errorf("Open: %v, want a conflict that names the folder", err)
 	}
 	ok(t, w.mount.Close())
-	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	w.mount = must[*Mount](t)(Open(w.mount.dir))
 	ok(t, w.mount.Close())
-	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	w.mount = must[*Mount](t)(Open(w.mount.dir))
 }
 
 func TestOpenMountRemovesLeftovers(t *testing.T) {
@@ -261,10 +265,10 @@ func TestOpenMountRemovesLeftovers(t *testing.T) {
 	others := filepath.Join(w.mount.dir, ".tmp-others") // the portal writes image.env beside
 	ok(t, os.WriteFile(others, nil, 0o600))
 
-	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	w.mount = must[*Mount](t)(Open(w.mount.dir))
 	must[fs.FileInfo](t)(os.Stat(others))
 	ok(t, errors.Join(w.mount.Close(), os.Chtimes(others, time.Time{}, time.Now().Add(-2*writesEnd))))
-	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	w.mount = must[*Mount](t)(Open(w.mount.dir))
 	w.checkNoTemp(t)
 	w.checkCurrent(t, 1)
 }
@@ -299,5 +303,18 @@ func TestReuseCopiesWhereItCannotLink(t *testing.T) {
 	bad := before.Files[0]
 	if err := verified(bad, bytes.NewReader([]byte("evil")))(io.Discard); err == nil {
 		t.Error("a copy of another content was taken")
+	}
+}
+
+func TestMountFromEveryKindOfBucket(t *testing.T) {
+	for name, start := range buckettest.Kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := must[*bundle.Store](t)(bundle.OpenBucket(t.Context(), filepath.Join(t.TempDir(), "data"), start(t).Address))
+			m := must[*Mount](t)(Open(filepath.Join(t.TempDir(), "mount")))
+			t.Cleanup(func() { ok(t, errors.Join(m.Close(), durable.RemoveTree(m.dir))) })
+			ok(t, m.Mount(t.Context(), manifestOf(t, s, version(1), sampleFiles()), s.Source(ns), nil))
+			checkSame(t, readTree(t, filepath.Join(m.dir, "current", "dags")), sampleFiles())
+		})
 	}
 }

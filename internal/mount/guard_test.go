@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"context"
@@ -46,20 +46,20 @@ func TestMountDoesNotTrustATouchedFile(t *testing.T) {
 func TestMountFailsWhole(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, w *world, m *slipway.Manifest){
 		"forged content": func(t *testing.T, w *world, m *slipway.Manifest) {
-			m.Files[0] = forgedPack(t, w.store, "wanted", "forged")
+			m.Files[0] = forgedPack(t, w.data, "wanted", "forged")
 		},
 		"forged large content": func(t *testing.T, w *world, m *slipway.Manifest) {
-			m.Files[0] = forgedPack(t, w.store, "wanted", noise(3, smallMax+1))
+			m.Files[0] = forgedPack(t, w.data, "wanted", noise(3, smallMax+1))
 		},
 		"another size": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Size++ },
 		"missing pack": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Pack = sha("no pack") },
 		"frame of others": func(t *testing.T, w *world, m *slipway.Manifest) {
-			f := forgedPack(t, w.store, "other", "other")
+			f := forgedPack(t, w.data, "other", "other")
 			m.Files[0].Place, m.Files[1].Place = f.Place, f.Place
 		},
 		"frame beyond the end": func(t *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Offset += 1 << 20 },
 		"flipped bits": func(t *testing.T, w *world, m *slipway.Manifest) {
-			path := disk(w.store.dir).path(must[string](t)(packName(ns, m.Files[0].Pack)))
+			path := packPath(w.data, m.Files[0].Pack)
 			b := must[[]byte](t)(os.ReadFile(path))
 			copy(b[len(b)/2:], "flipped bits")
 			ok(t, os.WriteFile(path, b, 0o600))

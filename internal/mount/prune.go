@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"cmp"
@@ -155,7 +155,7 @@ func (m *Mount) putAside(v slipway.Version, before, now time.Time) error {
 	return durable.RemoveFile(m.recordPath(v))
 }
 
-// removeLeft tries again to remove what OpenMount could not.
+// removeLeft tries again to remove what Open could not.
 func (m *Mount) removeLeft() (errs error) {
 	m.left = slices.DeleteFunc(m.left, func(path string) bool {
 		err := durable.RemoveTree(path)

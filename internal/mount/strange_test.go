@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"fmt"
@@ -24,7 +24,7 @@ func TestCurrentThatLeadsElsewhere(t *testing.T) {
 			ok(t, os.Remove(current))
 			ok(t, os.Symlink(to, current))
 			ok(t, w.mount.Close())
-			w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+			w.mount = must[*Mount](t)(Open(w.mount.dir))
 
 			if v, image, err := w.mount.Current(); v != "" || image || err != nil {
 				t.Errorf("current is %q, %v, %v; want neither", v, image, err)

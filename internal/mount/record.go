@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/bundle"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -27,7 +28,7 @@ type recorded struct {
 }
 
 func appendRecorded(b []byte, f recorded) []byte {
-	return appendNumber(appendFile(b, f.File), `,"mtime":`, f.MTime)
+	return bundle.AppendNumber(bundle.AppendFile(b, f.File), `,"mtime":`, f.MTime)
 }
 
 // mode returns the permissions that f has once mounted.
@@ -58,8 +59,8 @@ func (m *Mount) record(v slipway.Version) (r record, ok bool, err error) {
 		return record{}, false, err
 	}
 	defer f.Close()
-	r.Version, r.Files, err = readList[recorded](f)
-	if err != nil || r.Version != v || CheckManifest(r.manifest()) != nil {
+	r.Version, r.Files, err = bundle.ReadList[recorded](f)
+	if err != nil || r.Version != v || bundle.CheckManifest(r.manifest()) != nil {
 		return record{}, false, nil // it is written anew, with its version
 	}
 	return r, true, nil
@@ -109,7 +110,7 @@ func (r record) write(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return f.Name(), errors.Join(writeList(f, r.Version, r.Files, appendRecorded), f.Close())
+	return f.Name(), errors.Join(bundle.WriteList(f, r.Version, r.Files, appendRecorded), f.Close())
 }
 
 // complete reports whether man's version is on disk, with every file as it was

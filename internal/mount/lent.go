@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 
@@ -15,7 +16,7 @@ var ErrCalledOff = errors.New("called off, as something else is to be mounted")
 
 // Add puts man's version on disk as Mount does, beside the one that is current.
 // Mount and UseImage do not wait for it: they call it off.
-func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src Source) error {
+func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ctx, end := m.lent.begin(ctx)

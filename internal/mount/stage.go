@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"context"
@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/bundle"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -46,7 +47,7 @@ func (s *stage) wrote(f recorded) {
 }
 
 // stage puts man's version on disk.
-func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src Source, tell func(done, total int64)) error {
+func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, tell func(done, total int64)) error {
 	if err := m.furnish(); err != nil {
 		return err
 	}

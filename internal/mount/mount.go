@@ -1,4 +1,6 @@
-package bundle
+// Package mount keeps the folder on the side of Airflow: it writes versions of DAG
+// bundles to disk, verified and whole, and turns the link `current` to one of them.
+package mount
 
 import (
 	"context"
@@ -13,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/bundle"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -41,10 +44,10 @@ type Mount struct {
 // bytes. It is called before anything is mounted.
 func (m *Mount) KeepFree(bytes int64) { m.keep = bytes }
 
-// OpenMount makes the mount's folders in dir if need be, removes what a crash
+// Open makes the mount's folders in dir if need be, removes what a crash
 // left behind, and locks it against other agents until Close. What cannot be
 // removed is no error: Prune tries again, and says why.
-func OpenMount(dir string) (*Mount, error) {
+func Open(dir string) (*Mount, error) {
 	m := &Mount{dir: dir}
 	if err := m.furnish(); err != nil {
 		return nil, err
@@ -155,7 +158,7 @@ func (m *Mount) strange() (bool, error) {
 // are linked from the version before or read from src, and verified; only a
 // complete and durable version becomes current. Progress, if not nil, is told
 // the bytes written of those to write.
-func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) (err error) {
+func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) (err error) {
 	defer m.lent.callOff(man.Version)(&err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -166,8 +169,8 @@ func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src Source, pro
 }
 
 // ready puts man's version on disk unless it is there.
-func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src Source, progress func(done, total int64)) error {
-	if err := CheckManifest(man); err != nil {
+func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) error {
+	if err := bundle.CheckManifest(man); err != nil {
 		return err
 	}
 	ready, err := m.complete(man)

@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+
+	"slipway/internal/bundle"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -103,7 +105,7 @@ func verified(f recorded, r io.Reader) func(io.Writer) error {
 			return err
 		}
 		if got := hex.EncodeToString(sum.Sum(nil)); got != f.SHA256 {
-			return damaged(f.SHA256, got)
+			return bundle.ContentError(f.SHA256, got)
 		}
 		return nil
 	}

@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"fmt"
@@ -47,7 +47,7 @@ func TestInUseIsOpenToAirflow(t *testing.T) {
 	}
 	ok(t, os.Chmod(dir, 0o750))
 	ok(t, w.mount.Close())
-	w.mount = must[*Mount](t)(OpenMount(w.mount.dir))
+	w.mount = must[*Mount](t)(Open(w.mount.dir))
 	if mode := must[os.FileInfo](t)(os.Stat(dir)).Mode(); mode != os.ModeDir|0o750 {
 		t.Errorf("in-use has the mode %v, want that which was set", mode)
 	}

@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"slipway/internal/bundle"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -44,7 +45,7 @@ func nobodysWorld(t *testing.T) *world {
 	}
 	dir := must[string](t)(os.MkdirTemp("", "slipway-mount-"))
 	t.Cleanup(func() { ok(t, durable.RemoveTree(dir)) })
-	w := &world{store: must[*Store](t)(Open(t.TempDir())), mount: must[*Mount](t)(OpenMount(filepath.Join(dir, "mount")))}
+	w := &world{store: must[*bundle.Store](t)(bundle.Open(t.TempDir())), mount: must[*Mount](t)(Open(filepath.Join(dir, "mount")))}
 	w.src = &counted{Source: w.store.Source(ns)}
 	for n := range 4 {
 		w.put(t, n, map[string]string{"a.py": fmt.Sprint(n)})
@@ -77,7 +78,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 		slices.Sort(gone)
 	}
 	asNobody(t, func() {
-		if w.mount, openErr = OpenMount(w.mount.dir); openErr == nil {
+		if w.mount, openErr = Open(w.mount.dir); openErr == nil {
 			prune()
 		}
 	})

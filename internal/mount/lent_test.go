@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"context"
@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 
 // stalled is a Source whose downloads do not get on.
 type stalled struct {
-	Source
+	bundle.Source
 	asked chan struct{} // closed once something was asked for
 	once  sync.Once
 }

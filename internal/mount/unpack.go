@@ -1,4 +1,4 @@
-package bundle
+package mount
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
+	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 
@@ -44,7 +45,7 @@ type unpacker struct {
 }
 
 // unpack writes every file that is not in place yet.
-func (s *stage) unpack(ctx context.Context, src Source) error {
+func (s *stage) unpack(ctx context.Context, src bundle.Source) error {
 	u := &unpacking{stage: s, wanted: map[string][]recorded{}, idle: make(chan *unpacker, unpackers)}
 	places := u.want()
 	if len(places) == 0 {
@@ -60,7 +61,7 @@ func (s *stage) unpack(ctx context.Context, src Source) error {
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	read := eachFrame(ctx, src, places, func(p slipway.Place, frame io.Reader) error {
+	read := bundle.EachFrame(ctx, src, places, func(p slipway.Place, frame io.Reader) error {
 		return u.frame(g, p, frame)
 	})
 	if err := g.Wait(); err != nil { // it is why reading ended, too
@@ -92,7 +93,7 @@ func (u *unpacking) hire() error {
 	if err != nil {
 		return err
 	}
-	dec, err := newDecoder()
+	dec, err := bundle.NewDecoder()
 	if err != nil {
 		at.close()
 		return fmt.Errorf("set up unpacking: %w", err)
@@ -115,7 +116,7 @@ func (u *unpacking) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) e
 	w := <-u.idle
 	if p.Length > frameSmall {
 		defer func() { u.idle <- w }()
-		return contents(w.dec, frame, w.content)
+		return bundle.FrameContents(w.dec, frame, w.content)
 	}
 	w.raw = slices.Grow(w.raw[:0], int(p.Length))[:p.Length]
 	if _, err := io.ReadFull(frame, w.raw); err != nil {
@@ -124,7 +125,7 @@ func (u *unpacking) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) e
 	}
 	g.Go(func() error {
 		defer func() { u.idle <- w }()
-		if err := contents(w.dec, bytes.NewReader(w.raw), w.content); err != nil {
+		if err := bundle.FrameContents(w.dec, bytes.NewReader(w.raw), w.content); err != nil {
 			return fmt.Errorf("pack %s: %w", p.Pack, err)
 		}
 		return nil
@@ -164,7 +165,7 @@ func (w *unpacker) small(files []recorded, r io.Reader) error {
 	}
 	sum := sha256.Sum256(w.buf.Bytes())
 	if got := hex.EncodeToString(sum[:]); got != files[0].SHA256 {
-		return damaged(files[0].SHA256, got)
+		return bundle.ContentError(files[0].SHA256, got)
 	}
 	for _, f := range files {
 		err := w.write(w.at, f, func(out io.Writer) error {
