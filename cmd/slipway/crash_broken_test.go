@@ -16,37 +16,37 @@ var broken = []struct {
 	answers              bool // kills find it by what was answered, and a power cut does not
 }{
 	{
-		name: "a pack is not synced", file: "bundle/disk.go",
+		name: "a pack is not synced", file: "internal/bundle/disk.go",
 		old: "errors.Join(f.Sync(), f.Close())",
 		new: `errors.Join(unlessOf("a pack is not synced", packsKind, name, f.Sync), f.Close())`,
 	},
 	{
-		name: "a manifest is not synced", file: "bundle/disk.go",
+		name: "a manifest is not synced", file: "internal/bundle/disk.go",
 		old: "name, f.Sync), f.Close())", // as the fault before has made it
 		new: `name, func() error { return unlessOf("a manifest is not synced", bundlesKind, name, f.Sync) }), f.Close())`,
 	},
 	{
-		name: "a folder is not synced after a rename", file: "bundle/durable.go",
+		name: "a folder is not synced after a rename", file: "internal/durable/durable.go",
 		old: "	return SyncPath(filepath.Dir(new))",
 		new: `	return unless("a folder is not synced after a rename", func() error { return SyncPath(filepath.Dir(new)) })`,
 	},
 	{
-		name: "a version is not synced", file: "bundle/mount_stage.go",
+		name: "a version is not synced", file: "internal/mount/stage.go",
 		old: "err := s.sync(ctx, temp); err != nil",
 		new: `err := unless("a version is not synced", func() error { return s.sync(ctx, temp) }); err != nil`,
 	},
 	{
-		name: "the folder of versions is not synced", file: "bundle/mount_stage.go",
-		old: "err := SyncPath(m.versions()); err != nil",
-		new: `err := unless("the folder of versions is not synced", func() error { return SyncPath(m.versions()) }); err != nil`,
+		name: "the folder of versions is not synced", file: "internal/mount/stage.go",
+		old: "err := durable.SyncPath(m.versions()); err != nil",
+		new: `err := unless("the folder of versions is not synced", func() error { return durable.SyncPath(m.versions()) }); err != nil`,
 	},
 	{
-		name: "current is not synced", file: "bundle/mount.go",
-		old: "	return SyncPath(filepath.Dir(path))",
-		new: `	return unless("current is not synced", func() error { return SyncPath(filepath.Dir(path)) })`,
+		name: "current is not synced", file: "internal/mount/mount.go",
+		old: "	return durable.SyncPath(filepath.Dir(path))",
+		new: `	return unless("current is not synced", func() error { return durable.SyncPath(filepath.Dir(path)) })`,
 	},
 	{
-		name: "current turns before the version is complete", file: "bundle/mount.go", kill: true,
+		name: "current turns before the version is complete", file: "internal/mount/mount.go", kill: true,
 		old: "	ready, err := m.complete(man)",
 		new: `	if isBroken("current turns before the version is complete") {
 		if err := m.turn(versionsName + "/" + man.Version.Dir()); err != nil {
@@ -56,16 +56,16 @@ var broken = []struct {
 	ready, err := m.complete(man)`,
 	},
 	{
-		name: "a version is written in place", file: "bundle/mount_stage.go", kill: true,
-		old: "	dir, err := os.MkdirTemp(versions, tempPattern)",
-		new: `	dir, err := os.MkdirTemp(versions, tempPattern)
+		name: "a version is written in place", file: "internal/mount/stage.go", kill: true,
+		old: "	dir, err := os.MkdirTemp(versions, durable.TempPattern)",
+		new: `	dir, err := os.MkdirTemp(versions, durable.TempPattern)
 	if err == nil && isBroken("a version is written in place") {
 		err = errors.Join(os.Remove(dir), os.Mkdir(filepath.Join(versions, man.Version.Dir()), 0o700))
 		dir = filepath.Join(versions, man.Version.Dir())
 	}`,
 	},
 	{
-		name: "a version is recorded before its manifest is there", file: "deploy/publish.go", kill: true,
+		name: "a version is recorded before its manifest is there", file: "internal/deploy/publish.go", kill: true,
 		old: "	if w.ReturnTo == 0 {\n		if r, err = e.storeVersion(ctx, d, w, r); err != nil {",
 		new: `	if isBroken("a version is recorded before its manifest is there") {
 		return e.recordFirst(ctx, d, w, r)
@@ -74,12 +74,12 @@ var broken = []struct {
 		if r, err = e.storeVersion(ctx, d, w, r); err != nil {`,
 	},
 	{
-		name: "an upload is not synced", file: "deploy/upload_arrived.go",
-		old: "err = errors.Join(bundle.SyncPath(",
+		name: "an upload is not synced", file: "internal/deploy/upload_arrived.go",
+		old: "err = errors.Join(durable.SyncPath(",
 		new: `err = errors.Join(unlessPath("an upload is not synced",`,
 	},
 	{
-		name: "deploys are queued without waiting for each other", file: "deploy/queue_lock.go", kill: true, answers: true,
+		name: "deploys are queued without waiting for each other", file: "internal/deploy/queue_lock.go", kill: true, answers: true,
 		old: "	defer release()\n	for range planTries {",
 		new: `	if isBroken("deploys are queued without waiting for each other") {
 		release()
@@ -92,7 +92,7 @@ var broken = []struct {
 	for range planTries {`,
 	},
 	{
-		name: "a refused deploy stays staged", file: "deploy/finalize.go", kill: true, answers: true,
+		name: "a refused deploy stays staged", file: "internal/deploy/finalize.go", kill: true, answers: true,
 		old: "	if !failsDeploy(err) {",
 		new: `	if !failsDeploy(err) || isBroken("a refused deploy stays staged") {`,
 	},
@@ -103,23 +103,18 @@ var broken = []struct {
 	},
 }
 
-// helpers are what the faults need in the packages that they are in.
-var helpers = map[string]string{
-	"bundle/broken.go": `package bundle
+// brokenHelper is what a fault needs in a package of files.
+func brokenHelper(name string) string {
+	return "package " + name + `
 
 import (
 	"os"
 	"strings"
 )
 
-func isBroken(name string) bool { return os.Getenv("SLIPWAY_BROKEN") == name }
+var _ = strings.HasPrefix // which only some need
 
-func unlessOf(fault, kind, name string, fn func() error) error {
-	if !strings.HasPrefix(name, kind+"/") {
-		return fn()
-	}
-	return unless(fault, fn)
-}
+func isBroken(name string) bool { return os.Getenv("SLIPWAY_BROKEN") == name }
 
 func unless(name string, fn func() error) error {
 	if isBroken(name) {
@@ -127,7 +122,24 @@ func unless(name string, fn func() error) error {
 	}
 	return fn()
 }
-`,
+`
+}
+
+// unlessOf leaves fn out for the files of one kind.
+const unlessOf = `
+func unlessOf(fault, kind, name string, fn func() error) error {
+	if !strings.HasPrefix(name, kind+"/") {
+		return fn()
+	}
+	return unless(fault, fn)
+}
+`
+
+// helpers are what the faults need in the packages that they are in.
+var helpers = map[string]string{
+	"internal/bundle/broken.go":  brokenHelper("bundle") + unlessOf,
+	"internal/durable/broken.go": brokenHelper("durable"),
+	"internal/mount/broken.go":   brokenHelper("mount"),
 	"store/broken.go": `package store
 
 import "os"
@@ -139,15 +151,15 @@ func syncLevel(name string) string {
 	return "FULL"
 }
 `,
-	"deploy/broken.go": `package deploy
+	"internal/deploy/broken.go": `package deploy
 
 import (
 	"context"
 	"errors"
 	"os"
 
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
-	"slipway/internal/bundle"
 	"slipway/store"
 )
 
@@ -157,7 +169,7 @@ func unlessPath(name, path string) error {
 	if isBroken(name) {
 		return nil
 	}
-	return bundle.SyncPath(path)
+	return durable.SyncPath(path)
 }
 
 func (e *Engine) recordFirst(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (live slipway.Deploy, err error) {
