@@ -36,13 +36,15 @@ var may = map[string][]string{
 	"internal/mount":             {rules, "internal/archive", "internal/durable", "internal/bundle"},
 	"internal/image":             {rules},
 	"internal/image/dockertest":  {}, // only for tests
-	"internal/deploy":            {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image"},
+	"internal/deploy":            {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
+	"internal/datadir":           {},
+	"internal/backup":            {rules, "store", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
 	"internal/agent":             {rules, "internal/durable", "internal/bundle", "internal/mount"},
 	"views":                      {rules},
 	"web":                        {rules, "store", "internal/image", "internal/deploy", "views", "static", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "views"},
 	"static":                     {},
-	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/agent", "web", "web/api"},
+	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "web", "web/api", "internal/datadir"},
 	"e2e":                        {"store/storetest"},
 	"e2e/airflow":                {rules, "store", "store/storetest", "internal/image/dockertest"},
 
@@ -57,7 +59,7 @@ var may = map[string][]string{
 var mayTest = map[string][]string{
 	"internal/bundle": {"internal/bundle/buckettest"},
 	"internal/mount":  {"internal/bundle/buckettest"},
-	"internal/deploy": {"internal/bundle/buckettest", "internal/mount", "internal/agent"},
+	"internal/deploy": {"internal/bundle/buckettest", "internal/mount", "internal/backup", "internal/agent"},
 	"web":             {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
 	"internal/image":  {"internal/image/dockertest"},
 	"internal/agent":  {"internal/archive", "internal/image/dockertest"},

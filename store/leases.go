@@ -7,6 +7,9 @@ import (
 	"slipway/internal/slipway"
 )
 
+// LeaseLife is how long a lease lasts unless its holder renews it.
+const LeaseLife = 2 * time.Minute
+
 // TakeLease holds back, until it expires or is given back, the removal of
 // everything that records name. holder says who reads it, for people.
 func (tx *Tx) TakeLease(holder string, life time.Duration) (id string, err error) {

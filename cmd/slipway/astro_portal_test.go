@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -54,7 +55,7 @@ func (in *installation) setUp(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &in.initialised); err != nil {
 		t.Fatal(err)
 	}
-	st := storetest.OpenAt(t, filepath.Join(in.data, databaseName))
+	st := storetest.OpenAt(t, filepath.Join(in.data, datadir.Database))
 	storetest.View(t, st, func(tx *store.Tx) error {
 		d, err := tx.LoadDeployment(in.DeploymentID)
 		in.namespace = d.Namespace

@@ -10,7 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/internal/deploy"
+	"slipway/internal/backup"
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/store"
 )
@@ -41,10 +42,10 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return fmt.Errorf("make room for the backup: %w", err)
 	}
-	var totals deploy.BackupTotals
+	var totals backup.Totals
 	err = durable.WriteFile(file, 0o600, func(f io.Writer) (err error) {
 		w, p := bufio.NewWriterSize(f, 1<<20), newProgress(c.err, "Backed up")
-		totals, err = deploy.WriteBackup(ctx, d.store, bundles, d.dir, temp, w, p.of)
+		totals, err = backup.Write(ctx, d.store, bundles, d.dir, temp, w, p.of)
 		return errors.Join(err, w.Flush())
 	})
 	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
@@ -64,15 +65,12 @@ func (f dataFlag) attach(ctx context.Context) (*data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	st, err := store.Attach(ctx, filepath.Join(dir, databaseName))
+	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database))
 	if err != nil {
 		return nil, err
 	}
 	return &data{dir: dir, store: st}, nil
 }
-
-// databaseName is the file of the records in a data folder.
-const databaseName = "slipway.db"
 
 // progress tells a person now and then how far something is.
 type progress struct {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -118,9 +119,9 @@ func afterKill(t testing.TB, data string) (facts, []string) {
 	t.Helper()
 	dir := t.TempDir()
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, databaseName)
+	path := filepath.Join(dir, datadir.Database)
 	for _, suffix := range []string{"", "-wal"} {
-		if err := copyFile(filepath.Join(data, databaseName)+suffix, path+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := copyFile(filepath.Join(data, datadir.Database)+suffix, path+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -69,7 +70,7 @@ func (c *crash) killedAtStart(t *testing.T, rng *rand.Rand) []string {
 // rest waits until the portal has finished by itself what was acknowledged,
 // and checks that nothing else is left.
 func (c *crash) rest(t *testing.T) (wrong []string) {
-	st, err := store.Attach(t.Context(), filepath.Join(c.data, databaseName))
+	st, err := store.Attach(t.Context(), filepath.Join(c.data, datadir.Database))
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -172,7 +173,7 @@ func (c *crash) tally(f facts) {
 // age makes everything that was replaced old enough to expire, on the portal's
 // side and in the mounts.
 func (c *crash) age(t *testing.T) {
-	db, err := sql.Open("sqlite", filepath.Join(c.data, databaseName))
+	db, err := sql.Open("sqlite", filepath.Join(c.data, datadir.Database))
 	if err == nil {
 		_, err = db.ExecContext(t.Context(), `UPDATE versions SET replaced_at = 1 WHERE replaced_at > 0`)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 )
 
@@ -89,7 +90,7 @@ func (o *order) begins(c *traced) {
 			o.say(c.begin, "the version %s is made where it can be seen", name)
 		}
 	case "pwrite64":
-		if strings.HasSuffix(c.file(0), databaseName+"-wal") {
+		if strings.HasSuffix(c.file(0), datadir.Database+"-wal") {
 			o.mayRecord(c, c.text(1))
 		}
 	case "write":
@@ -290,7 +291,7 @@ func (o *order) sync(path string, before int) {
 			delete(o.entry, p)
 		}
 	}
-	if strings.HasSuffix(path, databaseName+"-wal") {
+	if strings.HasSuffix(path, datadir.Database+"-wal") {
 		o.synced = max(o.synced, before)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
@@ -71,7 +72,7 @@ func traceDeploys(t *testing.T, strace, program, fault string) []string {
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	world := storetest.Seed(t, storetest.OpenAt(t, filepath.Join(data, databaseName)))
+	world := storetest.Seed(t, storetest.OpenAt(t, filepath.Join(data, datadir.Database)))
 	argv := []string{
 		"env", "SLIPWAY_BROKEN=" + fault, strace, "-D", "-f", "-y", "-s", "4200", "-o", trace, "--seccomp-bpf",
 		"-e", "trace=openat,read,write,pwrite64,ftruncate,fchmod,fchmodat,mkdirat,symlinkat,linkat,renameat,renameat2,unlinkat,fsync,fdatasync,syncfs",

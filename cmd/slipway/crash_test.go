@@ -15,6 +15,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -151,7 +152,7 @@ func (c *crash) newFolder(t *testing.T) {
 		}
 	}
 	c.disk = newDisk(c.data)
-	st, err := store.Open(t.Context(), filepath.Join(c.data, databaseName))
+	st, err := store.Open(t.Context(), filepath.Join(c.data, datadir.Database))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -57,7 +58,7 @@ func TestCrowd(t *testing.T) {
 // crowdToken makes an Author's token beside the portal that runs.
 func crowdToken(t *testing.T, data string, w storetest.World) (token string) {
 	t.Helper()
-	st := storetest.OpenAt(t, filepath.Join(data, databaseName))
+	st := storetest.OpenAt(t, filepath.Join(data, datadir.Database))
 	storetest.Update(t, st, func(tx *store.Tx) (err error) {
 		token, _, err = api.AddToken(tx, store.Token{Name: "ci", Workspace: w.Workspace.ID, Role: slipway.Author})
 		return err
@@ -232,7 +233,7 @@ func said(r reply) string {
 // that nothing else is left, and the files.
 func (c *crowd) settle(t *testing.T) {
 	t.Helper()
-	st := storetest.OpenAt(t, filepath.Join(c.data, databaseName))
+	st := storetest.OpenAt(t, filepath.Join(c.data, datadir.Database))
 	defer st.Close()
 	var f facts
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(50 * time.Millisecond) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/internal/datadir"
 	"slipway/store"
 )
 
@@ -74,7 +75,7 @@ func openOwned(ctx context.Context, dir string, held *os.File, aside asideFlag, 
 // must be some.
 func (f dataFlag) share(ctx context.Context, create bool) (*data, error) {
 	if _, err := os.Stat(f.Data); errors.Is(err, fs.ErrNotExist) && !create {
-		return nil, store.NoDatabase(filepath.Join(f.Data, databaseName))
+		return nil, store.NoDatabase(filepath.Join(f.Data, datadir.Database))
 	}
 	dir, err := f.made()
 	if err != nil {
@@ -91,7 +92,7 @@ func (f dataFlag) share(ctx context.Context, create bool) (*data, error) {
 	if isNew && create {
 		return openStore(ctx, dir)
 	}
-	st, err := store.Attach(ctx, filepath.Join(dir, databaseName)) // an older schema is for serve to bring up to date
+	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database)) // an older schema is for serve to bring up to date
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func (f dataFlag) made() (string, error) {
 // openStore opens the records, for nobody else to read: the folder may have
 // been there before, open to others.
 func openStore(ctx context.Context, dir string) (*data, error) {
-	path := filepath.Join(dir, databaseName)
+	path := filepath.Join(dir, datadir.Database)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = f.Close()

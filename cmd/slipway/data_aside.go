@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -22,7 +23,7 @@ type asideFlag struct {
 
 // asideMembers are what an installation may have in its data folder.
 var asideMembers = slices.Concat(restored[:],
-	[]string{"mounts", "uploads", "spool", restoreName, databaseName + "-wal", databaseName + "-shm", databaseName + "-journal"})
+	[]string{datadir.Mounts, datadir.Uploads, datadir.Spool, restoreName, datadir.Database + "-wal", datadir.Database + "-shm", datadir.Database + "-journal"})
 
 // What folders of this kind are named: by the time, and by a mark as long as
 // not everything is in it.

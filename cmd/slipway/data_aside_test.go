@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"slipway/internal/datadir"
 )
 
 // whereAside finds the folder in what a start says.
@@ -54,7 +56,7 @@ func TestSetAside(t *testing.T) {
 			}
 			before := c.listing(t)
 			aside := c.startsAside(t)
-			wantSameFiles(t, before, listed(t, aside, databaseName+"-shm"))
+			wantSameFiles(t, before, listed(t, aside, datadir.Database+"-shm"))
 			c.portal.interrupt(t)
 			c.start(t, "http", []string{"--set-aside"}) // on a sound folder it does nothing
 			if whereAside.MatchString(c.portal.out.String()) {
@@ -66,7 +68,7 @@ func TestSetAside(t *testing.T) {
 			if err != nil {
 				t.Errorf("init: %v", err)
 			}
-			wantSameFiles(t, before, listed(t, aside, databaseName+"-shm"))
+			wantSameFiles(t, before, listed(t, aside, datadir.Database+"-shm"))
 			c.movesBack(t, aside)
 			c.restores(t)
 			c.runs(t)
@@ -125,7 +127,7 @@ func TestSetAsideCutOff(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantSameFiles(t, before, listed(t, filepath.Join(c.data, asidePrefix+"20261122T140351Z"), databaseName+"-shm"))
+		wantSameFiles(t, before, listed(t, filepath.Join(c.data, asidePrefix+"20261122T140351Z"), datadir.Database+"-shm"))
 	}
 }
 
@@ -152,16 +154,16 @@ func TestFirstStartAgain(t *testing.T) {
 		"nothing":      func(*testing.T, string) {},
 		"a lock":       func(t *testing.T, dir string) { writeInto(t, dir, "lock", "") },
 		"a lost+found": func(t *testing.T, dir string) { writeInto(t, dir, "lost+found/x", "x") },
-		"no bytes yet": func(t *testing.T, dir string) { writeInto(t, dir, databaseName, "") },
+		"no bytes yet": func(t *testing.T, dir string) { writeInto(t, dir, datadir.Database, "") },
 		"empty folders": func(t *testing.T, dir string) {
 			makeFoldersIn(t, dir, "packs", "bundles", "registry/docker", "uploads", "mounts/some-one-0001")
 		},
 		"a database without tables": func(t *testing.T, dir string) {
-			execute(t, filepath.Join(dir, databaseName), `PRAGMA journal_mode = WAL`)
+			execute(t, filepath.Join(dir, datadir.Database), `PRAGMA journal_mode = WAL`)
 		},
 		"a -wal in which nothing was committed": func(t *testing.T, dir string) {
-			execute(t, filepath.Join(dir, databaseName), `PRAGMA journal_mode = WAL`)
-			writeInto(t, dir, databaseName+"-wal", strings.Repeat("\x00", 32))
+			execute(t, filepath.Join(dir, datadir.Database), `PRAGMA journal_mode = WAL`)
+			writeInto(t, dir, datadir.Database+"-wal", strings.Repeat("\x00", 32))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"slipway/internal/bundle"
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -29,7 +30,7 @@ type notNew struct {
 // program can use, or is new, which it reports. It changes nothing there. starts
 // is the number of the last start, 0 where it is not known.
 func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err error) {
-	found, err := store.Look(ctx, filepath.Join(dir, databaseName), starts)
+	found, err := store.Look(ctx, filepath.Join(dir, datadir.Database), starts)
 	if err != nil {
 		return false, err
 	}
@@ -48,7 +49,7 @@ func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err err
 		return false, err
 	}
 	if n.log {
-		n.there = append(n.there, databaseName+"-wal")
+		n.there = append(n.there, datadir.Database+"-wal")
 	}
 	if n.rest == "" && len(n.there) == 0 {
 		return true, nil
@@ -65,13 +66,13 @@ func (n *notNew) Error() string {
 		return fmt.Sprintf("The data folder %s was being set aside when Slipway was stopped: a part of it is in %s. "+
 			"Start with --set-aside to go on, or move the contents of that folder back and remove it.", n.dir, n.rest)
 	}
-	back := "Put " + databaseName + " back"
+	back := "Put " + datadir.Database + " back"
 	if n.log {
-		back = "Put back the " + databaseName + " that " + databaseName + "-wal belongs to"
+		back = "Put back the " + datadir.Database + " that " + datadir.Database + "-wal belongs to"
 	}
 	return fmt.Sprintf("The data folder %s holds %s, but its database %s %s. %s, or restore a backup into an empty folder: slipway restore FILE --data NEW. "+
 		"To start anew instead, run slipway serve with --set-aside, which renames what is there and deletes nothing.",
-		n.dir, enumerated(n.there), databaseName, n.state, back)
+		n.dir, enumerated(n.there), datadir.Database, n.state, back)
 }
 
 // enumerated joins words as a sentence has them.
@@ -85,7 +86,7 @@ func enumerated(words []string) string {
 
 // keptFolders are the folders of an installation whose files are nobody's
 // without its database.
-var keptFolders = []string{"bundles", "packs", "registry", "mounts", "uploads"}
+var keptFolders = []string{datadir.Bundles, datadir.Packs, datadir.Registry, datadir.Mounts, datadir.Uploads}
 
 // leftIn returns what of an installation lies in a data folder beside its
 // database. Folders without a file are nothing: a first start makes them.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/internal/deploy"
+	"slipway/internal/backup"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -69,8 +69,8 @@ func (d *drill) wantJSON(t *testing.T, path string, affected slipway.Version) {
 	text, err := call(t, "", "fsck", "--json", "--data", d.dir)
 	wantError(t, err, "is damaged.")
 	lines := json.NewDecoder(strings.NewReader(text))
-	var got deploy.Damage
-	var totals deploy.FsckTotals
+	var got backup.Damage
+	var totals backup.FsckTotals
 	if err := errors.Join(lines.Decode(&got), lines.Decode(&totals)); err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}

@@ -7,7 +7,7 @@ import (
 	"io"
 	"strings"
 
-	"slipway/internal/deploy"
+	"slipway/internal/backup"
 	"slipway/internal/slipway"
 )
 
@@ -28,14 +28,14 @@ func (f fsckCommand) Run(ctx context.Context, c console) error {
 	say, sum := sayDamage(c.out), sayTotals(c.out)
 	if f.JSON {
 		lines := json.NewEncoder(c.out)
-		say = func(d deploy.Damage) { _ = lines.Encode(d) }
-		sum = func(t deploy.FsckTotals) { _ = lines.Encode(t) }
+		say = func(d backup.Damage) { _ = lines.Encode(d) }
+		sum = func(t backup.FsckTotals) { _ = lines.Encode(t) }
 	}
 	bundles, err := f.attachBundles(ctx, d.dir)
 	if err != nil {
 		return err
 	}
-	totals, err := deploy.Fsck(ctx, d.store, bundles, d.dir, say)
+	totals, err := backup.Fsck{Store: d.store, Bundles: bundles, Dir: d.dir, Report: say}.Run(ctx)
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,8 @@ func (f fsckCommand) Run(ctx context.Context, c console) error {
 }
 
 // sayDamage tells of damages in words.
-func sayDamage(w io.Writer) func(deploy.Damage) {
-	return func(d deploy.Damage) {
+func sayDamage(w io.Writer) func(backup.Damage) {
+	return func(d backup.Damage) {
 		what := d.Path
 		if what == "" {
 			what = d.Namespace
@@ -66,7 +66,7 @@ func sayDamage(w io.Writer) func(deploy.Damage) {
 	}
 }
 
-func affected(d deploy.Damage) string {
+func affected(d backup.Damage) string {
 	var parts []string
 	if len(d.Versions) > 0 {
 		names := make([]string, len(d.Versions))
@@ -92,8 +92,8 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("the %d %ss", n, what)
 }
 
-func sayTotals(w io.Writer) func(deploy.FsckTotals) {
-	return func(t deploy.FsckTotals) {
+func sayTotals(w io.Writer) func(backup.FsckTotals) {
+	return func(t backup.FsckTotals) {
 		fmt.Fprintf(w, "Checked %d Deployments, %d versions, %d packs with %d contents (%s): %d damages, %d leftovers.\n",
 			t.Deployments, t.Versions, t.Packs, t.Contents, inWords(t.Bytes), t.Damages, t.Leftovers)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 )
 
@@ -113,7 +114,7 @@ func TestFullDisk(t *testing.T) {
 		t.Error(err)
 	}
 	b.works(t)
-	if wrong := integrity(t, filepath.Join(b.data, databaseName)); len(wrong) > 0 {
+	if wrong := integrity(t, filepath.Join(b.data, datadir.Database)); len(wrong) > 0 {
 		t.Error(wrong)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
@@ -45,7 +46,7 @@ func besiege(t *testing.T, data string, args ...string) *besieged {
 // seedOnce fills an empty data folder, and closes it again.
 func seedOnce(t *testing.T, data string) (w storetest.World) {
 	t.Helper()
-	t.Run("seed", func(t *testing.T) { w = storetest.Seed(t, storetest.OpenAt(t, filepath.Join(data, databaseName))) })
+	t.Run("seed", func(t *testing.T) { w = storetest.Seed(t, storetest.OpenAt(t, filepath.Join(data, datadir.Database))) })
 	return w
 }
 

@@ -21,6 +21,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/image/dockertest"
 )
@@ -62,7 +63,7 @@ func newWreck(t *testing.T) *wreck {
 	return w
 }
 
-func (w *wreck) database() string { return filepath.Join(w.data, databaseName) }
+func (w *wreck) database() string { return filepath.Join(w.data, datadir.Database) }
 
 // execute runs a statement on a copy of the database at path, or on path itself
 // if nothing is beside it.
@@ -150,7 +151,7 @@ func (w *wreck) restores(t *testing.T) {
 		if err := os.RemoveAll(w.database() + suffix); err != nil {
 			t.Fatal(err)
 		}
-		err := copyFile(filepath.Join(w.origin, databaseName)+suffix, w.database()+suffix)
+		err := copyFile(filepath.Join(w.origin, datadir.Database)+suffix, w.database()+suffix)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
@@ -179,7 +180,7 @@ func (w *wreck) refuses(t *testing.T, says string, argv ...string) {
 // but what comes with opening it: the lock, and the index of the -wal.
 func (w *wreck) listing(t *testing.T) map[string]string {
 	t.Helper()
-	return listed(t, w.data, "lock", databaseName+"-shm")
+	return listed(t, w.data, "lock", datadir.Database+"-shm")
 }
 
 // runs starts the portal and checks that all is there that was deployed.

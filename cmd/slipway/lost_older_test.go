@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"slipway/internal/datadir"
 )
 
 // An older database is served, as it is whole. But it does not name what was
@@ -103,7 +105,7 @@ func (w *wreck) kept(t *testing.T) map[string]string {
 	t.Helper()
 	all := w.listing(t)
 	maps.DeleteFunc(all, func(name, _ string) bool {
-		return strings.HasPrefix(name, "mounts") || strings.HasPrefix(name, databaseName)
+		return strings.HasPrefix(name, "mounts") || strings.HasPrefix(name, datadir.Database)
 	})
 	return all
 }
@@ -136,7 +138,7 @@ func TestDatabaseWithTheLogOfAnother(t *testing.T) {
 	c.portal.kill()
 	saved := t.TempDir()
 	for _, suffix := range []string{"", "-wal"} {
-		copies(c.database()+suffix)(t, filepath.Join(saved, databaseName+suffix))
+		copies(c.database()+suffix)(t, filepath.Join(saved, datadir.Database+suffix))
 	}
 	copies(w.older)(t, c.database())
 	says := "The database DATA/slipway.db and the file DATA/slipway.db-wal beside it do not fit together: "
@@ -147,7 +149,7 @@ func TestDatabaseWithTheLogOfAnother(t *testing.T) {
 	}
 	wantSameFiles(t, before, c.listing(t))
 	for _, suffix := range []string{"", "-wal"} {
-		copies(filepath.Join(saved, databaseName+suffix))(t, c.database()+suffix)
+		copies(filepath.Join(saved, datadir.Database+suffix))(t, c.database()+suffix)
 	}
 	c.last = "from airflow import DAG  # 2 2\n"
 	c.runs(t)

@@ -10,8 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"slipway/internal/backup"
 	"slipway/internal/bundle"
-	"slipway/internal/deploy"
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -33,7 +34,7 @@ const (
 
 // restored are the members of a data folder in the order in which a restore
 // puts them there. With the last of them it is complete.
-var restored = [...]string{"bundles", "packs", bundle.BucketFile, "registry", "secret.key", databaseLast: databaseName}
+var restored = [...]string{datadir.Bundles, datadir.Packs, bundle.BucketFile, datadir.Registry, datadir.SecretKey, databaseLast: datadir.Database}
 
 // Run is the command.
 func (r restoreCommand) Run(ctx context.Context, c console) error {
@@ -111,7 +112,7 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir s
 	if err := os.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
-	if err := deploy.ReadBackup(ctx, r, temp, attach, progress); err != nil {
+	if err := backup.Read(ctx, r, temp, attach, progress); err != nil {
 		return errors.Join(err, os.RemoveAll(temp))
 	}
 	for i, name := range restored {

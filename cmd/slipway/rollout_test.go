@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -121,7 +122,7 @@ func TestRolloutSurvivesKills(t *testing.T) {
 func (f *fleet) wantLog() {
 	f.Helper()
 	f.in.portal.kill()
-	st := storetest.OpenAt(f.T, filepath.Join(f.in.data, databaseName))
+	st := storetest.OpenAt(f.T, filepath.Join(f.in.data, datadir.Database))
 	for number, want := range map[int][]string{
 		2: {"airflow: The new container scheduler is healthy", "triggerer: The new container triggerer is in charge"},
 		4: {"scheduler | ModuleNotFoundError: airflow", "exited with code 3"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"slipway/internal/datadir"
 	"slipway/internal/deploy"
 	"slipway/internal/durable"
 	"slipway/internal/image"
@@ -28,7 +29,7 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	_, cfg.RegistryHost, _ = strings.Cut(s.base(at), "://")
 	var engine *deploy.Engine // no request reaches the registry before it is there
 	cfg.Images, err = image.Open(image.Config{
-		Dir: filepath.Join(d.dir, "registry"), Registries: s.Registries,
+		Dir: filepath.Join(d.dir, datadir.Registry), Registries: s.Registries,
 		Room:    s.room(d.dir),
 		MayPush: func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
 		Pushed:  func(p image.Push) { engine.Pushed(p) },

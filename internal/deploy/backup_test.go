@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/backup"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -21,7 +22,7 @@ import (
 func (a *app) backup(t *testing.T) ([]byte, error) {
 	t.Helper()
 	var b bytes.Buffer
-	_, err := deploy.WriteBackup(t.Context(), a.store, bundle.Attach(a.dir), a.dir, t.TempDir(), &b, func(int64, int64) {})
+	_, err := backup.Write(t.Context(), a.store, bundle.Attach(a.dir), a.dir, t.TempDir(), &b, func(int64, int64) {})
 	return b.Bytes(), err
 }
 
@@ -29,7 +30,7 @@ func restore(t *testing.T, b []byte) (dir string, err error) {
 	t.Helper()
 	dir = t.TempDir()
 	attach := func(dir string) (*bundle.Store, error) { return bundle.Attach(dir), nil }
-	return dir, deploy.ReadBackup(t.Context(), bytes.NewReader(b), dir, attach, func(int64) {})
+	return dir, backup.Read(t.Context(), bytes.NewReader(b), dir, attach, func(int64) {})
 }
 
 // restoredApp runs a new engine on what was restored to dir.
@@ -107,7 +108,7 @@ func TestBackupHoldsBackRemoval(t *testing.T) {
 	held := &gate{w: &file, reached: make(chan struct{}), open: make(chan struct{})}
 	done := make(chan error)
 	go func() {
-		_, err := deploy.WriteBackup(t.Context(), a.store, bundle.Attach(a.dir), a.dir, t.TempDir(), held, func(int64, int64) {})
+		_, err := backup.Write(t.Context(), a.store, bundle.Attach(a.dir), a.dir, t.TempDir(), held, func(int64, int64) {})
 		done <- err
 	}()
 	<-held.reached

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"slipway/internal/archive"
+	"slipway/internal/backup"
 	"slipway/internal/bundle"
 	"slipway/internal/bundle/buckettest"
 	"slipway/internal/deploy"
@@ -93,8 +94,8 @@ func TestDeploysInBuckets(t *testing.T) {
 // wantSound fails if a check finds anything.
 func (a *app) wantSound(t *testing.T) {
 	t.Helper()
-	var all []deploy.Damage
-	totals, err := deploy.Fsck(t.Context(), a.store, a.attached(t), a.dir, func(d deploy.Damage) { all = append(all, d) })
+	var all []backup.Damage
+	totals, err := backup.Fsck{Store: a.store, Bundles: a.attached(t), Dir: a.dir, Report: func(d backup.Damage) { all = append(all, d) }}.Run(t.Context())
 	if err != nil || len(all) > 0 || totals.Packs != 2 || totals.Versions != 2 {
 		t.Errorf("%+v, %+v, %v", all, totals, err)
 	}
@@ -104,7 +105,7 @@ func (a *app) wantSound(t *testing.T) {
 func (a *app) restoredFromBucket(t *testing.T, want map[string]string) *app {
 	t.Helper()
 	var file bytes.Buffer
-	totals, err := deploy.WriteBackup(t.Context(), a.store, a.attached(t), a.dir, t.TempDir(), &file, func(int64, int64) {})
+	totals, err := backup.Write(t.Context(), a.store, a.attached(t), a.dir, t.TempDir(), &file, func(int64, int64) {})
 	if err != nil || totals.Packs != 2 || totals.Versions != 2 || totals.Bucket == "" {
 		t.Fatalf("%+v, %v", totals, err)
 	}
@@ -113,10 +114,10 @@ func (a *app) restoredFromBucket(t *testing.T, want map[string]string) *app {
 	}
 	dir := t.TempDir()
 	without := func(dir string) (*bundle.Store, error) { return bundle.Attach(dir), bundle.InFolder(dir) }
-	err = deploy.ReadBackup(t.Context(), bytes.NewReader(file.Bytes()), t.TempDir(), without, func(int64) {})
+	err = backup.Read(t.Context(), bytes.NewReader(file.Bytes()), t.TempDir(), without, func(int64) {})
 	wantKind(t, err, slipway.Conflict, "Name it with --bucket")
 	attach := func(dir string) (*bundle.Store, error) { return bundle.AttachBucket(t.Context(), dir, a.bucket) }
-	if err := deploy.ReadBackup(t.Context(), bytes.NewReader(file.Bytes()), dir, attach, func(int64) {}); err != nil {
+	if err := backup.Read(t.Context(), bytes.NewReader(file.Bytes()), dir, attach, func(int64) {}); err != nil {
 		t.Fatal(err)
 	}
 	b := &app{dir: dir, bucket: a.bucket, store: storetest.OpenAt(t, filepath.Join(dir, "slipway.db")), World: a.World}
@@ -151,12 +152,12 @@ func TestDamageInABucket(t *testing.T) {
 	if err := a.bundles.DropPack(a.Sales.Namespace, pack); err != nil {
 		t.Fatal(err)
 	}
-	var all []deploy.Damage
-	totals, err := deploy.Fsck(t.Context(), a.store, a.attached(t), a.dir, func(d deploy.Damage) { all = append(all, d) })
+	var all []backup.Damage
+	totals, err := backup.Fsck{Store: a.store, Bundles: a.attached(t), Dir: a.dir, Report: func(d backup.Damage) { all = append(all, d) }}.Run(t.Context())
 	if err != nil || totals.Damages != 1 || len(all) != 1 || all[0].Problem != "The pack is missing." || !slices.Equal(all[0].Versions, []slipway.Version{w.Version}) {
 		t.Errorf("%+v, %v", all, err)
 	}
-	_, err = deploy.WriteBackup(t.Context(), a.store, a.attached(t), a.dir, t.TempDir(), io.Discard, func(int64, int64) {})
+	_, err = backup.Write(t.Context(), a.store, a.attached(t), a.dir, t.TempDir(), io.Discard, func(int64, int64) {})
 	wantKind(t, err, slipway.Invalid, "is missing or cut off in the bucket s3://slipway")
 }
 

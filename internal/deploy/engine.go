@@ -17,6 +17,7 @@ import (
 
 	"slipway/internal/archive"
 	"slipway/internal/bundle"
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
@@ -77,9 +78,9 @@ const maxStagings = 2
 // New returns an engine on the stores, after it has put in order what a crash
 // left. Nothing happens in the background until Run is called.
 func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (*Engine, error) {
-	for _, name := range []string{uploadsName, mountsName} {
+	for _, name := range []string{datadir.Uploads, datadir.Mounts} {
 		// Airflow's user reads the mounts; the uploads are nobody else's.
-		mode := map[string]os.FileMode{uploadsName: 0o700, mountsName: 0o755}[name]
+		mode := map[string]os.FileMode{datadir.Uploads: 0o700, datadir.Mounts: 0o755}[name]
 		switch err := os.Mkdir(filepath.Join(cfg.Dir, name), mode); {
 		case errors.Is(err, os.ErrExist):
 			continue
@@ -112,16 +113,10 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 	return e, e.resume(context.Background()) // before any request comes
 }
 
-const (
-	uploadsName  = "uploads"
-	mountsName   = "mounts"
-	registryName = "registry"
-)
-
 // complete returns c with what was left to us.
 func (c Config) complete(log *slog.Logger) (_ Config, err error) {
 	if c.Images == nil {
-		if c.Images, err = image.Open(image.Config{Dir: filepath.Join(c.Dir, registryName)}, log); err != nil {
+		if c.Images, err = image.Open(image.Config{Dir: filepath.Join(c.Dir, datadir.Registry)}, log); err != nil {
 			return c, err
 		}
 	}
@@ -132,7 +127,7 @@ func (c Config) complete(log *slog.Logger) (_ Config, err error) {
 
 // MountDir returns the folder in which d is mounted on this machine.
 func (e *Engine) MountDir(d slipway.Deployment) string {
-	return filepath.Join(e.cfg.Dir, mountsName, d.Namespace)
+	return filepath.Join(e.cfg.Dir, datadir.Mounts, d.Namespace)
 }
 
 // Ready returns nil while Run runs and deploys can be taken: the records can be

@@ -8,22 +8,22 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/backup"
 	"slipway/internal/bundle"
-	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )
 
 // fsck checks a's folder as another process does, while the engine runs.
-func (a *app) fsck(t *testing.T) (all []deploy.Damage, totals deploy.FsckTotals) {
+func (a *app) fsck(t *testing.T) (all []backup.Damage, totals backup.FsckTotals) {
 	t.Helper()
-	totals, err := deploy.Fsck(t.Context(), a.store, bundle.Attach(a.dir), a.dir, func(d deploy.Damage) { all = append(all, d) })
+	totals, err := backup.Fsck{Store: a.store, Bundles: bundle.Attach(a.dir), Dir: a.dir, Report: func(d backup.Damage) { all = append(all, d) }}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var again []deploy.Damage
-	inRounds, err := deploy.FsckBy(t.Context(), 1, a.store, bundle.Attach(a.dir), a.dir, func(d deploy.Damage) { again = append(again, d) })
+	var again []backup.Damage
+	inRounds, err := backup.Fsck{Store: a.store, Bundles: bundle.Attach(a.dir), Dir: a.dir, Contents: 1, Report: func(d backup.Damage) { again = append(again, d) }}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestFsckOfASoundFolder(t *testing.T) {
 		t.Errorf("damages %+v, want none", all)
 	}
 	totals.Bytes = 0
-	if want := (deploy.FsckTotals{Deployments: 1, Versions: 3, Packs: 4, Contents: 5}); totals != want {
+	if want := (backup.FsckTotals{Deployments: 1, Versions: 3, Packs: 4, Contents: 5}); totals != want {
 		t.Errorf("totals %+v, want %+v", totals, want)
 	}
 }

@@ -114,7 +114,7 @@ func (e *Engine) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 // what of files lies in them.
 func (m *merge) choose(files []slipway.File, packs []store.Pack) {
 	used := map[string]bool{}
-	for _, sum := range packsOf(files) {
+	for _, sum := range slipway.PacksOf(files) {
 		used[sum] = true
 	}
 	packs = slices.DeleteFunc(packs, func(p store.Pack) bool { return p.Size >= smallPack || !used[p.SHA256] })
@@ -140,7 +140,7 @@ func (m *merge) choose(files []slipway.File, packs []store.Pack) {
 // whether any is another: where a pack was merged, the contents may lie
 // elsewhere. The files that are passed in stay as they are.
 func relocated(tx *store.Tx, of slipway.DeploymentID, files []slipway.File) (_ []slipway.File, moved bool, err error) {
-	merged, err := tx.MergedPacks(of, packsOf(files))
+	merged, err := tx.MergedPacks(of, slipway.PacksOf(files))
 	if err != nil || len(merged) == 0 {
 		return files, false, err
 	}
@@ -176,7 +176,7 @@ func (e *Engine) relocate(ctx context.Context, w slipway.Deploy, files []slipway
 		if next, _, err = relocated(tx, w.Deployment, files); err != nil {
 			return err
 		}
-		return tx.ClaimPacks(w, packsOf(next))
+		return tx.ClaimPacks(w, slipway.PacksOf(next))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("relocate files of deploy %s: %w", w.ID, err)

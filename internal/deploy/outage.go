@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 )
 
@@ -27,7 +28,7 @@ func passes(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.U
 
 // writable returns nil if the data folder can be written to.
 func (e *Engine) writable() error {
-	f, err := os.CreateTemp(filepath.Join(e.cfg.Dir, uploadsName), "ready-*")
+	f, err := os.CreateTemp(filepath.Join(e.cfg.Dir, datadir.Uploads), "ready-*")
 	if err != nil {
 		return outage(err)
 	}

@@ -270,7 +270,7 @@ func keepVersion(tx *store.Tx, w slipway.Deploy, r release) error {
 	if err := tx.AddVersion(w.Deployment, v); err != nil {
 		return err
 	}
-	if err := tx.ClaimPacks(w, packsOf(r.files)); err != nil {
+	if err := tx.ClaimPacks(w, slipway.PacksOf(r.files)); err != nil {
 		return err
 	}
 	return tx.DropStaged(w.ID)

@@ -13,20 +13,18 @@ import (
 	"path/filepath"
 	"strings"
 
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// keyName is the file in the data folder with which passwords are sealed. A
-// copy of the database alone does not give them away.
-const keyName = "secret.key"
-
-// openSealer returns what seals with the key in dir, which is made if it is
-// missing.
+// openSealer returns the cipher for passwords in the database, with the key in
+// the data folder dir, created if missing. A copy of the database alone does not
+// reveal a password.
 func openSealer(dir string) (cipher.AEAD, error) {
-	name := filepath.Join(dir, keyName)
+	name := filepath.Join(dir, datadir.SecretKey)
 	key, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = newKey(name)

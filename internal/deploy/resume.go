@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"slipway/internal/bundle"
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -92,7 +94,7 @@ func (e *Engine) dropUploads(uploads []store.Upload) error {
 	for _, u := range uploads {
 		known[u.ID] = true
 	}
-	dir := filepath.Join(e.cfg.Dir, uploadsName)
+	dir := filepath.Join(e.cfg.Dir, datadir.Uploads)
 	entries, err := os.ReadDir(dir)
 	for _, f := range entries {
 		if known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
@@ -149,7 +151,9 @@ func (e *Engine) dropPacks(ctx context.Context, all []slipway.Deployment) error 
 		}
 		for p, err := range e.bundles.Packs(d.Namespace) {
 			if err == nil && !known[p.SHA256] {
-				err = e.dropOld(named{of: d, pack: store.Pack{SHA256: p.SHA256}})
+				err = e.dropOld(
+					func() (bundle.File, error) { return e.bundles.OpenPack(d.Namespace, p.SHA256) },
+					func() error { return e.bundles.DropPack(d.Namespace, p.SHA256) })
 			}
 			if err != nil {
 				return err
@@ -213,7 +217,9 @@ func strayManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version)
 func (e *Engine) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
 	for _, d := range all {
 		for _, v := range left[d.ID] {
-			if err := e.dropOld(named{of: d, version: store.BundleVersion{Version: v}}); err != nil {
+			if err := e.dropOld(
+				func() (bundle.File, error) { return e.bundles.OpenManifest(d.Namespace, v) },
+				func() error { return e.bundles.DropManifest(d.Namespace, v) }); err != nil {
 				return err
 			}
 		}
@@ -221,9 +227,10 @@ func (e *Engine) dropManifests(all []slipway.Deployment, left map[slipway.Deploy
 	return nil
 }
 
-// dropOld removes a manifest or pack that no record names, unless it is young.
-func (e *Engine) dropOld(n named) error {
-	f, err := n.open(e.bundles)
+// dropOld removes an unrecorded manifest or pack with drop, unless the file that
+// open opens is young.
+func (e *Engine) dropOld(open func() (bundle.File, error), drop func() error) error {
+	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -234,8 +241,5 @@ func (e *Engine) dropOld(n named) error {
 	if err := errors.Join(err, f.Close()); err != nil || !e.isLeftover(info) {
 		return err
 	}
-	if n.pack.SHA256 != "" {
-		return e.bundles.DropPack(n.of.Namespace, n.pack.SHA256)
-	}
-	return e.bundles.DropManifest(n.of.Namespace, n.version.Version)
+	return drop()
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"slipway/internal/datadir"
 )
 
 // Spool keeps on disk what has to wait until more is known of it. It has no
@@ -16,7 +18,7 @@ type Spool struct {
 
 // Spool returns an empty one, to be closed.
 func (e *Engine) Spool() (*Spool, error) {
-	f, err := os.CreateTemp(filepath.Join(e.cfg.Dir, uploadsName), "form-*")
+	f, err := os.CreateTemp(filepath.Join(e.cfg.Dir, datadir.Uploads), "form-*")
 	if err != nil {
 		return nil, outage(fmt.Errorf("make a spool: %w", err))
 	}

@@ -220,20 +220,7 @@ func addPacks(tx *store.Tx, w slipway.Deploy, staged bundle.Staged, files []slip
 			return err
 		}
 	}
-	return tx.ClaimPacks(w, packsOf(files))
-}
-
-// packsOf returns the packs that files lie in.
-func packsOf(files []slipway.File) []string {
-	seen := map[string]bool{"": true}
-	var packs []string
-	for _, f := range files {
-		if !seen[f.Pack] {
-			seen[f.Pack] = true
-			packs = append(packs, f.Pack)
-		}
-	}
-	return packs
+	return tx.ClaimPacks(w, slipway.PacksOf(files))
 }
 
 // outsideMax is how many names beside the dags folder are kept. All are counted.

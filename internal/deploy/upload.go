@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"slipway/internal/archive"
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -46,7 +47,7 @@ func (e *Engine) most(image bool) int64 {
 }
 
 func (e *Engine) uploadPath(id string) string {
-	return filepath.Join(e.cfg.Dir, uploadsName, filepath.Base(id))
+	return filepath.Join(e.cfg.Dir, datadir.Uploads, filepath.Base(id))
 }
 
 // checked returns n cleaned, or says what is wrong with it.

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -82,7 +83,7 @@ func (a *arrivals) busy(id string) bool {
 func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) (slipway.Deploy, error) {
 	size, err := e.offset(u)
 	if err == nil {
-		err = errors.Join(durable.SyncPath(e.uploadPath(u.ID)), durable.SyncPath(filepath.Join(e.cfg.Dir, uploadsName)))
+		err = errors.Join(durable.SyncPath(e.uploadPath(u.ID)), durable.SyncPath(filepath.Join(e.cfg.Dir, datadir.Uploads)))
 	}
 	if err != nil {
 		return w, outage(fmt.Errorf("keep upload: %w", err))

@@ -24,6 +24,20 @@ type Place struct {
 	Length int64  `json:"length,omitempty"` // of the frame, compressed, bytes
 }
 
+// PacksOf returns the packs with the contents of files, each once, in the order
+// of files.
+func PacksOf(files []File) []string {
+	seen := map[string]bool{"": true}
+	var packs []string
+	for _, f := range files {
+		if !seen[f.Pack] {
+			seen[f.Pack] = true
+			packs = append(packs, f.Pack)
+		}
+	}
+	return packs
+}
+
 // Same reports whether f and g would be the same file once mounted, wherever
 // their contents are stored.
 func (f File) Same(g File) bool {

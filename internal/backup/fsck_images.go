@@ -1,4 +1,4 @@
-package deploy
+package backup
 
 import (
 	"crypto/sha256"
@@ -11,15 +11,16 @@ import (
 	"os"
 	"path/filepath"
 
+	"slipway/internal/datadir"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// images checks that every image of the portal's registry that a deploy needs
-// is there, and that all contents are what their names say.
+// images checks the portal's registry: every image that a deploy needs is
+// complete, and every blob has the sha256 in its name.
 func (f *fsck) images() error {
-	root := filepath.Join(f.dir, registryName)
+	root := filepath.Join(f.dir, datadir.Registry)
 	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -40,35 +41,36 @@ func (f *fsck) images() error {
 }
 
 func (f *fsck) imagesOf(d slipway.Deployment, images *image.Store) error {
-	var kept []slipway.Image
+	var all []slipway.Image
 	err := f.store.View(f.ctx, func(tx *store.Tx) (err error) {
-		kept, err = tx.Images(d.ID)
+		all, err = tx.Images(d.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	for _, i := range kept {
-		if hostOf(i.Name) != "" {
+	for _, i := range all {
+		ref := image.Ref{Name: i.Name, Digest: i.Digest}
+		if !ref.Own() {
 			continue
 		}
 		f.totals.Images++
-		_, err := images.Inspect(f.ctx, image.Ref{Name: i.Name, Digest: i.Digest}, i.Platform, image.Login{})
+		_, err := images.Inspect(f.ctx, ref, i.Platform, image.Login{})
 		switch kind, text := slipway.Explain(err); {
 		case err != nil && kind == slipway.Internal:
 			return err
 		case err != nil:
-			f.report(Damage{Deployment: d.Name, Namespace: d.Namespace, Path: registryName + "/" + i.Ref(), Problem: text})
+			f.report(Damage{Deployment: d.Name, Namespace: d.Namespace, Path: datadir.Registry + "/" + i.Ref(), Problem: text})
 		}
 	}
 	return nil
 }
 
-// blobs compares every content of the registry with the sum in its name.
+// blobs compares every blob of the registry with the sha256 in its name.
 func (f *fsck) blobs(dir string) error {
 	return filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) || err == nil && e.Name() != "data" {
-			return f.ctx.Err() // none yet, or one that was removed just now
+			return f.ctx.Err() // no blob yet, or a blob removed just now
 		}
 		if err != nil {
 			return err
@@ -79,7 +81,7 @@ func (f *fsck) blobs(dir string) error {
 			return nil
 		}
 		if err == nil && got != want {
-			f.report(Damage{Path: registryName + "/sha256:" + want, Problem: fmt.Sprintf("The content sha256:%s of the registry is damaged.", want)})
+			f.report(Damage{Path: datadir.Registry + "/sha256:" + want, Problem: fmt.Sprintf("The content sha256:%s of the registry is damaged.", want)})
 		}
 		return err
 	})

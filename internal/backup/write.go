@@ -1,4 +1,4 @@
-package deploy
+package backup
 
 import (
 	"archive/tar"
@@ -13,37 +13,39 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/klauspost/compress/zstd"
 
 	"slipway/internal/bundle"
+	"slipway/internal/datadir"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// A backup is a tar of these members, in this order; the last has a line for
-// each of the others, as sha256sum prints it. Where manifests and packs are in a
-// bucket, bundle.BucketFile stands for them.
+// A backup is a tar: the database, manifests and packs under their names in the
+// data folder, the registry, the secret key, and a list of checksums in the
+// format of sha256sum. With a bucket, bundle.BucketFile replaces manifests and
+// packs.
 const (
-	databaseName   = "slipway.db"
-	backupDatabase = databaseName + ".zst"
-	bundlesName    = "bundles" // <namespace>/<version>.json.zst
-	packsName      = "packs"   // <namespace>/<sha256>.tar.zst
-	backupSums     = "SHA256SUMS"
+	databaseMember = datadir.Database + ".zst"
+	sumsMember     = "SHA256SUMS"
 )
 
-// BackupTotals says what a backup holds.
-type BackupTotals struct {
+// Totals counts the contents of a backup.
+type Totals struct {
 	Versions, Packs int
-	Bytes           int64  // of packs and manifests
-	Bucket          string // in which they are, not in the backup; "" if they are in it
+	Bytes           int64  // of all members
+	Bucket          string // holds manifests and packs; "" if the backup does
 }
 
-// WriteBackup writes the records and all files that they name to w. The engine
-// may go on meanwhile, here or in another process: a lease holds back only the
-// removal of files. Images and keys are those of the data folder dir. In temp, a folder of its own, a copy of the records stands
-// for a while. progress is told the bytes of packs that were copied, and of all.
-func WriteBackup(ctx context.Context, st *store.Store, bundles *bundle.Store, dir, temp string, w io.Writer, progress func(done, total int64)) (t BackupTotals, err error) {
+// Write writes the database, all recorded files, and the registry and key of the
+// data folder dir to w. An engine may run meanwhile, in any process: a lease
+// delays only the removal of files. temp, an empty folder, holds a snapshot of
+// the database meanwhile. progress receives the bytes of packs copied, and of
+// all packs.
+func Write(ctx context.Context, st *store.Store, bundles *bundle.Store, dir, temp string, w io.Writer, progress func(done, total int64)) (t Totals, err error) {
 	err = withLease(ctx, st, "backup", func(ctx context.Context) error {
 		b, err := newBackup(ctx, bundles, temp, w, progress)
 		if err != nil {
@@ -56,21 +58,21 @@ func WriteBackup(ctx context.Context, st *store.Store, bundles *bundle.Store, di
 	return t, err
 }
 
-// backup is one that is being written.
+// backup is a backup in progress.
 type backup struct {
 	ctx      context.Context
 	bundles  *bundle.Store
 	temp     string
 	tar      *tar.Writer
-	sums     *os.File // what will be the last member
+	sums     *os.File // the last member
 	progress func(done, total int64)
 	done     int64
 	total    int64
-	totals   BackupTotals
+	totals   Totals
 }
 
 func newBackup(ctx context.Context, bundles *bundle.Store, temp string, w io.Writer, progress func(done, total int64)) (*backup, error) {
-	sums, err := os.Create(filepath.Join(temp, backupSums))
+	sums, err := os.Create(filepath.Join(temp, sumsMember))
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func newBackup(ctx context.Context, bundles *bundle.Store, temp string, w io.Wri
 }
 
 func (b *backup) write(from *store.Store, dir string) error {
-	snapshot := filepath.Join(b.temp, databaseName)
+	snapshot := filepath.Join(b.temp, datadir.Database)
 	if err := from.Snapshot(b.ctx, snapshot); err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func (b *backup) write(from *store.Store, dir string) error {
 		t.Bucket = b.bundles.Bucket()
 		t.Versions, t.Packs, err = b.addBucket(st)
 	} else {
-		err = b.addNamed(st)
+		err = b.addStored(st)
 	}
 	if err := errors.Join(err, st.Close()); err != nil {
 		return err
@@ -108,7 +110,7 @@ func (b *backup) write(from *store.Store, dir string) error {
 }
 
 func (b *backup) addDatabase(snapshot string) error {
-	packed := filepath.Join(b.temp, backupDatabase)
+	packed := filepath.Join(b.temp, databaseMember)
 	if err := pack(snapshot, packed); err != nil {
 		return err
 	}
@@ -116,7 +118,7 @@ func (b *backup) addDatabase(snapshot string) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.add(backupDatabase, f)
+	_, err = b.add(databaseMember, f)
 	return errors.Join(err, f.Close(), os.Remove(packed))
 }
 
@@ -140,15 +142,15 @@ func pack(from, to string) error {
 	return errors.Join(err, enc.Close(), out.Close())
 }
 
-// addNamed adds all files that the records in st name.
-func (b *backup) addNamed(st *store.Store) error {
-	for n, err := range allNamed(b.ctx, st, ever) {
+// addStored adds all manifests and packs recorded in st.
+func (b *backup) addStored(st *store.Store) error {
+	for n, err := range storedFiles(b.ctx, st, ever) {
 		if err != nil {
 			return err
 		}
 		b.total += n.pack.Size
 	}
-	for n, err := range allNamed(b.ctx, st, ever) {
+	for n, err := range storedFiles(b.ctx, st, ever) {
 		if err == nil {
 			err = b.addFile(n)
 		}
@@ -159,8 +161,8 @@ func (b *backup) addNamed(st *store.Store) error {
 	return nil
 }
 
-// addFile adds the file that n names.
-func (b *backup) addFile(n named) error {
+// addFile adds one manifest or pack.
+func (b *backup) addFile(n storedFile) error {
 	f, err := n.open(b.bundles)
 	if errors.Is(err, fs.ErrNotExist) {
 		return slipway.Errorf(slipway.Invalid, "%s is missing, so there would be no whole backup. slipway fsck says what else is damaged.", n.title())
@@ -185,29 +187,7 @@ func (b *backup) addFile(n named) error {
 	return nil
 }
 
-func (n named) open(bundles *bundle.Store) (bundle.File, error) {
-	if n.pack.SHA256 == "" {
-		return bundles.OpenManifest(n.of.Namespace, n.version.Version)
-	}
-	return bundles.OpenPack(n.of.Namespace, n.pack.SHA256)
-}
-
-// path is where n lies in a backup, as in a data folder.
-func (n named) path() string {
-	if n.pack.SHA256 == "" {
-		return path.Join(bundlesName, n.of.Namespace, n.version.Version.Dir()+".json.zst")
-	}
-	return path.Join(packsName, n.of.Namespace, n.pack.SHA256+".tar.zst")
-}
-
-func (n named) title() string {
-	if n.pack.SHA256 == "" {
-		return fmt.Sprintf("The manifest of version %s of %s (%s)", n.version.Version, n.of.Name, n.of.Namespace)
-	}
-	return fmt.Sprintf("The pack %s of %s (%s)", n.pack.SHA256, n.of.Name, n.of.Namespace)
-}
-
-// add adds a member and returns its sum.
+// add adds a member and returns its sha256, in hex.
 func (b *backup) add(name string, f bundle.File) (sum string, err error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -232,7 +212,7 @@ func (b *backup) append(name string, size int64, r io.Reader) error {
 	if _, err := io.Copy(b.tar, r); err != nil {
 		return err
 	}
-	return b.tar.Flush() // fails when it was too short
+	return b.tar.Flush() // fails if r was shorter than size
 }
 
 func writeSum(w io.Writer, sum, name string) error {
@@ -248,5 +228,75 @@ func (b *backup) addSums() error {
 	if _, err := b.sums.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	return b.append(backupSums, size, bufio.NewReader(b.sums))
+	return b.append(sumsMember, size, bufio.NewReader(b.sums))
+}
+
+// addBucket adds the address of the bucket, after checking that the bucket holds
+// all manifests and packs recorded in st.
+func (b *backup) addBucket(st *store.Store) (versions, packs int, err error) {
+	f, err := b.bundles.OpenBucketFile()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer f.Close()
+	if _, err := b.add(bundle.BucketFile, f); err != nil {
+		return 0, 0, err
+	}
+	return inBucket(b.ctx, st, b.bundles)
+}
+
+// registryParts are the backed-up folders of the registry, in order: references
+// before blobs, as a blob is pushed before its reference.
+var registryParts = []string{"pins", "docker/registry/v2/repositories", "docker/registry/v2/blobs"}
+
+// addImages adds the registry and the key for sealed passwords.
+func (b *backup) addImages(dir string) error {
+	for _, part := range registryParts {
+		if err := b.addTree(dir, path.Join(datadir.Registry, part)); err != nil {
+			return err
+		}
+	}
+	return b.addPlain(dir, datadir.SecretKey)
+}
+
+// addTree adds the files below a folder, without unfinished pushes, as a restored
+// portal cannot continue a push.
+func (b *backup) addTree(dir, name string) error {
+	return filepath.WalkDir(filepath.Join(dir, filepath.FromSlash(name)), func(at string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil // no image yet, or an image deleted just now
+		case err != nil:
+			return err
+		case e.IsDir() && e.Name() == "_uploads":
+			return fs.SkipDir
+		case !e.Type().IsRegular() || strings.HasPrefix(e.Name(), durable.TempPrefix):
+			return nil
+		}
+		rel, err := filepath.Rel(dir, at)
+		if err != nil {
+			return err
+		}
+		return b.addPlain(dir, filepath.ToSlash(rel))
+	})
+}
+
+func (b *backup) addPlain(dir, name string) error {
+	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, err = b.add(name, f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("back up %s: %w", name, err)
+	}
+	return nil
+}
+
+// isImageMember reports whether addImages writes members of such a name.
+func isImageMember(name string) bool {
+	return name == datadir.SecretKey || fs.ValidPath(name) && strings.HasPrefix(name, datadir.Registry+"/")
 }

@@ -1,4 +1,4 @@
-package deploy
+package backup
 
 import (
 	"context"
@@ -8,32 +8,18 @@ import (
 	"slipway/store"
 )
 
-// addBucket adds which bucket holds what the records in st name, having made
-// sure that it does.
-func (b *backup) addBucket(st *store.Store) (versions, packs int, err error) {
-	f, err := b.bundles.OpenBucketFile()
-	if err != nil {
-		return 0, 0, err
-	}
-	defer f.Close()
-	if _, err := b.add(bundle.BucketFile, f); err != nil {
-		return 0, 0, err
-	}
-	return inBucket(b.ctx, st, b.bundles)
-}
-
-// inBucket counts what records in st name, and returns an error unless all of it
-// is in the bucket, packs in full length.
+// inBucket counts the manifests and packs recorded in st, and returns an error
+// unless the bucket has all of them, packs in full length.
 func inBucket(ctx context.Context, st *store.Store, bundles *bundle.Store) (versions, packs int, err error) {
-	var has listing
-	for n, err := range allNamed(ctx, st, ever) {
-		if err == nil && n.of.Namespace != has.ns {
-			has, err = list(bundles, n.of.Namespace)
+	var in listing
+	for n, err := range storedFiles(ctx, st, ever) {
+		if err == nil && n.of.Namespace != in.ns {
+			in, err = list(bundles, n.of.Namespace)
 		}
 		switch {
 		case err != nil:
 			return 0, 0, err
-		case !has.all(n):
+		case !in.has(n):
 			return 0, 0, slipway.Errorf(slipway.Invalid, "%s is missing or cut off in the bucket %s. slipway fsck says what else is damaged.", n.title(), bundles.Bucket())
 		case n.pack.SHA256 == "":
 			versions++
@@ -44,7 +30,7 @@ func inBucket(ctx context.Context, st *store.Store, bundles *bundle.Store) (vers
 	return versions, packs, nil
 }
 
-// listing is what there is of a namespace.
+// listing is the bucket's content for one namespace.
 type listing struct {
 	ns       string
 	versions map[slipway.Version]bool
@@ -68,11 +54,11 @@ func list(bundles *bundle.Store, ns string) (listing, error) {
 	return l, nil
 }
 
-// all reports whether all of n is there.
-func (l listing) all(n named) bool {
+// has reports whether the bucket has n, in full length.
+func (l listing) has(n storedFile) bool {
 	if n.pack.SHA256 == "" {
 		return l.versions[n.version.Version]
 	}
-	size, there := l.packs[n.pack.SHA256]
-	return there && size == n.pack.Size
+	size, ok := l.packs[n.pack.SHA256]
+	return ok && size == n.pack.Size
 }

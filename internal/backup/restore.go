@@ -1,4 +1,4 @@
-package deploy
+package backup
 
 import (
 	"archive/tar"
@@ -19,23 +19,24 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"slipway/internal/bundle"
+	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// ReadBackup unpacks into dir, an empty folder, what WriteBackup wrote, and
-// returns only when all of it is there, as it was, and durable. What it holds of
-// bundles is opened by attach, as their files may be in a bucket. progress is
-// told the bytes that were unpacked.
-func ReadBackup(ctx context.Context, r io.Reader, dir string, attach func(dir string) (*bundle.Store, error), progress func(done int64)) error {
+// Read unpacks a backup from r into the empty folder dir, and returns nil only
+// if all members are complete, match their checksums and are durable. attach
+// opens the manifests and packs of dir, possibly in a bucket. progress receives
+// the bytes unpacked.
+func Read(ctx context.Context, r io.Reader, dir string, attach func(dir string) (*bundle.Store, error), progress func(done int64)) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	in := &restoring{ctx: ctx, root: root, tar: tar.NewReader(r), progress: progress}
-	for _, name := range []string{bundlesName, packsName} {
+	for _, name := range []string{datadir.Bundles, datadir.Packs} {
 		if err := root.Mkdir(name, 0o700); err != nil {
 			return err
 		}
@@ -44,9 +45,9 @@ func ReadBackup(ctx context.Context, r io.Reader, dir string, attach func(dir st
 		return err
 	}
 	if err := in.database(); err != nil {
-		return fmt.Errorf("restore the records: %w", err)
+		return fmt.Errorf("restore the database: %w", err)
 	}
-	if err := store.Restored(ctx, filepath.Join(dir, databaseName)); err != nil {
+	if err := store.Restored(ctx, filepath.Join(dir, datadir.Database)); err != nil {
 		return err
 	}
 	if err := checkComplete(ctx, dir, attach); err != nil {
@@ -55,12 +56,12 @@ func ReadBackup(ctx context.Context, r io.Reader, dir string, attach func(dir st
 	return syncFolders(dir)
 }
 
-// restoring is a backup that is being read.
+// restoring is a restore in progress.
 type restoring struct {
 	ctx      context.Context
 	root     *os.Root
 	tar      *tar.Reader
-	sums     bytes.Buffer // of the members so far, as the last one has them
+	sums     bytes.Buffer // of members read, in the format of sha256sum
 	progress func(done int64)
 	done     int64
 }
@@ -70,16 +71,16 @@ var (
 	errCutOff   = slipway.Errorf(slipway.Invalid, "The backup is cut off or damaged. Nothing was restored.")
 )
 
-// members unpacks all members and compares them with the list of their sums.
+// members unpacks all members and compares their checksums with the list.
 func (in *restoring) members() error {
 	for first := true; ; first = false {
 		h, err := in.tar.Next()
 		switch {
-		case first && (err != nil || h.Name != backupDatabase):
+		case first && (err != nil || h.Name != databaseMember):
 			return errNoBackup
 		case err != nil:
 			return errors.Join(errCutOff, err)
-		case h.Name == backupSums:
+		case h.Name == sumsMember:
 			return in.compare()
 		}
 		if err := in.member(h); err != nil {
@@ -112,15 +113,15 @@ func isMember(name string) bool {
 	switch {
 	case isImageMember(name):
 		return true
-	case name == backupDatabase || name == bundle.BucketFile:
+	case name == databaseMember || name == bundle.BucketFile:
 		return true
 	case len(parts) != 3 || !fs.ValidPath(name):
 		return false
 	}
-	return parts[0] == bundlesName || parts[0] == packsName
+	return parts[0] == datadir.Bundles || parts[0] == datadir.Packs
 }
 
-// put writes a new file, durably.
+// put writes a new file durably.
 func (in *restoring) put(name string, r io.Reader) error {
 	if err := in.ctx.Err(); err != nil {
 		return err
@@ -136,7 +137,7 @@ func (in *restoring) put(name string, r io.Reader) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// compare reads the list of sums.
+// compare compares the checksums of all members with the list in the backup.
 func (in *restoring) compare() error {
 	want := bufio.NewScanner(in.tar)
 	have := bufio.NewScanner(&in.sums)
@@ -152,9 +153,9 @@ func (in *restoring) compare() error {
 	return nil
 }
 
-// database unpacks the records.
+// database decompresses the database.
 func (in *restoring) database() error {
-	f, err := in.root.Open(backupDatabase)
+	f, err := in.root.Open(databaseMember)
 	if err != nil {
 		return err
 	}
@@ -164,17 +165,16 @@ func (in *restoring) database() error {
 		return err
 	}
 	defer dec.Close()
-	return errors.Join(in.put(databaseName, dec), in.root.Remove(backupDatabase))
+	return errors.Join(in.put(datadir.Database, dec), in.root.Remove(databaseMember))
 }
 
-// checkComplete returns an error if a file is missing that the records in dir
-// name.
+// checkComplete returns an error if a recorded manifest or pack is missing.
 func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bundle.Store, error)) error {
 	bundles, err := attach(dir)
 	if err != nil {
 		return err
 	}
-	st, err := store.Attach(ctx, filepath.Join(dir, databaseName))
+	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database))
 	if err != nil {
 		return err
 	}
@@ -182,7 +182,7 @@ func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bu
 		_, _, err = inBucket(ctx, st, bundles)
 		return errors.Join(err, st.Close())
 	}
-	for n, e := range allNamed(ctx, st, ever) {
+	for n, e := range storedFiles(ctx, st, ever) {
 		if err = e; err != nil {
 			break
 		}
@@ -191,15 +191,15 @@ func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bu
 			err = errors.Join(slipway.Errorf(slipway.Invalid, "%s is missing in the backup. Nothing was restored.", n.title()), err)
 			break
 		}
-		_ = f.Close() // it was only looked for
+		_ = f.Close() // opened only to see that the file exists
 	}
 	return errors.Join(err, st.Close())
 }
 
-// syncFolders makes the names below dir durable. The files are already.
+// syncFolders makes the names below dir, and the database, durable.
 func syncFolders(dir string) error {
 	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && (e.IsDir() || e.Name() == databaseName) {
+		if err == nil && (e.IsDir() || e.Name() == datadir.Database) {
 			err = durable.SyncPath(path)
 		}
 		return err

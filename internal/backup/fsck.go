@@ -1,6 +1,7 @@
-package deploy
+package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,61 +9,71 @@ import (
 	"time"
 
 	"slipway/internal/bundle"
+	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// Damage is something that is not as the records say.
+// Damage is one difference between the records and the files.
 type Damage struct {
-	Deployment string            `json:"deployment,omitempty"` // its name
+	Deployment string            `json:"deployment,omitempty"` // name
 	Namespace  string            `json:"namespace,omitempty"`
-	Path       string            `json:"path,omitempty"` // of the file in the data folder
+	Path       string            `json:"path,omitempty"` // relative to the data folder
 	Problem    string            `json:"problem"`        // a sentence
 	Versions   []slipway.Version `json:"versions,omitempty"`
-	Deploys    []int             `json:"deploys,omitempty"`  // numbers of those that wait and rely on it
-	Leftover   bool              `json:"leftover,omitempty"` // nothing is lost: no record names it
+	Deploys    []int             `json:"deploys,omitempty"`  // numbers of queued deploys that need the file
+	Leftover   bool              `json:"leftover,omitempty"` // an unrecorded file; nothing is lost
 }
 
-// FsckTotals says what was looked at.
+// FsckTotals counts the checked objects.
 type FsckTotals struct {
 	Deployments int   `json:"deployments"`
 	Versions    int   `json:"versions"`
 	Packs       int   `json:"packs"`
 	Contents    int   `json:"contents"`
-	Images      int   `json:"images"` // in the portal's registry, that deploys need
+	Images      int   `json:"images"` // of the portal's registry that deploys need
 	Bytes       int64 `json:"bytes"`  // of packs
 	Damages     int   `json:"damages"`
 	Leftovers   int   `json:"leftovers"`
 }
 
 const (
-	// fsckContents is how many contents are kept in mind at a time: some
-	// 100 bytes each. With more of them, the manifests are read repeatedly.
+	// fsckContents limits the contents held in memory, at about 100 bytes each.
+	// More contents than the limit mean that manifests are read repeatedly.
 	fsckContents = 200_000
 
-	// inFlight is how old a file must be that no record names: younger ones
-	// may be about to get theirs.
+	// inFlight is the age from which an unrecorded file is a leftover: the
+	// record of a younger file may follow.
 	inFlight = time.Hour
 )
 
-// Fsck compares every manifest, pack and image of the data folder dir with the
-// records and with its sums, and calls report with what is wrong. The engine may go on meanwhile: what
-// was recorded later is left for the next time.
-func Fsck(ctx context.Context, st *store.Store, bundles *bundle.Store, dir string, report func(Damage)) (FsckTotals, error) {
-	f := &fsck{store: st, bundles: bundles, dir: dir, started: st.Now(), limit: fsckContents, tell: report}
-	err := withLease(ctx, st, "fsck", f.run)
+// Fsck is a check of a data folder against its database.
+type Fsck struct {
+	Store    *store.Store
+	Bundles  *bundle.Store
+	Dir      string       // the data folder
+	Contents int          // held in memory at a time; 0 for the default
+	Report   func(Damage) // called for each damage, in one goroutine
+}
+
+// Run compares every manifest, pack and image with the database and with its
+// checksum. An engine may run meanwhile, in any process: Run leaves out
+// records made after its start.
+func (c Fsck) Run(ctx context.Context) (FsckTotals, error) {
+	f := &fsck{store: c.Store, bundles: c.Bundles, dir: c.Dir, started: c.Store.Now(), limit: cmp.Or(c.Contents, fsckContents), damaged: c.Report}
+	err := withLease(ctx, c.Store, "fsck", f.run)
 	return f.totals, err
 }
 
-// fsck is a check that is going on.
+// fsck is a check in progress.
 type fsck struct {
 	ctx     context.Context
 	store   *store.Store
 	bundles *bundle.Store
 	dir     string
 	started time.Time
-	limit   int
-	tell    func(Damage)
+	limit   int // of contents in memory
+	damaged func(Damage)
 	totals  FsckTotals
 }
 
@@ -73,7 +84,7 @@ func (f *fsck) run(ctx context.Context) error {
 		return err
 	}
 	for _, text := range damage {
-		f.report(Damage{Path: databaseName, Problem: "The database is damaged: " + text + "."})
+		f.report(Damage{Path: datadir.Database, Problem: "The database is damaged: " + text + "."})
 	}
 	all, err := deploymentsOf(ctx, f.store)
 	if err != nil {
@@ -97,10 +108,10 @@ func (f *fsck) report(d Damage) {
 	} else {
 		f.totals.Damages++
 	}
-	f.tell(d)
+	f.damaged(d)
 }
 
-// deployment checks all of d, as many packs at a time as limit allows.
+// deployment checks one Deployment, in batches of packs below the limit.
 func (f *fsck) deployment(d slipway.Deployment) error {
 	b := f.newBatch(d)
 	b.first = true
@@ -125,13 +136,13 @@ func (f *fsck) deployment(d slipway.Deployment) error {
 	return f.current(d)
 }
 
-// current checks that the version that is wanted of d is kept.
+// current checks that the desired version of d is recorded.
 func (f *fsck) current(d slipway.Deployment) error {
 	if d.Version == "" {
 		return nil
 	}
-	kept, err := f.retained(d, d.Version)
-	if err != nil || kept {
+	ok, err := f.retained(d, d.Version)
+	if err != nil || ok {
 		return err
 	}
 	now := d
@@ -151,12 +162,12 @@ func (f *fsck) current(d slipway.Deployment) error {
 	return err
 }
 
-func (f *fsck) retained(d slipway.Deployment, v slipway.Version) (kept bool, err error) {
+func (f *fsck) retained(d slipway.Deployment, v slipway.Version) (ok bool, err error) {
 	err = f.store.View(f.ctx, func(tx *store.Tx) (err error) {
-		kept, err = tx.Retained(d.ID, v)
+		ok, err = tx.Retained(d.ID, v)
 		return err
 	})
-	return kept, err
+	return ok, err
 }
 
 func (f *fsck) recorded(d slipway.Deployment, pack string) (known bool, err error) {
@@ -167,8 +178,7 @@ func (f *fsck) recorded(d slipway.Deployment, pack string) (known bool, err erro
 	return known, err
 }
 
-// leftovers reports the files that no record names. The portal removes them in
-// the end.
+// leftovers reports unrecorded files, which a running portal removes.
 func (f *fsck) leftovers() error {
 	known := map[string]slipway.Deployment{}
 	err := f.store.View(f.ctx, func(tx *store.Tx) error {
@@ -181,7 +191,7 @@ func (f *fsck) leftovers() error {
 	if err != nil {
 		return err
 	}
-	gone, err := f.deleted()
+	deleted, err := f.deleted()
 	if err != nil {
 		return err
 	}
@@ -193,7 +203,7 @@ func (f *fsck) leftovers() error {
 		switch {
 		case ok:
 			err = f.leftoversOf(d)
-		case !gone[ns]:
+		case !deleted[ns]:
 			f.report(Damage{Namespace: ns, Problem: "No record names this namespace.", Leftover: true})
 		}
 		if err != nil {
@@ -203,17 +213,17 @@ func (f *fsck) leftovers() error {
 	return nil
 }
 
-// deleted returns the namespaces that are being removed.
+// deleted returns the namespaces of Deployments in removal.
 func (f *fsck) deleted() (map[string]bool, error) {
-	gone := map[string]bool{}
+	namespaces := map[string]bool{}
 	err := f.store.View(f.ctx, func(tx *store.Tx) error {
 		all, err := tx.DeletedDeployments()
 		for _, d := range all {
-			gone[d.Namespace] = true
+			namespaces[d.Namespace] = true
 		}
 		return err
 	})
-	return gone, err
+	return namespaces, err
 }
 
 func (f *fsck) leftoversOf(d slipway.Deployment) error {
@@ -223,7 +233,7 @@ func (f *fsck) leftoversOf(d slipway.Deployment) error {
 		}
 		known, err := f.recorded(d, p.SHA256)
 		if err == nil && !known {
-			err = f.leftover(named{of: d, pack: store.Pack{SHA256: p.SHA256}})
+			err = f.leftover(storedFile{of: d, pack: store.Pack{SHA256: p.SHA256}})
 		}
 		if err != nil {
 			return err
@@ -233,9 +243,9 @@ func (f *fsck) leftoversOf(d slipway.Deployment) error {
 		if err != nil {
 			return err
 		}
-		kept, err := f.retained(d, v)
-		if err == nil && !kept {
-			err = f.leftover(named{of: d, version: store.BundleVersion{Version: v}})
+		ok, err := f.retained(d, v)
+		if err == nil && !ok {
+			err = f.leftover(storedFile{of: d, version: store.BundleVersion{Version: v}})
 		}
 		if err != nil {
 			return err
@@ -244,8 +254,8 @@ func (f *fsck) leftoversOf(d slipway.Deployment) error {
 	return nil
 }
 
-// leftover reports a file, unless it is new or gone.
-func (f *fsck) leftover(n named) error {
+// leftover reports an unrecorded file, unless the file is young or removed.
+func (f *fsck) leftover(n storedFile) error {
 	file, err := n.open(f.bundles)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
