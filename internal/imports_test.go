@@ -36,7 +36,8 @@ var may = map[string][]string{
 	"internal/mount":             {rules, "internal/archive", "internal/durable", "internal/bundle"},
 	"internal/image":             {rules},
 	"internal/image/dockertest":  {}, // only for tests
-	"internal/deploy":            {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
+	"internal/deploy":            {rules, "store", "internal/diff", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
+	"internal/diff":              {rules},
 	"internal/datadir":           {},
 	"internal/backup":            {rules, "store", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
 	"internal/agent":             {rules, "internal/durable", "internal/bundle", "internal/mount"},

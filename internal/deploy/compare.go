@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"slipway/internal/diff"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -69,7 +70,7 @@ func (e *Engine) DiffBetween(ctx context.Context, d slipway.Deployment, from, to
 	if c.Op == slipway.Renamed { // the contents are equal
 		return slipway.FileDiff{Path: c.Path, OldSize: c.Old.Size, NewSize: c.New.Size, OldSHA256: c.Old.SHA256, NewSHA256: c.New.SHA256}, nil
 	}
-	return e.diff(ctx, d, c, max(around, diffContext))
+	return e.diff(ctx, d, c, max(around, diff.Context))
 }
 
 // located returns f of version v with the place of its content: as it is

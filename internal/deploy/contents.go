@@ -5,35 +5,29 @@ import (
 	"fmt"
 	"io"
 
+	"slipway/internal/diff"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// DiffContents compares two contents that the file at path had, named by their
-// sha256; "" for no file.
+// DiffContents compares two contents of the file at path, given by sha256, or ""
+// for no file.
 func (e *Engine) DiffContents(ctx context.Context, d slipway.Deployment, path, old, next string) (slipway.FileDiff, error) {
-	diff := slipway.FileDiff{Path: path, OldSHA256: old, NewSHA256: next}
+	f := slipway.FileDiff{Path: path, OldSHA256: old, NewSHA256: next}
 	before, err := e.contentAt(ctx, d, path, old)
 	if err != nil {
-		return diff, err
+		return f, err
 	}
 	after, err := e.contentAt(ctx, d, path, next)
 	if err != nil {
-		return diff, err
+		return f, err
 	}
-	diff.OldSize, diff.NewSize = int64(len(before)), int64(len(after))
-	switch {
-	case len(before) > diffMax || len(after) > diffMax:
-		diff.TooLarge = true
-		return diff, nil
-	case isBinary(before) || isBinary(after):
-		diff.Binary = true
-		return diff, nil
-	}
-	return compared(diff, string(before), string(after), diffContext)
+	f.OldSize, f.NewSize = int64(len(before)), int64(len(after))
+	err = diff.Contents(&f, before, after, diff.Context)
+	return f, err
 }
 
-// contentAt reads a content, or a byte more of it than can be compared.
+// contentAt reads a content, up to one byte over diff.MaxSize.
 func (e *Engine) contentAt(ctx context.Context, d slipway.Deployment, path, sum string) ([]byte, error) {
 	if sum == "" {
 		return nil, nil
@@ -54,7 +48,7 @@ func (e *Engine) contentAt(ctx context.Context, d slipway.Deployment, path, sum 
 		return nil, err
 	}
 	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, diffMax+1))
+	b, err := io.ReadAll(io.LimitReader(r, diff.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}

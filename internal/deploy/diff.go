@@ -1,55 +1,84 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"strings"
-	"unicode/utf8"
 
-	udiff "github.com/aymanbagabas/go-udiff"
-
+	"slipway/internal/diff"
 	"slipway/internal/slipway"
-)
-
-const (
-	diffMax      = 1 << 20 // bytes of a content that is compared
-	diffLines    = 5_000   // in all hunks of a file
-	diffContext  = 3
-	binaryWithin = 8000 // bytes in which a NUL tells that a content is no text
 )
 
 // Diff compares the contents of a changed file line by line.
 func (e *Engine) Diff(ctx context.Context, d slipway.Deployment, c slipway.Change) (slipway.FileDiff, error) {
-	return e.diff(ctx, d, c, diffContext)
+	return e.diff(ctx, d, c, diff.Context)
 }
 
-// diff is Diff with so many unchanged lines around each change.
+// diff compares the contents of a changed file, with so many unchanged lines
+// around each change.
 func (e *Engine) diff(ctx context.Context, d slipway.Deployment, c slipway.Change, around int) (slipway.FileDiff, error) {
-	diff := slipway.FileDiff{
-		Path: c.Path, OldSize: c.Old.Size, NewSize: c.New.Size, OldSHA256: c.Old.SHA256, NewSHA256: c.New.SHA256,
+	f, small := diff.New(c)
+	if !small {
+		return f, nil
 	}
-	if c.Old.Size > diffMax || c.New.Size > diffMax {
-		diff.TooLarge = true
-		return diff, nil
-	}
-	before, err := e.text(ctx, d, c.Old)
+	before, after, err := e.contentsOf(ctx, d, c)
 	if err != nil {
-		return diff, err
+		return f, err
 	}
-	after, err := e.text(ctx, d, c.New)
-	if err != nil {
-		return diff, err
-	}
-	if isBinary(before) || isBinary(after) {
-		diff.Binary = true
-		return diff, nil
-	}
-	return compared(diff, string(before), string(after), around)
+	err = diff.Contents(&f, before, after, around)
+	return f, err
 }
 
-// text returns the content of f, for a symlink its target, for no file nothing.
+// Patch returns a deploy's changes of text files as a patch for git apply, in a
+// repository with the DAG bundle's files below dags/.
+func (e *Engine) Patch(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) ([]byte, error) {
+	r, err := e.Done(ctx, of, number, by)
+	if err == nil && r.Deploy.Status == slipway.Staged {
+		r, err = e.Review(ctx, of, number, by)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c := r.Plan.Counts; len(r.Plan.Changes) == 0 {
+		if c.Added+c.Changed+c.Removed > 0 && r.Deploy.WentLive() {
+			return nil, slipway.Errorf(slipway.NotFound, "The versions before and after deploy #%d are no longer kept, so that there is no patch.", number)
+		}
+		return nil, slipway.Errorf(slipway.Conflict, "Deploy #%d changes no file.", number)
+	}
+	var p diff.Patch
+	for _, c := range r.Plan.Changes {
+		if err := e.addToPatch(ctx, r.Deployment, c, &p); err != nil {
+			return nil, err
+		}
+	}
+	if p.Empty() {
+		return nil, slipway.Errorf(slipway.Conflict, "Deploy #%d changes no text file, and a patch holds nothing else.", number)
+	}
+	return p.Bytes(fmt.Sprintf("Deploy #%d of %q. Apply it in the repository with: git apply", number, r.Deployment.Name)), nil
+}
+
+func (e *Engine) addToPatch(ctx context.Context, d slipway.Deployment, c slipway.Change, p *diff.Patch) error {
+	if ok, err := p.Reserve(c); err != nil || !ok {
+		return err
+	}
+	before, after, err := e.contentsOf(ctx, d, c)
+	if err != nil {
+		return err
+	}
+	return p.Add(c, before, after)
+}
+
+// contentsOf returns a changed file's contents before and after the change.
+func (e *Engine) contentsOf(ctx context.Context, d slipway.Deployment, c slipway.Change) (before, after []byte, err error) {
+	if before, err = e.text(ctx, d, c.Old); err != nil {
+		return nil, nil, err
+	}
+	after, err = e.text(ctx, d, c.New)
+	return before, after, err
+}
+
+// text returns the content of f, the target of a symlink, or nothing for the
+// zero File.
 func (e *Engine) text(ctx context.Context, d slipway.Deployment, f slipway.File) ([]byte, error) {
 	if f.SHA256 == "" {
 		return []byte(f.Link), nil
@@ -64,65 +93,4 @@ func (e *Engine) text(ctx context.Context, d slipway.Deployment, f slipway.File)
 		return nil, fmt.Errorf("read %s: %w", f.Path, err)
 	}
 	return b, nil
-}
-
-func isBinary(b []byte) bool {
-	return bytes.IndexByte(b[:min(len(b), binaryWithin)], 0) >= 0 || !utf8.Valid(b)
-}
-
-func compared(diff slipway.FileDiff, before, after string, around int) (slipway.FileDiff, error) {
-	u, err := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), around)
-	if err != nil {
-		return diff, fmt.Errorf("compare %s: %w", diff.Path, err)
-	}
-	lines := 0
-	for _, h := range u.Hunks {
-		next := hunk(h)
-		for _, l := range next.Lines {
-			switch l.Op {
-			case '+':
-				diff.Added++
-			case '-':
-				diff.Removed++
-			}
-		}
-		lines += len(next.Lines)
-		diff.Hunks = append(diff.Hunks, next)
-	}
-	if lines > diffLines {
-		diff.TooLarge, diff.Hunks = true, nil
-	}
-	markWords(diff.Hunks)
-	return diff, nil
-}
-
-func hunk(from *udiff.Hunk) slipway.Hunk {
-	h := slipway.Hunk{OldStart: from.FromLine, NewStart: from.ToLine}
-	for _, l := range from.Lines {
-		text, ended := strings.CutSuffix(l.Content, "\n")
-		line := slipway.DiffLine{Op: ' ', Text: text, NoNewline: !ended}
-		switch l.Kind {
-		case udiff.Delete:
-			line.Op = '-'
-		case udiff.Insert:
-			line.Op = '+'
-		}
-		if line.Op != '+' {
-			line.Old = h.OldStart + h.OldLines
-			h.OldLines++
-		}
-		if line.Op != '-' {
-			line.New = h.NewStart + h.NewLines
-			h.NewLines++
-		}
-		h.Lines = append(h.Lines, line)
-	}
-	// A side without lines is named by the line before it, as diff -u does.
-	if h.OldLines == 0 {
-		h.OldStart--
-	}
-	if h.NewLines == 0 {
-		h.NewStart--
-	}
-	return h
 }

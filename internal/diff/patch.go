@@ -1,0 +1,131 @@
+package diff
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"slipway/internal/slipway"
+)
+
+// MaxPatch is the most bytes of contents compared for one Patch.
+const MaxPatch = 32 << 20
+
+// Patch collects changes of text files as a patch for git apply, in a repository
+// with the files below dags/. The zero Patch is empty.
+type Patch struct {
+	body    bytes.Buffer
+	skipped []string // paths of binary and large files
+	read    int64    // bytes of contents
+}
+
+// Reserve reports whether the contents of a change belong in the patch: neither
+// is larger than MaxSize, and all contents together not larger than MaxPatch,
+// which is an error otherwise.
+func (p *Patch) Reserve(c slipway.Change) (bool, error) {
+	if c.Old.Size > MaxSize || c.New.Size > MaxSize {
+		p.skipped = append(p.skipped, c.Path)
+		return false, nil
+	}
+	if p.read += c.Old.Size + c.New.Size; p.read > MaxPatch {
+		return false, slipway.Errorf(slipway.TooLarge, "This deploy changes too much for a patch: more than %d MiB. Download its version instead.", MaxPatch>>20)
+	}
+	return true, nil
+}
+
+// Empty reports whether no text file was added.
+func (p *Patch) Empty() bool { return p.body.Len() == 0 }
+
+// Bytes returns the patch below a title and the list of skipped files, lines
+// that git ignores.
+func (p *Patch) Bytes(title string) []byte {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, title)
+	for _, path := range p.skipped {
+		fmt.Fprintf(&b, "Not in it, as it is no text or too large: %q\n", "dags/"+path)
+	}
+	b.WriteByte('\n')
+	b.Write(p.body.Bytes())
+	return b.Bytes()
+}
+
+// Add adds a changed file, or lists a binary file as skipped.
+func (p *Patch) Add(c slipway.Change, before, after []byte) error {
+	if IsBinary(before) || IsBinary(after) {
+		p.skipped = append(p.skipped, c.Path)
+		return nil
+	}
+	return p.add(c, string(before), string(after))
+}
+
+// add adds a change of text. A file in place of a link, or the reverse, is a
+// removal and an addition.
+func (p *Patch) add(c slipway.Change, before, after string) error {
+	if c.Op == slipway.Changed && (c.Old.Link == "") != (c.New.Link == "") {
+		if err := p.add(slipway.Change{Op: slipway.Removed, Path: c.Path, Old: c.Old}, before, ""); err != nil {
+			return err
+		}
+		c.Op, before = slipway.Added, ""
+	}
+	hunks, err := hunks(c.Path, before, after, Context)
+	if err != nil {
+		return err
+	}
+	old, next := quoted("a/dags/"+c.Path), quoted("b/dags/"+c.Path)
+	fmt.Fprintf(&p.body, "diff --git %s %s\n", old, next)
+	switch was, is := gitMode(c.Old), gitMode(c.New); {
+	case c.Op == slipway.Added:
+		fmt.Fprintf(&p.body, "new file mode %s\n", is)
+		old = "/dev/null"
+	case c.Op == slipway.Removed:
+		fmt.Fprintf(&p.body, "deleted file mode %s\n", was)
+		next = "/dev/null"
+	case was != is:
+		fmt.Fprintf(&p.body, "old mode %s\nnew mode %s\n", was, is)
+	}
+	if len(hunks) > 0 {
+		fmt.Fprintf(&p.body, "--- %s\n+++ %s\n", terminated(old), terminated(next))
+	}
+	for _, h := range hunks {
+		p.addHunk(h)
+	}
+	return nil
+}
+
+func (p *Patch) addHunk(h slipway.Hunk) {
+	fmt.Fprintf(&p.body, "@@ -%d,%d +%d,%d @@\n", h.OldStart, h.OldLines, h.NewStart, h.NewLines)
+	for _, l := range h.Lines {
+		p.body.WriteByte(l.Op)
+		p.body.WriteString(l.Text)
+		p.body.WriteByte('\n')
+		if l.NoNewline {
+			p.body.WriteString("\\ No newline at end of file\n")
+		}
+	}
+}
+
+func gitMode(f slipway.File) string {
+	switch {
+	case f.Link != "":
+		return "120000"
+	case f.Exec:
+		return "100755"
+	}
+	return "100644"
+}
+
+// quoted returns a name in git's quotes. Names have no control characters.
+func quoted(name string) string {
+	if !strings.ContainsAny(name, `"\`) {
+		return name
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+}
+
+// terminated marks the end of a name with spaces by a tab.
+func terminated(name string) string {
+	if strings.Contains(name, " ") && !strings.HasPrefix(name, `"`) {
+		return name + "\t"
+	}
+	return name
+}
