@@ -35,7 +35,7 @@ func (e *Engine) confirm(ctx context.Context, of slipway.DeploymentID, number in
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.pokeQueue(of)
+	e.wakers.wakeQueue(of)
 	e.watchers.changed(of, queued.ID)
 	return queued, nil
 }
@@ -225,7 +225,7 @@ func (e *Engine) takeBack(ctx context.Context, of slipway.DeploymentID, number i
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.pokeQueue(of)
+	e.wakers.wakeQueue(of)
 	e.watchers.changed(of, queued.ID)
 	return queued, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -69,11 +70,11 @@ func end(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 
 // ended clears up after a deploy that has ended.
 func (e *Engine) ended(w slipway.Deploy, uploads []string) {
-	e.cut(w.ID)
+	e.stagings.cancel(w.ID)
 	for _, id := range uploads {
 		e.removeUpload(id)
 	}
-	e.pokeStage(w.Deployment) // its packs may be unused now
+	e.wakers.wakeStage(w.Deployment) // its packs may be unused now
 	e.watchers.changed(w.Deployment, w.ID)
 }
 
@@ -87,5 +88,34 @@ func (e *Engine) removeUpload(id string) {
 	}
 	if err = errors.Join(err, e.dropBlocks(id)); err != nil {
 		e.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
+	}
+}
+
+// stagings are the deploys that are being staged.
+type stagings struct {
+	mu sync.Mutex
+	of map[slipway.DeployID]context.CancelFunc
+}
+
+// begin returns a context that cancel ends. The caller calls finish at the end.
+func (s *stagings) begin(ctx context.Context, id slipway.DeployID) (staging context.Context, finish func()) {
+	staging, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of[id] = cancel
+	return staging, func() {
+		cancel()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.of, id)
+	}
+}
+
+// cancel ends the staging of a deploy, if there is one.
+func (s *stagings) cancel(id slipway.DeployID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cancel := s.of[id]; cancel != nil {
+		cancel()
 	}
 }

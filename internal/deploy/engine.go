@@ -64,12 +64,13 @@ type Engine struct {
 	imagers  chan struct{} // the same for each image
 	mergers  chan struct{} // holds a token while packs are merged
 
-	mu    sync.Mutex
-	ctx   context.Context // of Run; nil while it does not run
-	mount Runner
-	rooms map[slipway.DeploymentID]*room
-	cuts  map[slipway.DeployID]context.CancelFunc // that end a staging
-	wg    sync.WaitGroup                          // of what removes Deployments
+	mu       sync.Mutex
+	ctx      context.Context // of Run; nil while it does not run
+	mount    Runner
+	running  map[slipway.DeploymentID]*worker
+	stagings stagings
+	wakers   wakers
+	wg       sync.WaitGroup // of what removes Deployments
 }
 
 // maxStagings is how many uploads are staged at a time in the installation.
@@ -101,14 +102,15 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 	}
 	e := &Engine{
 		store: st, bundles: bundles, cfg: cfg, log: log,
-		live:    board{of: map[slipway.DeploymentID]map[seat]slipway.Component{}},
-		started: st.Now(),
-		sealer:  sealer,
-		stagers: make(chan struct{}, maxStagings),
-		imagers: make(chan struct{}, maxStagings),
-		mergers: make(chan struct{}, 1),
-		rooms:   map[slipway.DeploymentID]*room{},
-		cuts:    map[slipway.DeployID]context.CancelFunc{},
+		live:     board{of: map[slipway.DeploymentID]map[seat]slipway.Component{}},
+		started:  st.Now(),
+		sealer:   sealer,
+		stagers:  make(chan struct{}, maxStagings),
+		imagers:  make(chan struct{}, maxStagings),
+		mergers:  make(chan struct{}, 1),
+		running:  map[slipway.DeploymentID]*worker{},
+		wakers:   wakers{of: map[slipway.DeploymentID]waker{}},
+		stagings: stagings{of: map[slipway.DeployID]context.CancelFunc{}},
 	}
 	return e, e.resume(context.Background()) // before any request comes
 }

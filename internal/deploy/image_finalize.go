@@ -78,7 +78,7 @@ func (e *Engine) closed(ctx context.Context, d slipway.Deployment, w slipway.Dep
 	for _, id := range dropped {
 		e.removeUpload(id)
 	}
-	e.pokeStage(d.ID)
+	e.wakers.wakeStage(d.ID)
 	e.watchers.changed(d.ID, w.ID)
 	return nil
 }

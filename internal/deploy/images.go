@@ -82,7 +82,7 @@ func (e *Engine) CreateImage(ctx context.Context, of slipway.DeploymentID, by sl
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.pokeStage(of)
+	e.wakers.wakeStage(of)
 	e.watchers.notify(of)
 	return w, nil
 }

@@ -17,7 +17,7 @@ func (e *Engine) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused []s
 		return nil, err
 	}
 	if leased {
-		time.AfterFunc(store.LeaseLife, func() { e.pokeStage(of) })
+		time.AfterFunc(store.LeaseLife, func() { e.wakers.wakeStage(of) })
 		return nil, nil
 	}
 	if held, err := tx.Held(); err != nil || held {

@@ -183,10 +183,3 @@ func (e *Engine) relocate(ctx context.Context, w slipway.Deploy, files []slipway
 	}
 	return next, nil
 }
-
-// pokeMerge has the packs of a Deployment looked at.
-func (e *Engine) pokeMerge(of slipway.DeploymentID) {
-	if r := e.room(of); r != nil {
-		r.stored.set()
-	}
-}

@@ -129,7 +129,7 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 		err = errors.Join(err, e.dropUnkept(ctx, d, w.Version))
 	}
 	e.watchers.changed(d.ID, w.ID)
-	e.pokeMerge(d.ID)
+	e.wakers.wakeMerge(d.ID)
 	return live, err
 }
 

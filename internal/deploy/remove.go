@@ -16,8 +16,9 @@ import (
 func (e *Engine) close(d slipway.Deployment) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	r := e.rooms[d.ID]
-	delete(e.rooms, d.ID)
+	r := e.running[d.ID]
+	delete(e.running, d.ID)
+	e.wakers.remove(d.ID)
 	if e.ctx == nil || e.ctx.Err() != nil || r == nil {
 		return
 	}

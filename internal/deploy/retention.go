@@ -101,7 +101,7 @@ func (e *Engine) retainSome(ctx context.Context, of slipway.DeploymentID) (n int
 		e.files.drop(versionKey(d.Namespace, v))
 	}
 	e.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
-	e.pokeStage(of) // drops the packs that nobody needs any more
+	e.wakers.wakeStage(of) // drops the packs that nobody needs any more
 	e.watchers.notify(of)
 	return len(late), err
 }

@@ -184,7 +184,7 @@ func (e *Engine) goneLive(ctx context.Context, w slipway.Deploy, r release, note
 		return err
 	})
 	e.watchers.changed(w.Deployment, w.ID)
-	e.pokeMerge(w.Deployment)
+	e.wakers.wakeMerge(w.Deployment)
 	return w, err
 }
 

@@ -9,39 +9,24 @@ import (
 	"slipway/internal/slipway"
 )
 
-// room is what runs in the background for one Deployment.
-type room struct {
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
-	staged signal // there may be something to stage, or packs to drop
-	queued signal // the queue may have a turn to take
-	stored signal // there may be packs to merge
-}
-
-// signal wakes a loop: however often it is set meanwhile, once more.
-type signal chan struct{}
-
-func (s signal) set() {
-	select {
-	case s <- struct{}{}:
-	default:
-	}
+// worker is everything in the background for one Deployment.
+type worker struct {
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 }
 
 // open starts what runs for d. The caller holds e.mu.
 func (e *Engine) open(d slipway.Deployment) {
-	if e.ctx == nil || e.ctx.Err() != nil || e.rooms[d.ID] != nil {
+	if e.ctx == nil || e.ctx.Err() != nil || e.running[d.ID] != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(e.ctx)
-	r := &room{stop: stop, staged: make(signal, 1), queued: make(signal, 1), stored: make(signal, 1)}
-	e.rooms[d.ID] = r
-	r.staged.set()
-	r.queued.set()
-	r.stored.set()
-	r.wg.Go(func() { e.loop(ctx, d, "stage", r.staged, e.stageAll) })
-	r.wg.Go(func() { e.loop(ctx, d, "publish", r.queued, e.publishAll) })
-	r.wg.Go(func() { e.loop(ctx, d, "merge", r.stored, e.mergePacks) })
+	r := &worker{stop: stop}
+	e.running[d.ID] = r
+	wake := e.wakers.add(d.ID)
+	r.wg.Go(func() { e.loop(ctx, d, "stage", wake.stage, e.stageAll) })
+	r.wg.Go(func() { e.loop(ctx, d, "publish", wake.queue, e.publishAll) })
+	r.wg.Go(func() { e.loop(ctx, d, "merge", wake.merge, e.mergePacks) })
 	if d.Here {
 		r.wg.Go(func() { e.keepMounting(ctx, d, e.mount) })
 	}
@@ -76,24 +61,4 @@ func (e *Engine) keepMounting(ctx context.Context, d slipway.Deployment, mount R
 		case <-time.After(retryAfter):
 		}
 	}
-}
-
-// pokeStage and pokeQueue wake a Deployment's loops. While Run does not run
-// there is nothing to wake: it begins by looking itself.
-func (e *Engine) pokeStage(of slipway.DeploymentID) {
-	if r := e.room(of); r != nil {
-		r.staged.set()
-	}
-}
-
-func (e *Engine) pokeQueue(of slipway.DeploymentID) {
-	if r := e.room(of); r != nil {
-		r.queued.set()
-	}
-}
-
-func (e *Engine) room(of slipway.DeploymentID) *room {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.rooms[of]
 }

@@ -74,8 +74,8 @@ func (e *Engine) start(ctx context.Context, mount Runner) error {
 // finish waits for everything that runs in the background.
 func (e *Engine) finish() {
 	e.mu.Lock()
-	rooms := e.rooms
-	e.rooms = map[slipway.DeploymentID]*room{} // none opens any more, as the context has ended
+	rooms := e.running
+	e.running = map[slipway.DeploymentID]*worker{} // none opens any more, as the context has ended
 	e.mu.Unlock()
 	for _, r := range rooms {
 		r.stop()

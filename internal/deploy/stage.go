@@ -53,44 +53,27 @@ func (e *Engine) stageAll(ctx context.Context, of slipway.DeploymentID) error {
 
 // stageOne stages w when it is its turn in the installation.
 func (e *Engine) stageOne(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
-	cut, cancel := context.WithCancel(ctx)
-	defer cancel()
-	e.mu.Lock()
-	e.cuts[w.ID] = cancel
-	e.mu.Unlock()
-	defer func() {
-		e.mu.Lock()
-		delete(e.cuts, w.ID)
-		e.mu.Unlock()
-	}()
+	staging, finish := e.stagings.begin(ctx, w.ID)
+	defer finish()
 	stagers := e.stagers
 	if w.Kind.HasImage() { // which may take minutes to arrive from elsewhere
 		stagers = e.imagers
 	}
 	select {
-	case <-cut.Done():
+	case <-staging.Done():
 		return ctx.Err()
 	case stagers <- struct{}{}:
 	}
 	defer func() { <-stagers }()
-	err := outage(e.stage(cut, d, w))
+	err := outage(e.stage(staging, d, w))
 	switch kind, text := slipway.Explain(err); {
-	case err == nil || cut.Err() != nil:
+	case err == nil || staging.Err() != nil:
 		return ctx.Err() // discarded meanwhile, or resumed after the next start
 	case kind != slipway.Internal:
 		return e.fail(ctx, w, text)
 	}
 	e.log.Error("stage", slog.String("deployment", d.Namespace), slog.Int("deploy", w.Number), slog.Any("error", err))
 	return e.fail(ctx, w, errOurs)
-}
-
-// cut ends the staging of a deploy, if it is going on.
-func (e *Engine) cut(id slipway.DeployID) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if cancel := e.cuts[id]; cancel != nil {
-		cancel()
-	}
 }
 
 // stageDAGs reads the upload u of w, stores what is new in it and records the

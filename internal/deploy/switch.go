@@ -36,7 +36,7 @@ func (e *Engine) Switch(ctx context.Context, of slipway.DeploymentID, on bool, b
 	if err != nil {
 		return false, err
 	}
-	e.pokeQueue(of)
+	e.wakers.wakeQueue(of)
 	e.watchers.notify(of)
 	return waits, nil
 }

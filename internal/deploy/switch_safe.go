@@ -40,7 +40,7 @@ func (e *Engine) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on b
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.pokeStage(of)
+	e.wakers.wakeStage(of)
 	e.watchers.notify(of)
 	return w, nil
 }

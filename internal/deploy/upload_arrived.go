@@ -110,7 +110,7 @@ func (e *Engine) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) 
 		return w, err
 	}
 	w = saved
-	e.pokeStage(w.Deployment)
+	e.wakers.wakeStage(w.Deployment)
 	e.watchers.changed(w.Deployment, w.ID)
 	return w, nil
 }
