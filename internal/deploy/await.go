@@ -13,55 +13,83 @@ import (
 )
 
 const (
-	lookEvery = time.Second // at components, even if none reports
+	probeEvery = time.Second // even if no component reports
 
 	// settle is for how long components must be stuck until that is the end:
 	// an error may be of what was wanted before.
 	settle = time.Second
 )
 
-// await waits until every connected component runs w, and ends it. there are
-// those that were connected when it went live.
-func (e *Engine) await(ctx context.Context, w slipway.Deploy, there roll) error {
-	changed, stop := e.Watch(w.Deployment)
+// awaiter waits until components run a deploy.
+type awaiter struct {
+	*base
+	components *components
+}
+
+// wait calls probe at once, at every change of the Deployment and each second,
+// until the outcome is final.
+func (a *awaiter) wait(ctx context.Context, of slipway.DeploymentID, probe func() (outcome, error)) (outcome, error) {
+	changed, stop := a.components.Watch(of)
 	defer stop()
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
-	since := e.store.Now() // after a restart components get their time once more
 	var stuck time.Time
 	for {
-		d, revision, err := e.wanted(ctx, w)
+		o, err := probe()
 		if err != nil {
-			return err
-		}
-		v := e.look(d, revision, since)
-		if v.done && !e.gathered(ctx, d) {
-			v.done, v.failing = false, "agents have not reported since the start"
-		}
-		if lost := e.lost(d.ID, slipway.Sidecar, there); lost != "" {
-			v.done, v.stuck, v.failing = false, false, lost
+			return o, err
 		}
 		switch {
-		case !v.stuck:
+		case !o.stuck:
 			stuck = time.Time{}
 		case stuck.IsZero():
 			stuck = time.Now()
 		}
-		if v.ended() || v.stuck && time.Since(stuck) >= settle {
-			return e.conclude(ctx, w, v)
+		if o.done || o.late || o.stuck && time.Since(stuck) >= settle {
+			return o, nil
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err() // goes on after the next start
+			return o, ctx.Err()
 		case <-changed:
 		case <-tick.C:
 		}
 	}
 }
 
+// await waits until every connected component runs w, and finishes w. connected
+// are the components since the deploy went live. After a restart, the timeout
+// begins anew.
+func (a *awaiter) await(ctx context.Context, w slipway.Deploy, connected connected) error {
+	since := a.store.Now()
+	o, err := a.wait(ctx, w.Deployment, func() (outcome, error) {
+		d, revision, err := a.wanted(ctx, w)
+		if err != nil {
+			return outcome{}, err
+		}
+		return a.hold(d, a.probe(d, revision, since), a.components.missing(d.ID, slipway.Sidecar, connected)), nil
+	})
+	if err != nil {
+		return err
+	}
+	return a.finish(ctx, w, o)
+}
+
+// hold keeps an outcome open while components are missing, or agents may still
+// report after a start.
+func (a *awaiter) hold(d slipway.Deployment, o outcome, missing string) outcome {
+	if o.done && !a.gathered(d) {
+		o.done, o.failing = false, "agents have not reported since the start"
+	}
+	if missing != "" {
+		o.done, o.stuck, o.failing = false, false, missing
+	}
+	return o
+}
+
 // wanted returns the Deployment of w, and the revision of what is wanted of it.
-func (e *Engine) wanted(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, revision string, err error) {
-	err = e.store.View(ctx, func(tx *store.Tx) error {
+func (a *awaiter) wanted(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, revision string, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
 		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
 			return err
 		}
@@ -77,12 +105,12 @@ const gatherFor = 15 * time.Second
 // gathered reports whether the agents of d have had their time to report again
 // since the start, if there were any: one that is not heard of yet need not be
 // gone.
-func (e *Engine) gathered(_ context.Context, d slipway.Deployment) bool {
-	return !slices.Contains(e.expected, d.ID) || e.store.Now().Sub(e.started) >= cmp.Or(e.cfg.Gather, gatherFor)
+func (a *awaiter) gathered(d slipway.Deployment) bool {
+	return !slices.Contains(a.components.expected, d.ID) || a.store.Now().Sub(a.components.started) >= cmp.Or(a.cfg.Gather, gatherFor)
 }
 
-// verdict is how a deploy that is live stands with the components.
-type verdict struct {
+// outcome is how a deploy that is live stands with the components.
+type outcome struct {
 	done    bool
 	note    string
 	stuck   bool
@@ -90,14 +118,12 @@ type verdict struct {
 	failing string // what does not run it, and why
 }
 
-func (v verdict) ended() bool { return v.done || v.late }
-
-// look judges a deploy of d that has been waited for since a time.
-func (e *Engine) look(d slipway.Deployment, revision string, since time.Time) verdict {
-	now := e.store.Now()
-	all := slipway.About(revision, slipway.Mounting(e.Components(d.ID)))
+// probe judges a deploy of d that has been waited for since a time.
+func (a *awaiter) probe(d slipway.Deployment, revision string, since time.Time) outcome {
+	now := a.store.Now()
+	all := slipway.About(revision, slipway.Mounting(a.components.Components(d.ID)))
 	p := slipway.NewProgress(d.State, all, now)
-	v := verdict{late: now.Sub(since) >= e.cfg.MountTimeout, failing: strings.Join(slipway.Stragglers(d.State, all, now), "; ")}
+	v := outcome{late: now.Sub(since) >= a.cfg.MountTimeout, failing: strings.Join(slipway.Stragglers(d.State, all, now), "; ")}
 	switch {
 	case p.Of == 0 && d.Here: // the agent of this machine has not reported yet
 		v.failing = slipway.EmbeddedComponent + " has not reported"
@@ -109,16 +135,16 @@ func (e *Engine) look(d slipway.Deployment, revision string, since time.Time) ve
 	return v
 }
 
-// conclude ends w as v says. Whatever the end, it stays wanted.
-func (e *Engine) conclude(ctx context.Context, w slipway.Deploy, v verdict) error {
-	err := e.store.Update(ctx, func(tx *store.Tx) error {
+// finish ends w as v says. Whatever the end, it stays wanted.
+func (a *awaiter) finish(ctx context.Context, w slipway.Deploy, v outcome) error {
+	err := a.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
 		if err != nil || now.Status != slipway.Deploying {
 			return err
 		}
 		now.Status, now.Note = slipway.Deployed, strings.TrimSpace(now.Note+" "+v.note)
 		if !v.done {
-			now.Status, now.Reason = slipway.Failed, v.reason(e.cfg.MountTimeout)
+			now.Status, now.Reason = slipway.Failed, v.reason(a.cfg.MountTimeout)
 		}
 		_, err = tx.SaveDeploy(now)
 		return err
@@ -126,14 +152,116 @@ func (e *Engine) conclude(ctx context.Context, w slipway.Deploy, v verdict) erro
 	if err != nil {
 		return fmt.Errorf("end deploy %s: %w", w.ID, err)
 	}
-	e.watchers.changed(w.Deployment, w.ID)
+	a.watchers.changed(w.Deployment, w.ID)
 	return nil
 }
 
-func (v verdict) reason(timeout time.Duration) string {
+func (v outcome) reason(timeout time.Duration) string {
 	text := strings.TrimSuffix(v.failing, ".")
 	if v.stuck {
 		return fmt.Sprintf("It could not be mounted everywhere. %s. It stays wanted and is tried again; you can also return to an earlier deploy.", text)
 	}
 	return fmt.Sprintf("It was not mounted everywhere within %s: %s. It stays wanted and is tried again; you can also return to an earlier deploy.", timeout, text)
+}
+
+// desiredOf returns a Deployment with the state that is wanted of its
+// components now, and the revision of that.
+func (a *awaiter) desiredOf(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		d, revision, err = desiredIn(tx, of)
+		return err
+	})
+	return d, revision, err
+}
+
+// part is what a rollout waits for.
+type part struct {
+	kind     slipway.AgentKind // of the agents that have to do it
+	within   time.Duration
+	uncovers bool // once it is done, the DAGs that are mounted go
+
+	connected connected // of those, since before they were asked
+}
+
+// awaitPart waits until the components of a kind run the desired state while w
+// goes live. The timeout begins anew after a restart, and while tasks end, for
+// which the agent has its own limit.
+func (a *awaiter) awaitPart(ctx context.Context, w slipway.Deploy, p part) (outcome, error) {
+	since := a.store.Now()
+	return a.wait(ctx, w.Deployment, func() (outcome, error) {
+		d, revision, err := a.desiredOf(ctx, w.Deployment)
+		if err != nil {
+			return outcome{}, err
+		}
+		now := a.store.Now()
+		if slipway.Ending(a.components.Components(d.ID), now) {
+			since = now
+		}
+		o := a.probePart(d, revision, p.kind, now.Sub(since) >= p.within)
+		return a.hold(d, o, a.missing(d, w, p)), nil
+	})
+}
+
+// missing says who would have to be there for p to be done; "" where that is
+// not so. An agent that was there may be back. Where DAGs go with p, all of
+// them have to be there, or somebody who could run the image.
+func (a *awaiter) missing(d slipway.Deployment, w slipway.Deploy, p part) string {
+	if lost := a.components.missing(d.ID, p.kind, p.connected); lost != "" {
+		return lost
+	}
+	if !p.uncovers {
+		return ""
+	}
+	now := a.store.Now()
+	all := slipway.OfKind(a.components.Components(d.ID), p.kind)
+	for _, c := range all {
+		if c.Silent(now) && p.connected[c.Component] {
+			return c.Component + " has fallen silent"
+		}
+	}
+	if !w.ByHand && !d.AppliesImages(all, now) {
+		return "no agent with --images is connected any more"
+	}
+	return ""
+}
+
+// mayUncover refuses w if it would take mounted DAGs away, nothing has its image
+// run that carries others, and nobody has said that he does. After a start,
+// agents have their time to report again.
+func (a *awaiter) mayUncover(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
+	if !d.Uncovers(w) || w.ByHand {
+		return nil
+	}
+	_, err := a.wait(ctx, d.ID, func() (outcome, error) {
+		switch {
+		case d.AppliesImages(a.components.Components(d.ID), a.store.Now()):
+			return outcome{done: true}, nil
+		case a.gathered(d):
+			return outcome{}, slipway.ErrNothingApplies
+		}
+		return outcome{}, nil
+	})
+	return err
+}
+
+// probePart judges the components of a kind by what is wanted of d.
+func (a *awaiter) probePart(d slipway.Deployment, revision string, kind slipway.AgentKind, late bool) outcome {
+	now := a.store.Now()
+	all := slipway.About(revision, slipway.OfKind(a.components.Components(d.ID), kind))
+	p := slipway.NewProgress(d.State, all, now)
+	v := outcome{late: late, failing: strings.Join(slipway.Stragglers(d.State, all, now), "; ")}
+	switch {
+	case p.Of > 0:
+		v.done, v.stuck = p.Done(), p.Stuck()
+	case kind == slipway.Sidecar && d.Here:
+		v.failing = slipway.EmbeddedComponent + " has not reported"
+	case kind == slipway.Rollout && !d.Here:
+		v.done, v.note = true, "Published. No component is connected."
+		if slipway.NewProgress(d.State, a.components.Components(d.ID), now).Of > 0 {
+			v.note = "Published. No rollout agent is connected: restart Airflow with the image."
+		}
+	default:
+		v.done = true
+	}
+	return v
 }

@@ -2,15 +2,11 @@ package deploy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"slipway/internal/slipway"
@@ -30,31 +26,27 @@ const maxBlocks = 50_000
 // ErrNoBlock is what PutBlockList returns when a block that it names never came.
 var ErrNoBlock = &slipway.Error{Kind: slipway.Invalid, Text: "The list names a block that was not uploaded for this deploy."}
 
-// blockTotals are the sizes of the blocks of each upload, in memory so that not
-// each block costs a look at all others.
-type blockTotals struct {
-	mu  sync.Mutex
-	all map[string]blockTotal
-}
-
-type blockTotal struct {
-	bytes int64
-	count int
+// blocks receives archives as the blocks and block lists of Azure Blob Storage.
+type blocks struct {
+	*base
+	endings     *endings
+	uploadFiles *uploadFiles
+	uploads     *uploads
 }
 
 // BeginBlocks makes a deploy that waits for its archive in blocks.
-func (e *Engine) BeginBlocks(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (slipway.Deploy, error) {
+func (b *blocks) BeginBlocks(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (slipway.Deploy, error) {
 	n.Length = inBlocks
-	_, w, err := e.BeginUpload(ctx, of, by, n)
+	_, w, err := b.uploads.BeginUpload(ctx, of, by, n)
 	return w, err
 }
 
 // Arriving returns a deploy and its upload, for whoever has proven that they
 // know its address, as long as whoever began the deploy may deploy: an address is
 // no more than they are. found is false when its files are no longer taken in.
-func (e *Engine) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, found bool, err error) {
+func (b *blocks) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, found bool, err error) {
 	var refusal error
-	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+	err = b.store.View(ctx, func(tx *store.Tx) (err error) {
 		if w, err = tx.LoadDeploy(id); err != nil {
 			return err
 		}
@@ -73,7 +65,7 @@ func (e *Engine) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upl
 	}
 	err = slipway.Errorf(slipway.Forbidden, "This upload address no longer works. %s", text)
 	if w.Status == slipway.Initialized {
-		err = errors.Join(err, e.Refuse(ctx, w, refusal))
+		err = errors.Join(err, b.endings.Refuse(ctx, w, refusal))
 	}
 	return u, w, found, err
 }
@@ -81,8 +73,8 @@ func (e *Engine) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upl
 // openUpload returns an upload in blocks that still takes bytes in, judged anew
 // by the role of whoever began it. arrived says that all of it is here, by an
 // earlier request that is now repeated.
-func (e *Engine) openUpload(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, arrived bool, err error) {
-	u, w, found, err := e.Arriving(ctx, id)
+func (b *blocks) openUpload(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, arrived bool, err error) {
+	u, w, found, err := b.Arriving(ctx, id)
 	switch {
 	case err != nil:
 		return u, w, false, err
@@ -93,7 +85,7 @@ func (e *Engine) openUpload(ctx context.Context, id slipway.DeployID) (u store.U
 	case !found || u.Length != inBlocks:
 		return u, w, false, slipway.Errorf(slipway.Conflict, "Deploy #%d takes no files in this way.", w.Number)
 	}
-	u, w, err = e.mayAppend(ctx, u.ID, w.By)
+	u, w, err = b.uploads.mayAppend(ctx, u.ID, w.By)
 	return u, w, false, err
 }
 
@@ -106,42 +98,34 @@ func errEnded(w slipway.Deploy) error {
 	return slipway.Errorf(slipway.Conflict, "%s", text)
 }
 
-func (e *Engine) blocksPath(upload string) string { return e.uploadPath(upload) + blocksSuffix }
-
-// blockPath names the file of a block: its id comes from the client.
-func (e *Engine) blockPath(upload, block string) string {
-	sum := sha256.Sum256([]byte(block))
-	return filepath.Join(e.blocksPath(upload), hex.EncodeToString(sum[:]))
-}
-
 // PutBlock keeps a block of the archive of a deploy. A block that comes again
 // replaces itself.
-func (e *Engine) PutBlock(ctx context.Context, id slipway.DeployID, block string, r io.Reader) error {
-	u, w, arrived, err := e.openUpload(ctx, id)
+func (b *blocks) PutBlock(ctx context.Context, id slipway.DeployID, block string, r io.Reader) error {
+	u, w, arrived, err := b.openUpload(ctx, id)
 	if err != nil {
 		return err
 	}
 	if arrived {
 		return slipway.Errorf(slipway.Conflict, "The files of deploy #%d are complete. Make a new deploy.", w.Number)
 	}
-	total, err := e.blockTotal(u.ID)
+	total, err := b.blockTotal(u.ID)
 	if err != nil {
 		return fmt.Errorf("blocks of upload: %w", err)
 	}
-	path := e.blockPath(u.ID, block)
+	path := b.uploadFiles.blockPath(u.ID, block)
 	old, known := sizeOf(path)
 	if !known && total.count >= maxBlocks {
 		return slipway.Errorf(slipway.TooLarge, "An upload may have at most %d blocks.", maxBlocks)
 	}
-	size, err := e.writeBlock(path, w, r, e.cfg.Limits.Archive-(total.bytes-old))
+	size, err := b.writeBlock(path, w, r, b.cfg.Limits.Archive-(total.bytes-old))
 	if err != nil {
 		return err
 	}
-	e.countBlock(u.ID, size-old, !known)
-	if _, _, _, err := e.Arriving(context.WithoutCancel(ctx), id); err != nil {
+	b.countBlock(u.ID, size-old, !known)
+	if _, _, _, err := b.Arriving(context.WithoutCancel(ctx), id); err != nil {
 		return err
 	}
-	return e.touch(context.WithoutCancel(ctx), u, w, false) // what came is noted, also if the client is gone
+	return b.uploads.touch(context.WithoutCancel(ctx), u, w, false) // what came is noted, also if the client is gone
 }
 
 func sizeOf(path string) (int64, bool) {
@@ -153,7 +137,7 @@ func sizeOf(path string) (int64, bool) {
 }
 
 // writeBlock writes what r brings to path, of at most room bytes.
-func (e *Engine) writeBlock(path string, w slipway.Deploy, r io.Reader, room int64) (n int64, err error) {
+func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int64) (n int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
@@ -162,9 +146,9 @@ func (e *Engine) writeBlock(path string, w slipway.Deploy, r io.Reader, room int
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
 	defer os.Remove(f.Name()) // finds nothing once renamed
-	n, err = e.copyIn(f, io.LimitReader(r, room))
+	n, err = b.uploadFiles.copyIn(f, io.LimitReader(r, room))
 	if err == nil && n == room && !atEnd(r) {
-		err = tooLarge(w.Upload, e.cfg.Limits.Archive)
+		err = tooLarge(w.Upload, b.cfg.Limits.Archive)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return 0, received(err)
@@ -182,58 +166,119 @@ func received(err error) error {
 	}
 }
 
-// blockTotal returns what an upload has in blocks. After a restart it looks.
-func (e *Engine) blockTotal(upload string) (t blockTotal, err error) {
-	e.blocks.mu.Lock()
-	defer e.blocks.mu.Unlock()
-	t, known := e.blocks.all[upload]
-	if known {
-		return t, nil
-	}
-	entries, err := os.ReadDir(e.blocksPath(upload))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return t, err
-	}
-	for _, f := range entries {
-		if size, there := sizeOf(filepath.Join(e.blocksPath(upload), f.Name())); there {
-			t.bytes, t.count = t.bytes+size, t.count+1
-		}
-	}
-	if e.blocks.all == nil {
-		e.blocks.all = map[string]blockTotal{}
-	}
-	e.blocks.all[upload] = t
-	return t, nil
-}
-
-func (e *Engine) countBlock(upload string, bytes int64, added bool) {
-	e.blocks.mu.Lock()
-	defer e.blocks.mu.Unlock()
-	t := e.blocks.all[upload]
+func (b *blocks) countBlock(upload string, bytes int64, added bool) {
+	b.uploadFiles.blocks.mu.Lock()
+	defer b.uploadFiles.blocks.mu.Unlock()
+	t := b.uploadFiles.blocks.all[upload]
 	t.bytes += bytes
 	if added {
 		t.count++
 	}
-	e.blocks.all[upload] = t
+	b.uploadFiles.blocks.all[upload] = t
 }
 
 // halfBlock is what the name of a block begins with while it is written: never
 // that of one that is there.
 const halfBlock = "put-"
 
-// dropHalfBlocks removes what a crash left of blocks that were being written.
-func (e *Engine) dropHalfBlocks(upload string) error {
-	halves, err := filepath.Glob(filepath.Join(e.blocksPath(upload), halfBlock+"*"))
-	for _, name := range halves {
-		err = errors.Join(err, os.Remove(name))
+// PutBlockList makes the archive of a deploy out of blocks, in the order given,
+// and has it staged. Sent again, it changes nothing any more.
+func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks []string) (slipway.Deploy, error) {
+	return b.takeWhole(ctx, id, func(u store.Upload, f *os.File) error {
+		size, err := b.checkBlocks(u.ID, blocks)
+		if err != nil {
+			return err
+		}
+		if err := b.uploadFiles.spare(size); err != nil {
+			return err
+		}
+		for _, block := range blocks {
+			if err := appendFile(f, b.uploadFiles.blockPath(u.ID, block)); err != nil {
+				return fmt.Errorf("assemble upload: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// checkBlocks returns the size of the archive that blocks make.
+func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err error) {
+	for _, block := range blocks {
+		n, there := sizeOf(b.uploadFiles.blockPath(upload, block))
+		if !there {
+			return 0, ErrNoBlock
+		}
+		size += n
 	}
+	if size > b.cfg.Limits.Archive { // a block may stand in the list twice
+		return 0, tooLarge("The archive", b.cfg.Limits.Archive)
+	}
+	return size, nil
+}
+
+func appendFile(f *os.File, path string) error {
+	block, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer block.Close()
+	_, err = io.Copy(f, block)
 	return err
 }
 
-// dropBlocks forgets the blocks of an upload that is over, or assembled.
-func (e *Engine) dropBlocks(upload string) error {
-	e.blocks.mu.Lock()
-	delete(e.blocks.all, upload)
-	e.blocks.mu.Unlock()
-	return os.RemoveAll(e.blocksPath(upload))
+// PutBlob takes the archive of a deploy in whole and has it staged. Sent again,
+// it changes nothing any more.
+func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) (slipway.Deploy, error) {
+	return b.takeWhole(ctx, id, func(u store.Upload, f *os.File) error {
+		limit := b.cfg.Limits.Archive
+		n, err := b.uploadFiles.copyIn(f, io.LimitReader(r, limit))
+		if err == nil && n == limit && !atEnd(r) {
+			err = tooLarge("The archive", b.cfg.Limits.Archive)
+		}
+		return err
+	})
+}
+
+// takeWhole has fill write the archive of a deploy, one request at a time. What
+// an earlier one wrote before it broke is written over.
+func (b *blocks) takeWhole(ctx context.Context, id slipway.DeployID, fill func(store.Upload, *os.File) error) (w slipway.Deploy, err error) {
+	u, w, arrived, err := b.openUpload(ctx, id)
+	if err != nil || arrived {
+		return w, err
+	}
+	if _, err := b.uploadFiles.arriving.begin(u.ID, 0); err != nil {
+		return w, slipway.Errorf(slipway.TooMany, "The files of deploy #%d are being received by another request. Try again in a moment.", w.Number)
+	}
+	defer b.uploadFiles.arriving.end(u.ID, false)
+	if now, isHere, err := b.arrivedMeanwhile(ctx, id); err != nil || isHere {
+		return now, err
+	}
+	if err := b.fillUpload(u, w, fill); err != nil {
+		return w, err
+	}
+	if w, err = b.uploads.arrived(context.WithoutCancel(ctx), u, w); err != nil {
+		return w, err
+	}
+	return w, b.uploadFiles.dropBlocks(u.ID)
+}
+
+// arrivedMeanwhile looks again once this request has the upload for itself.
+func (b *blocks) arrivedMeanwhile(ctx context.Context, id slipway.DeployID) (slipway.Deploy, bool, error) {
+	_, w, arrived, err := b.openUpload(ctx, id)
+	return w, arrived, err
+}
+
+func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, fill func(store.Upload, *os.File) error) error {
+	f, err := os.OpenFile(b.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("open upload: %w", err)
+	}
+	err = fill(u, f)
+	if size, there := sizeOf(f.Name()); err == nil && there && size == 0 {
+		err = slipway.Errorf(slipway.Invalid, "The archive of deploy #%d is empty.", w.Number)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return received(err)
+	}
+	return nil
 }

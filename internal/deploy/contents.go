@@ -1,24 +1,125 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 
+	"slipway/internal/bundle"
 	"slipway/internal/diff"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// DiffContents compares two contents of the file at path, given by sha256, or ""
-// for no file.
-func (e *Engine) DiffContents(ctx context.Context, d slipway.Deployment, path, old, next string) (slipway.FileDiff, error) {
-	f := slipway.FileDiff{Path: path, OldSHA256: old, NewSHA256: next}
-	before, err := e.contentAt(ctx, d, path, old)
+// compareMax is how many recorded changes are summed up to compare two
+// versions. Beyond it reading both manifests is cheaper.
+const compareMax = 4000
+
+// contents reads and compares the files of versions and of staged deploys.
+type contents struct {
+	*base
+	files fileCache
+}
+
+// Compare returns what lies between two versions of d, "" for nothing. Where
+// the deploys between them are recorded, that costs as much as they changed,
+// else as much as the versions hold.
+func (o *contents) Compare(ctx context.Context, d slipway.Deployment, from, to slipway.Version) (slipway.Comparison, error) {
+	changes, known, err := o.recorded(ctx, d, from, to)
+	if err != nil {
+		return slipway.Comparison{}, err
+	}
+	if known {
+		return slipway.Compare(changes), nil
+	}
+	old, err := o.filesOf(d.Namespace, from)
+	if err != nil {
+		return slipway.Comparison{}, err
+	}
+	next, err := o.filesOf(d.Namespace, to)
+	return slipway.Compare(slipway.Changes(old, next)), err
+}
+
+// recorded sums up what the deploys between two versions did, in either
+// direction.
+func (o *contents) recorded(ctx context.Context, d slipway.Deployment, from, to slipway.Version) (changes []slipway.Change, known bool, err error) {
+	if from == to {
+		return nil, true, nil
+	}
+	var steps [][]slipway.Change
+	back := false
+	err = o.store.View(ctx, func(tx *store.Tx) (err error) {
+		if steps, known, err = tx.Steps(d.ID, from, to, compareMax); known || err != nil {
+			return err
+		}
+		back = true
+		steps, known, err = tx.Steps(d.ID, to, from, compareMax)
+		return err
+	})
+	changes = slipway.SumChanges(steps)
+	if back {
+		changes = slipway.Back(changes)
+	}
+	return changes, known, err
+}
+
+// DiffBetween compares the contents of a file that Compare found changed
+// between two versions, with so many unchanged lines around each change; 0 for
+// the usual few.
+func (o *contents) DiffBetween(ctx context.Context, d slipway.Deployment, from, to slipway.Version, c slipway.Change, around int) (slipway.FileDiff, error) {
+	var err error
+	if c.Old, err = o.located(ctx, d, from, c.Old); err != nil {
+		return slipway.FileDiff{}, err
+	}
+	if c.New, err = o.located(ctx, d, to, c.New); err != nil {
+		return slipway.FileDiff{}, err
+	}
+	if c.Op == slipway.Renamed { // the contents are equal
+		return slipway.FileDiff{Path: c.Path, OldSize: c.Old.Size, NewSize: c.New.Size, OldSHA256: c.Old.SHA256, NewSHA256: c.New.SHA256}, nil
+	}
+	return o.diff(ctx, d, c, max(around, diff.Context))
+}
+
+// located returns f of version v with the place of its content: as it is
+// recorded, else as the manifest says.
+func (o *contents) located(ctx context.Context, d slipway.Deployment, v slipway.Version, f slipway.File) (slipway.File, error) {
+	if f.SHA256 == "" || f.Pack != "" {
+		return f, nil
+	}
+	stored := false
+	err := o.store.View(ctx, func(tx *store.Tx) (err error) {
+		f.Place, stored, err = tx.Content(d.ID, f.SHA256)
+		return err
+	})
+	if err != nil || stored {
+		return f, err
+	}
+	files, err := o.filesOf(d.Namespace, v)
 	if err != nil {
 		return f, err
 	}
-	after, err := e.contentAt(ctx, d, path, next)
+	if i, ok := slices.BinarySearchFunc(files, f.Path, func(f slipway.File, path string) int { return strings.Compare(f.Path, path) }); ok {
+		f = files[i]
+	}
+	return f, nil
+}
+
+// DiffContents compares two contents of the file at path, given by sha256, or ""
+// for no file.
+func (o *contents) DiffContents(ctx context.Context, d slipway.Deployment, path, old, next string) (slipway.FileDiff, error) {
+	f := slipway.FileDiff{Path: path, OldSHA256: old, NewSHA256: next}
+	before, err := o.contentAt(ctx, d, path, old)
+	if err != nil {
+		return f, err
+	}
+	after, err := o.contentAt(ctx, d, path, next)
 	if err != nil {
 		return f, err
 	}
@@ -28,12 +129,12 @@ func (e *Engine) DiffContents(ctx context.Context, d slipway.Deployment, path, o
 }
 
 // contentAt reads a content, up to one byte over diff.MaxSize.
-func (e *Engine) contentAt(ctx context.Context, d slipway.Deployment, path, sum string) ([]byte, error) {
+func (o *contents) contentAt(ctx context.Context, d slipway.Deployment, path, sum string) ([]byte, error) {
 	if sum == "" {
 		return nil, nil
 	}
 	f, stored := slipway.File{Path: path, SHA256: sum}, false
-	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+	err := o.store.View(ctx, func(tx *store.Tx) (err error) {
 		f.Place, stored, err = tx.Content(d.ID, sum)
 		return err
 	})
@@ -43,7 +144,7 @@ func (e *Engine) contentAt(ctx context.Context, d slipway.Deployment, path, sum 
 	if !stored {
 		return nil, slipway.Errorf(slipway.NotFound, "What dags/%s held then is no longer kept.", path)
 	}
-	r, err := e.Content(ctx, d, f)
+	r, err := o.Content(ctx, d, f)
 	if err != nil {
 		return nil, err
 	}
@@ -53,4 +154,208 @@ func (e *Engine) contentAt(ctx context.Context, d slipway.Deployment, path, sum 
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return b, nil
+}
+
+// Diff compares the contents of a changed file line by line.
+func (o *contents) Diff(ctx context.Context, d slipway.Deployment, c slipway.Change) (slipway.FileDiff, error) {
+	return o.diff(ctx, d, c, diff.Context)
+}
+
+// diff compares the contents of a changed file, with so many unchanged lines
+// around each change.
+func (o *contents) diff(ctx context.Context, d slipway.Deployment, c slipway.Change, around int) (slipway.FileDiff, error) {
+	f, small := diff.New(c)
+	if !small {
+		return f, nil
+	}
+	before, after, err := o.contentsOf(ctx, d, c)
+	if err != nil {
+		return f, err
+	}
+	err = diff.Contents(&f, before, after, around)
+	return f, err
+}
+
+// contentsOf returns a changed file's contents before and after the change.
+func (o *contents) contentsOf(ctx context.Context, d slipway.Deployment, c slipway.Change) (before, after []byte, err error) {
+	if before, err = o.text(ctx, d, c.Old); err != nil {
+		return nil, nil, err
+	}
+	after, err = o.text(ctx, d, c.New)
+	return before, after, err
+}
+
+// text returns the content of f, the target of a symlink, or nothing for the
+// zero File.
+func (o *contents) text(ctx context.Context, d slipway.Deployment, f slipway.File) ([]byte, error) {
+	if f.SHA256 == "" {
+		return []byte(f.Link), nil
+	}
+	r, err := o.Content(ctx, d, f)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", f.Path, err)
+	}
+	return b, nil
+}
+
+// fileCache keeps the files of the versions and uploads that were read last.
+type fileCache struct {
+	mu   sync.Mutex
+	list []cachedFiles // last used first
+	idle *time.Timer
+}
+
+type cachedFiles struct {
+	key   string
+	files []slipway.File
+}
+
+func versionKey(ns string, v slipway.Version) string { return ns + "/" + string(v) }
+
+func stagedKey(w slipway.DeployID) string { return "staged/" + string(w) }
+
+const (
+	cacheMax   = 8
+	cacheFiles = 120_000 // in all of them together
+	cacheIdle  = time.Minute
+)
+
+func (c *fileCache) find(key string) ([]slipway.File, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+	if i < 0 {
+		return nil, false
+	}
+	found := c.list[i]
+	c.list = slices.Insert(slices.Delete(c.list, i, i+1), 0, found)
+	c.idle.Reset(cacheIdle)
+	return found.files, true
+}
+
+func (c *fileCache) put(key string, files []slipway.File) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+	c.list = slices.Insert(c.list, 0, cachedFiles{key, files})
+	total := 0
+	for i, f := range c.list {
+		if total += len(f.files); i > 0 && total > cacheFiles || i == cacheMax {
+			c.list = slices.Delete(c.list, i, len(c.list))
+			break
+		}
+	}
+	if c.idle == nil {
+		c.idle = time.AfterFunc(cacheIdle, c.clear)
+	}
+	c.idle.Reset(cacheIdle)
+}
+
+// drop forgets the files of a version that is no longer kept.
+func (c *fileCache) drop(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+}
+
+func (c *fileCache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list = nil
+}
+
+// filesOf returns the files of a version, by path. They are shared: nobody
+// changes them.
+func (o *contents) filesOf(ns string, v slipway.Version) ([]slipway.File, error) {
+	if v == "" {
+		return nil, nil
+	}
+	if files, ok := o.files.find(versionKey(ns, v)); ok {
+		return files, nil
+	}
+	m, err := o.bundles.Manifest(ns, v)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("files of version %s: %w", v, err)
+	}
+	o.files.put(versionKey(ns, v), m.Files)
+	return m.Files, nil
+}
+
+// Files returns the files of a version of d, by path. The caller does not
+// change them.
+func (o *contents) Files(ctx context.Context, d slipway.Deployment, v slipway.Version) ([]slipway.File, error) {
+	return o.filesOf(d.Namespace, v)
+}
+
+// Content returns the content of a file of d. At its end it has been verified.
+func (o *contents) Content(ctx context.Context, d slipway.Deployment, f slipway.File) (io.ReadCloser, error) {
+	return o.bundles.Content(ctx, d.Namespace, f)
+}
+
+// WriteArchive writes a version of d as a .tar.gz.
+func (o *contents) WriteArchive(ctx context.Context, d slipway.Deployment, v slipway.Version, w io.Writer) error {
+	files, err := o.filesOf(d.Namespace, v)
+	if err != nil {
+		return err
+	}
+	return o.bundles.WriteArchive(ctx, d.Namespace, slipway.Manifest{Version: v, Files: files}, w)
+}
+
+// encodeStaged returns the uploaded files of a deploy as the store keeps them.
+func encodeStaged(w slipway.Deploy, files []slipway.File) ([]byte, error) {
+	var b bytes.Buffer
+	err := bundle.WriteManifest(&b, slipway.Manifest{Version: w.Version, Files: files})
+	return b.Bytes(), err
+}
+
+func decodeStaged(b []byte) ([]slipway.File, error) {
+	m, err := bundle.ReadManifest(bytes.NewReader(b))
+	return m.Files, err
+}
+
+// brought returns the uploaded files of a deploy, of which the store keeps b.
+// They are shared: nobody changes them.
+func (o *contents) brought(w slipway.DeployID, b []byte) ([]slipway.File, error) {
+	if files, ok := o.files.find(stagedKey(w)); ok {
+		return files, nil
+	}
+	files, err := decodeStaged(b)
+	if err != nil {
+		return nil, fmt.Errorf("files of deploy %s: %w", w, err)
+	}
+	o.files.put(stagedKey(w), files)
+	return files, nil
+}
+
+// projectedFiles returns the files as they will be at the end of b's queue. Deploys
+// in it may have no manifest yet.
+func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error) {
+	steps, onTop := b.steps()
+	if onTop {
+		if files, err = o.filesOf(b.now.Namespace, b.now.Version); err != nil {
+			return nil, err
+		}
+	}
+	for _, w := range steps {
+		if w.ReturnTo != 0 {
+			if files, err = o.filesOf(b.now.Namespace, w.After.Version); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		brought, err := o.brought(w.ID, b.staged[w.ID])
+		if err != nil {
+			return nil, err
+		}
+		files = w.Merge.Apply(files, brought)
+	}
+	return files, nil
 }

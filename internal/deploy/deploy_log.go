@@ -21,26 +21,9 @@ const (
 	logOmitted = "What follows is left out: the log is too long."
 )
 
-// Log returns lines of what a deploy's rollout said, those after a line; 0 for
-// the first.
-func (e *Engine) Log(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, after int) (lines []store.LogLine, err error) {
-	err = e.store.View(ctx, func(tx *store.Tx) error {
-		if _, _, err := tx.Deployment(of, by); err != nil {
-			return err
-		}
-		w, err := tx.Deploy(of, number)
-		if err != nil {
-			return err
-		}
-		lines, err = tx.Log(w.ID, after, logPage)
-		return err
-	})
-	return lines, err
-}
-
 // deployLog keeps what a rollout says, line by line, while it says it.
 type deployLog struct {
-	e    *Engine
+	*base
 	w    slipway.Deploy
 	stop chan struct{}
 	done chan struct{}
@@ -51,12 +34,6 @@ type deployLog struct {
 	count   int
 	last    string // line of the command that was not empty
 	err     error
-}
-
-func (e *Engine) openLog(w slipway.Deploy) *deployLog {
-	l := &deployLog{e: e, w: w, stop: make(chan struct{}), done: make(chan struct{})}
-	go l.keep()
-	return l
 }
 
 // keep writes what has come from time to time, until Close.
@@ -96,14 +73,14 @@ func (l *deployLog) flush() {
 	if len(lines) == 0 {
 		return
 	}
-	err := l.e.store.Update(context.Background(), func(tx *store.Tx) error { return tx.AddLog(l.w.ID, lines) })
+	err := l.store.Update(context.Background(), func(tx *store.Tx) error { return tx.AddLog(l.w.ID, lines) })
 	if err != nil {
 		l.mu.Lock()
 		l.err = errors.Join(l.err, fmt.Errorf("keep log: %w", err))
 		l.mu.Unlock()
 		return
 	}
-	l.e.watchers.notify(l.w.Deployment)
+	l.watchers.notify(l.w.Deployment)
 }
 
 // Write takes the output of a command.

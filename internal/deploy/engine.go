@@ -1,6 +1,3 @@
-// Package deploy is the engine: it takes uploads in, stages them, works the
-// queue of each Deployment off and waits for its components. It holds what
-// needs records and bundles at once, or runs in the background.
 package deploy
 
 import (
@@ -12,7 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sync"
+	"syscall"
 	"time"
 
 	"slipway/internal/archive"
@@ -44,37 +41,52 @@ type Config struct {
 	Gather        time.Duration       // after a start, in which agents report again; 0 for 15 s
 }
 
-// Engine carries deploys from their upload to every component.
-type Engine struct {
-	store   *store.Store
-	bundles *bundle.Store
-	cfg     Config
-	log     *slog.Logger
-
-	files    fileCache
-	live     board
-	started  time.Time
-	expected []slipway.DeploymentID // whose agents were there before the start
-	sealer   cipher.AEAD            // of what is secret in the records
+// base is what every part of the engine has: the stores, and who is told of
+// changes.
+type base struct {
+	store    *store.Store
+	bundles  *bundle.Store
+	cfg      Config
+	log      *slog.Logger
 	watchers watchers
-	queueing queueLocks
-	arriving arrivals
-	blocks   blockTotals
-	stagers  chan struct{} // holds a token for each upload that is being staged
-	imagers  chan struct{} // the same for each image
-	mergers  chan struct{} // holds a token while packs are merged
-
-	mu       sync.Mutex
-	ctx      context.Context // of Run; nil while it does not run
-	mount    Runner
-	running  map[slipway.DeploymentID]*worker
-	stagings stagings
 	wakers   wakers
-	wg       sync.WaitGroup // of what removes Deployments
 }
 
-// maxStagings is how many uploads are staged at a time in the installation.
-const maxStagings = 2
+// Engine carries deploys from their upload to every component. Each of its parts
+// has its own fields, locks and lifetime, and uses only parts above it in this
+// list.
+type Engine struct {
+	*base
+	*components
+	*awaiter
+	*contents
+	*uploadFiles
+	*endings
+	*uploads
+	*blocks
+	*logins
+	*images
+	*planner
+	*reviews
+	*queue
+	*finalizer
+	*fixes
+	*deletions
+	*orphans
+	*dagStager
+	*imageStager
+	*switchStager
+	*stager
+	*versions
+	*applier
+	*rollouts
+	*publisher
+	*merger
+	*retention
+	*portals
+	*workers
+	*startup
+}
 
 // New returns an engine on the stores, after it has put in order what a crash
 // left. Nothing happens in the background until Run is called.
@@ -100,19 +112,64 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{
-		store: st, bundles: bundles, cfg: cfg, log: log,
-		live:     board{of: map[slipway.DeploymentID]map[seat]slipway.Component{}},
-		started:  st.Now(),
-		sealer:   sealer,
-		stagers:  make(chan struct{}, maxStagings),
-		imagers:  make(chan struct{}, maxStagings),
-		mergers:  make(chan struct{}, 1),
-		running:  map[slipway.DeploymentID]*worker{},
-		wakers:   wakers{of: map[slipway.DeploymentID]waker{}},
-		stagings: stagings{of: map[slipway.DeployID]context.CancelFunc{}},
-	}
+	b := &base{store: st, bundles: bundles, cfg: cfg, log: log, wakers: wakers{of: map[slipway.DeploymentID]waker{}}}
+	e := assemble(b, sealer)
 	return e, e.resume(context.Background()) // before any request comes
+}
+
+// assemble builds the parts of an engine from the bottom up.
+func assemble(b *base, sealer cipher.AEAD) *Engine {
+	e := &Engine{base: b}
+	e.components = &components{base: b, started: b.store.Now(), live: board{of: map[slipway.DeploymentID]map[seat]slipway.Component{}}}
+	e.awaiter = &awaiter{base: b, components: e.components}
+	e.contents = &contents{base: b}
+	e.uploadFiles = &uploadFiles{base: b}
+	e.endings = &endings{
+		base: b, uploadFiles: e.uploadFiles, stagings: stagings{of: map[slipway.DeployID]context.CancelFunc{}},
+	}
+	e.uploads = &uploads{base: b, endings: e.endings, uploadFiles: e.uploadFiles}
+	e.blocks = &blocks{base: b, endings: e.endings, uploadFiles: e.uploadFiles, uploads: e.uploads}
+	e.logins = &logins{base: b, sealer: sealer}
+	e.images = &images{base: b}
+	e.planner = &planner{base: b, components: e.components, contents: e.contents}
+	e.reviews = &reviews{base: b, contents: e.contents, images: e.images, planner: e.planner}
+	e.queue = &queue{base: b, endings: e.endings, planner: e.planner}
+	e.finalizer = &finalizer{
+		base: b, components: e.components, endings: e.endings, images: e.images, queue: e.queue, uploadFiles: e.uploadFiles,
+	}
+	e.fixes = &fixes{base: b, contents: e.contents, uploads: e.uploads}
+	e.deletions = &deletions{base: b, components: e.components, uploadFiles: e.uploadFiles}
+	e.orphans = &orphans{base: b, deletions: e.deletions}
+	e.dagStager = &dagStager{base: b, contents: e.contents, deletions: e.deletions, uploadFiles: e.uploadFiles}
+	e.imageStager = &imageStager{base: b, logins: e.logins, uploadFiles: e.uploadFiles}
+	e.switchStager = &switchStager{
+		base: b, contents: e.contents, dagStager: e.dagStager, imageStager: e.imageStager, images: e.images, logins: e.logins, uploadFiles: e.uploadFiles,
+	}
+	e.stager = &stager{
+		base: b, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings, imageStager: e.imageStager, switchStager: e.switchStager, stagers: make(chan struct{}, maxStagings), imagers: make(chan struct{}, maxStagings),
+	}
+	e.versions = &versions{base: b, contents: e.contents}
+	e.applier = &applier{base: b, images: e.images}
+	e.rollouts = &rollouts{
+		base: b, applier: e.applier, awaiter: e.awaiter, components: e.components, contents: e.contents, endings: e.endings, versions: e.versions,
+	}
+	e.publisher = &publisher{
+		base: b, awaiter: e.awaiter, components: e.components, contents: e.contents, endings: e.endings, rollouts: e.rollouts, versions: e.versions,
+	}
+	e.merger = &merger{
+		base: b, contents: e.contents, dagStager: e.dagStager, uploadFiles: e.uploadFiles, mergers: make(chan struct{}, 1),
+	}
+	e.retention = &retention{
+		base: b, components: e.components, contents: e.contents, images: e.images, orphans: e.orphans,
+	}
+	e.portals = &portals{base: b, components: e.components, contents: e.contents}
+	e.workers = &workers{
+		base: b, deletions: e.deletions, endings: e.endings, merger: e.merger, portals: e.portals, publisher: e.publisher, retention: e.retention, stager: e.stager, running: map[slipway.DeploymentID]*worker{},
+	}
+	e.startup = &startup{
+		base: b, components: e.components, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings, orphans: e.orphans, uploadFiles: e.uploadFiles, uploads: e.uploads,
+	}
+	return e
 }
 
 // complete returns c with what was left to us.
@@ -128,26 +185,36 @@ func (c Config) complete(log *slog.Logger) (_ Config, err error) {
 }
 
 // MountDir returns the folder in which d is mounted on this machine.
-func (e *Engine) MountDir(d slipway.Deployment) string {
-	return filepath.Join(e.cfg.Dir, datadir.Mounts, d.Namespace)
+func (b *base) MountDir(d slipway.Deployment) string {
+	return filepath.Join(b.cfg.Dir, datadir.Mounts, d.Namespace)
 }
 
-// Ready returns nil while Run runs and deploys can be taken: the records can be
-// read, and files be written.
-func (e *Engine) Ready() error {
-	e.mu.Lock()
-	ctx := e.ctx
-	e.mu.Unlock()
-	if ctx == nil {
-		return errors.New("the engine does not run yet")
+// outage says to people what is wrong when it is the disk. The cause stays for
+// the log.
+func outage(err error) error {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Ask the administrator for space."), err)
+	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
+		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal cannot be written to. Ask the administrator to look at it."), err)
 	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("the engine stops: %w", err)
-	}
-	ping, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := e.store.Ping(ping); err != nil {
-		return err
-	}
-	return e.writable()
+	return err
 }
+
+// passes reports whether an outage ends without anybody's doing in Slipway: what
+// was confirmed waits for that.
+func passes(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.Unavailable }
+
+// writable returns nil if the data folder can be written to.
+func (b *base) writable() error {
+	f, err := os.CreateTemp(filepath.Join(b.cfg.Dir, datadir.Uploads), "ready-*")
+	if err != nil {
+		return outage(err)
+	}
+	_, err = f.WriteString("?")
+	return outage(errors.Join(err, f.Close(), os.Remove(f.Name())))
+}
+
+// Free returns how many bytes may still be written to the disk of the data
+// folder.
+func (b *base) Free() (int64, error) { return durable.FreeSpace(b.cfg.Dir) }

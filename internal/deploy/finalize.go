@@ -27,27 +27,37 @@ type Finish struct {
 	Base    *slipway.Version // that has to be the wanted one by then; nil for whichever it is
 }
 
+// finalizer finishes deploys of the API.
+type finalizer struct {
+	*base
+	components  *components
+	endings     *endings
+	images      *images
+	queue       *queue
+	uploadFiles *uploadFiles
+}
+
 // Finalize confirms a deploy that came by the API, once it is staged. What a
 // person would have to tick is noted on it, unless such deploys are guarded.
 // Sent again, it changes nothing any more. A deploy that cannot be confirmed
 // ends as failed with the reason. Beside an error the deploy is as it was read.
-func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, f Finish) (slipway.Deploy, error) {
-	if err := e.closeImage(ctx, of, id, by, f.Version); err != nil {
+func (i *finalizer) Finalize(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, f Finish) (slipway.Deploy, error) {
+	if err := i.closeImage(ctx, of, id, by, f.Version); err != nil {
 		return slipway.Deploy{}, err
 	}
-	w, err := e.settledDeploy(ctx, of, id, by)
+	w, err := i.settledDeploy(ctx, of, id, by)
 	if err != nil {
 		return w, err
 	}
 	if err := finishable(w, f.Version); err != nil || w.Status != slipway.Staged {
 		return w, err
 	}
-	queued, err := e.confirm(ctx, of, w.Number, by, f.Base, unattended)
+	queued, err := i.queue.confirm(ctx, of, w.Number, by, f.Base, unattended)
 	if err == nil {
 		return queued, nil
 	}
-	err = e.refused(ctx, w, err)
-	if now, late := e.settledDeploy(ctx, of, id, by); late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
+	err = i.refused(ctx, w, err)
+	if now, late := i.settledDeploy(ctx, of, id, by); late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
 		return now, nil // the same request was faster, or a person
 	}
 	return w, err
@@ -55,20 +65,20 @@ func (e *Engine) Finalize(ctx context.Context, of slipway.DeploymentID, id slipw
 
 // refused returns err, for which a deploy of the API is not taken, after it has
 // ended the deploy where err is about that.
-func (e *Engine) refused(ctx context.Context, w slipway.Deploy, err error) error {
+func (i *finalizer) refused(ctx context.Context, w slipway.Deploy, err error) error {
 	if !failsDeploy(err) {
 		return err
 	}
-	return errors.Join(err, e.Refuse(ctx, w, err))
+	return errors.Join(err, i.endings.Refuse(ctx, w, err))
 }
 
 // unattended agrees to a deploy of the API: what a person would have to tick is
 // noted on it, unless such deploys are guarded.
-func unattended(tail slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error) {
+func unattended(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error) {
 	if note = p.Warning(); note == "" {
 		return "", nil
 	}
-	if tail.GuardAPI {
+	if projected.GuardAPI {
 		if w.ReturnTo != 0 { // it has no number yet: the page is that of the deploy to return to
 			w.Number = w.ReturnTo
 		}
@@ -87,22 +97,6 @@ func failsDeploy(err error) bool {
 	}
 	kind, _ := slipway.Explain(err)
 	return kind == slipway.Invalid || kind == slipway.Conflict || kind == slipway.TooLarge
-}
-
-// Refuse ends a deploy that is not confirmed yet as failed, for the reason that
-// its sender was told: whoever reads the history learns it, too. An error on our
-// side is none.
-func (e *Engine) Refuse(ctx context.Context, w slipway.Deploy, why error) error {
-	kind, text := slipway.Explain(why)
-	if kind == slipway.Internal {
-		return nil
-	}
-	return e.giveUp(context.WithoutCancel(ctx), w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
-		if now.Status != slipway.Initialized && now.Status != slipway.Staged {
-			return "", nil
-		}
-		return text, nil
-	})
 }
 
 // finishable judges whether a deploy may be finalized, or was.
@@ -126,11 +120,11 @@ func finishable(w slipway.Deploy, version slipway.Version) error {
 
 // settledDeploy returns a deploy of a Deployment by id, as soon as it is known
 // whether its files can be deployed.
-func (e *Engine) settledDeploy(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (slipway.Deploy, error) {
-	changed, stop := e.WatchDeploy(of, id)
+func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (slipway.Deploy, error) {
+	changed, stop := i.components.WatchDeploy(of, id)
 	defer stop()
 	for {
-		w, err := e.DeployOf(ctx, of, id, by)
+		w, err := i.DeployOf(ctx, of, id, by)
 		if err != nil || w.Status != slipway.Initialized || !arriving(w) {
 			return w, err
 		}
@@ -153,9 +147,9 @@ func arriving(w slipway.Deploy) bool {
 
 // DeployOf returns a deploy of a Deployment by id. To someone who does not see
 // the Deployment, or in another one, it does not exist.
-func (e *Engine) DeployOf(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (w slipway.Deploy, err error) {
+func (i *finalizer) DeployOf(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (w slipway.Deploy, err error) {
 	missing := slipway.Errorf(slipway.NotFound, "There is no deploy %s of Deployment %s.", id, of)
-	err = e.store.View(ctx, func(tx *store.Tx) error {
+	err = i.store.View(ctx, func(tx *store.Tx) error {
 		if _, _, err := tx.Deployment(of, by); err != nil {
 			return err
 		}
@@ -173,10 +167,85 @@ func (e *Engine) DeployOf(ctx context.Context, of slipway.DeploymentID, id slipw
 
 // RollBack is Return as the API asks for it: against whatever is wanted, and
 // with what a person would have to tick as a note, unless that is guarded.
-func (e *Engine) RollBack(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, reason string) (slipway.Deploy, error) {
-	old, err := e.DeployOf(ctx, of, id, by)
+func (i *finalizer) RollBack(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, reason string) (slipway.Deploy, error) {
+	old, err := i.DeployOf(ctx, of, id, by)
 	if err != nil {
 		return old, err
 	}
-	return e.takeBack(ctx, of, old.Number, by, nil, reason, unattended)
+	return i.queue.returnTo(ctx, of, old.Number, by, nil, reason, unattended)
+}
+
+// closeImage settles which image a deploy of the API brings that waits for a
+// push: what its tag names by now. From then on it is looked at. version is that
+// of the DAGs that go with it, "" for none.
+func (i *finalizer) closeImage(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, version slipway.Version) error {
+	w, err := i.DeployOf(ctx, of, id, by)
+	if err != nil || !waitsForPush(w) {
+		return err
+	}
+	if err := finishable(w, version); err != nil {
+		return err
+	}
+	var d slipway.Deployment
+	err = i.store.View(ctx, func(tx *store.Tx) error {
+		var role slipway.Role
+		if d, role, err = tx.Tail(of, by); err != nil {
+			return err
+		}
+		return d.MayMake(w, role, by)
+	})
+	if err != nil {
+		return i.refused(ctx, w, err)
+	}
+	digest, err := i.cfg.Images.Pin(ctx, Repository(d), w.Tag)
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		return slipway.Errorf(slipway.Conflict, "No image has been pushed as %s:%s yet. Push it, then finalize deploy #%d.", i.images.PushTarget(d), w.Tag, w.Number)
+	}
+	if err != nil {
+		return err
+	}
+	return i.closed(ctx, d, w, digest)
+}
+
+// waitsForPush reports whether w is an image deploy whose image is to be pushed
+// by its tag.
+func waitsForPush(w slipway.Deploy) bool {
+	return w.Kind.HasImage() && w.Status == slipway.Initialized && w.Image == nil && w.Source == "" && w.Switch == nil && w.Tag != ""
+}
+
+// closed records the digest that w was pushed with. DAGs that never came are no
+// longer waited for.
+func (i *finalizer) closed(ctx context.Context, d slipway.Deployment, w slipway.Deploy, digest string) error {
+	var dropped []string
+	err := i.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.LoadDeploy(w.ID)
+		if err != nil || !waitsForPush(now) {
+			return err // the same request was faster
+		}
+		if err := mayNoLonger(tx, now); err != nil {
+			return err
+		}
+		uploads, err := tx.UploadsFor(w.ID)
+		if err != nil {
+			return err
+		}
+		for _, u := range uploads {
+			if u.ArrivedAt.IsZero() {
+				dropped = append(dropped, u.ID)
+				err = errors.Join(err, tx.DropUpload(u.ID))
+			}
+		}
+		now.Source, now.WantsDAG = Repository(d)+":"+w.Tag+"@"+digest, now.WantsDAG && !now.UploadedAt.IsZero()
+		_, err2 := tx.SaveDeploy(now)
+		return errors.Join(err, err2)
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range dropped {
+		i.uploadFiles.removeUpload(id)
+	}
+	i.wakers.wakeStage(d.ID)
+	i.watchers.changed(d.ID, w.ID)
+	return nil
 }

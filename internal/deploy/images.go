@@ -2,6 +2,8 @@ package deploy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -9,6 +11,76 @@ import (
 	"slipway/internal/slipway"
 	"slipway/store"
 )
+
+// broughtLife is for how long an image is known that was brought and never
+// wanted, in lives of a deploy that nobody finishes.
+const broughtLife = 2 * slipway.UnfinishedLife
+
+// images takes image deploys in, and keeps the images that deploys need.
+type images struct {
+	*base
+}
+
+// retainImages forgets the images that no deploy needs any more, and has the
+// registry remove what is left of them.
+func (i *images) retainImages(ctx context.Context, all []slipway.Deployment) error {
+	kept := false
+	err := i.store.Update(ctx, func(tx *store.Tx) (err error) {
+		if kept, err = deletionPausedIn(tx); err != nil || kept {
+			return err
+		}
+		for _, d := range all {
+			err = errors.Join(err, tx.ForgetImages(d, tx.Now.Add(-d.KeepFor()), tx.Now.Add(-broughtLife)))
+		}
+		return err
+	})
+	if err != nil || kept {
+		return err
+	}
+	if err := i.cfg.Images.Sweep(ctx, func() (image.Needed, error) { return i.neededImages(ctx) }, i.store.Now()); err != nil {
+		return fmt.Errorf("sweep registry: %w", err)
+	}
+	return nil
+}
+
+// neededImages returns what the registry keeps: the images that deploys need,
+// and all of the namespaces that no record names. Those are set aside, also
+// where a push wrote to one while its Deployment was deleted.
+func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
+	there, err := i.cfg.Images.Namespaces()
+	if err != nil {
+		return n, err
+	}
+	err = i.store.View(ctx, func(tx *store.Tx) error {
+		if n.Digests, err = tx.ImageRepositories(); err != nil {
+			return err
+		}
+		named, err := namedIn(tx)
+		n.Whole = map[string]bool{}
+		for _, ns := range there {
+			n.Whole[ns] = !named[ns]
+		}
+		return err
+	})
+	return n, err
+}
+
+// imageKept refuses a return to an image that is no longer in the portal's
+// registry. Those of others are theirs to keep.
+func imageKept(tx *store.Tx, next slipway.Deploy) error {
+	if !next.Kind.HasImage() || next.After.ImageName == "" || hostOf(next.After.ImageName) != "" {
+		return nil
+	}
+	_, kept, err := tx.Image(next.Deployment, next.After.Image)
+	if err == nil && !kept {
+		err = slipway.Errorf(slipway.Conflict, "The image of deploy #%d is no longer kept.", next.ReturnTo)
+	}
+	return err
+}
+
+func (i *images) imageKept(ctx context.Context, next slipway.Deploy) error {
+	return i.store.View(ctx, func(tx *store.Tx) error { return imageKept(tx, next) })
+}
 
 // NewImage is what is known of a deploy of an image that is in a registry, or
 // will be pushed into the portal's.
@@ -25,32 +97,32 @@ type NewImage struct {
 func Repository(d slipway.Deployment) string { return d.Namespace + "/airflow" }
 
 // PushTarget returns the same for whoever pushes: "localhost:8888/bright-nova-0001/airflow".
-func (e *Engine) PushTarget(d slipway.Deployment) string { return e.outside(Repository(d)) }
+func (i *images) PushTarget(d slipway.Deployment) string { return i.outside(Repository(d)) }
 
 // outside returns a repository's name as others reach it.
-func (e *Engine) outside(name string) string {
-	if hostOf(name) == "" && e.cfg.RegistryHost != "" {
-		return e.cfg.RegistryHost + "/" + name
+func (i *images) outside(name string) string {
+	if hostOf(name) == "" && i.cfg.RegistryHost != "" {
+		return i.cfg.RegistryHost + "/" + name
 	}
 	return name
 }
 
 // Images returns the portal's registry.
-func (e *Engine) Images() *image.Store { return e.cfg.Images }
+func (i *images) Images() *image.Store { return i.cfg.Images }
 
 // PushedTags returns the tags that were pushed for a Deployment, newest first.
-func (e *Engine) PushedTags(ctx context.Context, d slipway.Deployment) ([]image.Tag, error) {
-	return e.cfg.Images.Tags(ctx, d.Namespace)
+func (i *images) PushedTags(ctx context.Context, d slipway.Deployment) ([]image.Tag, error) {
+	return i.cfg.Images.Tags(ctx, d.Namespace)
 }
 
 // CreateImage makes a deploy of an image. A named one is looked at in the
 // background; one without a name waits until its Tag was pushed and Finalize is
 // called.
-func (e *Engine) CreateImage(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewImage) (w slipway.Deploy, err error) {
+func (i *images) CreateImage(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewImage) (w slipway.Deploy, err error) {
 	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
 		return w, err
 	}
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+	err = i.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Tail(of, by)
 		if err != nil {
 			return err
@@ -67,7 +139,7 @@ func (e *Engine) CreateImage(ctx context.Context, of slipway.DeploymentID, by sl
 			WantsDAG: n.DAGs && n.Kind == slipway.ImageAndDAG && d.DAGDeploys,
 		}
 		if n.Ref != "" {
-			w.Source, err = e.source(d, n.Ref)
+			w.Source, err = i.source(d, n.Ref)
 		} else {
 			w.Tag, err = freeTag(tx, of)
 		}
@@ -82,17 +154,17 @@ func (e *Engine) CreateImage(ctx context.Context, of slipway.DeploymentID, by sl
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.wakers.wakeStage(of)
-	e.watchers.notify(of)
+	i.wakers.wakeStage(of)
+	i.watchers.notify(of)
 	return w, nil
 }
 
 // source returns a reference as it is kept. Those of the portal's own registry
 // are of d's repositories; a tag alone is of the one that is pushed to.
-func (e *Engine) source(d slipway.Deployment, text string) (string, error) {
+func (i *images) source(d slipway.Deployment, text string) (string, error) {
 	text = strings.TrimSpace(text)
-	for ours := e.cfg.RegistryHost != ""; ours; {
-		text, ours = strings.CutPrefix(text, e.cfg.RegistryHost+"/")
+	for ours := i.cfg.RegistryHost != ""; ours; {
+		text, ours = strings.CutPrefix(text, i.cfg.RegistryHost+"/")
 	}
 	if !strings.ContainsAny(text, "/:@") && text != "" {
 		text = Repository(d) + ":" + text
@@ -127,8 +199,8 @@ func freeTag(tx *store.Tx, of slipway.DeploymentID) (string, error) {
 
 // MayPush judges whether a tag that Slipway made may be written from outside:
 // only for the deploy that it was made for, and until that is finalized.
-func (e *Engine) MayPush(ctx context.Context, repository, tag string) error {
-	return e.store.View(ctx, func(tx *store.Tx) error {
+func (i *images) MayPush(ctx context.Context, repository, tag string) error {
+	return i.store.View(ctx, func(tx *store.Tx) error {
 		d, err := tx.DeploymentIn(image.Namespace(repository))
 		if err != nil {
 			return err
@@ -156,13 +228,13 @@ func (e *Engine) MayPush(ctx context.Context, repository, tag string) error {
 }
 
 // Pushed tells those who watch a Deployment that an image was pushed for it.
-func (e *Engine) Pushed(p image.Push) {
+func (i *images) Pushed(p image.Push) {
 	var d slipway.Deployment
-	err := e.store.View(context.Background(), func(tx *store.Tx) (err error) {
+	err := i.store.View(context.Background(), func(tx *store.Tx) (err error) {
 		d, err = tx.DeploymentIn(image.Namespace(p.Repository))
 		return err
 	})
 	if err == nil { // else nobody watches it
-		e.watchers.notify(d.ID)
+		i.watchers.notify(d.ID)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // LocalPortal is the portal as an agent of one Deployment sees it, in process.
 type LocalPortal struct {
-	e    *Engine
+	*portals
 	of   slipway.DeploymentID
 	ns   string
 	from bundle.Source
@@ -25,15 +25,22 @@ type LocalPortal struct {
 // pollFor is how long Desired waits for something new.
 const pollFor = 30 * time.Second
 
+// portals serves agents in this process.
+type portals struct {
+	*base
+	components *components
+	contents   *contents
+}
+
 // Portal returns the side of the portal that agents of d talk to.
-func (e *Engine) Portal(d slipway.Deployment) *LocalPortal {
-	return &LocalPortal{e: e, of: d.ID, ns: d.Namespace, from: e.bundles.Source(d.Namespace)}
+func (p *portals) Portal(d slipway.Deployment) *LocalPortal {
+	return &LocalPortal{portals: p, of: d.ID, ns: d.Namespace, from: p.bundles.Source(d.Namespace)}
 }
 
 // Desired returns what is wanted, at once if its revision is not since, else
 // when it changes or after half a minute.
 func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
-	changed, stop := p.e.watchers.add(watch{of: p.of})
+	changed, stop := p.watchers.add(watch{of: p.of})
 	defer stop()
 	late := time.NewTimer(pollFor)
 	defer late.Stop()
@@ -53,7 +60,7 @@ func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desire
 }
 
 func (p *LocalPortal) desired(ctx context.Context) (want slipway.Desired, err error) {
-	err = p.e.store.View(ctx, func(tx *store.Tx) error {
+	err = p.store.View(ctx, func(tx *store.Tx) error {
 		d, revision, err := desiredIn(tx, p.of)
 		if err != nil {
 			return err
@@ -73,7 +80,7 @@ func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
 
 // Manifest returns the manifest of a version.
 func (p *LocalPortal) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
-	files, err := p.e.filesOf(p.ns, v)
+	files, err := p.contents.filesOf(p.ns, v)
 	return slipway.Manifest{Version: v, Files: files}, err
 }
 
@@ -85,18 +92,18 @@ func (p *LocalPortal) Frames(ctx context.Context, pack string, offset, length in
 // Report takes what an agent says of its component.
 func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
-		r.Agent = p.e.cfg.Agent
+		r.Agent = p.cfg.Agent
 	}
-	if err := p.e.live.put(p.of, r, p.e.store.Now()); err != nil {
+	if err := p.components.live.put(p.of, r, p.store.Now()); err != nil {
 		return err
 	}
-	p.e.watchers.reported(p.of)
+	p.watchers.reported(p.of)
 	return nil
 }
 
 // OpenManifest opens the manifest of a version as it is kept.
 func (p *LocalPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
-	f, err := p.e.bundles.OpenManifest(p.ns, v)
+	f, err := p.bundles.OpenManifest(p.ns, v)
 	if _, named := v.Time(); !named || errors.Is(err, fs.ErrNotExist) {
 		return nil, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v)
 	}
@@ -105,7 +112,7 @@ func (p *LocalPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
 
 // OpenPack opens a pack's file.
 func (p *LocalPortal) OpenPack(sha string) (bundle.File, error) {
-	f, err := p.e.bundles.OpenPack(p.ns, sha)
+	f, err := p.bundles.OpenPack(p.ns, sha)
 	if len(sha) != 64 || errors.Is(err, fs.ErrNotExist) {
 		return nil, slipway.Errorf(slipway.NotFound, "There is no pack %s, or it is no longer kept.", sha)
 	}
@@ -115,10 +122,41 @@ func (p *LocalPortal) OpenPack(sha string) (bundle.File, error) {
 // ManifestURL returns an address at which the bucket hands the manifest of a
 // version out for a while; "" where only the portal does.
 func (p *LocalPortal) ManifestURL(ctx context.Context, v slipway.Version) (string, error) {
-	return p.e.bundles.ManifestURL(ctx, p.ns, v)
+	return p.bundles.ManifestURL(ctx, p.ns, v)
 }
 
 // PackURL is ManifestURL for a pack.
 func (p *LocalPortal) PackURL(ctx context.Context, sha string) (string, error) {
-	return p.e.bundles.PackURL(ctx, p.ns, sha)
+	return p.bundles.PackURL(ctx, p.ns, sha)
+}
+
+// Log adds what the agent of a component says to the log of the deploy that
+// rolls out now. While none does nobody hears it.
+func (p *LocalPortal) Log(ctx context.Context, component string, lines []string) error {
+	heard := false
+	err := p.store.Update(ctx, func(tx *store.Tx) error {
+		w, found, err := tx.Rolling(p.of)
+		if err != nil || !found {
+			return err
+		}
+		heard = true
+		return addLog(tx, w, component, lines)
+	})
+	if err == nil && heard {
+		p.watchers.notify(p.of)
+	}
+	return err
+}
+
+// addLog keeps lines as long as there are not too many.
+func addLog(tx *store.Tx, w slipway.Deploy, component string, lines []string) error {
+	full, err := tx.Log(w.ID, logLines-1, 1)
+	if err != nil || len(full) > 0 {
+		return err
+	}
+	texts := make([]string, len(lines))
+	for i, text := range lines {
+		texts[i] = component + ": " + plain(text)
+	}
+	return tx.AddLog(w.ID, texts)
 }

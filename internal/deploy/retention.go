@@ -18,9 +18,18 @@ const (
 	retainFirst = 2 * slipway.SilentAfter
 )
 
+// retention deletes expired versions and images.
+type retention struct {
+	*base
+	components *components
+	contents   *contents
+	images     *images
+	orphans    *orphans
+}
+
 // keepRetaining has versions expire from time to time until ctx ends.
-func (e *Engine) keepRetaining(ctx context.Context) {
-	every := e.cfg.RetainEvery
+func (r *retention) keepRetaining(ctx context.Context) {
+	every := r.cfg.RetainEvery
 	if every <= 0 {
 		every = retainEvery
 	}
@@ -32,28 +41,28 @@ func (e *Engine) keepRetaining(ctx context.Context) {
 			return
 		case <-next.C:
 		}
-		if err := e.retainAll(ctx); err != nil && ctx.Err() == nil {
-			e.log.Error("retain", slog.Any("error", err))
+		if err := r.retainAll(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("retain", slog.Any("error", err))
 		}
 		next.Reset(every)
 	}
 }
 
-func (e *Engine) retainAll(ctx context.Context) error {
-	if e.cfg.Round != nil {
-		if err := e.cfg.Round(ctx); err != nil {
+func (r *retention) retainAll(ctx context.Context) error {
+	if r.cfg.Round != nil {
+		if err := r.cfg.Round(ctx); err != nil {
 			return err
 		}
 	}
 	var all []slipway.Deployment
-	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+	err := r.store.View(ctx, func(tx *store.Tx) (err error) {
 		all, err = tx.AllDeployments()
 		return err
 	})
 	for _, d := range all {
-		err = errors.Join(err, e.retain(ctx, d.ID))
+		err = errors.Join(err, r.retain(ctx, d.ID))
 	}
-	return errors.Join(err, e.retainAside(ctx), e.retainImages(ctx, all))
+	return errors.Join(err, r.orphans.retainAside(ctx), r.images.retainImages(ctx, all))
 }
 
 // expireMax is how many versions expire in one transaction: others have to
@@ -62,9 +71,9 @@ const expireMax = 100
 
 // retain has the versions of a Deployment expire that are no longer kept. What
 // a crash cuts off here is removed at the next start.
-func (e *Engine) retain(ctx context.Context, of slipway.DeploymentID) error {
+func (r *retention) retain(ctx context.Context, of slipway.DeploymentID) error {
 	for {
-		n, err := e.retainSome(ctx, of)
+		n, err := r.retainSome(ctx, of)
 		if err != nil {
 			return fmt.Errorf("retain versions of %s: %w", of, err)
 		}
@@ -76,13 +85,13 @@ func (e *Engine) retain(ctx context.Context, of slipway.DeploymentID) error {
 
 // retainSome is retain for as many versions as may expire at a time, and
 // returns how many did.
-func (e *Engine) retainSome(ctx context.Context, of slipway.DeploymentID) (n int, err error) {
-	d, late, err := e.lateVersions(ctx, of)
+func (r *retention) retainSome(ctx context.Context, of slipway.DeploymentID) (n int, err error) {
+	d, late, err := r.lateVersions(ctx, of)
 	if err != nil || len(late) == 0 {
 		return 0, err
 	}
-	err = e.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if d, late, err = e.expiredVersions(tx, of); err != nil { // judged once more: a return may have come
+	err = r.store.Update(ctx, func(tx *store.Tx) (err error) {
+		if d, late, err = r.expiredVersions(tx, of); err != nil { // judged once more: a return may have come
 			return err
 		}
 		late = late[:min(len(late), expireMax)]
@@ -97,19 +106,19 @@ func (e *Engine) retainSome(ctx context.Context, of slipway.DeploymentID) (n int
 		return 0, err
 	}
 	for _, v := range late {
-		err = errors.Join(err, e.bundles.DropManifest(d.Namespace, v))
-		e.files.drop(versionKey(d.Namespace, v))
+		err = errors.Join(err, r.bundles.DropManifest(d.Namespace, v))
+		r.contents.files.drop(versionKey(d.Namespace, v))
 	}
-	e.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
-	e.wakers.wakeStage(of) // drops the packs that nobody needs any more
-	e.watchers.notify(of)
+	r.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
+	r.wakers.wakeStage(of) // drops the packs that nobody needs any more
+	r.watchers.notify(of)
 	return len(late), err
 }
 
 // lateVersions looks for expired versions without keeping anyone from writing.
-func (e *Engine) lateVersions(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
-	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		d, late, err = e.expiredVersions(tx, of)
+func (r *retention) lateVersions(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
+	err = r.store.View(ctx, func(tx *store.Tx) (err error) {
+		d, late, err = r.expiredVersions(tx, of)
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
@@ -119,7 +128,7 @@ func (e *Engine) lateVersions(ctx context.Context, of slipway.DeploymentID) (d s
 }
 
 // expiredVersions returns the versions of a Deployment that are to go now.
-func (e *Engine) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
+func (r *retention) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
 	if d, err = tx.LoadDeployment(of); err != nil {
 		return d, nil, err
 	}
@@ -130,7 +139,7 @@ func (e *Engine) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipw
 	if err != nil || len(old) == 0 {
 		return d, nil, err
 	}
-	held, err := e.holds(tx, d)
+	held, err := r.holds(tx, d)
 	for _, v := range old {
 		if d.Retention(v.Version, v.ReplacedAt, held).Expired(tx.Now) {
 			late = append(late, v.Version)
@@ -140,13 +149,13 @@ func (e *Engine) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipw
 }
 
 // holds returns what holds versions of d back from expiring.
-func (e *Engine) holds(tx *store.Tx, d slipway.Deployment) (slipway.Holds, error) {
+func (r *retention) holds(tx *store.Tx, d slipway.Deployment) (slipway.Holds, error) {
 	last, err := tx.LastVersions(d.ID, d.KeepLast())
 	if err != nil {
 		return nil, err
 	}
 	needed, err := tx.NeededVersions(d.ID)
-	return d.Holds(last, needed, e.Components(d.ID)), err
+	return d.Holds(last, needed, r.components.Components(d.ID)), err
 }
 
 // Cost is what a version takes on the disk, and until when.
@@ -158,14 +167,14 @@ type Cost struct {
 
 // VersionCosts returns what versions of a Deployment cost; nothing for those
 // that are no longer kept. The caller has asked for the Deployment with a role.
-func (e *Engine) VersionCosts(ctx context.Context, of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]Cost, error) {
+func (r *retention) VersionCosts(ctx context.Context, of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]Cost, error) {
 	costs := make(map[slipway.Version]Cost, len(versions))
-	err := e.store.View(ctx, func(tx *store.Tx) error {
+	err := r.store.View(ctx, func(tx *store.Tx) error {
 		d, err := tx.LoadDeployment(of)
 		if err != nil {
 			return err
 		}
-		held, err := e.holds(tx, d)
+		held, err := r.holds(tx, d)
 		if err != nil {
 			return err
 		}

@@ -13,11 +13,22 @@ import (
 	"slipway/store"
 )
 
+// switchStager prepares a switch of DAG-only deploys together with its first version.
+type switchStager struct {
+	*base
+	contents    *contents
+	dagStager   *dagStager
+	imageStager *imageStager
+	images      *images
+	logins      *logins
+	uploadFiles *uploadFiles
+}
+
 // SwitchSafely makes a deploy that turns DAG-only deploys on or off and does
 // itself what has to follow. What can fail is done in the background, then it
 // waits to be confirmed with the list of its files; nothing moves before.
-func (e *Engine) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on bool, by slipway.Actor) (w slipway.Deploy, err error) {
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+func (t *switchStager) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on bool, by slipway.Actor) (w slipway.Deploy, err error) {
+	err = t.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Tail(of, by)
 		if err != nil {
 			return err
@@ -40,8 +51,8 @@ func (e *Engine) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on b
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	e.wakers.wakeStage(of)
-	e.watchers.notify(of)
+	t.wakers.wakeStage(of)
+	t.watchers.notify(of)
 	return w, nil
 }
 
@@ -59,82 +70,82 @@ func switchWords(from slipway.State, on bool) string {
 }
 
 // stageSwitch prepares a safe switch.
-func (e *Engine) stageSwitch(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
+func (t *switchStager) stageSwitch(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	from := w.Switch.From
-	base, login, err := e.known(ctx, d, from)
+	base, login, err := t.known(ctx, d, from)
 	if err != nil {
 		return err
 	}
 	switch {
 	case w.Switch.On && w.UploadedAt.IsZero():
-		if err := e.stageEnable(ctx, d, w, base, login); err != nil {
+		if err := t.stageEnable(ctx, d, w, base, login); err != nil {
 			return err
 		}
 	case !w.Switch.On && from.Mounted:
-		next, err := e.withDAGs(ctx, d, w, base, login)
+		next, err := t.withDAGs(ctx, d, w, base, login)
 		if err != nil {
 			return err
 		}
-		return e.recordOwn(ctx, d, w, next)
+		return t.imageStager.recordOwn(ctx, d, w, next)
 	}
 	base.Tag = from.ImageTag
-	return e.recordImage(ctx, d, w, base, login)
+	return t.imageStager.recordImage(ctx, d, w, base, login)
 }
 
 // known returns the image of a state, and what opens its registry.
-func (e *Engine) known(ctx context.Context, d slipway.Deployment, s slipway.State) (i slipway.Image, login image.Login, err error) {
+func (t *switchStager) known(ctx context.Context, d slipway.Deployment, s slipway.State) (i slipway.Image, login image.Login, err error) {
 	found := false
-	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+	err = t.store.View(ctx, func(tx *store.Tx) (err error) {
 		i, found, err = tx.Image(d.ID, s.Image)
 		return err
 	})
 	if err != nil || !found {
-		return e.inspectIf(ctx, d, s, err)
+		return t.inspectIf(ctx, d, s, err)
 	}
-	login, err = e.login(ctx, d, i.Name)
+	login, err = t.logins.login(ctx, d, i.Name)
 	return i, login, err
 }
 
-func (e *Engine) inspectIf(ctx context.Context, d slipway.Deployment, s slipway.State, err error) (slipway.Image, image.Login, error) {
+func (t *switchStager) inspectIf(ctx context.Context, d slipway.Deployment, s slipway.State, err error) (slipway.Image, image.Login, error) {
 	if err != nil {
 		return slipway.Image{}, image.Login{}, err
 	}
-	return e.inspect(ctx, d, s.ImageRef())
+	return t.imageStager.inspect(ctx, d, s.ImageRef())
 }
 
 // stageEnable stages the DAGs that Airflow has now, for a bundle version.
-func (e *Engine) stageEnable(ctx context.Context, d slipway.Deployment, w slipway.Deploy, base slipway.Image, login image.Login) error {
+func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w slipway.Deploy, base slipway.Image, login image.Login) error {
 	var staged bundle.Staged
 	var err error
 	if from := w.Switch.From; from.Mounted {
-		staged.Files, err = e.filesFor(ctx, w)
+		staged.Files, err = t.filesFor(ctx, w)
 	} else {
-		staged, err = e.unpackImage(ctx, d, base, login)
+		staged, err = t.unpackImage(ctx, d, base, login)
 	}
 	if err == nil {
-		err = e.record(ctx, w, store.Upload{}, staged, staged.Files)
+		err = t.dagStager.record(ctx, w, store.Upload{}, staged, staged.Files)
 	}
 	if err != nil && staged.Pack.SHA256 != "" {
-		err = errors.Join(err, e.dropStray(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
+		err = errors.Join(err, t.dagStager.dropStray(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
 	}
 	return err
 }
 
 // unpackImage stores the contents of an image's dags folder that no pack has.
-func (e *Engine) unpackImage(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
-	spool, err := e.Spool()
+func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
+	spool, err := t.uploadFiles.Spool()
 	if err != nil {
 		return staged, err
 	}
 	defer spool.Close()
 	out, files := tar.NewWriter(spool), 0
-	err = e.eachDAGFile(ctx, i, login, dagsPath(d, i), func(h *tar.Header, r io.Reader) error {
+	err = t.imageStager.eachDAGFile(ctx, i, login, dagsPath(d, i), func(h *tar.Header, r io.Reader) error {
 		files++
 		copied := &tar.Header{Typeflag: h.Typeflag, Name: "dags/" + h.Name, Linkname: h.Linkname, Size: h.Size, Mode: h.Mode}
 		if err := out.WriteHeader(copied); err != nil {
 			return err
 		}
-		if err := e.spare(h.Size); err != nil {
+		if err := t.uploadFiles.spare(h.Size); err != nil {
 			return err
 		}
 		_, err := io.Copy(out, r)
@@ -143,40 +154,40 @@ func (e *Engine) unpackImage(ctx context.Context, d slipway.Deployment, i slipwa
 	if err = errors.Join(err, out.Close()); err != nil || files == 0 {
 		return staged, outage(err)
 	}
-	return e.unpackFile(ctx, d, spool.File)
+	return t.dagStager.unpackFile(ctx, d, spool.File)
 }
 
 // withDAGs builds the image of a safe switch: base and a layer with the mounted
 // DAGs.
-func (e *Engine) withDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy, base slipway.Image, login image.Login) (slipway.Image, error) {
-	files, err := e.filesFor(ctx, w)
+func (t *switchStager) withDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy, base slipway.Image, login image.Login) (slipway.Image, error) {
+	files, err := t.filesFor(ctx, w)
 	if err != nil {
 		return base, err
 	}
 	dags := make([]image.DagFile, len(files))
 	for n, f := range files {
 		dags[n] = image.DagFile{Path: f.Path, Mode: modeOf(f), Size: f.Size, Link: f.Link, Open: func() (io.ReadCloser, error) {
-			return e.Content(ctx, d, f)
+			return t.contents.Content(ctx, d, f)
 		}}
 	}
-	return e.cfg.Images.WithDags(ctx, base, login, dagsPath(d, base), dags, Repository(d), w.Tag)
+	return t.cfg.Images.WithDags(ctx, base, login, dagsPath(d, base), dags, Repository(d), w.Tag)
 }
 
 // filesFor returns the files that are mounted when w, a safe switch, has its
 // turn. Those of deploys before it may be in no version yet.
-func (e *Engine) filesFor(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
-	var b basis
-	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
-		b, err = makersBasis(tx, w)
+func (t *switchStager) filesFor(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
+	var b queueState
+	err := t.store.View(ctx, func(tx *store.Tx) (err error) {
+		b, err = makersQueue(tx, w)
 		return err
 	})
 	if err == nil {
-		err = b.tail.Takes(w)
+		err = b.projected.Takes(w)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return e.tailFiles(b)
+	return t.contents.projectedFiles(b)
 }
 
 func modeOf(f slipway.File) uint32 {
@@ -188,7 +199,7 @@ func modeOf(f slipway.File) uint32 {
 
 // RegisterImage takes an Owner's word for which image a Deployment runs today,
 // where Slipway knows none. Nothing is rolled out.
-func (e *Engine) RegisterImage(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, text string) (i slipway.Image, err error) {
+func (t *switchStager) RegisterImage(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, text string) (i slipway.Image, err error) {
 	var d slipway.Deployment
 	may := func(tx *store.Tx) (err error) {
 		var role slipway.Role
@@ -197,17 +208,17 @@ func (e *Engine) RegisterImage(ctx context.Context, of slipway.DeploymentID, by 
 		}
 		return d.MayRegister(role)
 	}
-	if err := e.store.View(ctx, may); err != nil {
+	if err := t.store.View(ctx, may); err != nil {
 		return i, err
 	}
-	source, err := e.source(d, text)
+	source, err := t.images.source(d, text)
 	if err != nil {
 		return i, err
 	}
-	if i, _, err = e.inspect(ctx, d, source); err != nil {
+	if i, _, err = t.imageStager.inspect(ctx, d, source); err != nil {
 		return i, err
 	}
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+	err = t.store.Update(ctx, func(tx *store.Tx) error {
 		if err := may(tx); err != nil {
 			return err
 		}
@@ -218,7 +229,7 @@ func (e *Engine) RegisterImage(ctx context.Context, of slipway.DeploymentID, by 
 		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "image.register", Target: d.Name, Detail: i.Ref()})
 	})
 	if err == nil {
-		e.watchers.notify(of)
+		t.watchers.notify(of)
 	}
 	return i, err
 }

@@ -5,12 +5,59 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"slipway/internal/slipway"
 	"slipway/store"
 )
+
+// connected is who was connected since a deploy began to wait. Autoscaled components
+// do not count: they come and go.
+type connected map[string]bool
+
+// components holds the last report of each component, in memory: after a start, components report again.
+type components struct {
+	*base
+	live     board
+	started  time.Time
+	expected []slipway.DeploymentID // with agents before the start
+}
+
+// present returns the connected of those that are connected now.
+func (o *components) connected(of slipway.DeploymentID, kind slipway.AgentKind) connected {
+	r := connected{}
+	o.missing(of, kind, r)
+	return r
+}
+
+// missing notes in r who is connected. Where nobody is any more, but somebody was
+// who may be back, it names them: nobody else could say how far the deploy is.
+// It is "" else.
+func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r connected) string {
+	all := slipway.OfKind(o.Components(of), kind)
+	connected := slipway.Connected(all, o.store.Now())
+	for _, c := range connected {
+		if !c.Ephemeral {
+			r[c.Component] = true
+		}
+	}
+	if len(connected) > 0 {
+		return ""
+	}
+	var away []string
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		switch {
+		case !o.live.back(of, name):
+		case slices.ContainsFunc(all, func(c slipway.Component) bool { return c.Component == name }):
+			away = append(away, name+" has fallen silent")
+		default:
+			away = append(away, name+" has left")
+		}
+	}
+	return strings.Join(away, "; ")
+}
 
 // board is what the components of each Deployment reported last. It is in
 // memory only: after a start they report again.
@@ -123,14 +170,14 @@ func (b *board) forget(of slipway.DeploymentID) {
 
 // Components returns what the components of a Deployment reported last, by
 // name.
-func (e *Engine) Components(of slipway.DeploymentID) []slipway.Component {
-	return e.live.list(of, e.store.Now())
+func (o *components) Components(of slipway.DeploymentID) []slipway.Component {
+	return o.live.list(of, o.store.Now())
 }
 
 // Forget takes a component that is gone for good off a Deployment's board. One
 // that still reports comes back.
-func (e *Engine) Forget(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, component string) error {
-	err := e.store.Update(ctx, func(tx *store.Tx) error {
+func (o *components) Forget(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, component string) error {
+	err := o.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)
 		if err != nil {
 			return err
@@ -138,106 +185,34 @@ func (e *Engine) Forget(ctx context.Context, of slipway.DeploymentID, by slipway
 		if err := role.May(slipway.ManageAgents); err != nil {
 			return err
 		}
-		if !e.live.drop(of, component) {
+		if !o.live.drop(of, component) {
 			return slipway.Errorf(slipway.NotFound, "There is no component %s.", component)
 		}
 		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "component.forget", Target: component, Detail: d.Name})
 	})
 	if err == nil {
-		e.watchers.reported(of)
+		o.watchers.reported(of)
 	}
 	return err
 }
 
-// watchers are told that something about a Deployment has changed.
-type watchers struct {
-	mu  sync.Mutex
-	all map[signal]watch
-}
-
-// watch is what somebody wants to be told of.
-type watch struct {
-	of      slipway.DeploymentID // "" for every Deployment
-	deploy  slipway.DeployID     // this one alone; "" for all that concerns the Deployment
-	reports bool                 // also what components report: agents, of which there are many, do without
-}
-
-// wants reports whether somebody is to be told of what concerns a Deployment: a
-// deploy of it, or with "" all of it.
-func (w watch) wants(of slipway.DeploymentID, deploy slipway.DeployID) bool {
-	return (w.of == "" || w.of == of) && (w.deploy == "" || w.deploy == deploy)
-}
-
-func (w *watchers) add(what watch) (changed <-chan struct{}, stop func()) {
-	s := make(signal, 1)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.all == nil {
-		w.all = map[signal]watch{}
-	}
-	w.all[s] = what
-	return s, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		delete(w.all, s)
-	}
-}
-
-// notify tells everybody who watches a Deployment that its records have changed.
-func (w *watchers) notify(of slipway.DeploymentID) {
-	w.tell(func(to watch) bool { return to.wants(of, "") })
-}
-
-// changed is notify for the records of one deploy: whoever watches that alone is
-// told, too.
-func (w *watchers) changed(of slipway.DeploymentID, deploy slipway.DeployID) {
-	w.tell(func(to watch) bool { return to.wants(of, deploy) })
-}
-
-// gone tells everybody who watches a Deployment, or a deploy of it, that it is no
-// longer there.
-func (w *watchers) gone(of slipway.DeploymentID) {
-	w.tell(func(to watch) bool { return to.of == "" || to.of == of })
-}
-
-// reported tells those who want to know that a component has reported.
-func (w *watchers) reported(of slipway.DeploymentID) {
-	w.tell(func(to watch) bool { return to.reports && to.wants(of, "") })
-}
-
-func (w *watchers) tell(whom func(watch) bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for s, to := range w.all {
-		if whom(to) {
-			s.set()
-		}
-	}
-}
-
-// recheck tells everybody who watches for a person or a program: what they may
-// see may be less by now.
-func (w *watchers) recheck() {
-	w.tell(func(to watch) bool { return to.reports || to.deploy != "" })
-}
-
 // Recheck has all who watch look again, so that those stop who may see no more:
 // to be called when somebody's access has ended.
-func (e *Engine) Recheck() { e.watchers.recheck() }
+func (o *components) Recheck() { o.watchers.recheck() }
 
 // Watch returns a channel that gets a token when something about a Deployment
 // has changed, and one token only while nobody takes it.
-func (e *Engine) Watch(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {
-	return e.watchers.add(watch{of: of, reports: true})
+func (o *components) Watch(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {
+	return o.watchers.add(watch{of: of, reports: true})
 }
 
 // WatchDeploy is Watch for one deploy of a Deployment: many requests at once may
 // each wait for theirs.
-func (e *Engine) WatchDeploy(of slipway.DeploymentID, deploy slipway.DeployID) (changed <-chan struct{}, stop func()) {
-	return e.watchers.add(watch{of: of, deploy: deploy})
+func (o *components) WatchDeploy(of slipway.DeploymentID, deploy slipway.DeployID) (changed <-chan struct{}, stop func()) {
+	return o.watchers.add(watch{of: of, deploy: deploy})
 }
 
 // WatchAll is Watch for every Deployment.
-func (e *Engine) WatchAll() (changed <-chan struct{}, stop func()) {
-	return e.watchers.add(watch{reports: true})
+func (o *components) WatchAll() (changed <-chan struct{}, stop func()) {
+	return o.watchers.add(watch{reports: true})
 }

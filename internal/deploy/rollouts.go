@@ -12,14 +12,25 @@ import (
 	"slipway/store"
 )
 
+// rollouts rolls images out.
+type rollouts struct {
+	*base
+	applier    *applier
+	awaiter    *awaiter
+	components *components
+	contents   *contents
+	endings    *endings
+	versions   *versions
+}
+
 // rollOut makes an image deploy live: its image first, then its DAGs, and only
 // then the records. Until then all of it can go back, and after a crash it
 // begins again.
-func (e *Engine) rollOut(ctx context.Context, w slipway.Deploy) error {
+func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
 	if w.Reason != "" { // a crash cut off that it went back
-		return e.goBack(ctx, w)
+		return o.goBack(ctx, w)
 	}
-	now, err := e.tryRollOut(ctx, w)
+	now, err := o.tryRollOut(ctx, w)
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err() // goes on after the next start
 	}
@@ -27,82 +38,82 @@ func (e *Engine) rollOut(ctx context.Context, w slipway.Deploy) error {
 	case slipway.NoSpace, slipway.Unavailable:
 		return err // it was confirmed: it waits until there is room, or the bucket is back
 	case slipway.Internal:
-		e.log.Error("roll out", slog.Any("deploy", w.ID), slog.Any("error", err))
+		o.log.Error("roll out", slog.Any("deploy", w.ID), slog.Any("error", err))
 		now.Reason = errOurs
 	default:
 		now.Reason = text
 	}
 	if now.RollingAt.IsZero() {
-		d, _, err := e.desiredOf(ctx, w.Deployment)
+		d, _, err := o.awaiter.desiredOf(ctx, w.Deployment)
 		if err != nil {
 			return err
 		}
-		return e.failRollOut(ctx, d, w, now.Reason)
+		return o.failRollOut(ctx, d, w, now.Reason)
 	}
-	return e.giveBack(ctx, now)
+	return o.giveBack(ctx, now)
 }
 
 // tryRollOut returns w as far as it came.
-func (e *Engine) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.Deploy, error) {
-	d, r, err := e.prepare(ctx, w)
+func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.Deploy, error) {
+	d, r, err := o.versions.prepare(ctx, w)
 	if err != nil {
 		return w, err
 	}
 	if d.Brings(w) {
-		if r, err = e.storeVersion(ctx, d, w, r); err != nil {
+		if r, err = o.versions.storeVersion(ctx, d, w, r); err != nil {
 			return w, err
 		}
 	}
-	if err := e.mayUncover(ctx, d, w); err != nil {
+	if err := o.awaiter.mayUncover(ctx, d, w); err != nil {
 		return w, err
 	}
-	note, err := e.rollOutImage(ctx, d, &w)
+	note, err := o.rollOutImage(ctx, d, &w)
 	if err != nil {
 		return w, err
 	}
 	if w.Kind == slipway.ImageAndDAG {
-		if err := e.mountDAGs(ctx, &w); err != nil {
+		if err := o.mountDAGs(ctx, &w); err != nil {
 			return w, err
 		}
 	}
-	return e.goneLive(ctx, w, r, note)
+	return o.goneLive(ctx, w, r, note)
 }
 
 // rollOutImage has the image of w run, and says what there is to note of it.
-func (e *Engine) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
-	there := e.present(w.Deployment, slipway.Rollout)
-	if err := e.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
+func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
+	there := o.components.connected(w.Deployment, slipway.Rollout)
+	if err := o.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
 		return "", err
 	}
 	if d.Here {
-		if note, err = e.applyHere(ctx, d, *w, d.Wanted(w)); err != nil {
+		if note, err = o.applier.applyHere(ctx, d, *w, d.Wanted(w)); err != nil {
 			return note, err
 		}
 	}
-	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: e.cfg.ApplyTimeout, uncovers: d.Uncovers(*w), there: there})
+	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, uncovers: d.Uncovers(*w), connected: there})
 	switch {
 	case err != nil:
 		return note, err
 	case !v.done:
-		return note, slipway.Errorf(slipway.Conflict, "The image was not rolled out everywhere%s: %s.", v.within(e.cfg.ApplyTimeout), strings.TrimSuffix(v.failing, "."))
+		return note, slipway.Errorf(slipway.Conflict, "The image was not rolled out everywhere%s: %s.", v.within(o.cfg.ApplyTimeout), strings.TrimSuffix(v.failing, "."))
 	}
 	return strings.TrimSpace(note + " " + v.note), nil
 }
 
 // mountDAGs has the DAGs of w mounted, or those of its image seen.
-func (e *Engine) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
-	there := e.present(w.Deployment, slipway.Sidecar)
-	if err := e.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
+func (o *rollouts) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
+	there := o.components.connected(w.Deployment, slipway.Sidecar)
+	if err := o.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
 		return err
 	}
-	v, err := e.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: e.cfg.MountTimeout, there: there})
+	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: o.cfg.MountTimeout, connected: there})
 	if err == nil && !v.done {
-		err = slipway.Errorf(slipway.Conflict, "The image was rolled out, but its DAGs were not mounted everywhere%s: %s.", v.within(e.cfg.MountTimeout), strings.TrimSuffix(v.failing, "."))
+		err = slipway.Errorf(slipway.Conflict, "The image was rolled out, but its DAGs were not mounted everywhere%s: %s.", v.within(o.cfg.MountTimeout), strings.TrimSuffix(v.failing, "."))
 	}
 	return err
 }
 
-func (v verdict) within(timeout time.Duration) string {
+func (v outcome) within(timeout time.Duration) string {
 	if v.stuck {
 		return ""
 	}
@@ -110,9 +121,9 @@ func (v verdict) within(timeout time.Duration) string {
 }
 
 // wantMore has components asked for more of w: change says by what.
-func (e *Engine) wantMore(ctx context.Context, w *slipway.Deploy, change func(now *slipway.Deploy, at time.Time)) error {
-	e.live.forgive(w.Deployment)
-	err := e.store.Update(ctx, func(tx *store.Tx) error {
+func (o *rollouts) wantMore(ctx context.Context, w *slipway.Deploy, change func(now *slipway.Deploy, at time.Time)) error {
+	o.components.live.forgive(w.Deployment)
+	err := o.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
 		if err != nil {
 			return err
@@ -124,18 +135,8 @@ func (e *Engine) wantMore(ctx context.Context, w *slipway.Deploy, change func(no
 		*w, err = tx.SaveDeploy(now)
 		return errors.Join(err, tx.Rewant(w.Deployment))
 	})
-	e.watchers.changed(w.Deployment, w.ID)
+	o.watchers.changed(w.Deployment, w.ID)
 	return err
-}
-
-// desiredOf returns a Deployment with the state that is wanted of its
-// components now, and the revision of that.
-func (e *Engine) desiredOf(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
-	err = e.store.View(ctx, func(tx *store.Tx) error {
-		d, revision, err = desiredIn(tx, of)
-		return err
-	})
-	return d, revision, err
 }
 
 func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
@@ -163,8 +164,8 @@ func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, rev
 }
 
 // goneLive records that w is live, as all of it runs.
-func (e *Engine) goneLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
-	err := e.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+func (o *rollouts) goneLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
+	err := o.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		live, err := commit(tx, w, r)
 		if err != nil {
 			return err
@@ -183,36 +184,36 @@ func (e *Engine) goneLive(ctx context.Context, w slipway.Deploy, r release, note
 		w, err = tx.SaveDeploy(live)
 		return err
 	})
-	e.watchers.changed(w.Deployment, w.ID)
-	e.wakers.wakeMerge(w.Deployment)
+	o.watchers.changed(w.Deployment, w.ID)
+	o.wakers.wakeMerge(w.Deployment)
 	return w, err
 }
 
 // giveBack notes why w goes back, and has it do so.
-func (e *Engine) giveBack(ctx context.Context, w slipway.Deploy) error {
+func (o *rollouts) giveBack(ctx context.Context, w slipway.Deploy) error {
 	reason := w.Reason
-	err := e.wantMore(ctx, &w, func(now *slipway.Deploy, _ time.Time) { now.Reason = reason })
+	err := o.wantMore(ctx, &w, func(now *slipway.Deploy, _ time.Time) { now.Reason = reason })
 	if err != nil {
 		return err
 	}
-	return e.goBack(ctx, w)
+	return o.goBack(ctx, w)
 }
 
 // goBack has the image run that ran before w, and ends w. Its state never was
 // another.
-func (e *Engine) goBack(ctx context.Context, w slipway.Deploy) error {
-	d, _, err := e.desiredOf(ctx, w.Deployment)
+func (o *rollouts) goBack(ctx context.Context, w slipway.Deploy) error {
+	d, _, err := o.awaiter.desiredOf(ctx, w.Deployment)
 	if err != nil {
 		return err
 	}
 	reason := w.Reason
 	if d.Here {
-		_, err = e.applyHere(ctx, d, w, d.State)
+		_, err = o.applier.applyHere(ctx, d, w, d.State)
 		switch kind, text := slipway.Explain(err); {
 		case ctx.Err() != nil:
 			return ctx.Err() // goes on after the next start
 		case err != nil && kind == slipway.Internal:
-			e.log.Error("go back", slog.Any("deploy", w.ID), slog.Any("error", err))
+			o.log.Error("go back", slog.Any("deploy", w.ID), slog.Any("error", err))
 			reason += " Going back failed, too: the portal could not write " + imageEnvName + " or its records, and its log has the cause. Check which image Airflow runs."
 		case err != nil:
 			reason += " Going back failed, too: " + text
@@ -221,16 +222,16 @@ func (e *Engine) goBack(ctx context.Context, w slipway.Deploy) error {
 	if d.Image != "" && err == nil {
 		reason += " The image before is wanted again, and nothing else has changed."
 	}
-	return e.failRollOut(ctx, d, w, reason)
+	return o.failRollOut(ctx, d, w, reason)
 }
 
 // failRollOut ends w. The version that it was about to bring is no version.
-func (e *Engine) failRollOut(ctx context.Context, d slipway.Deployment, w slipway.Deploy, reason string) error {
+func (o *rollouts) failRollOut(ctx context.Context, d slipway.Deployment, w slipway.Deploy, reason string) error {
 	if w.Version != "" && w.ReturnTo == 0 {
-		e.files.drop(versionKey(d.Namespace, w.Version))
-		if err := e.dropUnkept(ctx, d, w.Version); err != nil {
+		o.contents.files.drop(versionKey(d.Namespace, w.Version))
+		if err := o.versions.dropUnkept(ctx, d, w.Version); err != nil {
 			return err
 		}
 	}
-	return e.fail(ctx, w, reason)
+	return o.endings.fail(ctx, w, reason)
 }

@@ -4,17 +4,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
+	"slices"
 	"sync"
 
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
+// endings end deploys that fail, expire, or are refused or cancelled.
+type endings struct {
+	*base
+	uploadFiles *uploadFiles
+	stagings    stagings
+}
+
 // fail ends w with a reason, unless it has gone on since w was read. What it
 // had brought goes.
-func (e *Engine) fail(ctx context.Context, w slipway.Deploy, reason string) error {
+func (e *endings) fail(ctx context.Context, w slipway.Deploy, reason string) error {
 	return e.giveUp(ctx, w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
 		if now.Status != w.Status {
 			return "", nil
@@ -24,7 +30,7 @@ func (e *Engine) fail(ctx context.Context, w slipway.Deploy, reason string) erro
 }
 
 // giveUp ends w for the reason that why has for what w is by then; "" is none.
-func (e *Engine) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
+func (e *endings) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
 	var uploads []string
 	failed := false
 	err := e.store.Update(ctx, func(tx *store.Tx) error {
@@ -69,26 +75,13 @@ func end(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 }
 
 // ended clears up after a deploy that has ended.
-func (e *Engine) ended(w slipway.Deploy, uploads []string) {
+func (e *endings) ended(w slipway.Deploy, uploads []string) {
 	e.stagings.cancel(w.ID)
 	for _, id := range uploads {
-		e.removeUpload(id)
+		e.uploadFiles.removeUpload(id)
 	}
 	e.wakers.wakeStage(w.Deployment) // its packs may be unused now
 	e.watchers.changed(w.Deployment, w.ID)
-}
-
-// removeUpload removes the file of an upload that is over. What stays behind
-// here goes at the next start.
-func (e *Engine) removeUpload(id string) {
-	e.arriving.end(id, false)
-	err := os.Remove(e.uploadPath(id))
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
-	if err = errors.Join(err, e.dropBlocks(id)); err != nil {
-		e.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
-	}
 }
 
 // stagings are the deploys that are being staged.
@@ -118,4 +111,69 @@ func (s *stagings) cancel(id slipway.DeployID) {
 	if cancel := s.of[id]; cancel != nil {
 		cancel()
 	}
+}
+
+// Refuse ends a deploy that is not confirmed yet as failed, for the reason that
+// its sender was told: whoever reads the history learns it, too. An error on our
+// side is none.
+func (e *endings) Refuse(ctx context.Context, w slipway.Deploy, why error) error {
+	kind, text := slipway.Explain(why)
+	if kind == slipway.Internal {
+		return nil
+	}
+	return e.giveUp(context.WithoutCancel(ctx), w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
+		if now.Status != slipway.Initialized && now.Status != slipway.Staged {
+			return "", nil
+		}
+		return text, nil
+	})
+}
+
+// sweep fails the deploys that nobody finished in time.
+func (e *endings) sweep(ctx context.Context) error {
+	var late []slipway.Deploy
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		late, err = e.expired(tx)
+		return err
+	})
+	for _, w := range late {
+		err = errors.Join(err, e.giveUp(ctx, w, e.expiry)) // somebody may have confirmed it by now
+	}
+	return err
+}
+
+// expired returns the deploys to give up now.
+func (e *endings) expired(tx *store.Tx) ([]slipway.Deploy, error) {
+	all, err := tx.Unfinished()
+	if err != nil {
+		return nil, err
+	}
+	var late []slipway.Deploy
+	for _, w := range all {
+		switch reason, err := e.expiry(tx, w); {
+		case err != nil:
+			return nil, err
+		case reason != "":
+			late = append(late, w)
+		}
+	}
+	return late, nil
+}
+
+// expiry says why w is given up now; "" while it may still be finished.
+func (e *endings) expiry(tx *store.Tx, w slipway.Deploy) (string, error) {
+	uploads, err := tx.UploadsFor(w.ID)
+	if err != nil || slices.ContainsFunc(uploads, func(u store.Upload) bool { return e.uploadFiles.arriving.busy(u.ID) }) {
+		return "", err
+	}
+	last := w.UploadedAt
+	if last.IsZero() {
+		last = w.CreatedAt
+	}
+	for _, u := range uploads {
+		if u.TouchedAt.After(last) {
+			last = u.TouchedAt
+		}
+	}
+	return w.Expired(last, tx.Now), nil
 }

@@ -22,18 +22,25 @@ type Fixable struct {
 	Refusal    error              // why this person could not deploy it now; nil if they could
 }
 
+// fixes makes deploys of files that are edited in the browser.
+type fixes struct {
+	*base
+	contents *contents
+	uploads  *uploads
+}
+
 // Fixable returns the file at path of a Deployment.
-func (e *Engine) Fixable(ctx context.Context, of slipway.DeploymentID, path string, by slipway.Actor) (f Fixable, err error) {
-	var b basis
-	err = e.store.View(ctx, func(tx *store.Tx) error {
-		b, err = basisOf(tx, of, by)
+func (x *fixes) Fixable(ctx context.Context, of slipway.DeploymentID, path string, by slipway.Actor) (f Fixable, err error) {
+	var b queueState
+	err = x.store.View(ctx, func(tx *store.Tx) error {
+		b, err = readQueue(tx, of, by)
 		return err
 	})
 	if err != nil {
 		return f, err
 	}
-	f.Deployment, f.Refusal = b.now, b.tail.MayDeploy(slipway.DAGOnly, b.role, by)
-	files, err := e.tailFiles(b)
+	f.Deployment, f.Refusal = b.now, b.projected.MayDeploy(slipway.DAGOnly, b.role, by)
+	files, err := x.contents.projectedFiles(b)
 	if err != nil {
 		return f, err
 	}
@@ -45,7 +52,7 @@ func (e *Engine) Fixable(ctx context.Context, of slipway.DeploymentID, path stri
 }
 
 // FixText returns the text of f as a form can take it, or says why it cannot.
-func (e *Engine) FixText(ctx context.Context, f Fixable) (string, error) {
+func (x *fixes) FixText(ctx context.Context, f Fixable) (string, error) {
 	switch {
 	case f.File.Link != "":
 		return "", slipway.Errorf(slipway.Invalid, "A link has no content of its own. Mend the file that it leads to.")
@@ -54,7 +61,7 @@ func (e *Engine) FixText(ctx context.Context, f Fixable) (string, error) {
 	case f.File.Size > slipway.FixMax:
 		return "", slipway.Editable(make([]byte, slipway.FixMax+1))
 	}
-	b, err := e.text(ctx, f.Deployment, f.File)
+	b, err := x.contents.text(ctx, f.Deployment, f.File)
 	if err == nil {
 		err = slipway.Editable(b)
 	}
@@ -76,18 +83,18 @@ var ErrFileChanged = &slipway.Error{Kind: slipway.Conflict, Text: "The file was 
 
 // Fix makes a deploy that adds or changes one file, and waits to be confirmed
 // as any other.
-func (e *Engine) Fix(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewFix) (slipway.Deploy, error) {
-	f, err := e.Fixable(ctx, of, n.Path, by)
+func (x *fixes) Fix(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewFix) (slipway.Deploy, error) {
+	f, err := x.Fixable(ctx, of, n.Path, by)
 	if err == nil {
 		err = f.Refusal
 	}
 	if err == nil {
-		err = e.mayFix(f, n)
+		err = x.mayFix(f, n)
 	}
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	content, err := e.fixed(ctx, f, n)
+	content, err := x.fixed(ctx, f, n)
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
@@ -98,26 +105,26 @@ func (e *Engine) Fix(ctx context.Context, of slipway.DeploymentID, by slipway.Ac
 	r, w := io.Pipe()
 	defer r.Close() // ends tarOf, should nobody read on
 	go func() { w.CloseWithError(tarOf(w, h, content)) }()
-	return e.Receive(ctx, of, by, NewUpload{
+	return x.uploads.Receive(ctx, of, by, NewUpload{
 		Length: -1, Name: "one-file fix of dags/" + n.Path, Fix: n.Path, Merge: slipway.AddFiles, Description: n.Description,
 	}, r)
 }
 
-func (e *Engine) mayFix(f Fixable, n NewFix) error {
+func (x *fixes) mayFix(f Fixable, n NewFix) error {
 	switch {
 	case f.File.Link != "":
 		return slipway.Errorf(slipway.Invalid, "A link has no content of its own. Mend the file that it leads to.")
 	case f.File.SHA256 != n.Base:
 		return ErrFileChanged
 	}
-	return archive.Check([]slipway.File{{Path: n.Path}}, e.cfg.Limits)
+	return archive.Check([]slipway.File{{Path: n.Path}}, x.cfg.Limits)
 }
 
 // fixed returns the new content of f, which differs from the old.
-func (e *Engine) fixed(ctx context.Context, f Fixable, n NewFix) (*io.SectionReader, error) {
+func (x *fixes) fixed(ctx context.Context, f Fixable, n NewFix) (*io.SectionReader, error) {
 	content := n.Content
 	if content == nil {
-		old, err := e.FixText(ctx, f)
+		old, err := x.FixText(ctx, f)
 		if err != nil {
 			return nil, err
 		}

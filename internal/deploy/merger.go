@@ -3,7 +3,6 @@ package deploy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 
@@ -21,9 +20,18 @@ const (
 	mergeMax  = 256 << 20 // bytes of packs that are merged at a time
 )
 
+// merger merges small packs.
+type merger struct {
+	*base
+	contents    *contents
+	dagStager   *dagStager
+	uploadFiles *uploadFiles
+	mergers     chan struct{} // a token for the merge in progress
+}
+
 // mergePacks merges the small packs of a Deployment if there are too many. In
 // the installation one merge runs at a time. No deploy waits for it.
-func (e *Engine) mergePacks(ctx context.Context, of slipway.DeploymentID) error {
+func (e *merger) mergePacks(ctx context.Context, of slipway.DeploymentID) error {
 	for again := true; again; {
 		select {
 		case <-ctx.Done():
@@ -50,12 +58,12 @@ type merge struct {
 }
 
 // mergeOnce merges small packs, and reports whether there was anything to do.
-func (e *Engine) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done bool, err error) {
+func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done bool, err error) {
 	m, err := e.planMerge(ctx, of)
 	if err != nil || len(m.packs) == 0 {
 		return false, err
 	}
-	if err := e.spare(m.size); err != nil {
+	if err := e.uploadFiles.spare(m.size); err != nil {
 		return false, err
 	}
 	pack, places, err := e.bundles.Merge(ctx, m.d.Namespace, m.files)
@@ -70,7 +78,7 @@ func (e *Engine) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 		return tx.AddMergedPack(of, now.Version, store.Pack{SHA256: pack.SHA256, Size: pack.Size}, places, m.packs)
 	})
 	if err != nil {
-		return false, errors.Join(err, e.dropStray(context.WithoutCancel(ctx), m.d, pack.SHA256))
+		return false, errors.Join(err, e.dagStager.dropStray(context.WithoutCancel(ctx), m.d, pack.SHA256))
 	}
 	e.log.Info("packs merged", slog.String("deployment", m.d.Namespace), slog.Int("packs", len(m.packs)), slog.Int64("bytes", pack.Size))
 	return true, nil
@@ -78,7 +86,7 @@ func (e *Engine) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 
 // planMerge returns what to merge of what the next manifest would rely on;
 // nothing while that is few enough.
-func (e *Engine) planMerge(ctx context.Context, of slipway.DeploymentID) (m merge, err error) {
+func (e *merger) planMerge(ctx context.Context, of slipway.DeploymentID) (m merge, err error) {
 	few := false
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if m.d, err = tx.LoadDeployment(of); err != nil {
@@ -94,7 +102,7 @@ func (e *Engine) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 	if err != nil || few {
 		return m, err
 	}
-	files, err := e.filesOf(m.d.Namespace, m.d.Version)
+	files, err := e.contents.filesOf(m.d.Namespace, m.d.Version)
 	if err != nil {
 		return m, err
 	}
@@ -159,27 +167,4 @@ func relocated(tx *store.Tx, of slipway.DeploymentID, files []slipway.File) (_ [
 		}
 	}
 	return next, moved, nil
-}
-
-// relocate is relocated for w, which is to bring files, and has w need the
-// packs that they lie in then.
-func (e *Engine) relocate(ctx context.Context, w slipway.Deploy, files []slipway.File) (next []slipway.File, err error) {
-	moved := false
-	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		next, moved, err = relocated(tx, w.Deployment, files)
-		return err
-	})
-	if err != nil || !moved {
-		return next, err
-	}
-	err = e.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if next, _, err = relocated(tx, w.Deployment, files); err != nil {
-			return err
-		}
-		return tx.ClaimPacks(w, slipway.PacksOf(next))
-	})
-	if err != nil {
-		return nil, fmt.Errorf("relocate files of deploy %s: %w", w.ID, err)
-	}
-	return next, nil
 }

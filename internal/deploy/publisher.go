@@ -12,12 +12,52 @@ import (
 	"slipway/store"
 )
 
+// versions stores the versions of deploys.
+type versions struct {
+	*base
+	contents *contents
+}
+
+// relocate is relocated for w, which is to bring files, and has w need the
+// packs that they lie in then.
+func (e *versions) relocate(ctx context.Context, w slipway.Deploy, files []slipway.File) (next []slipway.File, err error) {
+	moved := false
+	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+		next, moved, err = relocated(tx, w.Deployment, files)
+		return err
+	})
+	if err != nil || !moved {
+		return next, err
+	}
+	err = e.store.Update(ctx, func(tx *store.Tx) (err error) {
+		if next, _, err = relocated(tx, w.Deployment, files); err != nil {
+			return err
+		}
+		return tx.ClaimPacks(w, slipway.PacksOf(next))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("relocate files of deploy %s: %w", w.ID, err)
+	}
+	return next, nil
+}
+
+// publisher works the queue of a Deployment off.
+type publisher struct {
+	*base
+	awaiter    *awaiter
+	components *components
+	contents   *contents
+	endings    *endings
+	rollouts   *rollouts
+	versions   *versions
+}
+
 // publishAll takes the turns of a Deployment's queue, one after the other.
-func (e *Engine) publishAll(ctx context.Context, of slipway.DeploymentID) error {
+func (p *publisher) publishAll(ctx context.Context, of slipway.DeploymentID) error {
 	for {
-		w, found, err := e.nextTurn(ctx, of)
+		w, found, err := p.nextTurn(ctx, of)
 		if err == nil && found {
-			err = e.publish(ctx, w)
+			err = p.publish(ctx, w)
 		}
 		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 			return nil // deleted
@@ -29,8 +69,8 @@ func (e *Engine) publishAll(ctx context.Context, of slipway.DeploymentID) error 
 }
 
 // nextTurn returns the deploy whose turn it is. Switches before it are thrown.
-func (e *Engine) nextTurn(ctx context.Context, of slipway.DeploymentID) (w slipway.Deploy, found bool, err error) {
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w slipway.Deploy, found bool, err error) {
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		d, err := tx.LoadDeployment(of)
 		if err != nil {
 			return err
@@ -53,7 +93,7 @@ func (e *Engine) nextTurn(ctx context.Context, of slipway.DeploymentID) (w slipw
 		}
 		return err
 	})
-	e.watchers.notify(of)
+	p.watchers.notify(of)
 	return w, found, err
 }
 
@@ -80,26 +120,26 @@ func onOff(on bool) string {
 }
 
 // publish makes w what its Deployment should run, and waits until it does.
-func (e *Engine) publish(ctx context.Context, w slipway.Deploy) error {
+func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 	if w.Kind.HasImage() && !w.WentLive() {
-		return e.rollOut(ctx, w)
+		return p.rollouts.rollOut(ctx, w)
 	}
-	there := e.present(w.Deployment, slipway.Sidecar)
+	there := p.components.connected(w.Deployment, slipway.Sidecar)
 	if !w.WentLive() {
 		// Once begun, this is not cut off: it is quick, and safe to do again.
-		live, err := e.goLive(context.WithoutCancel(ctx), w)
+		live, err := p.goLive(context.WithoutCancel(ctx), w)
 		switch kind, text := slipway.Explain(outage(err)); {
 		case passes(kind):
 			return err // it was confirmed: it waits until there is room, or the bucket is back
 		case err != nil && kind != slipway.Internal:
-			return e.fail(ctx, w, text)
+			return p.endings.fail(ctx, w, text)
 		case err != nil:
-			e.log.Error("publish", slog.Any("deploy", w.ID), slog.Any("error", err))
-			return e.fail(ctx, w, errOurs)
+			p.log.Error("publish", slog.Any("deploy", w.ID), slog.Any("error", err))
+			return p.endings.fail(ctx, w, errOurs)
 		}
 		w = live
 	}
-	return e.await(ctx, w, there)
+	return p.awaiter.await(ctx, w, there)
 }
 
 // release is what going live changes.
@@ -110,26 +150,26 @@ type release struct {
 }
 
 // goLive stores the version of w and makes it the wanted one.
-func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Deploy, err error) {
-	d, r, err := e.prepare(ctx, w)
+func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Deploy, err error) {
+	d, r, err := p.versions.prepare(ctx, w)
 	if err != nil {
 		return w, err
 	}
 	if w.ReturnTo == 0 {
-		if r, err = e.storeVersion(ctx, d, w, r); err != nil {
+		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {
 			return w, err
 		}
 	}
-	e.live.forgive(d.ID)
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+	p.components.live.forgive(d.ID)
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		live, err = commit(tx, w, r)
 		return err
 	})
 	if err != nil && w.ReturnTo == 0 {
-		err = errors.Join(err, e.dropUnkept(ctx, d, w.Version))
+		err = errors.Join(err, p.versions.dropUnkept(ctx, d, w.Version))
 	}
-	e.watchers.changed(d.ID, w.ID)
-	e.wakers.wakeMerge(d.ID)
+	p.watchers.changed(d.ID, w.ID)
+	p.wakers.wakeMerge(d.ID)
 	return live, err
 }
 
@@ -137,7 +177,7 @@ func (e *Engine) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Dep
 // Where that was stored before an outage, its contents are where they were then:
 // manifests never change, and packs may have been merged since. Where a crash
 // left another one that no record names, this one takes its place.
-func (e *Engine) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
+func (e *versions) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
 	size, err := e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
 	if err != nil {
 		stored, missing := e.bundles.Manifest(d.Namespace, w.Version)
@@ -157,7 +197,7 @@ func (e *Engine) storeVersion(ctx context.Context, d slipway.Deployment, w slipw
 		}
 	}
 	r.manifest = size
-	e.files.put(versionKey(d.Namespace, w.Version), r.files)
+	e.contents.files.put(versionKey(d.Namespace, w.Version), r.files)
 	return r, nil
 }
 
@@ -167,7 +207,7 @@ func sameFiles(a, b []slipway.File) bool {
 }
 
 // prepare returns what w does to its Deployment as it is now.
-func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, r release, err error) {
+func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, r release, err error) {
 	var staged []byte
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
@@ -182,12 +222,12 @@ func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deplo
 	if err != nil {
 		return d, r, err
 	}
-	base, err := e.filesOf(d.Namespace, d.Version)
+	base, err := e.contents.filesOf(d.Namespace, d.Version)
 	if err != nil {
 		return d, r, err
 	}
 	if w.ReturnTo != 0 {
-		r.files, err = e.filesOf(d.Namespace, d.State.With(w).Version)
+		r.files, err = e.contents.filesOf(d.Namespace, d.State.With(w).Version)
 	} else if !d.Brings(w) {
 		r.files = base
 	} else if r.files, err = e.merged(w, base, staged); err == nil {
@@ -198,8 +238,8 @@ func (e *Engine) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deplo
 }
 
 // merged returns the files that w makes of those of base.
-func (e *Engine) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
-	brought, err := e.brought(w.ID, staged)
+func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
+	brought, err := e.contents.brought(w.ID, staged)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +248,7 @@ func (e *Engine) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([
 }
 
 // dropUnkept deletes the manifest of a version that no record names.
-func (e *Engine) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
+func (e *versions) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
 	kept := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if kept, err = tx.Retained(d.ID, v); err == nil && !kept {

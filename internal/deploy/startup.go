@@ -16,52 +16,64 @@ import (
 	"slipway/store"
 )
 
+// startup puts in order what a crash left.
+type startup struct {
+	*base
+	components  *components
+	dagStager   *dagStager
+	deletions   *deletions
+	endings     *endings
+	orphans     *orphans
+	uploadFiles *uploadFiles
+	uploads     *uploads
+}
+
 // resume puts in order what a crash left: files that no record names are
 // removed, and what cannot be finished any more has failed. Run does the rest.
 // Where the records may be the wrong ones, what they do not name is set aside.
-func (e *Engine) resume(ctx context.Context) error {
+func (s *startup) resume(ctx context.Context) error {
 	var uploads []store.Upload
 	var all []slipway.Deployment
-	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
 		if uploads, err = tx.Uploads(); err != nil {
 			return err
 		}
 		if all, err = tx.AllDeployments(); err != nil {
 			return err
 		}
-		e.expected, err = tx.AgentsSince(e.started.Add(-slipway.ForgottenAfter))
+		s.components.expected, err = tx.AgentsSince(s.components.started.Add(-slipway.ForgottenAfter))
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("resume: %w", err)
 	}
-	left, older, err := e.unnamedManifests(ctx, all)
+	left, older, err := s.unnamedManifests(ctx, all)
 	if err != nil {
 		return fmt.Errorf("resume manifests: %w", err)
 	}
-	held, err := e.resumeAside(ctx, older)
+	held, err := s.orphans.resumeAside(ctx, older)
 	if err != nil {
 		return fmt.Errorf("resume what is set aside: %w", err)
 	}
 	for _, u := range uploads {
-		if err := e.resumeUpload(ctx, u); err != nil {
+		if err := s.resumeUpload(ctx, u); err != nil {
 			return fmt.Errorf("resume uploads: %w", err)
 		}
 	}
 	if !held {
-		err = errors.Join(e.dropUploads(uploads), e.dropPacks(ctx, all), e.dropManifests(all, left))
+		err = errors.Join(s.dropUploads(uploads), s.dropPacks(ctx, all), s.dropManifests(all, left))
 	}
-	err = errors.Join(err, e.dropHalfWritten(all))
+	err = errors.Join(err, s.dropHalfWritten(all))
 	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
-	return e.sweep(ctx)
+	return s.endings.sweep(ctx)
 }
 
 // dropHalfWritten removes what a crash left of writing image.env to mounts.
-func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
+func (s *startup) dropHalfWritten(all []slipway.Deployment) error {
 	for _, d := range all {
-		dir := e.MountDir(d)
+		dir := s.MountDir(d)
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -71,7 +83,7 @@ func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
 				continue
 			}
 			info, err := f.Info()
-			if err == nil && e.isLeftover(info) {
+			if err == nil && s.isLeftover(info) {
 				err = os.Remove(filepath.Join(dir, f.Name()))
 			}
 			if err != nil {
@@ -84,24 +96,24 @@ func (e *Engine) dropHalfWritten(all []slipway.Deployment) error {
 
 // isLeftover reports whether a file that no record names is old enough to be
 // one. A younger one stays until a later start.
-func (e *Engine) isLeftover(info fs.FileInfo) bool {
-	return e.store.Now().Sub(info.ModTime()) >= e.cfg.LeftoverAge
+func (s *startup) isLeftover(info fs.FileInfo) bool {
+	return s.store.Now().Sub(info.ModTime()) >= s.cfg.LeftoverAge
 }
 
 // dropUploads removes the files of uploads that no record names.
-func (e *Engine) dropUploads(uploads []store.Upload) error {
+func (s *startup) dropUploads(uploads []store.Upload) error {
 	known := map[string]bool{}
 	for _, u := range uploads {
 		known[u.ID] = true
 	}
-	dir := filepath.Join(e.cfg.Dir, datadir.Uploads)
+	dir := filepath.Join(s.cfg.Dir, datadir.Uploads)
 	entries, err := os.ReadDir(dir)
 	for _, f := range entries {
 		if known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
 			continue
 		}
 		info, bad := f.Info()
-		if err = errors.Join(err, bad); bad == nil && e.isLeftover(info) {
+		if err = errors.Join(err, bad); bad == nil && s.isLeftover(info) {
 			err = errors.Join(err, os.RemoveAll(filepath.Join(dir, f.Name())))
 		}
 	}
@@ -109,9 +121,9 @@ func (e *Engine) dropUploads(uploads []store.Upload) error {
 }
 
 // resumeUpload makes an upload and its file agree.
-func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
+func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	var w slipway.Deploy
-	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
 		w, err = tx.LoadDeploy(u.Deploy)
 		return err
 	})
@@ -121,20 +133,20 @@ func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
 	if err != nil {
 		return err
 	}
-	size, err := e.offset(u)
+	size, err := s.uploadFiles.offset(u)
 	switch {
 	case u.Length == inBlocks && u.ArrivedAt.IsZero():
-		return e.dropHalfBlocks(u.ID) // more may come; what was assembled is written over
+		return s.uploadFiles.dropHalfBlocks(u.ID) // more may come; what was assembled is written over
 	case errors.Is(err, os.ErrNotExist) && u.ArrivedAt.IsZero() && u.Length >= 0:
-		return os.WriteFile(e.uploadPath(u.ID), nil, 0o600) // its first bytes were never durable
+		return os.WriteFile(s.uploadFiles.uploadPath(u.ID), nil, 0o600) // its first bytes were never durable
 	case errors.Is(err, os.ErrNotExist):
-		return e.fail(ctx, w, "The uploaded file was lost. Upload the files again.")
+		return s.endings.fail(ctx, w, "The uploaded file was lost. Upload the files again.")
 	case err != nil:
 		return err
 	case u.ArrivedAt.IsZero() && u.Length < 0:
-		return e.fail(ctx, w, "The upload broke off. Upload the files again.")
+		return s.endings.fail(ctx, w, "The upload broke off. Upload the files again.")
 	case u.ArrivedAt.IsZero() && size == u.Length:
-		_, err = e.arrived(ctx, u, w)
+		_, err = s.uploads.arrived(ctx, u, w)
 	}
 	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden {
 		return nil // refused, as whoever sent it may no longer deploy: it has failed
@@ -143,17 +155,17 @@ func (e *Engine) resumeUpload(ctx context.Context, u store.Upload) error {
 }
 
 // dropPacks removes the packs of Deployments that no record names.
-func (e *Engine) dropPacks(ctx context.Context, all []slipway.Deployment) error {
+func (s *startup) dropPacks(ctx context.Context, all []slipway.Deployment) error {
 	for _, d := range all {
-		known, err := e.knownPacks(ctx, d.ID)
+		known, err := s.dagStager.knownPacks(ctx, d.ID)
 		if err != nil {
 			return err
 		}
-		for p, err := range e.bundles.Packs(d.Namespace) {
+		for p, err := range s.bundles.Packs(d.Namespace) {
 			if err == nil && !known[p.SHA256] {
-				err = e.dropOld(
-					func() (bundle.File, error) { return e.bundles.OpenPack(d.Namespace, p.SHA256) },
-					func() error { return e.bundles.DropPack(d.Namespace, p.SHA256) })
+				err = s.dropOld(
+					func() (bundle.File, error) { return s.bundles.OpenPack(d.Namespace, p.SHA256) },
+					func() error { return s.bundles.DropPack(d.Namespace, p.SHA256) })
 			}
 			if err != nil {
 				return err
@@ -166,17 +178,17 @@ func (e *Engine) dropPacks(ctx context.Context, all []slipway.Deployment) error 
 // unnamedManifests returns, by Deployment, the versions whose manifests may go, as
 // no record names them. older reports that one of them belongs to newer records
 // than these.
-func (e *Engine) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
+func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
 	left = map[slipway.DeploymentID][]slipway.Version{}
 	for _, d := range all {
 		var there []slipway.Version
-		for v, err := range e.bundles.Manifests(d.Namespace) {
+		for v, err := range s.bundles.Manifests(d.Namespace) {
 			if err != nil {
 				return nil, false, err
 			}
 			there = append(there, v)
 		}
-		err := e.store.View(ctx, func(tx *store.Tx) error {
+		err := s.store.View(ctx, func(tx *store.Tx) error {
 			strays, err := strayManifests(tx, d, there)
 			for v, what := range strays {
 				older = older || what == slipway.Foreign
@@ -214,12 +226,12 @@ func strayManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version)
 }
 
 // dropManifests removes the manifests that crashes left.
-func (e *Engine) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
+func (s *startup) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
 	for _, d := range all {
 		for _, v := range left[d.ID] {
-			if err := e.dropOld(
-				func() (bundle.File, error) { return e.bundles.OpenManifest(d.Namespace, v) },
-				func() error { return e.bundles.DropManifest(d.Namespace, v) }); err != nil {
+			if err := s.dropOld(
+				func() (bundle.File, error) { return s.bundles.OpenManifest(d.Namespace, v) },
+				func() error { return s.bundles.DropManifest(d.Namespace, v) }); err != nil {
 				return err
 			}
 		}
@@ -229,7 +241,7 @@ func (e *Engine) dropManifests(all []slipway.Deployment, left map[slipway.Deploy
 
 // dropOld removes an unrecorded manifest or pack with drop, unless the file that
 // open opens is young.
-func (e *Engine) dropOld(open func() (bundle.File, error), drop func() error) error {
+func (s *startup) dropOld(open func() (bundle.File, error), drop func() error) error {
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -238,7 +250,7 @@ func (e *Engine) dropOld(open func() (bundle.File, error), drop func() error) er
 		return err
 	}
 	info, err := f.Stat()
-	if err := errors.Join(err, f.Close()); err != nil || !e.isLeftover(info) {
+	if err := errors.Join(err, f.Close()); err != nil || !s.isLeftover(info) {
 		return err
 	}
 	return drop()

@@ -52,9 +52,15 @@ func newKey(name string) ([]byte, error) {
 // sealedFor binds a password to its place: it cannot be moved to another host.
 func sealedFor(w slipway.WorkspaceID, host string) []byte { return []byte(string(w) + "\n" + host) }
 
+// logins keeps passwords for registries, sealed.
+type logins struct {
+	*base
+	sealer cipher.AEAD
+}
+
 // SetRegistryLogin keeps who the portal is to a registry, for the image deploys
 // of a Workspace.
-func (e *Engine) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string, login image.Login) error {
+func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string, login image.Login) error {
 	host = strings.ToLower(strings.TrimSpace(host))
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
 	if hostOf(host+"/x") != host {
@@ -63,13 +69,13 @@ func (e *Engine) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 	if login.User == "" || login.Password == "" || len(login.User)+len(login.Password) > 64<<10 {
 		return slipway.Errorf(slipway.Invalid, "Give a user and a password, or a token, for %s.", host)
 	}
-	err := e.store.Update(ctx, func(tx *store.Tx) error {
+	err := o.store.Update(ctx, func(tx *store.Tx) error {
 		if err := mayKeepLogins(tx, of, by); err != nil {
 			return err
 		}
 		l := store.RegistryLogin{
 			Workspace: of, Host: host, User: login.User, By: by.Title(),
-			Sealed: e.sealer.Seal(nil, nil, []byte(login.Password), sealedFor(of, host)),
+			Sealed: o.sealer.Seal(nil, nil, []byte(login.Password), sealedFor(of, host)),
 		}
 		if err := tx.SetRegistryLogin(l); err != nil {
 			return err
@@ -80,8 +86,8 @@ func (e *Engine) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 }
 
 // DropRegistryLogin forgets who the portal is to a registry.
-func (e *Engine) DropRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string) error {
-	return e.store.Update(ctx, func(tx *store.Tx) error {
+func (o *logins) DropRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string) error {
+	return o.store.Update(ctx, func(tx *store.Tx) error {
 		if err := mayKeepLogins(tx, of, by); err != nil {
 			return err
 		}
@@ -101,17 +107,17 @@ func mayKeepLogins(tx *store.Tx, of slipway.WorkspaceID, by slipway.Actor) error
 }
 
 // login returns what opens the registry of an image for d.
-func (e *Engine) login(ctx context.Context, d slipway.Deployment, name string) (login image.Login, err error) {
+func (o *logins) login(ctx context.Context, d slipway.Deployment, name string) (login image.Login, err error) {
 	host := hostOf(name)
 	if host == "" {
 		return login, nil
 	}
-	err = e.store.View(ctx, func(tx *store.Tx) error {
+	err = o.store.View(ctx, func(tx *store.Tx) error {
 		l, found, err := tx.RegistryLogin(d.Workspace, host)
 		if err != nil || !found {
 			return err
 		}
-		password, err := e.sealer.Open(nil, nil, l.Sealed, sealedFor(d.Workspace, host))
+		password, err := o.sealer.Open(nil, nil, l.Sealed, sealedFor(d.Workspace, host))
 		if err != nil {
 			return slipway.Errorf(slipway.Invalid, "The credentials for %s cannot be read: the key of the data folder is another one. Enter them again.", host)
 		}

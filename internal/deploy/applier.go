@@ -27,11 +27,17 @@ const imageEnvName = "image.env"
 // graceForKill is how long an apply command has to end after it was asked to.
 const graceForKill = 5 * time.Second
 
+// applier has this machine run an image.
+type applier struct {
+	*base
+	images *images
+}
+
 // ApplyNames returns the names of the apply commands that the configuration
 // has.
-func (e *Engine) ApplyNames() []string {
+func (a *applier) ApplyNames() []string {
 	var names []string
-	for name := range e.cfg.ApplyCommands {
+	for name := range a.cfg.ApplyCommands {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -40,8 +46,8 @@ func (e *Engine) ApplyNames() []string {
 
 // SetApplyCommand names what this machine runs to apply an image of a
 // Deployment; "" for nothing. Only an Organization admin may.
-func (e *Engine) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, name string) error {
-	err := e.store.Update(ctx, func(tx *store.Tx) error {
+func (a *applier) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, name string) error {
+	err := a.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)
 		if err != nil {
 			return err
@@ -49,7 +55,7 @@ func (e *Engine) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, b
 		if err := role.May(slipway.SetApplyCommands); err != nil {
 			return err
 		}
-		switch _, known := e.cfg.ApplyCommands[name]; {
+		switch _, known := a.cfg.ApplyCommands[name]; {
 		case !d.Here:
 			return slipway.Errorf(slipway.Conflict, "This Deployment is not on this machine: agents apply its images.")
 		case name != "" && !known:
@@ -61,7 +67,7 @@ func (e *Engine) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, b
 		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "deployment.apply-command", Target: d.Name, Detail: name})
 	})
 	if err == nil {
-		e.watchers.notify(of)
+		a.watchers.notify(of)
 	}
 	return err
 }
@@ -72,11 +78,11 @@ func noCommand(name string) error {
 
 // applyHere has this machine run the image of a state of d: it writes image.env
 // and runs the apply command. Doing it twice does no harm.
-func (e *Engine) applyHere(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
-	out := e.openLog(w)
+func (a *applier) applyHere(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
+	out := a.openLog(w)
 	defer func() { err = errors.Join(err, out.Close()) }()
-	env := e.imageEnv(s)
-	if err := e.writeImageEnv(d, env); err != nil {
+	env := a.imageEnv(s)
+	if err := a.writeImageEnv(d, env); err != nil {
 		return "", outage(fmt.Errorf("write %s: %w", imageEnvName, err))
 	}
 	if s.Image == "" {
@@ -89,21 +95,21 @@ func (e *Engine) applyHere(ctx context.Context, d slipway.Deployment, w slipway.
 		out.say(text)
 		return text, nil
 	}
-	return "", e.apply(ctx, d, env, out)
+	return "", a.apply(ctx, d, env, out)
 }
 
 // imageEnv returns the lines of image.env for a state.
-func (e *Engine) imageEnv(s slipway.State) []string {
-	return []string{"AIRFLOW_IMAGE=" + e.outside(s.ImageName) + "@" + s.Image, "RUNTIME_VERSION=" + s.Runtime}
+func (a *applier) imageEnv(s slipway.State) []string {
+	return []string{"AIRFLOW_IMAGE=" + a.images.outside(s.ImageName) + "@" + s.Image, "RUNTIME_VERSION=" + s.Runtime}
 }
 
-func (e *Engine) writeImageEnv(d slipway.Deployment, env []string) error {
+func (a *applier) writeImageEnv(d slipway.Deployment, env []string) error {
 	for _, line := range env { // each of which an image's text must not make two
 		if strings.ContainsFunc(line, unicode.IsControl) {
 			return slipway.Errorf(slipway.Invalid, "%s cannot hold %q.", imageEnvName, line)
 		}
 	}
-	dir := e.MountDir(d)
+	dir := a.MountDir(d)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -121,16 +127,16 @@ func (e *Engine) writeImageEnv(d slipway.Deployment, env []string) error {
 }
 
 // apply runs the apply command of d. Its end is the rollout's.
-func (e *Engine) apply(ctx context.Context, d slipway.Deployment, env []string, out *deployLog) error {
-	argv := e.cfg.ApplyCommands[d.ApplyCommand]
+func (a *applier) apply(ctx context.Context, d slipway.Deployment, env []string, out *deployLog) error {
+	argv := a.cfg.ApplyCommands[d.ApplyCommand]
 	if len(argv) == 0 {
 		return noCommand(d.ApplyCommand)
 	}
 	out.say("Running the apply command " + d.ApplyCommand + ".")
-	late, cancel := context.WithTimeout(ctx, e.cfg.ApplyTimeout)
+	late, cancel := context.WithTimeout(ctx, a.cfg.ApplyTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(late, argv[0], argv[1:]...)
-	cmd.Env = append(ownEnv(), append(env, "SLIPWAY_MOUNT="+e.MountDir(d), "SLIPWAY_NAMESPACE="+d.Namespace)...)
+	cmd.Env = append(ownEnv(), append(env, "SLIPWAY_MOUNT="+a.MountDir(d), "SLIPWAY_NAMESPACE="+d.Namespace)...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
@@ -150,7 +156,7 @@ func (e *Engine) apply(ctx context.Context, d slipway.Deployment, env []string, 
 		out.say("The portal stops. It runs the apply command again when it is back.")
 		return ctx.Err()
 	case late.Err() != nil:
-		err = slipway.Errorf(slipway.Conflict, "The apply command %s did not end within %s, and was stopped.%s", d.ApplyCommand, e.cfg.ApplyTimeout, out.lastWords())
+		err = slipway.Errorf(slipway.Conflict, "The apply command %s did not end within %s, and was stopped.%s", d.ApplyCommand, a.cfg.ApplyTimeout, out.lastWords())
 	default:
 		err = slipway.Errorf(slipway.Conflict, "The apply command %s failed: %s.%s", d.ApplyCommand, err, out.lastWords())
 	}
@@ -162,4 +168,27 @@ func (e *Engine) apply(ctx context.Context, d slipway.Deployment, env []string, 
 // secrets.
 func ownEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SLIPWAY_") })
+}
+
+// Log returns lines of what a deploy's rollout said, those after a line; 0 for
+// the first.
+func (a *applier) Log(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, after int) (lines []store.LogLine, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		if _, _, err := tx.Deployment(of, by); err != nil {
+			return err
+		}
+		w, err := tx.Deploy(of, number)
+		if err != nil {
+			return err
+		}
+		lines, err = tx.Log(w.ID, after, logPage)
+		return err
+	})
+	return lines, err
+}
+
+func (a *applier) openLog(w slipway.Deploy) *deployLog {
+	l := &deployLog{base: a.base, w: w, stop: make(chan struct{}), done: make(chan struct{})}
+	go l.keep()
+	return l
 }

@@ -1,0 +1,189 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+
+	"slipway/internal/archive"
+	"slipway/internal/bundle"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// dagStager unpacks DAG archives into packs.
+type dagStager struct {
+	*base
+	contents    *contents
+	deletions   *deletions
+	uploadFiles *uploadFiles
+}
+
+// stageDAGs reads the upload u of w, stores what is new in it and records the
+// rest.
+func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
+	staged, err := a.unpack(ctx, d, u)
+	if err != nil {
+		return err
+	}
+	files, err := prefixed(staged.Files, u.Folder, a.cfg.Limits)
+	if err == nil {
+		err = a.record(ctx, w, u, staged, files)
+	}
+	if err != nil && staged.Pack.SHA256 != "" {
+		err = errors.Join(err, a.dropStray(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
+	}
+	if err == nil {
+		a.uploadFiles.removeUpload(u.ID)
+		a.watchers.changed(d.ID, w.ID)
+	}
+	return err
+}
+
+// unpack stores the contents of an upload that no pack has.
+func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload) (staged bundle.Staged, err error) {
+	if err := a.uploadFiles.spare(0); err != nil {
+		return staged, err
+	}
+	f, err := os.Open(a.uploadFiles.uploadPath(u.ID))
+	if err != nil {
+		return staged, fmt.Errorf("open upload: %w", err)
+	}
+	defer f.Close()
+	return a.unpackFile(ctx, d, f)
+}
+
+// unpackFile stores the contents of an archive that no pack has.
+func (a *dagStager) unpackFile(ctx context.Context, d slipway.Deployment, f *os.File) (staged bundle.Staged, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return staged, fmt.Errorf("open archive: %w", err)
+	}
+	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
+		known := func(string) (p slipway.Place, stored bool) { return p, false }
+		any, err := tx.HasContents(d.ID)
+		if err != nil {
+			return err
+		}
+		if any {
+			contents, err2 := tx.Contents(d.ID)
+			if err2 != nil {
+				return err2
+			}
+			defer func() { err = errors.Join(err, contents.Close()) }()
+			known = contents.Place
+		}
+		lim := a.cfg.Limits
+		lim.Reserve = a.cfg.Reserve
+		staged, err = a.bundles.Stage(ctx, d.Namespace, f, info.Size(), lim, known)
+		return err
+	})
+	return staged, err
+}
+
+// prefixed returns files as they lie below folder.
+func prefixed(files []slipway.File, folder string, lim archive.Limits) ([]slipway.File, error) {
+	if folder == "" {
+		return files, nil
+	}
+	for i := range files {
+		files[i].Path = path.Join(folder, files[i].Path)
+	}
+	return files, archive.Check(files, lim)
+}
+
+// record notes what w brings. Its upload is over then.
+func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload, staged bundle.Staged, files []slipway.File) error {
+	encoded, err := encodeStaged(w, files)
+	if err != nil {
+		return err
+	}
+	var base queueState
+	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
+		base, err = makersQueue(tx, w)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a.contents.files.put(stagedKey(w.ID), files)
+	before, err := a.contents.projectedFiles(base)
+	if err != nil {
+		return err
+	}
+	counts := slipway.NewPlan(before, w.Merge.Apply(before, files)).Counts
+	counts.NewBytes, counts.LeftOut, counts.Outside = staged.Pack.Size, staged.LeftOutFiles, len(staged.Outside)
+	return a.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := stillOpen(tx, w)
+		if err != nil {
+			return err
+		}
+		if err := addPacks(tx, now, staged, files); err != nil {
+			return err
+		}
+		if err := tx.SetStaged(w.ID, encoded, report(staged)); err != nil {
+			return err
+		}
+		now.Counts, now.Base, now.WantsDAG = counts, base.projected.Version, false
+		if now.Switch != nil {
+			now.UploadedAt = tx.Now
+		}
+		if _, err := tx.SaveDeploy(now.Checked()); err != nil || u.ID == "" {
+			return err
+		}
+		return tx.DropUpload(u.ID)
+	})
+}
+
+// addPacks records the new pack and claims all that the files lie in.
+func addPacks(tx *store.Tx, w slipway.Deploy, staged bundle.Staged, files []slipway.File) error {
+	if staged.Pack.SHA256 != "" {
+		places := make(map[string]slipway.Place, len(staged.New))
+		for _, f := range staged.New {
+			places[f.SHA256] = f.Place
+		}
+		if err := tx.AddPack(w.Deployment, store.Pack{SHA256: staged.Pack.SHA256, Size: staged.Pack.Size}, places); err != nil {
+			return err
+		}
+	}
+	return tx.ClaimPacks(w, slipway.PacksOf(files))
+}
+
+// outsideMax is how many names beside the dags folder are kept. All are counted.
+const outsideMax = 1000
+
+// report says what of an upload is not deployed.
+func report(staged bundle.Staged) store.Report {
+	r := store.Report{Outside: staged.Outside[:min(len(staged.Outside), outsideMax)]}
+	for _, o := range staged.LeftOut {
+		r.LeftOut = append(r.LeftOut, store.LeftOut{Name: o.Name, Why: o.Why})
+	}
+	return r
+}
+
+// dropStray deletes a pack that no record names. One of the same contents may
+// have been there before, which other records name.
+func (a *dagStager) dropStray(ctx context.Context, d slipway.Deployment, sum string) error {
+	known, err := a.knownPacks(ctx, d.ID)
+	if err != nil || known[sum] {
+		return err
+	}
+	if kept, err := a.deletions.deletionPaused(ctx); err != nil || kept {
+		return err
+	}
+	return a.bundles.DropPack(d.Namespace, sum)
+}
+
+func (a *dagStager) knownPacks(ctx context.Context, of slipway.DeploymentID) (map[string]bool, error) {
+	known := map[string]bool{}
+	err := a.store.View(ctx, func(tx *store.Tx) error {
+		packs, err := tx.Packs(of)
+		for _, p := range packs {
+			known[p.SHA256] = true
+		}
+		return err
+	})
+	return known, err
+}

@@ -1,0 +1,282 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"slipway/internal/durable"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// orphans notes and deletes namespaces without a record.
+type orphans struct {
+	*base
+	deletions *deletions
+}
+
+// noteAside brings what is set aside up to date with the namespaces that there
+// are, and returns it, with those that are new.
+func (o *orphans) noteAside(ctx context.Context) (all, fresh []slipway.Aside, err error) {
+	there, err := o.namespaces() // before the records: whoever made one has recorded it by then
+	if err != nil {
+		return nil, nil, err
+	}
+	err = o.store.Update(ctx, func(tx *store.Tx) error {
+		named, err := namedIn(tx)
+		if err != nil {
+			return err
+		}
+		noted, err := tx.Asides()
+		if err != nil {
+			return err
+		}
+		for _, ns := range there {
+			known := slices.ContainsFunc(noted, func(a slipway.Aside) bool { return a.Namespace == ns })
+			if named[ns] || known {
+				continue
+			}
+			fresh = append(fresh, slipway.Aside{Namespace: ns, Since: tx.Now})
+			err = errors.Join(err, tx.SetAside(ns))
+		}
+		for _, a := range noted {
+			if a.Namespace == slipway.Everything || !named[a.Namespace] && slices.Contains(there, a.Namespace) {
+				all = append(all, a)
+				continue
+			}
+			err = errors.Join(err, tx.DropAside(a.Namespace)) // a record names it again, or it is gone
+		}
+		all = append(all, fresh...)
+		return err
+	})
+	return all, fresh, err
+}
+
+// namespaces returns those that have manifests, packs or images.
+func (o *orphans) namespaces() ([]string, error) {
+	all, err := o.cfg.Images.Namespaces()
+	for ns, bad := range o.bundles.Namespaces() {
+		if err = errors.Join(err, bad); err != nil {
+			return nil, fmt.Errorf("list namespaces: %w", err)
+		}
+		if !strings.HasPrefix(ns, ".") && ns != "lost+found" { // those are no one's
+			all = append(all, ns)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all), err
+}
+
+// namedIn returns the namespaces that records name, also those of Deployments
+// that are being removed.
+func namedIn(tx *store.Tx) (map[string]bool, error) {
+	all, err := tx.AllDeployments()
+	if err != nil {
+		return nil, err
+	}
+	deleted, err := tx.DeletedDeployments()
+	named := map[string]bool{}
+	for _, d := range append(all, deleted...) {
+		named[d.Namespace] = true
+	}
+	return named, err
+}
+
+// resumeAside sets aside what has to be at a start, and reports whether nothing
+// at all may be deleted that no record names. older says that the records are
+// older than the files.
+func (o *orphans) resumeAside(ctx context.Context, older bool) (held bool, err error) {
+	if err := o.store.Update(ctx, func(tx *store.Tx) error { return judgeRecords(tx, older) }); err != nil {
+		return false, err
+	}
+	asides, _, err := o.noteAside(ctx)
+	if err != nil {
+		return false, err
+	}
+	now := o.store.Now()
+	for _, a := range asides {
+		o.warnAside(a, now)
+		held = held || !a.Over(now)
+	}
+	return held, nil
+}
+
+// judgeRecords sets Everything aside if the records are older than the files,
+// and ends that once it has lasted long enough.
+func judgeRecords(tx *store.Tx, older bool) error {
+	noted, err := tx.Asides()
+	if err != nil {
+		return err
+	}
+	over := slices.ContainsFunc(noted, func(a slipway.Aside) bool {
+		return a.Namespace == slipway.Everything && a.Over(tx.Now)
+	})
+	switch {
+	case over:
+		return tx.DropAside(slipway.Everything)
+	case older:
+		return tx.SetAside(slipway.Everything)
+	}
+	return nil
+}
+
+// warnAside says what is set aside, and what to do.
+func (o *orphans) warnAside(a slipway.Aside, now time.Time) {
+	until := slog.Time("until", a.Until().UTC())
+	switch {
+	case a.Namespace == slipway.Everything && !a.Over(now):
+		o.log.Warn("slipway.db is not the database that this data folder was served with last. Until the time given here nothing expires, and nothing is deleted that no record names. "+
+			"If there is a newer slipway.db, stop slipway and put that back. If this is the right one, do nothing.", until)
+	case a.Namespace != slipway.Everything:
+		o.log.Warn("No record names this namespace. It is deleted after the time given here. "+
+			"If slipway.db is an older database or another one, stop slipway and put the right one back.", slog.String("namespace", a.Namespace), until)
+	}
+}
+
+// retainAside notes namespaces that no record names, and deletes those that were
+// set aside long enough.
+func (o *orphans) retainAside(ctx context.Context) error {
+	all, fresh, err := o.noteAside(ctx)
+	if err != nil {
+		return fmt.Errorf("set aside: %w", err)
+	}
+	now := o.store.Now()
+	for _, a := range fresh {
+		o.warnAside(a, now)
+	}
+	kept, err := o.deletions.deletionPaused(ctx)
+	if err != nil || kept {
+		return err
+	}
+	for _, a := range all {
+		if a.Namespace != slipway.Everything && a.Over(now) {
+			err = errors.Join(err, o.deleteAside(ctx, a.Namespace))
+		}
+	}
+	return err
+}
+
+// deleteAside deletes a namespace that no record names. No Deployment gets it
+// before it is forgotten.
+func (o *orphans) deleteAside(ctx context.Context, ns string) error {
+	if err := errors.Join(o.bundles.DropNamespace(ns), o.cfg.Images.Drop(ctx, ns)); err != nil {
+		return fmt.Errorf("delete the namespace %s: %w", ns, err)
+	}
+	o.log.Info("a namespace was deleted that no record named", slog.String("namespace", ns))
+	return o.store.Update(ctx, func(tx *store.Tx) error { return tx.DropAside(ns) })
+}
+
+// deletions deletes Deployments and packs, unless a lease or an older database forbids it.
+type deletions struct {
+	*base
+	components  *components
+	uploadFiles *uploadFiles
+}
+
+// deletionPaused reports whether nothing may be deleted now but what this process
+// made: a backup is being written, or the records are older than the files.
+func (e *deletions) deletionPaused(ctx context.Context) (kept bool, err error) {
+	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
+		kept, err = deletionPausedIn(tx)
+		return err
+	})
+	return kept, err
+}
+
+// deletionPausedIn is deletionPaused in a transaction.
+func deletionPausedIn(tx *store.Tx) (bool, error) {
+	leased, err := tx.Leased()
+	if err != nil || leased {
+		return leased, err
+	}
+	return tx.Held()
+}
+
+// releaseEnded forgets the packs of a Deployment that no deploy needs any
+// more. While somebody holds a lease, or the records are older than the packs,
+// that has to wait.
+func (e *deletions) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused []string, err error) {
+	leased, err := tx.Leased()
+	if err != nil {
+		return nil, err
+	}
+	if leased {
+		time.AfterFunc(store.LeaseLife, func() { e.wakers.wakeStage(of) })
+		return nil, nil
+	}
+	if held, err := tx.Held(); err != nil || held {
+		return nil, err
+	}
+	return tx.DropUnusedPacks(of)
+}
+
+// waitLeases returns once nobody holds a lease. What is marked as deleted by
+// then, later leases do not cover.
+func (e *deletions) waitLeases(ctx context.Context) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		leased := false
+		err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+			leased, err = tx.Leased()
+			return err
+		})
+		if err != nil || !leased {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// remove deletes all that belongs to d, which is marked as deleted, and tries
+// again until it succeeds or ctx ends.
+func (e *deletions) remove(ctx context.Context, d slipway.Deployment) {
+	for ctx.Err() == nil {
+		err := e.removeOnce(ctx, d)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		e.log.Error("remove", slog.String("deployment", d.Namespace), slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+func (e *deletions) removeOnce(ctx context.Context, d slipway.Deployment) error {
+	var uploads []store.Upload
+	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
+		uploads, err = tx.UploadsOf(d.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, u := range uploads {
+		e.uploadFiles.removeUpload(u.ID)
+	}
+	e.components.live.forget(d.ID)
+	if err := e.waitLeases(ctx); err != nil {
+		return err
+	}
+	if err := durable.RemoveTree(e.MountDir(d)); err != nil {
+		return fmt.Errorf("remove mount: %w", err)
+	}
+	if err := e.bundles.DropNamespace(d.Namespace); err != nil {
+		return fmt.Errorf("remove bundles: %w", err)
+	}
+	if err := e.cfg.Images.Drop(ctx, d.Namespace); err != nil {
+		return fmt.Errorf("remove images: %w", err)
+	}
+	return e.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveDeployment(d.ID) })
+}

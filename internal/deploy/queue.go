@@ -1,0 +1,366 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// queue puts deploys, returns and switches into the queue of a Deployment.
+type queue struct {
+	*base
+	endings  *endings
+	planner  *planner
+	queueing queueLocks
+}
+
+// Confirm queues a staged deploy. base is the version that the person read the
+// changes against, and ticks are the person's confirmations.
+func (q *queue) Confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (slipway.Deploy, error) {
+	return q.confirm(ctx, of, number, by, &base, attended(ticks))
+}
+
+// Return queues a deploy back to the state after deploy number. base and ticks
+// are as for Confirm.
+func (q *queue) Return(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, reason string) (slipway.Deploy, error) {
+	return q.returnTo(ctx, of, number, by, &base, reason, attended(ticks))
+}
+
+// agreement approves the plan of a deploy, or returns an error. projected is the
+// Deployment after its queue; note is kept on the deploy.
+type agreement func(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error)
+
+// attended approves plans with the ticks of a person.
+func attended(ticks slipway.Ticks) agreement {
+	return func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
+		return "", p.Check(ticks)
+	}
+}
+
+// proposal is a deploy to be queued.
+type proposal struct {
+	state queueState
+	w     slipway.Deploy
+	plan  func() (slipway.Plan, error)
+	// add checks the deploy once more, in the transaction of its queueing.
+	add func(*store.Tx, slipway.Plan, string) (slipway.Deploy, error)
+}
+
+// decide plans a deploy, asks agree, and queues the deploy if the queue has not
+// changed meanwhile; else decide starts anew. action is the name in the audit log.
+func (q *queue) decide(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, action string, agree agreement, propose func() (proposal, error)) (queued slipway.Deploy, err error) {
+	err = q.inTurn(ctx, of, func() error {
+		p, err := propose()
+		if err != nil {
+			return err
+		}
+		plan, err := p.plan()
+		if err != nil {
+			return err
+		}
+		note, err := agree(p.state.projected, p.w, plan)
+		if err != nil {
+			return err
+		}
+		return q.store.Update(ctx, func(tx *store.Tx) error {
+			if queued, err = p.add(tx, plan, note); err != nil {
+				return err
+			}
+			return audit(tx, by, p.state.now, action, queued)
+		})
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	q.wakers.wakeQueue(of)
+	q.watchers.changed(of, queued.ID)
+	return queued, nil
+}
+
+// confirm queues a staged deploy that agree approves. A nil base is the version
+// at the end of the queue.
+func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (slipway.Deploy, error) {
+	return q.decide(ctx, of, by, "deploy.confirm", agree, func() (p proposal, err error) {
+		s, w, staged, err := q.planner.stagedDeploy(ctx, of, number, by)
+		if err != nil {
+			return p, err
+		}
+		if _, err := s.projected.Confirm(w, s.role, by, versionOr(base, s.projected)); err != nil {
+			return p, err
+		}
+		p = proposal{state: s, w: w, plan: func() (slipway.Plan, error) { return q.planner.plan(s, w, staged) }}
+		p.add = func(tx *store.Tx, plan slipway.Plan, note string) (slipway.Deploy, error) {
+			w, err := queueable(tx, s, number, by, base)
+			if err != nil {
+				return w, err
+			}
+			w.Counts, w.ByHand = counted(w.Counts, plan.Counts), plan.ByHand
+			w.Note = cmp.Or(note, w.Note)
+			return tx.Enqueue(w)
+		}
+		return p, nil
+	})
+}
+
+func versionOr(base *slipway.Version, projected slipway.Deployment) slipway.Version {
+	if base == nil {
+		return projected.Version
+	}
+	return *base
+}
+
+// queueable judges the deploy again in the transaction that queues it, and that
+// nothing came in between since b was read.
+func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
+	d, role, err := tx.Deployment(b.now.ID, by)
+	if err != nil {
+		return w, err
+	}
+	queue, err := tx.Queue(d.ID)
+	if err != nil {
+		return w, err
+	}
+	if w, err = tx.Deploy(d.ID, number); err != nil {
+		return w, err
+	}
+	projected := d.Tail(queue)
+	if w, err = projected.Confirm(w, role, by, versionOr(base, projected)); err != nil {
+		return w, err
+	}
+	if !b.same(queueState{now: d, queue: queue}) {
+		return w, errMoved
+	}
+	return w, nil
+}
+
+// notAirflow names the image of w if nothing says that it is one of Airflow. On
+// what runs already, people have decided.
+func notAirflow(w slipway.Deploy) string {
+	if w.Image == nil || w.Image.IsAirflow() || w.Switch != nil {
+		return ""
+	}
+	return w.Image.Title()
+}
+
+// Cancel discards a deploy that is not confirmed yet, or calls one back that
+// waits for its turn.
+func (q *queue) Cancel(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (w slipway.Deploy, err error) {
+	var uploads []string
+	err = q.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		if w, err = tx.Deploy(of, number); err != nil {
+			return err
+		}
+		if w, err = w.Cancel(role, by); err != nil {
+			return err
+		}
+		if uploads, err = end(tx, w); err != nil {
+			return err
+		}
+		return audit(tx, by, d, "deploy.cancel", w)
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	q.endings.ended(w, uploads)
+	return w, nil
+}
+
+// returnTo queues a return that agree approves. base is as for confirm.
+func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, reason string, agree agreement) (queued slipway.Deploy, err error) {
+	if reason, err = slipway.CheckDescription(reason); err != nil {
+		return queued, err
+	}
+	return q.decide(ctx, of, by, "deploy.return", agree, func() (p proposal, err error) {
+		s, old, retained, err := q.planner.oldDeploy(ctx, of, number, by)
+		if err != nil {
+			return p, err
+		}
+		next, err := s.projected.Return(old, s.role, retained)
+		if err != nil {
+			return p, err
+		}
+		if s.projected.Version != versionOr(base, s.projected) {
+			return p, slipway.ErrBaseChanged // before the ticks, which were for other changes
+		}
+		p = proposal{state: s, w: next, plan: func() (slipway.Plan, error) { return q.planner.planReturn(s, next) }}
+		p.add = func(tx *store.Tx, plan slipway.Plan, note string) (slipway.Deploy, error) {
+			w, err := returnable(tx, s, number, by, base)
+			if err != nil {
+				return w, err
+			}
+			w.By, w.ConfirmedBy, w.Description, w.Note, w.Counts, w.ByHand = by, by, reason, note, plan.Counts, plan.ByHand
+			return tx.AddDeploy(w)
+		}
+		return p, nil
+	})
+}
+
+// returnable judges a return in the transaction that queues it.
+func returnable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
+	now, old, retained, err := readReturn(tx, b.now.ID, number, by)
+	if err != nil {
+		return w, err
+	}
+	if w, err = now.projected.Return(old, now.role, retained); err != nil {
+		return w, err
+	}
+	if err := by.Allows(w.Kind); err != nil {
+		return w, err
+	}
+	if err := imageKept(tx, w); err != nil {
+		return w, err
+	}
+	if now.projected.Version != versionOr(base, now.projected) {
+		return w, slipway.ErrBaseChanged
+	}
+	if !b.same(now) {
+		return w, errMoved
+	}
+	return w, nil
+}
+
+// queueLocks let one request at a time queue a deploy of a Deployment. What a
+// deploy will do is found out before the transaction that queues it, and holds
+// only as long as nothing else is queued in between: without the lock, of many
+// requests at once all but one would have to begin anew, time and again.
+type queueLocks struct {
+	mu    sync.Mutex
+	lines map[slipway.DeploymentID][]turn // in the order of the requests; the first holds the lock
+}
+
+// turn is a request's place in a line. It is closed when the lock is the
+// request's.
+type turn chan struct{}
+
+// take waits until it is the request's turn, which comes in the order of the
+// calls, or until ctx ends.
+func (l *queueLocks) take(ctx context.Context, of slipway.DeploymentID) (release func(), err error) {
+	mine := l.enter(of)
+	select {
+	case <-mine:
+		return func() { l.leave(of, mine) }, nil
+	case <-ctx.Done():
+		l.leave(of, mine)
+		return nil, ctx.Err()
+	}
+}
+
+func (l *queueLocks) enter(of slipway.DeploymentID) turn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines == nil {
+		l.lines = map[slipway.DeploymentID][]turn{}
+	}
+	mine := make(turn)
+	if len(l.lines[of]) == 0 {
+		close(mine)
+	}
+	l.lines[of] = append(l.lines[of], mine)
+	return mine
+}
+
+// leave gives a place up. If it was the first, the lock is the next one's.
+func (l *queueLocks) leave(of slipway.DeploymentID, mine turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := slices.Index(l.lines[of], mine)
+	l.lines[of] = slices.Delete(l.lines[of], at, at+1)
+	switch {
+	case len(l.lines[of]) == 0:
+		delete(l.lines, of)
+	case at == 0:
+		close(l.lines[of][0])
+	}
+}
+
+// errMoved says that the queue changed while a plan was made against it.
+var errMoved = errors.New("the queue has changed")
+
+// planTries is how often a plan is made anew. Other requests that queue a deploy
+// are held back meanwhile; what still comes in between are deploys that fail or
+// are cancelled, and switches.
+const planTries = 20
+
+// errCrowded is for a request whose every plan was overtaken. It has queued
+// nothing.
+var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again."}
+
+// inTurn calls try, which plans and then queues in a transaction, when it is the
+// request's turn, and again while the queue changes in between.
+func (q *queue) inTurn(ctx context.Context, of slipway.DeploymentID, try func() error) error {
+	release, err := q.queueing.take(ctx, of)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for range planTries {
+		if err := try(); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return errCrowded
+}
+
+// Switch turns DAG-only deploys on or off: at once if nothing is queued, else
+// in its turn. projectAtHand is the tick that the project's latest version is.
+func (q *queue) Switch(ctx context.Context, of slipway.DeploymentID, on bool, by slipway.Actor, projectAtHand bool) (waits bool, err error) {
+	err = q.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		queue, err := tx.Queue(of)
+		if err != nil {
+			return err
+		}
+		if err := d.Tail(queue).SwitchTo(on, role, projectAtHand); err != nil {
+			return err
+		}
+		s, err := tx.AddSwitch(slipway.SwitchOrder{Deployment: of, On: on, By: by})
+		if err != nil {
+			return err
+		}
+		err = tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "switch.order", Target: d.Name, Detail: onOff(on)})
+		if waits = len(queue) > 0; err != nil || waits {
+			return err
+		}
+		_, err = throw(tx, d, s)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	q.wakers.wakeQueue(of)
+	q.watchers.notify(of)
+	return waits, nil
+}
+
+// CancelSwitch calls a waiting switch back.
+func (q *queue) CancelSwitch(ctx context.Context, of slipway.DeploymentID, id int64, by slipway.Actor) error {
+	err := q.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.Switch); err != nil {
+			return err
+		}
+		if err := tx.CancelSwitch(of, id); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "switch.cancel", Target: d.Name})
+	})
+	if err == nil {
+		q.watchers.notify(of)
+	}
+	return err
+}

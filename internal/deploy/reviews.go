@@ -1,0 +1,295 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"slipway/internal/diff"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// reviews says what deploys will do, or did.
+type reviews struct {
+	*base
+	contents *contents
+	images   *images
+	planner  *planner
+}
+
+// Patch returns a deploy's changes of text files as a patch for git apply, in a
+// repository with the DAG bundle's files below dags/.
+func (e *reviews) Patch(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) ([]byte, error) {
+	r, err := e.Done(ctx, of, number, by)
+	if err == nil && r.Deploy.Status == slipway.Staged {
+		r, err = e.Review(ctx, of, number, by)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c := r.Plan.Counts; len(r.Plan.Changes) == 0 {
+		if c.Added+c.Changed+c.Removed > 0 && r.Deploy.WentLive() {
+			return nil, slipway.Errorf(slipway.NotFound, "The versions before and after deploy #%d are no longer kept, so that there is no patch.", number)
+		}
+		return nil, slipway.Errorf(slipway.Conflict, "Deploy #%d changes no file.", number)
+	}
+	var p diff.Patch
+	for _, c := range r.Plan.Changes {
+		if err := e.addToPatch(ctx, r.Deployment, c, &p); err != nil {
+			return nil, err
+		}
+	}
+	if p.Empty() {
+		return nil, slipway.Errorf(slipway.Conflict, "Deploy #%d changes no text file, and a patch holds nothing else.", number)
+	}
+	return p.Bytes(fmt.Sprintf("Deploy #%d of %q. Apply it in the repository with: git apply", number, r.Deployment.Name)), nil
+}
+
+func (e *reviews) addToPatch(ctx context.Context, d slipway.Deployment, c slipway.Change, p *diff.Patch) error {
+	if ok, err := p.Reserve(c); err != nil || !ok {
+		return err
+	}
+	before, after, err := e.contents.contentsOf(ctx, d, c)
+	if err != nil {
+		return err
+	}
+	return p.Add(c, before, after)
+}
+
+// ImageReview is what a deploy does to the image of its Deployment.
+type ImageReview struct {
+	slipway.ImageChange
+	Files   store.ImageFiles // of its dags folder
+	Carries bool             // Airflow's DAGs come from that folder
+}
+
+// reviewImage fills in what r's deploy does to the image. was is the state
+// before it.
+func (e *reviews) reviewImage(tx *store.Tx, r *Review, was slipway.State) error {
+	old, err := stateImage(tx, r.Deployment.ID, was)
+	if err != nil {
+		return err
+	}
+	next := was.With(r.Deploy)
+	if !r.Deploy.Kind.HasImage() {
+		if r.Deploy.Status == slipway.Staged {
+			r.Reminders = old.Reminders(e.releases(), tx.Now)
+		}
+		return nil
+	}
+	i := slipway.Image{}
+	if r.Deploy.Image != nil {
+		i = *r.Deploy.Image
+	} else if i, err = stateImage(tx, r.Deployment.ID, next); err != nil {
+		return err
+	}
+	r.Image = &ImageReview{ImageChange: slipway.NewImageChange(old, i), Carries: !next.Mounted}
+	if r.Image.Files, _, err = tx.ImageFiles(cmp.Or(r.Deploy.ID)); err != nil {
+		return err
+	}
+	r.Reminders = i.Reminders(e.releases(), tx.Now)
+	if r.Deploy.Kind == slipway.ImageOnly && !next.Mounted {
+		r.Reminders = append(r.Reminders, "No DAGs have been deployed yet: Airflow will show no DAGs but those that the image itself carries.")
+	}
+	if r.Image.Carries && r.Deploy.Kind == slipway.ImageAndDAG && r.Deploy.Image != nil && r.Image.Files.Count == 0 && r.Image.Files.Unread == "" {
+		r.Reminders = append(r.Reminders, "The image holds no file in "+r.Image.Files.Folder+": Airflow will show no DAGs.")
+	}
+	return nil
+}
+
+// stateImage returns what is known of the image of a state.
+func stateImage(tx *store.Tx, of slipway.DeploymentID, s slipway.State) (slipway.Image, error) {
+	if s.Image == "" {
+		return slipway.Image{}, nil
+	}
+	i, found, err := tx.Image(of, s.Image)
+	if !found {
+		i = slipway.Image{Name: s.ImageName, Digest: s.Image, Runtime: s.Runtime}
+	}
+	i.Tag = cmp.Or(s.ImageTag, i.Tag)
+	return i, err
+}
+
+func (e *reviews) releases() []slipway.Release { return slipway.Releases(e.cfg.Releases...) }
+
+// Review is what a deploy will do or did.
+type Review struct {
+	Deployment slipway.Deployment // as it is now
+	Tail       slipway.Deployment // as it will be at the end of its queue
+	Role       slipway.Role
+	Deploy     slipway.Deploy
+	Base       slipway.Version // the version that the changes are against
+	BaseDeploy *slipway.Deploy // that brought it, or is about to; nil for none
+	Plan       slipway.Plan
+	GoesBack   map[string]slipway.Deploy // the earlier deploy that a file returns to, by path
+	Report     store.Report              // what of the upload is not deployed
+	NewBytes   int64                     // to be stored
+	Image      *ImageReview              // nil where no image is rolled out
+	Reminders  []string                  // sentences about the image that runs, or will
+	Refusal    error                     // why this person could not confirm it now; nil if they could
+
+	was slipway.State // before it
+}
+
+// goesBackMax is how many changed files are looked up in the history.
+const goesBackMax = 200
+
+// Review returns what a staged deploy will do.
+func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
+	b, w, staged, err := e.planner.stagedDeploy(ctx, of, number, by)
+	if err != nil {
+		return Review{}, err
+	}
+	if w.Status != slipway.Staged {
+		return Review{}, slipway.Errorf(slipway.Conflict, "Deploy #%d does not wait to be confirmed: it is %s.", number, w.Status)
+	}
+	r := b.review(w)
+	plan, impossible := e.planner.plan(b, w, staged)
+	if kind, _ := slipway.Explain(impossible); impossible != nil && kind == slipway.Internal {
+		return r, impossible
+	}
+	r.Plan = plan
+	if _, r.Refusal = b.projected.Confirm(w, b.role, by, r.Base); r.Refusal == nil {
+		r.Refusal = impossible
+	}
+	return r, e.history(ctx, &r)
+}
+
+// ReviewReturn returns what a return to deploy number would do.
+func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
+	b, old, retained, err := e.planner.oldDeploy(ctx, of, number, by)
+	if err != nil {
+		return Review{}, err
+	}
+	next, refusal := b.projected.Return(old, b.role, retained)
+	if refusal != nil {
+		next = slipway.Deploy{Deployment: of, ReturnTo: number, Version: old.After.Version, After: old.After}
+	}
+	next.By, next.Merge = by, slipway.ReplaceAll
+	r := b.review(next)
+	if r.Refusal = refusal; refusal == nil {
+		r.Refusal = e.images.imageKept(ctx, next)
+	}
+	if retained || old.WentLive() && !old.After.Mounted {
+		if r.Plan, err = e.planner.planReturn(b, next); err != nil {
+			return r, err
+		}
+	}
+	return r, e.history(ctx, &r)
+}
+
+// Done returns what a deploy did, or does when its turn comes: its changes
+// against the version before it. They are nil where a version is no longer kept.
+func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
+	b, w, staged, err := e.planner.stagedDeploy(ctx, of, number, by)
+	if err != nil {
+		return Review{}, err
+	}
+	r := b.review(w)
+	r.Base, r.Plan.Counts = w.Base, w.Counts
+	switch {
+	case w.WentLive():
+		err = e.planDone(&r)
+	case w.Status.Active():
+		b = b.before(w)
+		r.Base, r.was = b.projected.Version, b.projected.State
+		err = e.planQueued(&r, b, staged)
+	}
+	if err != nil {
+		return r, err
+	}
+	return r, e.history(ctx, &r)
+}
+
+// planDone fills in what a deploy that went live did.
+func (e *reviews) planDone(r *Review) error {
+	base, err := e.contents.filesOf(r.Deployment.Namespace, r.Deploy.Base)
+	if err == nil {
+		var next []slipway.File
+		if next, err = e.contents.filesOf(r.Deployment.Namespace, r.Deploy.After.Version); err == nil {
+			r.Plan = slipway.NewPlan(base, next)
+		}
+	}
+	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+		return err
+	}
+	return nil
+}
+
+// planQueued fills in what a deploy will do when its turn comes.
+func (e *reviews) planQueued(r *Review, before queueState, staged []byte) (err error) {
+	if r.Deploy.ReturnTo != 0 {
+		r.Plan, err = e.planner.planReturn(before, r.Deploy)
+		return err
+	}
+	r.Plan, err = e.planner.plan(before, r.Deploy, staged)
+	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
+		r.Refusal = err
+		return nil
+	}
+	return err
+}
+
+// history fills in what earlier deploys have to do with r.
+func (e *reviews) history(ctx context.Context, r *Review) error {
+	return e.store.View(ctx, func(tx *store.Tx) (err error) {
+		if r.Report, err = tx.StagedReport(r.Deploy.ID); err != nil {
+			return err
+		}
+		if r.BaseDeploy, err = baseDeploy(tx, r.Deployment.ID, r.Base); err != nil {
+			return err
+		}
+		if r.GoesBack, err = goesBack(tx, r.Deploy, r.Plan.Changes); err != nil {
+			return err
+		}
+		if r.Deploy.WentLive() {
+			before, _, err := tx.LiveBefore(r.Deploy)
+			if err != nil {
+				return err
+			}
+			r.was = before.After
+		}
+		return e.reviewImage(tx, r, r.was)
+	})
+}
+
+// baseDeploy returns the deploy that brought version v, or is about to.
+func baseDeploy(tx *store.Tx, of slipway.DeploymentID, v slipway.Version) (*slipway.Deploy, error) {
+	if v == "" {
+		return nil, nil
+	}
+	w, found, err := tx.VersionDeploy(of, v)
+	if err != nil || found {
+		return &w, err
+	}
+	queue, err := tx.Queue(of)
+	for _, t := range queue {
+		if t.Deploy != nil && t.Deploy.Version == v {
+			return t.Deploy, err
+		}
+	}
+	return nil, err
+}
+
+// goesBack returns the earlier deploys whose contents the changed files have
+// again, by path.
+func goesBack(tx *store.Tx, w slipway.Deploy, changes []slipway.Change) (map[string]slipway.Deploy, error) {
+	back, looked := map[string]slipway.Deploy{}, 0
+	for _, c := range changes {
+		if c.New.SHA256 == "" || c.New.SHA256 == c.Old.SHA256 {
+			continue
+		}
+		if looked++; looked > goesBackMax {
+			break
+		}
+		earlier, found, err := tx.SameBefore(w.Deployment, c.Path, c.New.SHA256, w.Position)
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			back[c.Path] = earlier
+		}
+	}
+	return back, nil
+}

@@ -1,0 +1,210 @@
+package deploy
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"slipway/internal/datadir"
+	"slipway/internal/durable"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// blockTotals are the sizes of the blocks of each upload, in memory so that not
+// each block costs a look at all others.
+type blockTotals struct {
+	mu  sync.Mutex
+	all map[string]blockTotal
+}
+
+type blockTotal struct {
+	bytes int64
+	count int
+}
+
+// uploadFiles keeps the files of uploads on disk.
+type uploadFiles struct {
+	*base
+	arriving arrivals
+	blocks   blockTotals
+}
+
+func (p *uploadFiles) blocksPath(upload string) string { return p.uploadPath(upload) + blocksSuffix }
+
+// blockPath names the file of a block: its id comes from the client.
+func (p *uploadFiles) blockPath(upload, block string) string {
+	sum := sha256.Sum256([]byte(block))
+	return filepath.Join(p.blocksPath(upload), hex.EncodeToString(sum[:]))
+}
+
+// blockTotal returns what an upload has in blocks. After a restart it looks.
+func (b *blocks) blockTotal(upload string) (t blockTotal, err error) {
+	b.uploadFiles.blocks.mu.Lock()
+	defer b.uploadFiles.blocks.mu.Unlock()
+	t, known := b.uploadFiles.blocks.all[upload]
+	if known {
+		return t, nil
+	}
+	entries, err := os.ReadDir(b.uploadFiles.blocksPath(upload))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return t, err
+	}
+	for _, f := range entries {
+		if size, there := sizeOf(filepath.Join(b.uploadFiles.blocksPath(upload), f.Name())); there {
+			t.bytes, t.count = t.bytes+size, t.count+1
+		}
+	}
+	if b.uploadFiles.blocks.all == nil {
+		b.uploadFiles.blocks.all = map[string]blockTotal{}
+	}
+	b.uploadFiles.blocks.all[upload] = t
+	return t, nil
+}
+
+// dropHalfBlocks removes what a crash left of blocks that were being written.
+func (p *uploadFiles) dropHalfBlocks(upload string) error {
+	halves, err := filepath.Glob(filepath.Join(p.blocksPath(upload), halfBlock+"*"))
+	for _, name := range halves {
+		err = errors.Join(err, os.Remove(name))
+	}
+	return err
+}
+
+// dropBlocks forgets the blocks of an upload that is over, or assembled.
+func (p *uploadFiles) dropBlocks(upload string) error {
+	p.blocks.mu.Lock()
+	delete(p.blocks.all, upload)
+	p.blocks.mu.Unlock()
+	return os.RemoveAll(p.blocksPath(upload))
+}
+
+// removeUpload removes the file of an upload that is over. What stays behind
+// here goes at the next start.
+func (p *uploadFiles) removeUpload(id string) {
+	p.arriving.end(id, false)
+	err := os.Remove(p.uploadPath(id))
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err = errors.Join(err, p.dropBlocks(id)); err != nil {
+		p.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
+	}
+}
+
+// Spool keeps on disk what has to wait until more is known of it. It has no
+// name there, so nothing is left of it however the process ends.
+type Spool struct {
+	*os.File
+	files *uploadFiles
+}
+
+// Spool returns an empty one, to be closed.
+func (p *uploadFiles) Spool() (*Spool, error) {
+	f, err := os.CreateTemp(filepath.Join(p.cfg.Dir, datadir.Uploads), "form-*")
+	if err != nil {
+		return nil, outage(fmt.Errorf("make a spool: %w", err))
+	}
+	return &Spool{f, p}, os.Remove(f.Name()) // it lives on while it is open
+}
+
+// Take appends what r brings, and stops before the disk falls under its
+// reserve.
+func (s *Spool) Take(r io.Reader) (int64, error) {
+	n, err := s.files.copyIn(s.File, r)
+	return n, outage(err)
+}
+
+// most returns how many bytes an archive of DAGs, or of an image, may have.
+func (p *uploadFiles) most(image bool) int64 {
+	if image {
+		return p.cfg.MaxImage
+	}
+	return p.cfg.Limits.Archive
+}
+
+func (p *uploadFiles) uploadPath(id string) string {
+	return filepath.Join(p.cfg.Dir, datadir.Uploads, filepath.Base(id))
+}
+
+// spare refuses size more bytes when the disk would fall under its reserve.
+func (p *uploadFiles) spare(size int64) error {
+	free, err := durable.FreeSpace(p.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	if free-size < p.cfg.Reserve {
+		return slipway.Errorf(slipway.NoSpace, "The disk of the portal is nearly full: %d MiB are free, and %d MiB of them stay in reserve. Ask the administrator for space.",
+			free>>20, p.cfg.Reserve>>20)
+	}
+	return nil
+}
+
+func (p *uploadFiles) offset(u store.Upload) (int64, error) {
+	info, err := os.Stat(p.uploadPath(u.ID))
+	if err != nil {
+		return 0, fmt.Errorf("offset of upload: %w", err)
+	}
+	return info.Size(), nil
+}
+
+// arrivals are the uploads whose bytes come in now.
+type arrivals struct {
+	mu  sync.Mutex
+	all map[string]bool // by id: whether the connection is still there
+}
+
+// begin takes the upload id for one request, and reports whether the bytes
+// before offset came by a connection that broke, or before a restart.
+func (a *arrivals) begin(id string, offset int64) (resumed bool, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	busy, known := a.all[id]
+	if busy {
+		return false, slipway.Errorf(slipway.Conflict, "This upload is being received by another request. Try again in a moment.")
+	}
+	if a.all == nil {
+		a.all = map[string]bool{}
+	}
+	a.all[id] = true
+	return !known && offset > 0, nil
+}
+
+// end gives the upload id back. It is remembered only if its request ended well
+// and more is to come.
+func (a *arrivals) end(id string, more bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.all, id)
+	if more {
+		a.all[id] = false
+	}
+}
+
+func (a *arrivals) busy(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.all[id]
+}
+
+// copyIn copies r to f and stops before the disk falls under its reserve.
+func (p *uploadFiles) copyIn(f *os.File, r io.Reader) (n int64, err error) {
+	buf := make([]byte, 256<<10) // the usual 32 KiB take eight times the system calls
+	for {
+		if err := p.spare(0); err != nil {
+			return n, err
+		}
+		m, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, reserveEvery), buf)
+		n += m
+		if err != nil || m < reserveEvery {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,436 @@
+package deploy
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"slipway/internal/archive"
+	"slipway/internal/datadir"
+	"slipway/internal/durable"
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// NewUpload is what is known of an upload before its first byte.
+type NewUpload struct {
+	Length      int64  // bytes; -1 when unknown
+	Name        string // "dags.tar.gz", or "3 files": for people
+	Fix         string // the one file that it mends, below dags; "" for others
+	Merge       slipway.Merge
+	Folder      string // below dags, where the files go; "" for its root
+	Description string
+	Git         slipway.Git
+
+	// Image says that it is the archive of an image, for a deploy of a Kind: of
+	// IMAGE_AND_DAG, DAGs says that an archive of DAGs follows.
+	Image bool
+	Kind  slipway.DeployKind // "" for DAG_ONLY
+	DAGs  bool
+
+	To int // number of the deploy of image and DAGs whose DAGs they are; 0 for a deploy of its own
+}
+
+// uploads receives archives, whole or in pieces.
+type uploads struct {
+	*base
+	endings     *endings
+	uploadFiles *uploadFiles
+}
+
+// checked returns n cleaned, or says what is wrong with it.
+func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
+	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
+		return n, err
+	}
+	n.Git = n.Git.Clean()
+	if n.Folder = strings.Trim(n.Folder, "/"); n.Folder != "" {
+		if err := archive.Check([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, p.cfg.Limits); err != nil {
+			return n, err
+		}
+	}
+	switch {
+	case n.Length == 0:
+		return n, slipway.Errorf(slipway.Invalid, "The file %s is empty.", n.Name)
+	case n.Length > p.uploadFiles.most(n.Image):
+		return n, tooLarge(n.Name, p.uploadFiles.most(n.Image))
+	case n.Image:
+		n.Merge = slipway.ReplaceAll
+	case n.Merge != slipway.AddFiles && n.Merge != slipway.ReplaceAll:
+		return n, slipway.Errorf(slipway.Invalid, "Say whether the files are added, or replace everything.")
+	}
+	return n, p.uploadFiles.spare(max(n.Length, 0))
+}
+
+// MaxArchive is how many bytes an upload may have.
+func (p *uploads) MaxArchive() int64 { return p.cfg.Limits.Archive }
+
+// MaxImage is how many bytes the archive of an image may have.
+func (p *uploads) MaxImage() int64 { return p.cfg.MaxImage }
+
+func tooLarge(name string, most int64) error {
+	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
+}
+
+// BeginUpload makes a deploy that waits for its archive, or has one of image and
+// DAGs wait for it.
+func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (u store.Upload, w slipway.Deploy, err error) {
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Tail(of, by)
+		if err != nil {
+			return err
+		}
+		n.Kind = cmp.Or(n.Kind, slipway.DAGOnly)
+		if w, err = p.uploadFor(tx, d, role, by, &n); err != nil {
+			return err
+		}
+		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Folder: n.Folder}); err != nil {
+			return err
+		}
+		if err := os.WriteFile(p.uploadFiles.uploadPath(u.ID), nil, 0o600); err != nil {
+			return outage(fmt.Errorf("begin upload: %w", err))
+		}
+		return audit(tx, by, d, "deploy.upload", w)
+	})
+	if err != nil {
+		return store.Upload{}, slipway.Deploy{}, err
+	}
+	p.watchers.notify(of)
+	return u, w, nil
+}
+
+// audit records that by did action to deploy w of d.
+func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, w slipway.Deploy) error {
+	detail := fmt.Sprintf("#%d", w.Number)
+	if w.ReturnTo != 0 {
+		detail = fmt.Sprintf("#%d, to #%d", w.Number, w.ReturnTo)
+	}
+	return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: action, Target: d.Name, Detail: detail})
+}
+
+// Upload returns an upload with its deploy and how many bytes of it are here.
+func (p *uploads) Upload(ctx context.Context, id string, by slipway.Actor) (u store.Upload, w slipway.Deploy, offset int64, err error) {
+	err = p.store.View(ctx, func(tx *store.Tx) (err error) {
+		if u, w, err = tx.Upload(id, by); err != nil {
+			return err
+		}
+		return seen(tx, w, by)
+	})
+	if err != nil {
+		return u, w, 0, err
+	}
+	offset, err = p.uploadFiles.offset(u)
+	if err == nil && offset == u.Length && u.ArrivedAt.IsZero() && !p.uploadFiles.arriving.busy(id) {
+		w, err = p.arrived(ctx, u, w) // a crash came between the last byte and its record
+	}
+	return u, w, offset, err
+}
+
+// seen returns nil if by sees the Deployment of w.
+func seen(tx *store.Tx, w slipway.Deploy, by slipway.Actor) error {
+	_, _, err := tx.Deployment(w.Deployment, by)
+	return err
+}
+
+// Append writes what r brings at offset. What came before a connection broke
+// stays. With the last byte the upload is durable and is staged.
+func (p *uploads) Append(ctx context.Context, id string, by slipway.Actor, offset int64, r io.Reader) (w slipway.Deploy, newOffset int64, err error) {
+	u, w, err := p.mayAppend(ctx, id, by)
+	if err != nil {
+		return w, 0, err
+	}
+	if u.Length < 0 {
+		return w, 0, slipway.Errorf(slipway.Conflict, "This upload cannot be taken up again. Start it anew.")
+	}
+	return p.append(ctx, u, w, offset, r)
+}
+
+func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (_ slipway.Deploy, at int64, err error) {
+	resumed, err := p.uploadFiles.arriving.begin(u.ID, offset)
+	if err != nil {
+		return w, 0, err
+	}
+	defer func() { p.uploadFiles.arriving.end(u.ID, err == nil && at < u.Length) }()
+	if at, err = p.uploadFiles.offset(u); err != nil {
+		return w, 0, err
+	}
+	if at != offset || !u.ArrivedAt.IsZero() {
+		return w, at, slipway.Errorf(slipway.Conflict, "The upload is at byte %d, not at %d.", at, offset)
+	}
+	if resumed {
+		w.Resumes++
+	}
+	at, err = p.write(u, w, offset, r)
+	// The request may be over by now. What came is noted all the same.
+	ctx = context.WithoutCancel(ctx)
+	if err == nil && (at == u.Length || u.Length < 0) {
+		w, err = p.arrived(ctx, u, w)
+		return w, at, err
+	}
+	if err == nil {
+		_, _, err = p.mayAppend(ctx, u.ID, w.By)
+	}
+	return w, at, errors.Join(err, p.touch(ctx, u, w, resumed))
+}
+
+// touch notes that bytes came, once a minute at most.
+func (p *uploads) touch(ctx context.Context, u store.Upload, w slipway.Deploy, resumed bool) error {
+	if !resumed && p.store.Now().Sub(u.TouchedAt) < time.Minute {
+		return nil
+	}
+	return p.store.Update(ctx, func(tx *store.Tx) error {
+		if err := tx.TouchUpload(u.ID); err != nil || !resumed {
+			return err
+		}
+		now, err := tx.LoadDeploy(w.ID)
+		if err != nil {
+			return err
+		}
+		now.Resumes = w.Resumes
+		_, err = tx.SaveDeploy(now)
+		return err
+	})
+}
+
+// mayAppend judges by's role anew. Whoever has lost it loses the deploy.
+func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u store.Upload, w slipway.Deploy, err error) {
+	var refusal error
+	err = p.store.View(ctx, func(tx *store.Tx) error {
+		if u, w, err = tx.Upload(id, by); err != nil {
+			return err
+		}
+		refusal = mayStill(tx, w)
+		return nil
+	})
+	if err == nil && refusal != nil {
+		err = errors.Join(refusal, p.endings.Refuse(ctx, w, refusal))
+	}
+	return u, w, err
+}
+
+// mayStill judges whether whoever began w may still make it.
+func mayStill(tx *store.Tx, w slipway.Deploy) error {
+	d, role, err := tx.Tail(w.Deployment, w.By)
+	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		return slipway.Errorf(slipway.NotFound, "%s no longer has access to this Deployment.", w.By.Title())
+	}
+	if err == nil {
+		err = sameSecret(tx, w)
+	}
+	if err != nil {
+		return err
+	}
+	return d.MayMake(w, role, w.By)
+}
+
+// sameSecret refuses w if the token that began it was rotated since: whoever has
+// the old secret may be somebody who left.
+func sameSecret(tx *store.Tx, w slipway.Deploy) error {
+	if w.By.Token == "" {
+		return nil
+	}
+	t, err := tx.TokenByID(w.By.Token)
+	if err == nil && t.StartedAt.After(w.CreatedAt) {
+		err = slipway.Errorf(slipway.Forbidden, "The %s was rotated after this deploy was begun. Begin it again with the new token.", w.By.Title())
+	}
+	return err
+}
+
+// mayNoLonger returns why whoever began w may not make it any more, nil while
+// they may. What else keeps w from going live is judged when it is confirmed.
+func mayNoLonger(tx *store.Tx, w slipway.Deploy) error {
+	err := mayStill(tx, w)
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden || kind == slipway.Internal {
+		return err
+	}
+	return nil
+}
+
+// Receive takes a whole archive in. If it breaks off, its deploy has failed.
+func (p *uploads) Receive(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload, r io.Reader) (slipway.Deploy, error) {
+	u, w, err := p.BeginUpload(ctx, of, by, n)
+	if err != nil {
+		return w, err
+	}
+	w, at, err := p.append(ctx, u, w, 0, r)
+	switch kind, text := slipway.Explain(err); {
+	case err == nil && u.Length > at:
+		err = slipway.Errorf(slipway.Invalid, "The upload ended after %d of %d bytes. Upload the files again.", at, u.Length)
+		return w, errors.Join(err, p.endings.Refuse(ctx, w, err))
+	case err == nil:
+		return w, nil
+	case kind == slipway.Internal:
+		return w, errors.Join(err, p.endings.fail(context.WithoutCancel(ctx), w, "The upload broke off. Upload the files again."))
+	default:
+		return w, errors.Join(err, p.endings.fail(context.WithoutCancel(ctx), w, text))
+	}
+}
+
+// arrivedLife is for how long a client that has not heard the answer to its last
+// bytes is told that they came, instead of sending all of them again.
+const arrivedLife = time.Hour
+
+// Progress is how far an upload is.
+type Progress struct {
+	Deploy         slipway.Deploy
+	Offset, Length int64 // bytes that are here, of how many
+}
+
+// Progress returns how far an upload is that by began, for a while also once it
+// is complete.
+func (p *uploads) Progress(ctx context.Context, id string, by slipway.Actor) (Progress, error) {
+	u, w, offset, err := p.Upload(ctx, id, by)
+	if kind, _ := slipway.Explain(err); err == nil || kind != slipway.NotFound {
+		return Progress{w, offset, u.Length}, err
+	}
+	err = p.store.View(ctx, func(tx *store.Tx) (err error) {
+		if w, err = tx.ArrivedUpload(id, by, tx.Now.Add(-arrivedLife)); err != nil {
+			return err
+		}
+		return seen(tx, w, by)
+	})
+	return Progress{w, w.Bytes, w.Bytes}, err
+}
+
+// arrived makes a complete upload durable, notes it and has it staged.
+func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) (slipway.Deploy, error) {
+	size, err := p.uploadFiles.offset(u)
+	if err == nil {
+		err = errors.Join(durable.SyncPath(p.uploadFiles.uploadPath(u.ID)), durable.SyncPath(filepath.Join(p.cfg.Dir, datadir.Uploads)))
+	}
+	if err != nil {
+		return w, outage(fmt.Errorf("keep upload: %w", err))
+	}
+	var saved slipway.Deploy
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := stillOpen(tx, w)
+		if err != nil {
+			return err
+		}
+		if u.ArrivedAt.IsZero() {
+			now.Bytes, now.Resumes = now.Bytes+size, w.Resumes
+		}
+		if !u.Image && now.UploadedAt.IsZero() {
+			now.UploadedAt, now.WantsDAG = tx.Now, true
+		}
+		saved, err = tx.SaveDeploy(now)
+		return errors.Join(err, tx.UploadArrived(u.ID))
+	})
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden { // its sender may no longer deploy
+		return w, errors.Join(err, p.endings.Refuse(ctx, w, err))
+	}
+	if err != nil {
+		return w, err
+	}
+	w = saved
+	p.wakers.wakeStage(w.Deployment)
+	p.watchers.changed(w.Deployment, w.ID)
+	return w, nil
+}
+
+// uploadFor returns the deploy that an upload is for.
+func (p *uploads) uploadFor(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor, n *NewUpload) (w slipway.Deploy, err error) {
+	if n.To != 0 {
+		return p.addDAGs(tx, d, role, by, n)
+	}
+	if err := d.MayDeploy(n.Kind, role, by); err != nil {
+		return w, err
+	}
+	if n.Image != n.Kind.HasImage() {
+		return w, slipway.Errorf(slipway.Invalid, "Say which image: the archive is none, and the kind of deploy is %s.", n.Kind)
+	}
+	if *n, err = p.checked(*n); err != nil {
+		return w, err
+	}
+	w = slipway.Deploy{
+		Deployment: d.ID, Kind: n.Kind, Status: slipway.Initialized, By: by,
+		Description: n.Description, Git: n.Git, Merge: n.Merge, Upload: n.Name, Fix: n.Fix, Base: d.Version,
+	}
+	if n.Image {
+		w.WantsDAG = n.DAGs && n.Kind == slipway.ImageAndDAG && d.DAGDeploys
+		if w.Tag, err = freeTag(tx, d.ID); err != nil {
+			return w, err
+		}
+	}
+	return tx.AddDeploy(w)
+}
+
+// addDAGs returns the deploy of image and DAGs that waits for an upload.
+func (p *uploads) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor, n *NewUpload) (w slipway.Deploy, err error) {
+	if w, err = tx.Deploy(d.ID, n.To); err != nil {
+		return w, err
+	}
+	if err := d.MayMake(w, role, by); err != nil {
+		return w, err
+	}
+	switch {
+	case w.By.User != by.User || w.By.Token != by.Token:
+		return w, slipway.Errorf(slipway.Forbidden, "Deploy #%d is %s's: nobody else adds files to it.", w.Number, w.By.Title())
+	case w.Status != slipway.Initialized || w.Kind != slipway.ImageAndDAG || w.Switch != nil || !w.UploadedAt.IsZero() || n.Image:
+		return w, slipway.Errorf(slipway.Conflict, "Deploy #%d takes no DAGs.", w.Number)
+	case !d.DAGDeploys:
+		return w, slipway.Errorf(slipway.Conflict, "DAG-only deploys are not enabled for this Deployment, so that the image carries the DAGs.")
+	}
+	if _, found, err := tx.UploadOf(w.ID); err != nil {
+		return w, err
+	} else if found {
+		return w, slipway.Errorf(slipway.Conflict, "DAGs for deploy #%d are being uploaded already. Go on with that upload, or cancel the deploy and begin anew.", w.Number)
+	}
+	if *n, err = p.checked(*n); err != nil {
+		return w, err
+	}
+	w.Merge, w.Upload = n.Merge, n.Name
+	if n.Length != inBlocks { // else they may never come
+		w.WantsDAG = true
+	}
+	return tx.SaveDeploy(w)
+}
+
+// reserveEvery is after how many bytes of an upload the disk's free space is
+// looked at again.
+const reserveEvery = 16 << 20
+
+// write appends r to the file of u, at offset, and returns how far it came.
+func (p *uploads) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
+	f, err := os.OpenFile(p.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return offset, outage(fmt.Errorf("append to upload: %w", err))
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	room := p.uploadFiles.most(u.Image) - offset
+	if u.Length >= 0 {
+		room = u.Length - offset
+	}
+	n, err := p.uploadFiles.copyIn(f, io.LimitReader(r, room))
+	if err == nil && n == room && !atEnd(r) {
+		err = p.overflow(u, w)
+	}
+	switch {
+	case err != nil:
+		err = outage(fmt.Errorf("receive upload: %w", err))
+	case n == 0 && u.Length < 0:
+		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", w.Upload)
+	}
+	return offset + n, err
+}
+
+func (p *uploads) overflow(u store.Upload, w slipway.Deploy) error {
+	if u.Length < 0 {
+		return tooLarge(w.Upload, p.uploadFiles.most(u.Image))
+	}
+	return slipway.Errorf(slipway.Invalid, "The upload is longer than the %d bytes that were announced.", u.Length)
+}
+
+// atEnd reports whether nothing more comes from r.
+func atEnd(r io.Reader) bool {
+	var b [1]byte
+	n, _ := io.ReadFull(r, b[:]) // a broken connection has no more to give either
+	return n == 0
+}

@@ -1,0 +1,277 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"slipway/internal/slipway"
+	"slipway/store"
+)
+
+// workers runs everything in the background.
+type workers struct {
+	*base
+	deletions *deletions
+	endings   *endings
+	merger    *merger
+	portals   *portals
+	publisher *publisher
+	retention *retention
+	stager    *stager
+	mu        sync.Mutex
+	ctx       context.Context // of Run; nil before Run
+	mount     Runner
+	running   map[slipway.DeploymentID]*worker
+	wg        sync.WaitGroup // of removals of Deployments
+}
+
+// Adopt starts what runs in the background for d, which was added to the store
+// without Create: together with the first account, in one transaction.
+func (w *workers) Adopt(d slipway.Deployment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open(d)
+}
+
+// Create adds a Deployment, as slipway.NewDeployment made it, to its Workspace.
+func (w *workers) Create(ctx context.Context, d slipway.Deployment, by slipway.Actor) (slipway.Deployment, error) {
+	err := w.store.Update(ctx, func(tx *store.Tx) error {
+		_, role, err := tx.Workspace(d.Workspace, by)
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageDeployments); err != nil {
+			return err
+		}
+		d.Creator = by.Title()
+		if d, err = tx.AddDeployment(d); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "deployment.create", Target: d.Name, Detail: d.Namespace})
+	})
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	w.mu.Lock()
+	w.open(d)
+	w.mu.Unlock()
+	w.watchers.notify(d.ID)
+	return d, nil
+}
+
+// Edit changes the settings of a Deployment.
+func (w *workers) Edit(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, s slipway.Settings) (d slipway.Deployment, err error) {
+	err = w.store.Update(ctx, func(tx *store.Tx) error {
+		var role slipway.Role
+		if d, role, err = tx.Deployment(of, by); err != nil {
+			return err
+		}
+		if d, err = d.Edit(role, s); err != nil {
+			return err
+		}
+		if err := tx.SaveSettings(d); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "deployment.edit", Target: d.Name})
+	})
+	if err != nil {
+		return slipway.Deployment{}, err
+	}
+	w.watchers.notify(of)
+	return d, nil
+}
+
+// Delete makes a Deployment vanish at once; its folders go in the background.
+// typed is its name, as the person typed it.
+func (w *workers) Delete(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, typed string) error {
+	var d slipway.Deployment
+	err := w.store.Update(ctx, func(tx *store.Tx) (err error) {
+		var role slipway.Role
+		if d, role, err = tx.Deployment(of, by); err != nil {
+			return err
+		}
+		if err := d.Delete(role, typed); err != nil {
+			return err
+		}
+		if err := tx.MarkDeleted(of); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "deployment.delete", Target: d.Name, Detail: d.Namespace})
+	})
+	if err != nil {
+		return err
+	}
+	w.close(d)
+	w.watchers.gone(of)
+	return nil
+}
+
+// Ready returns nil while Run runs and deploys can be taken: the records can be
+// read, and files be written.
+func (w *workers) Ready() error {
+	w.mu.Lock()
+	ctx := w.ctx
+	w.mu.Unlock()
+	if ctx == nil {
+		return errors.New("the engine does not run yet")
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("the engine stops: %w", err)
+	}
+	ping, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := w.store.Ping(ping); err != nil {
+		return err
+	}
+	return w.writable()
+}
+
+// close ends what runs for d and has d removed. Without a running engine, the
+// next start removes it.
+func (w *workers) close(d slipway.Deployment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := w.running[d.ID]
+	delete(w.running, d.ID)
+	w.wakers.remove(d.ID)
+	if w.ctx == nil || w.ctx.Err() != nil || r == nil {
+		return
+	}
+	r.stop()
+	ctx := w.ctx
+	w.wg.Go(func() {
+		r.wg.Wait()
+		w.deletions.remove(ctx, d)
+	})
+}
+
+// worker is everything in the background for one Deployment.
+type worker struct {
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// open starts what runs for d. The caller holds e.mu.
+func (w *workers) open(d slipway.Deployment) {
+	if w.ctx == nil || w.ctx.Err() != nil || w.running[d.ID] != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(w.ctx)
+	r := &worker{stop: stop}
+	w.running[d.ID] = r
+	wake := w.wakers.add(d.ID)
+	r.wg.Go(func() { w.loop(ctx, d, "stage", wake.stage, w.stager.stageAll) })
+	r.wg.Go(func() { w.loop(ctx, d, "publish", wake.queue, w.publisher.publishAll) })
+	r.wg.Go(func() { w.loop(ctx, d, "merge", wake.merge, w.merger.mergePacks) })
+	if d.Here {
+		r.wg.Go(func() { w.keepMounting(ctx, d, w.mount) })
+	}
+}
+
+// loop does the work of d each time that s is set, one after the other, until
+// ctx ends.
+func (w *workers) loop(ctx context.Context, d slipway.Deployment, what string, s signal, work func(context.Context, slipway.DeploymentID) error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s:
+		}
+		if err := work(ctx, d.ID); err != nil && ctx.Err() == nil {
+			w.log.Error(what, slog.String("deployment", d.Namespace), slog.Any("error", err))
+			time.AfterFunc(retryAfter, s.set)
+		}
+	}
+}
+
+// keepMounting runs mount for d, again if it gives up.
+func (w *workers) keepMounting(ctx context.Context, d slipway.Deployment, mount Runner) {
+	for ctx.Err() == nil {
+		err := mount(ctx, d, w.MountDir(d), w.portals.Portal(d))
+		if ctx.Err() != nil {
+			return
+		}
+		w.log.Error("mount", slog.String("deployment", d.Namespace), slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryAfter):
+		}
+	}
+}
+
+// Runner mounts what is wanted of one Deployment on this machine until ctx
+// ends.
+type Runner func(ctx context.Context, d slipway.Deployment, dir string, p *LocalPortal) error
+
+const (
+	sweepEvery = time.Hour
+	retryAfter = 5 * time.Second // what failed on our side
+)
+
+// Run works queues off, stages uploads and has mount run for each Deployment
+// on this machine. It goes on with what was cut off before. It returns once ctx
+// is done and what must not be cut off has finished.
+func (w *workers) Run(ctx context.Context, mount Runner) error {
+	switch err := w.start(ctx, mount); {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop before it began
+	case err != nil:
+		return err
+	}
+	defer w.finish()
+	w.wg.Go(func() { w.retention.keepRetaining(ctx) })
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := w.endings.sweep(ctx); err != nil && ctx.Err() == nil {
+			w.log.Error("sweep", slog.Any("error", err))
+		}
+	}
+}
+
+// start opens a room for each Deployment and has the deleted ones removed.
+func (w *workers) start(ctx context.Context, mount Runner) error {
+	w.mu.Lock() // so that what is deleted now is among deleted, or finds its room
+	defer w.mu.Unlock()
+	var all, deleted []slipway.Deployment
+	err := w.store.View(ctx, func(tx *store.Tx) (err error) {
+		if all, err = tx.AllDeployments(); err != nil {
+			return err
+		}
+		deleted, err = tx.DeletedDeployments()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.ctx, w.mount = ctx, mount
+	for _, d := range all {
+		w.open(d)
+	}
+	for _, d := range deleted {
+		w.wg.Go(func() { w.deletions.remove(ctx, d) })
+	}
+	return nil
+}
+
+// finish waits for everything that runs in the background.
+func (w *workers) finish() {
+	w.mu.Lock()
+	rooms := w.running
+	w.running = map[slipway.DeploymentID]*worker{} // none opens any more, as the context has ended
+	w.mu.Unlock()
+	for _, r := range rooms {
+		r.stop()
+		r.wg.Wait()
+	}
+	w.wg.Wait()
+}
