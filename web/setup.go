@@ -145,7 +145,7 @@ func (s *Server) found(ctx context.Context, f Founding, password, ip string) (al
 		return err
 	})
 	if err == nil {
-		s.engine.Adopt(all.Deployment)
+		s.engine.StartWorker(all.Deployment)
 	}
 	return all, err
 }

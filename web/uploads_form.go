@@ -25,7 +25,7 @@ import (
 // spool collects the files of a plain form. Browsers send them before the
 // fields below them, and without their sizes: they wait in one file on disk.
 type spool struct {
-	file   *deploy.Spool
+	file   *deploy.TempFile
 	size   int64
 	loose  int64 // bytes of all files but the archive of an image
 	limit  int64 // that they may have together
@@ -131,7 +131,7 @@ func (s *Server) readSpool(r *http.Request, words int64) (_ *spool, err error) {
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, "Send the files as a form of the type multipart/form-data.")
 	}
-	f, err := s.engine.Spool()
+	f, err := s.engine.TempFile()
 	if err != nil {
 		return nil, fmt.Errorf("spool a form: %w", err)
 	}
@@ -176,7 +176,7 @@ func (sp *spool) take(p *multipart.Part) error {
 	if p.FormName() == imageField {
 		most, before = sp.most, 0
 	}
-	n, err := sp.file.Take(io.LimitReader(p, most-before+1))
+	n, err := sp.file.Append(io.LimitReader(p, most-before+1))
 	_, ours := errors.AsType[*os.PathError](err)
 	kind, _ := slipway.Explain(err)
 	switch {

@@ -65,21 +65,21 @@ var broken = []struct {
 	}`,
 	},
 	{
-		name: "a version is recorded before its manifest is there", file: "internal/deploy/publish.go", kill: true,
-		old: "	if w.ReturnTo == 0 {\n		if r, err = e.storeVersion(ctx, d, w, r); err != nil {",
+		name: "a version is recorded before its manifest is there", file: "internal/deploy/publisher.go", kill: true,
+		old: "	if w.ReturnTo == 0 {\n		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {",
 		new: `	if isBroken("a version is recorded before its manifest is there") {
-		return e.recordFirst(ctx, d, w, r)
+		return p.recordFirst(ctx, d, w, r)
 	}
 	if w.ReturnTo == 0 {
-		if r, err = e.storeVersion(ctx, d, w, r); err != nil {`,
+		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {`,
 	},
 	{
-		name: "an upload is not synced", file: "internal/deploy/upload_arrived.go",
+		name: "an upload is not synced", file: "internal/deploy/uploads.go",
 		old: "err = errors.Join(durable.SyncPath(",
 		new: `err = errors.Join(unlessPath("an upload is not synced",`,
 	},
 	{
-		name: "deploys are queued without waiting for each other", file: "internal/deploy/queue_lock.go", kill: true, answers: true,
+		name: "deploys are queued without waiting for each other", file: "internal/deploy/queue.go", kill: true, answers: true,
 		old: "	defer release()\n	for range planTries {",
 		new: `	if isBroken("deploys are queued without waiting for each other") {
 		release()
@@ -172,15 +172,15 @@ func unlessPath(name, path string) error {
 	return durable.SyncPath(path)
 }
 
-func (e *Engine) recordFirst(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (live slipway.Deploy, err error) {
-	err = e.store.Update(ctx, func(tx *store.Tx) error {
+func (p *publisher) recordFirst(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (live slipway.Deploy, err error) {
+	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		live, err = commit(tx, w, r)
 		return err
 	})
 	if err == nil && w.ReturnTo == 0 {
-		_, err = e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
+		_, err = p.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
 	}
-	e.watchers.notify(d.ID)
+	p.watchers.notify(d.ID)
 	return live, errors.Join(err)
 }
 `,

@@ -83,7 +83,7 @@ func (a *applier) applyHere(ctx context.Context, d slipway.Deployment, w slipway
 	defer func() { err = errors.Join(err, out.Close()) }()
 	env := a.imageEnv(s)
 	if err := a.writeImageEnv(d, env); err != nil {
-		return "", outage(fmt.Errorf("write %s: %w", imageEnvName, err))
+		return "", unavailable(fmt.Errorf("write %s: %w", imageEnvName, err))
 	}
 	if s.Image == "" {
 		out.say("No image was known before: " + imageEnvName + " is removed.")

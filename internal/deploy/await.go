@@ -63,7 +63,7 @@ func (a *awaiter) wait(ctx context.Context, of slipway.DeploymentID, probe func(
 func (a *awaiter) await(ctx context.Context, w slipway.Deploy, connected connected) error {
 	since := a.store.Now()
 	o, err := a.wait(ctx, w.Deployment, func() (outcome, error) {
-		d, revision, err := a.wanted(ctx, w)
+		d, revision, err := a.desiredBy(ctx, w)
 		if err != nil {
 			return outcome{}, err
 		}
@@ -87,8 +87,8 @@ func (a *awaiter) hold(d slipway.Deployment, o outcome, missing string) outcome 
 	return o
 }
 
-// wanted returns the Deployment of w, and the revision of what is wanted of it.
-func (a *awaiter) wanted(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, revision string, err error) {
+// desiredBy returns the Deployment of w, and the revision of what is wanted of it.
+func (a *awaiter) desiredBy(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, revision string, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
 			return err
@@ -176,9 +176,9 @@ func (a *awaiter) desiredOf(ctx context.Context, of slipway.DeploymentID) (d sli
 
 // part is what a rollout waits for.
 type part struct {
-	kind     slipway.AgentKind // of the agents that have to do it
-	within   time.Duration
-	uncovers bool // once it is done, the DAGs that are mounted go
+	kind        slipway.AgentKind // of the agents that have to do it
+	within      time.Duration
+	removesDAGs bool // once it is done, the DAGs that are mounted go
 
 	connected connected // of those, since before they were asked
 }
@@ -209,7 +209,7 @@ func (a *awaiter) missing(d slipway.Deployment, w slipway.Deploy, p part) string
 	if lost := a.components.missing(d.ID, p.kind, p.connected); lost != "" {
 		return lost
 	}
-	if !p.uncovers {
+	if !p.removesDAGs {
 		return ""
 	}
 	now := a.store.Now()
@@ -225,10 +225,10 @@ func (a *awaiter) missing(d slipway.Deployment, w slipway.Deploy, p part) string
 	return ""
 }
 
-// mayUncover refuses w if it would take mounted DAGs away, nothing has its image
+// mayRemoveDAGs refuses w if it would take mounted DAGs away, nothing has its image
 // run that carries others, and nobody has said that he does. After a start,
 // agents have their time to report again.
-func (a *awaiter) mayUncover(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
+func (a *awaiter) mayRemoveDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	if !d.Uncovers(w) || w.ByHand {
 		return nil
 	}
@@ -264,4 +264,35 @@ func (a *awaiter) probePart(d slipway.Deployment, revision string, kind slipway.
 		v.done = true
 	}
 	return v
+}
+
+func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
+	if d, err = tx.LoadDeployment(of); err != nil {
+		return d, "", err
+	}
+	running, found, err := tx.Rolling(of)
+	if err != nil {
+		return d, "", err
+	}
+	carrier := d.Image // whose dags folder Airflow has, where it is not a version's
+	if found {
+		d.State = d.Wanted(&running)
+		if d.Image != carrier && !running.MountingAt.IsZero() {
+			carrier = d.Image
+		}
+	}
+	i, _, err := tx.Image(of, carrier)
+	if err != nil {
+		return d, "", err
+	}
+	d.DagsPath = dagsPath(d, i)
+	revision, err = revisionOf(tx, d)
+	return d, revision, err
+}
+
+// revisionOf names what is wanted of d. What follows the number tells restored
+// backups apart, which count on from an older one.
+func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
+	n, err := tx.Revision(d.ID)
+	return fmt.Sprintf("%d/%s/%t/%.12s", n, d.Version, d.Mounted, strings.TrimPrefix(d.Image, "sha256:")), err
 }

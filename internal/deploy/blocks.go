@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -53,7 +54,7 @@ func (b *blocks) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upl
 		if u, found, err = tx.UploadOf(id); err != nil {
 			return err
 		}
-		refusal = mayNoLonger(tx, w)
+		refusal = lostAccess(tx, w)
 		return nil
 	})
 	if err != nil || refusal == nil {
@@ -189,7 +190,7 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 		if err != nil {
 			return err
 		}
-		if err := b.uploadFiles.spare(size); err != nil {
+		if err := b.uploadFiles.freeSpace(size); err != nil {
 			return err
 		}
 		for _, block := range blocks {
@@ -281,4 +282,28 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, fill func(store.Up
 		return received(err)
 	}
 	return nil
+}
+
+// blockTotal returns what an upload has in blocks. After a restart it looks.
+func (b *blocks) blockTotal(upload string) (t blockTotal, err error) {
+	b.uploadFiles.blocks.mu.Lock()
+	defer b.uploadFiles.blocks.mu.Unlock()
+	t, known := b.uploadFiles.blocks.all[upload]
+	if known {
+		return t, nil
+	}
+	entries, err := os.ReadDir(b.uploadFiles.blocksPath(upload))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return t, err
+	}
+	for _, f := range entries {
+		if size, there := sizeOf(filepath.Join(b.uploadFiles.blocksPath(upload), f.Name())); there {
+			t.bytes, t.count = t.bytes+size, t.count+1
+		}
+	}
+	if b.uploadFiles.blocks.all == nil {
+		b.uploadFiles.blocks.all = map[string]blockTotal{}
+	}
+	b.uploadFiles.blocks.all[upload] = t
+	return t, nil
 }

@@ -20,7 +20,7 @@ type connected map[string]bool
 // components holds the last report of each component, in memory: after a start, components report again.
 type components struct {
 	*base
-	live     board
+	reports     reportBoard
 	started  time.Time
 	expected []slipway.DeploymentID // with agents before the start
 }
@@ -49,7 +49,7 @@ func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r 
 	var away []string
 	for _, name := range slices.Sorted(maps.Keys(r)) {
 		switch {
-		case !o.live.back(of, name):
+		case !o.reports.mayComeBack(of, name):
 		case slices.ContainsFunc(all, func(c slipway.Component) bool { return c.Component == name }):
 			away = append(away, name+" has fallen silent")
 		default:
@@ -59,42 +59,42 @@ func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r 
 	return strings.Join(away, "; ")
 }
 
-// board is what the components of each Deployment reported last. It is in
+// reportBoard is what the components of each Deployment reported last. It is in
 // memory only: after a start they report again.
-type board struct {
+type reportBoard struct {
 	mu   sync.Mutex
-	of   map[slipway.DeploymentID]map[seat]slipway.Component
+	of   map[slipway.DeploymentID]map[componentKey]slipway.Component
 	gone map[slipway.DeploymentID]map[string]bool // names of those that will not be back: scaled away, or forgotten
 }
 
-// seat is a component's place on the board: it may have an agent of each kind.
-type seat struct {
+// componentKey is a component's place on the board: it may have an agent of each kind.
+type componentKey struct {
 	name   string
 	mounts bool
 }
 
-func seatOf(r slipway.Report) seat { return seat{r.Component, r.Mounts()} }
+func keyOf(r slipway.Report) componentKey { return componentKey{r.Component, r.Mounts()} }
 
 // maxComponents is how many components a Deployment may have: more are those
 // of an agent that makes up names.
 const maxComponents = 2000
 
 // put notes a report.
-func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
+func (b *reportBoard) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.gone[of], r.Component)
 	if r.Leaving {
-		delete(b.of[of], seatOf(r))
+		delete(b.of[of], keyOf(r))
 		if r.ScaledAway() {
-			b.note(of, r.Component)
+			b.markGone(of, r.Component)
 		}
 		return nil
 	}
 	if b.of[of] == nil {
-		b.of[of] = map[seat]slipway.Component{}
+		b.of[of] = map[componentKey]slipway.Component{}
 	}
-	old, known := b.of[of][seatOf(r)]
+	old, known := b.of[of][keyOf(r)]
 	if !known && len(b.of[of]) >= maxComponents {
 		return slipway.Errorf(slipway.TooMany, "This Deployment has %d components already. Forget those that are gone.", maxComponents)
 	}
@@ -102,12 +102,12 @@ func (b *board) put(of slipway.DeploymentID, r slipway.Report, now time.Time) er
 	if !known || old.DAGs != r.DAGs || old.Version != r.Version || old.Image != r.Image {
 		c.Since = now.Add(-time.Duration(r.Age) * time.Second)
 	}
-	b.of[of][seatOf(r)] = c
+	b.of[of][keyOf(r)] = c
 	return nil
 }
 
-// note has a component count as gone for good.
-func (b *board) note(of slipway.DeploymentID, name string) {
+// markGone has a component count as gone for good.
+func (b *reportBoard) markGone(of slipway.DeploymentID, name string) {
 	if b.gone == nil {
 		b.gone = map[slipway.DeploymentID]map[string]bool{}
 	}
@@ -117,8 +117,8 @@ func (b *board) note(of slipway.DeploymentID, name string) {
 	b.gone[of][name] = true
 }
 
-// back reports whether a component that is not there may be back.
-func (b *board) back(of slipway.DeploymentID, name string) bool {
+// mayComeBack reports whether a component that is not there may be back.
+func (b *reportBoard) mayComeBack(of slipway.DeploymentID, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.gone[of][name]
@@ -126,31 +126,31 @@ func (b *board) back(of slipway.DeploymentID, name string) bool {
 
 // list returns the components of a Deployment by name. Those that have been
 // silent for too long are forgotten.
-func (b *board) list(of slipway.DeploymentID, now time.Time) []slipway.Component {
+func (b *reportBoard) list(of slipway.DeploymentID, now time.Time) []slipway.Component {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	maps.DeleteFunc(b.of[of], func(_ seat, c slipway.Component) bool { return c.Gone(now) })
+	maps.DeleteFunc(b.of[of], func(_ componentKey, c slipway.Component) bool { return c.Gone(now) })
 	return slices.SortedFunc(maps.Values(b.of[of]), func(a, b slipway.Component) int {
 		return cmp.Or(cmp.Compare(a.Component, b.Component), cmp.Compare(a.Kind, b.Kind))
 	})
 }
 
-// drop forgets a component, and reports whether there was one of that name.
-func (b *board) drop(of slipway.DeploymentID, name string) bool {
+// remove forgets a component, and reports whether there was one of that name.
+func (b *reportBoard) remove(of slipway.DeploymentID, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := len(b.of[of])
-	maps.DeleteFunc(b.of[of], func(s seat, _ slipway.Component) bool { return s.name == name })
+	maps.DeleteFunc(b.of[of], func(s componentKey, _ slipway.Component) bool { return s.name == name })
 	if len(b.of[of]) == before {
 		return false
 	}
-	b.note(of, name)
+	b.markGone(of, name)
 	return true
 }
 
-// forgive forgets errors: they are about what was wanted before. Those of
+// clearErrors forgets errors: they are about what was wanted before. Those of
 // rollouts that say so stay, as their containers may be what fails.
-func (b *board) forgive(of slipway.DeploymentID) {
+func (b *reportBoard) clearErrors(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for at, c := range b.of[of] {
@@ -161,7 +161,7 @@ func (b *board) forgive(of slipway.DeploymentID) {
 	}
 }
 
-func (b *board) forget(of slipway.DeploymentID) {
+func (b *reportBoard) forget(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.of, of)
@@ -171,7 +171,7 @@ func (b *board) forget(of slipway.DeploymentID) {
 // Components returns what the components of a Deployment reported last, by
 // name.
 func (o *components) Components(of slipway.DeploymentID) []slipway.Component {
-	return o.live.list(of, o.store.Now())
+	return o.reports.list(of, o.store.Now())
 }
 
 // Forget takes a component that is gone for good off a Deployment's board. One
@@ -185,7 +185,7 @@ func (o *components) Forget(ctx context.Context, of slipway.DeploymentID, by sli
 		if err := role.May(slipway.ManageAgents); err != nil {
 			return err
 		}
-		if !o.live.drop(of, component) {
+		if !o.reports.remove(of, component) {
 			return slipway.Errorf(slipway.NotFound, "There is no component %s.", component)
 		}
 		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "component.forget", Target: component, Detail: d.Name})

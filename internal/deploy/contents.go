@@ -321,9 +321,9 @@ func decodeStaged(b []byte) ([]slipway.File, error) {
 	return m.Files, err
 }
 
-// brought returns the uploaded files of a deploy, of which the store keeps b.
+// uploadedFiles returns the uploaded files of a deploy, of which the store keeps b.
 // They are shared: nobody changes them.
-func (o *contents) brought(w slipway.DeployID, b []byte) ([]slipway.File, error) {
+func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, error) {
 	if files, ok := o.files.find(stagedKey(w)); ok {
 		return files, nil
 	}
@@ -351,7 +351,7 @@ func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error
 			}
 			continue
 		}
-		brought, err := o.brought(w.ID, b.staged[w.ID])
+		brought, err := o.uploadedFiles(w.ID, b.staged[w.ID])
 		if err != nil {
 			return nil, err
 		}

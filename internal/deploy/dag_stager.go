@@ -33,7 +33,7 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 		err = a.record(ctx, w, u, staged, files)
 	}
 	if err != nil && staged.Pack.SHA256 != "" {
-		err = errors.Join(err, a.dropStray(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
+		err = errors.Join(err, a.dropUnrecorded(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
 	}
 	if err == nil {
 		a.uploadFiles.removeUpload(u.ID)
@@ -44,7 +44,7 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 
 // unpack stores the contents of an upload that no pack has.
 func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload) (staged bundle.Staged, err error) {
-	if err := a.uploadFiles.spare(0); err != nil {
+	if err := a.uploadFiles.freeSpace(0); err != nil {
 		return staged, err
 	}
 	f, err := os.Open(a.uploadFiles.uploadPath(u.ID))
@@ -163,9 +163,9 @@ func report(staged bundle.Staged) store.Report {
 	return r
 }
 
-// dropStray deletes a pack that no record names. One of the same contents may
+// dropUnrecorded deletes a pack that no record names. One of the same contents may
 // have been there before, which other records name.
-func (a *dagStager) dropStray(ctx context.Context, d slipway.Deployment, sum string) error {
+func (a *dagStager) dropUnrecorded(ctx context.Context, d slipway.Deployment, sum string) error {
 	known, err := a.knownPacks(ctx, d.ID)
 	if err != nil || known[sum] {
 		return err

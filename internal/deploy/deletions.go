@@ -20,15 +20,15 @@ type orphans struct {
 	deletions *deletions
 }
 
-// noteAside brings what is set aside up to date with the namespaces that there
+// note brings what is set aside up to date with the namespaces that there
 // are, and returns it, with those that are new.
-func (o *orphans) noteAside(ctx context.Context) (all, fresh []slipway.Aside, err error) {
+func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err error) {
 	there, err := o.namespaces() // before the records: whoever made one has recorded it by then
 	if err != nil {
 		return nil, nil, err
 	}
 	err = o.store.Update(ctx, func(tx *store.Tx) error {
-		named, err := namedIn(tx)
+		named, err := recordedNamespaces(tx)
 		if err != nil {
 			return err
 		}
@@ -72,9 +72,9 @@ func (o *orphans) namespaces() ([]string, error) {
 	return slices.Compact(all), err
 }
 
-// namedIn returns the namespaces that records name, also those of Deployments
+// recordedNamespaces returns the namespaces that records name, also those of Deployments
 // that are being removed.
-func namedIn(tx *store.Tx) (map[string]bool, error) {
+func recordedNamespaces(tx *store.Tx) (map[string]bool, error) {
 	all, err := tx.AllDeployments()
 	if err != nil {
 		return nil, err
@@ -87,28 +87,28 @@ func namedIn(tx *store.Tx) (map[string]bool, error) {
 	return named, err
 }
 
-// resumeAside sets aside what has to be at a start, and reports whether nothing
+// resumeOrphans sets aside what has to be at a start, and reports whether nothing
 // at all may be deleted that no record names. older says that the records are
 // older than the files.
-func (o *orphans) resumeAside(ctx context.Context, older bool) (held bool, err error) {
-	if err := o.store.Update(ctx, func(tx *store.Tx) error { return judgeRecords(tx, older) }); err != nil {
+func (o *orphans) resumeOrphans(ctx context.Context, older bool) (held bool, err error) {
+	if err := o.store.Update(ctx, func(tx *store.Tx) error { return checkRecords(tx, older) }); err != nil {
 		return false, err
 	}
-	asides, _, err := o.noteAside(ctx)
+	asides, _, err := o.note(ctx)
 	if err != nil {
 		return false, err
 	}
 	now := o.store.Now()
 	for _, a := range asides {
-		o.warnAside(a, now)
+		o.warn(a, now)
 		held = held || !a.Over(now)
 	}
 	return held, nil
 }
 
-// judgeRecords sets Everything aside if the records are older than the files,
+// checkRecords sets Everything aside if the records are older than the files,
 // and ends that once it has lasted long enough.
-func judgeRecords(tx *store.Tx, older bool) error {
+func checkRecords(tx *store.Tx, older bool) error {
 	noted, err := tx.Asides()
 	if err != nil {
 		return err
@@ -125,8 +125,8 @@ func judgeRecords(tx *store.Tx, older bool) error {
 	return nil
 }
 
-// warnAside says what is set aside, and what to do.
-func (o *orphans) warnAside(a slipway.Aside, now time.Time) {
+// warn says what is set aside, and what to do.
+func (o *orphans) warn(a slipway.Aside, now time.Time) {
 	until := slog.Time("until", a.Until().UTC())
 	switch {
 	case a.Namespace == slipway.Everything && !a.Over(now):
@@ -138,16 +138,16 @@ func (o *orphans) warnAside(a slipway.Aside, now time.Time) {
 	}
 }
 
-// retainAside notes namespaces that no record names, and deletes those that were
+// deleteOrphans notes namespaces that no record names, and deletes those that were
 // set aside long enough.
-func (o *orphans) retainAside(ctx context.Context) error {
-	all, fresh, err := o.noteAside(ctx)
+func (o *orphans) deleteOrphans(ctx context.Context) error {
+	all, fresh, err := o.note(ctx)
 	if err != nil {
 		return fmt.Errorf("set aside: %w", err)
 	}
 	now := o.store.Now()
 	for _, a := range fresh {
-		o.warnAside(a, now)
+		o.warn(a, now)
 	}
 	kept, err := o.deletions.deletionPaused(ctx)
 	if err != nil || kept {
@@ -155,15 +155,15 @@ func (o *orphans) retainAside(ctx context.Context) error {
 	}
 	for _, a := range all {
 		if a.Namespace != slipway.Everything && a.Over(now) {
-			err = errors.Join(err, o.deleteAside(ctx, a.Namespace))
+			err = errors.Join(err, o.deleteOrphan(ctx, a.Namespace))
 		}
 	}
 	return err
 }
 
-// deleteAside deletes a namespace that no record names. No Deployment gets it
+// deleteOrphan deletes a namespace that no record names. No Deployment gets it
 // before it is forgotten.
-func (o *orphans) deleteAside(ctx context.Context, ns string) error {
+func (o *orphans) deleteOrphan(ctx context.Context, ns string) error {
 	if err := errors.Join(o.bundles.DropNamespace(ns), o.cfg.Images.Drop(ctx, ns)); err != nil {
 		return fmt.Errorf("delete the namespace %s: %w", ns, err)
 	}
@@ -265,7 +265,7 @@ func (e *deletions) removeOnce(ctx context.Context, d slipway.Deployment) error 
 	for _, u := range uploads {
 		e.uploadFiles.removeUpload(u.ID)
 	}
-	e.components.live.forget(d.ID)
+	e.components.reports.forget(d.ID)
 	if err := e.waitLeases(ctx); err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ type endings struct {
 // fail ends w with a reason, unless it has gone on since w was read. What it
 // had brought goes.
 func (e *endings) fail(ctx context.Context, w slipway.Deploy, reason string) error {
-	return e.giveUp(ctx, w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
+	return e.failIf(ctx, w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
 		if now.Status != w.Status {
 			return "", nil
 		}
@@ -29,8 +29,8 @@ func (e *endings) fail(ctx context.Context, w slipway.Deploy, reason string) err
 	})
 }
 
-// giveUp ends w for the reason that why has for what w is by then; "" is none.
-func (e *endings) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
+// failIf ends w for the reason that why has for what w is by then; "" is none.
+func (e *endings) failIf(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
 	var uploads []string
 	failed := false
 	err := e.store.Update(ctx, func(tx *store.Tx) error {
@@ -42,7 +42,7 @@ func (e *endings) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.
 			return err
 		}
 		now.Status, failed = slipway.Failed, true
-		uploads, err = end(tx, now)
+		uploads, err = saveEnded(tx, now)
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
@@ -52,14 +52,14 @@ func (e *endings) giveUp(ctx context.Context, w slipway.Deploy, why func(*store.
 		return fmt.Errorf("fail deploy %s: %w", w.ID, err)
 	}
 	if failed {
-		e.ended(w, uploads)
+		e.cleanUp(w, uploads)
 	}
 	return nil
 }
 
-// end saves w, which has ended, and forgets what it brought. Afterwards the
+// saveEnded saves w, which has ended, and forgets what it brought. Afterwards the
 // caller calls ended with the uploads that are returned.
-func end(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
+func saveEnded(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	if _, err := tx.SaveDeploy(w); err != nil {
 		return nil, err
 	}
@@ -74,8 +74,8 @@ func end(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	return uploads, err
 }
 
-// ended clears up after a deploy that has ended.
-func (e *endings) ended(w slipway.Deploy, uploads []string) {
+// cleanUp clears up after a deploy that has ended.
+func (e *endings) cleanUp(w slipway.Deploy, uploads []string) {
 	e.stagings.cancel(w.ID)
 	for _, id := range uploads {
 		e.uploadFiles.removeUpload(id)
@@ -121,7 +121,7 @@ func (e *endings) Refuse(ctx context.Context, w slipway.Deploy, why error) error
 	if kind == slipway.Internal {
 		return nil
 	}
-	return e.giveUp(context.WithoutCancel(ctx), w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
+	return e.failIf(context.WithoutCancel(ctx), w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
 		if now.Status != slipway.Initialized && now.Status != slipway.Staged {
 			return "", nil
 		}
@@ -137,7 +137,7 @@ func (e *endings) sweep(ctx context.Context) error {
 		return err
 	})
 	for _, w := range late {
-		err = errors.Join(err, e.giveUp(ctx, w, e.expiry)) // somebody may have confirmed it by now
+		err = errors.Join(err, e.failIf(ctx, w, e.expiry)) // somebody may have confirmed it by now
 	}
 	return err
 }

@@ -120,7 +120,7 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 // assemble builds the parts of an engine from the bottom up.
 func assemble(b *base, sealer cipher.AEAD) *Engine {
 	e := &Engine{base: b}
-	e.components = &components{base: b, started: b.store.Now(), live: board{of: map[slipway.DeploymentID]map[seat]slipway.Component{}}}
+	e.components = &components{base: b, started: b.store.Now(), reports: reportBoard{of: map[slipway.DeploymentID]map[componentKey]slipway.Component{}}}
 	e.awaiter = &awaiter{base: b, components: e.components}
 	e.contents = &contents{base: b}
 	e.uploadFiles = &uploadFiles{base: b}
@@ -189,9 +189,9 @@ func (b *base) MountDir(d slipway.Deployment) string {
 	return filepath.Join(b.cfg.Dir, datadir.Mounts, d.Namespace)
 }
 
-// outage says to people what is wrong when it is the disk. The cause stays for
+// unavailable says to people what is wrong when it is the disk. The cause stays for
 // the log.
-func outage(err error) error {
+func unavailable(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Ask the administrator for space."), err)
@@ -209,10 +209,10 @@ func passes(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.U
 func (b *base) writable() error {
 	f, err := os.CreateTemp(filepath.Join(b.cfg.Dir, datadir.Uploads), "ready-*")
 	if err != nil {
-		return outage(err)
+		return unavailable(err)
 	}
 	_, err = f.WriteString("?")
-	return outage(errors.Join(err, f.Close(), os.Remove(f.Name())))
+	return unavailable(errors.Join(err, f.Close(), os.Remove(f.Name())))
 }
 
 // Free returns how many bytes may still be written to the disk of the data

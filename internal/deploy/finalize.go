@@ -222,7 +222,7 @@ func (i *finalizer) closed(ctx context.Context, d slipway.Deployment, w slipway.
 		if err != nil || !waitsForPush(now) {
 			return err // the same request was faster
 		}
-		if err := mayNoLonger(tx, now); err != nil {
+		if err := lostAccess(tx, now); err != nil {
 			return err
 		}
 		uploads, err := tx.UploadsFor(w.ID)

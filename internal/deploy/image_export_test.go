@@ -19,7 +19,7 @@ func (e *Engine) RetainImages(ctx context.Context, d slipway.Deployment) error {
 
 // RetainAside is what is done while the engine runs about namespaces that no
 // record names.
-func (e *Engine) RetainAside(ctx context.Context) error { return e.retainAside(ctx) }
+func (e *Engine) RetainAside(ctx context.Context) error { return e.deleteOrphans(ctx) }
 
 // RetainVersions has the versions of a Deployment expire.
 func (e *Engine) RetainVersions(ctx context.Context, of slipway.DeploymentID) error {
@@ -28,5 +28,5 @@ func (e *Engine) RetainVersions(ctx context.Context, of slipway.DeploymentID) er
 
 // DropStray deletes a pack of this process that was not recorded in the end.
 func (e *Engine) DropStray(ctx context.Context, d slipway.Deployment, sum string) error {
-	return e.dropStray(ctx, d, sum)
+	return e.dropUnrecorded(ctx, d, sum)
 }

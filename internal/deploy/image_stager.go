@@ -55,7 +55,7 @@ func (m *imageStager) stageArchive(ctx context.Context, d slipway.Deployment, w 
 	if err != nil {
 		return fmt.Errorf("open image archive: %w", err)
 	}
-	if err := m.uploadFiles.spare(info.Size()); err != nil {
+	if err := m.uploadFiles.freeSpace(info.Size()); err != nil {
 		return err
 	}
 	i, err := m.cfg.Images.Import(ctx, Repository(d), w.Tag, f, info.Size(), d.Platform)
@@ -124,7 +124,7 @@ func stillOpen(tx *store.Tx, w slipway.Deploy) (slipway.Deploy, error) {
 		err = slipway.Errorf(slipway.Conflict, "Deploy #%d is %s.", now.Number, now.Status)
 	}
 	if err == nil {
-		err = mayNoLonger(tx, now)
+		err = lostAccess(tx, now)
 	}
 	return now, err
 }

@@ -55,7 +55,7 @@ func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 		if n.Digests, err = tx.ImageRepositories(); err != nil {
 			return err
 		}
-		named, err := namedIn(tx)
+		named, err := recordedNamespaces(tx)
 		n.Whole = map[string]bool{}
 		for _, ns := range there {
 			n.Whole[ns] = !named[ns]

@@ -63,7 +63,7 @@ func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 	if err != nil || len(m.packs) == 0 {
 		return false, err
 	}
-	if err := e.uploadFiles.spare(m.size); err != nil {
+	if err := e.uploadFiles.freeSpace(m.size); err != nil {
 		return false, err
 	}
 	pack, places, err := e.bundles.Merge(ctx, m.d.Namespace, m.files)
@@ -78,7 +78,7 @@ func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 		return tx.AddMergedPack(of, now.Version, store.Pack{SHA256: pack.SHA256, Size: pack.Size}, places, m.packs)
 	})
 	if err != nil {
-		return false, errors.Join(err, e.dagStager.dropStray(context.WithoutCancel(ctx), m.d, pack.SHA256))
+		return false, errors.Join(err, e.dagStager.dropUnrecorded(context.WithoutCancel(ctx), m.d, pack.SHA256))
 	}
 	e.log.Info("packs merged", slog.String("deployment", m.d.Namespace), slog.Int("packs", len(m.packs)), slog.Int64("bytes", pack.Size))
 	return true, nil

@@ -46,7 +46,7 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 	if w.Switch != nil && !b.projected.Mounted { // Airflow has had these DAGs from its image
 		base = nil
 	}
-	brought, err := p.contents.brought(w.ID, staged)
+	brought, err := p.contents.uploadedFiles(w.ID, staged)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
@@ -83,7 +83,7 @@ func (p *planner) Describe(ctx context.Context, of slipway.DeploymentID, number 
 	return err
 }
 
-func (p *planner) oldDeploy(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (b queueState, old slipway.Deploy, retained bool, err error) {
+func (p *planner) returnTarget(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (b queueState, old slipway.Deploy, retained bool, err error) {
 	err = p.store.View(ctx, func(tx *store.Tx) error {
 		b, old, retained, err = readReturn(tx, of, number, by)
 		return err
@@ -135,7 +135,7 @@ func readQueue(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b queue
 
 // makersQueue is readQueue for whoever began w, if they may still make it.
 func makersQueue(tx *store.Tx, w slipway.Deploy) (queueState, error) {
-	if err := mayNoLonger(tx, w); err != nil {
+	if err := lostAccess(tx, w); err != nil {
 		return queueState{}, err
 	}
 	return readQueue(tx, w.Deployment, w.By)

@@ -3,10 +3,8 @@ package deploy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
 
 	"slipway/internal/bundle"
@@ -71,13 +69,6 @@ func (p *LocalPortal) desired(ctx context.Context) (want slipway.Desired, err er
 	return want, err
 }
 
-// revisionOf names what is wanted of d. What follows the number tells restored
-// backups apart, which count on from an older one.
-func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
-	n, err := tx.Revision(d.ID)
-	return fmt.Sprintf("%d/%s/%t/%.12s", n, d.Version, d.Mounted, strings.TrimPrefix(d.Image, "sha256:")), err
-}
-
 // Manifest returns the manifest of a version.
 func (p *LocalPortal) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
 	files, err := p.contents.filesOf(p.ns, v)
@@ -94,7 +85,7 @@ func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.cfg.Agent
 	}
-	if err := p.components.live.put(p.of, r, p.store.Now()); err != nil {
+	if err := p.components.reports.put(p.of, r, p.store.Now()); err != nil {
 		return err
 	}
 	p.watchers.reported(p.of)

@@ -81,7 +81,7 @@ func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w sl
 				return err
 			}
 			if t.Deploy == nil {
-				d, err = throw(tx, d, *t.Switch)
+				d, err = applySwitch(tx, d, *t.Switch)
 				continue
 			}
 			w, found = *t.Deploy, true
@@ -97,8 +97,8 @@ func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w sl
 	return w, found, err
 }
 
-// throw carries out a switch whose turn has come.
-func throw(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (slipway.Deployment, error) {
+// applySwitch carries out a switch whose turn has come.
+func applySwitch(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (slipway.Deployment, error) {
 	if d.DAGDeploys == s.On { // as another switch was called back
 		return d, tx.CancelSwitch(d.ID, s.ID)
 	}
@@ -128,7 +128,7 @@ func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 	if !w.WentLive() {
 		// Once begun, this is not cut off: it is quick, and safe to do again.
 		live, err := p.goLive(context.WithoutCancel(ctx), w)
-		switch kind, text := slipway.Explain(outage(err)); {
+		switch kind, text := slipway.Explain(unavailable(err)); {
 		case passes(kind):
 			return err // it was confirmed: it waits until there is room, or the bucket is back
 		case err != nil && kind != slipway.Internal:
@@ -160,7 +160,7 @@ func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.
 			return w, err
 		}
 	}
-	p.components.live.forgive(d.ID)
+	p.components.reports.clearErrors(d.ID)
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		live, err = commit(tx, w, r)
 		return err
@@ -239,7 +239,7 @@ func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Dep
 
 // merged returns the files that w makes of those of base.
 func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
-	brought, err := e.contents.brought(w.ID, staged)
+	brought, err := e.contents.uploadedFiles(w.ID, staged)
 	if err != nil {
 		return nil, err
 	}

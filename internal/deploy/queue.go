@@ -162,7 +162,7 @@ func (q *queue) Cancel(ctx context.Context, of slipway.DeploymentID, number int,
 		if w, err = w.Cancel(role, by); err != nil {
 			return err
 		}
-		if uploads, err = end(tx, w); err != nil {
+		if uploads, err = saveEnded(tx, w); err != nil {
 			return err
 		}
 		return audit(tx, by, d, "deploy.cancel", w)
@@ -170,7 +170,7 @@ func (q *queue) Cancel(ctx context.Context, of slipway.DeploymentID, number int,
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	q.endings.ended(w, uploads)
+	q.endings.cleanUp(w, uploads)
 	return w, nil
 }
 
@@ -180,7 +180,7 @@ func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number in
 		return queued, err
 	}
 	return q.decide(ctx, of, by, "deploy.return", agree, func() (p proposal, err error) {
-		s, old, retained, err := q.planner.oldDeploy(ctx, of, number, by)
+		s, old, retained, err := q.planner.returnTarget(ctx, of, number, by)
 		if err != nil {
 			return p, err
 		}
@@ -333,7 +333,7 @@ func (q *queue) Switch(ctx context.Context, of slipway.DeploymentID, on bool, by
 		if waits = len(queue) > 0; err != nil || waits {
 			return err
 		}
-		_, err = throw(tx, d, s)
+		_, err = applySwitch(tx, d, s)
 		return err
 	})
 	if err != nil {

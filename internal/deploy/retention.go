@@ -27,8 +27,8 @@ type retention struct {
 	orphans    *orphans
 }
 
-// keepRetaining has versions expire from time to time until ctx ends.
-func (r *retention) keepRetaining(ctx context.Context) {
+// runRetention has versions expire from time to time until ctx ends.
+func (r *retention) runRetention(ctx context.Context) {
 	every := r.cfg.RetainEvery
 	if every <= 0 {
 		every = retainEvery
@@ -62,7 +62,7 @@ func (r *retention) retainAll(ctx context.Context) error {
 	for _, d := range all {
 		err = errors.Join(err, r.retain(ctx, d.ID))
 	}
-	return errors.Join(err, r.orphans.retainAside(ctx), r.images.retainImages(ctx, all))
+	return errors.Join(err, r.orphans.deleteOrphans(ctx), r.images.retainImages(ctx, all))
 }
 
 // expireMax is how many versions expire in one transaction: others have to

@@ -158,7 +158,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 
 // ReviewReturn returns what a return to deploy number would do.
 func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
-	b, old, retained, err := e.planner.oldDeploy(ctx, of, number, by)
+	b, old, retained, err := e.planner.returnTarget(ctx, of, number, by)
 	if err != nil {
 		return Review{}, err
 	}

@@ -28,13 +28,13 @@ type rollouts struct {
 // begins again.
 func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
 	if w.Reason != "" { // a crash cut off that it went back
-		return o.goBack(ctx, w)
+		return o.undoOnce(ctx, w)
 	}
 	now, err := o.tryRollOut(ctx, w)
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err() // goes on after the next start
 	}
-	switch kind, text := slipway.Explain(outage(err)); kind {
+	switch kind, text := slipway.Explain(unavailable(err)); kind {
 	case slipway.NoSpace, slipway.Unavailable:
 		return err // it was confirmed: it waits until there is room, or the bucket is back
 	case slipway.Internal:
@@ -50,7 +50,7 @@ func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
 		}
 		return o.failRollOut(ctx, d, w, now.Reason)
 	}
-	return o.giveBack(ctx, now)
+	return o.undo(ctx, now)
 }
 
 // tryRollOut returns w as far as it came.
@@ -64,7 +64,7 @@ func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.De
 			return w, err
 		}
 	}
-	if err := o.awaiter.mayUncover(ctx, d, w); err != nil {
+	if err := o.awaiter.mayRemoveDAGs(ctx, d, w); err != nil {
 		return w, err
 	}
 	note, err := o.rollOutImage(ctx, d, &w)
@@ -82,7 +82,7 @@ func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.De
 // rollOutImage has the image of w run, and says what there is to note of it.
 func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
 	there := o.components.connected(w.Deployment, slipway.Rollout)
-	if err := o.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
+	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
 		return "", err
 	}
 	if d.Here {
@@ -90,7 +90,7 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 			return note, err
 		}
 	}
-	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, uncovers: d.Uncovers(*w), connected: there})
+	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, removesDAGs: d.Uncovers(*w), connected: there})
 	switch {
 	case err != nil:
 		return note, err
@@ -103,7 +103,7 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 // mountDAGs has the DAGs of w mounted, or those of its image seen.
 func (o *rollouts) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
 	there := o.components.connected(w.Deployment, slipway.Sidecar)
-	if err := o.wantMore(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
+	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
 		return err
 	}
 	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: o.cfg.MountTimeout, connected: there})
@@ -120,9 +120,9 @@ func (v outcome) within(timeout time.Duration) string {
 	return fmt.Sprintf(" within %s", timeout)
 }
 
-// wantMore has components asked for more of w: change says by what.
-func (o *rollouts) wantMore(ctx context.Context, w *slipway.Deploy, change func(now *slipway.Deploy, at time.Time)) error {
-	o.components.live.forgive(w.Deployment)
+// setDesired has components asked for more of w: change says by what.
+func (o *rollouts) setDesired(ctx context.Context, w *slipway.Deploy, change func(now *slipway.Deploy, at time.Time)) error {
+	o.components.reports.clearErrors(w.Deployment)
 	err := o.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
 		if err != nil {
@@ -137,30 +137,6 @@ func (o *rollouts) wantMore(ctx context.Context, w *slipway.Deploy, change func(
 	})
 	o.watchers.changed(w.Deployment, w.ID)
 	return err
-}
-
-func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
-	if d, err = tx.LoadDeployment(of); err != nil {
-		return d, "", err
-	}
-	running, found, err := tx.Rolling(of)
-	if err != nil {
-		return d, "", err
-	}
-	carrier := d.Image // whose dags folder Airflow has, where it is not a version's
-	if found {
-		d.State = d.Wanted(&running)
-		if d.Image != carrier && !running.MountingAt.IsZero() {
-			carrier = d.Image
-		}
-	}
-	i, _, err := tx.Image(of, carrier)
-	if err != nil {
-		return d, "", err
-	}
-	d.DagsPath = dagsPath(d, i)
-	revision, err = revisionOf(tx, d)
-	return d, revision, err
 }
 
 // goneLive records that w is live, as all of it runs.
@@ -189,19 +165,19 @@ func (o *rollouts) goneLive(ctx context.Context, w slipway.Deploy, r release, no
 	return w, err
 }
 
-// giveBack notes why w goes back, and has it do so.
-func (o *rollouts) giveBack(ctx context.Context, w slipway.Deploy) error {
+// undo notes why w goes back, and has it do so.
+func (o *rollouts) undo(ctx context.Context, w slipway.Deploy) error {
 	reason := w.Reason
-	err := o.wantMore(ctx, &w, func(now *slipway.Deploy, _ time.Time) { now.Reason = reason })
+	err := o.setDesired(ctx, &w, func(now *slipway.Deploy, _ time.Time) { now.Reason = reason })
 	if err != nil {
 		return err
 	}
-	return o.goBack(ctx, w)
+	return o.undoOnce(ctx, w)
 }
 
-// goBack has the image run that ran before w, and ends w. Its state never was
+// undoOnce has the image run that ran before w, and ends w. Its state never was
 // another.
-func (o *rollouts) goBack(ctx context.Context, w slipway.Deploy) error {
+func (o *rollouts) undoOnce(ctx context.Context, w slipway.Deploy) error {
 	d, _, err := o.awaiter.desiredOf(ctx, w.Deployment)
 	if err != nil {
 		return err

@@ -42,27 +42,27 @@ func (w *watchers) add(what watch) (changed <-chan struct{}, stop func()) {
 
 // notify tells everybody who watches a Deployment that its records have changed.
 func (w *watchers) notify(of slipway.DeploymentID) {
-	w.tell(func(to watch) bool { return to.wants(of, "") })
+	w.notifyIf(func(to watch) bool { return to.wants(of, "") })
 }
 
 // changed is notify for the records of one deploy: whoever watches that alone is
 // told, too.
 func (w *watchers) changed(of slipway.DeploymentID, deploy slipway.DeployID) {
-	w.tell(func(to watch) bool { return to.wants(of, deploy) })
+	w.notifyIf(func(to watch) bool { return to.wants(of, deploy) })
 }
 
 // gone tells everybody who watches a Deployment, or a deploy of it, that it is no
 // longer there.
 func (w *watchers) gone(of slipway.DeploymentID) {
-	w.tell(func(to watch) bool { return to.of == "" || to.of == of })
+	w.notifyIf(func(to watch) bool { return to.of == "" || to.of == of })
 }
 
 // reported tells those who want to know that a component has reported.
 func (w *watchers) reported(of slipway.DeploymentID) {
-	w.tell(func(to watch) bool { return to.reports && to.wants(of, "") })
+	w.notifyIf(func(to watch) bool { return to.reports && to.wants(of, "") })
 }
 
-func (w *watchers) tell(whom func(watch) bool) {
+func (w *watchers) notifyIf(whom func(watch) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for s, to := range w.all {
@@ -75,7 +75,7 @@ func (w *watchers) tell(whom func(watch) bool) {
 // recheck tells everybody who watches for a person or a program: what they may
 // see may be less by now.
 func (w *watchers) recheck() {
-	w.tell(func(to watch) bool { return to.reports || to.deploy != "" })
+	w.notifyIf(func(to watch) bool { return to.reports || to.deploy != "" })
 }
 
 // signal wakes a loop: set once or many times, the loop runs once more.

@@ -35,7 +35,7 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 		if uploads, err = tx.UploadsFor(w.ID); err != nil || w.Status != slipway.Initialized {
 			return err
 		}
-		return mayStill(tx, w)
+		return mayUpload(tx, w)
 	})
 	if err != nil || w.Status != slipway.Initialized { // it was discarded
 		return err
@@ -120,7 +120,7 @@ func (s *stager) stageOne(ctx context.Context, d slipway.Deployment, w slipway.D
 	case stagers <- struct{}{}:
 	}
 	defer func() { <-stagers }()
-	err := outage(s.stage(staging, d, w))
+	err := unavailable(s.stage(staging, d, w))
 	switch kind, text := slipway.Explain(err); {
 	case err == nil || staging.Err() != nil:
 		return ctx.Err() // discarded meanwhile, or resumed after the next start

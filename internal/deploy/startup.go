@@ -51,7 +51,7 @@ func (s *startup) resume(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("resume manifests: %w", err)
 	}
-	held, err := s.orphans.resumeAside(ctx, older)
+	held, err := s.orphans.resumeOrphans(ctx, older)
 	if err != nil {
 		return fmt.Errorf("resume what is set aside: %w", err)
 	}
@@ -163,7 +163,7 @@ func (s *startup) dropPacks(ctx context.Context, all []slipway.Deployment) error
 		}
 		for p, err := range s.bundles.Packs(d.Namespace) {
 			if err == nil && !known[p.SHA256] {
-				err = s.dropOld(
+				err = s.dropLeftover(
 					func() (bundle.File, error) { return s.bundles.OpenPack(d.Namespace, p.SHA256) },
 					func() error { return s.bundles.DropPack(d.Namespace, p.SHA256) })
 			}
@@ -189,7 +189,7 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 			there = append(there, v)
 		}
 		err := s.store.View(ctx, func(tx *store.Tx) error {
-			strays, err := strayManifests(tx, d, there)
+			strays, err := unrecordedManifests(tx, d, there)
 			for v, what := range strays {
 				older = older || what == slipway.Foreign
 				if what != slipway.Awaited {
@@ -205,9 +205,9 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 	return left, older, nil
 }
 
-// strayManifests returns which of the versions there are no record names, and
+// unrecordedManifests returns which of the versions there are no record names, and
 // what their manifests are.
-func strayManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
+func unrecordedManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
 	kept, err := tx.RetainedOf(d.ID, there)
 	strays := map[slipway.Version]slipway.Stray{}
 	for _, v := range there {
@@ -229,7 +229,7 @@ func strayManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version)
 func (s *startup) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
 	for _, d := range all {
 		for _, v := range left[d.ID] {
-			if err := s.dropOld(
+			if err := s.dropLeftover(
 				func() (bundle.File, error) { return s.bundles.OpenManifest(d.Namespace, v) },
 				func() error { return s.bundles.DropManifest(d.Namespace, v) }); err != nil {
 				return err
@@ -239,9 +239,9 @@ func (s *startup) dropManifests(all []slipway.Deployment, left map[slipway.Deplo
 	return nil
 }
 
-// dropOld removes an unrecorded manifest or pack with drop, unless the file that
+// dropLeftover removes an unrecorded manifest or pack with drop, unless the file that
 // open opens is young.
-func (s *startup) dropOld(open func() (bundle.File, error), drop func() error) error {
+func (s *startup) dropLeftover(open func() (bundle.File, error), drop func() error) error {
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

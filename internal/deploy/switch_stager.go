@@ -126,14 +126,14 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 		err = t.dagStager.record(ctx, w, store.Upload{}, staged, staged.Files)
 	}
 	if err != nil && staged.Pack.SHA256 != "" {
-		err = errors.Join(err, t.dagStager.dropStray(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
+		err = errors.Join(err, t.dagStager.dropUnrecorded(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
 	}
 	return err
 }
 
 // unpackImage stores the contents of an image's dags folder that no pack has.
 func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
-	spool, err := t.uploadFiles.Spool()
+	spool, err := t.uploadFiles.TempFile()
 	if err != nil {
 		return staged, err
 	}
@@ -145,14 +145,14 @@ func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i 
 		if err := out.WriteHeader(copied); err != nil {
 			return err
 		}
-		if err := t.uploadFiles.spare(h.Size); err != nil {
+		if err := t.uploadFiles.freeSpace(h.Size); err != nil {
 			return err
 		}
 		_, err := io.Copy(out, r)
 		return err
 	})
 	if err = errors.Join(err, out.Close()); err != nil || files == 0 {
-		return staged, outage(err)
+		return staged, unavailable(err)
 	}
 	return t.dagStager.unpackFile(ctx, d, spool.File)
 }

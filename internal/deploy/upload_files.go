@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -45,30 +44,6 @@ func (p *uploadFiles) blockPath(upload, block string) string {
 	return filepath.Join(p.blocksPath(upload), hex.EncodeToString(sum[:]))
 }
 
-// blockTotal returns what an upload has in blocks. After a restart it looks.
-func (b *blocks) blockTotal(upload string) (t blockTotal, err error) {
-	b.uploadFiles.blocks.mu.Lock()
-	defer b.uploadFiles.blocks.mu.Unlock()
-	t, known := b.uploadFiles.blocks.all[upload]
-	if known {
-		return t, nil
-	}
-	entries, err := os.ReadDir(b.uploadFiles.blocksPath(upload))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return t, err
-	}
-	for _, f := range entries {
-		if size, there := sizeOf(filepath.Join(b.uploadFiles.blocksPath(upload), f.Name())); there {
-			t.bytes, t.count = t.bytes+size, t.count+1
-		}
-	}
-	if b.uploadFiles.blocks.all == nil {
-		b.uploadFiles.blocks.all = map[string]blockTotal{}
-	}
-	b.uploadFiles.blocks.all[upload] = t
-	return t, nil
-}
-
 // dropHalfBlocks removes what a crash left of blocks that were being written.
 func (p *uploadFiles) dropHalfBlocks(upload string) error {
 	halves, err := filepath.Glob(filepath.Join(p.blocksPath(upload), halfBlock+"*"))
@@ -99,31 +74,31 @@ func (p *uploadFiles) removeUpload(id string) {
 	}
 }
 
-// Spool keeps on disk what has to wait until more is known of it. It has no
+// TempFile keeps on disk what has to wait until more is known of it. It has no
 // name there, so nothing is left of it however the process ends.
-type Spool struct {
+type TempFile struct {
 	*os.File
 	files *uploadFiles
 }
 
-// Spool returns an empty one, to be closed.
-func (p *uploadFiles) Spool() (*Spool, error) {
+// TempFile returns an empty one, to be closed.
+func (p *uploadFiles) TempFile() (*TempFile, error) {
 	f, err := os.CreateTemp(filepath.Join(p.cfg.Dir, datadir.Uploads), "form-*")
 	if err != nil {
-		return nil, outage(fmt.Errorf("make a spool: %w", err))
+		return nil, unavailable(fmt.Errorf("make a spool: %w", err))
 	}
-	return &Spool{f, p}, os.Remove(f.Name()) // it lives on while it is open
+	return &TempFile{f, p}, os.Remove(f.Name()) // it lives on while it is open
 }
 
-// Take appends what r brings, and stops before the disk falls under its
+// Append appends what r brings, and stops before the disk falls under its
 // reserve.
-func (s *Spool) Take(r io.Reader) (int64, error) {
+func (s *TempFile) Append(r io.Reader) (int64, error) {
 	n, err := s.files.copyIn(s.File, r)
-	return n, outage(err)
+	return n, unavailable(err)
 }
 
-// most returns how many bytes an archive of DAGs, or of an image, may have.
-func (p *uploadFiles) most(image bool) int64 {
+// maxSize returns how many bytes an archive of DAGs, or of an image, may have.
+func (p *uploadFiles) maxSize(image bool) int64 {
 	if image {
 		return p.cfg.MaxImage
 	}
@@ -134,8 +109,8 @@ func (p *uploadFiles) uploadPath(id string) string {
 	return filepath.Join(p.cfg.Dir, datadir.Uploads, filepath.Base(id))
 }
 
-// spare refuses size more bytes when the disk would fall under its reserve.
-func (p *uploadFiles) spare(size int64) error {
+// freeSpace refuses size more bytes when the disk would fall under its reserve.
+func (p *uploadFiles) freeSpace(size int64) error {
 	free, err := durable.FreeSpace(p.cfg.Dir)
 	if err != nil {
 		return err
@@ -198,7 +173,7 @@ func (a *arrivals) busy(id string) bool {
 func (p *uploadFiles) copyIn(f *os.File, r io.Reader) (n int64, err error) {
 	buf := make([]byte, 256<<10) // the usual 32 KiB take eight times the system calls
 	for {
-		if err := p.spare(0); err != nil {
+		if err := p.freeSpace(0); err != nil {
 			return n, err
 		}
 		m, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, reserveEvery), buf)

@@ -59,14 +59,14 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 	switch {
 	case n.Length == 0:
 		return n, slipway.Errorf(slipway.Invalid, "The file %s is empty.", n.Name)
-	case n.Length > p.uploadFiles.most(n.Image):
-		return n, tooLarge(n.Name, p.uploadFiles.most(n.Image))
+	case n.Length > p.uploadFiles.maxSize(n.Image):
+		return n, tooLarge(n.Name, p.uploadFiles.maxSize(n.Image))
 	case n.Image:
 		n.Merge = slipway.ReplaceAll
 	case n.Merge != slipway.AddFiles && n.Merge != slipway.ReplaceAll:
 		return n, slipway.Errorf(slipway.Invalid, "Say whether the files are added, or replace everything.")
 	}
-	return n, p.uploadFiles.spare(max(n.Length, 0))
+	return n, p.uploadFiles.freeSpace(max(n.Length, 0))
 }
 
 // MaxArchive is how many bytes an upload may have.
@@ -95,7 +95,7 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 			return err
 		}
 		if err := os.WriteFile(p.uploadFiles.uploadPath(u.ID), nil, 0o600); err != nil {
-			return outage(fmt.Errorf("begin upload: %w", err))
+			return unavailable(fmt.Errorf("begin upload: %w", err))
 		}
 		return audit(tx, by, d, "deploy.upload", w)
 	})
@@ -121,7 +121,7 @@ func (p *uploads) Upload(ctx context.Context, id string, by slipway.Actor) (u st
 		if u, w, err = tx.Upload(id, by); err != nil {
 			return err
 		}
-		return seen(tx, w, by)
+		return maySee(tx, w, by)
 	})
 	if err != nil {
 		return u, w, 0, err
@@ -133,8 +133,8 @@ func (p *uploads) Upload(ctx context.Context, id string, by slipway.Actor) (u st
 	return u, w, offset, err
 }
 
-// seen returns nil if by sees the Deployment of w.
-func seen(tx *store.Tx, w slipway.Deploy, by slipway.Actor) error {
+// maySee returns nil if by sees the Deployment of w.
+func maySee(tx *store.Tx, w slipway.Deploy, by slipway.Actor) error {
 	_, _, err := tx.Deployment(w.Deployment, by)
 	return err
 }
@@ -206,7 +206,7 @@ func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u
 		if u, w, err = tx.Upload(id, by); err != nil {
 			return err
 		}
-		refusal = mayStill(tx, w)
+		refusal = mayUpload(tx, w)
 		return nil
 	})
 	if err == nil && refusal != nil {
@@ -215,8 +215,8 @@ func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u
 	return u, w, err
 }
 
-// mayStill judges whether whoever began w may still make it.
-func mayStill(tx *store.Tx, w slipway.Deploy) error {
+// mayUpload judges whether whoever began w may still make it.
+func mayUpload(tx *store.Tx, w slipway.Deploy) error {
 	d, role, err := tx.Tail(w.Deployment, w.By)
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 		return slipway.Errorf(slipway.NotFound, "%s no longer has access to this Deployment.", w.By.Title())
@@ -243,10 +243,10 @@ func sameSecret(tx *store.Tx, w slipway.Deploy) error {
 	return err
 }
 
-// mayNoLonger returns why whoever began w may not make it any more, nil while
+// lostAccess returns why whoever began w may not make it any more, nil while
 // they may. What else keeps w from going live is judged when it is confirmed.
-func mayNoLonger(tx *store.Tx, w slipway.Deploy) error {
-	err := mayStill(tx, w)
+func lostAccess(tx *store.Tx, w slipway.Deploy) error {
+	err := mayUpload(tx, w)
 	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden || kind == slipway.Internal {
 		return err
 	}
@@ -294,7 +294,7 @@ func (p *uploads) Progress(ctx context.Context, id string, by slipway.Actor) (Pr
 		if w, err = tx.ArrivedUpload(id, by, tx.Now.Add(-arrivedLife)); err != nil {
 			return err
 		}
-		return seen(tx, w, by)
+		return maySee(tx, w, by)
 	})
 	return Progress{w, w.Bytes, w.Bytes}, err
 }
@@ -306,7 +306,7 @@ func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy)
 		err = errors.Join(durable.SyncPath(p.uploadFiles.uploadPath(u.ID)), durable.SyncPath(filepath.Join(p.cfg.Dir, datadir.Uploads)))
 	}
 	if err != nil {
-		return w, outage(fmt.Errorf("keep upload: %w", err))
+		return w, unavailable(fmt.Errorf("keep upload: %w", err))
 	}
 	var saved slipway.Deploy
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
@@ -401,10 +401,10 @@ const reserveEvery = 16 << 20
 func (p *uploads) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
 	f, err := os.OpenFile(p.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
-		return offset, outage(fmt.Errorf("append to upload: %w", err))
+		return offset, unavailable(fmt.Errorf("append to upload: %w", err))
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	room := p.uploadFiles.most(u.Image) - offset
+	room := p.uploadFiles.maxSize(u.Image) - offset
 	if u.Length >= 0 {
 		room = u.Length - offset
 	}
@@ -414,7 +414,7 @@ func (p *uploads) write(u store.Upload, w slipway.Deploy, offset int64, r io.Rea
 	}
 	switch {
 	case err != nil:
-		err = outage(fmt.Errorf("receive upload: %w", err))
+		err = unavailable(fmt.Errorf("receive upload: %w", err))
 	case n == 0 && u.Length < 0:
 		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", w.Upload)
 	}
@@ -423,7 +423,7 @@ func (p *uploads) write(u store.Upload, w slipway.Deploy, offset int64, r io.Rea
 
 func (p *uploads) overflow(u store.Upload, w slipway.Deploy) error {
 	if u.Length < 0 {
-		return tooLarge(w.Upload, p.uploadFiles.most(u.Image))
+		return tooLarge(w.Upload, p.uploadFiles.maxSize(u.Image))
 	}
 	return slipway.Errorf(slipway.Invalid, "The upload is longer than the %d bytes that were announced.", u.Length)
 }

@@ -29,12 +29,12 @@ type workers struct {
 	wg        sync.WaitGroup // of removals of Deployments
 }
 
-// Adopt starts what runs in the background for d, which was added to the store
+// StartWorker starts what runs in the background for d, which was added to the store
 // without Create: together with the first account, in one transaction.
-func (w *workers) Adopt(d slipway.Deployment) {
+func (w *workers) StartWorker(d slipway.Deployment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.open(d)
+	w.start(d)
 }
 
 // Create adds a Deployment, as slipway.NewDeployment made it, to its Workspace.
@@ -57,7 +57,7 @@ func (w *workers) Create(ctx context.Context, d slipway.Deployment, by slipway.A
 		return slipway.Deployment{}, err
 	}
 	w.mu.Lock()
-	w.open(d)
+	w.start(d)
 	w.mu.Unlock()
 	w.watchers.notify(d.ID)
 	return d, nil
@@ -105,7 +105,7 @@ func (w *workers) Delete(ctx context.Context, of slipway.DeploymentID, by slipwa
 	if err != nil {
 		return err
 	}
-	w.close(d)
+	w.stop(d)
 	w.watchers.gone(of)
 	return nil
 }
@@ -130,9 +130,9 @@ func (w *workers) Ready() error {
 	return w.writable()
 }
 
-// close ends what runs for d and has d removed. Without a running engine, the
+// stop ends what runs for d and has d removed. Without a running engine, the
 // next start removes it.
-func (w *workers) close(d slipway.Deployment) {
+func (w *workers) stop(d slipway.Deployment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	r := w.running[d.ID]
@@ -155,8 +155,8 @@ type worker struct {
 	wg   sync.WaitGroup
 }
 
-// open starts what runs for d. The caller holds e.mu.
-func (w *workers) open(d slipway.Deployment) {
+// start starts what runs for d. The caller holds e.mu.
+func (w *workers) start(d slipway.Deployment) {
 	if w.ctx == nil || w.ctx.Err() != nil || w.running[d.ID] != nil {
 		return
 	}
@@ -216,14 +216,14 @@ const (
 // on this machine. It goes on with what was cut off before. It returns once ctx
 // is done and what must not be cut off has finished.
 func (w *workers) Run(ctx context.Context, mount Runner) error {
-	switch err := w.start(ctx, mount); {
+	switch err := w.startAll(ctx, mount); {
 	case err != nil && ctx.Err() != nil:
 		return nil // told to stop before it began
 	case err != nil:
 		return err
 	}
 	defer w.finish()
-	w.wg.Go(func() { w.retention.keepRetaining(ctx) })
+	w.wg.Go(func() { w.retention.runRetention(ctx) })
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -238,8 +238,8 @@ func (w *workers) Run(ctx context.Context, mount Runner) error {
 	}
 }
 
-// start opens a room for each Deployment and has the deleted ones removed.
-func (w *workers) start(ctx context.Context, mount Runner) error {
+// startAll opens a room for each Deployment and has the deleted ones removed.
+func (w *workers) startAll(ctx context.Context, mount Runner) error {
 	w.mu.Lock() // so that what is deleted now is among deleted, or finds its room
 	defer w.mu.Unlock()
 	var all, deleted []slipway.Deployment
@@ -255,7 +255,7 @@ func (w *workers) start(ctx context.Context, mount Runner) error {
 	}
 	w.ctx, w.mount = ctx, mount
 	for _, d := range all {
-		w.open(d)
+		w.start(d)
 	}
 	for _, d := range deleted {
 		w.wg.Go(func() { w.deletions.remove(ctx, d) })
