@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,20 +34,6 @@ func Attach(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// checkSchema refuses a database whose schema is not this program's.
-func (s *Store) checkSchema(ctx context.Context) error {
-	have, want, err := s.schema(ctx)
-	switch {
-	case err != nil:
-		return err
-	case have < want:
-		return slipway.Errorf(slipway.Conflict, "The data folder is of an older Slipway. Use that version's program, or start this version's slipway serve on it once.")
-	case have > want:
-		return newerSchema()
-	}
-	return nil
-}
-
 // NoDatabase is the error for a data folder without a database.
 func NoDatabase(path string) error {
 	return slipway.Errorf(slipway.NotFound, "There is no database %s. Name the data folder with --data, or put the file back.", path)
@@ -56,25 +41,6 @@ func NoDatabase(path string) error {
 
 func newerSchema() error {
 	return slipway.Errorf(slipway.Conflict, "The database is of a newer Slipway than this program. Install that version again, or restore a backup of this one's.")
-}
-
-// notNewer refuses a database whose schema this program does not know.
-func (s *Store) notNewer(ctx context.Context) error {
-	have, want, err := s.schema(ctx)
-	if err == nil && have > want {
-		err = newerSchema()
-	}
-	return err
-}
-
-// schema returns the versions of the schema that the file has, 0 for none, and
-// that this program makes.
-func (s *Store) schema(ctx context.Context) (have, want int64, err error) {
-	if have, _, err = schemaOf(ctx, s.write); err != nil {
-		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
-	}
-	want, err = knownSchema()
-	return have, want, err
 }
 
 // schemaOf returns the version of the schema that a database has; made is false
@@ -99,28 +65,6 @@ func knownSchema() (last int64, err error) {
 		last = max(last, n)
 	}
 	return last, err
-}
-
-// Snapshot writes the database as it is at one moment to a new file at path.
-// Others go on writing meanwhile.
-func (s *Store) Snapshot(ctx context.Context, path string) (err error) {
-	conn, err := s.read.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("snapshot: %w", err)
-	}
-	defer func() {
-		// It may write now, so no one else gets it.
-		if e := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(e, driver.ErrBadConn) {
-			err = errors.Join(err, e)
-		}
-	}()
-	if _, err := conn.ExecContext(ctx, `PRAGMA query_only(0)`); err != nil {
-		return fmt.Errorf("snapshot: %w", err)
-	}
-	if _, err := conn.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
-		return fmt.Errorf("snapshot to %s: %w", path, err)
-	}
-	return nil
 }
 
 // Restored puts a database in order that comes out of a backup: uploads that
@@ -149,14 +93,6 @@ func Restored(ctx context.Context, path string) error {
 	return errors.Join(err, s.Close())
 }
 
-func (s *Store) sound(ctx context.Context) error {
-	damage, err := s.Damage(ctx)
-	if err == nil && len(damage) > 0 {
-		err = slipway.Errorf(slipway.Invalid, "The database in it is damaged: %s.", damage[0])
-	}
-	return err
-}
-
 func (tx *Tx) restored() error {
 	err := tx.exec("fail uploads", `
 		UPDATE deploys SET status = 'failed', ended_at = ?,
@@ -167,23 +103,6 @@ func (tx *Tx) restored() error {
 		tx.exec("forget uploads", `DELETE FROM uploads`),
 		tx.exec("forget logins", `DELETE FROM login_tokens`), // what was used or ended since would work again
 		tx.exec("forget leases", `DELETE FROM leases`))
-}
-
-// Damage returns what SQLite finds wrong with the file itself, nothing if it
-// is sound.
-func (s *Store) Damage(ctx context.Context) (all []string, err error) {
-	err = s.View(ctx, func(tx *Tx) error {
-		if err := tx.refreshSearch(); err != nil {
-			return err
-		}
-		rows, err := tx.tx.QueryContext(ctx, `PRAGMA quick_check`)
-		if err != nil {
-			return fmt.Errorf("check the database: %w", err)
-		}
-		all, err = damageIn(rows)
-		return err
-	})
-	return all, err
 }
 
 // refreshSearch makes the connection look where the parts of the search index

@@ -153,3 +153,23 @@ func (f DeployFilter) key() string {
 	}
 	return key
 }
+
+// match returns what f looks up in deploys_words, "" for nothing, and whether
+// any deploy can be what it wants.
+func (f DeployFilter) match() (query string, possible bool) {
+	var terms []string
+	if key := f.key(); key != "" {
+		if all := words(key); len(all) != 1 || all[0] != key {
+			return "", false
+		}
+		terms = append(terms, `"`+keySign+key+`"`)
+	}
+	if f.Commit != "" {
+		if all := words(f.Commit); len(all) != 1 || all[0] != f.Commit {
+			return "", false
+		}
+		terms = append(terms, beginning(keySign+"c"+f.Commit))
+	}
+	text, possible := textTerms(f.Text)
+	return strings.Join(append(terms, text...), " AND "), possible
+}

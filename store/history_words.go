@@ -14,26 +14,6 @@ const (
 	wordsMax  = 12  // of a search; more tell nothing more
 )
 
-// match returns what f looks up in deploys_words, "" for nothing, and whether
-// any deploy can be what it wants.
-func (f DeployFilter) match() (query string, possible bool) {
-	var terms []string
-	if key := f.key(); key != "" {
-		if all := words(key); len(all) != 1 || all[0] != key {
-			return "", false
-		}
-		terms = append(terms, `"`+keySign+key+`"`)
-	}
-	if f.Commit != "" {
-		if all := words(f.Commit); len(all) != 1 || all[0] != f.Commit {
-			return "", false
-		}
-		terms = append(terms, beginning(keySign+"c"+f.Commit))
-	}
-	text, possible := textTerms(f.Text)
-	return strings.Join(append(terms, text...), " AND "), possible
-}
-
 var deployNumber = regexp.MustCompile(`^#\d{1,9}$`)
 
 // textTerms are what a text is looked up by: every word of it.

@@ -4,11 +4,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
 	"time"
+
+	"slipway/internal/slipway"
 
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver
@@ -113,4 +116,129 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+// CountStart counts a start of the portal and returns its number. last is the
+// number that the caller has noted last, outside of the database: a database with
+// a lower one is an older copy that somebody put there, and Everything is set
+// aside in it, unless it was made only now.
+//
+// The new number is in the database file itself, and not only in its -wal; whole
+// is false if someone who reads kept that from being so.
+func (s *Store) CountStart(ctx context.Context, last int64, made bool) (n int64, whole bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		if n, err = tx.starts(); err != nil {
+			return err
+		}
+		if n < last && !made {
+			err = errors.Join(tx.DropAside(slipway.Everything), tx.SetAside(slipway.Everything))
+		}
+		n = max(n, last) + 1
+		return errors.Join(err, tx.setStarts(n))
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("count the start: %w", err)
+	}
+	var busy, pages, moved int
+	err = s.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved)
+	return n, busy == 0, err
+}
+
+// CountRound counts on before files are deleted that records no longer name, so
+// that a copy of the database from before is known as older, and at a stop. It
+// waits for no one who reads.
+func (s *Store) CountRound(ctx context.Context) (n int64, whole bool, err error) {
+	err = s.Update(ctx, func(tx *Tx) error {
+		if n, err = tx.starts(); err != nil {
+			return err
+		}
+		n++
+		return tx.setStarts(n)
+	})
+	if err != nil {
+		return 0, false, fmt.Errorf("count a round: %w", err)
+	}
+	var busy, pages, moved int
+	err = s.write.QueryRowContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`).Scan(&busy, &pages, &moved)
+	return n, busy == 0 && pages == moved, err
+}
+
+// checkSchema refuses a database whose schema is not this program's.
+func (s *Store) checkSchema(ctx context.Context) error {
+	have, want, err := s.schema(ctx)
+	switch {
+	case err != nil:
+		return err
+	case have < want:
+		return slipway.Errorf(slipway.Conflict, "The data folder is of an older Slipway. Use that version's program, or start this version's slipway serve on it once.")
+	case have > want:
+		return newerSchema()
+	}
+	return nil
+}
+
+// notNewer refuses a database whose schema this program does not know.
+func (s *Store) notNewer(ctx context.Context) error {
+	have, want, err := s.schema(ctx)
+	if err == nil && have > want {
+		err = newerSchema()
+	}
+	return err
+}
+
+// schema returns the versions of the schema that the file has, 0 for none, and
+// that this program makes.
+func (s *Store) schema(ctx context.Context) (have, want int64, err error) {
+	if have, _, err = schemaOf(ctx, s.write); err != nil {
+		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	want, err = knownSchema()
+	return have, want, err
+}
+
+// Snapshot writes the database as it is at one moment to a new file at path.
+// Others go on writing meanwhile.
+func (s *Store) Snapshot(ctx context.Context, path string) (err error) {
+	conn, err := s.read.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	defer func() {
+		// It may write now, so no one else gets it.
+		if e := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(e, driver.ErrBadConn) {
+			err = errors.Join(err, e)
+		}
+	}()
+	if _, err := conn.ExecContext(ctx, `PRAGMA query_only(0)`); err != nil {
+		return fmt.Errorf("snapshot: %w", err)
+	}
+	if _, err := conn.ExecContext(ctx, `VACUUM INTO ?`, path); err != nil {
+		return fmt.Errorf("snapshot to %s: %w", path, err)
+	}
+	return nil
+}
+
+func (s *Store) sound(ctx context.Context) error {
+	damage, err := s.Damage(ctx)
+	if err == nil && len(damage) > 0 {
+		err = slipway.Errorf(slipway.Invalid, "The database in it is damaged: %s.", damage[0])
+	}
+	return err
+}
+
+// Damage returns what SQLite finds wrong with the file itself, nothing if it
+// is sound.
+func (s *Store) Damage(ctx context.Context) (all []string, err error) {
+	err = s.View(ctx, func(tx *Tx) error {
+		if err := tx.refreshSearch(); err != nil {
+			return err
+		}
+		rows, err := tx.tx.QueryContext(ctx, `PRAGMA quick_check`)
+		if err != nil {
+			return fmt.Errorf("check the database: %w", err)
+		}
+		all, err = damageIn(rows)
+		return err
+	})
+	return all, err
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"slipway/internal/agent"
@@ -102,4 +104,60 @@ func (a agentCommand) token() (string, error) {
 		return "", fmt.Errorf("the file %s holds no token", a.TokenFile)
 	}
 	return token, nil
+}
+
+// serveHealth serves how one does where --health says, if anywhere, until ctx
+// ends.
+func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logger) error {
+	if a.Health == "" {
+		return nil
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Health)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", a.Health, err)
+	}
+	log.Info("health", "address", "http://"+l.Addr().String())
+	server := newHTTPServer(h.handler(), log)
+	context.AfterFunc(ctx, func() {
+		server.cut()
+		_ = server.Close() // what is left of it is cut off
+	})
+	go func() {
+		if err := server.serve(l); err != nil {
+			log.Error("health", "error", err)
+		}
+	}()
+	return nil
+}
+
+// driver returns what applies images, by the flags.
+func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
+	name, isExec := strings.CutPrefix(a.Images, execPrefix)
+	if !isExec {
+		return agent.NewDocker(agent.DockerConfig{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
+	}
+	file := a.ImageEnv
+	if file == "" && a.DAGs != "" {
+		file = filepath.Join(a.DAGs, "image.env")
+	}
+	return &agent.Exec{Name: name, Argv: a.ApplyCommands[name], Timeout: a.ApplyTimeout, EnvFile: file}, nil
+}
+
+// rollout returns what applies images, nil if nothing is to.
+func (a agentCommand) rollout(portal *agent.Remote, log *slog.Logger) (*agent.Rollout, error) {
+	if a.Images == "" {
+		return nil, nil
+	}
+	driver, err := a.driver(log)
+	if err != nil {
+		return nil, err
+	}
+	return agent.NewRollout(agent.RolloutConfig{
+		Component: a.Component, Driver: driver, Portal: portal, Log: log, Version: programVersion(), Ephemeral: a.Ephemeral,
+		Registry: a.Portal.Host,
+		Login: func() (agent.Login, error) {
+			token, err := a.token()
+			return agent.Login{User: "agent", Password: token}, err
+		},
+	}), nil
 }

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -15,30 +12,6 @@ import (
 
 	"slipway/internal/agent"
 )
-
-// serveHealth serves how one does where --health says, if anywhere, until ctx
-// ends.
-func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logger) error {
-	if a.Health == "" {
-		return nil
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Health)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.Health, err)
-	}
-	log.Info("health", "address", "http://"+l.Addr().String())
-	server := newHTTPServer(h.handler(), log)
-	context.AfterFunc(ctx, func() {
-		server.cut()
-		_ = server.Close() // what is left of it is cut off
-	})
-	go func() {
-		if err := server.serve(l); err != nil {
-			log.Error("health", "error", err)
-		}
-	}()
-	return nil
-}
 
 // health is of an agent, which has at least one of them.
 type health struct {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -56,38 +54,6 @@ func (f imagesFlags) known() string {
 		return "no commands"
 	}
 	return "only " + strings.Join(slices.Sorted(maps.Keys(f.ApplyCommands)), ", ")
-}
-
-// driver returns what applies images, by the flags.
-func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
-	name, isExec := strings.CutPrefix(a.Images, execPrefix)
-	if !isExec {
-		return agent.NewDocker(agent.DockerConfig{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
-	}
-	file := a.ImageEnv
-	if file == "" && a.DAGs != "" {
-		file = filepath.Join(a.DAGs, "image.env")
-	}
-	return &agent.Exec{Name: name, Argv: a.ApplyCommands[name], Timeout: a.ApplyTimeout, EnvFile: file}, nil
-}
-
-// rollout returns what applies images, nil if nothing is to.
-func (a agentCommand) rollout(portal *agent.Remote, log *slog.Logger) (*agent.Rollout, error) {
-	if a.Images == "" {
-		return nil, nil
-	}
-	driver, err := a.driver(log)
-	if err != nil {
-		return nil, err
-	}
-	return agent.NewRollout(agent.RolloutConfig{
-		Component: a.Component, Driver: driver, Portal: portal, Log: log, Version: programVersion(), Ephemeral: a.Ephemeral,
-		Registry: a.Portal.Host,
-		Login: func() (agent.Login, error) {
-			token, err := a.token()
-			return agent.Login{User: "agent", Password: token}, err
-		},
-	}), nil
 }
 
 // runAll runs those that are there of both until ctx ends.

@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"slipway/internal/backup"
-	"slipway/internal/datadir"
 	"slipway/internal/durable"
-	"slipway/store"
 )
 
 // backupCommand writes everything that an installation keeps to one file.
@@ -57,19 +55,6 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	}
 	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, inWords(totals.Bytes))
 	return nil
-}
-
-// attach opens the records as they are, to read beside a serve that may run.
-func (f dataFlag) attach(ctx context.Context) (*data, error) {
-	dir, err := filepath.Abs(f.Data)
-	if err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database))
-	if err != nil {
-		return nil, err
-	}
-	return &data{dir: dir, store: st}, nil
 }
 
 // progress tells a person now and then how far something is.

@@ -136,3 +136,35 @@ func (d *data) Close() error {
 	}
 	return err
 }
+
+// attach opens the records as they are, to read beside a serve that may run.
+func (f dataFlag) attach(ctx context.Context) (*data, error) {
+	dir, err := filepath.Abs(f.Data)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database))
+	if err != nil {
+		return nil, err
+	}
+	return &data{dir: dir, store: st}, nil
+}
+
+// countStart counts a start after the one that the lock has noted as last. made
+// says that the database was made just now.
+func (d *data) countStart(ctx context.Context, last int64, made bool) error {
+	n, whole, err := d.store.CountStart(ctx, last, made)
+	if err != nil || !whole {
+		return err // the number before still holds of the -wal
+	}
+	return noteStart(d.lock, n)
+}
+
+// countRound counts a round of deletion, or a stop.
+func (d *data) countRound(ctx context.Context) error {
+	n, whole, err := d.store.CountRound(ctx)
+	if err != nil || !whole {
+		return err // the number before still holds of the file
+	}
+	return noteStart(d.lock, n)
+}

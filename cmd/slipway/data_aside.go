@@ -2,16 +2,12 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"slipway/internal/datadir"
-	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -43,52 +39,6 @@ func asideRest(dir string) (string, error) {
 		}
 	}
 	return "", err
-}
-
-// setAside moves what is in the folder into one inside it. As long as that has
-// not ended, no start takes the folder for a new one.
-func (n *notNew) setAside(out io.Writer) error {
-	half, err := n.rest, error(nil)
-	if half == "" {
-		if half, err = n.makeAside(); err != nil {
-			return fmt.Errorf("set the data folder aside: %w", err)
-		}
-	}
-	for _, name := range asideMembers {
-		if err := moveAside(filepath.Join(n.dir, name), filepath.Join(half, name)); err != nil {
-			return err
-		}
-	}
-	whole := half[:len(half)-len(asideHalf)]
-	err = errors.Join(durable.SyncPath(half), durable.SyncPath(n.dir)) // all is in it before its name says so
-	if err == nil {
-		err = os.Rename(half, whole)
-	}
-	if err == nil {
-		err = durable.SyncPath(n.dir)
-	}
-	if err != nil {
-		return fmt.Errorf("set the data folder aside: %w", err)
-	}
-	fmt.Fprintf(out, "What was in the data folder is in %s now; nothing was deleted. Slipway starts anew.\n", whole)
-	return nil
-}
-
-// makeAside makes the folder, durably, under a name that nothing has.
-func (n *notNew) makeAside() (string, error) {
-	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
-		whole := filepath.Join(n.dir, asidePrefix+at.Format(asideTime))
-		if _, err := os.Lstat(whole); !errors.Is(err, fs.ErrNotExist) {
-			if err != nil {
-				return "", err
-			}
-			continue
-		}
-		if err := os.Mkdir(whole+asideHalf, 0o700); err != nil {
-			return "", err
-		}
-		return whole + asideHalf, durable.SyncPath(n.dir)
-	}
 }
 
 // moveAside renames a file or folder, if it is there, and never over another.

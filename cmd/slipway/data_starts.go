@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,25 +39,6 @@ func noted(dir string) (int64, error) {
 	}
 	defer f.Close()
 	return lastStart(f)
-}
-
-// countStart counts a start after the one that the lock has noted as last. made
-// says that the database was made just now.
-func (d *data) countStart(ctx context.Context, last int64, made bool) error {
-	n, whole, err := d.store.CountStart(ctx, last, made)
-	if err != nil || !whole {
-		return err // the number before still holds of the -wal
-	}
-	return noteStart(d.lock, n)
-}
-
-// countRound counts a round of deletion, or a stop.
-func (d *data) countRound(ctx context.Context) error {
-	n, whole, err := d.store.CountRound(ctx)
-	if err != nil || !whole {
-		return err // the number before still holds of the file
-	}
-	return noteStart(d.lock, n)
 }
 
 // noteStart writes the number of a start, durably; 0 for none.

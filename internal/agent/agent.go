@@ -286,3 +286,20 @@ func (a *Agent) wants(want slipway.Desired) {
 	a.want = want
 	a.wish.set()
 }
+
+func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
+	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
+	tick := time.NewTicker(wantedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.look(ctx, time.Now()); err != nil && err.Error() != l.told {
+			l.told = err.Error()
+			l.log.Error("look for versions that runs need", slog.Any("error", err))
+		}
+	}
+}

@@ -16,17 +16,6 @@ import (
 // without a byte of progress.
 const downloadTries = 5
 
-// Frames downloads a part of a pack. What breaks off is resumed where it did.
-func (r *Remote) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	d := &download{ctx: ctx, cancel: cancel, from: r, pack: pack, at: offset, end: offset + length}
-	if err := d.open(); err != nil && !d.mayResume(err) {
-		cancel()
-		return nil, err
-	}
-	return d, nil
-}
-
 // download reads a range of a pack, by one request after the other if need be.
 type download struct {
 	ctx     context.Context

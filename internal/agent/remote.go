@@ -203,3 +203,29 @@ func refusal(resp *http.Response, host string) error {
 	}
 	return fmt.Errorf("%s answers %s: %s", host, resp.Status, text)
 }
+
+// Frames downloads a part of a pack. What breaks off is resumed where it did.
+func (r *Remote) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	d := &download{ctx: ctx, cancel: cancel, from: r, pack: pack, at: offset, end: offset + length}
+	if err := d.open(); err != nil && !d.mayResume(err) {
+		cancel()
+		return nil, err
+	}
+	return d, nil
+}
+
+// Log sends lines for the log of the deploy that rolls out now.
+func (r *Remote) Log(ctx context.Context, component string, lines []string) error {
+	body, err := json.Marshal(slipway.AgentLog{Component: component, Lines: lines})
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, stallTimeout)
+	defer cancel()
+	resp, err := r.do(ctx, http.MethodPost, "log", http.Header{"Content-Type": {"application/json"}}, body)
+	if err != nil {
+		return err
+	}
+	return resp.Body.Close()
+}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
@@ -195,4 +197,122 @@ func (d *Docker) do(ctx context.Context, c chore) error {
 		return d.rename(ctx, c.box, draining)
 	}
 	return d.remove(ctx, c.box.ID)
+}
+
+// judge reports whether c is healthy after it has run for a time, or why it
+// will not be.
+func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (ok bool, why string) {
+	st := c.State
+	if st == nil {
+		st = &container.State{}
+	}
+	checked := st.Health != nil && st.Health.Status != "" && st.Health.Status != container.NoHealthcheck
+	switch {
+	case noMemory(*st):
+		return false, "ran out of memory"
+	case st.Restarting || c.RestartCount > 0:
+		return false, "exits again and again"
+	case !st.Running:
+		return false, fmt.Sprintf("exited with code %d", st.ExitCode)
+	case checked && st.Health.Status == container.Healthy, !checked && ran >= cfg.HealthyAfter:
+		return true, ""
+	case checked && st.Health.Status == container.Unhealthy:
+		return false, "is unhealthy" + lastCheck(st.Health)
+	case checked && ran >= cfg.HealthyWithin:
+		return false, fmt.Sprintf("did not become healthy within %s", cfg.HealthyWithin)
+	}
+	return false, ""
+}
+
+// pull makes i available and returns its id on this Engine.
+func (d *Docker) pull(ctx context.Context, i Image, tell Tell) (id string, err error) {
+	if img, err := d.engine.ImageInspect(ctx, i.Ref); err == nil {
+		return img.ID, nil
+	}
+	tell.Step(pullingStep, 0, 0)
+	tell.Log("Pulling " + i.Ref)
+	if err := d.fetch(ctx, i, tell); err != nil {
+		return "", slipway.Errorf(slipway.Conflict, "The image %s cannot be pulled: %s.", i.Ref, strings.TrimSuffix(err.Error(), "."))
+	}
+	img, err := d.engine.ImageInspect(ctx, i.Ref)
+	if err != nil {
+		return "", unreachable(err)
+	}
+	return img.ID, nil
+}
+
+func (d *Docker) fetch(ctx context.Context, i Image, tell Tell) error {
+	auth, err := authOf(i)
+	if err != nil {
+		return err
+	}
+	answer, err := d.engine.ImagePull(ctx, i.Ref, client.ImagePullOptions{RegistryAuth: auth})
+	if err != nil {
+		return err
+	}
+	defer answer.Close()
+	layers := map[string]jsonstream.Progress{}
+	for m, err := range answer.JSONMessages(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case m.Error != nil:
+			return m.Error
+		case m.Status == "Downloading" && m.Progress != nil:
+			layers[m.ID] = *m.Progress
+			done, total := sum(layers)
+			tell.Step(pullingStep, done, total)
+		case m.ID == "" || strings.HasSuffix(m.Status, "complete") || strings.HasSuffix(m.Status, "exists"):
+			tell.Log(strings.TrimPrefix(m.ID+": "+m.Status, ": "))
+		}
+	}
+	return nil
+}
+
+// rename gives b the name that it has in role r.
+func (d *Docker) rename(ctx context.Context, b box, r role) error {
+	name := b.as(r, time.Now().Add(d.cfg.Grace))
+	_, err := d.engine.ContainerRename(ctx, b.ID, client.ContainerRenameOptions{NewName: name})
+	if err == nil {
+		return nil
+	}
+	now, inspectErr := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
+	if inspectErr == nil && strings.TrimPrefix(now.Container.Name, "/") == name {
+		return nil // Apply and Tend may both be about it
+	}
+	return err
+}
+
+// signal tells a container to end, and not to start again by itself.
+func (d *Docker) signal(ctx context.Context, b box) error {
+	now, err := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
+	if err != nil {
+		return err
+	}
+	c := now.Container
+	if b.Role == old && c.HostConfig != nil && !c.HostConfig.RestartPolicy.IsNone() {
+		none := container.RestartPolicy{Name: container.RestartPolicyDisabled}
+		if _, err := d.engine.ContainerUpdate(ctx, b.ID, client.ContainerUpdateOptions{RestartPolicy: &none}); err != nil {
+			return err
+		}
+	}
+	stop := "SIGTERM"
+	if c.Config != nil && c.Config.StopSignal != "" {
+		stop = c.Config.StopSignal
+	}
+	_, err = d.engine.ContainerKill(ctx, b.ID, client.ContainerKillOptions{Signal: stop})
+	if errdefs.IsConflict(err) {
+		return nil // it does not run
+	}
+	return err
+}
+
+// remove kills a container and removes it. Its volumes stay: its successor has
+// them.
+func (d *Docker) remove(ctx context.Context, id string) error {
+	_, err := d.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or on its way
+		return nil
+	}
+	return err
 }

@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
@@ -27,51 +30,6 @@ type swap struct {
 	next      string // id of the new one
 	stopFirst bool
 	over      bool // the new one is in charge
-}
-
-// pull makes i available and returns its id on this Engine.
-func (d *Docker) pull(ctx context.Context, i Image, tell Tell) (id string, err error) {
-	if img, err := d.engine.ImageInspect(ctx, i.Ref); err == nil {
-		return img.ID, nil
-	}
-	tell.Step(pullingStep, 0, 0)
-	tell.Log("Pulling " + i.Ref)
-	if err := d.fetch(ctx, i, tell); err != nil {
-		return "", slipway.Errorf(slipway.Conflict, "The image %s cannot be pulled: %s.", i.Ref, strings.TrimSuffix(err.Error(), "."))
-	}
-	img, err := d.engine.ImageInspect(ctx, i.Ref)
-	if err != nil {
-		return "", unreachable(err)
-	}
-	return img.ID, nil
-}
-
-func (d *Docker) fetch(ctx context.Context, i Image, tell Tell) error {
-	auth, err := authOf(i)
-	if err != nil {
-		return err
-	}
-	answer, err := d.engine.ImagePull(ctx, i.Ref, client.ImagePullOptions{RegistryAuth: auth})
-	if err != nil {
-		return err
-	}
-	defer answer.Close()
-	layers := map[string]jsonstream.Progress{}
-	for m, err := range answer.JSONMessages(ctx) {
-		switch {
-		case err != nil:
-			return err
-		case m.Error != nil:
-			return m.Error
-		case m.Status == "Downloading" && m.Progress != nil:
-			layers[m.ID] = *m.Progress
-			done, total := sum(layers)
-			tell.Step(pullingStep, done, total)
-		case m.ID == "" || strings.HasSuffix(m.Status, "complete") || strings.HasSuffix(m.Status, "exists"):
-			tell.Log(strings.TrimPrefix(m.ID+": "+m.Status, ": "))
-		}
-	}
-	return nil
 }
 
 // authOf returns how the Engine may open i's registry: as i says, else as
@@ -200,54 +158,6 @@ func (s *swap) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// rename gives b the name that it has in role r.
-func (d *Docker) rename(ctx context.Context, b box, r role) error {
-	name := b.as(r, time.Now().Add(d.cfg.Grace))
-	_, err := d.engine.ContainerRename(ctx, b.ID, client.ContainerRenameOptions{NewName: name})
-	if err == nil {
-		return nil
-	}
-	now, inspectErr := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
-	if inspectErr == nil && strings.TrimPrefix(now.Container.Name, "/") == name {
-		return nil // Apply and Tend may both be about it
-	}
-	return err
-}
-
-// signal tells a container to end, and not to start again by itself.
-func (d *Docker) signal(ctx context.Context, b box) error {
-	now, err := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
-	if err != nil {
-		return err
-	}
-	c := now.Container
-	if b.Role == old && c.HostConfig != nil && !c.HostConfig.RestartPolicy.IsNone() {
-		none := container.RestartPolicy{Name: container.RestartPolicyDisabled}
-		if _, err := d.engine.ContainerUpdate(ctx, b.ID, client.ContainerUpdateOptions{RestartPolicy: &none}); err != nil {
-			return err
-		}
-	}
-	stop := "SIGTERM"
-	if c.Config != nil && c.Config.StopSignal != "" {
-		stop = c.Config.StopSignal
-	}
-	_, err = d.engine.ContainerKill(ctx, b.ID, client.ContainerKillOptions{Signal: stop})
-	if errdefs.IsConflict(err) {
-		return nil // it does not run
-	}
-	return err
-}
-
-// remove kills a container and removes it. Its volumes stay: its successor has
-// them.
-func (d *Docker) remove(ctx context.Context, id string) error {
-	_, err := d.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or on its way
-		return nil
-	}
-	return err
-}
-
 // wait waits, or says that ctx is over.
 func wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
@@ -257,5 +167,59 @@ func wait(ctx context.Context, d time.Duration) error {
 		return errors.Join(ctx.Err(), context.Cause(ctx))
 	case <-t.C:
 		return nil
+	}
+}
+
+// healthy waits until the new container is.
+func (s *swap) healthy(ctx context.Context) error {
+	for since := time.Now(); ; {
+		now, err := s.engine.ContainerInspect(ctx, s.next, client.ContainerInspectOptions{})
+		if err != nil {
+			return fmt.Errorf("look at the new container %s: %w", s.old.Base, err)
+		}
+		ok, why := s.cfg.judge(now.Container, time.Since(since))
+		switch {
+		case why != "":
+			s.lastWords(ctx, now.Container)
+			return slipway.Errorf(slipway.Conflict, "The new container %s %s. %s", s.old.Base, why, s.wayBack())
+		case ok:
+			s.tell.Log("The new container " + s.old.Base + " is healthy")
+			return nil
+		}
+		if err := wait(ctx, lookAgain); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *swap) wayBack() string {
+	switch {
+	case !s.old.Running && s.old.Crashed != "":
+		return "The old one had crashed before."
+	case s.stopFirst:
+		return "The old one is started again."
+	}
+	return "The old one goes on."
+}
+
+// lastWords puts the end of what a container wrote into the deploy's log.
+func (s *swap) lastWords(ctx context.Context, c container.InspectResponse) {
+	r, err := s.engine.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lastLines})
+	if err != nil {
+		s.tell.Log("What the new container wrote cannot be read: " + err.Error())
+		return
+	}
+	defer r.Close()
+	var text bytes.Buffer
+	if c.Config != nil && c.Config.Tty {
+		_, err = io.Copy(&text, io.LimitReader(r, lastBytes))
+	} else {
+		_, err = stdcopy.StdCopy(&text, &text, io.LimitReader(r, lastBytes))
+	}
+	if err != nil && text.Len() == 0 {
+		s.tell.Log("What the new container wrote cannot be read: " + err.Error())
+	}
+	for line := range strings.Lines(text.String()) {
+		s.tell.Log(s.old.Base + " | " + strings.TrimRight(line, "\r\n"))
 	}
 }

@@ -1,9 +1,7 @@
 package agent
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -55,49 +53,4 @@ func (b *book) sent(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lines = b.lines[n:]
-}
-
-// say puts a line into the deploy's log.
-func (r *Rollout) say(line string) {
-	r.book.add(line)
-	r.said.set()
-}
-
-// logging sends lines as they come.
-func (r *Rollout) logging(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.said:
-		}
-		for tries := 0; r.flush(ctx) != nil && ctx.Err() == nil; tries++ {
-			pause(ctx, tries, nil)
-		}
-	}
-}
-
-// flush sends all lines that wait.
-func (r *Rollout) flush(ctx context.Context) error {
-	r.book.sending.Lock()
-	defer r.book.sending.Unlock()
-	for {
-		lines := r.book.batch()
-		if len(lines) == 0 {
-			return nil
-		}
-		if err := r.cfg.Portal.Log(ctx, r.cfg.Component, lines); err != nil {
-			return err
-		}
-		r.book.sent(len(lines))
-	}
-}
-
-// flushWithin sends all lines that wait, unless that takes too long.
-func (r *Rollout) flushWithin(ctx context.Context, d time.Duration) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
-	defer cancel()
-	if err := r.flush(ctx); err != nil {
-		r.log.Warn("send the deploy's log", slog.Any("error", err))
-	}
 }

@@ -37,23 +37,6 @@ type lender struct {
 	swept time.Time                     // the log was told that something was no mark
 }
 
-func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
-	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
-	tick := time.NewTicker(wantedEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := l.look(ctx, time.Now()); err != nil && err.Error() != l.told {
-			l.told = err.Error()
-			l.log.Error("look for versions that runs need", slog.Any("error", err))
-		}
-	}
-}
-
 // look removes what is no mark, and adds what is wanted now.
 func (l *lender) look(ctx context.Context, now time.Time) error {
 	removed, err := l.mount.SweepMarks()

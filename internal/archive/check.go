@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"slipway/internal/slipway"
@@ -145,4 +146,64 @@ func (t *tree) put(key string, n node) error {
 	}
 	t.nodes[key] = n
 	return nil
+}
+
+// checkLinks refuses a symlink that leads out of the root, at any step of the
+// way, and symlinks through which a walk over all folders would never end.
+func (t *tree) checkLinks(ctx context.Context, files []slipway.File) error {
+	for _, f := range files {
+		if f.Link == "" {
+			continue
+		}
+		if err := t.checkTarget(f); err != nil {
+			return err
+		}
+	}
+	s := newSpots(t.lim.Files, t.lim.Path)
+	links, ok := s.addAll(files)
+	if !ok {
+		return t.lim.tooManyFiles()
+	}
+	for _, l := range links {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("check symlinks: %w", err)
+		}
+		if bad, why := s.follow(l, 1); why != sound {
+			return t.faulty(bad, why)
+		}
+	}
+	return t.checkCircles(s)
+}
+
+func (t *tree) checkTarget(f slipway.File) error {
+	if err := CheckText("target", f.Link); err != nil {
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has a target that is not UTF-8 or holds a control character.", t.quote(f.Path))
+	}
+	if len(f.Link) > t.lim.Path {
+		return slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", t.quote(f.Path), t.lim.Path)
+	}
+	return nil
+}
+
+// faulty says why the symlink l cannot be.
+func (t *tree) faulty(l *spot, why fault) error {
+	name := t.quote(l.path)
+	switch why {
+	case absolute:
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has the absolute target %s. Make it relative, to a file that is deployed with it.", name, Quote(l.link))
+	case leaves:
+		return slipway.Errorf(slipway.Invalid, "The symlink %s to %s leaves the root of what is deployed.", name, Quote(l.link))
+	case tooLong:
+		return slipway.Errorf(slipway.TooLarge, "The symlink %s leads to a path of more than %d bytes.", name, t.lim.Path)
+	case tooSlow:
+		return slipway.Errorf(slipway.TooLarge, "The targets of all symlinks have more than %d names together: %s is beyond the limit. Use fewer symlinks, or shorter targets.", stepsPerFile*t.lim.Files, name)
+	}
+	return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d symlinks.", name, MaxHops)
+}
+
+// checkCircles refuses links through which a folder holds itself: Airflow
+// follows links to folders when it looks for DAG files, and would give up.
+func (t *tree) checkCircles(s *spots) error {
+	c := circles{tree: t, walked: map[*spot]bool{}}
+	return c.walk(s.root, nil)
 }

@@ -3,6 +3,7 @@ package archive
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"slipway/internal/slipway"
 )
@@ -48,4 +49,32 @@ func SizeText(n int64) string {
 		unit, value = next, value/1024
 	}
 	return fmt.Sprintf("%g %s", math.Round(value*10)/10, unit)
+}
+
+// clean returns name without "." and empty elements, or refuses it. The root
+// itself is "".
+func (l Limits) clean(name string) (string, error) {
+	if err := CheckText("name", name); err != nil {
+		return "", err
+	}
+	if strings.HasPrefix(name, "/") || hasDrive(name) {
+		return "", slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", Quote(name))
+	}
+	var kept []string
+	for el := range strings.SplitSeq(name, "/") {
+		switch {
+		case el == "" || el == ".":
+			continue
+		case el == "..":
+			return "", slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, Quote(name))
+		case len(el) > l.Name:
+			return "", slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", Quote(el), len(el), l.Name)
+		}
+		kept = append(kept, el)
+	}
+	cleaned := strings.Join(kept, "/")
+	if len(cleaned) > l.Path {
+		return "", slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", Quote(cleaned), len(cleaned), l.Path)
+	}
+	return cleaned, nil
 }

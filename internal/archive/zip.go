@@ -2,8 +2,12 @@ package archive
 
 import (
 	"archive/zip"
+	"bufio"
 	"cmp"
+	"compress/flate"
 	"errors"
+	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"slices"
@@ -186,4 +190,26 @@ func zipName(f *zip.File) (string, kind, error) {
 func isUnix(f *zip.File) bool {
 	host := f.CreatorVersion >> 8
 	return host == 3 || host == 19
+}
+
+// open returns the content of f, which must be read to its end before the next
+// one is opened.
+func (z *unzip) open(f zipped) (io.Reader, error) {
+	raw, err := f.OpenRaw()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", Quote(f.Name), err)
+	}
+	if z.raw == nil {
+		z.raw = bufio.NewReaderSize(raw, 32<<10)
+		z.flate = flate.NewReader(z.raw)
+	}
+	z.raw.Reset(raw)
+	z.meter.r = z.raw
+	if f.Method == zip.Deflate {
+		if err := z.flate.(flate.Resetter).Reset(z.raw, nil); err != nil {
+			return nil, fmt.Errorf("unpack %s: %w", Quote(f.Name), err)
+		}
+		z.meter.r = z.flate
+	}
+	return &checked{file: f.File, r: &z.meter, raw: z.raw, sum: crc32.NewIEEE()}, nil
 }

@@ -4,12 +4,8 @@ import (
 	"archive/zip"
 	"bufio"
 	"errors"
-	"fmt"
 	"hash"
-	"hash/crc32"
 	"io"
-
-	"github.com/klauspost/compress/flate"
 
 	"slipway/internal/slipway"
 )
@@ -18,28 +14,6 @@ import (
 type inflater struct {
 	raw   *bufio.Reader
 	flate io.ReadCloser
-}
-
-// open returns the content of f, which must be read to its end before the next
-// one is opened.
-func (z *unzip) open(f zipped) (io.Reader, error) {
-	raw, err := f.OpenRaw()
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", Quote(f.Name), err)
-	}
-	if z.raw == nil {
-		z.raw = bufio.NewReaderSize(raw, 32<<10)
-		z.flate = flate.NewReader(z.raw)
-	}
-	z.raw.Reset(raw)
-	z.meter.r = z.raw
-	if f.Method == zip.Deflate {
-		if err := z.flate.(flate.Resetter).Reset(z.raw, nil); err != nil {
-			return nil, fmt.Errorf("unpack %s: %w", Quote(f.Name), err)
-		}
-		z.meter.r = z.flate
-	}
-	return &checked{file: f.File, r: &z.meter, raw: z.raw, sum: crc32.NewIEEE()}, nil
 }
 
 // checked reads a content and refuses one that is not what the directory says.

@@ -8,72 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/klauspost/compress/zstd"
 
-	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
 // Attach returns the store in dir for reading beside the process that it
 // belongs to.
 func Attach(dir string) *Store { return &Store{dir: dir, in: disk(dir)} }
-
-// CheckPack reads a whole pack, compares it with its name, and calls fn with
-// each of its contents and its place. The error says what is wrong; what fn
-// got until then is right all the same.
-func (s *Store) CheckPack(ctx context.Context, ns, sha string, fn func(slipway.File)) error {
-	f, err := s.localPack(ctx, ns, sha)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	size, err := io.Copy(sum, cancellable{ctx, f})
-	if err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != sha {
-		return fmt.Errorf("its SHA-256 is %s", got)
-	}
-	return checkFrames(ctx, f, size, func(c slipway.File) {
-		c.Pack = sha
-		fn(c)
-	})
-}
-
-// localPack opens a pack on this machine: of a bucket's, a copy that goes when
-// it is closed.
-func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error) {
-	f, err := s.openPack(ctx, ns, sha)
-	if err != nil {
-		return nil, err
-	}
-	if local, ok := f.(*os.File); ok {
-		return local, nil
-	}
-	defer f.Close()
-	dir, err := s.in.spool(packsKind)
-	if err != nil {
-		return nil, err
-	}
-	local, err := os.CreateTemp(dir, durable.TempPattern)
-	if err != nil {
-		return nil, err
-	}
-	err = os.Remove(local.Name()) // it lives on while it is open
-	if err == nil {
-		_, err = io.Copy(local, cancellable{ctx, f})
-	}
-	if err == nil {
-		_, err = local.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return nil, errors.Join(err, local.Close())
-	}
-	return local, nil
-}
 
 // checkFrames calls fn with each content of a pack of so many bytes.
 func checkFrames(ctx context.Context, f io.ReaderAt, size int64, fn func(slipway.File)) error {

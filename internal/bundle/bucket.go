@@ -2,8 +2,14 @@ package bundle
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"iter"
 	"net/url"
+	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -13,6 +19,7 @@ import (
 	_ "gocloud.dev/blob/fileblob"  // file://
 	_ "gocloud.dev/blob/gcsblob"   // gs://
 	_ "gocloud.dev/blob/s3blob"    // s3://
+	"golang.org/x/sync/errgroup"
 
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
@@ -68,15 +75,6 @@ func AttachBucket(ctx context.Context, dir, address string) (*Store, error) {
 		return nil, err
 	}
 	return &Store{dir: dir, in: b}, nil
-}
-
-// Bucket returns the name of the bucket that the store is in; "" if it is in
-// the data folder.
-func (s *Store) Bucket() string {
-	if b, ok := s.in.(*bucket); ok {
-		return b.name
-	}
-	return ""
 }
 
 // dial opens a bucket, which says nothing yet about whether it is there.
@@ -172,4 +170,112 @@ func (b *bucket) sign(ctx context.Context, name string) string {
 		return ""
 	}
 	return address
+}
+
+// part reads a range of an object. That it is there is asked first.
+func (b *bucket) part(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+	s := b.stream(ctx, name, offset, offset+length)
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (b *bucket) open(ctx context.Context, name string) (File, error) {
+	var at *blob.Attributes
+	err := b.do(ctx, func(ctx context.Context, _ *watch) (err error) {
+		at, err = b.blobs.Attributes(ctx, name)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &objectFile{b: b, ctx: ctx, name: name, info: object{path.Base(name), at.Size, at.ModTime, false}}, nil
+}
+
+func (b *bucket) stream(ctx context.Context, name string, at, end int64) *stream {
+	ctx, stop := b.bounded(ctx)
+	return &stream{b: b, ctx: ctx, stop: stop, name: name, at: at, end: end}
+}
+
+// take uploads f. It is seen in the bucket when all of it has arrived.
+func (b *bucket) take(ctx context.Context, name string, f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	err = b.do(ctx, func(ctx context.Context, w *watch) error {
+		w.after *= 3 // what was sent may be long on its way
+		w.touch()
+		return b.upload(ctx, name, sent{io.NewSectionReader(f, 0, info.Size()), w})
+	})
+	if err != nil || b.local == "" {
+		return err
+	}
+	return syncUp(filepath.Join(b.local, filepath.FromSlash(name)), b.local)
+}
+
+func (b *bucket) upload(ctx context.Context, name string, r io.Reader) error {
+	return b.blobs.Upload(ctx, name, r, &blob.WriterOptions{
+		ContentType: "application/zstd", BufferSize: uploadPart, MaxConcurrency: uploadParts,
+		CacheControl: "private, max-age=31536000, immutable",
+	})
+}
+
+func (b *bucket) drop(name string) error {
+	err := b.do(b.ctx, func(ctx context.Context, _ *watch) error { return b.blobs.Delete(ctx, name) })
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (b *bucket) dropAll(folder string) error {
+	g := errgroup.Group{}
+	g.SetLimit(8)
+	for o, err := range b.objects(folder+"/", "") {
+		if err != nil {
+			return errors.Join(err, g.Wait())
+		}
+		g.Go(func() error { return b.drop(o.Key) })
+	}
+	return g.Wait()
+}
+
+// objects yields what a bucket has below a prefix, up to the next delimiter.
+func (b *bucket) objects(prefix, delimiter string) iter.Seq2[*blob.ListObject, error] {
+	return func(yield func(*blob.ListObject, error) bool) {
+		for token := blob.FirstPageToken; len(token) > 0; {
+			var page []*blob.ListObject
+			var next []byte
+			err := b.do(b.ctx, func(ctx context.Context, _ *watch) (err error) {
+				page, next, err = b.blobs.ListPage(ctx, token, 1000, &blob.ListOptions{Prefix: prefix, Delimiter: delimiter})
+				return err
+			})
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, o := range page {
+				if !yield(o, nil) {
+					return
+				}
+			}
+			token = next
+		}
+	}
+}
+
+func (b *bucket) list(folder string) iter.Seq2[fs.DirEntry, error] {
+	return func(yield func(fs.DirEntry, error) bool) {
+		for o, err := range b.objects(folder+"/", "/") {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(fs.FileInfoToDirEntry(object{path.Base(o.Key), o.Size, o.ModTime, o.IsDir}), nil) {
+				return
+			}
+		}
+	}
 }

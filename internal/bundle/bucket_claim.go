@@ -54,11 +54,6 @@ func BucketOf(dir string) (string, error) {
 	return c.Bucket, err
 }
 
-// OpenBucketFile opens the file that says in which bucket the store is.
-func (s *Store) OpenBucketFile() (File, error) {
-	return disk(s.dir).open(context.Background(), BucketFile)
-}
-
 // InFolder returns an error if the manifests and packs of a data folder are in a
 // bucket.
 func InFolder(dir string) error {

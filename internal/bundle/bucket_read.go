@@ -6,32 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 )
-
-// part reads a range of an object. That it is there is asked first.
-func (b *bucket) part(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
-	s := b.stream(ctx, name, offset, offset+length)
-	if err := s.open(); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
-	return s, nil
-}
-
-func (b *bucket) open(ctx context.Context, name string) (File, error) {
-	var at *blob.Attributes
-	err := b.do(ctx, func(ctx context.Context, _ *watch) (err error) {
-		at, err = b.blobs.Attributes(ctx, name)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &objectFile{b: b, ctx: ctx, name: name, info: object{path.Base(name), at.Size, at.ModTime, false}}, nil
-}
 
 // objectFile is an object that is read as a file.
 type objectFile struct {
@@ -93,11 +71,6 @@ type stream struct {
 	r       *blob.Reader // nil between two tries
 	w       *watch       // of r
 	tries   int          // that brought nothing
-}
-
-func (b *bucket) stream(ctx context.Context, name string, at, end int64) *stream {
-	ctx, stop := b.bounded(ctx)
-	return &stream{b: b, ctx: ctx, stop: stop, name: name, at: at, end: end}
 }
 
 // open asks for what is still missing, and does not wait for it.

@@ -4,13 +4,21 @@
 package bundle
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 
+	"slipway/internal/archive"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -95,4 +103,201 @@ func (s *Store) PackURL(ctx context.Context, ns, sha string) (string, error) {
 		return "", err
 	}
 	return s.in.sign(ctx, name), nil
+}
+
+// OpenBucketFile opens the file that says in which bucket the store is.
+func (s *Store) OpenBucketFile() (File, error) {
+	return disk(s.dir).open(context.Background(), BucketFile)
+}
+
+// Bucket returns the name of the bucket that the store is in; "" if it is in
+// the data folder.
+func (s *Store) Bucket() string {
+	if b, ok := s.in.(*bucket); ok {
+		return b.name
+	}
+	return ""
+}
+
+// Source returns the packs of ns.
+func (s *Store) Source(ns string) Source { return storeSource{s, ns} }
+
+// OpenPack opens a pack's file.
+func (s *Store) OpenPack(ns, sha string) (File, error) {
+	return s.openPack(context.Background(), ns, sha)
+}
+
+func (s *Store) openPack(ctx context.Context, ns, sha string) (File, error) {
+	name, err := packName(ns, sha)
+	if err != nil {
+		return nil, err
+	}
+	return s.in.open(ctx, name)
+}
+
+// newPack begins a pack of ns. The caller discards or keeps it.
+func (s *Store) newPack(ns string) (*packWriter, error) {
+	dir, err := s.packSpool(ns)
+	if err != nil {
+		return nil, err
+	}
+	return newPack(dir)
+}
+
+// packSpool returns the folder in which packs of ns are written.
+func (s *Store) packSpool(ns string) (string, error) {
+	name, err := folderName(packsKind, ns)
+	if err != nil {
+		return "", err
+	}
+	return s.in.spool(name)
+}
+
+// Merge writes the contents of files, which lie in several packs of ns, into
+// one new pack, and returns it with the place of each content in it. Each is
+// verified on the way. The pack is durable then; the others stay as they are.
+// On an error nothing is left of it.
+//
+// Everything is compressed anew: the frame at the end of a pack holds the end
+// of its tar, too, and so could not be copied, and small packs have no other.
+func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pack, map[string]slipway.Place, error) {
+	p, err := s.newPack(ns)
+	if err != nil {
+		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
+	}
+	defer p.discard()
+	if err := p.merge(ctx, s.Source(ns), files); err != nil {
+		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
+	}
+	kept, err := p.keep(ctx, s, ns)
+	if err != nil {
+		return Pack{}, nil, fmt.Errorf("merge packs: %w", err)
+	}
+	at := make(map[string]slipway.Place, len(p.list))
+	for _, c := range p.list {
+		at[c.sha] = p.place(c)
+	}
+	return kept, at, nil
+}
+
+// Stage reads an archive and stores those of its contents that are not known
+// yet, in one durable pack. On an error nothing is left of it.
+func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
+	staged, err := s.stage(ctx, ns, upload, size, lim, known)
+	if errors.Is(err, syscall.ENOSPC) {
+		return Staged{}, slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Nothing was deployed.")
+	}
+	if _, ok := errors.AsType[*slipway.Error](err); err != nil && !ok {
+		err = fmt.Errorf("stage an upload: %w", err)
+	}
+	return staged, err
+}
+
+func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
+	dir, err := s.packSpool(ns)
+	if err != nil {
+		return Staged{}, err
+	}
+	p, err := newPack(dir)
+	if err != nil {
+		return Staged{}, err
+	}
+	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
+	defer func() { st.pack.discard() }()
+	selection, err := st.read(ctx, upload, size, lim)
+	if err != nil {
+		return Staged{}, err
+	}
+	return st.finish(ctx, selection)
+}
+
+// Content returns the content of f, a file of ns. At its end it has been
+// verified: a damaged one ends in an error instead.
+func (s *Store) Content(ctx context.Context, ns string, f slipway.File) (io.ReadCloser, error) {
+	if f.Link != "" {
+		return nil, fmt.Errorf("%s is a symlink and has no content", f.Path)
+	}
+	raw, err := s.Source(ns).Frames(ctx, f.Pack, f.Offset, f.Length)
+	if err != nil {
+		return nil, err
+	}
+	dec, err := NewDecoder()
+	if err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	r := &contentReader{want: f.SHA256, sum: sha256.New(), dec: dec, raw: raw}
+	if err := r.find(); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// WriteArchive writes version m of ns as a .tar.gz whose entries lie below
+// dags/. The same manifest always gives the same bytes.
+func (s *Store) WriteArchive(ctx context.Context, ns string, m slipway.Manifest, w io.Writer) error {
+	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
+	at, _ := m.Version.Time()
+	a := &archiveWriter{s: s, ns: ns, at: at, tar: tar.NewWriter(zip), bySHA: map[string][]slipway.File{}}
+	if err := a.write(ctx, m.Files); err != nil {
+		return fmt.Errorf("archive version %s: %w", m.Version, err)
+	}
+	return errors.Join(a.tar.Close(), zip.Close())
+}
+
+// CheckPack reads a whole pack, compares it with its name, and calls fn with
+// each of its contents and its place. The error says what is wrong; what fn
+// got until then is right all the same.
+func (s *Store) CheckPack(ctx context.Context, ns, sha string, fn func(slipway.File)) error {
+	f, err := s.localPack(ctx, ns, sha)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	size, err := io.Copy(sum, cancellable{ctx, f})
+	if err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != sha {
+		return fmt.Errorf("its SHA-256 is %s", got)
+	}
+	return checkFrames(ctx, f, size, func(c slipway.File) {
+		c.Pack = sha
+		fn(c)
+	})
+}
+
+// localPack opens a pack on this machine: of a bucket's, a copy that goes when
+// it is closed.
+func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error) {
+	f, err := s.openPack(ctx, ns, sha)
+	if err != nil {
+		return nil, err
+	}
+	if local, ok := f.(*os.File); ok {
+		return local, nil
+	}
+	defer f.Close()
+	dir, err := s.in.spool(packsKind)
+	if err != nil {
+		return nil, err
+	}
+	local, err := os.CreateTemp(dir, durable.TempPattern)
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(local.Name()) // it lives on while it is open
+	if err == nil {
+		_, err = io.Copy(local, cancellable{ctx, f})
+	}
+	if err == nil {
+		_, err = local.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return nil, errors.Join(err, local.Close())
+	}
+	return local, nil
 }

@@ -56,24 +56,6 @@ type packWriter struct {
 	list   []packed
 }
 
-// newPack begins a pack of ns. The caller discards or keeps it.
-func (s *Store) newPack(ns string) (*packWriter, error) {
-	dir, err := s.packSpool(ns)
-	if err != nil {
-		return nil, err
-	}
-	return newPack(dir)
-}
-
-// packSpool returns the folder in which packs of ns are written.
-func (s *Store) packSpool(ns string) (string, error) {
-	name, err := folderName(packsKind, ns)
-	if err != nil {
-		return "", err
-	}
-	return s.in.spool(name)
-}
-
 // newPack begins a pack in dir.
 func newPack(dir string) (*packWriter, error) {
 	f, err := os.CreateTemp(dir, durable.TempPattern)
@@ -176,4 +158,45 @@ func (p *packWriter) discard() {
 	if p.enc != nil {
 		p.enc.Reset(nil)
 	}
+}
+
+// merge appends the contents of files and ends the pack.
+func (p *packWriter) merge(ctx context.Context, src Source, files []slipway.File) error {
+	wanted := map[string]bool{}
+	var places []slipway.Place
+	for _, f := range files {
+		if f.Link == "" {
+			wanted[f.SHA256] = true
+			places = append(places, f.Place)
+		}
+	}
+	err := eachContent(ctx, src, places, func(sha string, size int64, r io.Reader) error {
+		if !wanted[sha] {
+			return nil
+		}
+		delete(wanted, sha)
+		return p.addVerified(sha, size, r)
+	})
+	if err != nil {
+		return err
+	}
+	for sha := range wanted {
+		return fmt.Errorf("content %s is missing from its pack", sha)
+	}
+	if len(p.list) == 0 {
+		return errors.New("there is nothing to merge")
+	}
+	return p.finish()
+}
+
+// addVerified is add for a content that may be damaged.
+func (p *packWriter) addVerified(sha string, size int64, r io.Reader) error {
+	sum := sha256.New()
+	if err := p.add(sha, size, io.TeeReader(r, sum)); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != sha {
+		return ContentError(sha, got)
+	}
+	return nil
 }

@@ -22,9 +22,6 @@ type Source interface {
 	Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error)
 }
 
-// Source returns the packs of ns.
-func (s *Store) Source(ns string) Source { return storeSource{s, ns} }
-
 type storeSource struct {
 	*Store
 	ns string
@@ -36,19 +33,6 @@ func (s storeSource) Frames(ctx context.Context, pack string, offset, length int
 		return nil, err
 	}
 	return s.in.part(ctx, name, offset, length)
-}
-
-// OpenPack opens a pack's file.
-func (s *Store) OpenPack(ns, sha string) (File, error) {
-	return s.openPack(context.Background(), ns, sha)
-}
-
-func (s *Store) openPack(ctx context.Context, ns, sha string) (File, error) {
-	name, err := packName(ns, sha)
-	if err != nil {
-		return nil, err
-	}
-	return s.in.open(ctx, name)
 }
 
 // openFrames is a Source of one pack that is still open, whatever its name.

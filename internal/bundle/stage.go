@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,37 +30,6 @@ type Staged struct {
 
 // Known says where a content is stored already.
 type Known func(sha256 string) (slipway.Place, bool)
-
-// Stage reads an archive and stores those of its contents that are not known
-// yet, in one durable pack. On an error nothing is left of it.
-func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
-	staged, err := s.stage(ctx, ns, upload, size, lim, known)
-	if errors.Is(err, syscall.ENOSPC) {
-		return Staged{}, slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Nothing was deployed.")
-	}
-	if _, ok := errors.AsType[*slipway.Error](err); err != nil && !ok {
-		err = fmt.Errorf("stage an upload: %w", err)
-	}
-	return staged, err
-}
-
-func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
-	dir, err := s.packSpool(ns)
-	if err != nil {
-		return Staged{}, err
-	}
-	p, err := newPack(dir)
-	if err != nil {
-		return Staged{}, err
-	}
-	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
-	defer func() { st.pack.discard() }()
-	selection, err := st.read(ctx, upload, size, lim)
-	if err != nil {
-		return Staged{}, err
-	}
-	return st.finish(ctx, selection)
-}
 
 // kept is what became of a content.
 type kept struct {

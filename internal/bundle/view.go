@@ -12,32 +12,10 @@ import (
 	"io"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"slipway/internal/slipway"
 )
-
-// Content returns the content of f, a file of ns. At its end it has been
-// verified: a damaged one ends in an error instead.
-func (s *Store) Content(ctx context.Context, ns string, f slipway.File) (io.ReadCloser, error) {
-	if f.Link != "" {
-		return nil, fmt.Errorf("%s is a symlink and has no content", f.Path)
-	}
-	raw, err := s.Source(ns).Frames(ctx, f.Pack, f.Offset, f.Length)
-	if err != nil {
-		return nil, err
-	}
-	dec, err := NewDecoder()
-	if err != nil {
-		return nil, errors.Join(err, raw.Close())
-	}
-	r := &contentReader{want: f.SHA256, sum: sha256.New(), dec: dec, raw: raw}
-	if err := r.find(); err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	return r, nil
-}
 
 // contentReader reads one entry of a frame and hashes it on the way.
 type contentReader struct {
@@ -87,21 +65,6 @@ func ContentError(want, got string) error {
 func (c *contentReader) Close() error {
 	c.dec.Close()
 	return c.raw.Close()
-}
-
-// WriteArchive writes version m of ns as a .tar.gz whose entries lie below
-// dags/. The same manifest always gives the same bytes.
-func (s *Store) WriteArchive(ctx context.Context, ns string, m slipway.Manifest, w io.Writer) error {
-	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
-	if err != nil {
-		return err
-	}
-	at, _ := m.Version.Time()
-	a := &archiveWriter{s: s, ns: ns, at: at, tar: tar.NewWriter(zip), bySHA: map[string][]slipway.File{}}
-	if err := a.write(ctx, m.Files); err != nil {
-		return fmt.Errorf("archive version %s: %w", m.Version, err)
-	}
-	return errors.Join(a.tar.Close(), zip.Close())
 }
 
 type archiveWriter struct {

@@ -20,7 +20,7 @@ type connected map[string]bool
 // components holds the last report of each component, in memory: after a start, components report again.
 type components struct {
 	*base
-	reports     reportBoard
+	reports  reportBoard
 	started  time.Time
 	expected []slipway.DeploymentID // with agents before the start
 }

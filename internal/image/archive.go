@@ -3,10 +3,13 @@ package image
 import (
 	"archive/tar"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"path"
 	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"slipway/internal/slipway"
 )
@@ -169,4 +172,105 @@ func (a *archive) text(ctx context.Context, name string) (text []byte, err error
 
 func missing(name string) error {
 	return slipway.Errorf(slipway.Invalid, "The archive is not complete: %s is missing. Make it anew and upload it again.", clipped(name))
+}
+
+// layout reads an OCI layout.
+func (a *archive) layout(ctx context.Context, wanted platform) (*packed, error) {
+	text, err := a.text(ctx, "index.json")
+	if err != nil {
+		return nil, err
+	}
+	r := archiveRepo{a}
+	m, err := r.one(ctx, manifest{raw: text, mediaType: string(types.OCIImageIndex)}, wanted)
+	if err != nil {
+		return nil, err
+	}
+	if !m.isImage() {
+		return nil, noImage(Ref{Name: "The content of this archive"}, m.mediaType)
+	}
+	c, err := m.content()
+	if err != nil {
+		return nil, err
+	}
+	p := &packed{manifest: &m}
+	if p.config, err = wholeBlob(ctx, r, c.Config); err != nil {
+		return nil, err
+	}
+	for _, l := range c.Layers {
+		p.layers = append(p.layers, packedLayer{file: blobFile(l.Digest), want: l.Digest, blob: l})
+	}
+	return p, nil
+}
+
+// image returns the image in an archive that is for a platform.
+func (a *archive) image(ctx context.Context, wanted platform) (*packed, error) {
+	_, _, layout := a.resolve("index.json")
+	_, _, saved := a.resolve("manifest.json")
+	var p *packed
+	var err error
+	switch {
+	case layout:
+		p, err = a.layout(ctx, wanted)
+	case saved:
+		p, err = a.saved(ctx)
+	default:
+		return nil, slipway.Errorf(slipway.Invalid, "The archive holds no image: neither manifest.json, as docker save writes it, nor the index.json of an OCI layout is in it.")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, p.check(wanted)
+}
+
+// saved reads what docker save wrote.
+func (a *archive) saved(ctx context.Context) (*packed, error) {
+	text, err := a.text(ctx, "manifest.json")
+	if err != nil {
+		return nil, err
+	}
+	var images []struct {
+		Config string
+		Layers []string
+	}
+	if err := json.Unmarshal(text, &images); err != nil {
+		return nil, damaged("the archive's manifest.json cannot be read (%v)", err)
+	}
+	if len(images) != 1 {
+		return nil, slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", len(images))
+	}
+	p := &packed{}
+	if p.config, err = a.text(ctx, images[0].Config); err != nil {
+		return nil, err
+	}
+	for _, name := range images[0].Layers {
+		p.layers = append(p.layers, packedLayer{file: name})
+	}
+	return p, nil
+}
+
+// store puts the layers of p into a repository, in the order in which they come
+// in the archive.
+func (a *archive) store(ctx context.Context, to *ownRepo, p *packed) error {
+	wanted := map[string][]*packedLayer{}
+	for i := range p.layers {
+		l := &p.layers[i]
+		name, _, ok := a.resolve(l.file)
+		if !ok {
+			return missing(l.file)
+		}
+		wanted[path.Clean(name)] = append(wanted[path.Clean(name)], l)
+	}
+	return a.each(ctx, func(name string, h *tar.Header, content io.Reader) error {
+		layers := wanted[name]
+		if len(layers) == 0 || h.Typeflag != tar.TypeReg {
+			return nil
+		}
+		if err := storeLayer(ctx, to, layers[0], content); err != nil {
+			return err
+		}
+		for _, l := range layers[1:] {
+			l.blob = layers[0].blob
+		}
+		return nil
+	})
 }

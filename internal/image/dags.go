@@ -3,13 +3,11 @@ package image
 import (
 	"archive/tar"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -60,50 +58,6 @@ func (d *dags) mark(names ...string) error {
 		return slipway.Errorf(slipway.TooLarge, "The folder %s of this image has more than %d files.", d.dir, maxDagFiles)
 	}
 	return nil
-}
-
-// DagsTar writes the files of a folder of i as its layers make it: what is
-// removed in a higher layer is not there, and symlinks of the way are resolved.
-// The archive holds files and symlinks by their paths in the folder, sorted. An
-// image without the folder is refused.
-func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
-	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
-	if err != nil {
-		return err
-	}
-	dir, _, exists, err := f.folder(ctx, dagsPath)
-	if err != nil {
-		return err
-	}
-	if !exists {
-		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags folder of the image in the Deployment's settings.", dagsPath)
-	}
-	spool, err := s.temp()
-	if err != nil {
-		return err
-	}
-	defer spool.Close()
-	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool, room: s.cfg.Room}
-	if err := d.collect(ctx); err != nil {
-		return err
-	}
-	return d.write(w)
-}
-
-// temp returns a file that is gone when it is closed.
-func (s *Store) temp() (*os.File, error) {
-	dir := filepath.Join(s.cfg.Dir, "tmp")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make temporary folder: %w", err)
-	}
-	f, err := os.CreateTemp(dir, "spool-*")
-	if err != nil {
-		return nil, fmt.Errorf("make temporary file: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("make temporary file: %w", err), f.Close())
-	}
-	return f, nil
 }
 
 func (d *dags) collect(ctx context.Context) error {
@@ -216,6 +170,96 @@ func (d *dags) write(w io.Writer) error {
 	}
 	if err := archive.Close(); err != nil {
 		return fmt.Errorf("write the dags folder: %w", err)
+	}
+	return nil
+}
+
+// add takes an entry of a layer.
+func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
+	switch {
+	case e.hide != "":
+		return d.addWhiteout(l, e)
+	case !within(e.path, d.dir):
+		if within(d.dir, e.path) && e.Typeflag != tar.TypeDir {
+			l.over = true // a file where a folder of the way is now
+		}
+		return nil
+	case len(l.here)+len(d.final) > maxDagFiles:
+		return slipway.Errorf(slipway.TooLarge, "The folder %s of this image has more than %d files.", d.dir, maxDagFiles)
+	}
+	if err := d.mark(e.path, e.Linkname); err != nil {
+		return err
+	}
+	delete(l.hard, e.path) // the last of one name counts
+	item := dagEntry{kind: e.Typeflag, mode: e.Mode & 0o777}
+	switch e.Typeflag {
+	case tar.TypeReg:
+		var err error
+		if item.offset, item.size, err = d.keep(content); err != nil {
+			return err
+		}
+	case tar.TypeSymlink:
+		item.link = e.Linkname
+	case tar.TypeLink:
+		l.hard[e.path] = path.Clean("/" + e.Linkname)
+		return nil
+	case tar.TypeDir:
+	default:
+		return slipway.Errorf(slipway.Invalid, "%s of this image is neither a file nor a folder nor a symlink.", e.path)
+	}
+	l.here[e.path] = item
+	return nil
+}
+
+func (d *dags) addWhiteout(l *dagLayer, e entry) error {
+	switch {
+	case within(d.dir, e.hide):
+		l.over = true // the folder itself, or one that it is in
+		return nil
+	case !within(e.hide, d.dir):
+		return nil
+	case e.all:
+		l.clear[e.hide] = true
+	default:
+		l.hides[e.hide] = true
+	}
+	return d.mark(e.hide)
+}
+
+// links gives hard links the content of their targets: of this layer, else of
+// the first below that has it.
+func (d *dags) links(ctx context.Context, l *dagLayer, n int) error {
+	wanted := map[string]bool{}
+	for name, target := range l.hard {
+		for range maxLinks {
+			if next, chained := l.hard[target]; chained {
+				target = next
+			}
+		}
+		l.hard[name] = target
+		if item, ok := l.here[target]; ok {
+			l.here[name] = item
+		} else {
+			wanted[target] = true
+		}
+	}
+	for ; n >= 0 && len(wanted) > 0; n-- {
+		got := map[string]dagEntry{}
+		err := d.f.eachEntry(ctx, n, func(e entry, content io.Reader) (err error) {
+			if wanted[e.path] && e.Typeflag == tar.TypeReg {
+				item := dagEntry{kind: tar.TypeReg, mode: e.Mode & 0o777}
+				item.offset, item.size, err = d.keep(content)
+				got[e.path] = item
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.fill(got, wanted)
+	}
+	for target := range wanted {
+		return damaged("a hard link in %s leads to %s, which is not there", d.dir, target)
 	}
 	return nil
 }

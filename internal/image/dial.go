@@ -11,6 +11,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
 	"slipway/internal/slipway"
 )
 
@@ -147,3 +151,25 @@ var notPublic = []netip.Prefix{
 // plain reports whether a registry may be asked without encryption: one that an
 // administrator named.
 func (c *clients) plain(host string) bool { return c.loopback.IsValid() || c.named.names(host) }
+
+// repo returns a repository of another registry.
+func (c *clients) repo(text string, login Login) (*remoteRepo, error) {
+	var options []name.Option
+	if c.plain(host(text)) {
+		options = append(options, name.Insecure) // HTTPS is tried first
+	}
+	repository, err := name.NewRepository(text, options...)
+	if err != nil {
+		return nil, slipway.Errorf(slipway.Invalid, "%q is no name of a repository: %v.", clipped(text), err)
+	}
+	auth := authn.Anonymous
+	if login != (Login{}) {
+		auth = authn.FromConfig(authn.AuthConfig{Username: login.User, Password: login.Password})
+	}
+	puller, err := remote.NewPuller(remote.WithTransport(c.transport), remote.WithAuth(auth), remote.WithUserAgent("slipway"),
+		remote.WithRetryBackoff(remote.Backoff{Duration: 200 * time.Millisecond, Factor: 3, Steps: 2}), remote.WithRetryStatusCodes())
+	if err != nil {
+		return nil, fmt.Errorf("client of %s: %w", repository, err)
+	}
+	return &remoteRepo{repository: repository, puller: puller, login: login}, nil
+}

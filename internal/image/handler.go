@@ -2,16 +2,13 @@ package image
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 
-	"github.com/distribution/distribution/v3/configuration"
 	"github.com/distribution/distribution/v3/registry/auth"
-	"github.com/distribution/distribution/v3/registry/handlers"
 	storagedriver "github.com/distribution/distribution/v3/registry/storage/driver"
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 )
@@ -42,34 +39,6 @@ const (
 	Deleting Action = "delete"
 )
 
-// Handler serves the registry: /v2/ and all below it but the token endpoint. It
-// wants no limit on bodies or on time, and no compression.
-func (s *Store) Handler(door Door) http.Handler {
-	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = withoutForeignMount(r, door)
-		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
-			r = withHeldBody(r)
-		}
-		a := &answer{ResponseWriter: w}
-		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
-		if t := targetOf(r.URL.Path); r.Method == http.MethodPut && t.manifest && a.status == http.StatusCreated {
-			s.pushed(t, w.Header().Get("Docker-Content-Digest"))
-		}
-	})
-}
-
-func (s *Store) pushed(t target, digest string) {
-	if s.cfg.Pushed == nil {
-		return
-	}
-	p := Push{Repository: t.repository, Tag: t.reference, Digest: digest}
-	if strings.Contains(t.reference, ":") {
-		p.Tag = ""
-	}
-	s.cfg.Pushed(p)
-}
-
 // registryName is that of our driver and access controller among those that
 // distribution knows.
 const registryName = "slipway"
@@ -99,22 +68,6 @@ func (driverFactory) Create(_ context.Context, parameters map[string]any) (stora
 		return nil, fmt.Errorf("no driver")
 	}
 	return d, nil
-}
-
-func (s *Store) newApp(door Door) http.Handler {
-	register()
-	cfg := &configuration.Configuration{
-		Storage: configuration.Storage{
-			registryName:  {"driver": s.driver},
-			"delete":      {"enabled": true},
-			"redirect":    {"disable": true},
-			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
-		},
-		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
-	}
-	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
-	cfg.HTTP.RelativeURLs = true  // whatever stands before us
-	return handlers.NewApp(context.Background(), cfg)
 }
 
 // target is what a request is about.

@@ -6,15 +6,24 @@ package image
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"slipway/internal/slipway"
+
 	"github.com/distribution/distribution/v3"
+	"github.com/distribution/distribution/v3/configuration"
+	"github.com/distribution/distribution/v3/registry/handlers"
 	"github.com/distribution/distribution/v3/registry/storage"
 )
 
@@ -82,4 +91,230 @@ func exists(err error) (bool, error) {
 // made makes the folder of a file.
 func made(name string) error {
 	return os.MkdirAll(filepath.Dir(name), fs.FileMode(0o700))
+}
+
+// Sweep removes what no tag, no deploy and nobody in the last 24 hours needs,
+// and uploads that were given up. keep returns what is needed. Tags that Slipway
+// made go with the last deploy that needs their image.
+func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time.Time) error {
+	needed, err := keep()
+	if err != nil {
+		return fmt.Errorf("what deploys need: %w", err)
+	}
+	w := &sweep{
+		s: s, until: now.Add(-s.grace), keep: needed,
+		revisions: map[string]bool{}, links: map[string]bool{}, blobs: map[string]bool{},
+	}
+	if err := s.driver.pins.drop(w.until, w.keepsAny); err != nil {
+		return fmt.Errorf("drop pins: %w", err)
+	}
+	var repositories []string
+	err = s.eachRepository(ctx, "", func(repository string) error {
+		repositories = append(repositories, repository)
+		return w.mark(ctx, repository)
+	})
+	if err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	for _, clear := range []func(context.Context, string) error{w.clearRevisions, w.clearLayers} {
+		for _, repository := range repositories {
+			if err := clear(ctx, repository); err != nil {
+				return fmt.Errorf("sweep %s: %w", repository, err)
+			}
+		}
+	}
+	return w.clearBlobs(ctx)
+}
+
+// Import puts the image of an archive into the own registry, under repository
+// and tag: what docker save writes, or an OCI layout, plain or compressed with
+// gzip. Nothing is held in memory or spooled; without the manifest, which comes
+// last, nothing of it can be deployed.
+func (s *Store) Import(ctx context.Context, repository, tag string, from io.ReaderAt, size int64, platform string) (slipway.Image, error) {
+	if err := checkTarget(repository, tag); err != nil {
+		return slipway.Image{}, err
+	}
+	a, err := readArchive(ctx, from, size)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	p, err := a.image(ctx, parsePlatform(platform))
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	to, err := s.repo(ctx, repository)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	if err := a.store(ctx, to, p); err != nil {
+		return slipway.Image{}, err
+	}
+	m, err := p.finish(ctx, to)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	if _, err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
+		return slipway.Image{}, err
+	}
+	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, platform, Login{})
+}
+
+// WithDags puts base with one more layer into the own registry, under
+// repository and tag: the folder dagsPath is emptied and holds the files then, which
+// everybody may read. The same input makes the same image. Of an image that is
+// elsewhere the layers are copied.
+func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dagsPath string, files []DagFile, repository, tag string) (slipway.Image, error) {
+	if err := checkTarget(repository, tag); err != nil {
+		return slipway.Image{}, err
+	}
+	f, err := s.find(ctx, RefOf(base), parsePlatform(base.Platform), login)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	to, err := s.repo(ctx, repository)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	for _, l := range f.content.Layers {
+		if err := f.copyLayer(ctx, to, l); err != nil {
+			return slipway.Image{}, err
+		}
+	}
+	f.from = to // where the layers are at hand now
+	entries, err := f.layerFiles(ctx, dagsPath, files)
+	if err != nil {
+		return slipway.Image{}, err
+	}
+	by := fmt.Sprintf("slipway: %d files take the place of what was in %s", len(files), dagsPath)
+	if err := f.append(ctx, to, entries, by); err != nil {
+		return slipway.Image{}, err
+	}
+	if _, err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
+		return slipway.Image{}, err
+	}
+	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
+}
+
+// Pin makes a tag of the own registry final, and holds its image. It returns
+// the digest that the tag has for good.
+func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
+	if err := checkTarget(repository, tag); err != nil {
+		return "", err
+	}
+	defer s.driver.tags.lock(tagKey(repository, tag))()
+	digest, err := s.tagged(ctx, repository, tag)
+	if err != nil {
+		return "", err
+	}
+	if err := s.Hold(ctx, repository, digest); err != nil {
+		return "", err
+	}
+	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
+}
+
+// Hold keeps an image of the own registry from being deleted by its clients. It
+// lasts until Sweep hears of no deploy that needs the image.
+func (s *Store) Hold(ctx context.Context, repository, digest string) error {
+	if err := checkTarget(repository, ""); err != nil {
+		return err
+	}
+	if !digestForm.MatchString(digest) {
+		return fmt.Errorf("hold %s: no digest", digest)
+	}
+	hex := strings.TrimPrefix(digest, "sha256:")
+	unlock := s.driver.locks.lock(hex)
+	err := writeWhole(s.driver.pins.digest(repository, digest), "")
+	unlock()
+	if err != nil {
+		return err
+	}
+	return s.settle(ctx, repository, digest) // which also finds out that it is there
+}
+
+// DagsTar writes the files of a folder of i as its layers make it: what is
+// removed in a higher layer is not there, and symlinks of the way are resolved.
+// The archive holds files and symlinks by their paths in the folder, sorted. An
+// image without the folder is refused.
+func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
+	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
+	if err != nil {
+		return err
+	}
+	dir, _, exists, err := f.folder(ctx, dagsPath)
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags folder of the image in the Deployment's settings.", dagsPath)
+	}
+	spool, err := s.temp()
+	if err != nil {
+		return err
+	}
+	defer spool.Close()
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool, room: s.cfg.Room}
+	if err := d.collect(ctx); err != nil {
+		return err
+	}
+	return d.write(w)
+}
+
+// temp returns a file that is gone when it is closed.
+func (s *Store) temp() (*os.File, error) {
+	dir := filepath.Join(s.cfg.Dir, "tmp")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make temporary folder: %w", err)
+	}
+	f, err := os.CreateTemp(dir, "spool-*")
+	if err != nil {
+		return nil, fmt.Errorf("make temporary file: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("make temporary file: %w", err), f.Close())
+	}
+	return f, nil
+}
+
+// Handler serves the registry: /v2/ and all below it but the token endpoint. It
+// wants no limit on bodies or on time, and no compression.
+func (s *Store) Handler(door Door) http.Handler {
+	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = withoutForeignMount(r, door)
+		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
+			r = withHeldBody(r)
+		}
+		a := &answer{ResponseWriter: w}
+		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
+		if t := targetOf(r.URL.Path); r.Method == http.MethodPut && t.manifest && a.status == http.StatusCreated {
+			s.pushed(t, w.Header().Get("Docker-Content-Digest"))
+		}
+	})
+}
+
+func (s *Store) pushed(t target, digest string) {
+	if s.cfg.Pushed == nil {
+		return
+	}
+	p := Push{Repository: t.repository, Tag: t.reference, Digest: digest}
+	if strings.Contains(t.reference, ":") {
+		p.Tag = ""
+	}
+	s.cfg.Pushed(p)
+}
+
+func (s *Store) newApp(door Door) http.Handler {
+	register()
+	cfg := &configuration.Configuration{
+		Storage: configuration.Storage{
+			registryName:  {"driver": s.driver},
+			"delete":      {"enabled": true},
+			"redirect":    {"disable": true},
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
+		},
+		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
+	}
+	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
+	cfg.HTTP.RelativeURLs = true  // whatever stands before us
+	return handlers.NewApp(context.Background(), cfg)
 }

@@ -13,34 +13,6 @@ import (
 	"slipway/internal/slipway"
 )
 
-// layout reads an OCI layout.
-func (a *archive) layout(ctx context.Context, wanted platform) (*packed, error) {
-	text, err := a.text(ctx, "index.json")
-	if err != nil {
-		return nil, err
-	}
-	r := archiveRepo{a}
-	m, err := r.one(ctx, manifest{raw: text, mediaType: string(types.OCIImageIndex)}, wanted)
-	if err != nil {
-		return nil, err
-	}
-	if !m.isImage() {
-		return nil, noImage(Ref{Name: "The content of this archive"}, m.mediaType)
-	}
-	c, err := m.content()
-	if err != nil {
-		return nil, err
-	}
-	p := &packed{manifest: &m}
-	if p.config, err = wholeBlob(ctx, r, c.Config); err != nil {
-		return nil, err
-	}
-	for _, l := range c.Layers {
-		p.layers = append(p.layers, packedLayer{file: blobFile(l.Digest), want: l.Digest, blob: l})
-	}
-	return p, nil
-}
-
 func blobFile(digest string) string { return "blobs/" + strings.Replace(digest, ":", "/", 1) }
 
 // archiveRepo is an OCI layout as a repository.

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"path"
@@ -68,58 +67,6 @@ func entryOf(h *tar.Header) entry {
 		e.hide = path.Join(dir, strings.TrimPrefix(base, whiteout))
 	}
 	return e
-}
-
-// eachEntry calls do with the entries of the n-th layer, in their order.
-func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
-	blob, err := f.from.blob(ctx, f.content.Layers[n])
-	if err != nil {
-		return err
-	}
-	defer blob.Close()
-	plain, err := unpacked(blob)
-	if err != nil {
-		return f.layerError(n, err)
-	}
-	defer plain.Close()
-	archive := tar.NewReader(&limited{Reader: plain, left: &f.left})
-	for {
-		h, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return f.drain(n, plain, blob)
-		}
-		if err == nil {
-			err = errors.Join(ctx.Err(), checkNames(h))
-		}
-		if err == nil {
-			err = do(entryOf(h), archive)
-		}
-		if err != nil {
-			return f.layerError(n, err)
-		}
-	}
-}
-
-// drain reads what is behind the end of a layer's archive: a blob of another
-// registry is compared with its digest only where it ends.
-func (f *found) drain(n int, plain, blob io.Reader) error {
-	_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &f.left})
-	if err == nil {
-		_, err = io.Copy(io.Discard, blob)
-	}
-	if err != nil {
-		return f.layerError(n, err)
-	}
-	return nil
-}
-
-// layerError says which layer could not be read, unless that is no fault of the
-// layer's.
-func (f *found) layerError(n int, err error) error {
-	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) {
-		return err
-	}
-	return errors.Join(damaged("its layer %s cannot be read (%v)", f.content.Layers[n].Digest, err), err)
 }
 
 // unreadable reports whether err is of a format, not of a disk.

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,42 +64,6 @@ var (
 	tagForm    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
-
-// Pin makes a tag of the own registry final, and holds its image. It returns
-// the digest that the tag has for good.
-func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
-	if err := checkTarget(repository, tag); err != nil {
-		return "", err
-	}
-	defer s.driver.tags.lock(tagKey(repository, tag))()
-	digest, err := s.tagged(ctx, repository, tag)
-	if err != nil {
-		return "", err
-	}
-	if err := s.Hold(ctx, repository, digest); err != nil {
-		return "", err
-	}
-	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
-}
-
-// Hold keeps an image of the own registry from being deleted by its clients. It
-// lasts until Sweep hears of no deploy that needs the image.
-func (s *Store) Hold(ctx context.Context, repository, digest string) error {
-	if err := checkTarget(repository, ""); err != nil {
-		return err
-	}
-	if !digestForm.MatchString(digest) {
-		return fmt.Errorf("hold %s: no digest", digest)
-	}
-	hex := strings.TrimPrefix(digest, "sha256:")
-	unlock := s.driver.locks.lock(hex)
-	err := writeWhole(s.driver.pins.digest(repository, digest), "")
-	unlock()
-	if err != nil {
-		return err
-	}
-	return s.settle(ctx, repository, digest) // which also finds out that it is there
-}
 
 // checkTarget refuses names that are no repository's in the own registry, and
 // tags that are none.

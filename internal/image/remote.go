@@ -6,14 +6,12 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -26,28 +24,6 @@ type remoteRepo struct {
 	repository name.Repository
 	puller     *remote.Puller
 	login      Login
-}
-
-// repo returns a repository of another registry.
-func (c *clients) repo(text string, login Login) (*remoteRepo, error) {
-	var options []name.Option
-	if c.plain(host(text)) {
-		options = append(options, name.Insecure) // HTTPS is tried first
-	}
-	repository, err := name.NewRepository(text, options...)
-	if err != nil {
-		return nil, slipway.Errorf(slipway.Invalid, "%q is no name of a repository: %v.", clipped(text), err)
-	}
-	auth := authn.Anonymous
-	if login != (Login{}) {
-		auth = authn.FromConfig(authn.AuthConfig{Username: login.User, Password: login.Password})
-	}
-	puller, err := remote.NewPuller(remote.WithTransport(c.transport), remote.WithAuth(auth), remote.WithUserAgent("slipway"),
-		remote.WithRetryBackoff(remote.Backoff{Duration: 200 * time.Millisecond, Factor: 3, Steps: 2}), remote.WithRetryStatusCodes())
-	if err != nil {
-		return nil, fmt.Errorf("client of %s: %w", repository, err)
-	}
-	return &remoteRepo{repository: repository, puller: puller, login: login}, nil
 }
 
 // manifestTimeout bounds how long a manifest takes, with all that is said

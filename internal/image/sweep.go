@@ -25,39 +25,6 @@ type sweep struct {
 	blobs     map[string]bool // digests
 }
 
-// Sweep removes what no tag, no deploy and nobody in the last 24 hours needs,
-// and uploads that were given up. keep returns what is needed. Tags that Slipway
-// made go with the last deploy that needs their image.
-func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time.Time) error {
-	needed, err := keep()
-	if err != nil {
-		return fmt.Errorf("what deploys need: %w", err)
-	}
-	w := &sweep{
-		s: s, until: now.Add(-s.grace), keep: needed,
-		revisions: map[string]bool{}, links: map[string]bool{}, blobs: map[string]bool{},
-	}
-	if err := s.driver.pins.drop(w.until, w.keepsAny); err != nil {
-		return fmt.Errorf("drop pins: %w", err)
-	}
-	var repositories []string
-	err = s.eachRepository(ctx, "", func(repository string) error {
-		repositories = append(repositories, repository)
-		return w.mark(ctx, repository)
-	})
-	if err != nil {
-		return fmt.Errorf("mark: %w", err)
-	}
-	for _, clear := range []func(context.Context, string) error{w.clearRevisions, w.clearLayers} {
-		for _, repository := range repositories {
-			if err := clear(ctx, repository); err != nil {
-				return fmt.Errorf("sweep %s: %w", repository, err)
-			}
-		}
-	}
-	return w.clearBlobs(ctx)
-}
-
 func (w *sweep) keeps(repository, digest string) bool {
 	return w.whole(repository) || slices.Contains(w.keep.Digests[repository], digest)
 }
@@ -278,4 +245,18 @@ func newest(dir string) (last time.Time, err error) {
 		return ignoreMissing(err)
 	})
 	return last, err
+}
+
+// whole reports whether everything of a repository is needed.
+func (w *sweep) whole(repository string) bool {
+	namespace, _, _ := strings.Cut(repository, "/")
+	return w.keep.Whole[namespace]
+}
+
+// needLayers marks all layers of a repository.
+func (w *sweep) needLayers(repository string) error {
+	return w.eachDigest(filepath.Join(w.s.repositoryDir(repository), "_layers", "sha256"), func(_, hex string) error {
+		w.links[repository+"@sha256:"+hex], w.blobs["sha256:"+hex] = true, true
+		return nil
+	})
 }

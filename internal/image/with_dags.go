@@ -30,42 +30,6 @@ type DagFile struct {
 	Open func() (io.ReadCloser, error)
 }
 
-// WithDags puts base with one more layer into the own registry, under
-// repository and tag: the folder dagsPath is emptied and holds the files then, which
-// everybody may read. The same input makes the same image. Of an image that is
-// elsewhere the layers are copied.
-func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dagsPath string, files []DagFile, repository, tag string) (slipway.Image, error) {
-	if err := checkTarget(repository, tag); err != nil {
-		return slipway.Image{}, err
-	}
-	f, err := s.find(ctx, RefOf(base), parsePlatform(base.Platform), login)
-	if err != nil {
-		return slipway.Image{}, err
-	}
-	to, err := s.repo(ctx, repository)
-	if err != nil {
-		return slipway.Image{}, err
-	}
-	for _, l := range f.content.Layers {
-		if err := f.copyLayer(ctx, to, l); err != nil {
-			return slipway.Image{}, err
-		}
-	}
-	f.from = to // where the layers are at hand now
-	entries, err := f.layerFiles(ctx, dagsPath, files)
-	if err != nil {
-		return slipway.Image{}, err
-	}
-	by := fmt.Sprintf("slipway: %d files take the place of what was in %s", len(files), dagsPath)
-	if err := f.append(ctx, to, entries, by); err != nil {
-		return slipway.Image{}, err
-	}
-	if _, err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
-		return slipway.Image{}, err
-	}
-	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
-}
-
 // copyLayer makes a layer one of the repository's.
 func (f *found) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
 	if here, err := to.has(ctx, l); here || err != nil {

@@ -3,33 +3,14 @@ package mount
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
-	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 
 // ErrCalledOff is why Add ended early: something is to become current, which
 // goes first. What was added so far is gone; it can be tried again at once.
 var ErrCalledOff = errors.New("called off, as something else is to be mounted")
-
-// Add puts man's version on disk as Mount does, beside the one that is current.
-// Mount and UseImage do not wait for it: they call it off.
-func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	ctx, end := m.lent.begin(ctx)
-	defer end()
-	err := m.ready(ctx, man, src, nil)
-	if err != nil && errors.Is(context.Cause(ctx), ErrCalledOff) {
-		err = ErrCalledOff // else it is how the download ended
-	}
-	if err != nil {
-		return fmt.Errorf("add %s: %w", man.Version, err)
-	}
-	return nil
-}
 
 // lending is the Add that is at work, if one is.
 type lending struct {

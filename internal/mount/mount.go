@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -230,4 +231,86 @@ func putLink(path, temp, to string) error {
 		return errors.Join(err, os.Remove(temp))
 	}
 	return durable.SyncPath(filepath.Dir(path))
+}
+
+// Add puts man's version on disk as Mount does, beside the one that is current.
+// Mount and UseImage do not wait for it: they call it off.
+func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	ctx, end := m.lent.begin(ctx)
+	defer end()
+	err := m.ready(ctx, man, src, nil)
+	if err != nil && errors.Is(context.Cause(ctx), ErrCalledOff) {
+		err = ErrCalledOff // else it is how the download ended
+	}
+	if err != nil {
+		return fmt.Errorf("add %s: %w", man.Version, err)
+	}
+	return nil
+}
+
+// SweepMarks removes from in-use what is no mark, which is an empty file with a
+// version's name: every user may write there, and could fill the disk. It looks
+// at a part of a large folder at a time, and returns how many are gone. The
+// error names something that cannot be removed: a folder with contents, say.
+func (m *Mount) SweepMarks() (removed int, err error) {
+	path := filepath.Join(m.dir, inUseName)
+	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look for what is no mark: %w", err)
+	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(maxMarks)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("look for what is no mark: %w", err)
+	}
+	var why error // of the first that stays
+	for _, e := range entries {
+		gone, err := sweep(int(dir.Fd()), e.Name())
+		if gone {
+			removed++
+		}
+		if err != nil && why == nil {
+			why = slipway.Errorf(slipway.Conflict, "%s holds %q, which is no mark of a version and cannot be removed: %v. Remove it by hand.", path, e.Name(), err)
+		}
+	}
+	return removed, why
+}
+
+// Manifest returns the manifest of a version that is on disk, and whether it
+// is: that one is switched to without asking anybody.
+func (m *Mount) Manifest(v slipway.Version) (slipway.Manifest, bool, error) {
+	r, ok, err := m.recent(v)
+	return r.manifest(), ok, err
+}
+
+// Intact reports, at a glance, whether v is what current points to, and on
+// disk; with v "" whether the image is.
+func (m *Mount) Intact(v slipway.Version) bool {
+	to := imageName
+	if v != "" {
+		to = versionsName + "/" + v.Dir()
+		if _, err := os.Lstat(m.recordPath(v)); err != nil {
+			return false
+		}
+	}
+	if got, err := os.Readlink(filepath.Join(m.dir, currentName)); err != nil || got != to {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(m.dir, to, dagsName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// TurnedAt returns when current was turned to what it points to; the zero time
+// where that is not known.
+func (m *Mount) TurnedAt() time.Time {
+	info, err := os.Lstat(filepath.Join(m.dir, currentName))
+	if err != nil {
+		return time.Time{}
+	}
+	return info.ModTime()
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"slipway/internal/bundle"
 	"slipway/internal/durable"
@@ -217,4 +220,113 @@ func (s *stage) sync(ctx context.Context, record string) error {
 		paths = append(paths, filepath.Join(s.dir, dagsName, path))
 	}
 	return durable.SyncPaths(ctx, paths)
+}
+
+// unpack writes every file that is not in place yet.
+func (s *stage) unpack(ctx context.Context, src bundle.Source) error {
+	u := &unpacking{stage: s, wanted: map[string][]recorded{}, idle: make(chan *unpacker, unpackers)}
+	places := u.want()
+	if len(places) == 0 {
+		return nil
+	}
+	if err := u.room(); err != nil {
+		return err
+	}
+	defer u.close()
+	for range unpackers {
+		if err := u.hire(); err != nil {
+			return err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	read := bundle.EachFrame(ctx, src, places, func(p slipway.Place, frame io.Reader) error {
+		return u.frame(g, p, frame)
+	})
+	if err := g.Wait(); err != nil { // it is why reading ended, too
+		return err
+	}
+	if read != nil {
+		return read
+	}
+	for sha := range u.wanted {
+		return fmt.Errorf("content %s is missing from its pack", sha)
+	}
+	return nil
+}
+
+// reuse takes from the version before what is the same in s: as hard links, or
+// as copies where the file system does not link. What it cannot take is left
+// to be written. A file is only ever taken for the same path, so that path and
+// time together always mean one content, as Python's caches assume.
+func (s *stage) reuse(ctx context.Context, from string, before record) error {
+	old := make(map[string]recorded, len(before.Files))
+	for _, f := range before.Files {
+		old[f.Path] = f
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	half := len(s.order) / 2
+	for _, part := range [][]int{s.order[:half], s.order[half:]} {
+		g.Go(func() error { return s.reusePart(ctx, part, from, old) })
+	}
+	return g.Wait()
+}
+
+// reusePart is reuse for the files whose indexes are in part.
+func (s *stage) reusePart(ctx context.Context, part []int, from string, old map[string]recorded) error {
+	src, err := openFolders(from)
+	if err != nil {
+		return nil // there is nothing to take from
+	}
+	defer src.close()
+	dst, err := newFolders(s.dir)
+	if err != nil {
+		return err
+	}
+	defer dst.close()
+	for _, i := range part {
+		f := &s.files[i]
+		was, ok := old[f.Path]
+		if f.Link != "" || !ok || !was.Same(f.File) || src.look(was) != nil {
+			continue
+		}
+		f.MTime = was.MTime
+		if err := s.take(src, dst, *f); err != nil {
+			return err
+		}
+		if s.have[i] = true; ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// take makes f a hard link to the file of the same path in src, or else a copy.
+func (s *stage) take(src, dst *folders, f recorded) error {
+	err := dst.link(src, f)
+	if !unlinkable(err) {
+		return err
+	}
+	in, err := src.root.Open(f.Path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	s.wrote(f)
+	return s.write(dst, f, verified(f, in))
+}
+
+// write makes the file f with what fill writes.
+func (s *stage) write(at *folders, f recorded, fill func(io.Writer) error) error {
+	out, err := at.create(f)
+	if err != nil {
+		return err
+	}
+	err = fill(out)
+	if s.masked {
+		err = errors.Join(err, out.chmod(mode(f.File)))
+	}
+	if err := errors.Join(err, out.close()); err != nil {
+		return err
+	}
+	return at.date(f)
 }

@@ -2,11 +2,7 @@ package mount
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
@@ -16,37 +12,6 @@ import (
 // lostAndFound is the folder that file systems keep at their top, where in-use
 // may be one of its own.
 const lostAndFound = "lost+found"
-
-// SweepMarks removes from in-use what is no mark, which is an empty file with a
-// version's name: every user may write there, and could fill the disk. It looks
-// at a part of a large folder at a time, and returns how many are gone. The
-// error names something that cannot be removed: a folder with contents, say.
-func (m *Mount) SweepMarks() (removed int, err error) {
-	path := filepath.Join(m.dir, inUseName)
-	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("look for what is no mark: %w", err)
-	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(maxMarks)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("look for what is no mark: %w", err)
-	}
-	var why error // of the first that stays
-	for _, e := range entries {
-		gone, err := sweep(int(dir.Fd()), e.Name())
-		if gone {
-			removed++
-		}
-		if err != nil && why == nil {
-			why = slipway.Errorf(slipway.Conflict, "%s holds %q, which is no mark of a version and cannot be removed: %v. Remove it by hand.", path, e.Name(), err)
-		}
-	}
-	return removed, why
-}
 
 // sweep removes name from the folder dir unless it is a mark, and follows no
 // link.

@@ -2,18 +2,20 @@ package mount
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -42,38 +44,6 @@ type unpacker struct {
 	dec *zstd.Decoder
 	raw []byte // a frame, compressed
 	buf bytes.Buffer
-}
-
-// unpack writes every file that is not in place yet.
-func (s *stage) unpack(ctx context.Context, src bundle.Source) error {
-	u := &unpacking{stage: s, wanted: map[string][]recorded{}, idle: make(chan *unpacker, unpackers)}
-	places := u.want()
-	if len(places) == 0 {
-		return nil
-	}
-	if err := u.room(); err != nil {
-		return err
-	}
-	defer u.close()
-	for range unpackers {
-		if err := u.hire(); err != nil {
-			return err
-		}
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	read := bundle.EachFrame(ctx, src, places, func(p slipway.Place, frame io.Reader) error {
-		return u.frame(g, p, frame)
-	})
-	if err := g.Wait(); err != nil { // it is why reading ended, too
-		return err
-	}
-	if read != nil {
-		return read
-	}
-	for sha := range u.wanted {
-		return fmt.Errorf("content %s is missing from its pack", sha)
-	}
-	return nil
 }
 
 // want lists what is wanted and returns the places to read.
@@ -209,4 +179,20 @@ func (w *unpacker) progress(files []recorded) {
 	if w.tell != nil {
 		w.tell(w.done, w.total)
 	}
+}
+
+// room refuses a version whose new files would leave less than is to stay free.
+func (u *unpacking) room() error {
+	if u.keep <= 0 {
+		return nil
+	}
+	free, err := durable.FreeSpace(u.dir)
+	if err != nil {
+		return err
+	}
+	if free-u.total >= u.keep {
+		return nil
+	}
+	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has %s left; the new files of version %s need %s, and %s are to stay free. Make room there.",
+		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.man.Version.Short(), archive.SizeText(u.total), archive.SizeText(u.keep))
 }

@@ -40,3 +40,11 @@ type Event struct {
 	Target     string       // the name of what was acted on, as it was then
 	Detail     string       // one line
 }
+
+// Allows refuses a kind of deploy that a's token is not for.
+func (a Actor) Allows(kind DeployKind) error {
+	if a.Token == "" || a.Kinds.Has(kind) {
+		return nil
+	}
+	return Errorf(Forbidden, "This API token may only make deploys of the kind %s. Use another one, or ask a Workspace Owner.", a.Kinds.Title())
+}

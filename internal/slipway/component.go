@@ -31,18 +31,6 @@ const (
 // DefaultDagsPath is where an image keeps its DAGs when nothing is known of it.
 const DefaultDagsPath = "/usr/local/airflow/dags"
 
-// Desired returns what agents of d are to make true. revision names it.
-func (d Deployment) Desired(revision string) Desired {
-	w := Desired{Revision: revision, DAGs: FromImage, Image: d.ImageRef(), DagsPath: d.DagsPath, Runtime: d.Runtime, Deployment: d.ID}
-	if d.Mounted {
-		w.DAGs, w.Version = FromBundle, d.Version
-	}
-	if w.DagsPath == "" {
-		w.DagsPath = DefaultDagsPath
-	}
-	return w
-}
-
 // AgentKind is what an agent does for its component.
 type AgentKind string
 
@@ -267,37 +255,6 @@ const (
 	Unhealthy Health = "UNHEALTHY" // a component reports an error, lags or is silent
 )
 
-// Health returns d's status and its reason in words. running is the deploy
-// that goes live now, nil if none.
-func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Health, string) {
-	p := NewProgress(d.Wanted(running), all, now)
-	switch {
-	case running != nil && p.Of == 0:
-		return Going, fmt.Sprintf("#%d is going live.", running.Number)
-	case running != nil:
-		return Going, fmt.Sprintf("#%d is on %d of %d.", running.Number, p.Running, p.Of)
-	case len(all) == 0:
-		return Creating, "No component has reported yet."
-	}
-	if wrong := d.troubles(all, now); len(wrong) > 1 {
-		return Unhealthy, fmt.Sprintf("%s. And %d more.", strings.TrimSuffix(wrong[0], "."), len(wrong)-1)
-	} else if len(wrong) == 1 {
-		return Unhealthy, wrong[0]
-	}
-	return Healthy, ""
-}
-
-// troubles says what is wrong with each component that is not as it should be.
-func (d Deployment) troubles(all []Component, now time.Time) (list []string) {
-	for _, c := range all {
-		switch {
-		case c.Silent(now):
-			list = append(list, fmt.Sprintf("%s has been silent for %s.", c.Component, now.Sub(c.LastSeen).Round(time.Second)))
-		case c.Error != "":
-			list = append(list, fmt.Sprintf("%s: %s", c.Component, c.Error))
-		case !c.Runs(d.State):
-			list = append(list, c.Component+" does not run what is wanted.")
-		}
-	}
-	return list
-}
+// serves reports whether c runs what s wants of it, and its containers work. A
+// mount that is in place serves whatever else its agent says.
+func (c Component) serves(s State) bool { return c.Runs(s) && (c.Kind != Rollout || c.Error == "") }

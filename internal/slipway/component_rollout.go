@@ -5,12 +5,6 @@ import (
 	"time"
 )
 
-// AppliesImages reports whether anything has d's components run an image: this
-// machine by its apply command, or an agent that is connected.
-func (d Deployment) AppliesImages(all []Component, now time.Time) bool {
-	return d.Here && d.ApplyCommand != "" || len(Connected(OfKind(all, Rollout), now)) > 0
-}
-
 // StepEnding is the step of a rollout that waits until the tasks of the
 // containers before have ended, for as long as its agent lets them.
 const StepEnding = "waiting for running tasks to end"
@@ -24,7 +18,3 @@ func Ending(all []Component, now time.Time) bool {
 func Connected(all []Component, now time.Time) []Component {
 	return slices.DeleteFunc(slices.Clone(all), func(c Component) bool { return c.Silent(now) })
 }
-
-// serves reports whether c runs what s wants of it, and its containers work. A
-// mount that is in place serves whatever else its agent says.
-func (c Component) serves(s State) bool { return c.Runs(s) && (c.Kind != Rollout || c.Error == "") }

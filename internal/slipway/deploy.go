@@ -1,6 +1,10 @@
 package slipway
 
-import "time"
+import (
+	"net/url"
+	"strings"
+	"time"
+)
 
 // DeployID names a deploy in the whole installation. People name it by its
 // number, which counts from 1 in each Deployment.
@@ -220,5 +224,53 @@ func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 		return w, Errorf(Conflict, "Deploy #%d has ended: it is %s.", w.Number, w.Status)
 	}
 	w.Status = Cancelled
+	return w, nil
+}
+
+// Checked returns w, which waits to be confirmed once all that it brings is
+// known.
+func (w Deploy) Checked() Deploy {
+	if !w.WantsDAG && (w.Image != nil || !w.Kind.HasImage()) {
+		w.Status = Staged
+	}
+	return w
+}
+
+// Clean returns g as it is kept and shown: what its sender says is cut and
+// printable, and its address leads to a web page or is left out.
+func (g Git) Clean() Git {
+	for _, part := range []*string{&g.Commit, &g.Branch, &g.Repository, &g.URL, &g.Author} {
+		text := []rune(strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(*part, ""))))
+		*part = string(text[:min(len(text), maxGit)])
+	}
+	if u, err := url.Parse(g.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		g.URL = ""
+	}
+	return g
+}
+
+// Expired says why w is given up at now: nobody has finished it within a day
+// of its last byte. It is "" while w may still be finished.
+func (w Deploy) Expired(lastByte, now time.Time) string {
+	switch late := now.Sub(lastByte) >= UnfinishedLife; {
+	case late && w.Status == Staged:
+		return "Never confirmed within 24 hours. Upload the files again."
+	case late && w.Status == Initialized && w.Kind.HasImage():
+		return "It was not completed within 24 hours. Start it again."
+	case late && w.Status == Initialized && w.UploadedAt.IsZero():
+		return "The upload was never completed. Upload the files again."
+	}
+	return ""
+}
+
+// Describe returns w with another description, as long as it is not confirmed.
+func (w Deploy) Describe(role Role, text string) (Deploy, error) {
+	if err := role.May(DeployDAGs); err != nil {
+		return w, err
+	}
+	if w.Status != Initialized && w.Status != Staged {
+		return w, Errorf(Conflict, "Deploy #%d is %s: its description stays.", w.Number, w.Status)
+	}
+	w.Description = text
 	return w, nil
 }

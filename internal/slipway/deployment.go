@@ -188,3 +188,127 @@ var namespaceNouns = strings.Fields(`aberration accretion albedo antenna apertur
 	lens magnitude meridian meteor molecule nebula node nova nucleus nutation orbit parallax parsec perigee
 	photon planet plasma prominence quasar radiation reflector refraction rotation satellite sidereal solstice
 	spectrum star sunspot telescope transit twilight umbra vacuum velocity zenith zodiac`)
+
+// AppliesImages reports whether anything has d's components run an image: this
+// machine by its apply command, or an agent that is connected.
+func (d Deployment) AppliesImages(all []Component, now time.Time) bool {
+	return d.Here && d.ApplyCommand != "" || len(Connected(OfKind(all, Rollout), now)) > 0
+}
+
+// takesImage judges the image that w brings.
+func (d Deployment) takesImage(w Deploy) error {
+	if w.Image != nil && !offers(w.Image.Platform, d.Platform) {
+		return Errorf(Invalid, "The image is for %s, and this Deployment needs %s. Build it for that platform, or change the Deployment's settings.", w.Image.Platform, d.Platform)
+	}
+	next := w.After.Runtime
+	if d.Runtime == "" || next == "" || Release(next).Compare(Release(d.Runtime)) >= 0 {
+		return nil
+	}
+	return Errorf(Conflict, "Cannot deploy a downgraded Astro Runtime version. The image has Runtime %s, and this Deployment is on %s. Deploy an image with Runtime %s or later, or return to an earlier deploy.",
+		next, d.Runtime, d.Runtime)
+}
+
+// Wanted returns what components of d are to run while running goes live: its
+// image first and then its DAGs. It is nil for none. Once it is live, or has to
+// go back, it is d's own state.
+func (d Deployment) Wanted(running *Deploy) State {
+	if running == nil || running.WentLive() || running.RollingAt.IsZero() || running.Reason != "" || running.Status.Ended() {
+		return d.State
+	}
+	next := d.State.With(*running)
+	if running.MountingAt.IsZero() {
+		return d.State.withImage(next)
+	}
+	return next
+}
+
+// Holds returns what holds versions of d. last are its last KeepLast versions,
+// by when they were brought and by when they were wanted; needed are those that
+// deploys name which have not ended; all are the components as they report.
+func (d Deployment) Holds(last, needed []Version, all []Component) Holds {
+	h := Holds{}
+	for _, v := range last {
+		h[v] = HoldLast
+	}
+	for _, v := range needed {
+		h[v] = HoldNeeded
+	}
+	for _, c := range all {
+		h[c.Version] = HoldMounted
+	}
+	if d.Before != nil {
+		h[d.Before.Version] = HoldCurrent
+	}
+	h[d.Version] = HoldCurrent
+	delete(h, "")
+	return h
+}
+
+// KeepLast is how many of d's last versions stay in any case.
+func (d Deployment) KeepLast() int { return max(d.KeepVersions, DefaultKeepVersions) }
+
+// KeepFor is how long a version of d stays after it was replaced.
+func (d Deployment) KeepFor() time.Duration {
+	days := d.KeepDays
+	if days <= 0 {
+		days = DefaultKeepDays
+	}
+	return time.Duration(days) * 24 * time.Hour
+}
+
+// Retention judges a version of d that was replaced at a time. For one that is
+// wanted that time does not matter.
+func (d Deployment) Retention(v Version, replacedAt time.Time, h Holds) Retention {
+	r := Retention{Hold: h[v]}
+	if r.Hold != HoldCurrent {
+		r.Until = replacedAt.Add(d.KeepFor())
+	}
+	return r
+}
+
+// Desired returns what agents of d are to make true. revision names it.
+func (d Deployment) Desired(revision string) Desired {
+	w := Desired{Revision: revision, DAGs: FromImage, Image: d.ImageRef(), DagsPath: d.DagsPath, Runtime: d.Runtime, Deployment: d.ID}
+	if d.Mounted {
+		w.DAGs, w.Version = FromBundle, d.Version
+	}
+	if w.DagsPath == "" {
+		w.DagsPath = DefaultDagsPath
+	}
+	return w
+}
+
+// Health returns d's status and its reason in words. running is the deploy
+// that goes live now, nil if none.
+func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Health, string) {
+	p := NewProgress(d.Wanted(running), all, now)
+	switch {
+	case running != nil && p.Of == 0:
+		return Going, fmt.Sprintf("#%d is going live.", running.Number)
+	case running != nil:
+		return Going, fmt.Sprintf("#%d is on %d of %d.", running.Number, p.Running, p.Of)
+	case len(all) == 0:
+		return Creating, "No component has reported yet."
+	}
+	if wrong := d.troubles(all, now); len(wrong) > 1 {
+		return Unhealthy, fmt.Sprintf("%s. And %d more.", strings.TrimSuffix(wrong[0], "."), len(wrong)-1)
+	} else if len(wrong) == 1 {
+		return Unhealthy, wrong[0]
+	}
+	return Healthy, ""
+}
+
+// troubles says what is wrong with each component that is not as it should be.
+func (d Deployment) troubles(all []Component, now time.Time) (list []string) {
+	for _, c := range all {
+		switch {
+		case c.Silent(now):
+			list = append(list, fmt.Sprintf("%s has been silent for %s.", c.Component, now.Sub(c.LastSeen).Round(time.Second)))
+		case c.Error != "":
+			list = append(list, fmt.Sprintf("%s: %s", c.Component, c.Error))
+		case !c.Runs(d.State):
+			list = append(list, c.Component+" does not run what is wanted.")
+		}
+	}
+	return list
+}

@@ -1,6 +1,9 @@
 package slipway
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Image is an OCI image as inspection found it: the manifest for one platform,
 // where its reference named an index.
@@ -37,3 +40,22 @@ func (i Image) Title() string {
 
 // Ref returns the reference that pulls i and nothing else: "name@sha256:…".
 func (i Image) Ref() string { return i.Name + "@" + i.Digest }
+
+// Brought returns what a deploy's state says of i.
+func (i Image) Brought() State {
+	return State{Image: i.Digest, ImageName: i.Name, ImageTag: i.Tag, Runtime: i.Runtime}
+}
+
+// Reminders says in sentences what is to be done about i, which a Deployment
+// runs or is to run: a newer patch of its Runtime, or its age.
+func (i Image) Reminders(known []Release, now time.Time) []string {
+	var all []string
+	if next, found := Release(i.Runtime).NewerPatch(known); found {
+		all = append(all, fmt.Sprintf("Runtime %s has a newer patch, %s. An image deploy brings it; DAG deploys never change the Runtime.", i.Runtime, next))
+	}
+	// Images that are built reproducibly say that they are from 1970 or 1980.
+	if i.CreatedAt.Year() >= 2000 && now.Sub(i.CreatedAt) > ImageLife {
+		all = append(all, fmt.Sprintf("The image is older than %d days: it was built on %s.", int(ImageLife.Hours()/24), i.CreatedAt.UTC().Format("2006-01-02")))
+	}
+	return all
+}

@@ -182,3 +182,25 @@ func CheckPassword(password string) error {
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
+
+// TakenBack reports whether i, which was meant for somebody, is taken back when
+// their role goes from before to next: it would give back what they lose.
+func (i Invitation) TakenBack(before, next Role) bool { return next < before && i.Role > next }
+
+// Accept judges whether i brings its holder anything: m is the membership that
+// they have already, zero for none. An invitation never takes a role away.
+func (m Membership) Accept(i Invitation) error {
+	if m.Role >= i.Role {
+		return Errorf(Conflict, "You are in this Workspace already, as %s. The invitation stays open for somebody else.", m.Role)
+	}
+	return nil
+}
+
+// EndAccount judges whether an account may be disabled or removed. admins counts
+// the Organization admins whose accounts work: the last one stays.
+func (u User) EndAccount(admins int) error {
+	if u.Admin && !u.Disabled() && admins < 2 {
+		return Errorf(Conflict, "%s is the only Organization admin. Add another first: slipway user add --admin EMAIL.", u.Email)
+	}
+	return nil
+}

@@ -113,3 +113,29 @@ func (r Release) numbers() []int {
 	}
 	return all
 }
+
+// NewerPatch returns the newest of known that is a later patch of r's line:
+// "3.1-12" for "3.1-4", "12.7.1" for "12.7.0".
+func (r Release) NewerPatch(known []Release) (Release, bool) {
+	newest := r
+	for _, k := range known {
+		if r.Valid() && k.patchless() == r.patchless() && k.stable() && k.Compare(newest) > 0 {
+			newest = k
+		}
+	}
+	return newest, newest != r
+}
+
+// patchless returns r without its last number.
+func (r Release) patchless() string {
+	i := strings.LastIndexAny(string(r), ".-")
+	if i < 0 {
+		return ""
+	}
+	return string(r[:i+1])
+}
+
+// stable reports whether r is no release candidate or the like.
+func (r Release) stable() bool {
+	return !slices.ContainsFunc([]rune(r), func(c rune) bool { return c >= 'a' && c <= 'z' })
+}

@@ -46,15 +46,6 @@ func (s State) returned(then State) State {
 	return then
 }
 
-// Checked returns w, which waits to be confirmed once all that it brings is
-// known.
-func (w Deploy) Checked() Deploy {
-	if !w.WantsDAG && (w.Image != nil || !w.Kind.HasImage()) {
-		w.Status = Staged
-	}
-	return w
-}
-
 // Brings reports whether w, made live on s, mounts a bundle version of its own.
 func (s State) Brings(w Deploy) bool {
 	return w.ReturnTo == 0 && w.Version != "" && s.With(w).Version == w.Version
@@ -77,17 +68,3 @@ func (s State) ImageRef() string {
 
 // digestOf returns the digest of a reference, or of what is one.
 func digestOf(ref string) string { return ref[strings.LastIndex(ref, "@")+1:] }
-
-// Wanted returns what components of d are to run while running goes live: its
-// image first and then its DAGs. It is nil for none. Once it is live, or has to
-// go back, it is d's own state.
-func (d Deployment) Wanted(running *Deploy) State {
-	if running == nil || running.WentLive() || running.RollingAt.IsZero() || running.Reason != "" || running.Status.Ended() {
-		return d.State
-	}
-	next := d.State.With(*running)
-	if running.MountingAt.IsZero() {
-		return d.State.withImage(next)
-	}
-	return next
-}

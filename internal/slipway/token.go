@@ -66,14 +66,6 @@ func (k Kinds) Title() string {
 	return strings.Join(titles, ", ")
 }
 
-// Allows refuses a kind of deploy that a's token is not for.
-func (a Actor) Allows(kind DeployKind) error {
-	if a.Token == "" || a.Kinds.Has(kind) {
-		return nil
-	}
-	return Errorf(Forbidden, "This API token may only make deploys of the kind %s. Use another one, or ask a Workspace Owner.", a.Kinds.Title())
-}
-
 // Grant is what an API token may do, and until when.
 type Grant struct {
 	Role      Role
@@ -136,4 +128,17 @@ func CheckIdempotencyKey(key string) error {
 		return Errorf(Invalid, "An Idempotency-Key has at most 200 letters, digits and signs, and no spaces.")
 	}
 	return nil
+}
+
+// RevokedBy reports whether a token with grant g is revoked when its holder's
+// role goes from before to next: one with a role above next is, and one of agents
+// where next may not manage agents. Where the role does not get smaller, none is.
+func (g Grant) RevokedBy(before, next Role) bool {
+	if next >= before {
+		return false
+	}
+	if g.Agents {
+		return next.May(ManageAgents) != nil
+	}
+	return g.Role > next
 }
