@@ -2,12 +2,13 @@
 // server, under its paths and in its shapes, and those for scripts and CI.
 //
 // A handler reads the request (read, page), asks the store or the engine as
-// caller(c), and answers with ok(c, value). It returns errors: door turns them
-// into the JSON that the CLI shows. Every operation stands in operations, with
-// who may knock: anyone, or bearer, who brings a token.
+// caller(c), and answers with ok(c, value). A handler returns errors, and explain
+// turns an error into the JSON of the CLI. Server.operations lists every
+// operation with its guard: anyone, or bearer for requests with a token.
 package api
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -25,18 +26,36 @@ type Config struct {
 	Releases []slipway.Release // of the Runtime, the newest first; beside them every one seen in an image counts
 }
 
-// Server answers the requests of the API.
-type Server struct {
+// core is common to the handlers of all resources.
+type core struct {
 	store  *store.Store
 	engine *deploy.Engine
 	cfg    Config
 	log    *slog.Logger
-	keys   keys
+}
+
+// Server answers the requests of the API, resource by resource.
+type Server struct {
+	*core
+	*logins
+	*organizations
+	*deployments
+	*deploys
+	*uploads
+	*uploadDeploys
+	*tokens
+	*docs
 }
 
 // New returns a server of the API over st and engine.
 func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) *Server {
-	return &Server{store: st, engine: engine, cfg: cfg, log: log}
+	c := &core{store: st, engine: engine, cfg: cfg, log: log}
+	up := &uploads{core: c}
+	ds := &deploys{core: c, uploads: up}
+	return &Server{
+		core: c, logins: &logins{core: c}, organizations: &organizations{core: c}, deployments: &deployments{core: c, deploys: ds},
+		deploys: ds, uploads: up, uploadDeploys: &uploadDeploys{core: c, deploys: ds}, tokens: &tokens{core: c}, docs: &docs{core: c},
+	}
 }
 
 // operation is a route of the API.
@@ -114,9 +133,24 @@ func nothingHere(echo.Context) error {
 }
 
 // base returns the portal's address as the client knows it: "https://host".
-func (s *Server) base(c echo.Context) string {
-	if s.cfg.URL != nil {
-		return s.cfg.URL.Scheme + "://" + s.cfg.URL.Host
+func (o *core) base(c echo.Context) string {
+	if o.cfg.URL != nil {
+		return o.cfg.URL.Scheme + "://" + o.cfg.URL.Host
 	}
 	return c.Scheme() + "://" + c.Request().Host
+}
+
+// door stands before every operation: it lets no client of another form of
+// answer in, and turns errors into the one that the CLI reads. The error goes
+// on to the portal's log.
+func (o *core) door(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		err := next(c)
+		if err == nil || c.Response().Committed {
+			return err
+		}
+		status, text := explain(err)
+		return errors.Join(err, c.JSON(status, failure{Message: text, RequestID: requestID(c), StatusCode: status}))
+	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway/internal/slipway"
-	"slipway/store"
 )
 
 const callerKey = "caller"
@@ -26,53 +25,8 @@ func caller(c echo.Context) slipway.Actor {
 // Caller returns who asks, a zero Actor for nobody that was let in.
 func Caller(c echo.Context) slipway.Actor { return caller(c) }
 
-// bearer lets pass whoever brings an API token, or a login token of theirs.
-// Cookies are not looked at: no page can make a browser act here.
-func (s *Server) bearer(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
-		if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
-			return slipway.Errorf(slipway.Unauthorized, "Send an API token: Authorization: Bearer …")
-		}
-		by, err := s.identify(c, token)
-		if err != nil {
-			return err
-		}
-		c.Set(callerKey, by)
-		return next(c)
-	}
-}
-
 // usedEvery is how often the last use of a token is noted.
 const usedEvery = time.Minute
-
-// identify returns whose token it is.
-func (s *Server) identify(c echo.Context, token string) (by slipway.Actor, err error) {
-	if strings.HasPrefix(token, loginPrefix) {
-		return s.identifyLogin(c, token)
-	}
-	var t store.Token
-	var note bool
-	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		key, err := tx.Setting(jwtKey)
-		if err != nil {
-			return err
-		}
-		if !genuine(token, key) {
-			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
-		}
-		t, err = tx.Token(Fingerprint(token))
-		note = tx.Now.Sub(t.LastUsedAt) >= usedEvery
-		return err
-	})
-	if err != nil {
-		return by, err
-	}
-	if note {
-		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
-	}
-	return slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
-}
 
 // genuine reports whether token is a JWT that was signed with key. What it
 // claims is not believed: its record says what it may.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -19,25 +20,6 @@ type scene struct {
 	health    slipway.Health
 	reason    string
 	target    string // where images are pushed to
-}
-
-// sceneOf reads a Deployment's surroundings.
-func (s *Server) sceneOf(c echo.Context, tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (scene, error) {
-	queue, err := tx.Queue(d.ID)
-	if err != nil {
-		return scene{}, err
-	}
-	v := scene{Deployment: d, tail: d.Tail(queue), target: s.pushTarget(c, d)}
-	for _, w := range workspaces {
-		if w.ID == d.Workspace {
-			v.workspace = w.Name
-		}
-	}
-	v.health, v.reason = d.Health(s.engine.Components(d.ID), running(queue), tx.Now)
-	if len(queue) > 0 && v.health != slipway.Going { // only switches wait
-		v.health, v.reason = slipway.Going, "A switch of DAG-only deploys waits for its turn."
-	}
-	return v, nil
 }
 
 // running returns the deploy of a queue that goes live now or is the next to:
@@ -80,14 +62,20 @@ func (v scene) object() object {
 	return o
 }
 
+// deployments serves Deployments.
+type deployments struct {
+	*core
+	deploys *deploys
+}
+
 // listDeployments serves GET …/deployments.
-func (s *Server) listDeployments(c echo.Context) error {
+func (e *deployments) listDeployments(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	wanted := c.QueryParams()["workspaceIds"]
 	var all []scene
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		workspaces, err := tx.SeenWorkspaces(caller(c))
 		if err != nil {
 			return err
@@ -97,7 +85,7 @@ func (s *Server) listDeployments(c echo.Context) error {
 			if len(wanted) > 0 && !slices.Contains(wanted, string(d.Workspace)) {
 				continue
 			}
-			v, err := s.sceneOf(c, tx, d, workspaces)
+			v, err := e.sceneOf(c, tx, d, workspaces)
 			if err != nil {
 				return err
 			}
@@ -125,16 +113,16 @@ func deploymentID(c echo.Context) slipway.DeploymentID {
 
 // showDeployment serves GET …/deployments/:deployment, and answers what changed
 // one.
-func (s *Server) showDeployment(c echo.Context) error {
+func (e *deployments) showDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	return s.answerDeployment(c, deploymentID(c))
+	return e.answerDeployment(c, deploymentID(c))
 }
 
-func (s *Server) answerDeployment(c echo.Context, id slipway.DeploymentID) error {
+func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) error {
 	var v scene
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		d, _, err := tx.Deployment(id, caller(c))
 		if err != nil {
 			return err
@@ -143,7 +131,7 @@ func (s *Server) answerDeployment(c echo.Context, id slipway.DeploymentID) error
 		if err != nil {
 			return err
 		}
-		v, err = s.sceneOf(c, tx, d, workspaces)
+		v, err = e.sceneOf(c, tx, d, workspaces)
 		return err
 	})
 	if err != nil {
@@ -154,12 +142,12 @@ func (s *Server) answerDeployment(c echo.Context, id slipway.DeploymentID) error
 
 // showOptions serves GET …/deployment-options: the releases of the Runtime that
 // an image may have. The CLI refuses every other one by itself.
-func (s *Server) showOptions(c echo.Context) error {
+func (e *deployments) showOptions(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	more := slices.Clone(s.cfg.Releases)
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	more := slices.Clone(e.cfg.Releases)
+	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		seen, err := tx.Runtimes()
 		for _, r := range seen {
 			more = append(more, slipway.Release(r))
@@ -174,4 +162,159 @@ func (s *Server) showOptions(c echo.Context) error {
 		releases = append(releases, object{"version": r, "airflowVersion": r.Airflow(), "channel": "stable"})
 	}
 	return ok(c, object{"runtimeReleases": releases})
+}
+
+// deploymentBody is what is taken of the object that the CLI sends. A field
+// that is absent stays as it is.
+type deploymentBody struct {
+	WorkspaceID        slipway.WorkspaceID `json:"workspaceId"`
+	Name               *string             `json:"name"`
+	Description        *string             `json:"description"`
+	IsDAGDeployEnabled *bool               `json:"isDagDeployEnabled"`
+	IsCICDEnforced     *bool               `json:"isCicdEnforced"`
+	IsAPIDeployGuarded *bool               `json:"isApiDeployGuarded"`
+	IsMountedHere      *bool               `json:"isMountedHere"` // only when it is created
+}
+
+// settings returns those of d with what b brings.
+func (b deploymentBody) settings(d slipway.Deployment) slipway.Settings {
+	set := d.Settings()
+	put(&set.Name, b.Name)
+	put(&set.Description, b.Description)
+	put(&set.CICDEnforced, b.IsCICDEnforced)
+	put(&set.GuardAPI, b.IsAPIDeployGuarded)
+	return set
+}
+
+func put[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+// updateDeployment serves POST …/deployments/:deployment with the whole object.
+// The flag of the CLI that leads here counts as the switch's tick.
+func (e *deployments) updateDeployment(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	b, err := read[deploymentBody](c)
+	if err != nil {
+		return err
+	}
+	set, edit, turn, err := e.judged(c, b)
+	if err != nil {
+		return err
+	}
+	ctx, id, by := c.Request().Context(), deploymentID(c), caller(c)
+	if turn {
+		if _, err := e.engine.Switch(ctx, id, *b.IsDAGDeployEnabled, by, true); err != nil {
+			return err
+		}
+	}
+	if edit {
+		if _, err := e.engine.Edit(ctx, id, by, set); err != nil {
+			return err
+		}
+	}
+	return e.answerDeployment(c, id)
+}
+
+// judged returns what b would change, all of it judged before any of it is done.
+func (e *deployments) judged(c echo.Context, b deploymentBody) (set slipway.Settings, edit, turn bool, err error) {
+	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		d, role, err := tx.Tail(deploymentID(c), caller(c))
+		if err != nil {
+			return err
+		}
+		if b.WorkspaceID != "" && b.WorkspaceID != d.Workspace {
+			return slipway.Errorf(slipway.Invalid, "A Deployment cannot move to another Workspace: this one is in %s.", d.Workspace)
+		}
+		set = b.settings(d)
+		edit = set != d.Settings()
+		turn = b.IsDAGDeployEnabled != nil && *b.IsDAGDeployEnabled != d.DAGDeploys
+		if turn {
+			if err := d.SwitchTo(!d.DAGDeploys, role, true); err != nil {
+				return err
+			}
+		}
+		if edit {
+			_, err = d.Edit(role, set)
+		}
+		return err
+	})
+	return set, edit, turn, err
+}
+
+// createDeployment serves POST …/deployments.
+func (e *deployments) createDeployment(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	b, err := read[deploymentBody](c)
+	if err != nil {
+		return err
+	}
+	d, err := b.newDeployment()
+	if err != nil {
+		return err
+	}
+	if d, err = e.engine.Create(c.Request().Context(), d, caller(c)); err != nil {
+		return err
+	}
+	return e.answerDeployment(c, d.ID)
+}
+
+func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
+	name, here := "", true
+	put(&name, b.Name)
+	put(&here, b.IsMountedHere)
+	if b.WorkspaceID == "" {
+		return slipway.Deployment{}, slipway.Errorf(slipway.Invalid, "Say by workspaceId in which Workspace the Deployment is made.")
+	}
+	d, err := slipway.NewDeployment(b.WorkspaceID, name, here)
+	if err != nil {
+		return d, err
+	}
+	put(&d.DAGDeploys, b.IsDAGDeployEnabled)
+	return d.Edit(slipway.Operator, b.settings(d)) // engine.Create asks for the caller's role
+}
+
+// deleteDeployment serves DELETE …/deployments/:deployment. Its id is proof
+// enough that it is meant: nobody types it by mistake.
+func (e *deployments) deleteDeployment(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	var d slipway.Deployment
+	err := e.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		d, _, err = tx.Deployment(deploymentID(c), caller(c))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := e.engine.Delete(c.Request().Context(), d.ID, caller(c), d.Name); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// sceneOf reads a Deployment's surroundings.
+func (e *deployments) sceneOf(c echo.Context, tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (scene, error) {
+	queue, err := tx.Queue(d.ID)
+	if err != nil {
+		return scene{}, err
+	}
+	v := scene{Deployment: d, tail: d.Tail(queue), target: e.deploys.pushTarget(c, d)}
+	for _, w := range workspaces {
+		if w.ID == d.Workspace {
+			v.workspace = w.Name
+		}
+	}
+	v.health, v.reason = d.Health(e.engine.Components(d.ID), running(queue), tx.Now)
+	if len(queue) > 0 && v.health != slipway.Going { // only switches wait
+		v.health, v.reason = slipway.Going, "A switch of DAG-only deploys waits for its turn."
+	}
+	return v, nil
 }

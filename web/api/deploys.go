@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/labstack/echo/v4"
 
@@ -53,16 +55,14 @@ func actorObject(a slipway.Actor) object {
 	return object{"id": a.User, "fullName": a.Name, "subjectType": "USER"}
 }
 
-// deployOf returns the deploy that a request is about.
-func (s *Server) deployOf(c echo.Context) (slipway.Deploy, error) {
-	if err := inOrganization(c); err != nil {
-		return slipway.Deploy{}, err
-	}
-	return s.engine.DeployOf(c.Request().Context(), deploymentID(c), slipway.DeployID(c.Param("deploy")), caller(c))
+// deploys serves deploys.
+type deploys struct {
+	*core
+	uploads *uploads
 }
 
 // listDeploys serves GET …/deploys, the newest first.
-func (s *Server) listDeploys(c echo.Context) error {
+func (e *deploys) listDeploys(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (s *Server) listDeploys(c echo.Context) error {
 	}
 	var all []slipway.Deploy
 	total := 0
-	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		d, _, err := tx.Deployment(deploymentID(c), caller(c))
 		if err != nil {
 			return err
@@ -94,8 +94,8 @@ func (s *Server) listDeploys(c echo.Context) error {
 }
 
 // showDeploy serves GET …/deploys/:deploy.
-func (s *Server) showDeploy(c echo.Context) error {
-	w, err := s.deployOf(c)
+func (e *deploys) showDeploy(c echo.Context) error {
+	w, err := e.deployOf(c)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,8 @@ func (s *Server) showDeploy(c echo.Context) error {
 
 // finalize serves POST …/finalize. What is wrong with the files is said here:
 // it is where the CLI shows a message well.
-func (s *Server) finalize(c echo.Context) error {
-	w, err := s.deployOf(c)
+func (e *deploys) finalize(c echo.Context) error {
+	w, err := e.deployOf(c)
 	if err != nil {
 		return err
 	}
@@ -118,21 +118,21 @@ func (s *Server) finalize(c echo.Context) error {
 	if err := Unhurried(c); err != nil { // it waits for the files to be checked
 		return err
 	}
-	w, err = s.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, caller(c), deploy.Finish{Version: b.Version})
+	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, caller(c), deploy.Finish{Version: b.Version})
 	if err != nil {
-		return s.guarded(c, err)
+		return e.guarded(c, err)
 	}
 	return ok(c, deployObject(w))
 }
 
 // guarded adds to the refusal of a deploy that waits for a person where they
 // can see to it.
-func (s *Server) guarded(c echo.Context, err error) error {
+func (e *deploys) guarded(c echo.Context, err error) error {
 	g, is := errors.AsType[*deploy.Guarded](err)
 	if !is {
 		return err
 	}
-	address := fmt.Sprintf("%s/deployments/%s/deploys/%d", s.base(c), g.Deploy.Deployment, g.Deploy.Number)
+	address := fmt.Sprintf("%s/deployments/%s/deploys/%d", e.base(c), g.Deploy.Deployment, g.Deploy.Number)
 	if g.Deploy.ReturnTo > 0 {
 		address += "/return"
 	}
@@ -141,8 +141,8 @@ func (s *Server) guarded(c echo.Context, err error) error {
 }
 
 // rollBack serves POST …/rollback: a new deploy that returns to this one.
-func (s *Server) rollBack(c echo.Context) error {
-	w, err := s.deployOf(c)
+func (e *deploys) rollBack(c echo.Context) error {
+	w, err := e.deployOf(c)
 	if err != nil {
 		return err
 	}
@@ -152,9 +152,144 @@ func (s *Server) rollBack(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err = s.engine.RollBack(c.Request().Context(), w.Deployment, w.ID, caller(c), shortened(b.Description))
+	w, err = e.engine.RollBack(c.Request().Context(), w.Deployment, w.ID, caller(c), shortened(b.Description))
 	if err != nil {
-		return s.guarded(c, err)
+		return e.guarded(c, err)
 	}
 	return ok(c, deployObject(w))
+}
+
+// gitBody is where the files came from, as the CLI says it.
+type gitBody struct {
+	Provider   string `json:"provider"` // GITHUB or GENERIC
+	Account    string `json:"account"`
+	Repo       string `json:"repo"`
+	RemoteURL  string `json:"remoteUrl"`
+	Branch     string `json:"branch"`
+	CommitSHA  string `json:"commitSha"`
+	CommitURL  string `json:"commitUrl"`
+	AuthorName string `json:"authorName"`
+	Path       string `json:"path"`
+}
+
+func (g gitBody) git() slipway.Git {
+	repository := g.RemoteURL
+	if g.Repo != "" {
+		repository = strings.TrimPrefix(g.Account+"/"+g.Repo, "/")
+	}
+	return slipway.Git{Commit: g.CommitSHA, Branch: g.Branch, Repository: repository, URL: g.CommitURL, Author: g.AuthorName}
+}
+
+// deployBody is what a deploy is made by.
+type deployBody struct {
+	Type        string  `json:"type"`
+	Description string  `json:"description"`
+	Git         gitBody `json:"git"`
+}
+
+// archiveName is what people read of an archive that the CLI packed.
+const archiveName = "bundle.tar.gz"
+
+// createDeploy serves POST …/deploys. Not every one is finalized: the CLI checks
+// some things only then.
+func (e *deploys) createDeploy(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	b, err := read[deployBody](c)
+	if err != nil {
+		return err
+	}
+	d, err := e.takesDeploy(c, slipway.DeployKind(b.Type))
+	if err != nil {
+		return err
+	}
+	w, slot, err := e.begun(c, d, b)
+	if err != nil {
+		return err
+	}
+	o := deployObject(w)
+	o["isDagDeployEnabled"], o["imageRepository"], o["imageTag"] = d.DAGDeploys, e.pushTarget(c, d), cmp.Or(w.Tag, d.ImageTag)
+	if slot {
+		if o["dagsUploadUrl"], err = e.uploads.uploadURL(c, w); err != nil {
+			return err
+		}
+	}
+	return ok(c, o)
+}
+
+// begun makes the deploy that b asks for. slot says that it takes DAGs in.
+func (e *deploys) begun(c echo.Context, d slipway.Deployment, b deployBody) (w slipway.Deploy, slot bool, err error) {
+	ctx, by, kind := c.Request().Context(), caller(c), slipway.DeployKind(b.Type)
+	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Description: shortened(b.Description), Git: b.Git.git()}
+	if kind.HasImage() {
+		w, err = e.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: kind, Description: n.Description, Git: n.Git})
+		if err != nil || kind == slipway.ImageOnly || !d.DAGDeploys {
+			return w, false, err
+		}
+		n.To = w.Number
+	}
+	w, err = e.engine.BeginBlocks(ctx, d.ID, by, n)
+	return w, true, err
+}
+
+// pushTarget returns where the image of a deploy of d is pushed to, as whoever
+// asks reaches the portal.
+func (e *deploys) pushTarget(c echo.Context, d slipway.Deployment) string {
+	_, host, _ := strings.Cut(e.base(c), "://")
+	return host + "/" + deploy.Repository(d)
+}
+
+// takesDeploy returns the Deployment as it will be, if a deploy of kind can be
+// made on it.
+func (e *deploys) takesDeploy(c echo.Context, kind slipway.DeployKind) (d slipway.Deployment, err error) {
+	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		var role slipway.Role
+		if d, role, err = tx.Tail(deploymentID(c), caller(c)); err != nil {
+			return err
+		}
+		if kind == "BUNDLE" {
+			return slipway.Errorf(slipway.Invalid, "This portal does not take dbt bundles yet. Put the dbt project into the dags folder.")
+		}
+		return d.MayDeploy(kind, role, caller(c))
+	})
+	return d, err
+}
+
+// maxDescription is how much is kept of a commit message, which the CLI sends
+// as the description: a long one is no reason to refuse a deploy.
+const maxDescription = 1000
+
+// shortened returns text as a description: cut, and without control signs.
+func shortened(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	if letters := []rune(text); len(letters) > maxDescription {
+		return string(letters[:maxDescription-1]) + "…"
+	}
+	return text
+}
+
+// createNamedBundle serves the address at which the CLI deploys to a DAG bundle
+// by name. Airflow has one from us, so there is nothing to choose.
+func (e *deploys) createNamedBundle(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	if _, err := e.takesDeploy(c, slipway.DAGOnly); err != nil {
+		return err
+	}
+	return slipway.Errorf(slipway.Invalid, "A Deployment of this portal has one DAG bundle, without a name. Leave out --dag-bundle-name.")
+}
+
+// deployOf returns the deploy that a request is about.
+func (e *deploys) deployOf(c echo.Context) (slipway.Deploy, error) {
+	if err := inOrganization(c); err != nil {
+		return slipway.Deploy{}, err
+	}
+	return e.engine.DeployOf(c.Request().Context(), deploymentID(c), slipway.DeployID(c.Param("deploy")), caller(c))
 }

@@ -32,13 +32,18 @@ var described = sync.OnceValues(func() (views.APIDocs, error) {
 	return s.page()
 })
 
+// docs serves the description of the API.
+type docs struct {
+	*core
+}
+
 // showDocs serves GET /v1/docs.
-func (s *Server) showDocs(c echo.Context) error {
+func (d *docs) showDocs(c echo.Context) error {
 	page, err := described()
 	if err != nil {
 		return err
 	}
-	page.Page = views.Frame{Title: page.Title, Now: s.store.Now()}
+	page.Page = views.Frame{Title: page.Title, Now: d.store.Now()}
 	buf := templ.GetBuffer()
 	defer templ.ReleaseBuffer(buf)
 	if err := views.APIDocsPage(page).Render(c.Request().Context(), buf); err != nil {

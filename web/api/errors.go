@@ -31,21 +31,6 @@ type failure struct {
 	StatusCode int    `json:"statusCode"`
 }
 
-// door stands before every operation: it lets no client of another form of
-// answer in, and turns errors into the one that the CLI reads. The error goes
-// on to the portal's log.
-func (s *Server) door(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		err := next(c)
-		if err == nil || c.Response().Committed {
-			return err
-		}
-		status, text := explain(err)
-		return errors.Join(err, c.JSON(status, failure{Message: text, RequestID: requestID(c), StatusCode: status}))
-	}
-}
-
 // explain returns the status and the sentence for err.
 func explain(err error) (int, string) {
 	kind, text := slipway.Explain(err)

@@ -15,6 +15,56 @@ import (
 	"slipway/store"
 )
 
+// logins serves sign-in of the astro CLI.
+type logins struct {
+	*core
+}
+
+// bearer lets pass whoever brings an API token, or a login token of theirs.
+// Cookies are not looked at: no page can make a browser act here.
+func (l *logins) bearer(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
+		if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
+			return slipway.Errorf(slipway.Unauthorized, "Send an API token: Authorization: Bearer …")
+		}
+		by, err := l.identify(c, token)
+		if err != nil {
+			return err
+		}
+		c.Set(callerKey, by)
+		return next(c)
+	}
+}
+
+// identify returns whose token it is.
+func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err error) {
+	if strings.HasPrefix(token, loginPrefix) {
+		return l.identifyLogin(c, token)
+	}
+	var t store.Token
+	var note bool
+	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		key, err := tx.Setting(jwtKey)
+		if err != nil {
+			return err
+		}
+		if !genuine(token, key) {
+			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
+		}
+		t, err = tx.Token(Fingerprint(token))
+		note = tx.Now.Sub(t.LastUsedAt) >= usedEvery
+		return err
+	})
+	if err != nil {
+		return by, err
+	}
+	if note {
+		err = l.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
+	}
+	return slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
+}
+
 // loginPrefix tells login tokens from API tokens, which are JWTs, also to
 // scanners for secrets in repositories.
 const loginPrefix = "swl_"
@@ -34,8 +84,8 @@ const (
 )
 
 // identifyLogin returns the person who let the CLI act as them.
-func (s *Server) identifyLogin(c echo.Context, token string) (by slipway.Actor, err error) {
-	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+func (l *logins) identifyLogin(c echo.Context, token string) (by slipway.Actor, err error) {
+	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		t, err := tx.LoginToken(store.LoginAccess, Fingerprint(token))
 		if err != nil {
 			return err
@@ -61,19 +111,19 @@ func AddCode(tx *store.Tx, user slipway.UserID, challenge string) (string, error
 
 // showAuthConfig serves GET /private/v1alpha1/cli/auth-config: where the CLI
 // logs in.
-func (s *Server) showAuthConfig(c echo.Context) error {
-	return ok(c, object{"clientId": "astro-cli", "audience": "slipway", "domainUrl": s.base(c) + "/auth/"})
+func (l *logins) showAuthConfig(c echo.Context) error {
+	return ok(c, object{"clientId": "astro-cli", "audience": "slipway", "domainUrl": l.base(c) + "/auth/"})
 }
 
 // showUserInfo serves GET /auth/userinfo. An API token has no address; the CLI
 // needs one all the same.
-func (s *Server) showUserInfo(c echo.Context) error {
+func (l *logins) showUserInfo(c echo.Context) error {
 	by := caller(c)
 	if by.Token != "" {
 		return ok(c, object{"sub": by.Token, "email": by.Title(), "name": by.Title()})
 	}
 	var u slipway.User
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := l.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		u, err = tx.User(by.User)
 		return err
 	})
@@ -88,7 +138,7 @@ type grant struct{ access, refresh string }
 
 // exchange serves POST /auth/oauth/token: a code, once, or a refresh token,
 // once, for new tokens.
-func (s *Server) exchange(c echo.Context) error {
+func (l *logins) exchange(c echo.Context) error {
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
@@ -107,7 +157,7 @@ func (s *Server) exchange(c echo.Context) error {
 	}
 	var g grant
 	var refusal error // kept: what it revokes must be, too
-	err := s.store.Update(r.Context(), func(tx *store.Tx) (err error) {
+	err := l.store.Update(r.Context(), func(tx *store.Tx) (err error) {
 		g, refusal, err = granted(tx, kind, secret, r.PostForm.Get("code_verifier"))
 		return err
 	})

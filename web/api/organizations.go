@@ -25,13 +25,18 @@ func inOrganization(c echo.Context) error {
 	return nil
 }
 
+// organizations serves the organization, its Workspaces and its people.
+type organizations struct {
+	*core
+}
+
 // listOrganizations serves GET /v1/organizations.
-func (s *Server) listOrganizations(c echo.Context) error {
+func (o *organizations) listOrganizations(c echo.Context) error {
 	return listed(c, "organizations", []struct{}{{}}, organizationObject)
 }
 
 // showOrganization serves GET /v1/organizations/:org.
-func (s *Server) showOrganization(c echo.Context) error {
+func (o *organizations) showOrganization(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
@@ -46,12 +51,12 @@ func workspaceObject(w slipway.Workspace) object {
 }
 
 // listWorkspaces serves GET …/workspaces.
-func (s *Server) listWorkspaces(c echo.Context) error {
+func (o *organizations) listWorkspaces(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	var all []slipway.Workspace
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		all, err = tx.SeenWorkspaces(caller(c))
 		return err
 	})
@@ -68,12 +73,12 @@ func (s *Server) listWorkspaces(c echo.Context) error {
 }
 
 // showWorkspace serves GET …/workspaces/:workspace.
-func (s *Server) showWorkspace(c echo.Context) error {
+func (o *organizations) showWorkspace(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	var w slipway.Workspace
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		w, _, err = tx.Workspace(slipway.WorkspaceID(c.Param("workspace")), caller(c))
 		return err
 	})
@@ -106,13 +111,13 @@ func compareNames(a, b string) int { return cmp.Compare(strings.ToLower(a), stri
 
 // showSelf serves GET /v1/users/self. An API token is nobody's self, but it may
 // ask what it is.
-func (s *Server) showSelf(c echo.Context) error {
+func (o *organizations) showSelf(c echo.Context) error {
 	by := caller(c)
 	if by.Token != "" {
 		return ok(c, object{"id": by.Token, "username": by.Name, "fullName": by.Title(), "status": "ACTIVE"})
 	}
 	var u slipway.User
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		u, err = tx.User(by.User)
 		return err
 	})
@@ -123,4 +128,83 @@ func (s *Server) showSelf(c echo.Context) error {
 		"id": u.ID, "username": u.Email, "fullName": u.Title(), "status": "ACTIVE", "avatarUrl": "",
 		"createdAt": timeText(u.CreatedAt), "updatedAt": timeText(u.CreatedAt),
 	})
+}
+
+// listUsers serves GET …/users: the members of one Workspace, or of all that
+// the caller is a member of.
+func (o *organizations) listUsers(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	var all []member
+	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		all, err = membersSeen(tx, caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return listed(c, "users", all, member.object)
+}
+
+// member is a person with their roles in the Workspaces that are looked at.
+type member struct {
+	slipway.User
+	roles []slipway.Membership
+}
+
+func (m member) object() object {
+	roles := []object{}
+	for _, r := range m.roles {
+		roles = append(roles, object{"workspaceId": r.Workspace, "role": roleName(workspaceScope, r.Role)})
+	}
+	organization := "ORGANIZATION_MEMBER"
+	if m.Admin {
+		organization = "ORGANIZATION_OWNER"
+	}
+	return object{
+		"id": m.ID, "username": m.Email, "fullName": m.Title(), "status": m.status(), "avatarUrl": "",
+		"createdAt": timeText(m.CreatedAt), "updatedAt": timeText(m.CreatedAt), "organizationRole": organization, "workspaceRoles": roles,
+	}
+}
+
+// status is of the account, in the API's word.
+func (m member) status() string {
+	if m.Disabled() {
+		return "INACTIVE"
+	}
+	return "ACTIVE"
+}
+
+// membersSeen returns the members of a Workspace, or of all that by sees; a
+// token of one Deployment sees no Workspace.
+func membersSeen(tx *store.Tx, by slipway.Actor, only slipway.WorkspaceID) (all []member, err error) {
+	wanted := []slipway.Workspace{{ID: only}}
+	if only == "" {
+		if wanted, err = tx.SeenWorkspaces(by); err != nil {
+			return nil, err
+		}
+	}
+	at := map[slipway.UserID]int{}
+	for _, w := range wanted {
+		if _, _, err := tx.Workspace(w.ID, by); err != nil {
+			if kind, _ := slipway.Explain(err); kind == slipway.NotFound && only == "" {
+				continue
+			}
+			return nil, err
+		}
+		members, err := tx.Members(w.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members {
+			i, known := at[m.User.ID]
+			if !known {
+				i, at[m.User.ID] = len(all), len(all)
+				all = append(all, member{User: m.User})
+			}
+			all[i].roles = append(all[i].roles, m)
+		}
+	}
+	return all, nil
 }

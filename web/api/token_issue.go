@@ -5,8 +5,6 @@ import (
 	"slipway/store"
 )
 
-// The page and the API manage the same tokens, by the functions below.
-
 // NewToken is what somebody asks for who issues an API token.
 type NewToken struct {
 	Name, Description string

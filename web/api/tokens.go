@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -122,8 +123,13 @@ func (b tokenBody) asked() (n NewToken, err error) {
 	return n, err
 }
 
+// tokens serves API tokens.
+type tokens struct {
+	*core
+}
+
 // createToken serves POST …/tokens. Its answer alone has the token.
-func (s *Server) createToken(c echo.Context) error {
+func (o *tokens) createToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
@@ -135,14 +141,14 @@ func (s *Server) createToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return IssueToken(tx, caller(c), n) })
+	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return IssueToken(tx, caller(c), n) })
 }
 
 // answerSecret answers with the token that made makes, and its secret.
-func (s *Server) answerSecret(c echo.Context, made func(*store.Tx) (string, store.Token, error)) error {
+func (o *tokens) answerSecret(c echo.Context, made func(*store.Tx) (string, store.Token, error)) error {
 	var secret string
 	var t store.Token
-	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
 		secret, t, err = made(tx)
 		return err
 	})
@@ -153,12 +159,12 @@ func (s *Server) answerSecret(c echo.Context, made func(*store.Tx) (string, stor
 }
 
 // showToken serves GET …/tokens/:token.
-func (s *Server) showToken(c echo.Context) error {
+func (o *tokens) showToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	var t store.Token
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		t, _, err = SeenToken(tx, caller(c), tokenID(c))
 		return err
 	})
@@ -169,31 +175,31 @@ func (s *Server) showToken(c echo.Context) error {
 }
 
 // rotateToken serves POST …/tokens/:token/rotate.
-func (s *Server) rotateToken(c echo.Context) error {
+func (o *tokens) rotateToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	return s.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return RotateToken(tx, caller(c), tokenID(c)) })
+	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return RotateToken(tx, caller(c), tokenID(c)) })
 }
 
 // deleteToken serves DELETE …/tokens/:token.
-func (s *Server) deleteToken(c echo.Context) error {
+func (o *tokens) deleteToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		_, err := RevokeToken(tx, caller(c), tokenID(c))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.engine.Recheck()
+	o.engine.Recheck()
 	return c.NoContent(http.StatusNoContent)
 }
 
 // updateToken serves POST …/tokens/:token: another name and description.
-func (s *Server) updateToken(c echo.Context) error {
+func (o *tokens) updateToken(c echo.Context) error {
 	b, err := read[struct {
 		Name        *string  `json:"name"`
 		Description *string  `json:"description"`
@@ -202,7 +208,7 @@ func (s *Server) updateToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.edited(c, func(t *store.Token) (err error) {
+	return o.edited(c, func(t *store.Token) (err error) {
 		put(&t.Name, b.Name)
 		put(&t.Description, b.Description)
 		if b.DeployKinds != nil {
@@ -213,12 +219,12 @@ func (s *Server) updateToken(c echo.Context) error {
 }
 
 // edited answers with a token as change leaves it.
-func (s *Server) edited(c echo.Context, change func(*store.Token) error) error {
+func (o *tokens) edited(c echo.Context, change func(*store.Token) error) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	var t store.Token
-	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
 		t, err = editToken(tx, caller(c), tokenID(c), change)
 		return err
 	})
@@ -230,7 +236,7 @@ func (s *Server) edited(c echo.Context, change func(*store.Token) error) error {
 
 // setTokenRole serves POST …/tokens/:token/roles. A token has one role, over
 // what it was made for.
-func (s *Server) setTokenRole(c echo.Context) error {
+func (o *tokens) setTokenRole(c echo.Context) error {
 	b, err := read[struct {
 		Roles []struct {
 			EntityType string `json:"entityType"`
@@ -241,7 +247,7 @@ func (s *Server) setTokenRole(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.edited(c, func(t *store.Token) (err error) {
+	return o.edited(c, func(t *store.Token) (err error) {
 		scope, id := scopeOf(*t)
 		if len(b.Roles) != 1 || b.Roles[0].EntityType != scope || b.Roles[0].EntityID != id {
 			return slipway.Errorf(slipway.Invalid, "An API token has one role, over what it was made for: the %s %s.", strings.ToLower(scope), id)
@@ -249,4 +255,71 @@ func (s *Server) setTokenRole(c echo.Context) error {
 		t.Role, err = roleNamed(scope, b.Roles[0].Role)
 		return err
 	})
+}
+
+// listTokens serves GET …/tokens: those that the caller may manage, of one
+// Workspace or one Deployment when it says so.
+func (o *tokens) listTokens(c echo.Context) error {
+	if err := inOrganization(c); err != nil {
+		return err
+	}
+	var all []store.Token
+	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		all, err = wantedTokens(c, tx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return listed(c, "tokens", all, tokenObject)
+}
+
+// wantedTokens are the tokens that a list is to show.
+func wantedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error) {
+	w, d := slipway.WorkspaceID(c.QueryParam("workspaceId")), slipway.DeploymentID(c.QueryParam("deploymentId"))
+	if c.QueryParam("includeOnlyOrganizationTokens") == "true" {
+		return nil, nil // here each is a Workspace's or a Deployment's
+	}
+	if w != "" || d != "" {
+		t := store.Token{Workspace: w, Deployment: d}
+		role, err := scopeRole(tx, caller(c), &t)
+		if err != nil {
+			return nil, err
+		}
+		if err := MaySeeToken(role, t); err != nil {
+			return nil, err
+		}
+		return scoped(tx, t.Workspace, d)
+	}
+	return seenTokens(tx, caller(c))
+}
+
+// scoped returns the tokens of a Workspace alone, or of a Deployment in it.
+func scoped(tx *store.Tx, w slipway.WorkspaceID, d slipway.DeploymentID) ([]store.Token, error) {
+	all, err := tx.Tokens(w)
+	return slices.DeleteFunc(all, func(t store.Token) bool { return t.Deployment != d }), err
+}
+
+// seenTokens returns the tokens of every scope in which by manages tokens.
+func seenTokens(tx *store.Tx, by slipway.Actor) (all []store.Token, err error) {
+	workspaces, err := tx.SeenWorkspaces(by)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range workspaces {
+		tokens, err := tx.Tokens(w.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tokens {
+			role, err := scopeRole(tx, by, &t)
+			if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+				return nil, err
+			}
+			if err == nil && MaySeeToken(role, t) == nil {
+				all = append(all, t)
+			}
+		}
+	}
+	return all, nil
 }

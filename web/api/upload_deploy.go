@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"mime"
+	"mime/multipart"
 	"sync"
 	"time"
 
@@ -14,48 +16,53 @@ import (
 	"slipway/store"
 )
 
-// The plain path for CI: one request that brings an archive and deploys it.
+// uploadDeploys serves the plain way for CI: one request with an archive.
+type uploadDeploys struct {
+	*core
+	deploys *deploys
+	keys    keys
+}
 
 // uploadDeploy serves POST …/deploys/upload.
-func (s *Server) uploadDeploy(c echo.Context) error {
+func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	u, body, err := s.wish(c)
+	u, body, err := p.wish(c)
 	if err != nil {
 		return err
 	}
-	w, err := s.uploaded(c, &u, body)
+	w, err := p.uploaded(c, &u, body)
 	if err != nil {
-		return s.guarded(c, err)
+		return p.deploys.guarded(c, err)
 	}
-	if w, err = s.outcome(c.Request().Context(), w, caller(c), u.wait); err != nil {
+	if w, err = p.outcome(c.Request().Context(), w, caller(c), u.wait); err != nil {
 		return err
 	}
 	if w.Status == slipway.Failed || w.Status == slipway.Cancelled {
-		return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s. %s Open %s", w.Number, w.Status, w.Reason, s.deployPage(c, w))
+		return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s. %s Open %s", w.Number, w.Status, w.Reason, p.deployPage(c, w))
 	}
-	return ok(c, s.uploadedObject(c, w))
+	return ok(c, p.uploadedObject(c, w))
 }
 
 // uploadedObject is a deploy with what CI prints of it.
-func (s *Server) uploadedObject(c echo.Context, w slipway.Deploy) object {
+func (p *uploadDeploys) uploadedObject(c echo.Context, w slipway.Deploy) object {
 	o, warnings := deployObject(w), []string{}
 	if w.Note != "" {
 		warnings = append(warnings, w.Note)
 	}
-	o["warnings"], o["url"] = warnings, s.deployPage(c, w)
+	o["warnings"], o["url"] = warnings, p.deployPage(c, w)
 	return o
 }
 
 // deployPage returns the address of a deploy's page.
-func (s *Server) deployPage(c echo.Context, w slipway.Deploy) string {
-	return fmt.Sprintf("%s/deployments/%s/deploys/%d", s.base(c), w.Deployment, w.Number)
+func (p *uploadDeploys) deployPage(c echo.Context, w slipway.Deploy) string {
+	return fmt.Sprintf("%s/deployments/%s/deploys/%d", p.base(c), w.Deployment, w.Number)
 }
 
 // uploaded makes the deploy that u asks for, or finds the one that was made
 // under the same key, and finalizes it.
-func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipway.Deploy, err error) {
+func (p *uploadDeploys) uploaded(c echo.Context, u *uploadWish, body archive) (w slipway.Deploy, err error) {
 	key, of, by := c.Request().Header.Get("Idempotency-Key"), deploymentID(c), caller(c)
 	if err := slipway.CheckIdempotencyKey(key); err != nil {
 		return w, err
@@ -63,14 +70,14 @@ func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipwa
 	if err := Unhurried(c); err != nil {
 		return w, err
 	}
-	release, err := s.keys.take(owner(by), of, key)
+	release, err := p.keys.take(owner(by), of, key)
 	if err != nil {
 		return w, err
 	}
 	defer release()
-	w, known, err := s.keyed(c, of, by, key)
+	w, known, err := p.keyed(c, of, by, key)
 	if err == nil && !known {
-		w, err = s.received(c, u, key, body)
+		w, err = p.received(c, u, key, body)
 	}
 	if err != nil {
 		return w, err
@@ -79,9 +86,9 @@ func (s *Server) uploaded(c echo.Context, u *uploadWish, body archive) (w slipwa
 	if w.UploadedAt.IsZero() { // it brings no DAGs
 		f.Version = ""
 	}
-	w, err = s.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
+	w, err = p.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
 	if u.base != nil && errors.Is(err, slipway.ErrBaseChanged) {
-		return s.outOfDate(c, w, *u.base)
+		return p.outOfDate(c, w, *u.base)
 	}
 	return w, err
 }
@@ -97,11 +104,11 @@ func owner(by slipway.Actor) string {
 // keyed returns the deploy that was made under a key, and whether there is one.
 // One that was refused before it was queued is none: the request may be tried
 // again.
-func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
+func (p *uploadDeploys) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
 	if key == "" {
 		return w, false, nil
 	}
-	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	err = p.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		if _, _, err := tx.Deployment(of, by); err != nil {
 			return err
 		}
@@ -113,55 +120,55 @@ func (s *Server) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor
 
 // received takes in what comes. The key is kept before the deploy can go live:
 // whatever breaks in between, no second request makes it go live twice.
-func (s *Server) received(c echo.Context, u *uploadWish, key string, body archive) (w slipway.Deploy, err error) {
+func (p *uploadDeploys) received(c echo.Context, u *uploadWish, key string, body archive) (w slipway.Deploy, err error) {
 	ctx, by := c.Request().Context(), caller(c)
-	d, err := s.takesDeploy(c, u.kind)
+	d, err := p.deploys.takesDeploy(c, u.kind)
 	if err != nil {
 		return w, err
 	}
 	if u.base != nil && d.Version != *u.base {
 		return w, errOutOfDate(*u.base, d.Version)
 	}
-	if w, err = s.taken(ctx, d, by, u, body); err != nil {
+	if w, err = p.taken(ctx, d, by, u, body); err != nil {
 		return w, err
 	}
 	if err := body.ended(); err != nil {
-		return w, errors.Join(err, s.engine.Refuse(ctx, w, err))
+		return w, errors.Join(err, p.engine.Refuse(ctx, w, err))
 	}
 	if key == "" {
 		return w, nil
 	}
-	return w, s.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.KeepKey(owner(by), key, w) })
+	return w, p.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.KeepKey(owner(by), key, w) })
 }
 
 // taken makes the deploy of what comes: an image that is in a registry, an
 // archive, or both.
-func (s *Server) taken(ctx context.Context, d slipway.Deployment, by slipway.Actor, u *uploadWish, body archive) (w slipway.Deploy, err error) {
+func (p *uploadDeploys) taken(ctx context.Context, d slipway.Deployment, by slipway.Actor, u *uploadWish, body archive) (w slipway.Deploy, err error) {
 	if u.kind.HasImage() {
 		if body.Reader != nil && !d.DAGDeploys {
 			return w, slipway.Errorf(slipway.Conflict, "DAG-only deploys are not enabled for this Deployment: the image carries the DAGs. Leave the archive out.")
 		}
-		w, err = s.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: u.kind, Ref: u.image, DAGs: body.Reader != nil, Description: u.Description, Git: u.Git})
+		w, err = p.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: u.kind, Ref: u.image, DAGs: body.Reader != nil, Description: u.Description, Git: u.Git})
 		if err != nil || body.Reader == nil {
 			return w, err
 		}
 		u.To = w.Number
 	}
-	return s.engine.Receive(ctx, d.ID, by, u.NewUpload, body)
+	return p.engine.Receive(ctx, d.ID, by, u.NewUpload, body)
 }
 
 // outOfDate ends a deploy whose base is not the wanted version any more, unless
 // a person has confirmed it meanwhile.
-func (s *Server) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Version) (slipway.Deploy, error) {
-	d, err := s.takesDeploy(c, w.Kind)
+func (p *uploadDeploys) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Version) (slipway.Deploy, error) {
+	d, err := p.deploys.takesDeploy(c, w.Kind)
 	if err != nil {
 		return w, err
 	}
 	ctx, refusal := c.Request().Context(), errOutOfDate(base, d.Version)
-	if err := s.engine.Refuse(ctx, w, refusal); err != nil {
+	if err := p.engine.Refuse(ctx, w, refusal); err != nil {
 		return w, errors.Join(refusal, err)
 	}
-	now, err := s.engine.DeployOf(ctx, w.Deployment, w.ID, caller(c))
+	now, err := p.engine.DeployOf(ctx, w.Deployment, w.ID, caller(c))
 	if err == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
 		return now, nil
 	}
@@ -181,13 +188,13 @@ func versionName(v slipway.Version) string {
 }
 
 // outcome returns w once it has ended, or as it is after the time given.
-func (s *Server) outcome(ctx context.Context, w slipway.Deploy, by slipway.Actor, wait time.Duration) (slipway.Deploy, error) {
-	changed, stop := s.engine.WatchDeploy(w.Deployment, w.ID)
+func (p *uploadDeploys) outcome(ctx context.Context, w slipway.Deploy, by slipway.Actor, wait time.Duration) (slipway.Deploy, error) {
+	changed, stop := p.engine.WatchDeploy(w.Deployment, w.ID)
 	defer stop()
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	for {
-		now, err := s.engine.DeployOf(ctx, w.Deployment, w.ID, by)
+		now, err := p.engine.DeployOf(ctx, w.Deployment, w.ID, by)
 		if err != nil || now.Status.Ended() {
 			return now, err
 		}
@@ -227,4 +234,28 @@ func (k *keys) take(owner string, of slipway.DeploymentID, key string) (release 
 		defer k.mu.Unlock()
 		delete(k.all, name)
 	}, nil
+}
+
+// wish reads what a request says before its archive, and returns the archive
+// without reading it.
+func (p *uploadDeploys) wish(c echo.Context) (u uploadWish, body archive, err error) {
+	u = uploadWish{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
+	for name, values := range c.QueryParams() {
+		if err := u.set(name, values[0]); err != nil {
+			return u, body, err
+		}
+	}
+	body = archive{Reader: c.Request().Body}
+	kind, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
+	switch {
+	case kind == echo.MIMEMultipartForm:
+		u.Length = -1 // of the archive in the form it is not known
+		body, err = u.form(multipart.NewReader(c.Request().Body, params["boundary"]))
+	case u.kind.HasImage():
+		body = archive{Reader: orNone(c.Request().Body)}
+	}
+	if err == nil {
+		err = u.check(body)
+	}
+	return u, body, err
 }

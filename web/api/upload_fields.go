@@ -4,12 +4,9 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"mime"
 	"mime/multipart"
 	"strings"
 	"time"
-
-	"github.com/labstack/echo/v4"
 
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -84,30 +81,6 @@ func waitNamed(value string) (time.Duration, error) {
 		return 0, slipway.Errorf(slipway.Invalid, "wait is a time up to %s, like 30s, not %q.", maxWait, value)
 	}
 	return d, nil
-}
-
-// wish reads what a request says before its archive, and returns the archive
-// without reading it.
-func (s *Server) wish(c echo.Context) (u uploadWish, body archive, err error) {
-	u = uploadWish{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
-	for name, values := range c.QueryParams() {
-		if err := u.set(name, values[0]); err != nil {
-			return u, body, err
-		}
-	}
-	body = archive{Reader: c.Request().Body}
-	kind, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
-	switch {
-	case kind == echo.MIMEMultipartForm:
-		u.Length = -1 // of the archive in the form it is not known
-		body, err = u.form(multipart.NewReader(c.Request().Body, params["boundary"]))
-	case u.kind.HasImage():
-		body = archive{Reader: orNone(c.Request().Body)}
-	}
-	if err == nil {
-		err = u.check(body)
-	}
-	return u, body, err
 }
 
 // orNone returns r, or nil if nothing comes from it.

@@ -19,10 +19,6 @@ import (
 	"slipway/store"
 )
 
-// The upload of an archive is that of a block blob of Azure Storage: whole in
-// one request, or in blocks and then a list of them. Its address is the only
-// credential, good for one deploy and for a short time.
-
 // uploadKey is the name of the setting that holds the key of upload addresses.
 const uploadKey = "upload-key"
 
@@ -30,16 +26,23 @@ const uploadKey = "upload-key"
 // the last bytes that came by it.
 const uploadLife = time.Hour
 
+// uploads serves the addresses to which archives are uploaded, as a block blob of
+// Azure Storage: whole in one request, or in blocks and then a list of blocks. An
+// address is the only credential, valid for one deploy and a short time.
+type uploads struct {
+	*core
+}
+
 // uploadURL returns where the archive of w is to be sent.
-func (s *Server) uploadURL(c echo.Context, w slipway.Deploy) (address string, err error) {
-	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
+func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, err error) {
+	err = p.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		key, err := keyOf(tx, uploadKey)
 		if err != nil {
 			return err
 		}
 		until := strconv.FormatInt(tx.Now.Add(uploadLife).Unix(), 10)
 		query := url.Values{"se": {until}, "sig": {uploadSignature(key, w.ID, until)}}
-		address = s.base(c) + "/v1/uploads/" + string(w.ID) + "?" + query.Encode()
+		address = p.base(c) + "/v1/uploads/" + string(w.ID) + "?" + query.Encode()
 		return nil
 	})
 	return address, err
@@ -97,9 +100,9 @@ func azure(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // putBlob serves PUT /v1/uploads/:upload, in its three forms.
-func (s *Server) putBlob(c echo.Context) error {
+func (p *uploads) putBlob(c echo.Context) error {
 	id := slipway.DeployID(c.Param("upload"))
-	w, err := s.mayUpload(c, id)
+	w, err := p.mayUpload(c, id)
 	if err != nil {
 		return err
 	}
@@ -109,26 +112,26 @@ func (s *Server) putBlob(c echo.Context) error {
 	r := c.Request()
 	switch comp := c.QueryParam("comp"); {
 	case comp == "block":
-		return s.putBlock(c, w)
+		return p.putBlock(c, w)
 	case comp == "blocklist":
-		return s.putBlockList(c, w)
+		return p.putBlockList(c, w)
 	case comp != "":
 		return blobErrorf(http.StatusBadRequest, "InvalidQueryParameterValue", "comp cannot be %q here.", comp)
 	case r.Header.Get("x-ms-blob-type") != "BlockBlob":
 		return blobErrorf(http.StatusBadRequest, "InvalidHeaderValue", "The header x-ms-blob-type must be BlockBlob.")
 	}
-	if w, err = s.engine.PutBlob(r.Context(), id, r.Body); err != nil {
+	if w, err = p.engine.PutBlob(r.Context(), id, r.Body); err != nil {
 		return err
 	}
 	return complete(c, w)
 }
 
 // mayUpload returns the deploy that the address of a request is good for.
-func (s *Server) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy, error) {
+func (p *uploads) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy, error) {
 	wrong := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address is not valid. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
 	late := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address has expired. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
 	var key []byte
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err := p.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		key, err = tx.Setting(uploadKey)
 		return err
 	})
@@ -140,8 +143,8 @@ func (s *Server) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy,
 	if err != nil || len(key) == 0 || !hmac.Equal([]byte(c.QueryParam("sig")), []byte(uploadSignature(key, id, until))) {
 		return slipway.Deploy{}, wrong
 	}
-	u, w, found, err := s.engine.Arriving(c.Request().Context(), id)
-	now := s.store.Now()
+	u, w, found, err := p.engine.Arriving(c.Request().Context(), id)
+	now := p.store.Now()
 	if err == nil && now.After(time.Unix(seconds, 0)) && !(found && now.Before(u.TouchedAt.Add(uploadLife))) {
 		err = late
 	}
@@ -149,12 +152,12 @@ func (s *Server) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy,
 }
 
 // putBlock takes a block in.
-func (s *Server) putBlock(c echo.Context, w slipway.Deploy) error {
+func (p *uploads) putBlock(c echo.Context, w slipway.Deploy) error {
 	block := c.QueryParam("blockid")
 	if raw, err := base64.StdEncoding.DecodeString(block); err != nil || len(raw) == 0 || len(raw) > 64 {
 		return blobErrorf(http.StatusBadRequest, "InvalidQueryParameterValue", "blockid must be 1 to 64 bytes in base64.")
 	}
-	if err := s.engine.PutBlock(c.Request().Context(), w.ID, block, c.Request().Body); err != nil {
+	if err := p.engine.PutBlock(c.Request().Context(), w.ID, block, c.Request().Body); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusCreated)
@@ -164,7 +167,7 @@ func (s *Server) putBlock(c echo.Context, w slipway.Deploy) error {
 const maxBlockList = 8 << 20
 
 // putBlockList makes the archive of the blocks that came.
-func (s *Server) putBlockList(c echo.Context, w slipway.Deploy) error {
+func (p *uploads) putBlockList(c echo.Context, w slipway.Deploy) error {
 	var list struct {
 		XMLName xml.Name `xml:"BlockList"`
 		Blocks  []struct {
@@ -179,7 +182,7 @@ func (s *Server) putBlockList(c echo.Context, w slipway.Deploy) error {
 	for i, b := range list.Blocks {
 		ids[i] = b.ID
 	}
-	w, err := s.engine.PutBlockList(c.Request().Context(), w.ID, ids)
+	w, err := p.engine.PutBlockList(c.Request().Context(), w.ID, ids)
 	if errors.Is(err, deploy.ErrNoBlock) {
 		return &blobError{err, http.StatusBadRequest, "InvalidBlockList"}
 	}
