@@ -9,24 +9,40 @@ import (
 	"slipway/internal/slipway"
 )
 
-const deploymentColumns = `d.id, d.workspace, d.name, d.description, d.namespace, d.here,
-	d.image, d.image_tag, d.runtime, d.version, d.mounted, d.dag_deploys, d.needs_image, d.before,
-	d.image_role, d.cicd_enforced, d.guard_api, d.platform, d.dags_path, d.airflow_url,
-	d.keep_days, d.keep_versions, d.creator, d.created_at, d.image_name, d.apply_command`
+// deployments is the table of Deployments.
+var deployments = table[slipway.Deployment]{"deployments", "d", []column[slipway.Deployment]{
+	{"id", fixed, func(d *slipway.Deployment) any { return &d.ID }},
+	{"workspace", fixed, func(d *slipway.Deployment) any { return &d.Workspace }},
+	{"name", settings, func(d *slipway.Deployment) any { return &d.Name }},
+	{"description", settings, func(d *slipway.Deployment) any { return &d.Description }},
+	{"namespace", fixed, func(d *slipway.Deployment) any { return &d.Namespace }},
+	{"here", fixed, func(d *slipway.Deployment) any { return &d.Here }},
+	{"image", desired, func(d *slipway.Deployment) any { return &d.Image }},
+	{"image_tag", desired, func(d *slipway.Deployment) any { return &d.ImageTag }},
+	{"runtime", desired, func(d *slipway.Deployment) any { return &d.Runtime }},
+	{"version", desired, func(d *slipway.Deployment) any { return &d.Version }},
+	{"mounted", desired, func(d *slipway.Deployment) any { return &d.Mounted }},
+	{"dag_deploys", desired, func(d *slipway.Deployment) any { return &d.DAGDeploys }},
+	{"needs_image", desired, func(d *slipway.Deployment) any { return &d.NeedsImage }},
+	{"before", desired, func(d *slipway.Deployment) any { return jsonText{&d.Before} }},
+	{"image_role", settings, func(d *slipway.Deployment) any { return &d.ImageRole }},
+	{"cicd_enforced", settings, func(d *slipway.Deployment) any { return &d.CICDEnforced }},
+	{"guard_api", settings, func(d *slipway.Deployment) any { return &d.GuardAPI }},
+	{"platform", settings, func(d *slipway.Deployment) any { return &d.Platform }},
+	{"dags_path", settings, func(d *slipway.Deployment) any { return &d.DagsPath }},
+	{"airflow_url", settings, func(d *slipway.Deployment) any { return &d.AirflowURL }},
+	{"keep_days", settings, func(d *slipway.Deployment) any { return &d.KeepDays }},
+	{"keep_versions", settings, func(d *slipway.Deployment) any { return &d.KeepVersions }},
+	{"creator", fixed, func(d *slipway.Deployment) any { return &d.Creator }},
+	{"created_at", fixed, func(d *slipway.Deployment) any { return millis{&d.CreatedAt} }},
+	{"image_name", desired, func(d *slipway.Deployment) any { return &d.ImageName }},
+	{"apply_command", fixed, func(d *slipway.Deployment) any { return &d.ApplyCommand }},
+}}
 
-func deploymentFields(d *slipway.Deployment) []any {
-	return []any{
-		&d.ID, &d.Workspace, &d.Name, &d.Description, &d.Namespace, &d.Here,
-		&d.Image, &d.ImageTag, &d.Runtime, &d.Version, &d.Mounted, &d.DAGDeploys, &d.NeedsImage, jsonText{&d.Before},
-		&d.ImageRole, &d.CICDEnforced, &d.GuardAPI, &d.Platform, &d.DagsPath, &d.AirflowURL,
-		&d.KeepDays, &d.KeepVersions, &d.Creator, millis{&d.CreatedAt}, &d.ImageName, &d.ApplyCommand,
-	}
-}
-
-func scanDeployment(r row) (d slipway.Deployment, err error) {
-	err = r.Scan(deploymentFields(&d)...)
-	return d, err
-}
+var (
+	deploymentColumns = deployments.selected()
+	scanDeployment    = deployments.scan
+)
 
 func noDeployment(id slipway.DeploymentID) error {
 	return slipway.Errorf(slipway.NotFound, "There is no Deployment %s.", id)
@@ -77,23 +93,8 @@ func randomNamespace() string {
 }
 
 func (tx *Tx) insertDeployment(d slipway.Deployment) error {
-	return tx.exec("add deployment", `
-		INSERT INTO deployments (id, workspace, name, description, namespace, here,
-			image, image_tag, runtime, version, mounted, dag_deploys, needs_image, before,
-			image_role, cicd_enforced, guard_api, platform, dags_path, airflow_url,
-			keep_days, keep_versions, creator, created_at, image_name, apply_command)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		d.ID, d.Workspace, d.Name, d.Description, d.Namespace, d.Here,
-		d.Image, d.ImageTag, d.Runtime, d.Version, d.Mounted, d.DAGDeploys, d.NeedsImage, beforeText(d),
-		d.ImageRole, d.CICDEnforced, d.GuardAPI, d.Platform, d.DagsPath, d.AirflowURL,
-		d.KeepDays, d.KeepVersions, d.Creator, ms(d.CreatedAt), d.ImageName, d.ApplyCommand)
-}
-
-func beforeText(d slipway.Deployment) string {
-	if d.Before == nil {
-		return ""
-	}
-	return asJSON(d.Before)
+	query, values := deployments.insert(&d)
+	return tx.exec("add deployment", query, values...)
 }
 
 // Deployment returns a Deployment with by's role in its Workspace. To someone
@@ -101,7 +102,7 @@ func beforeText(d slipway.Deployment) string {
 func (tx *Tx) Deployment(id slipway.DeploymentID, by slipway.Actor) (slipway.Deployment, slipway.Role, error) {
 	var role slipway.Role
 	scan := func(r row) (d slipway.Deployment, err error) {
-		err = r.Scan(append(deploymentFields(&d), &role)...)
+		err = r.Scan(append(deployments.fields(&d), &role)...)
 		return d, err
 	}
 	query, args := `SELECT `+deploymentColumns+`, `+roleIn("d.workspace")+` FROM deployments d WHERE d.id = ? AND d.deleted_at = 0`,
@@ -153,12 +154,8 @@ func (tx *Tx) AllDeployments() ([]slipway.Deployment, error) {
 
 // SaveSettings keeps the settings of d, as Deployment.Edit has judged them.
 func (tx *Tx) SaveSettings(d slipway.Deployment) error {
-	err := tx.exec("save settings", `
-		UPDATE deployments SET name = ?, description = ?, image_role = ?, cicd_enforced = ?, guard_api = ?,
-			dags_path = ?, airflow_url = ?, platform = ?, keep_days = ?, keep_versions = ?, revision = revision + 1
-		WHERE id = ?`,
-		d.Name, d.Description, d.ImageRole, d.CICDEnforced, d.GuardAPI,
-		d.DagsPath, d.AirflowURL, d.Platform, d.KeepDays, d.KeepVersions, d.ID)
+	set, values := deployments.update(settings, &d)
+	err := tx.exec("save settings", `UPDATE deployments SET `+set+`, revision = revision + 1 WHERE id = ?`, append(values, d.ID)...)
 	if isUnique(err) {
 		return nameTaken(d.Name)
 	}
@@ -167,11 +164,8 @@ func (tx *Tx) SaveSettings(d slipway.Deployment) error {
 
 // SaveState keeps the state that is wanted of d from now on.
 func (tx *Tx) SaveState(d slipway.Deployment) error {
-	return tx.exec("save state", `
-		UPDATE deployments SET image = ?, image_name = ?, image_tag = ?, runtime = ?, version = ?, mounted = ?,
-			dag_deploys = ?, needs_image = ?, before = ?, revision = revision + 1
-		WHERE id = ?`,
-		d.Image, d.ImageName, d.ImageTag, d.Runtime, d.Version, d.Mounted, d.DAGDeploys, d.NeedsImage, beforeText(d), d.ID)
+	set, values := deployments.update(desired, &d)
+	return tx.exec("save state", `UPDATE deployments SET `+set+`, revision = revision + 1 WHERE id = ?`, append(values, d.ID)...)
 }
 
 // Revision returns the number that grows whenever something else is wanted of

@@ -9,21 +9,58 @@ import (
 	"slipway/internal/slipway"
 )
 
-const deployColumns = `w.id, w.deployment, w.number, w.kind, w.status, w.reason, w.note, w.description,
-	w.by_user, w.by_token, w.by_name, w.by_via, w.by_ip, w.confirmed_by, w.git,
-	w.version, w.merge, w.upload, w.fix, w.bytes, w.resumes, w.base, w.return_to, w.undone_by, w.after, w.counts, w.position,
-	w.created_at, w.uploaded_at, w.staged_at, w.queued_at, w.deploying_at, w.stored_at, w.live_at, w.ended_at,
-	w.image, w.source, w.tag, w.wants_dags, w.safe_switch, w.by_hand, w.rolling_at, w.mounting_at`
+// deploys is the table of deploys. Its fixed columns are written once: who made
+// the deploy, when, and with which number and version.
+var deploys = table[slipway.Deploy]{"deploys", "w", []column[slipway.Deploy]{
+	{"id", fixed, func(w *slipway.Deploy) any { return &w.ID }},
+	{"deployment", fixed, func(w *slipway.Deploy) any { return &w.Deployment }},
+	{"number", fixed, func(w *slipway.Deploy) any { return &w.Number }},
+	{"kind", fixed, func(w *slipway.Deploy) any { return &w.Kind }},
+	{"status", progress, func(w *slipway.Deploy) any { return &w.Status }},
+	{"reason", progress, func(w *slipway.Deploy) any { return &w.Reason }},
+	{"note", progress, func(w *slipway.Deploy) any { return &w.Note }},
+	{"description", progress, func(w *slipway.Deploy) any { return &w.Description }},
+	{"by_user", fixed, func(w *slipway.Deploy) any { return &w.By.User }},
+	{"by_token", fixed, func(w *slipway.Deploy) any { return &w.By.Token }},
+	{"by_name", fixed, func(w *slipway.Deploy) any { return &w.By.Name }},
+	{"by_via", fixed, func(w *slipway.Deploy) any { return &w.By.Via }},
+	{"by_ip", fixed, func(w *slipway.Deploy) any { return &w.By.IP }},
+	{"confirmed_by", progress, func(w *slipway.Deploy) any { return jsonText{&w.ConfirmedBy} }},
+	{"git", fixed, func(w *slipway.Deploy) any { return jsonText{&w.Git} }},
+	{"version", fixed, func(w *slipway.Deploy) any { return &w.Version }},
+	{"merge", progress, func(w *slipway.Deploy) any { return &w.Merge }},
+	{"upload", progress, func(w *slipway.Deploy) any { return &w.Upload }},
+	{"fix", fixed, func(w *slipway.Deploy) any { return &w.Fix }},
+	{"bytes", progress, func(w *slipway.Deploy) any { return &w.Bytes }},
+	{"resumes", progress, func(w *slipway.Deploy) any { return &w.Resumes }},
+	{"base", progress, func(w *slipway.Deploy) any { return &w.Base }},
+	{"return_to", fixed, func(w *slipway.Deploy) any { return &w.ReturnTo }},
+	{"undone_by", progress, func(w *slipway.Deploy) any { return &w.UndoneBy }},
+	{"after", progress, func(w *slipway.Deploy) any { return jsonText{&w.After} }},
+	{"counts", progress, func(w *slipway.Deploy) any { return jsonText{&w.Counts} }},
+	{"position", progress, func(w *slipway.Deploy) any { return &w.Position }},
+	{"created_at", fixed, func(w *slipway.Deploy) any { return millis{&w.CreatedAt} }},
+	{"uploaded_at", progress, func(w *slipway.Deploy) any { return millis{&w.UploadedAt} }},
+	{"staged_at", progress, func(w *slipway.Deploy) any { return millis{&w.StagedAt} }},
+	{"queued_at", progress, func(w *slipway.Deploy) any { return millis{&w.QueuedAt} }},
+	{"deploying_at", progress, func(w *slipway.Deploy) any { return millis{&w.DeployingAt} }},
+	{"stored_at", progress, func(w *slipway.Deploy) any { return millis{&w.StoredAt} }},
+	{"live_at", progress, func(w *slipway.Deploy) any { return millis{&w.LiveAt} }},
+	{"ended_at", progress, func(w *slipway.Deploy) any { return millis{&w.EndedAt} }},
+	{"image", progress, func(w *slipway.Deploy) any { return jsonText{&w.Image} }},
+	{"source", progress, func(w *slipway.Deploy) any { return &w.Source }},
+	{"tag", fixed, func(w *slipway.Deploy) any { return &w.Tag }},
+	{"wants_dags", progress, func(w *slipway.Deploy) any { return &w.WantsDAG }},
+	{"safe_switch", progress, func(w *slipway.Deploy) any { return jsonText{&w.Switch} }},
+	{"by_hand", progress, func(w *slipway.Deploy) any { return &w.ByHand }},
+	{"rolling_at", progress, func(w *slipway.Deploy) any { return millis{&w.RollingAt} }},
+	{"mounting_at", progress, func(w *slipway.Deploy) any { return millis{&w.MountingAt} }},
+}}
 
-func scanDeploy(r row) (w slipway.Deploy, err error) {
-	err = r.Scan(&w.ID, &w.Deployment, &w.Number, &w.Kind, &w.Status, &w.Reason, &w.Note, &w.Description,
-		&w.By.User, &w.By.Token, &w.By.Name, &w.By.Via, &w.By.IP, jsonText{&w.ConfirmedBy}, jsonText{&w.Git},
-		&w.Version, &w.Merge, &w.Upload, &w.Fix, &w.Bytes, &w.Resumes, &w.Base, &w.ReturnTo, &w.UndoneBy, jsonText{&w.After}, jsonText{&w.Counts}, &w.Position,
-		millis{&w.CreatedAt}, millis{&w.UploadedAt}, millis{&w.StagedAt}, millis{&w.QueuedAt},
-		millis{&w.DeployingAt}, millis{&w.StoredAt}, millis{&w.LiveAt}, millis{&w.EndedAt},
-		jsonText{&w.Image}, &w.Source, &w.Tag, &w.WantsDAG, jsonText{&w.Switch}, &w.ByHand, millis{&w.RollingAt}, millis{&w.MountingAt})
-	return w, err
-}
+var (
+	deployColumns = deploys.selected()
+	scanDeploy    = deploys.scan
+)
 
 func noDeploy(of slipway.DeploymentID, number int) error {
 	return slipway.Errorf(slipway.NotFound, "There is no deploy #%d of Deployment %s.", number, of)
@@ -59,19 +96,8 @@ func (tx *Tx) AddDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 }
 
 func (tx *Tx) insertDeploy(w slipway.Deploy) error {
-	return tx.exec("add deploy", `
-		INSERT INTO deploys (id, deployment, number, kind, status, reason, note, description,
-			by_user, by_token, by_name, by_via, by_ip, confirmed_by, git,
-			version, merge, upload, fix, bytes, resumes, base, return_to, undone_by, after, counts, position,
-			created_at, uploaded_at, staged_at, queued_at, deploying_at, stored_at, live_at, ended_at,
-			image, source, tag, wants_dags, safe_switch, by_hand, rolling_at, mounting_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		w.ID, w.Deployment, w.Number, w.Kind, w.Status, w.Reason, w.Note, w.Description,
-		w.By.User, w.By.Token, w.By.Name, w.By.Via, w.By.IP, asJSON(w.ConfirmedBy), asJSON(w.Git),
-		w.Version, w.Merge, w.Upload, w.Fix, w.Bytes, w.Resumes, w.Base, w.ReturnTo, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
-		ms(w.CreatedAt), ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt),
-		ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt),
-		optional(w.Image), w.Source, w.Tag, w.WantsDAG, optional(w.Switch), w.ByHand, ms(w.RollingAt), ms(w.MountingAt))
+	query, values := deploys.insert(&w)
+	return tx.exec("add deploy", query, values...)
 }
 
 // SaveDeploy keeps what changes of a deploy in its life. Who made it, when,
@@ -79,16 +105,8 @@ func (tx *Tx) insertDeploy(w slipway.Deploy) error {
 // has is the transaction's.
 func (tx *Tx) SaveDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 	w = tx.stamped(w)
-	n, err := tx.changed("save deploy", `
-		UPDATE deploys SET status = ?, reason = ?, note = ?, description = ?, confirmed_by = ?, merge = ?, upload = ?, bytes = ?,
-			resumes = ?, base = ?, undone_by = ?, after = ?, counts = ?, position = ?,
-			uploaded_at = ?, staged_at = ?, queued_at = ?, deploying_at = ?, stored_at = ?, live_at = ?, ended_at = ?,
-			image = ?, source = ?, wants_dags = ?, safe_switch = ?, by_hand = ?, rolling_at = ?, mounting_at = ?
-		WHERE id = ?`,
-		w.Status, w.Reason, w.Note, w.Description, asJSON(w.ConfirmedBy), w.Merge, w.Upload, w.Bytes,
-		w.Resumes, w.Base, w.UndoneBy, asJSON(w.After), asJSON(w.Counts), w.Position,
-		ms(w.UploadedAt), ms(w.StagedAt), ms(w.QueuedAt), ms(w.DeployingAt), ms(w.StoredAt), ms(w.LiveAt), ms(w.EndedAt),
-		optional(w.Image), w.Source, w.WantsDAG, optional(w.Switch), w.ByHand, ms(w.RollingAt), ms(w.MountingAt), w.ID)
+	set, values := deploys.update(progress, &w)
+	n, err := tx.changed("save deploy", `UPDATE deploys SET `+set+` WHERE id = ?`, append(values, w.ID)...)
 	if err == nil && n == 0 {
 		err = noDeploy(w.Deployment, w.Number)
 	}
@@ -244,4 +262,32 @@ func first[T any](all []T, err error) (T, bool, error) {
 		return zero, false, err
 	}
 	return all[0], true, nil
+}
+
+// LogLine is a line of what a deploy's rollout said.
+type LogLine struct {
+	Line int // counts from 1
+	At   time.Time
+	Text string
+}
+
+// AddLog appends lines to the log of a deploy.
+func (tx *Tx) AddLog(id slipway.DeployID, lines []string) error {
+	for _, text := range lines {
+		err := tx.exec("add log", `
+			INSERT INTO deploy_log (deploy, line, at, text)
+			SELECT ?1, COALESCE(MAX(line), 0) + 1, ?2, ?3 FROM deploy_log WHERE deploy = ?1`, id, ms(tx.Now), text)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Log returns up to limit lines of the log of a deploy, those after a line.
+func (tx *Tx) Log(id slipway.DeployID, after, limit int) ([]LogLine, error) {
+	return list(tx, "log", func(r row) (l LogLine, err error) {
+		err = r.Scan(&l.Line, millis{&l.At}, &l.Text)
+		return l, err
+	}, `SELECT line, at, text FROM deploy_log WHERE deploy = ? AND line > ? ORDER BY line LIMIT ?`, id, after, limit)
 }

@@ -70,7 +70,7 @@ func (tx *Tx) SameBefore(of slipway.DeploymentID, path, sum string, position int
 
 // A file's steps lie beside each other in their table, in the order of their
 // numbers. CROSS JOIN keeps the tables in this order.
-const (
+var (
 	fileSteps = `
 		SELECT ` + deployColumns + `, c.op, c.sha256
 		FROM file_changes c CROSS JOIN deploys w ON w.deployment = c.deployment AND w.number = c.number

@@ -100,13 +100,13 @@ func (tx *Tx) findDeploys(of slipway.DeploymentID, f DeployFilter, s span, order
 	return list(tx, "found deploys", scanDeploy, deploysFound+order+` LIMIT ?`, of, match, s.first, s.last, f.Commit, limit)
 }
 
-const deploysIn = `
+var deploysIn = `
 	SELECT ` + deployColumns + ` FROM deploys w
 	WHERE w.deployment = ? AND w.number BETWEEN ? AND ? ORDER BY w.number `
 
 // deploysFound reads the index in the order of its rows, which is that of the
 // numbers, and stops at the limit. CROSS JOIN keeps the tables in this order.
-const deploysFound = `
+var deploysFound = `
 	SELECT ` + deployColumns + ` FROM histories h
 		CROSS JOIN deploys_words t
 		CROSS JOIN deploys w ON w.deployment = h.deployment AND w.number = t.rowid - (h.serial << 32)
@@ -132,7 +132,7 @@ func (tx *Tx) anyDeploy(what, query string, args ...any) (*slipway.Deploy, error
 	return &w, err
 }
 
-const (
+var (
 	liveThen = `SELECT ` + deployColumns + ` FROM deploys w INDEXED BY deploys_live_at
 		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at + 0 <= ? ORDER BY w.live_at + 0 DESC, w.position DESC LIMIT 1`
 	liveAfter = `SELECT ` + deployColumns + ` FROM deploys w INDEXED BY deploys_live_at

@@ -3,11 +3,15 @@ package store
 import (
 	"crypto/rand"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
+
+	"slipway/internal/slipway"
 
 	"github.com/oklog/ulid/v2"
 	"modernc.org/sqlite"
@@ -28,6 +32,9 @@ func (m millis) Scan(v any) error {
 	}
 	return nil
 }
+
+// Value implements driver.Valuer.
+func (m millis) Value() (driver.Value, error) { return ms(*m.Time), nil }
 
 // ms returns t as millis scans it.
 func ms(t time.Time) int64 {
@@ -51,6 +58,14 @@ func (j jsonText) Scan(v any) error {
 	return json.Unmarshal([]byte(s), j.v)
 }
 
+// Value implements driver.Valuer. A nil pointer is "".
+func (j jsonText) Value() (driver.Value, error) {
+	if v := reflect.ValueOf(j.v).Elem(); v.Kind() == reflect.Pointer && v.IsNil() {
+		return "", nil
+	}
+	return asJSON(j.v), nil
+}
+
 // asJSON returns v as jsonText scans it. Only our own plain structs come here,
 // and those always marshal.
 func asJSON(v any) string {
@@ -59,14 +74,6 @@ func asJSON(v any) string {
 		panic(err)
 	}
 	return string(b)
-}
-
-// optional is asJSON, and "" for nil.
-func optional[T any](v *T) string {
-	if v == nil {
-		return ""
-	}
-	return asJSON(v)
 }
 
 // isUnique reports whether err is a broken UNIQUE constraint.
@@ -131,4 +138,20 @@ func (tx *Tx) changed(what, query string, args ...any) (int64, error) {
 		return 0, fmt.Errorf("%s: %w", what, err)
 	}
 	return res.RowsAffected()
+}
+
+// outage says to people what is wrong when nothing can be recorded because of
+// the disk. The cause stays for the log.
+func outage(err error) error {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Code() & 0xff { // the rest says more of the same
+	case sqlite3.SQLITE_FULL:
+		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full: nothing was changed. Ask the administrator for space."), err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
+		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal cannot be written to: nothing was changed. Ask the administrator to look at it."), err)
+	}
+	return err
 }

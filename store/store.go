@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"time"
 
 	"slipway/internal/slipway"
@@ -241,4 +242,19 @@ func (s *Store) Damage(ctx context.Context) (all []string, err error) {
 		return err
 	})
 	return all, err
+}
+
+// startsSetting is the name under which starts, stops and rounds are counted.
+const startsSetting = "starts"
+
+func (tx *Tx) setStarts(n int64) error {
+	return tx.SetSetting(startsSetting, strconv.AppendInt(nil, n, 10))
+}
+
+func (tx *Tx) starts() (int64, error) {
+	text, err := tx.Setting(startsSetting)
+	if err != nil || text == nil {
+		return 0, err
+	}
+	return strconv.ParseInt(string(text), 10, 64)
 }
