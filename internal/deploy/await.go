@@ -15,8 +15,8 @@ import (
 const (
 	probeEvery = time.Second // even if no component reports
 
-	// settle is for how long components must be stuck until that is the end:
-	// an error may be of what was wanted before.
+	// settle is the time for which components must be stuck before the deploy
+	// fails. An error may still be about the earlier desired state.
 	settle = time.Second
 )
 
@@ -87,7 +87,7 @@ func (a *awaiter) hold(d slipway.Deployment, o outcome, missing string) outcome 
 	return o
 }
 
-// desiredBy returns the Deployment of w, and the revision of what is wanted of it.
+// desiredBy returns the Deployment of w, and the revision of the desired state.
 func (a *awaiter) desiredBy(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, revision string, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
@@ -102,23 +102,23 @@ func (a *awaiter) desiredBy(ctx context.Context, w slipway.Deploy) (d slipway.De
 // gatherFor is how long agents have after a start to report again.
 const gatherFor = 15 * time.Second
 
-// gathered reports whether the agents of d have had their time to report again
-// since the start, if there were any: one that is not heard of yet need not be
-// gone.
+// gathered reports whether the agents of d had time to report again since the
+// start. A Deployment without agents before the start needs no time. An agent
+// without a report may still be running.
 func (a *awaiter) gathered(d slipway.Deployment) bool {
 	return !slices.Contains(a.components.expected, d.ID) || a.store.Now().Sub(a.components.started) >= cmp.Or(a.cfg.Gather, gatherFor)
 }
 
-// outcome is how a deploy that is live stands with the components.
+// outcome is the progress of a live deploy on the components.
 type outcome struct {
 	done    bool
 	note    string
 	stuck   bool
 	late    bool
-	failing string // what does not run it, and why
+	failing string // components that do not run the deploy, with reasons
 }
 
-// probe judges a deploy of d that has been waited for since a time.
+// probe returns the outcome of a deploy of d. since is the start of the wait.
 func (a *awaiter) probe(d slipway.Deployment, revision string, since time.Time) outcome {
 	now := a.store.Now()
 	all := slipway.About(revision, slipway.Mounting(a.components.Components(d.ID)))
@@ -135,7 +135,8 @@ func (a *awaiter) probe(d slipway.Deployment, revision string, since time.Time) 
 	return v
 }
 
-// finish ends w as v says. Whatever the end, it stays wanted.
+// finish ends w with the outcome v. The state of w stays the desired state in
+// any case.
 func (a *awaiter) finish(ctx context.Context, w slipway.Deploy, v outcome) error {
 	err := a.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
@@ -164,8 +165,8 @@ func (v outcome) reason(timeout time.Duration) string {
 	return fmt.Sprintf("It was not mounted everywhere within %s: %s. It stays wanted and is tried again; you can also return to an earlier deploy.", timeout, text)
 }
 
-// desiredOf returns a Deployment with the state that is wanted of its
-// components now, and the revision of that.
+// desiredOf returns a Deployment with the present desired state of the
+// components, and the revision of the state.
 func (a *awaiter) desiredOf(ctx context.Context, of slipway.DeploymentID) (d slipway.Deployment, revision string, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		d, revision, err = desiredIn(tx, of)
@@ -174,18 +175,18 @@ func (a *awaiter) desiredOf(ctx context.Context, of slipway.DeploymentID) (d sli
 	return d, revision, err
 }
 
-// part is what a rollout waits for.
+// part is one part of a rollout to wait for.
 type part struct {
-	kind        slipway.AgentKind // of the agents that have to do it
+	kind        slipway.AgentKind // kind of the agents that carry the part out
 	within      time.Duration
-	removesDAGs bool // once it is done, the DAGs that are mounted go
+	removesDAGs bool // the mounted DAGs are removed at the end of the part
 
-	connected connected // of those, since before they were asked
+	connected connected // components of the kind, collected since before the desired state changed
 }
 
 // awaitPart waits until the components of a kind run the desired state while w
-// goes live. The timeout begins anew after a restart, and while tasks end, for
-// which the agent has its own limit.
+// goes live. The timeout begins anew after a restart, and while tasks end: the
+// agent has its own limit for tasks.
 func (a *awaiter) awaitPart(ctx context.Context, w slipway.Deploy, p part) (outcome, error) {
 	since := a.store.Now()
 	return a.wait(ctx, w.Deployment, func() (outcome, error) {
@@ -202,9 +203,9 @@ func (a *awaiter) awaitPart(ctx context.Context, w slipway.Deploy, p part) (outc
 	})
 }
 
-// missing says who would have to be there for p to be done; "" where that is
-// not so. An agent that was there may be back. Where DAGs go with p, all of
-// them have to be there, or somebody who could run the image.
+// missing names the agents without which p cannot end, or returns "". An agent
+// that was connected may come back. Where p removes DAGs, all connected agents
+// must report, or an agent that can run the image.
 func (a *awaiter) missing(d slipway.Deployment, w slipway.Deploy, p part) string {
 	if lost := a.components.missing(d.ID, p.kind, p.connected); lost != "" {
 		return lost
@@ -225,9 +226,9 @@ func (a *awaiter) missing(d slipway.Deployment, w slipway.Deploy, p part) string
 	return ""
 }
 
-// mayRemoveDAGs refuses w if it would take mounted DAGs away, nothing has its image
-// run that carries others, and nobody has said that he does. After a start,
-// agents have their time to report again.
+// mayRemoveDAGs refuses w if w would remove mounted DAGs while no agent runs an
+// image with DAGs in place of the mounted ones, unless a person has promised to
+// start the image by hand. After a start, agents have time to report again.
 func (a *awaiter) mayRemoveDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	if !d.Uncovers(w) || w.ByHand {
 		return nil
@@ -244,7 +245,8 @@ func (a *awaiter) mayRemoveDAGs(ctx context.Context, d slipway.Deployment, w sli
 	return err
 }
 
-// probePart judges the components of a kind by what is wanted of d.
+// probePart returns the outcome of the desired state of d on the components of
+// a kind.
 func (a *awaiter) probePart(d slipway.Deployment, revision string, kind slipway.AgentKind, late bool) outcome {
 	now := a.store.Now()
 	all := slipway.About(revision, slipway.OfKind(a.components.Components(d.ID), kind))
@@ -274,7 +276,7 @@ func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, rev
 	if err != nil {
 		return d, "", err
 	}
-	carrier := d.Image // whose dags folder Airflow has, where it is not a version's
+	carrier := d.Image // image whose dags folder Airflow has, where Airflow has no version
 	if found {
 		d.State = d.Wanted(&running)
 		if d.Image != carrier && !running.MountingAt.IsZero() {
@@ -290,8 +292,8 @@ func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, rev
 	return d, revision, err
 }
 
-// revisionOf names what is wanted of d. What follows the number tells restored
-// backups apart, which count on from an older one.
+// revisionOf names the desired state of d. The parts after the number tell
+// apart a restored backup, which counts on from an older number.
 func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
 	n, err := tx.Revision(d.ID)
 	return fmt.Sprintf("%d/%s/%t/%.12s", n, d.Version, d.Mounted, strings.TrimPrefix(d.Image, "sha256:")), err

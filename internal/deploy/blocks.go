@@ -14,17 +14,17 @@ import (
 	"slipway/store"
 )
 
-// inBlocks is the Length of an upload of unknown length that comes in blocks,
-// or whole. Unlike a form's it is not lost with a connection.
+// inBlocks is the Length of an upload of unknown length, in blocks or whole.
+// Unlike an upload by form, a lost connection does not end the upload.
 const inBlocks = -2
 
-// blocksSuffix is what the folder of an upload's blocks is named with.
+// blocksSuffix is the suffix of the folder with an upload's blocks.
 const blocksSuffix = ".d"
 
 // maxBlocks is how many blocks an upload may have, as in Azure Blob Storage.
 const maxBlocks = 50_000
 
-// ErrNoBlock is what PutBlockList returns when a block that it names never came.
+// ErrNoBlock is the error of PutBlockList for a list with a missing block.
 var ErrNoBlock = &slipway.Error{Kind: slipway.Invalid, Text: "The list names a block that was not uploaded for this deploy."}
 
 // blocks receives archives as the blocks and block lists of Azure Blob Storage.
@@ -35,16 +35,16 @@ type blocks struct {
 	uploads     *uploads
 }
 
-// BeginBlocks makes a deploy that waits for its archive in blocks.
+// BeginBlocks makes a deploy for an archive in blocks.
 func (b *blocks) BeginBlocks(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (slipway.Deploy, error) {
 	n.Length = inBlocks
 	_, w, err := b.uploads.BeginUpload(ctx, of, by, n)
 	return w, err
 }
 
-// Arriving returns a deploy and its upload, for whoever has proven that they
-// know its address, as long as whoever began the deploy may deploy: an address is
-// no more than they are. found is false when its files are no longer taken in.
+// Arriving returns a deploy and the upload for the upload address. The address
+// has no more rights than the author of the deploy: without access of the
+// author, Arriving refuses. found is false when the deploy takes no more files.
 func (b *blocks) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, found bool, err error) {
 	var refusal error
 	err = b.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -71,9 +71,9 @@ func (b *blocks) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upl
 	return u, w, found, err
 }
 
-// openUpload returns an upload in blocks that still takes bytes in, judged anew
-// by the role of whoever began it. arrived says that all of it is here, by an
-// earlier request that is now repeated.
+// openUpload returns an upload in blocks that takes more bytes, after another
+// check of the author's role. arrived reports a complete upload: the request is
+// a repetition.
 func (b *blocks) openUpload(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, arrived bool, err error) {
 	u, w, found, err := b.Arriving(ctx, id)
 	switch {
@@ -99,8 +99,8 @@ func errEnded(w slipway.Deploy) error {
 	return slipway.Errorf(slipway.Conflict, "%s", text)
 }
 
-// PutBlock keeps a block of the archive of a deploy. A block that comes again
-// replaces itself.
+// PutBlock stores a block of a deploy's archive. A repeated block replaces the
+// earlier one.
 func (b *blocks) PutBlock(ctx context.Context, id slipway.DeployID, block string, r io.Reader) error {
 	u, w, arrived, err := b.openUpload(ctx, id)
 	if err != nil {
@@ -126,7 +126,7 @@ func (b *blocks) PutBlock(ctx context.Context, id slipway.DeployID, block string
 	if _, _, _, err := b.Arriving(context.WithoutCancel(ctx), id); err != nil {
 		return err
 	}
-	return b.uploads.touch(context.WithoutCancel(ctx), u, w, false) // what came is noted, also if the client is gone
+	return b.uploads.touch(context.WithoutCancel(ctx), u, w, false) // recorded also if the client is gone
 }
 
 func sizeOf(path string) (int64, bool) {
@@ -137,7 +137,7 @@ func sizeOf(path string) (int64, bool) {
 	return info.Size(), true
 }
 
-// writeBlock writes what r brings to path, of at most room bytes.
+// writeBlock writes at most room bytes of r to path.
 func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int64) (n int64, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, fmt.Errorf("keep block: %w", err)
@@ -157,7 +157,8 @@ func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int
 	return n, os.Rename(f.Name(), path)
 }
 
-// received says what went wrong while bytes came in.
+// received returns an error while receiving bytes, with a sentence for a full
+// disk.
 func received(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
@@ -178,12 +179,12 @@ func (b *blocks) countBlock(upload string, bytes int64, added bool) {
 	b.uploadFiles.blocks.all[upload] = t
 }
 
-// halfBlock is what the name of a block begins with while it is written: never
-// that of one that is there.
+// halfBlock is the prefix of a block's file name during writing. Names of whole
+// blocks are hex and never begin with "put-".
 const halfBlock = "put-"
 
-// PutBlockList makes the archive of a deploy out of blocks, in the order given,
-// and has it staged. Sent again, it changes nothing any more.
+// PutBlockList assembles the archive of a deploy from blocks, in the order of
+// the list, and wakes staging. A repeated request changes nothing.
 func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks []string) (slipway.Deploy, error) {
 	return b.takeWhole(ctx, id, func(u store.Upload, f *os.File) error {
 		size, err := b.checkBlocks(u.ID, blocks)
@@ -202,7 +203,7 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 	})
 }
 
-// checkBlocks returns the size of the archive that blocks make.
+// checkBlocks returns the size of the archive from blocks.
 func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err error) {
 	for _, block := range blocks {
 		n, there := sizeOf(b.uploadFiles.blockPath(upload, block))
@@ -227,8 +228,8 @@ func appendFile(f *os.File, path string) error {
 	return err
 }
 
-// PutBlob takes the archive of a deploy in whole and has it staged. Sent again,
-// it changes nothing any more.
+// PutBlob receives the archive of a deploy in one request and wakes staging. A
+// repeated request changes nothing.
 func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) (slipway.Deploy, error) {
 	return b.takeWhole(ctx, id, func(u store.Upload, f *os.File) error {
 		limit := b.cfg.Limits.Archive
@@ -240,8 +241,8 @@ func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) 
 	})
 }
 
-// takeWhole has fill write the archive of a deploy, one request at a time. What
-// an earlier one wrote before it broke is written over.
+// takeWhole lets fill write the archive of a deploy, one request at a time. The
+// bytes of an earlier, broken request are overwritten.
 func (b *blocks) takeWhole(ctx context.Context, id slipway.DeployID, fill func(store.Upload, *os.File) error) (w slipway.Deploy, err error) {
 	u, w, arrived, err := b.openUpload(ctx, id)
 	if err != nil || arrived {
@@ -263,7 +264,7 @@ func (b *blocks) takeWhole(ctx context.Context, id slipway.DeployID, fill func(s
 	return w, b.uploadFiles.dropBlocks(u.ID)
 }
 
-// arrivedMeanwhile looks again once this request has the upload for itself.
+// arrivedMeanwhile checks again after this request has reserved the upload.
 func (b *blocks) arrivedMeanwhile(ctx context.Context, id slipway.DeployID) (slipway.Deploy, bool, error) {
 	_, w, arrived, err := b.openUpload(ctx, id)
 	return w, arrived, err
@@ -284,7 +285,8 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, fill func(store.Up
 	return nil
 }
 
-// blockTotal returns what an upload has in blocks. After a restart it looks.
+// blockTotal returns the count and size of an upload's blocks. After a restart,
+// blockTotal reads the folder.
 func (b *blocks) blockTotal(upload string) (t blockTotal, err error) {
 	b.uploadFiles.blocks.mu.Lock()
 	defer b.uploadFiles.blocks.mu.Unlock()

@@ -13,8 +13,9 @@ import (
 	"slipway/store"
 )
 
-// connected is who was connected since a deploy began to wait. Autoscaled components
-// do not count: they come and go.
+// connected is the set of names of all components that were connected at any
+// time since a deploy began to wait. Autoscaled components are left out,
+// because autoscaling starts and stops them at any time.
 type connected map[string]bool
 
 // components holds the last report of each component, in memory: after a start, components report again.
@@ -25,16 +26,16 @@ type components struct {
 	expected []slipway.DeploymentID // with agents before the start
 }
 
-// present returns the connected of those that are connected now.
+// connected returns the names of the components that are connected now.
 func (o *components) connected(of slipway.DeploymentID, kind slipway.AgentKind) connected {
 	r := connected{}
 	o.missing(of, kind, r)
 	return r
 }
 
-// missing notes in r who is connected. Where nobody is any more, but somebody was
-// who may be back, it names them: nobody else could say how far the deploy is.
-// It is "" else.
+// missing adds the connected components to r. When no component is connected
+// any more, missing names the earlier ones that may come back, because only
+// they can report on the deploy. Otherwise missing returns "".
 func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r connected) string {
 	all := slipway.OfKind(o.Components(of), kind)
 	connected := slipway.Connected(all, o.store.Now())
@@ -59,15 +60,16 @@ func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r 
 	return strings.Join(away, "; ")
 }
 
-// reportBoard is what the components of each Deployment reported last. It is in
-// memory only: after a start they report again.
+// reportBoard keeps the last report of each component in memory. After a start,
+// components report again.
 type reportBoard struct {
 	mu   sync.Mutex
 	of   map[slipway.DeploymentID]map[componentKey]slipway.Component
-	gone map[slipway.DeploymentID]map[string]bool // names of those that will not be back: scaled away, or forgotten
+	gone map[slipway.DeploymentID]map[string]bool // names of components that will not come back: scaled away, or removed by a person
 }
 
-// componentKey is a component's place on the board: it may have an agent of each kind.
+// componentKey tells apart the agents of one component: at most one agent of
+// each kind.
 type componentKey struct {
 	name   string
 	mounts bool
@@ -75,8 +77,8 @@ type componentKey struct {
 
 func keyOf(r slipway.Report) componentKey { return componentKey{r.Component, r.Mounts()} }
 
-// maxComponents is how many components a Deployment may have: more are those
-// of an agent that makes up names.
+// maxComponents is the limit for one Deployment. Beyond the limit, an agent is
+// inventing names.
 const maxComponents = 2000
 
 // put notes a report.
@@ -117,15 +119,15 @@ func (b *reportBoard) markGone(of slipway.DeploymentID, name string) {
 	b.gone[of][name] = true
 }
 
-// mayComeBack reports whether a component that is not there may be back.
+// mayComeBack reports whether a component that has disappeared may come back.
 func (b *reportBoard) mayComeBack(of slipway.DeploymentID, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.gone[of][name]
 }
 
-// list returns the components of a Deployment by name. Those that have been
-// silent for too long are forgotten.
+// list returns the components of a Deployment by name. A component that was
+// silent for too long is removed.
 func (b *reportBoard) list(of slipway.DeploymentID, now time.Time) []slipway.Component {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -135,7 +137,8 @@ func (b *reportBoard) list(of slipway.DeploymentID, now time.Time) []slipway.Com
 	})
 }
 
-// remove forgets a component, and reports whether there was one of that name.
+// remove removes a component, and reports whether a component of the name
+// existed.
 func (b *reportBoard) remove(of slipway.DeploymentID, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -148,8 +151,8 @@ func (b *reportBoard) remove(of slipway.DeploymentID, name string) bool {
 	return true
 }
 
-// clearErrors forgets errors: they are about what was wanted before. Those of
-// rollouts that say so stay, as their containers may be what fails.
+// clearErrors removes errors about the earlier desired state. An error of a
+// rollout with a revision stays: the rollout's containers may be the cause.
 func (b *reportBoard) clearErrors(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,14 +171,13 @@ func (b *reportBoard) forget(of slipway.DeploymentID) {
 	delete(b.gone, of)
 }
 
-// Components returns what the components of a Deployment reported last, by
-// name.
+// Components returns the last reports of a Deployment's components, by name.
 func (o *components) Components(of slipway.DeploymentID) []slipway.Component {
 	return o.reports.list(of, o.store.Now())
 }
 
-// Forget takes a component that is gone for good off a Deployment's board. One
-// that still reports comes back.
+// Forget removes a component that is gone for good from a Deployment's list. A
+// component that still reports comes back.
 func (o *components) Forget(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, component string) error {
 	err := o.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)
@@ -196,18 +198,18 @@ func (o *components) Forget(ctx context.Context, of slipway.DeploymentID, by sli
 	return err
 }
 
-// Recheck has all who watch look again, so that those stop who may see no more:
-// to be called when somebody's access has ended.
+// Recheck makes all watchers check their permissions again. Call Recheck after
+// a person's or a token's access has ended.
 func (o *components) Recheck() { o.watchers.recheck() }
 
-// Watch returns a channel that gets a token when something about a Deployment
-// has changed, and one token only while nobody takes it.
+// Watch returns a channel that receives a token after a change of a Deployment.
+// Further changes add no token until the first one is received.
 func (o *components) Watch(of slipway.DeploymentID) (changed <-chan struct{}, stop func()) {
 	return o.watchers.add(watch{of: of, reports: true})
 }
 
-// WatchDeploy is Watch for one deploy of a Deployment: many requests at once may
-// each wait for theirs.
+// WatchDeploy is Watch for one deploy of a Deployment. Many requests may each
+// wait for their own deploy.
 func (o *components) WatchDeploy(of slipway.DeploymentID, deploy slipway.DeployID) (changed <-chan struct{}, stop func()) {
 	return o.watchers.add(watch{of: of, deploy: deploy})
 }

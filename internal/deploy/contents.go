@@ -18,8 +18,9 @@ import (
 	"slipway/store"
 )
 
-// compareMax is how many recorded changes are summed up to compare two
-// versions. Beyond it reading both manifests is cheaper.
+// compareMax is the largest number of recorded changes to sum up in a
+// comparison of two versions. Beyond the limit, reading both manifests is
+// cheaper.
 const compareMax = 4000
 
 // contents reads and compares the files of versions and of staged deploys.
@@ -28,9 +29,9 @@ type contents struct {
 	files fileCache
 }
 
-// Compare returns what lies between two versions of d, "" for nothing. Where
-// the deploys between them are recorded, that costs as much as they changed,
-// else as much as the versions hold.
+// Compare returns the changes between two versions of d, "" for no files. With
+// all deploys between the versions on record, the cost grows with the changes,
+// otherwise with the size of the versions.
 func (o *contents) Compare(ctx context.Context, d slipway.Deployment, from, to slipway.Version) (slipway.Comparison, error) {
 	changes, known, err := o.recorded(ctx, d, from, to)
 	if err != nil {
@@ -47,7 +48,7 @@ func (o *contents) Compare(ctx context.Context, d slipway.Deployment, from, to s
 	return slipway.Compare(slipway.Changes(old, next)), err
 }
 
-// recorded sums up what the deploys between two versions did, in either
+// recorded sums up the changes of the deploys between two versions, in either
 // direction.
 func (o *contents) recorded(ctx context.Context, d slipway.Deployment, from, to slipway.Version) (changes []slipway.Change, known bool, err error) {
 	if from == to {
@@ -70,9 +71,8 @@ func (o *contents) recorded(ctx context.Context, d slipway.Deployment, from, to 
 	return changes, known, err
 }
 
-// DiffBetween compares the contents of a file that Compare found changed
-// between two versions, with so many unchanged lines around each change; 0 for
-// the usual few.
+// DiffBetween compares the contents of a file from Compare between two
+// versions, with around unchanged lines around each change; 0 for the default.
 func (o *contents) DiffBetween(ctx context.Context, d slipway.Deployment, from, to slipway.Version, c slipway.Change, around int) (slipway.FileDiff, error) {
 	var err error
 	if c.Old, err = o.located(ctx, d, from, c.Old); err != nil {
@@ -87,8 +87,8 @@ func (o *contents) DiffBetween(ctx context.Context, d slipway.Deployment, from, 
 	return o.diff(ctx, d, c, max(around, diff.Context))
 }
 
-// located returns f of version v with the place of its content: as it is
-// recorded, else as the manifest says.
+// located returns f of version v with the place of the content: from the
+// records, otherwise from the manifest.
 func (o *contents) located(ctx context.Context, d slipway.Deployment, v slipway.Version, f slipway.File) (slipway.File, error) {
 	if f.SHA256 == "" || f.Pack != "" {
 		return f, nil
@@ -161,7 +161,7 @@ func (o *contents) Diff(ctx context.Context, d slipway.Deployment, c slipway.Cha
 	return o.diff(ctx, d, c, diff.Context)
 }
 
-// diff compares the contents of a changed file, with so many unchanged lines
+// diff compares the contents of a changed file, with around unchanged lines
 // around each change.
 func (o *contents) diff(ctx context.Context, d slipway.Deployment, c slipway.Change, around int) (slipway.FileDiff, error) {
 	f, small := diff.New(c)
@@ -203,7 +203,8 @@ func (o *contents) text(ctx context.Context, d slipway.Deployment, f slipway.Fil
 	return b, nil
 }
 
-// fileCache keeps the files of the versions and uploads that were read last.
+// fileCache keeps the file lists of the versions and uploads that were read
+// last.
 type fileCache struct {
 	mu   sync.Mutex
 	list []cachedFiles // last used first
@@ -221,7 +222,7 @@ func stagedKey(w slipway.DeployID) string { return "staged/" + string(w) }
 
 const (
 	cacheMax   = 8
-	cacheFiles = 120_000 // in all of them together
+	cacheFiles = 120_000 // in all lists together
 	cacheIdle  = time.Minute
 )
 
@@ -256,7 +257,7 @@ func (c *fileCache) put(key string, files []slipway.File) {
 	c.idle.Reset(cacheIdle)
 }
 
-// drop forgets the files of a version that is no longer kept.
+// drop removes the files of a deleted version.
 func (c *fileCache) drop(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -269,8 +270,8 @@ func (c *fileCache) clear() {
 	c.list = nil
 }
 
-// filesOf returns the files of a version, by path. They are shared: nobody
-// changes them.
+// filesOf returns the files of a version, by path. The slice is shared: callers
+// must not change it.
 func (o *contents) filesOf(ns string, v slipway.Version) ([]slipway.File, error) {
 	if v == "" {
 		return nil, nil
@@ -289,13 +290,14 @@ func (o *contents) filesOf(ns string, v slipway.Version) ([]slipway.File, error)
 	return m.Files, nil
 }
 
-// Files returns the files of a version of d, by path. The caller does not
-// change them.
+// Files returns the files of a version of d, by path. Callers must not change
+// the slice.
 func (o *contents) Files(ctx context.Context, d slipway.Deployment, v slipway.Version) ([]slipway.File, error) {
 	return o.filesOf(d.Namespace, v)
 }
 
-// Content returns the content of a file of d. At its end it has been verified.
+// Content returns the content of a file of d. The checksum is verified at the
+// end of the content.
 func (o *contents) Content(ctx context.Context, d slipway.Deployment, f slipway.File) (io.ReadCloser, error) {
 	return o.bundles.Content(ctx, d.Namespace, f)
 }
@@ -309,7 +311,7 @@ func (o *contents) WriteArchive(ctx context.Context, d slipway.Deployment, v sli
 	return o.bundles.WriteArchive(ctx, d.Namespace, slipway.Manifest{Version: v, Files: files}, w)
 }
 
-// encodeStaged returns the uploaded files of a deploy as the store keeps them.
+// encodeStaged encodes the uploaded files of a deploy for the store.
 func encodeStaged(w slipway.Deploy, files []slipway.File) ([]byte, error) {
 	var b bytes.Buffer
 	err := bundle.WriteManifest(&b, slipway.Manifest{Version: w.Version, Files: files})
@@ -321,8 +323,8 @@ func decodeStaged(b []byte) ([]slipway.File, error) {
 	return m.Files, err
 }
 
-// uploadedFiles returns the uploaded files of a deploy, of which the store keeps b.
-// They are shared: nobody changes them.
+// uploadedFiles returns the uploaded files of a deploy from b, the encoding in
+// the store. The slice is shared: callers must not change it.
 func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, error) {
 	if files, ok := o.files.find(stagedKey(w)); ok {
 		return files, nil
@@ -335,8 +337,8 @@ func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, 
 	return files, nil
 }
 
-// projectedFiles returns the files as they will be at the end of b's queue. Deploys
-// in it may have no manifest yet.
+// projectedFiles returns the files at the end of b's queue. Deploys in the
+// queue may have no manifest yet.
 func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error) {
 	steps, onTop := b.steps()
 	if onTop {

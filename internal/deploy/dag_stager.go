@@ -21,8 +21,8 @@ type dagStager struct {
 	uploadFiles *uploadFiles
 }
 
-// stageDAGs reads the upload u of w, stores what is new in it and records the
-// rest.
+// stageDAGs reads the upload u of w, stores the new contents and records the
+// files.
 func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
 	staged, err := a.unpack(ctx, d, u)
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 	return err
 }
 
-// unpack stores the contents of an upload that no pack has.
+// unpack stores the contents of an upload that are in no pack yet.
 func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload) (staged bundle.Staged, err error) {
 	if err := a.uploadFiles.freeSpace(0); err != nil {
 		return staged, err
@@ -55,7 +55,7 @@ func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Up
 	return a.unpackFile(ctx, d, f)
 }
 
-// unpackFile stores the contents of an archive that no pack has.
+// unpackFile stores the contents of an archive that are in no pack yet.
 func (a *dagStager) unpackFile(ctx context.Context, d slipway.Deployment, f *os.File) (staged bundle.Staged, err error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -83,7 +83,7 @@ func (a *dagStager) unpackFile(ctx context.Context, d slipway.Deployment, f *os.
 	return staged, err
 }
 
-// prefixed returns files as they lie below folder.
+// prefixed returns files with paths below folder.
 func prefixed(files []slipway.File, folder string, lim archive.Limits) ([]slipway.File, error) {
 	if folder == "" {
 		return files, nil
@@ -94,7 +94,7 @@ func prefixed(files []slipway.File, folder string, lim archive.Limits) ([]slipwa
 	return files, archive.Check(files, lim)
 }
 
-// record notes what w brings. Its upload is over then.
+// record records the files of w and ends the upload.
 func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload, staged bundle.Staged, files []slipway.File) error {
 	encoded, err := encodeStaged(w, files)
 	if err != nil {
@@ -137,7 +137,7 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 	})
 }
 
-// addPacks records the new pack and claims all that the files lie in.
+// addPacks records the new pack and claims all packs of the files.
 func addPacks(tx *store.Tx, w slipway.Deploy, staged bundle.Staged, files []slipway.File) error {
 	if staged.Pack.SHA256 != "" {
 		places := make(map[string]slipway.Place, len(staged.New))
@@ -154,7 +154,7 @@ func addPacks(tx *store.Tx, w slipway.Deploy, staged bundle.Staged, files []slip
 // outsideMax is how many names beside the dags folder are kept. All are counted.
 const outsideMax = 1000
 
-// report says what of an upload is not deployed.
+// report returns the names of an upload that are not deployed.
 func report(staged bundle.Staged) store.Report {
 	r := store.Report{Outside: staged.Outside[:min(len(staged.Outside), outsideMax)]}
 	for _, o := range staged.LeftOut {
@@ -163,8 +163,8 @@ func report(staged bundle.Staged) store.Report {
 	return r
 }
 
-// dropUnrecorded deletes a pack that no record names. One of the same contents may
-// have been there before, which other records name.
+// dropUnrecorded deletes a pack unless a record names the pack: an earlier pack
+// with the same contents has the same name.
 func (a *dagStager) dropUnrecorded(ctx context.Context, d slipway.Deployment, sum string) error {
 	known, err := a.knownPacks(ctx, d.ID)
 	if err != nil || known[sum] {

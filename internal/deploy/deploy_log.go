@@ -15,13 +15,13 @@ import (
 
 const (
 	logEvery   = 200 * time.Millisecond // is how often lines are kept
-	logLine    = 2000                   // bytes of a line that are kept
-	logLines   = 5000                   // of a rollout that are kept
-	logPage    = 1000                   // lines that Log returns at a time
+	logLine    = 2000                   // bytes to keep of a line
+	logLines   = 5000                   // lines to keep of a rollout
+	logPage    = 1000                   // lines in one answer of Log
 	logOmitted = "What follows is left out: the log is too long."
 )
 
-// deployLog keeps what a rollout says, line by line, while it says it.
+// deployLog stores the output of a rollout line by line, during the rollout.
 type deployLog struct {
 	*base
 	w    slipway.Deploy
@@ -29,14 +29,14 @@ type deployLog struct {
 	done chan struct{}
 
 	mu      sync.Mutex
-	rest    []byte // of a line that has not ended
+	rest    []byte // of an unfinished line
 	pending []string
 	count   int
-	last    string // line of the command that was not empty
+	last    string // last line of the command that was not empty
 	err     error
 }
 
-// keep writes what has come from time to time, until Close.
+// keep stores new lines at intervals until Close.
 func (l *deployLog) keep() {
 	defer close(l.done)
 	tick := time.NewTicker(logEvery)
@@ -52,7 +52,7 @@ func (l *deployLog) keep() {
 	}
 }
 
-// Close keeps what is left.
+// Close stores the remaining lines.
 func (l *deployLog) Close() error {
 	l.mu.Lock()
 	if len(l.rest) > 0 {
@@ -124,14 +124,14 @@ func (l *deployLog) add(text string) {
 func (l *deployLog) say(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.count >= logLines { // after the end of a long log it still says how it ended
+	if l.count >= logLines { // a long log still gets its last line
 		l.pending = append(l.pending, text)
 		return
 	}
 	l.add(text)
 }
 
-// lastWords returns what the command said last, to follow a sentence.
+// lastWords returns the last line of the command, as an addition to a sentence.
 func (l *deployLog) lastWords() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,8 +145,8 @@ func (l *deployLog) lastWords() string {
 	return " It said last: " + strings.TrimSuffix(last, ".") + "."
 }
 
-// plain returns a line as it can be shown: what follows its last carriage
-// return, without colours and the like.
+// plain returns a line for display: the text after the last carriage return,
+// without colours and other control codes.
 func plain(text string) string {
 	text = strings.TrimRight(text, "\r")
 	text = text[strings.LastIndex(text, "\r")+1:]

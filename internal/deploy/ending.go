@@ -11,15 +11,15 @@ import (
 	"slipway/store"
 )
 
-// endings end deploys that fail, expire, or are refused or cancelled.
+// endings ends deploys that fail, expire, or are refused or cancelled.
 type endings struct {
 	*base
 	uploadFiles *uploadFiles
 	stagings    stagings
 }
 
-// fail ends w with a reason, unless it has gone on since w was read. What it
-// had brought goes.
+// fail ends w with a reason and removes the uploaded files, unless the status
+// of w has changed since w was read.
 func (e *endings) fail(ctx context.Context, w slipway.Deploy, reason string) error {
 	return e.failIf(ctx, w, func(_ *store.Tx, now slipway.Deploy) (string, error) {
 		if now.Status != w.Status {
@@ -29,7 +29,8 @@ func (e *endings) fail(ctx context.Context, w slipway.Deploy, reason string) err
 	})
 }
 
-// failIf ends w for the reason that why has for what w is by then; "" is none.
+// failIf ends w for the reason that why returns for the present w; "" leaves w
+// alone.
 func (e *endings) failIf(ctx context.Context, w slipway.Deploy, why func(*store.Tx, slipway.Deploy) (string, error)) error {
 	var uploads []string
 	failed := false
@@ -46,7 +47,7 @@ func (e *endings) failIf(ctx context.Context, w slipway.Deploy, why func(*store.
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
-		return nil // its Deployment was deleted
+		return nil // the Deployment was deleted
 	}
 	if err != nil {
 		return fmt.Errorf("fail deploy %s: %w", w.ID, err)
@@ -57,8 +58,8 @@ func (e *endings) failIf(ctx context.Context, w slipway.Deploy, why func(*store.
 	return nil
 }
 
-// saveEnded saves w, which has ended, and forgets what it brought. Afterwards the
-// caller calls ended with the uploads that are returned.
+// saveEnded saves w, which has ended, and drops the records of the staged
+// files. The caller then passes the returned uploads to cleanUp.
 func saveEnded(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	if _, err := tx.SaveDeploy(w); err != nil {
 		return nil, err
@@ -74,23 +75,24 @@ func saveEnded(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	return uploads, err
 }
 
-// cleanUp clears up after a deploy that has ended.
+// cleanUp removes the remains of an ended deploy.
 func (e *endings) cleanUp(w slipway.Deploy, uploads []string) {
 	e.stagings.cancel(w.ID)
 	for _, id := range uploads {
 		e.uploadFiles.removeUpload(id)
 	}
-	e.wakers.wakeStage(w.Deployment) // its packs may be unused now
+	e.wakers.wakeStage(w.Deployment) // packs of w may be unused now
 	e.watchers.changed(w.Deployment, w.ID)
 }
 
-// stagings are the deploys that are being staged.
+// stagings are the running stagings of deploys.
 type stagings struct {
 	mu sync.Mutex
 	of map[slipway.DeployID]context.CancelFunc
 }
 
-// begin returns a context that cancel ends. The caller calls finish at the end.
+// begin returns a context for staging, which cancel ends. The caller calls
+// finish after staging.
 func (s *stagings) begin(ctx context.Context, id slipway.DeployID) (staging context.Context, finish func()) {
 	staging, cancel := context.WithCancel(ctx)
 	s.mu.Lock()
@@ -104,7 +106,7 @@ func (s *stagings) begin(ctx context.Context, id slipway.DeployID) (staging cont
 	}
 }
 
-// cancel ends the staging of a deploy, if there is one.
+// cancel ends the staging of a deploy, if the staging runs.
 func (s *stagings) cancel(id slipway.DeployID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,9 +115,9 @@ func (s *stagings) cancel(id slipway.DeployID) {
 	}
 }
 
-// Refuse ends a deploy that is not confirmed yet as failed, for the reason that
-// its sender was told: whoever reads the history learns it, too. An error on our
-// side is none.
+// Refuse fails a deploy before confirmation, for the reason in the answer to
+// the sender. The history then shows the reason, too. An internal error leaves
+// the deploy as is.
 func (e *endings) Refuse(ctx context.Context, w slipway.Deploy, why error) error {
 	kind, text := slipway.Explain(why)
 	if kind == slipway.Internal {
@@ -129,7 +131,7 @@ func (e *endings) Refuse(ctx context.Context, w slipway.Deploy, why error) error
 	})
 }
 
-// sweep fails the deploys that nobody finished in time.
+// sweep fails the deploys that were not finished in time.
 func (e *endings) sweep(ctx context.Context) error {
 	var late []slipway.Deploy
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -137,7 +139,7 @@ func (e *endings) sweep(ctx context.Context) error {
 		return err
 	})
 	for _, w := range late {
-		err = errors.Join(err, e.failIf(ctx, w, e.expiry)) // somebody may have confirmed it by now
+		err = errors.Join(err, e.failIf(ctx, w, e.expiry)) // the deploy may have been confirmed by now
 	}
 	return err
 }
@@ -160,7 +162,7 @@ func (e *endings) expired(tx *store.Tx) ([]slipway.Deploy, error) {
 	return late, nil
 }
 
-// expiry says why w is given up now; "" while it may still be finished.
+// expiry returns the reason to give up w now; "" while w may still be finished.
 func (e *endings) expiry(tx *store.Tx, w slipway.Deploy) (string, error) {
 	uploads, err := tx.UploadsFor(w.ID)
 	if err != nil || slices.ContainsFunc(uploads, func(u store.Upload) bool { return e.uploadFiles.arriving.busy(u.ID) }) {

@@ -21,28 +21,28 @@ import (
 	"slipway/store"
 )
 
-// Config is what New needs to know beside the stores.
+// Config is the configuration of New besides the stores.
 type Config struct {
-	Dir          string // the data folder: uploads/ and mounts/ lie below it
+	Dir          string // the data folder; holds uploads/ and mounts/
 	Limits       archive.Limits
-	Reserve      int64                       // bytes that stay free on the disk
+	Reserve      int64                       // bytes to keep free on the disk
 	MountTimeout time.Duration               // how long a DAG deploy waits for components
-	Agent        string                      // version of this program
+	Agent        string                      // version of the portal's program, for the embedded agent
 	RetainEvery  time.Duration               // how often versions expire; 0 for an hour
-	Round        func(context.Context) error // called before each round in which what expired is deleted; nil for nothing
-	LeftoverAge  time.Duration               // how old a file is that a start removes because no record names it; 0 for any age
+	Round        func(context.Context) error // called before each round of deleting expired contents; nil for nothing
+	LeftoverAge  time.Duration               // minimum age of a file that a start removes because no record names the file; 0 for any age
 
-	Images        *image.Store        // nil for one in the data folder that reaches no private registry
-	RegistryHost  string              // by which others reach the portal's registry: "slipway.example.com", "localhost:8888"
+	Images        *image.Store        // nil for a store in the data folder without logins to private registries
+	RegistryHost  string              // address of the portal's registry for other machines: "slipway.example.com", "localhost:8888"
 	MaxImage      int64               // largest image archive, bytes; 0 for 20 GiB
-	ApplyCommands map[string][]string // what this machine can run to apply an image: argv by name
+	ApplyCommands map[string][]string // commands of this machine that may apply an image: argv by name
 	ApplyTimeout  time.Duration       // how long a rollout may take, while no agent waits for tasks to end; 0 for 20 min
-	Releases      []slipway.Release   // of the Runtime, beside those that this program knows
-	Gather        time.Duration       // after a start, in which agents report again; 0 for 15 s
+	Releases      []slipway.Release   // of the Runtime, besides the releases built into the program
+	Gather        time.Duration       // time for agents to report again after a start; 0 for 15 s
 }
 
-// base is what every part of the engine has: the stores, and who is told of
-// changes.
+// base is shared by all parts of the engine: the stores, the configuration, and
+// the signals for changes.
 type base struct {
 	store    *store.Store
 	bundles  *bundle.Store
@@ -52,9 +52,8 @@ type base struct {
 	wakers   wakers
 }
 
-// Engine carries deploys from their upload to every component. Each of its parts
-// has its own fields, locks and lifetime, and uses only parts above it in this
-// list.
+// Engine carries deploys from upload to every component. Each part has its own
+// fields, locks and lifetime, and uses only parts above it in the list.
 type Engine struct {
 	*base
 	*components
@@ -88,11 +87,11 @@ type Engine struct {
 	*startup
 }
 
-// New returns an engine on the stores, after it has put in order what a crash
-// left. Nothing happens in the background until Run is called.
+// New repairs the leftovers of a crash and returns an engine on the stores.
+// Background work begins with Run.
 func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (*Engine, error) {
 	for _, name := range []string{datadir.Uploads, datadir.Mounts} {
-		// Airflow's user reads the mounts; the uploads are nobody else's.
+		// Airflow's user reads the mounts; only the portal reads the uploads.
 		mode := map[string]os.FileMode{datadir.Uploads: 0o700, datadir.Mounts: 0o755}[name]
 		switch err := os.Mkdir(filepath.Join(cfg.Dir, name), mode); {
 		case errors.Is(err, os.ErrExist):
@@ -172,7 +171,7 @@ func assemble(b *base, sealer cipher.AEAD) *Engine {
 	return e
 }
 
-// complete returns c with what was left to us.
+// complete returns c with defaults for the fields that are not set.
 func (c Config) complete(log *slog.Logger) (_ Config, err error) {
 	if c.Images == nil {
 		if c.Images, err = image.Open(image.Config{Dir: filepath.Join(c.Dir, datadir.Registry)}, log); err != nil {
@@ -184,13 +183,13 @@ func (c Config) complete(log *slog.Logger) (_ Config, err error) {
 	return c, nil
 }
 
-// MountDir returns the folder in which d is mounted on this machine.
+// MountDir returns the folder for the mount of d on this machine.
 func (b *base) MountDir(d slipway.Deployment) string {
 	return filepath.Join(b.cfg.Dir, datadir.Mounts, d.Namespace)
 }
 
-// unavailable says to people what is wrong when it is the disk. The cause stays for
-// the log.
+// unavailable adds a sentence for people to an error of the disk. The cause
+// stays for the log.
 func unavailable(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -201,8 +200,8 @@ func unavailable(err error) error {
 	return err
 }
 
-// passes reports whether an outage ends without anybody's doing in Slipway: what
-// was confirmed waits for that.
+// passes reports whether an error of kind k may pass without an action in
+// Slipway. A confirmed deploy waits for the end of the fault.
 func passes(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.Unavailable }
 
 // writable returns nil if the data folder can be written to.

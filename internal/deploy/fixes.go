@@ -15,14 +15,14 @@ import (
 	"slipway/store"
 )
 
-// Fixable is a file that somebody may want to mend on a page.
+// Fixable is a file that a person may edit on a page.
 type Fixable struct {
-	Deployment slipway.Deployment // as it is now
-	File       slipway.File       // once all that is queued is live; zero if it is not there then
-	Refusal    error              // why this person could not deploy it now; nil if they could
+	Deployment slipway.Deployment // in the present state
+	File       slipway.File       // at the end of the queue; zero if the file does not exist at the end
+	Refusal    error              // why the person may not deploy the file now; nil for permission
 }
 
-// fixes makes deploys of files that are edited in the browser.
+// fixes makes deploys of files from the editor in the browser.
 type fixes struct {
 	*base
 	contents *contents
@@ -51,7 +51,8 @@ func (x *fixes) Fixable(ctx context.Context, of slipway.DeploymentID, path strin
 	return f, nil
 }
 
-// FixText returns the text of f as a form can take it, or says why it cannot.
+// FixText returns the text of f for a form, or an error with the reason why f
+// cannot be edited.
 func (x *fixes) FixText(ctx context.Context, f Fixable) (string, error) {
 	switch {
 	case f.File.Link != "":
@@ -71,18 +72,17 @@ func (x *fixes) FixText(ctx context.Context, f Fixable) (string, error) {
 // NewFix is another content for one file.
 type NewFix struct {
 	Path        string
-	Base        string // sha256 of the content that was mended; "" for no file
+	Base        string // sha256 of the content before the edit; "" for no file
 	Description string
-	Text        string            // as it was typed
-	Content     *io.SectionReader // what to replace the file by; nil for Text
+	Text        string            // from the text field
+	Content     *io.SectionReader // replaces the file; nil for Text
 }
 
-// ErrFileChanged is what Fix returns when the file is no longer the one that
-// was mended.
+// ErrFileChanged is the error of Fix for a file that changed during the edit.
 var ErrFileChanged = &slipway.Error{Kind: slipway.Conflict, Text: "The file was changed while you were at it. Look at the change, then send yours again."}
 
-// Fix makes a deploy that adds or changes one file, and waits to be confirmed
-// as any other.
+// Fix makes a deploy that adds or changes one file. Like any other, the deploy
+// waits for a confirmation.
 func (x *fixes) Fix(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewFix) (slipway.Deploy, error) {
 	f, err := x.Fixable(ctx, of, n.Path, by)
 	if err == nil {
@@ -120,7 +120,8 @@ func (x *fixes) mayFix(f Fixable, n NewFix) error {
 	return archive.Check([]slipway.File{{Path: n.Path}}, x.cfg.Limits)
 }
 
-// fixed returns the new content of f, which differs from the old.
+// fixed returns the new content of f. A content equal to the old one is
+// refused.
 func (x *fixes) fixed(ctx context.Context, f Fixable, n NewFix) (*io.SectionReader, error) {
 	content := n.Content
 	if content == nil {

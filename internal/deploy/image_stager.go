@@ -21,8 +21,8 @@ type imageStager struct {
 	uploadFiles *uploadFiles
 }
 
-// inspect returns what the image is that a reference names, and what opens its
-// registry. One in the portal's registry stays from then on.
+// inspect returns the image of a reference, and the login to the registry. An
+// image in the portal's registry is retained from now on.
 func (m *imageStager) inspect(ctx context.Context, d slipway.Deployment, source string) (i slipway.Image, login image.Login, err error) {
 	ref, err := image.ParseRef(source)
 	if err != nil {
@@ -68,8 +68,9 @@ func (m *imageStager) stageArchive(ctx context.Context, d slipway.Deployment, w 
 	return err
 }
 
-// recordOwn is recordImage for one that was stored in the portal's registry by
-// w's tag. The tag is final afterwards: before, a crash has it stored again.
+// recordOwn is recordImage for an image in the portal's registry under w's tag.
+// Pin makes the tag final at the end: after a crash before Pin, the image is
+// stored again.
 func (m *imageStager) recordOwn(ctx context.Context, d slipway.Deployment, w slipway.Deploy, i slipway.Image) error {
 	if err := m.cfg.Images.Hold(ctx, i.Name, i.Digest); err != nil {
 		return err
@@ -81,8 +82,8 @@ func (m *imageStager) recordOwn(ctx context.Context, d slipway.Deployment, w sli
 	return err
 }
 
-// recordImage notes which image w brings. If that is all, w waits to be
-// confirmed.
+// recordImage records the image of w. Without more contents to come, w is then
+// ready for the confirmation.
 func (m *imageStager) recordImage(ctx context.Context, d slipway.Deployment, w slipway.Deploy, i slipway.Image, login image.Login) error {
 	files, err := m.imageFiles(ctx, d, i, login)
 	if err != nil {
@@ -116,8 +117,8 @@ func (m *imageStager) recordImage(ctx context.Context, d slipway.Deployment, w s
 	return err
 }
 
-// stillOpen returns w as it is now, if it still takes in what it brings and
-// whoever began it may still make it.
+// stillOpen returns the present w, if w still takes contents in and the author
+// still has access.
 func stillOpen(tx *store.Tx, w slipway.Deploy) (slipway.Deploy, error) {
 	now, err := tx.LoadDeploy(w.ID)
 	if err == nil && now.Status != slipway.Initialized {
@@ -148,8 +149,8 @@ func dagsPath(d slipway.Deployment, i slipway.Image) string {
 // counted.
 const imageFilesMax = 2000
 
-// imageFiles returns what the dags folder of an image holds. That it cannot be
-// read is noted: it does not keep the image from running.
+// imageFiles returns the contents of an image's dags folder. An unreadable
+// folder is recorded, and no error: the image may run all the same.
 func (m *imageStager) imageFiles(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (store.ImageFiles, error) {
 	all := store.ImageFiles{Folder: dagsPath(d, i)}
 	err := m.eachDAGFile(ctx, i, login, all.Folder, func(h *tar.Header, _ io.Reader) error {
@@ -171,13 +172,13 @@ func (m *imageStager) eachDAGFile(ctx context.Context, i slipway.Image, login im
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer r.Close() // ends DagsTar, should nobody read on
+	defer r.Close() // ends DagsTar if reading stops early
 	go func() { w.CloseWithError(m.cfg.Images.DagsTar(ctx, i, login, folder, w)) }()
 	in := tar.NewReader(r)
 	for {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
-			_, err = io.Copy(io.Discard, r) // its end may still say what went wrong
+			_, err = io.Copy(io.Discard, r) // an error of DagsTar may come at the end
 			return err
 		}
 		if err == nil && h.Typeflag != tar.TypeDir {

@@ -12,17 +12,17 @@ import (
 	"slipway/store"
 )
 
-// broughtLife is for how long an image is known that was brought and never
-// wanted, in lives of a deploy that nobody finishes.
+// broughtLife is the time for which an image without a confirmed deploy stays
+// known: twice the life of an unfinished deploy.
 const broughtLife = 2 * slipway.UnfinishedLife
 
-// images takes image deploys in, and keeps the images that deploys need.
+// images takes image deploys in, and retains the images of deploys.
 type images struct {
 	*base
 }
 
-// retainImages forgets the images that no deploy needs any more, and has the
-// registry remove what is left of them.
+// retainImages forgets the images without a deploy, and lets the registry
+// remove the unused blobs.
 func (i *images) retainImages(ctx context.Context, all []slipway.Deployment) error {
 	kept := false
 	err := i.store.Update(ctx, func(tx *store.Tx) (err error) {
@@ -43,9 +43,9 @@ func (i *images) retainImages(ctx context.Context, all []slipway.Deployment) err
 	return nil
 }
 
-// neededImages returns what the registry keeps: the images that deploys need,
-// and all of the namespaces that no record names. Those are set aside, also
-// where a push wrote to one while its Deployment was deleted.
+// neededImages returns the contents to retain in the registry: the images of
+// deploys, and all of each orphaned namespace. A namespace may be orphaned by a
+// push during the deletion of its Deployment.
 func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 	there, err := i.cfg.Images.Namespaces()
 	if err != nil {
@@ -66,7 +66,7 @@ func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 }
 
 // imageKept refuses a return to an image that is no longer in the portal's
-// registry. Those of others are theirs to keep.
+// registry. Images of other registries are not checked.
 func imageKept(tx *store.Tx, next slipway.Deploy) error {
 	if !next.Kind.HasImage() || next.After.ImageName == "" || hostOf(next.After.ImageName) != "" {
 		return nil
@@ -82,24 +82,26 @@ func (i *images) imageKept(ctx context.Context, next slipway.Deploy) error {
 	return i.store.View(ctx, func(tx *store.Tx) error { return imageKept(tx, next) })
 }
 
-// NewImage is what is known of a deploy of an image that is in a registry, or
-// will be pushed into the portal's.
+// NewImage describes a deploy of an image from any registry, or of an image to
+// be pushed into the portal's registry.
 type NewImage struct {
 	Kind        slipway.DeployKind // IMAGE_ONLY or IMAGE_AND_DAG
-	Ref         string             // as a person wrote it; "" for one that is pushed by the deploy's Tag, and finalized
+	Ref         string             // as a person wrote the reference; "" for an image to be pushed with the deploy's Tag and finalized
 	DAGs        bool               // an archive of DAGs follows, with NewUpload.To
 	Description string
 	Git         slipway.Git
 }
 
-// Repository returns where images of d are pushed to, as the portal's own
-// registry names it.
+// Repository returns the repository for pushed images of d in the portal's
+// registry.
 func Repository(d slipway.Deployment) string { return d.Namespace + "/airflow" }
 
-// PushTarget returns the same for whoever pushes: "localhost:8888/bright-nova-0001/airflow".
+// PushTarget returns the repository with the registry's address:
+// "localhost:8888/bright-nova-0001/airflow".
 func (i *images) PushTarget(d slipway.Deployment) string { return i.outside(Repository(d)) }
 
-// outside returns a repository's name as others reach it.
+// outside returns a repository's name with the registry's address for other
+// machines.
 func (i *images) outside(name string) string {
 	if hostOf(name) == "" && i.cfg.RegistryHost != "" {
 		return i.cfg.RegistryHost + "/" + name
@@ -110,14 +112,14 @@ func (i *images) outside(name string) string {
 // Images returns the portal's registry.
 func (i *images) Images() *image.Store { return i.cfg.Images }
 
-// PushedTags returns the tags that were pushed for a Deployment, newest first.
+// PushedTags returns the pushed tags of a Deployment, newest first.
 func (i *images) PushedTags(ctx context.Context, d slipway.Deployment) ([]image.Tag, error) {
 	return i.cfg.Images.Tags(ctx, d.Namespace)
 }
 
-// CreateImage makes a deploy of an image. A named one is looked at in the
-// background; one without a name waits until its Tag was pushed and Finalize is
-// called.
+// CreateImage makes a deploy of an image. A named image is inspected in the
+// background. Without a name, the deploy waits until an image was pushed with
+// the deploy's Tag and Finalize is called.
 func (i *images) CreateImage(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewImage) (w slipway.Deploy, err error) {
 	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
 		return w, err
@@ -159,8 +161,9 @@ func (i *images) CreateImage(ctx context.Context, of slipway.DeploymentID, by sl
 	return w, nil
 }
 
-// source returns a reference as it is kept. Those of the portal's own registry
-// are of d's repositories; a tag alone is of the one that is pushed to.
+// source returns a reference in the stored form. An image of the portal's own
+// registry must be in a repository of d. A tag alone means d's repository for
+// pushes.
 func (i *images) source(d slipway.Deployment, text string) (string, error) {
 	text = strings.TrimSpace(text)
 	for ours := i.cfg.RegistryHost != ""; ours; {
@@ -179,15 +182,15 @@ func (i *images) source(d slipway.Deployment, text string) (string, error) {
 	return ref.String(), nil
 }
 
-// notIn refuses an image of the portal's registry that is not d's.
+// notIn refuses an image of another Deployment in the portal's registry.
 func notIn(d slipway.Deployment, text string) error {
 	return slipway.Errorf(slipway.NotFound, "There is no image %s in this Deployment's part of the registry, %s. For one of another registry, begin with its host: quay.io/….", text, d.Namespace)
 }
 
-// tagLayout is RFC 3339 in UTC as a tag can hold it.
+// tagLayout is RFC 3339 in UTC, in characters allowed in a tag.
 const tagLayout = "deploy-2006-01-02T15-04-05"
 
-// freeTag returns a tag for an image that no other deploy of a Deployment has.
+// freeTag returns a tag for an image without a deploy in the Deployment.
 func freeTag(tx *store.Tx, of slipway.DeploymentID) (string, error) {
 	for at := tx.Now.UTC(); ; at = at.Add(time.Second) {
 		tag := at.Format(tagLayout)
@@ -197,8 +200,8 @@ func freeTag(tx *store.Tx, of slipway.DeploymentID) (string, error) {
 	}
 }
 
-// MayPush judges whether a tag that Slipway made may be written from outside:
-// only for the deploy that it was made for, and until that is finalized.
+// MayPush refuses a push to a tag made by Slipway. Only the deploy of the tag
+// may receive a push, until the deploy is finalized.
 func (i *images) MayPush(ctx context.Context, repository, tag string) error {
 	return i.store.View(ctx, func(tx *store.Tx) error {
 		d, err := tx.DeploymentIn(image.Namespace(repository))
@@ -227,14 +230,14 @@ func (i *images) MayPush(ctx context.Context, repository, tag string) error {
 	})
 }
 
-// Pushed tells those who watch a Deployment that an image was pushed for it.
+// Pushed signals a pushed image to the watchers of its Deployment.
 func (i *images) Pushed(p image.Push) {
 	var d slipway.Deployment
 	err := i.store.View(context.Background(), func(tx *store.Tx) (err error) {
 		d, err = tx.DeploymentIn(image.Namespace(p.Repository))
 		return err
 	})
-	if err == nil { // else nobody watches it
+	if err == nil { // without a Deployment, nobody watches
 		i.watchers.notify(d.ID)
 	}
 }

@@ -49,7 +49,8 @@ func newKey(name string) ([]byte, error) {
 	})
 }
 
-// sealedFor binds a password to its place: it cannot be moved to another host.
+// sealedFor binds a password to a Workspace and host: a sealed password is
+// useless for another host.
 func sealedFor(w slipway.WorkspaceID, host string) []byte { return []byte(string(w) + "\n" + host) }
 
 // logins keeps passwords for registries, sealed.
@@ -58,8 +59,8 @@ type logins struct {
 	sealer cipher.AEAD
 }
 
-// SetRegistryLogin keeps who the portal is to a registry, for the image deploys
-// of a Workspace.
+// SetRegistryLogin stores the portal's login to a registry, for the image
+// deploys of a Workspace.
 func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string, login image.Login) error {
 	host = strings.ToLower(strings.TrimSpace(host))
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
@@ -85,7 +86,7 @@ func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 	return err
 }
 
-// DropRegistryLogin forgets who the portal is to a registry.
+// DropRegistryLogin deletes the portal's login to a registry.
 func (o *logins) DropRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string) error {
 	return o.store.Update(ctx, func(tx *store.Tx) error {
 		if err := mayKeepLogins(tx, of, by); err != nil {
@@ -106,7 +107,7 @@ func mayKeepLogins(tx *store.Tx, of slipway.WorkspaceID, by slipway.Actor) error
 	return role.May(slipway.ManageDeployments)
 }
 
-// login returns what opens the registry of an image for d.
+// login returns the login to the registry of an image for d.
 func (o *logins) login(ctx context.Context, d slipway.Deployment, name string) (login image.Login, err error) {
 	host := hostOf(name)
 	if host == "" {
@@ -127,7 +128,7 @@ func (o *logins) login(ctx context.Context, d slipway.Deployment, name string) (
 	return login, err
 }
 
-// hostOf returns the registry that a repository's name begins with, "" for the
+// hostOf returns the registry's host in the name of a repository, "" for the
 // portal's own.
 func hostOf(name string) string {
 	if (image.Ref{Name: name}).Own() {

@@ -6,21 +6,21 @@ import (
 	"slipway/internal/slipway"
 )
 
-// watchers are told that something about a Deployment has changed.
+// watchers receive a signal when something about a Deployment changes.
 type watchers struct {
 	mu  sync.Mutex
 	all map[signal]watch
 }
 
-// watch is what somebody wants to be told of.
+// watch describes the changes that a watcher waits for.
 type watch struct {
 	of      slipway.DeploymentID // "" for every Deployment
-	deploy  slipway.DeployID     // this one alone; "" for all that concerns the Deployment
-	reports bool                 // also what components report: agents, of which there are many, do without
+	deploy  slipway.DeployID     // only changes of one deploy; "" for all changes of the Deployment
+	reports bool                 // reports of components count, too; the many agents watch without reports
 }
 
-// wants reports whether somebody is to be told of what concerns a Deployment: a
-// deploy of it, or with "" all of it.
+// wants reports whether w waits for a change of the Deployment of. With a
+// deploy, the change is of the deploy alone; with "", of the whole Deployment.
 func (w watch) wants(of slipway.DeploymentID, deploy slipway.DeployID) bool {
 	return (w.of == "" || w.of == of) && (w.deploy == "" || w.deploy == deploy)
 }
@@ -40,24 +40,25 @@ func (w *watchers) add(what watch) (changed <-chan struct{}, stop func()) {
 	}
 }
 
-// notify tells everybody who watches a Deployment that its records have changed.
+// notify signals a change of a Deployment's records to all watchers of the
+// Deployment.
 func (w *watchers) notify(of slipway.DeploymentID) {
 	w.notifyIf(func(to watch) bool { return to.wants(of, "") })
 }
 
-// changed is notify for the records of one deploy: whoever watches that alone is
-// told, too.
+// changed signals a change of one deploy's records, also to watchers of the
+// deploy alone.
 func (w *watchers) changed(of slipway.DeploymentID, deploy slipway.DeployID) {
 	w.notifyIf(func(to watch) bool { return to.wants(of, deploy) })
 }
 
-// gone tells everybody who watches a Deployment, or a deploy of it, that it is no
-// longer there.
+// gone signals the deletion of a Deployment to all watchers of the Deployment
+// or of one of its deploys.
 func (w *watchers) gone(of slipway.DeploymentID) {
 	w.notifyIf(func(to watch) bool { return to.of == "" || to.of == of })
 }
 
-// reported tells those who want to know that a component has reported.
+// reported signals a component's report to the watchers that wait for reports.
 func (w *watchers) reported(of slipway.DeploymentID) {
 	w.notifyIf(func(to watch) bool { return to.reports && to.wants(of, "") })
 }
@@ -72,8 +73,8 @@ func (w *watchers) notifyIf(whom func(watch) bool) {
 	}
 }
 
-// recheck tells everybody who watches for a person or a program: what they may
-// see may be less by now.
+// recheck signals all watchers that act for a person or a program, because
+// permissions may have been taken away.
 func (w *watchers) recheck() {
 	w.notifyIf(func(to watch) bool { return to.reports || to.deploy != "" })
 }
@@ -114,7 +115,7 @@ func (w *wakers) add(of slipway.DeploymentID) waker {
 	return k
 }
 
-// remove forgets a worker that stops.
+// remove forgets the signals of a worker when the worker stops.
 func (w *wakers) remove(of slipway.DeploymentID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -127,7 +128,8 @@ func (w *wakers) wakeQueue(of slipway.DeploymentID) { w.get(of).queue.set() }
 
 func (w *wakers) wakeMerge(of slipway.DeploymentID) { w.get(of).merge.set() }
 
-// get returns a worker's signals, or nil channels, which set leaves alone.
+// get returns the signals of a worker. Without a worker all signals are nil,
+// and set ignores a nil signal.
 func (w *wakers) get(of slipway.DeploymentID) waker {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -24,8 +24,8 @@ type stager struct {
 	imagers      chan struct{} // a token for each image in staging
 }
 
-// stage reads what is here of w and waits to be read: DAGs, an image, or what a
-// switch is prepared from.
+// stage reads the arrived contents of w: DAGs, an image, or the sources of a
+// switch.
 func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	var uploads []store.Upload
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -37,7 +37,7 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 		}
 		return mayUpload(tx, w)
 	})
-	if err != nil || w.Status != slipway.Initialized { // it was discarded
+	if err != nil || w.Status != slipway.Initialized { // cancelled meanwhile
 		return err
 	}
 	for _, u := range uploads {
@@ -60,7 +60,7 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 	return nil
 }
 
-// stageSource looks at the image that w names.
+// stageSource inspects the image named by w.
 func (s *stager) stageSource(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	i, login, err := s.imageStager.inspect(ctx, d, w.Source)
 	if err != nil {
@@ -69,12 +69,12 @@ func (s *stager) stageSource(ctx context.Context, d slipway.Deployment, w slipwa
 	return s.imageStager.recordImage(ctx, d, w, i, login)
 }
 
-// errOurs is what the user reads of an error on our side.
+// errOurs is the sentence on the page for an internal error.
 const errOurs = "Something went wrong on our side. Nothing was deployed; the log of the portal says more."
 
-// stageAll drops the packs that nobody needs any more and stages what has
-// arrived. Both happen here and nowhere else, so they never cross: staging
-// relies on packs before it claims them.
+// stageAll drops unused packs, then stages the arrived deploys. Only stageAll
+// does either, one after the other, because staging relies on packs before
+// claiming them.
 func (s *stager) stageAll(ctx context.Context, of slipway.DeploymentID) error {
 	var d slipway.Deployment
 	var unused []string
@@ -93,7 +93,7 @@ func (s *stager) stageAll(ctx context.Context, of slipway.DeploymentID) error {
 		return nil // deleted
 	}
 	if err != nil {
-		return err // what was unused is still on record
+		return err // the unused packs are still on record
 	}
 	for _, sum := range unused {
 		err = errors.Join(err, s.bundles.DropPack(d.Namespace, sum))
@@ -106,12 +106,12 @@ func (s *stager) stageAll(ctx context.Context, of slipway.DeploymentID) error {
 	return err
 }
 
-// stageOne stages w when it is its turn in the installation.
+// stageOne stages w as soon as the installation has a free staging.
 func (s *stager) stageOne(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
 	staging, finish := s.endings.stagings.begin(ctx, w.ID)
 	defer finish()
 	stagers := s.stagers
-	if w.Kind.HasImage() { // which may take minutes to arrive from elsewhere
+	if w.Kind.HasImage() { // an image may take minutes to arrive from another registry
 		stagers = s.imagers
 	}
 	select {

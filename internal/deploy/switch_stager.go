@@ -13,7 +13,8 @@ import (
 	"slipway/store"
 )
 
-// switchStager prepares a switch of DAG-only deploys together with its first version.
+// switchStager prepares a switch of DAG-only deploys, together with the image
+// or version to go with the switch.
 type switchStager struct {
 	*base
 	contents    *contents
@@ -24,9 +25,10 @@ type switchStager struct {
 	uploadFiles *uploadFiles
 }
 
-// SwitchSafely makes a deploy that turns DAG-only deploys on or off and does
-// itself what has to follow. What can fail is done in the background, then it
-// waits to be confirmed with the list of its files; nothing moves before.
+// SwitchSafely makes a deploy that turns DAG-only deploys on or off, with an
+// image or version to match. All steps that can fail run in the background. The
+// deploy then waits for a confirmation, with the list of the files. Nothing
+// changes before.
 func (t *switchStager) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on bool, by slipway.Actor) (w slipway.Deploy, err error) {
 	err = t.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Tail(of, by)
@@ -56,7 +58,7 @@ func (t *switchStager) SwitchSafely(ctx context.Context, of slipway.DeploymentID
 	return w, nil
 }
 
-// switchWords says in the history what a safe switch is.
+// switchWords describes a safe switch for the history.
 func switchWords(from slipway.State, on bool) string {
 	switch {
 	case on && from.Mounted:
@@ -92,7 +94,7 @@ func (t *switchStager) stageSwitch(ctx context.Context, d slipway.Deployment, w 
 	return t.imageStager.recordImage(ctx, d, w, base, login)
 }
 
-// known returns the image of a state, and what opens its registry.
+// known returns the image of a state, and the login to the registry.
 func (t *switchStager) known(ctx context.Context, d slipway.Deployment, s slipway.State) (i slipway.Image, login image.Login, err error) {
 	found := false
 	err = t.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -113,7 +115,7 @@ func (t *switchStager) inspectIf(ctx context.Context, d slipway.Deployment, s sl
 	return t.imageStager.inspect(ctx, d, s.ImageRef())
 }
 
-// stageEnable stages the DAGs that Airflow has now, for a bundle version.
+// stageEnable stages the present DAGs of Airflow for a bundle version.
 func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w slipway.Deploy, base slipway.Image, login image.Login) error {
 	var staged bundle.Staged
 	var err error
@@ -131,7 +133,8 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 	return err
 }
 
-// unpackImage stores the contents of an image's dags folder that no pack has.
+// unpackImage stores the contents of an image's dags folder that are in no pack
+// yet.
 func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
 	spool, err := t.uploadFiles.TempFile()
 	if err != nil {
@@ -173,8 +176,8 @@ func (t *switchStager) withDAGs(ctx context.Context, d slipway.Deployment, w sli
 	return t.cfg.Images.WithDags(ctx, base, login, dagsPath(d, base), dags, Repository(d), w.Tag)
 }
 
-// filesFor returns the files that are mounted when w, a safe switch, has its
-// turn. Those of deploys before it may be in no version yet.
+// filesFor returns the mounted files at the turn of w, a safe switch. Files of
+// earlier deploys in the queue may be in no version yet.
 func (t *switchStager) filesFor(ctx context.Context, w slipway.Deploy) ([]slipway.File, error) {
 	var b queueState
 	err := t.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -197,8 +200,8 @@ func modeOf(f slipway.File) uint32 {
 	return 0o644
 }
 
-// RegisterImage takes an Owner's word for which image a Deployment runs today,
-// where Slipway knows none. Nothing is rolled out.
+// RegisterImage records an Owner's statement of the running image where Slipway
+// knows none. Nothing is rolled out.
 func (t *switchStager) RegisterImage(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, text string) (i slipway.Image, err error) {
 	var d slipway.Deployment
 	may := func(tx *store.Tx) (err error) {

@@ -17,8 +17,8 @@ import (
 	"slipway/store"
 )
 
-// blockTotals are the sizes of the blocks of each upload, in memory so that not
-// each block costs a look at all others.
+// blockTotals are the total sizes of each upload's blocks. In memory, because a
+// count on disk reads all blocks of the upload.
 type blockTotals struct {
 	mu  sync.Mutex
 	all map[string]blockTotal
@@ -38,13 +38,14 @@ type uploadFiles struct {
 
 func (p *uploadFiles) blocksPath(upload string) string { return p.uploadPath(upload) + blocksSuffix }
 
-// blockPath names the file of a block: its id comes from the client.
+// blockPath names the file of a block by a hash: the id of a block comes from
+// the client.
 func (p *uploadFiles) blockPath(upload, block string) string {
 	sum := sha256.Sum256([]byte(block))
 	return filepath.Join(p.blocksPath(upload), hex.EncodeToString(sum[:]))
 }
 
-// dropHalfBlocks removes what a crash left of blocks that were being written.
+// dropHalfBlocks removes the unfinished blocks after a crash.
 func (p *uploadFiles) dropHalfBlocks(upload string) error {
 	halves, err := filepath.Glob(filepath.Join(p.blocksPath(upload), halfBlock+"*"))
 	for _, name := range halves {
@@ -53,7 +54,7 @@ func (p *uploadFiles) dropHalfBlocks(upload string) error {
 	return err
 }
 
-// dropBlocks forgets the blocks of an upload that is over, or assembled.
+// dropBlocks removes the blocks of an upload that is over or assembled.
 func (p *uploadFiles) dropBlocks(upload string) error {
 	p.blocks.mu.Lock()
 	delete(p.blocks.all, upload)
@@ -61,8 +62,8 @@ func (p *uploadFiles) dropBlocks(upload string) error {
 	return os.RemoveAll(p.blocksPath(upload))
 }
 
-// removeUpload removes the file of an upload that is over. What stays behind
-// here goes at the next start.
+// removeUpload removes the file of an upload that is over. After an error, the
+// next start removes the file.
 func (p *uploadFiles) removeUpload(id string) {
 	p.arriving.end(id, false)
 	err := os.Remove(p.uploadPath(id))
@@ -74,8 +75,8 @@ func (p *uploadFiles) removeUpload(id string) {
 	}
 }
 
-// TempFile keeps on disk what has to wait until more is known of it. It has no
-// name there, so nothing is left of it however the process ends.
+// TempFile is a file on disk for data of unknown length or kind. The file has
+// no name, and the disk space is free again after any end of the process.
 type TempFile struct {
 	*os.File
 	files *uploadFiles
@@ -87,11 +88,11 @@ func (p *uploadFiles) TempFile() (*TempFile, error) {
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("make a spool: %w", err))
 	}
-	return &TempFile{f, p}, os.Remove(f.Name()) // it lives on while it is open
+	return &TempFile{f, p}, os.Remove(f.Name()) // the content lives while the file is open
 }
 
-// Append appends what r brings, and stops before the disk falls under its
-// reserve.
+// Append appends the bytes of r, and stops before the free disk space falls
+// under the reserve.
 func (s *TempFile) Append(r io.Reader) (int64, error) {
 	n, err := s.files.copyIn(s.File, r)
 	return n, unavailable(err)
@@ -109,7 +110,8 @@ func (p *uploadFiles) uploadPath(id string) string {
 	return filepath.Join(p.cfg.Dir, datadir.Uploads, filepath.Base(id))
 }
 
-// freeSpace refuses size more bytes when the disk would fall under its reserve.
+// freeSpace refuses size more bytes if the free disk space would fall under the
+// reserve.
 func (p *uploadFiles) freeSpace(size int64) error {
 	free, err := durable.FreeSpace(p.cfg.Dir)
 	if err != nil {
@@ -130,14 +132,14 @@ func (p *uploadFiles) offset(u store.Upload) (int64, error) {
 	return info.Size(), nil
 }
 
-// arrivals are the uploads whose bytes come in now.
+// arrivals are the uploads with a connection now, or with more bytes to come.
 type arrivals struct {
 	mu  sync.Mutex
-	all map[string]bool // by id: whether the connection is still there
+	all map[string]bool // by id: whether the connection is still open
 }
 
-// begin takes the upload id for one request, and reports whether the bytes
-// before offset came by a connection that broke, or before a restart.
+// begin reserves the upload id for one request. resumed reports whether the
+// bytes before offset came by a connection that broke, or before a restart.
 func (a *arrivals) begin(id string, offset int64) (resumed bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -152,8 +154,8 @@ func (a *arrivals) begin(id string, offset int64) (resumed bool, err error) {
 	return !known && offset > 0, nil
 }
 
-// end gives the upload id back. It is remembered only if its request ended well
-// and more is to come.
+// end releases the upload id. The id is kept only if the request ended well and
+// more bytes are to come.
 func (a *arrivals) end(id string, more bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -169,7 +171,8 @@ func (a *arrivals) busy(id string) bool {
 	return a.all[id]
 }
 
-// copyIn copies r to f and stops before the disk falls under its reserve.
+// copyIn copies r to f and stops before the free disk space falls under the
+// reserve.
 func (p *uploadFiles) copyIn(f *os.File, r io.Reader) (n int64, err error) {
 	buf := make([]byte, 256<<10) // the usual 32 KiB take eight times the system calls
 	for {

@@ -19,23 +19,23 @@ import (
 	"slipway/store"
 )
 
-// NewUpload is what is known of an upload before its first byte.
+// NewUpload describes an upload before its first byte.
 type NewUpload struct {
 	Length      int64  // bytes; -1 when unknown
 	Name        string // "dags.tar.gz", or "3 files": for people
-	Fix         string // the one file that it mends, below dags; "" for others
+	Fix         string // the only file of a one-file fix, below dags; "" for other uploads
 	Merge       slipway.Merge
-	Folder      string // below dags, where the files go; "" for its root
+	Folder      string // folder for the files, below dags; "" for the root
 	Description string
 	Git         slipway.Git
 
-	// Image says that it is the archive of an image, for a deploy of a Kind: of
-	// IMAGE_AND_DAG, DAGs says that an archive of DAGs follows.
+	// Image marks the archive of an image, for a deploy of a Kind. With
+	// IMAGE_AND_DAG, DAGs announces an archive of DAGs after the image.
 	Image bool
 	Kind  slipway.DeployKind // "" for DAG_ONLY
 	DAGs  bool
 
-	To int // number of the deploy of image and DAGs whose DAGs they are; 0 for a deploy of its own
+	To int // number of the deploy of image and DAGs to add the DAGs to; 0 for a new deploy
 }
 
 // uploads receives archives, whole or in pieces.
@@ -45,7 +45,7 @@ type uploads struct {
 	uploadFiles *uploadFiles
 }
 
-// checked returns n cleaned, or says what is wrong with it.
+// checked returns n cleaned, or an error with the fault in n.
 func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
 		return n, err
@@ -79,8 +79,8 @@ func tooLarge(name string, most int64) error {
 	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
 }
 
-// BeginUpload makes a deploy that waits for its archive, or has one of image and
-// DAGs wait for it.
+// BeginUpload makes a deploy for the upload. With n.To, the upload is for the
+// DAGs of an existing deploy of image and DAGs.
 func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (u store.Upload, w slipway.Deploy, err error) {
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Tail(of, by)
@@ -106,7 +106,7 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 	return u, w, nil
 }
 
-// audit records that by did action to deploy w of d.
+// audit records the action of by on deploy w of d.
 func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, w slipway.Deploy) error {
 	detail := fmt.Sprintf("#%d", w.Number)
 	if w.ReturnTo != 0 {
@@ -115,7 +115,7 @@ func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, 
 	return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: action, Target: d.Name, Detail: detail})
 }
 
-// Upload returns an upload with its deploy and how many bytes of it are here.
+// Upload returns an upload with the deploy and the number of bytes received.
 func (p *uploads) Upload(ctx context.Context, id string, by slipway.Actor) (u store.Upload, w slipway.Deploy, offset int64, err error) {
 	err = p.store.View(ctx, func(tx *store.Tx) (err error) {
 		if u, w, err = tx.Upload(id, by); err != nil {
@@ -128,7 +128,7 @@ func (p *uploads) Upload(ctx context.Context, id string, by slipway.Actor) (u st
 	}
 	offset, err = p.uploadFiles.offset(u)
 	if err == nil && offset == u.Length && u.ArrivedAt.IsZero() && !p.uploadFiles.arriving.busy(id) {
-		w, err = p.arrived(ctx, u, w) // a crash came between the last byte and its record
+		w, err = p.arrived(ctx, u, w) // a crash came between the last byte and the record
 	}
 	return u, w, offset, err
 }
@@ -139,8 +139,9 @@ func maySee(tx *store.Tx, w slipway.Deploy, by slipway.Actor) error {
 	return err
 }
 
-// Append writes what r brings at offset. What came before a connection broke
-// stays. With the last byte the upload is durable and is staged.
+// Append writes the bytes of r at offset. Bytes received before a broken
+// connection stay. With the last byte, the upload is durable and ready for
+// staging.
 func (p *uploads) Append(ctx context.Context, id string, by slipway.Actor, offset int64, r io.Reader) (w slipway.Deploy, newOffset int64, err error) {
 	u, w, err := p.mayAppend(ctx, id, by)
 	if err != nil {
@@ -168,7 +169,8 @@ func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, 
 		w.Resumes++
 	}
 	at, err = p.write(u, w, offset, r)
-	// The request may be over by now. What came is noted all the same.
+	// The request may be over by now. The received bytes are recorded all the
+	// same.
 	ctx = context.WithoutCancel(ctx)
 	if err == nil && (at == u.Length || u.Length < 0) {
 		w, err = p.arrived(ctx, u, w)
@@ -180,7 +182,7 @@ func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, 
 	return w, at, errors.Join(err, p.touch(ctx, u, w, resumed))
 }
 
-// touch notes that bytes came, once a minute at most.
+// touch records the time of received bytes, once a minute at most.
 func (p *uploads) touch(ctx context.Context, u store.Upload, w slipway.Deploy, resumed bool) error {
 	if !resumed && p.store.Now().Sub(u.TouchedAt) < time.Minute {
 		return nil
@@ -199,7 +201,7 @@ func (p *uploads) touch(ctx context.Context, u store.Upload, w slipway.Deploy, r
 	})
 }
 
-// mayAppend judges by's role anew. Whoever has lost it loses the deploy.
+// mayAppend checks by's role again. A refusal ends the deploy.
 func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u store.Upload, w slipway.Deploy, err error) {
 	var refusal error
 	err = p.store.View(ctx, func(tx *store.Tx) error {
@@ -215,7 +217,7 @@ func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u
 	return u, w, err
 }
 
-// mayUpload judges whether whoever began w may still make it.
+// mayUpload refuses w if the author of w may no longer make w.
 func mayUpload(tx *store.Tx, w slipway.Deploy) error {
 	d, role, err := tx.Tail(w.Deployment, w.By)
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
@@ -230,8 +232,8 @@ func mayUpload(tx *store.Tx, w slipway.Deploy) error {
 	return d.MayMake(w, role, w.By)
 }
 
-// sameSecret refuses w if the token that began it was rotated since: whoever has
-// the old secret may be somebody who left.
+// sameSecret refuses w if the author's token was rotated after w began. The
+// holder of the old secret may have left the team.
 func sameSecret(tx *store.Tx, w slipway.Deploy) error {
 	if w.By.Token == "" {
 		return nil
@@ -243,8 +245,9 @@ func sameSecret(tx *store.Tx, w slipway.Deploy) error {
 	return err
 }
 
-// lostAccess returns why whoever began w may not make it any more, nil while
-// they may. What else keeps w from going live is judged when it is confirmed.
+// lostAccess returns an error if the author of w has lost the access for w,
+// otherwise nil. Other reasons against going live are checked when w is
+// confirmed.
 func lostAccess(tx *store.Tx, w slipway.Deploy) error {
 	err := mayUpload(tx, w)
 	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden || kind == slipway.Internal {
@@ -253,7 +256,7 @@ func lostAccess(tx *store.Tx, w slipway.Deploy) error {
 	return nil
 }
 
-// Receive takes a whole archive in. If it breaks off, its deploy has failed.
+// Receive receives a whole archive. A broken upload fails the deploy.
 func (p *uploads) Receive(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload, r io.Reader) (slipway.Deploy, error) {
 	u, w, err := p.BeginUpload(ctx, of, by, n)
 	if err != nil {
@@ -273,18 +276,19 @@ func (p *uploads) Receive(ctx context.Context, of slipway.DeploymentID, by slipw
 	}
 }
 
-// arrivedLife is for how long a client that has not heard the answer to its last
-// bytes is told that they came, instead of sending all of them again.
+// arrivedLife is the time for which Progress reports a complete upload. A
+// client that missed the answer to the last bytes then need not send all bytes
+// again.
 const arrivedLife = time.Hour
 
 // Progress is how far an upload is.
 type Progress struct {
 	Deploy         slipway.Deploy
-	Offset, Length int64 // bytes that are here, of how many
+	Offset, Length int64 // bytes received, and bytes expected
 }
 
-// Progress returns how far an upload is that by began, for a while also once it
-// is complete.
+// Progress returns the progress of an upload by its author, for a while also
+// after the end.
 func (p *uploads) Progress(ctx context.Context, id string, by slipway.Actor) (Progress, error) {
 	u, w, offset, err := p.Upload(ctx, id, by)
 	if kind, _ := slipway.Explain(err); err == nil || kind != slipway.NotFound {
@@ -299,7 +303,8 @@ func (p *uploads) Progress(ctx context.Context, id string, by slipway.Actor) (Pr
 	return Progress{w, w.Bytes, w.Bytes}, err
 }
 
-// arrived makes a complete upload durable, notes it and has it staged.
+// arrived makes a complete upload durable, records the arrival and wakes
+// staging.
 func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy) (slipway.Deploy, error) {
 	size, err := p.uploadFiles.offset(u)
 	if err == nil {
@@ -323,7 +328,7 @@ func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy)
 		saved, err = tx.SaveDeploy(now)
 		return errors.Join(err, tx.UploadArrived(u.ID))
 	})
-	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden { // its sender may no longer deploy
+	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden { // the author may no longer deploy
 		return w, errors.Join(err, p.endings.Refuse(ctx, w, err))
 	}
 	if err != nil {
@@ -335,7 +340,7 @@ func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy)
 	return w, nil
 }
 
-// uploadFor returns the deploy that an upload is for.
+// uploadFor returns the deploy for an upload.
 func (p *uploads) uploadFor(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor, n *NewUpload) (w slipway.Deploy, err error) {
 	if n.To != 0 {
 		return p.addDAGs(tx, d, role, by, n)
@@ -362,7 +367,7 @@ func (p *uploads) uploadFor(tx *store.Tx, d slipway.Deployment, role slipway.Rol
 	return tx.AddDeploy(w)
 }
 
-// addDAGs returns the deploy of image and DAGs that waits for an upload.
+// addDAGs returns the deploy of image and DAGs that an upload adds DAGs to.
 func (p *uploads) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor, n *NewUpload) (w slipway.Deploy, err error) {
 	if w, err = tx.Deploy(d.ID, n.To); err != nil {
 		return w, err
@@ -387,17 +392,17 @@ func (p *uploads) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role,
 		return w, err
 	}
 	w.Merge, w.Upload = n.Merge, n.Name
-	if n.Length != inBlocks { // else they may never come
+	if n.Length != inBlocks { // DAGs in blocks may never arrive
 		w.WantsDAG = true
 	}
 	return tx.SaveDeploy(w)
 }
 
-// reserveEvery is after how many bytes of an upload the disk's free space is
-// looked at again.
+// reserveEvery is the number of bytes of an upload between two checks of the
+// free disk space.
 const reserveEvery = 16 << 20
 
-// write appends r to the file of u, at offset, and returns how far it came.
+// write appends r to the file of u, at offset, and returns the new offset.
 func (p *uploads) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
 	f, err := os.OpenFile(p.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
