@@ -31,12 +31,12 @@ var broken = []struct {
 		new: `	return unless("a folder is not synced after a rename", func() error { return SyncPath(filepath.Dir(new)) })`,
 	},
 	{
-		name: "a version is not synced", file: "internal/mount/stage.go",
+		name: "a version is not synced", file: "internal/mount/staging.go",
 		old: "err := s.sync(ctx, temp); err != nil",
 		new: `err := unless("a version is not synced", func() error { return s.sync(ctx, temp) }); err != nil`,
 	},
 	{
-		name: "the folder of versions is not synced", file: "internal/mount/stage.go",
+		name: "the folder of versions is not synced", file: "internal/mount/staging.go",
 		old: "err := durable.SyncPath(m.versions()); err != nil",
 		new: `err := unless("the folder of versions is not synced", func() error { return durable.SyncPath(m.versions()) }); err != nil`,
 	},
@@ -56,7 +56,7 @@ var broken = []struct {
 	ready, err := m.complete(man)`,
 	},
 	{
-		name: "a version is written in place", file: "internal/mount/stage.go", kill: true,
+		name: "a version is written in place", file: "internal/mount/staging.go", kill: true,
 		old: "	dir, err := os.MkdirTemp(versions, durable.TempPattern)",
 		new: `	dir, err := os.MkdirTemp(versions, durable.TempPattern)
 	if err == nil && isBroken("a version is written in place") {

@@ -93,9 +93,9 @@ func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duratio
 		return goneAgain
 	}
 	if err == nil {
-		err = l.mount.Add(ctx, man, l.portal)
+		err = l.mount.Prefetch(ctx, man, l.portal)
 	}
-	if errors.Is(err, mount.ErrCalledOff) {
+	if errors.Is(err, mount.ErrPreempted) {
 		log.Info("adds a version that a run of Airflow needs later, as another is mounted first")
 		return wantedEvery
 	}

@@ -52,9 +52,9 @@ type scan struct {
 	take    func(Entry, io.Reader) error
 	tree    *tree
 	entries []Entry
-	left    omissions
+	omitted    omissions
 	ignores map[string][]byte // the contents of .slipwayignore files, by folder
-	kept    int               // bytes in ignores
+	ignoreBytes    int               // bytes in ignores
 	dags    bool              // there is a dags folder at the root
 	last    string            // the entry that is being read, for refusals
 }
@@ -105,8 +105,8 @@ func (s *scan) mayDeploy(name string) bool {
 	return ok || !s.dags
 }
 
-// hand gives the content of e to take and makes sure that all of it was read.
-func (s *scan) hand(e Entry, r io.Reader) error {
+// deliver gives the content of e to take and makes sure that all of it was read.
+func (s *scan) deliver(e Entry, r io.Reader) error {
 	c := &content{scan: s, r: r}
 	err := s.take(e, c)
 	if err == nil {
@@ -118,15 +118,15 @@ func (s *scan) hand(e Entry, r io.Reader) error {
 	return err
 }
 
-// leaveOut records the entry name if it is left out of every upload, and
+// omit records the entry name if it is left out of every upload, and
 // keeps what the .slipwayignore files say.
-func (s *scan) leaveOut(name string, k kind, open func() (io.Reader, error)) (bool, error) {
+func (s *scan) omit(name string, k kind, open func() (io.Reader, error)) (bool, error) {
 	top, ok := ignoredAlways(name)
 	if !ok {
 		return false, nil
 	}
 	if k != folder {
-		s.left.add(top, builtIn)
+		s.omitted.add(top, builtIn)
 	}
 	switch {
 	case path.Base(name) != ignoreName || !s.mayRule(parent(name)) || k == folder:
@@ -147,7 +147,7 @@ func (s *scan) keepIgnore(name string, open func() (io.Reader, error)) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	if s.kept += len(text); len(text) > maxIgnore || s.kept > maxIgnores {
+	if s.ignoreBytes += len(text); len(text) > maxIgnore || s.ignoreBytes > maxIgnores {
 		return slipway.Errorf(slipway.TooLarge, "The file %s is too large. At most %s of patterns are allowed.", Quote(name), SizeText(maxIgnore))
 	}
 	s.ignores[parent(name)] = text
@@ -269,7 +269,7 @@ func (m *meter) Read(p []byte) (int, error) {
 
 // checkLocal makes sure that the header of f lies at the offset at and says the
 // same as the directory, which begins at dir. It returns where f ends.
-func (s *scan) checkLocal(f zipped, at, dir int64) (int64, error) {
+func (s *scan) checkLocal(f zipFile, at, dir int64) (int64, error) {
 	switch {
 	case f.Flags&zipEncrypted != 0:
 		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", Quote(f.Name))
@@ -292,13 +292,13 @@ func (s *scan) checkLocal(f zipped, at, dir int64) (int64, error) {
 	return s.endOf(f, dir)
 }
 
-func (s *scan) misplaced(f zipped) error {
+func (s *scan) misplaced(f zipFile) error {
 	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", Quote(f.Name))
 }
 
 // endOf returns where f ends: behind its content, or behind the descriptor that
 // follows it.
-func (s *scan) endOf(f zipped, dir int64) (int64, error) {
+func (s *scan) endOf(f zipFile, dir int64) (int64, error) {
 	end := f.start + int64(f.CompressedSize64)
 	if f.Flags&zipDescriptor == 0 {
 		return end, nil

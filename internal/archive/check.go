@@ -159,7 +159,7 @@ func (t *tree) checkLinks(ctx context.Context, files []slipway.File) error {
 			return err
 		}
 	}
-	s := newSpots(t.lim.Files, t.lim.Path)
+	s := newResolver(t.lim.Files, t.lim.Path)
 	links, ok := s.addAll(files)
 	if !ok {
 		return t.lim.tooManyFiles()
@@ -168,7 +168,7 @@ func (t *tree) checkLinks(ctx context.Context, files []slipway.File) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("check symlinks: %w", err)
 		}
-		if bad, why := s.follow(l, 1); why != sound {
+		if bad, why := s.follow(l, 1); why != linkSound {
 			return t.faulty(bad, why)
 		}
 	}
@@ -186,16 +186,16 @@ func (t *tree) checkTarget(f slipway.File) error {
 }
 
 // faulty says why the symlink l cannot be.
-func (t *tree) faulty(l *spot, why fault) error {
+func (t *tree) faulty(l *place, why fault) error {
 	name := t.quote(l.path)
 	switch why {
-	case absolute:
+	case linkAbsolute:
 		return slipway.Errorf(slipway.Invalid, "The symlink %s has the absolute target %s. Make it relative, to a file that is deployed with it.", name, Quote(l.link))
-	case leaves:
+	case linkEscapes:
 		return slipway.Errorf(slipway.Invalid, "The symlink %s to %s leaves the root of what is deployed.", name, Quote(l.link))
-	case tooLong:
+	case linkTooLong:
 		return slipway.Errorf(slipway.TooLarge, "The symlink %s leads to a path of more than %d bytes.", name, t.lim.Path)
-	case tooSlow:
+	case linkTooCostly:
 		return slipway.Errorf(slipway.TooLarge, "The targets of all symlinks have more than %d names together: %s is beyond the limit. Use fewer symlinks, or shorter targets.", stepsPerFile*t.lim.Files, name)
 	}
 	return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d symlinks.", name, MaxHops)
@@ -203,7 +203,7 @@ func (t *tree) faulty(l *spot, why fault) error {
 
 // checkCircles refuses links through which a folder holds itself: Airflow
 // follows links to folders when it looks for DAG files, and would give up.
-func (t *tree) checkCircles(s *spots) error {
-	c := circles{tree: t, walked: map[*spot]bool{}}
+func (t *tree) checkCircles(s *resolver) error {
+	c := circles{tree: t, walked: map[*place]bool{}}
 	return c.walk(s.root, nil)
 }

@@ -13,17 +13,17 @@ var ErrTooManyFiles = fmt.Errorf("there are more than %d files and folders", Max
 // lead to a place inside the version, over at most as many symlinks as Linux
 // follows, and the version holds at most MaxFiles files and folders.
 func CheckLinks(files []slipway.File) error {
-	s := newSpots(MaxFiles, MaxPath)
+	s := newResolver(MaxFiles, MaxPath)
 	links, ok := s.addAll(files)
 	if !ok {
 		return ErrTooManyFiles
 	}
 	for _, l := range links {
 		switch bad, why := s.follow(l, 1); why {
-		case sound:
-		case tooFar:
+		case linkSound:
+		case linkLoops:
 			return fmt.Errorf("the symlink %q leads in a circle, or over more than %d symlinks", bad.path, MaxHops)
-		case tooLong, tooSlow:
+		case linkTooLong, linkTooCostly:
 			return fmt.Errorf("the symlink %q leads too far", bad.path)
 		default:
 			return fmt.Errorf("the symlink %q leaves the version", bad.path)
@@ -34,11 +34,11 @@ func CheckLinks(files []slipway.File) error {
 
 type circles struct {
 	tree   *tree
-	walked map[*spot]bool // false while a folder is being walked, true after it
+	walked map[*place]bool // false while a folder is being walked, true after it
 }
 
 // walk visits all folders from at on. Via is the link followed last.
-func (c *circles) walk(at, via *spot) error {
+func (c *circles) walk(at, via *place) error {
 	c.walked[at] = false
 	for _, to := range at.kids {
 		last := via

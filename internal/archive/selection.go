@@ -37,7 +37,7 @@ type Selected struct {
 
 // selection decides, now that all entries are known.
 func (s *scan) selection() (Selection, error) {
-	base, root := s.place()
+	base, root := s.project()
 	sel := Selection{Root: root}
 	rules := s.rules(base, root)
 	outside := map[string]bool{}
@@ -52,12 +52,12 @@ func (s *scan) selection() (Selection, error) {
 			return Selection{}, err
 		}
 		if ignored != "" {
-			s.left.add(ignored, ignoreName)
+			s.omitted.add(ignored, ignoreName)
 			continue
 		}
 		sel.Entries = append(sel.Entries, Selected{Path: p, Entry: e})
 	}
-	sel.LeftOut, sel.LeftOutFiles = s.left.sorted(), s.left.files
+	sel.LeftOut, sel.LeftOutFiles = s.omitted.sorted(), s.omitted.files
 	for name := range outside {
 		sel.Outside = append(sel.Outside, name)
 	}
@@ -66,9 +66,9 @@ func (s *scan) selection() (Selection, error) {
 	return sel, sel.check(s.src.ctx, s.lim)
 }
 
-// place returns the project's folder and the dags folder in it: dags at the
+// project returns the project's folder and the dags folder in it: dags at the
 // root, or in the one folder that holds everything, else the root itself.
-func (s *scan) place() (base, root string) {
+func (s *scan) project() (base, root string) {
 	if s.dags {
 		return "", dagsFolder
 	}

@@ -57,25 +57,25 @@ func (s *scan) readGzip(r io.Reader) error {
 	if err != nil {
 		return s.explain(err)
 	}
-	return s.readTarAhead(&members{z: z, rest: br})
+	return s.readTarAhead(&gzipMembers{z: z, rest: br})
 }
 
 // readTarAhead is readTar, while r is unpacked in another goroutine.
 func (s *scan) readTarAhead(r io.Reader) error {
-	a := newAhead(r)
+	a := newReadahead(r)
 	defer a.close()
 	return s.readTar(a)
 }
 
-// members reads the members of a gzip file one after the other, as gunzip does,
+// gzipMembers reads the members of a gzip file one after the other, as gunzip does,
 // and lets only zeros follow them.
-type members struct {
+type gzipMembers struct {
 	z    *gzip.Reader
 	rest *bufio.Reader
 	err  error // kept, as who gets it with the last bytes may look at these only
 }
 
-func (m *members) Read(p []byte) (n int, err error) {
+func (m *gzipMembers) Read(p []byte) (n int, err error) {
 	if m.err != nil {
 		return 0, m.err
 	}
@@ -88,7 +88,7 @@ func (m *members) Read(p []byte) (n int, err error) {
 }
 
 // next goes on to the next member, or returns io.EOF after the last one.
-func (m *members) next() error {
+func (m *gzipMembers) next() error {
 	head, err := m.rest.Peek(2)
 	switch {
 	case string(head) == "\x1f\x8b":
@@ -100,7 +100,7 @@ func (m *members) next() error {
 }
 
 // padding reads to the end, and returns io.EOF if there are only zeros.
-func (m *members) padding() error {
+func (m *gzipMembers) padding() error {
 	zeros := &meter{r: m.rest, limit: 1 << 62}
 	if _, err := io.Copy(io.Discard, zeros); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (s *scan) readTarEntry(h *tar.Header, r io.Reader) error {
 	}
 	s.last = name
 	k, refusal := tarKind(h)
-	if skip, err := s.leaveOut(name, k, func() (io.Reader, error) { return r, nil }); skip || err != nil {
+	if skip, err := s.omit(name, k, func() (io.Reader, error) { return r, nil }); skip || err != nil {
 		return err
 	}
 	switch {
@@ -192,7 +192,7 @@ func (s *scan) readTarEntry(h *tar.Header, r io.Reader) error {
 	if k != file || !s.mayDeploy(name) {
 		return nil
 	}
-	return s.hand(e, r)
+	return s.deliver(e, r)
 }
 
 // tarKind returns what h stands for, or why it is refused.

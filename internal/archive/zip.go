@@ -16,8 +16,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// zipped is a file of a zip archive and where its content begins.
-type zipped struct {
+// zipFile is a file of a zip archive and where its content begins.
+type zipFile struct {
 	*zip.File
 	start int64
 }
@@ -29,7 +29,7 @@ func (s *scan) readZip(size int64) error {
 	if err != nil {
 		return err
 	}
-	src := dir.alone(s.src)
+	src := dir.bounded(s.src)
 	zr, err := zip.NewReader(src, src.size())
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return s.badDirectory()
@@ -38,39 +38,39 @@ func (s *scan) readZip(size int64) error {
 	if err != nil {
 		return err
 	}
-	z := &unzip{scan: s, meter: meter{limit: s.lim.Unpacked}}
-	var wanted []wantedFile
+	z := &zipReader{scan: s, meter: meter{limit: s.lim.Unpacked}}
+	var wanted []deployFile
 	for _, f := range files {
 		e, k, err := z.declare(f)
 		if err != nil {
 			return err
 		}
 		if k == file {
-			wanted = append(wanted, wantedFile{e, f})
+			wanted = append(wanted, deployFile{e, f})
 		}
 	}
-	return z.hand(wanted)
+	return z.deliver(wanted)
 }
 
-type wantedFile struct {
+type deployFile struct {
 	Entry
-	zipped
+	zipFile
 }
 
 // zipLayout returns files in the order of their contents, having made sure that
 // these lie head to tail from the archive's start to its directory, each behind
 // a header that agrees with the directory.
-func (s *scan) zipLayout(list []*zip.File, dir int64) ([]zipped, error) {
-	files := make([]zipped, len(list))
+func (s *scan) zipLayout(list []*zip.File, dir int64) ([]zipFile, error) {
+	files := make([]zipFile, len(list))
 	for i, f := range list {
 		s.last = f.Name
 		start, err := f.DataOffset()
 		if err != nil {
 			return nil, s.explain(err)
 		}
-		files[i] = zipped{f, start}
+		files[i] = zipFile{f, start}
 	}
-	slices.SortStableFunc(files, func(a, b zipped) int { return cmp.Compare(a.start, b.start) })
+	slices.SortStableFunc(files, func(a, b zipFile) int { return cmp.Compare(a.start, b.start) })
 	var at int64
 	for _, f := range files {
 		s.last = f.Name
@@ -86,15 +86,15 @@ func (s *scan) zipLayout(list []*zip.File, dir int64) ([]zipped, error) {
 	return files, nil
 }
 
-// unzip reads contents, and counts what they unpack to together.
-type unzip struct {
+// zipReader reads contents, and counts what they unpack to together.
+type zipReader struct {
 	scan  *scan
 	meter meter
 	inflater
 }
 
 // declare records f. The kind is file if its content is still to be read.
-func (z *unzip) declare(f zipped) (Entry, kind, error) {
+func (z *zipReader) declare(f zipFile) (Entry, kind, error) {
 	name, k, err := zipName(f.File)
 	if err != nil {
 		return Entry{}, 0, err
@@ -104,7 +104,7 @@ func (z *unzip) declare(f zipped) (Entry, kind, error) {
 		return Entry{}, 0, err
 	}
 	z.scan.last = cleaned
-	if skip, err := z.scan.leaveOut(cleaned, k, func() (io.Reader, error) { return z.open(f) }); skip || err != nil {
+	if skip, err := z.scan.omit(cleaned, k, func() (io.Reader, error) { return z.open(f) }); skip || err != nil {
 		return Entry{}, 0, err
 	}
 	switch {
@@ -125,7 +125,7 @@ func (z *unzip) declare(f zipped) (Entry, kind, error) {
 }
 
 // symlink returns the link whose target is f's content.
-func (z *unzip) symlink(name string, f zipped) (Entry, error) {
+func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 	r, err := z.open(f)
 	if err != nil {
 		return Entry{}, z.scan.explain(err)
@@ -141,19 +141,19 @@ func (z *unzip) symlink(name string, f zipped) (Entry, error) {
 	return Entry{Name: name, Link: string(target)}, nil
 }
 
-// hand gives the contents of what is deployed to take.
-func (z *unzip) hand(files []wantedFile) error {
-	_, root := z.scan.place()
+// deliver gives the contents of what is deployed to take.
+func (z *zipReader) deliver(files []deployFile) error {
+	_, root := z.scan.project()
 	for _, f := range files {
 		if _, ok := below(root, f.Entry.Name); !ok {
 			continue
 		}
 		z.scan.last = f.Entry.Name
-		r, err := z.open(f.zipped)
+		r, err := z.open(f.zipFile)
 		if err != nil {
 			return z.scan.explain(err)
 		}
-		if err := z.scan.hand(f.Entry, r); err != nil {
+		if err := z.scan.deliver(f.Entry, r); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func isUnix(f *zip.File) bool {
 
 // open returns the content of f, which must be read to its end before the next
 // one is opened.
-func (z *unzip) open(f zipped) (io.Reader, error) {
+func (z *zipReader) open(f zipFile) (io.Reader, error) {
 	raw, err := f.OpenRaw()
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", Quote(f.Name), err)
@@ -211,5 +211,5 @@ func (z *unzip) open(f zipped) (io.Reader, error) {
 		}
 		z.meter.r = z.flate
 	}
-	return &checked{file: f.File, r: &z.meter, raw: z.raw, sum: crc32.NewIEEE()}, nil
+	return &checkedContent{file: f.File, r: &z.meter, raw: z.raw, sum: crc32.NewIEEE()}, nil
 }

@@ -16,8 +16,8 @@ type inflater struct {
 	flate io.ReadCloser
 }
 
-// checked reads a content and refuses one that is not what the directory says.
-type checked struct {
+// checkedContent reads a content and refuses one that is not what the directory says.
+type checkedContent struct {
 	file *zip.File
 	r    io.Reader
 	raw  *bufio.Reader // what of the packed content is left
@@ -25,11 +25,11 @@ type checked struct {
 	n    uint64
 }
 
-func (c *checked) Read(p []byte) (int, error) {
+func (c *checkedContent) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += uint64(n)
 	if c.n > c.file.UncompressedSize64 {
-		return 0, c.lie("unpacks to more bytes than the archive's directory says")
+		return 0, c.mismatch("unpacks to more bytes than the archive's directory says")
 	}
 	_, _ = c.sum.Write(p[:n]) // a hash takes everything
 	if err != io.EOF {
@@ -38,21 +38,21 @@ func (c *checked) Read(p []byte) (int, error) {
 	return n, c.end()
 }
 
-func (c *checked) end() error {
+func (c *checkedContent) end() error {
 	_, err := c.raw.ReadByte()
 	switch {
 	case err == nil:
-		return c.lie("holds data after its end")
+		return c.mismatch("holds data after its end")
 	case !errors.Is(err, io.EOF):
 		return err
 	case c.n < c.file.UncompressedSize64:
-		return c.lie("unpacks to fewer bytes than the archive's directory says")
+		return c.mismatch("unpacks to fewer bytes than the archive's directory says")
 	case c.sum.Sum32() != c.file.CRC32:
-		return c.lie("is damaged: its checksum is not the one in the archive's directory")
+		return c.mismatch("is damaged: its checksum is not the one in the archive's directory")
 	}
 	return io.EOF
 }
 
-func (c *checked) lie(what string) error {
+func (c *checkedContent) mismatch(what string) error {
 	return slipway.Errorf(slipway.Invalid, "The entry %s %s. Pack and upload the archive again.", Quote(c.file.Name), what)
 }

@@ -116,11 +116,11 @@ func (s *scan) countRecords(d zipDir) (zipDir, error) {
 	return d, nil
 }
 
-// alone returns the archive in src up to the end of its directory, followed by
+// bounded returns the archive in src up to the end of its directory, followed by
 // end records that say what was found. Readers of zip archives look for the
 // directory in different places and believe different numbers: with these
 // records there is but one place to find, and no number that was not checked.
-func (d zipDir) alone(src io.ReaderAt) aloneZip {
+func (d zipDir) bounded(src io.ReaderAt) boundedZip {
 	at, n := uint64(d.start+d.length), uint64(d.records)
 	end := le.AppendUint64([]byte(zip64End), zip64EndLen-12)
 	end = append(end, 45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0) // versions, disks
@@ -130,19 +130,19 @@ func (d zipDir) alone(src io.ReaderAt) aloneZip {
 	end = append(le.AppendUint64(end, at), 1, 0, 0, 0)
 	end = append(end, zipEnd+"\x00\x00\x00\x00"...)
 	end = append(end, bytes.Repeat([]byte{0xff}, 12)...) // see the records above
-	return aloneZip{src: src, cut: int64(at), end: append(end, 0, 0)}
+	return boundedZip{src: src, cut: int64(at), end: append(end, 0, 0)}
 }
 
-// aloneZip is the first cut bytes of src, and end behind them.
-type aloneZip struct {
+// boundedZip is the first cut bytes of src, and end behind them.
+type boundedZip struct {
 	src io.ReaderAt
 	cut int64
 	end []byte
 }
 
-func (z aloneZip) size() int64 { return z.cut + int64(len(z.end)) }
+func (z boundedZip) size() int64 { return z.cut + int64(len(z.end)) }
 
-func (z aloneZip) ReadAt(p []byte, off int64) (int, error) {
+func (z boundedZip) ReadAt(p []byte, off int64) (int, error) {
 	switch {
 	case off < 0: // a record may say so
 		return 0, errZipDirectory()

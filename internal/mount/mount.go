@@ -32,25 +32,25 @@ const (
 
 // Mount is the folder in which Airflow finds its DAGs, at current/dags.
 type Mount struct {
-	dir  string
-	lock *os.File
-	mu   sync.Mutex // held by what adds a version, takes one away or turns current
-	last lastRecord
-	keep int64    // bytes that stay free on its disk
-	left []string // leftovers that could not be removed
-	lent lending
+	dir        string
+	lock       *os.File
+	mu         sync.Mutex // held by what adds a version, takes one away or turns current
+	last       recordCache
+	reserve    int64    // bytes that stay free on its disk
+	leftovers  []string // leftovers that could not be removed
+	prefetches prefetcher
 }
 
 // KeepFree has m refuse versions for which there is no room, but for so many
 // bytes. It is called before anything is mounted.
-func (m *Mount) KeepFree(bytes int64) { m.keep = bytes }
+func (m *Mount) KeepFree(bytes int64) { m.reserve = bytes }
 
 // Open makes the mount's folders in dir if need be, removes what a crash
 // left behind, and locks it against other agents until Close. What cannot be
 // removed is no error: Prune tries again, and says why.
 func Open(dir string) (*Mount, error) {
 	m := &Mount{dir: dir}
-	if err := m.furnish(); err != nil {
+	if err := m.ensureFolders(); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -71,8 +71,8 @@ func Open(dir string) (*Mount, error) {
 	return m, nil
 }
 
-// furnish makes the folders that somebody may have deleted by hand.
-func (m *Mount) furnish() error {
+// ensureFolders makes the folders that somebody may have deleted by hand.
+func (m *Mount) ensureFolders() error {
 	if err := durable.MakeFolders(m.versions(), 0o755); err != nil {
 		return err
 	}
@@ -93,8 +93,8 @@ func (m *Mount) clean() error {
 			if m.mayBeWritten(path) {
 				continue
 			}
-			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), asidePrefix) {
-				m.left = append(m.left, path) // what was set aside, Prune finds
+			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), quarantinePrefix) {
+				m.leftovers = append(m.leftovers, path) // what was set aside, Prune finds
 			}
 		}
 	}
@@ -145,8 +145,8 @@ func (m *Mount) target() (string, error) {
 	return to, err
 }
 
-// strange reports whether current points to what Slipway did not put there.
-func (m *Mount) strange() (bool, error) {
+// foreign reports whether current points to what Slipway did not put there.
+func (m *Mount) foreign() (bool, error) {
 	to, err := m.target()
 	if err != nil || to == "" {
 		return false, err
@@ -160,7 +160,7 @@ func (m *Mount) strange() (bool, error) {
 // complete and durable version becomes current. Progress, if not nil, is told
 // the bytes written of those to write.
 func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) (err error) {
-	defer m.lent.callOff(man.Version)(&err)
+	defer m.prefetches.preempt(man.Version)(&err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.ready(ctx, man, src, progress); err != nil {
@@ -187,7 +187,7 @@ func (m *Mount) UseImage(dagsPath string) (err error) {
 	if !filepath.IsAbs(dagsPath) || filepath.Clean(dagsPath) != dagsPath {
 		return fmt.Errorf("%q is no absolute path of a dags folder", dagsPath)
 	}
-	defer m.lent.callOff("")(&err)
+	defer m.prefetches.preempt("")(&err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	image := filepath.Join(m.dir, imageName)
@@ -233,16 +233,16 @@ func putLink(path, temp, to string) error {
 	return durable.SyncPath(filepath.Dir(path))
 }
 
-// Add puts man's version on disk as Mount does, beside the one that is current.
+// Prefetch puts man's version on disk as Mount does, beside the one that is current.
 // Mount and UseImage do not wait for it: they call it off.
-func (m *Mount) Add(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
+func (m *Mount) Prefetch(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	ctx, end := m.lent.begin(ctx)
+	ctx, end := m.prefetches.begin(ctx)
 	defer end()
 	err := m.ready(ctx, man, src, nil)
-	if err != nil && errors.Is(context.Cause(ctx), ErrCalledOff) {
-		err = ErrCalledOff // else it is how the download ended
+	if err != nil && errors.Is(context.Cause(ctx), ErrPreempted) {
+		err = ErrPreempted // else it is how the download ended
 	}
 	if err != nil {
 		return fmt.Errorf("add %s: %w", man.Version, err)

@@ -285,13 +285,13 @@ func TestReuseCopiesWhereItCannotLink(t *testing.T) {
 		elsewhere = must[string](t)(os.MkdirTemp("/dev/shm", "slipway-"))
 		defer durable.RemoveTree(elsewhere)
 	}
-	s := must[*stage](t)(newStage(elsewhere, before.manifest(), time.Now().Add(time.Hour)))
+	s := must[*staging](t)(newStaging(elsewhere, before.manifest(), time.Now().Add(time.Hour)))
 	defer durable.RemoveTree(s.dir)
 	defer s.at.close()
 	ok(t, s.reuse(t.Context(), w.mount.versionPath(version(1)), before))
 	for i, f := range before.Files {
 		a, b := w.stat(t, 1, f.Path), must[fs.FileInfo](t)(os.Stat(filepath.Join(s.dir, "dags", f.Path)))
-		if !s.have[i] || s.files[i] != f || !a.ModTime().Equal(b.ModTime()) || a.Mode() != b.Mode() {
+		if !s.inPlace[i] || s.files[i] != f || !a.ModTime().Equal(b.ModTime()) || a.Mode() != b.Mode() {
 			t.Errorf("%s has %v, %v, want %v, %v", f.Path, b.ModTime(), b.Mode(), a.ModTime(), a.Mode())
 		}
 	}

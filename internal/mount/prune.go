@@ -93,7 +93,7 @@ func (m *Mount) times(on *MountedVersion) error {
 // removed stays for the next time, and the error names it. Mounts need not wait
 // for it.
 func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) (gone []slipway.Version, err error) {
-	aside, err := m.setAside(keepLast, keepFor, now)
+	aside, err := m.quarantineOld(keepLast, keepFor, now)
 	if err != nil {
 		err = fmt.Errorf("prune: %w", err)
 	}
@@ -101,7 +101,7 @@ func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, 
 		if ctx.Err() != nil {
 			return gone, errors.Join(err, ctx.Err())
 		}
-		if failed := durable.RemoveTree(m.asidePath(v)); failed != nil {
+		if failed := durable.RemoveTree(m.quarantinePath(v)); failed != nil {
 			err = errors.Join(err, fmt.Errorf("prune %s: %w", v, failed))
 			continue
 		}
@@ -110,21 +110,21 @@ func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, 
 	return gone, err
 }
 
-// setAside gives the versions to be removed names of leftovers, so that none
+// quarantineOld gives the versions to be removed names of leftovers, so that none
 // is ever seen half removed, and returns them with those of an earlier try. It
 // goes on after an error.
-func (m *Mount) setAside(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
+func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	before := now.Add(-keepFor)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.furnish(); err != nil {
+	if err := m.ensureFolders(); err != nil {
 		return nil, err
 	}
 	on, err := m.onDisk()
 	if err != nil {
 		return nil, err
 	}
-	if strange, err := m.strange(); err != nil || strange {
+	if strange, err := m.foreign(); err != nil || strange {
 		return nil, err // it may lead to any of them
 	}
 	errs := m.removeLeft()
@@ -136,19 +136,19 @@ func (m *Mount) setAside(keepLast int, keepFor time.Duration, now time.Time) ([]
 		if v.Current || keepLast >= 0 || v.ReplacedAt.After(before) {
 			continue
 		}
-		errs = errors.Join(errs, m.putAside(v.Version, before, now))
+		errs = errors.Join(errs, m.quarantine(v.Version, before, now))
 	}
-	aside, err := m.aside()
+	aside, err := m.quarantined()
 	return aside, errors.Join(errs, err)
 }
 
-// putAside gives v the name of a leftover unless it was needed after before.
-func (m *Mount) putAside(v slipway.Version, before, now time.Time) error {
+// quarantine gives v the name of a leftover unless it was needed after before.
+func (m *Mount) quarantine(v slipway.Version, before, now time.Time) error {
 	needed, err := m.neededAt(v, now)
 	if err != nil || needed.After(before) {
 		return err
 	}
-	if err := os.Rename(m.versionPath(v), m.asidePath(v)); err != nil {
+	if err := os.Rename(m.versionPath(v), m.quarantinePath(v)); err != nil {
 		return err
 	}
 	_ = os.Remove(m.markPath(v)) // a mark that stays harms nobody
@@ -157,7 +157,7 @@ func (m *Mount) putAside(v slipway.Version, before, now time.Time) error {
 
 // removeLeft tries again to remove what Open could not.
 func (m *Mount) removeLeft() (errs error) {
-	m.left = slices.DeleteFunc(m.left, func(path string) bool {
+	m.leftovers = slices.DeleteFunc(m.leftovers, func(path string) bool {
 		err := durable.RemoveTree(path)
 		errs = errors.Join(errs, err)
 		return err == nil
@@ -165,16 +165,16 @@ func (m *Mount) removeLeft() (errs error) {
 	return errs
 }
 
-const asidePrefix = ".tmp-gone-"
+const quarantinePrefix = ".tmp-gone-"
 
-func (m *Mount) asidePath(v slipway.Version) string {
-	return filepath.Join(m.versions(), asidePrefix+v.Dir())
+func (m *Mount) quarantinePath(v slipway.Version) string {
+	return filepath.Join(m.versions(), quarantinePrefix+v.Dir())
 }
 
-func (m *Mount) aside() (list []slipway.Version, err error) {
+func (m *Mount) quarantined() (list []slipway.Version, err error) {
 	entries, err := os.ReadDir(m.versions())
 	for _, e := range entries {
-		name, _ := strings.CutPrefix(e.Name(), asidePrefix)
+		name, _ := strings.CutPrefix(e.Name(), quarantinePrefix)
 		if v, ok := slipway.VersionOfDir(name); ok && name != e.Name() {
 			list = append(list, v)
 		}

@@ -68,7 +68,7 @@ func (m *Mount) record(v slipway.Version) (r record, ok bool, err error) {
 
 // recent is record, without reading it if it was written lately.
 func (m *Mount) recent(v slipway.Version) (record, bool, error) {
-	if r, ok := m.last.find(v); ok {
+	if r, ok := m.last.get(v); ok {
 		_, err := os.Lstat(m.recordPath(v))
 		if err == nil {
 			return r, true, nil
@@ -77,9 +77,9 @@ func (m *Mount) recent(v slipway.Version) (record, bool, error) {
 	return m.record(v)
 }
 
-// lastRecord keeps the record that was written last, for a while: the next
+// recordCache keeps the record that was written last, for a while: the next
 // deploy needs it.
-type lastRecord struct {
+type recordCache struct {
 	mu   sync.Mutex
 	r    record
 	idle *time.Timer
@@ -87,18 +87,18 @@ type lastRecord struct {
 
 const lastRecordIdle = time.Minute
 
-func (l *lastRecord) keep(r record) {
+func (l *recordCache) put(r record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.r = r; l.idle == nil {
-		l.idle = time.AfterFunc(lastRecordIdle, func() { l.keep(record{}) })
+		l.idle = time.AfterFunc(lastRecordIdle, func() { l.put(record{}) })
 	}
 	if r.Version != "" {
 		l.idle.Reset(lastRecordIdle)
 	}
 }
 
-func (l *lastRecord) find(v slipway.Version) (record, bool) {
+func (l *recordCache) get(v slipway.Version) (record, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.r, v != "" && l.r.Version == v
@@ -126,7 +126,7 @@ func (m *Mount) complete(man slipway.Manifest) (bool, error) {
 	if !slices.EqualFunc(r.Files, man.Files, same) {
 		return false, errors.New("the version is on disk with other files")
 	}
-	at, err := openFolders(m.versionPath(man.Version))
+	at, err := openDagsDir(m.versionPath(man.Version))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
@@ -135,7 +135,7 @@ func (m *Mount) complete(man slipway.Manifest) (bool, error) {
 	}
 	defer at.close()
 	for _, i := range byFolder(man.Files) {
-		if at.look(r.Files[i]) != nil {
+		if at.check(r.Files[i]) != nil {
 			return false, nil
 		}
 	}

@@ -49,9 +49,9 @@ func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	at, err := openFolders(m.versionPath(v))
+	at, err := openDagsDir(m.versionPath(v))
 	if err != nil {
-		return m.disown(v, []Damage{{v, "", err.Error()}})
+		return m.dropRecord(v, []Damage{{v, "", err.Error()}})
 	}
 	defer at.close()
 	var found []Damage
@@ -64,12 +64,12 @@ func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
 			found = append(found, Damage{v, r.Files[i].Path, why})
 		}
 	}
-	return m.disown(v, append(found, strangers(at, r)...))
+	return m.dropRecord(v, append(found, undeployed(at, r)...))
 }
 
-// disown takes the record from a version that is damaged. Without one it was
+// dropRecord takes the record from a version that is damaged. Without one it was
 // pruned in the meantime, and only looked damaged.
-func (m *Mount) disown(v slipway.Version, found []Damage) ([]Damage, error) {
+func (m *Mount) dropRecord(v slipway.Version, found []Damage) ([]Damage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(found) == 0 {
@@ -92,11 +92,11 @@ type scrub struct {
 type inode struct{ dev, ino uint64 }
 
 // file returns what is wrong with f, if anything.
-func (s *scrub) file(at *folders, f recorded) (string, error) {
+func (s *scrub) file(at *dagsDir, f recorded) (string, error) {
 	if err := s.ctx.Err(); err != nil {
 		return "", err
 	}
-	if err := at.look(f); err != nil {
+	if err := at.check(f); err != nil {
 		return err.Error(), nil
 	}
 	if f.Link != "" {
@@ -115,7 +115,7 @@ func (s *scrub) file(at *folders, f recorded) (string, error) {
 }
 
 // sum hashes the file f, unless it was hashed under another name.
-func (s *scrub) sum(at *folders, f recorded) (string, error) {
+func (s *scrub) sum(at *dagsDir, f recorded) (string, error) {
 	in, err := at.root.Open(f.Path)
 	if err != nil {
 		return "", err
@@ -153,9 +153,9 @@ func (s *scrub) pause(size int64) error {
 	}
 }
 
-// strangers returns the files that nobody deployed. Python's caches are none:
+// undeployed returns the files that nobody deployed. Python's caches are none:
 // an Airflow that runs as root leaves them even in read-only folders.
-func strangers(at *folders, r record) (found []Damage) {
+func undeployed(at *dagsDir, r record) (found []Damage) {
 	known := map[string]bool{}
 	for _, f := range r.Files {
 		known[f.Path] = true

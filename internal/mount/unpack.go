@@ -30,27 +30,27 @@ const (
 	smallMax = 1 << 20
 )
 
-// unpacking writes the contents that a stage lacks.
-type unpacking struct {
-	*stage
-	wanted map[string][]recorded // by SHA-256, not written yet; guarded by mu
-	idle   chan *unpacker
+// unpacker writes the contents that a stage lacks.
+type unpacker struct {
+	*staging
+	byContent map[string][]recorded // by SHA-256, not written yet; guarded by mu
+	idle      chan *unpackWorker
 }
 
-// unpacker is one worker's tools.
-type unpacker struct {
-	*unpacking
-	at  *folders
+// unpackWorker is one worker's tools.
+type unpackWorker struct {
+	*unpacker
+	at  *dagsDir
 	dec *zstd.Decoder
 	raw []byte // a frame, compressed
 	buf bytes.Buffer
 }
 
-// want lists what is wanted and returns the places to read.
-func (u *unpacking) want() (places []slipway.Place) {
+// missing lists what is wanted and returns the places to read.
+func (u *unpacker) missing() (places []slipway.Place) {
 	for _, i := range u.order {
-		if f := u.files[i]; !u.have[i] {
-			u.wanted[f.SHA256] = append(u.wanted[f.SHA256], f)
+		if f := u.files[i]; !u.inPlace[i] {
+			u.byContent[f.SHA256] = append(u.byContent[f.SHA256], f)
 			u.total += min(f.Size, math.MaxInt64-u.total) // a manifest may say what it likes
 			places = append(places, f.Place)
 		}
@@ -58,8 +58,8 @@ func (u *unpacking) want() (places []slipway.Place) {
 	return places
 }
 
-func (u *unpacking) hire() error {
-	at, err := newFolders(u.dir)
+func (u *unpacker) startWorker() error {
+	at, err := createDagsDir(u.dir)
 	if err != nil {
 		return err
 	}
@@ -68,11 +68,11 @@ func (u *unpacking) hire() error {
 		at.close()
 		return fmt.Errorf("set up unpacking: %w", err)
 	}
-	u.idle <- &unpacker{unpacking: u, at: at, dec: dec}
+	u.idle <- &unpackWorker{unpacker: u, at: at, dec: dec}
 	return nil
 }
 
-func (u *unpacking) close() {
+func (u *unpacker) close() {
 	close(u.idle)
 	for w := range u.idle {
 		w.at.close()
@@ -82,7 +82,7 @@ func (u *unpacking) close() {
 
 // frame has a worker unpack a frame: a small one beside others, a large one
 // before it returns.
-func (u *unpacking) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) error {
+func (u *unpacker) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) error {
 	w := <-u.idle
 	if p.Length > frameSmall {
 		defer func() { u.idle <- w }()
@@ -104,10 +104,10 @@ func (u *unpacking) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) e
 }
 
 // content writes the files that have the content r.
-func (w *unpacker) content(sha string, size int64, r io.Reader) error {
+func (w *unpackWorker) content(sha string, size int64, r io.Reader) error {
 	w.mu.Lock()
-	files := w.wanted[sha]
-	delete(w.wanted, sha)
+	files := w.byContent[sha]
+	delete(w.byContent, sha)
 	w.mu.Unlock()
 	if len(files) == 0 {
 		return nil
@@ -122,12 +122,12 @@ func (w *unpacker) content(sha string, size int64, r io.Reader) error {
 	if err := write(files, r); err != nil {
 		return err
 	}
-	w.progress(files)
+	w.addProgress(files)
 	return nil
 }
 
 // small verifies a content before it writes it.
-func (w *unpacker) small(files []recorded, r io.Reader) error {
+func (w *unpackWorker) small(files []recorded, r io.Reader) error {
 	w.buf.Reset()
 	w.buf.Grow(int(files[0].Size) + bytes.MinRead)
 	if _, err := w.buf.ReadFrom(r); err != nil {
@@ -151,7 +151,7 @@ func (w *unpacker) small(files []recorded, r io.Reader) error {
 
 // large verifies a content while it writes it, and copies it from its first
 // file to the others.
-func (w *unpacker) large(files []recorded, r io.Reader) error {
+func (w *unpackWorker) large(files []recorded, r io.Reader) error {
 	for i, f := range files {
 		if i > 0 {
 			first, err := w.at.root.Open(files[0].Path)
@@ -168,31 +168,31 @@ func (w *unpacker) large(files []recorded, r io.Reader) error {
 	return nil
 }
 
-// progress notes that files were written, and tells who wants to know.
-func (w *unpacker) progress(files []recorded) {
+// addProgress notes that files were written, and tells who wants to know.
+func (w *unpackWorker) addProgress(files []recorded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range files {
-		w.fresh = append(w.fresh, f.Path)
+		w.written = append(w.written, f.Path)
 		w.done += f.Size
 	}
-	if w.tell != nil {
-		w.tell(w.done, w.total)
+	if w.progress != nil {
+		w.progress(w.done, w.total)
 	}
 }
 
-// room refuses a version whose new files would leave less than is to stay free.
-func (u *unpacking) room() error {
-	if u.keep <= 0 {
+// checkSpace refuses a version whose new files would leave less than is to stay free.
+func (u *unpacker) checkSpace() error {
+	if u.reserve <= 0 {
 		return nil
 	}
 	free, err := durable.FreeSpace(u.dir)
 	if err != nil {
 		return err
 	}
-	if free-u.total >= u.keep {
+	if free-u.total >= u.reserve {
 		return nil
 	}
 	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has %s left; the new files of version %s need %s, and %s are to stay free. Make room there.",
-		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.man.Version.Short(), archive.SizeText(u.total), archive.SizeText(u.keep))
+		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.man.Version.Short(), archive.SizeText(u.total), archive.SizeText(u.reserve))
 }

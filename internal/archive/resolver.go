@@ -15,57 +15,57 @@ const (
 	stepsPerFile = 16
 )
 
-// spot is where a path of a version leads, be there something or not.
-type spot struct {
-	up     *spot // nil for the root
+// place is where a path of a version leads, be there something or not.
+type place struct {
+	up     *place // nil for the root
 	size   int   // bytes of the path
-	*thing       // nil where nothing is
+	*resolvedEntry       // nil where nothing is
 }
 
-// thing is the root, a folder, a file or a symlink.
-type thing struct {
+// resolvedEntry is the root, a folder, a file or a symlink.
+type resolvedEntry struct {
 	path string
-	kids []*spot // of a folder
+	kids []*place // of a folder
 	link string  // a symlink's target
-	end  *spot   // where a symlink leads, once it is known
+	end  *place   // where a symlink leads, once it is known
 	hops int     // how many symlinks lead there, this one included
 }
 
-func (s *spot) isLink() bool   { return s.thing != nil && s.link != "" }
-func (s *spot) isFolder() bool { return s.thing != nil && len(s.kids) > 0 }
+func (s *place) isLink() bool   { return s.resolvedEntry != nil && s.link != "" }
+func (s *place) isFolder() bool { return s.resolvedEntry != nil && len(s.kids) > 0 }
 
-// spots are the places of a version, by their exact names. Where symlinks lead
+// resolver are the places of a version, by their exact names. Where symlinks lead
 // is found out once for each: time grows with the elements of their targets.
-type spots struct {
-	root    *spot
-	known   map[step]*spot
-	most    int // places that there may be
-	longest int // bytes of a path
-	left    int // steps
+type resolver struct {
+	root    *place
+	known   map[step]*place
+	maxEntries    int // places that there may be
+	maxPath int // bytes of a path
+	steps    int // steps
 }
 
 // step is a name in a folder.
 type step struct {
-	in   *spot
+	in   *place
 	name string
 }
 
-func newSpots(most, longest int) *spots {
-	return &spots{root: &spot{thing: &thing{}}, known: map[step]*spot{}, most: most, longest: longest, left: stepsPerFile * most}
+func newResolver(most, longest int) *resolver {
+	return &resolver{root: &place{resolvedEntry: &resolvedEntry{}}, known: map[step]*place{}, maxEntries: most, maxPath: longest, steps: stepsPerFile * most}
 }
 
 // add adds path and the folders above it. It returns nil if these are too many.
-func (s *spots) add(path, link string) *spot {
+func (s *resolver) add(path, link string) *place {
 	at, end := s.root, -1
 	for el := range strings.SplitSeq(path, "/") {
 		end += 1 + len(el)
 		key := step{at, el}
 		next := s.known[key]
 		if next == nil {
-			if len(s.known) == s.most {
+			if len(s.known) == s.maxEntries {
 				return nil
 			}
-			next = &spot{up: at, size: end, thing: &thing{path: path[:end]}}
+			next = &place{up: at, size: end, resolvedEntry: &resolvedEntry{path: path[:end]}}
 			s.known[key], at.kids = next, append(at.kids, next)
 		}
 		at = next
@@ -76,7 +76,7 @@ func (s *spots) add(path, link string) *spot {
 
 // addAll adds files and returns the symlinks among them, and false if the paths
 // and folders are too many.
-func (s *spots) addAll(files []slipway.File) (links []*spot, ok bool) {
+func (s *resolver) addAll(files []slipway.File) (links []*place, ok bool) {
 	for _, f := range files {
 		at := s.add(f.Path, f.Link)
 		if at == nil {
@@ -93,69 +93,69 @@ func (s *spots) addAll(files []slipway.File) (links []*spot, ok bool) {
 type fault int
 
 const (
-	sound    fault = iota
-	leaves         // the version
-	tooFar         // in a circle, or over more than maxHops symlinks
-	tooLong        // longer than a path may be
-	tooSlow        // more steps than all symlinks may have
-	absolute       // target
+	linkSound    fault = iota
+	linkEscapes         // the version
+	linkLoops         // in a circle, or over more than maxHops symlinks
+	linkTooLong        // longer than a path may be
+	linkTooCostly        // more steps than all symlinks may have
+	linkAbsolute       // target
 )
 
 // follow finds out where l, the depth-th symlink of a way, leads. If that
 // cannot be, it returns the symlink that is at fault.
-func (s *spots) follow(l *spot, depth int) (*spot, fault) {
+func (s *resolver) follow(l *place, depth int) (*place, fault) {
 	switch {
 	case l.end != nil:
-		return nil, sound
+		return nil, linkSound
 	case depth > MaxHops:
-		return l, tooFar
+		return l, linkLoops
 	case strings.HasPrefix(l.link, "/"):
-		return l, absolute
+		return l, linkAbsolute
 	}
 	at, hops := l.up, 1
 	for el := range strings.SplitSeq(l.link, "/") {
-		if s.left--; s.left < 0 {
-			return l, tooSlow
+		if s.steps--; s.steps < 0 {
+			return l, linkTooCostly
 		}
 		next, why := s.step(at, el)
-		if why != sound {
+		if why != linkSound {
 			return l, why
 		}
 		if at = next; !at.isLink() {
 			continue
 		}
-		if bad, why := s.follow(at, depth+1); why != sound {
+		if bad, why := s.follow(at, depth+1); why != linkSound {
 			return bad, why
 		}
 		if hops += at.hops; hops > MaxHops {
-			return l, tooFar
+			return l, linkLoops
 		}
 		at = at.end
 	}
 	l.end, l.hops = at, hops
-	return nil, sound
+	return nil, linkSound
 }
 
 // step goes from at to its element el. What does not exist is taken for a
 // folder.
-func (s *spots) step(at *spot, el string) (*spot, fault) {
+func (s *resolver) step(at *place, el string) (*place, fault) {
 	switch {
 	case el == "" || el == ".":
-		return at, sound
+		return at, linkSound
 	case el == ".." && at.up == nil:
-		return nil, leaves
+		return nil, linkEscapes
 	case el == "..":
-		return at.up, sound
+		return at.up, linkSound
 	}
 	next := s.known[step{at, el}]
 	if next == nil {
-		next = &spot{up: at, size: at.size + 1 + len(el)}
+		next = &place{up: at, size: at.size + 1 + len(el)}
 		if at.up == nil {
 			next.size--
 		}
 	}
-	if next.size > s.longest {
-		return nil, tooLong
+	if next.size > s.maxPath {
+		return nil, linkTooLong
 	}
-	return next, sound
+	return next, linkSound
 }

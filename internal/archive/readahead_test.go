@@ -18,14 +18,14 @@ func patternless(n int) []byte {
 
 func TestAheadGivesAllBytesAndThenTheError(t *testing.T) {
 	broken := errors.New("broken")
-	for name, size := range map[string]int{"nothing": 0, "little": 10, "blocks": 3 * aheadBlock, "much": 20*aheadBlock + 7} {
+	for name, size := range map[string]int{"nothing": 0, "little": 10, "blocks": 3 * readaheadBlock, "much": 20*readaheadBlock + 7} {
 		t.Run(name, func(t *testing.T) {
 			want := patternless(size)
 			for end, r := range map[error]io.Reader{
 				io.EOF: bytes.NewReader(want),
 				broken: io.MultiReader(bytes.NewReader(want), iotest.ErrReader(broken)),
 			} {
-				a := newAhead(iotest.DataErrReader(r))
+				a := newReadahead(iotest.DataErrReader(r))
 				defer a.close()
 				got := make([]byte, len(want)+1)
 				n, err := io.ReadFull(a, got)
@@ -41,7 +41,7 @@ func TestAheadGivesAllBytesAndThenTheError(t *testing.T) {
 }
 
 func TestAheadStopsInTheMiddle(t *testing.T) {
-	a := newAhead(bytes.NewReader(make([]byte, 100*aheadBlock)))
+	a := newReadahead(bytes.NewReader(make([]byte, 100*readaheadBlock)))
 	if _, err := a.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
 	}

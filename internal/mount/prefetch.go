@@ -8,12 +8,12 @@ import (
 	"slipway/internal/slipway"
 )
 
-// ErrCalledOff is why Add ended early: something is to become current, which
+// ErrPreempted is why Add ended early: something is to become current, which
 // goes first. What was added so far is gone; it can be tried again at once.
-var ErrCalledOff = errors.New("called off, as something else is to be mounted")
+var ErrPreempted = errors.New("called off, as something else is to be mounted")
 
-// lending is the Add that is at work, if one is.
-type lending struct {
+// prefetcher is the Add that is at work, if one is.
+type prefetcher struct {
 	mu     sync.Mutex
 	urgent int // how many wait for it to end, or are at work themselves
 	cancel context.CancelCauseFunc
@@ -21,12 +21,12 @@ type lending struct {
 }
 
 // begin returns a context that ends when something urgent comes.
-func (l *lending) begin(ctx context.Context) (context.Context, func()) {
+func (l *prefetcher) begin(ctx context.Context) (context.Context, func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	if l.cancel = cancel; l.urgent > 0 {
-		cancel(ErrCalledOff)
+		cancel(ErrPreempted)
 	}
 	return ctx, func() {
 		l.mu.Lock()
@@ -36,10 +36,10 @@ func (l *lending) begin(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// callOff ends the Add that is at work, and lets none begin until done is
+// preempt ends the Add that is at work, and lets none begin until done is
 // called, with how it went. A version that could not be mounted is tried again
 // and again: that waits its turn.
-func (l *lending) callOff(v slipway.Version) (done func(*error)) {
+func (l *prefetcher) preempt(v slipway.Version) (done func(*error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	urgent := 0
@@ -47,7 +47,7 @@ func (l *lending) callOff(v slipway.Version) (done func(*error)) {
 		urgent = 1
 	}
 	if l.urgent += urgent; urgent > 0 && l.cancel != nil {
-		l.cancel(ErrCalledOff)
+		l.cancel(ErrPreempted)
 	}
 	return func(err *error) {
 		l.mu.Lock()

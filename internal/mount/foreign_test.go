@@ -73,8 +73,8 @@ func TestRoomForMoreThanCanBeCounted(t *testing.T) {
 	for i := range files {
 		files[i].Size = math.MaxInt64 / 2
 	}
-	u := &unpacking{stage: &stage{files: files, order: []int{0, 1, 2}, have: make([]bool, 3)}, wanted: map[string][]recorded{}}
-	if places := u.want(); len(places) != 3 || u.total != math.MaxInt64 {
+	u := &unpacker{staging: &staging{files: files, order: []int{0, 1, 2}, inPlace: make([]bool, 3)}, byContent: map[string][]recorded{}}
+	if places := u.missing(); len(places) != 3 || u.total != math.MaxInt64 {
 		t.Errorf("%d places with %d bytes, want 3 with all that can be counted", len(places), u.total)
 	}
 }

@@ -41,15 +41,15 @@ func TestAMountCallsOffWhatIsLent(t *testing.T) {
 			defer cancel()
 			src := &stalled{Source: w.src, asked: make(chan struct{})}
 			lent := make(chan error, 1)
-			go func() { lent <- w.mount.Add(ctx, old, src) }()
+			go func() { lent <- w.mount.Prefetch(ctx, old, src) }()
 			<-src.asked
 
 			ok(t, urgent(ctx, w, next))
-			if err := <-lent; ctx.Err() != nil || !errors.Is(err, ErrCalledOff) {
+			if err := <-lent; ctx.Err() != nil || !errors.Is(err, ErrPreempted) {
 				t.Fatalf("Add: %v, %v; want that it was called off", err, ctx.Err())
 			}
 			w.checkNoTemp(t)
-			ok(t, w.mount.Add(ctx, old, w.src))
+			ok(t, w.mount.Prefetch(ctx, old, w.src))
 			checkSame(t, readTree(t, w.path(1, "")), map[string]string{"a.py": "old"})
 		})
 	}
@@ -58,13 +58,13 @@ func TestAMountCallsOffWhatIsLent(t *testing.T) {
 func TestNothingIsLentWhileAMountWaits(t *testing.T) {
 	w := newWorld(t)
 	old := manifestOf(t, w.store, version(1), map[string]string{"a.py": "old"})
-	done := w.mount.lent.callOff(version(2))
-	if err := w.mount.Add(t.Context(), old, w.src); !errors.Is(err, ErrCalledOff) {
+	done := w.mount.prefetches.preempt(version(2))
+	if err := w.mount.Prefetch(t.Context(), old, w.src); !errors.Is(err, ErrPreempted) {
 		t.Errorf("Add: %v, want that it was called off", err)
 	}
 	err := errors.New("the disk is full")
 	done(&err)
-	ok(t, w.mount.Add(t.Context(), old, w.src))
+	ok(t, w.mount.Prefetch(t.Context(), old, w.src))
 }
 
 // What cannot be mounted is tried for ever, and must not keep from its runs what
@@ -73,11 +73,11 @@ func TestATryAgainCallsNothingOff(t *testing.T) {
 	w := newWorld(t)
 	failed := errors.New("the disk is full")
 	for _, again := range []slipway.Version{version(2), version(2), version(3)} {
-		done := w.mount.lent.callOff(again)
-		ctx, end := w.mount.lent.begin(t.Context())
-		calledOff := errors.Is(context.Cause(ctx), ErrCalledOff)
+		done := w.mount.prefetches.preempt(again)
+		ctx, end := w.mount.prefetches.begin(t.Context())
+		calledOff := errors.Is(context.Cause(ctx), ErrPreempted)
 		end()
-		if first := w.mount.lent.failed != again; calledOff != first {
+		if first := w.mount.prefetches.failed != again; calledOff != first {
 			t.Errorf("%s calls off: %v, want %v", again, calledOff, first)
 		}
 		done(&failed)

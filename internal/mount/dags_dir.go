@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -15,10 +16,10 @@ import (
 	"slipway/internal/slipway"
 )
 
-// folders walks the folders of a version on disk, and follows no symlink. It
+// dagsDir walks the folders of a version on disk, and follows no symlink. It
 // keeps open the ones on the way to that which it was in last: files come
 // grouped by folder, and a deploy is mostly made of system calls.
-type folders struct {
+type dagsDir struct {
 	root  *os.Root // of dags
 	top   int      // its descriptor
 	make  bool     // makes folders that are not there
@@ -36,8 +37,8 @@ type level struct {
 
 const maxLevels = 64
 
-// openFolders opens the version whose folder is dir.
-func openFolders(dir string) (*folders, error) {
+// openDagsDir opens the version whose folder is dir.
+func openDagsDir(dir string) (*dagsDir, error) {
 	root, err := os.OpenRoot(dir + "/" + dagsName)
 	if err != nil {
 		return nil, err
@@ -46,13 +47,13 @@ func openFolders(dir string) (*folders, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("open", err), root.Close())
 	}
-	return &folders{root: root, top: top, fd: top}, nil
+	return &dagsDir{root: root, top: top, fd: top}, nil
 }
 
-// newFolders is openFolders for a version that is being written: its folders
+// createDagsDir is openFolders for a version that is being written: its folders
 // are made when they are entered.
-func newFolders(dir string) (*folders, error) {
-	a, err := openFolders(dir)
+func createDagsDir(dir string) (*dagsDir, error) {
+	a, err := openDagsDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func newFolders(dir string) (*folders, error) {
 }
 
 // enter makes the folder of the file at path the one at hand.
-func (a *folders) enter(file string) error {
+func (a *dagsDir) enter(file string) error {
 	next := file[:max(0, strings.LastIndexByte(file, '/'))]
 	if next == a.path {
 		return nil
@@ -81,7 +82,7 @@ func (a *folders) enter(file string) error {
 
 // shared returns how many levels of names are those of the folder at hand, and
 // still open.
-func (a *folders) shared(names []string) (n int) {
+func (a *dagsDir) shared(names []string) (n int) {
 	for n < len(names) && n < len(a.chain) && a.chain[n].name == names[n] {
 		n++
 	}
@@ -92,7 +93,7 @@ func (a *folders) shared(names []string) (n int) {
 }
 
 // leave goes up to the first n levels.
-func (a *folders) leave(n int) {
+func (a *dagsDir) leave(n int) {
 	for _, l := range a.chain[n:] {
 		if l.fd >= 0 {
 			_ = unix.Close(l.fd) // it was only read
@@ -105,15 +106,15 @@ func (a *folders) leave(n int) {
 }
 
 // descend goes down to the folder name.
-func (a *folders) descend(name string) error {
+func (a *dagsDir) descend(name string) error {
 	if a.make {
-		err := again(func() error { return unix.Mkdirat(a.fd, name, 0o700) })
+		err := ignoringEINTR(func() error { return unix.Mkdirat(a.fd, name, 0o700) })
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return os.NewSyscallError("mkdirat", err)
 		}
 	}
 	fd := -1
-	err := again(func() (err error) {
+	err := ignoringEINTR(func() (err error) {
 		fd, err = unix.Openat(a.fd, name, folderFlags, 0)
 		return err
 	})
@@ -131,7 +132,7 @@ func (a *folders) descend(name string) error {
 
 const folderFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 
-func (a *folders) close() {
+func (a *dagsDir) close() {
 	a.leave(0)
 	_ = unix.Close(a.top) // these were only read
 	_ = a.root.Close()
@@ -164,16 +165,16 @@ func foldersOf(files []slipway.File) []string {
 	return list
 }
 
-// look returns what is wrong with f at a glance.
-func (a *folders) look(f recorded) error {
+// check returns what is wrong with f at a glance.
+func (a *dagsDir) check(f recorded) error {
 	if err := a.enter(f.Path); err != nil {
 		return err
 	}
 	if f.Link != "" {
-		return a.lookLink(f)
+		return a.checkLink(f)
 	}
 	var st unix.Stat_t
-	err := again(func() error { return unix.Fstatat(a.fd, path.Base(f.Path), &st, unix.AT_SYMLINK_NOFOLLOW) })
+	err := ignoringEINTR(func() error { return unix.Fstatat(a.fd, path.Base(f.Path), &st, unix.AT_SYMLINK_NOFOLLOW) })
 	if err != nil {
 		return os.NewSyscallError("fstatat", err)
 	}
@@ -184,10 +185,10 @@ func (a *folders) look(f recorded) error {
 	return nil
 }
 
-func (a *folders) lookLink(f recorded) error {
+func (a *dagsDir) checkLink(f recorded) error {
 	b := make([]byte, len(f.Link)+1)
 	var n int
-	err := again(func() (err error) {
+	err := ignoringEINTR(func() (err error) {
 		n, err = unix.Readlinkat(a.fd, path.Base(f.Path), b)
 		return err
 	})
@@ -198,42 +199,75 @@ func (a *folders) lookLink(f recorded) error {
 }
 
 // symlink makes the symlink f.
-func (a *folders) symlink(f recorded) error {
+func (a *dagsDir) symlink(f recorded) error {
 	if err := a.enter(f.Path); err != nil {
 		return err
 	}
-	return os.NewSyscallError("symlinkat", again(func() error {
+	return os.NewSyscallError("symlinkat", ignoringEINTR(func() error {
 		return unix.Symlinkat(f.Link, a.fd, path.Base(f.Path))
 	}))
 }
 
 // link makes f, in a, a name of the same file in src.
-func (a *folders) link(src *folders, f recorded) error {
+func (a *dagsDir) link(src *dagsDir, f recorded) error {
 	if err := a.enter(f.Path); err != nil {
 		return err
 	}
-	return os.NewSyscallError("linkat", again(func() error {
+	return os.NewSyscallError("linkat", ignoringEINTR(func() error {
 		return unix.Linkat(src.fd, path.Base(f.Path), a.fd, path.Base(f.Path), 0)
 	}))
 }
 
 // create makes the file f, which must not exist, nor be a symlink.
-func (a *folders) create(f recorded) (newFile, error) {
+func (a *dagsDir) create(f recorded) (fileWriter, error) {
 	if err := a.enter(f.Path); err != nil {
 		return -1, err
 	}
 	fd := -1
-	err := again(func() (err error) {
+	err := ignoringEINTR(func() (err error) {
 		fd, err = unix.Openat(a.fd, path.Base(f.Path), unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(mode(f.File)))
 		return err
 	})
-	return newFile(fd), os.NewSyscallError("openat", err)
+	return fileWriter(fd), os.NewSyscallError("openat", err)
 }
 
-// date gives f the time that is recorded of it.
-func (a *folders) date(f recorded) error {
+// setTime gives f the time that is recorded of it.
+func (a *dagsDir) setTime(f recorded) error {
 	at := unix.NsecToTimespec(time.Unix(f.MTime, 0).UnixNano())
-	return os.NewSyscallError("utimensat", again(func() error {
+	return os.NewSyscallError("utimensat", ignoringEINTR(func() error {
 		return unix.UtimesNanoAt(a.fd, path.Base(f.Path), []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
 	}))
+}
+
+// fileWriter is the descriptor of a file that is being written.
+type fileWriter int
+
+func (f fileWriter) Write(b []byte) (written int, err error) {
+	for written < len(b) {
+		var n int
+		err := ignoringEINTR(func() (err error) {
+			n, err = unix.Write(int(f), b[written:])
+			return err
+		})
+		if err != nil {
+			return written, os.NewSyscallError("write", err)
+		}
+		written += n
+	}
+	return written, nil
+}
+
+func (f fileWriter) chmod(m fs.FileMode) error {
+	return os.NewSyscallError("fchmod", ignoringEINTR(func() error { return unix.Fchmod(int(f), uint32(m)) }))
+}
+
+func (f fileWriter) close() error { return os.NewSyscallError("close", unix.Close(int(f))) }
+
+// ignoringEINTR calls fn until it is not interrupted by a signal.
+func ignoringEINTR(fn func() error) error {
+	for {
+		if err := fn(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }

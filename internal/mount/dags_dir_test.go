@@ -35,7 +35,7 @@ func TestFoldersFollowNoSymlink(t *testing.T) {
 	ok(t, os.Symlink("../elsewhere", filepath.Join(dir, dagsName, "outside")))
 	for name, want := range map[string]bool{"real/a.py": true, "inside/a.py": false, "outside/a.py": false} {
 		t.Run(name, func(t *testing.T) {
-			at, err := newFolders(dir)
+			at, err := createDagsDir(dir)
 			ok(t, err)
 			defer at.close()
 			if err := at.enter(name); (err == nil) != want {

@@ -2,6 +2,8 @@ package mount
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"slipway/internal/bundle"
 	"slipway/internal/durable"
@@ -22,47 +25,47 @@ import (
 // Above, the whole file system is.
 const syncEach = 64
 
-// stage is a version that is being written.
-type stage struct {
-	dir    string
-	man    slipway.Manifest
-	order  []int      // of the files, folder by folder
-	files  []recorded // man's, with the times they get
-	have   []bool     // whether a file is in place
-	dirs   []string   // the folders below dags, parents first
-	at     *folders
-	masked bool // whether the umask takes away permissions that files need
+// staging is a version that is being written.
+type staging struct {
+	dir     string
+	man     slipway.Manifest
+	order   []int      // of the files, folder by folder
+	files   []recorded // man's, with the times they get
+	inPlace []bool     // whether a file is in place
+	dirs    []string   // the folders below dags, parents first
+	at      *dagsDir
+	masked  bool // whether the umask takes away permissions that files need
 
-	mu    sync.Mutex // guards fresh and done while files are written
-	fresh []string   // the paths whose contents were written
-	done  int64      // bytes unpacked
-	total int64      // bytes to unpack
-	tell  func(done, total int64)
+	mu       sync.Mutex // guards fresh and done while files are written
+	written  []string   // the paths whose contents were written
+	done     int64      // bytes unpacked
+	total    int64      // bytes to unpack
+	progress func(done, total int64)
 
-	keep int64 // bytes that stay free
+	reserve int64 // bytes that stay free
 }
 
-// wrote notes that the content of f was written, and not linked.
-func (s *stage) wrote(f recorded) {
+// addWritten notes that the content of f was written, and not linked.
+func (s *staging) addWritten(f recorded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.fresh = append(s.fresh, f.Path)
+	s.written = append(s.written, f.Path)
 }
 
 // stage puts man's version on disk.
 func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, tell func(done, total int64)) error {
-	if err := m.furnish(); err != nil {
+	if err := m.ensureFolders(); err != nil {
 		return err
 	}
 	on, err := m.onDisk()
 	if err != nil {
 		return err
 	}
-	s, err := newStage(m.versions(), man, nextStamp(on, time.Now()))
+	s, err := newStaging(m.versions(), man, nextStamp(on, time.Now()))
 	if err != nil {
 		return err
 	}
-	s.tell, s.keep = tell, m.keep
+	s.progress, s.reserve = tell, m.reserve
 	defer durable.RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
 	defer s.at.close()
 	if err := m.reuseLast(ctx, s, on); err != nil {
@@ -93,14 +96,14 @@ func nextStamp(on []MountedVersion, now time.Time) time.Time {
 	return stamp
 }
 
-// newStage begins a version in a temporary folder in versions.
-func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, error) {
+// newStaging begins a version in a temporary folder in versions.
+func newStaging(versions string, man slipway.Manifest, stamp time.Time) (*staging, error) {
 	dir, err := os.MkdirTemp(versions, durable.TempPattern)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, man: man, order: byFolder(man.Files), dirs: foldersOf(man.Files),
-		files: make([]recorded, len(man.Files)), have: make([]bool, len(man.Files))}
+	s := &staging{dir: dir, man: man, order: byFolder(man.Files), dirs: foldersOf(man.Files),
+		files: make([]recorded, len(man.Files)), inPlace: make([]bool, len(man.Files))}
 	for i, f := range man.Files {
 		s.files[i].File = f
 		if f.Link == "" {
@@ -110,14 +113,14 @@ func newStage(versions string, man slipway.Manifest, stamp time.Time) (*stage, e
 	if err := errors.Join(s.makeRoot(), os.Chtimes(dir, stamp, stamp)); err != nil {
 		return nil, errors.Join(err, durable.RemoveTree(dir))
 	}
-	if s.at, err = newFolders(dir); err != nil {
+	if s.at, err = createDagsDir(dir); err != nil {
 		return nil, errors.Join(err, durable.RemoveTree(dir))
 	}
 	return s, nil
 }
 
 // makeRoot makes the dags folder. Those below it are made when they are entered.
-func (s *stage) makeRoot() error {
+func (s *staging) makeRoot() error {
 	dags := filepath.Join(s.dir, dagsName)
 	if err := os.Mkdir(dags, 0o777); err != nil {
 		return err
@@ -132,7 +135,7 @@ func (s *stage) makeRoot() error {
 
 // reuseLast takes what is the same from the current version, or else from the
 // one mounted last.
-func (m *Mount) reuseLast(ctx context.Context, s *stage, on []MountedVersion) error {
+func (m *Mount) reuseLast(ctx context.Context, s *staging, on []MountedVersion) error {
 	for _, v := range on {
 		before, ok, err := m.recent(v.Version)
 		if err != nil {
@@ -147,7 +150,7 @@ func (m *Mount) reuseLast(ctx context.Context, s *stage, on []MountedVersion) er
 
 // links makes the symlinks. Nothing is ever written through one: no path of a
 // manifest lies below another.
-func (s *stage) links() error {
+func (s *staging) links() error {
 	for _, i := range s.order {
 		f := s.files[i]
 		if f.Link == "" {
@@ -156,13 +159,13 @@ func (s *stage) links() error {
 		if err := s.at.symlink(f); err != nil {
 			return err
 		}
-		s.have[i] = true
+		s.inPlace[i] = true
 	}
 	return nil
 }
 
 // seal takes the right to write from the folders.
-func (s *stage) seal() error {
+func (s *staging) seal() error {
 	for _, dir := range s.paths() {
 		if err := os.Chmod(dir, 0o555); err != nil {
 			return err
@@ -172,7 +175,7 @@ func (s *stage) seal() error {
 }
 
 // paths returns every folder of the version on disk.
-func (s *stage) paths() []string {
+func (s *staging) paths() []string {
 	dags := filepath.Join(s.dir, dagsName)
 	list := append(make([]string, 0, 2+len(s.dirs)), s.dir, dags)
 	for _, dir := range s.dirs {
@@ -183,7 +186,7 @@ func (s *stage) paths() []string {
 
 // place makes s durable and gives it its name: the record first, so that there
 // is no version without one.
-func (m *Mount) place(ctx context.Context, s *stage) error {
+func (m *Mount) place(ctx context.Context, s *staging) error {
 	r := record{s.man.Version, s.files}
 	temp, err := r.write(m.versions())
 	if err != nil {
@@ -207,34 +210,34 @@ func (m *Mount) place(ctx context.Context, s *stage) error {
 	if err := durable.SyncPath(m.versions()); err != nil {
 		return err
 	}
-	m.last.keep(r)
+	m.last.put(r)
 	return nil
 }
 
-func (s *stage) sync(ctx context.Context, record string) error {
-	if len(s.fresh)+len(s.dirs) > syncEach {
+func (s *staging) sync(ctx context.Context, record string) error {
+	if len(s.written)+len(s.dirs) > syncEach {
 		return durable.SyncTree(filepath.Dir(s.dir))
 	}
 	paths := append(s.paths(), record)
-	for _, path := range s.fresh {
+	for _, path := range s.written {
 		paths = append(paths, filepath.Join(s.dir, dagsName, path))
 	}
 	return durable.SyncPaths(ctx, paths)
 }
 
 // unpack writes every file that is not in place yet.
-func (s *stage) unpack(ctx context.Context, src bundle.Source) error {
-	u := &unpacking{stage: s, wanted: map[string][]recorded{}, idle: make(chan *unpacker, unpackers)}
-	places := u.want()
+func (s *staging) unpack(ctx context.Context, src bundle.Source) error {
+	u := &unpacker{staging: s, byContent: map[string][]recorded{}, idle: make(chan *unpackWorker, unpackers)}
+	places := u.missing()
 	if len(places) == 0 {
 		return nil
 	}
-	if err := u.room(); err != nil {
+	if err := u.checkSpace(); err != nil {
 		return err
 	}
 	defer u.close()
 	for range unpackers {
-		if err := u.hire(); err != nil {
+		if err := u.startWorker(); err != nil {
 			return err
 		}
 	}
@@ -248,7 +251,7 @@ func (s *stage) unpack(ctx context.Context, src bundle.Source) error {
 	if read != nil {
 		return read
 	}
-	for sha := range u.wanted {
+	for sha := range u.byContent {
 		return fmt.Errorf("content %s is missing from its pack", sha)
 	}
 	return nil
@@ -258,7 +261,7 @@ func (s *stage) unpack(ctx context.Context, src bundle.Source) error {
 // as copies where the file system does not link. What it cannot take is left
 // to be written. A file is only ever taken for the same path, so that path and
 // time together always mean one content, as Python's caches assume.
-func (s *stage) reuse(ctx context.Context, from string, before record) error {
+func (s *staging) reuse(ctx context.Context, from string, before record) error {
 	old := make(map[string]recorded, len(before.Files))
 	for _, f := range before.Files {
 		old[f.Path] = f
@@ -272,13 +275,13 @@ func (s *stage) reuse(ctx context.Context, from string, before record) error {
 }
 
 // reusePart is reuse for the files whose indexes are in part.
-func (s *stage) reusePart(ctx context.Context, part []int, from string, old map[string]recorded) error {
-	src, err := openFolders(from)
+func (s *staging) reusePart(ctx context.Context, part []int, from string, old map[string]recorded) error {
+	src, err := openDagsDir(from)
 	if err != nil {
 		return nil // there is nothing to take from
 	}
 	defer src.close()
-	dst, err := newFolders(s.dir)
+	dst, err := createDagsDir(s.dir)
 	if err != nil {
 		return err
 	}
@@ -286,14 +289,14 @@ func (s *stage) reusePart(ctx context.Context, part []int, from string, old map[
 	for _, i := range part {
 		f := &s.files[i]
 		was, ok := old[f.Path]
-		if f.Link != "" || !ok || !was.Same(f.File) || src.look(was) != nil {
+		if f.Link != "" || !ok || !was.Same(f.File) || src.check(was) != nil {
 			continue
 		}
 		f.MTime = was.MTime
 		if err := s.take(src, dst, *f); err != nil {
 			return err
 		}
-		if s.have[i] = true; ctx.Err() != nil {
+		if s.inPlace[i] = true; ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
@@ -301,7 +304,7 @@ func (s *stage) reusePart(ctx context.Context, part []int, from string, old map[
 }
 
 // take makes f a hard link to the file of the same path in src, or else a copy.
-func (s *stage) take(src, dst *folders, f recorded) error {
+func (s *staging) take(src, dst *dagsDir, f recorded) error {
 	err := dst.link(src, f)
 	if !unlinkable(err) {
 		return err
@@ -311,12 +314,12 @@ func (s *stage) take(src, dst *folders, f recorded) error {
 		return err
 	}
 	defer in.Close()
-	s.wrote(f)
+	s.addWritten(f)
 	return s.write(dst, f, verified(f, in))
 }
 
 // write makes the file f with what fill writes.
-func (s *stage) write(at *folders, f recorded, fill func(io.Writer) error) error {
+func (s *staging) write(at *dagsDir, f recorded, fill func(io.Writer) error) error {
 	out, err := at.create(f)
 	if err != nil {
 		return err
@@ -328,5 +331,26 @@ func (s *stage) write(at *folders, f recorded, fill func(io.Writer) error) error
 	if err := errors.Join(err, out.close()); err != nil {
 		return err
 	}
-	return at.date(f)
+	return at.setTime(f)
+}
+
+// unlinkable reports whether err says that a file cannot have another name
+// there, while it could still be copied.
+func unlinkable(err error) bool {
+	return errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EXDEV) ||
+		errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP)
+}
+
+// verified fills a file with r, and fails unless that is f's content.
+func verified(f recorded, r io.Reader) func(io.Writer) error {
+	return func(w io.Writer) error {
+		sum := sha256.New()
+		if _, err := io.Copy(io.MultiWriter(w, sum), r); err != nil {
+			return err
+		}
+		if got := hex.EncodeToString(sum.Sum(nil)); got != f.SHA256 {
+			return bundle.ContentError(f.SHA256, got)
+		}
+		return nil
+	}
 }

@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// ahead reads on in a goroutine of its own while what it has read is used: to
+// readahead reads on in a goroutine of its own while what it has read is used: to
 // unpack an archive takes as long as all that is done with it.
-type ahead struct {
+type readahead struct {
 	full chan block
 	free chan []byte
 	stop chan struct{}
@@ -22,21 +22,21 @@ type block struct {
 }
 
 const (
-	aheadBlocks = 4
-	aheadBlock  = 128 << 10
+	readaheadBlocks = 4
+	readaheadBlock  = 128 << 10
 )
 
-// newAhead begins to read r. The caller closes it before r goes away.
-func newAhead(r io.Reader) *ahead {
-	a := &ahead{full: make(chan block, aheadBlocks), free: make(chan []byte, aheadBlocks), stop: make(chan struct{})}
-	for range aheadBlocks {
-		a.free <- make([]byte, aheadBlock)
+// newReadahead begins to read r. The caller closes it before r goes away.
+func newReadahead(r io.Reader) *readahead {
+	a := &readahead{full: make(chan block, readaheadBlocks), free: make(chan []byte, readaheadBlocks), stop: make(chan struct{})}
+	for range readaheadBlocks {
+		a.free <- make([]byte, readaheadBlock)
 	}
 	a.wg.Go(func() { a.fill(r) })
 	return a
 }
 
-func (a *ahead) fill(r io.Reader) {
+func (a *readahead) fill(r io.Reader) {
 	for {
 		var b block
 		select {
@@ -59,13 +59,13 @@ func (a *ahead) fill(r io.Reader) {
 }
 
 // Read returns what was read, and then the error that ended reading.
-func (a *ahead) Read(p []byte) (int, error) {
+func (a *readahead) Read(p []byte) (int, error) {
 	for len(a.rest) == 0 {
 		if a.now.err != nil {
 			return 0, a.now.err
 		}
 		if a.now.bytes != nil {
-			a.free <- a.now.bytes[:aheadBlock]
+			a.free <- a.now.bytes[:readaheadBlock]
 		}
 		a.now = <-a.full
 		a.rest = a.now.bytes
@@ -76,7 +76,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 }
 
 // close ends reading, at once or when the read that goes on has returned.
-func (a *ahead) close() {
+func (a *readahead) close() {
 	close(a.stop)
 	a.wg.Wait()
 }
