@@ -59,7 +59,7 @@ func (s *Server) changePassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	hash, err := s.passwords.hash(ctx, c.FormValue("password"))
+	hash, err := s.passwords.Hash(ctx, c.FormValue("password"))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -54,7 +55,7 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		if err := s.agents.take(string(t.ID), s.store.Now()); err != nil {
+		if err := s.agents.Take(string(t.ID), s.store.Now()); err != nil {
 			return err
 		}
 		if s.store.Now().Sub(t.LastUsedAt) >= tokenUsedEvery {
@@ -75,7 +76,7 @@ func (s *Server) agentOf(c echo.Context) (t store.Token, d slipway.Deployment, e
 		return t, d, slipway.Errorf(slipway.Unauthorized, "Send an agent token: Authorization: Bearer …")
 	}
 	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		if t, err = tx.Token(fingerprint(token)); err != nil {
+		if t, err = tx.Token(auth.Fingerprint(token)); err != nil {
 			return err
 		}
 		if t.Kind != store.AgentToken {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -61,7 +62,7 @@ func (s *Server) addAgentToken(c echo.Context) error {
 	name := c.FormValue("name")
 	var token string
 	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		token, _, err = IssueAgentToken(tx, actorOf(c), deploymentID(c), name)
+		token, _, err = auth.IssueAgentToken(tx, actorOf(c), deploymentID(c), name)
 		return err
 	})
 	if text := correctable(err); text != "" {
@@ -103,7 +104,7 @@ func (s *Server) askAgentToken(c echo.Context) error {
 func (s *Server) revokeAgentToken(c echo.Context) error {
 	var t store.Token
 	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		t, err = RevokeAgentToken(tx, actorOf(c), deploymentID(c), agentID(c))
+		t, err = auth.RevokeAgentToken(tx, actorOf(c), deploymentID(c), agentID(c))
 		return err
 	})
 	if err != nil {

@@ -16,18 +16,18 @@ import (
 	"time"
 
 	"slipway/internal/agent"
+	"slipway/internal/auth"
 	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // agentToken makes an agent token of a Deployment.
 func (a *app) agentToken(t *testing.T, of slipway.DeploymentID) (token string, kept store.Token) {
 	t.Helper()
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
-		token, kept, err = IssueAgentToken(tx, a.Ada, of, "workers")
+		token, kept, err = auth.IssueAgentToken(tx, a.Ada, of, "workers")
 		return err
 	})
 	return token, kept
@@ -66,7 +66,7 @@ func TestAgentsSeeTheirDeployment(t *testing.T) {
 	live := a.live(t, a.Eve, map[string]string{"a.py": dag, "b.py": dag + "# b"})
 	mine, kept := a.agentToken(t, a.Sales.ID)
 	theirs, _ := a.agentToken(t, other.ID)
-	apiToken, _ := a.issue(t, a.Ada, api.NewToken{Name: "ci", Role: slipway.Owner})
+	apiToken, _ := a.issue(t, a.Ada, auth.NewToken{Name: "ci", Role: slipway.Owner})
 
 	var want1 slipway.Desired
 	w := a.asAgent(t, mine, http.MethodGet, "desired?since=", "")
@@ -167,7 +167,7 @@ func TestAgentsWaitForWhatIsNew(t *testing.T) {
 
 	ask()
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
-		_, err := RevokeAgentToken(tx, a.Ada, a.Sales.ID, kept.ID)
+		_, err := auth.RevokeAgentToken(tx, a.Ada, a.Sales.ID, kept.ID)
 		return err
 	})
 	a.live(t, a.Eve, map[string]string{"a.py": dag + "# 2"})

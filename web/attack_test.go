@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -40,7 +41,7 @@ func TestOwnSignInGivesNoTries(t *testing.T) {
 	a := newApp(t)
 	a.now = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 	b := a.browser(t)
-	for i := range addressTries - 1 {
+	for i := range auth.AddressTries - 1 {
 		want(t, b.signIn(fmt.Sprintf("victim%d@example.com", i), "wrong horse battery"), http.StatusUnauthorized)
 	}
 	want(t, b.signIn("eve@example.com", storetest.Password), http.StatusSeeOther)
@@ -57,7 +58,7 @@ func TestNetwork(t *testing.T) {
 		"fe80::1:2:3:4%eth0":     "fe80::/64",
 		"not an address at all!": "not an address at all!",
 	} {
-		if got := network(ip); got != want {
+		if got := auth.Network(ip); got != want {
 			t.Errorf("network(%q) is %q, want %q", ip, got, want)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/views"
 	"slipway/web/api"
@@ -19,14 +20,6 @@ var routerTexts = map[int]string{
 	http.StatusNotFound:         "There is nothing at this address.",
 	http.StatusMethodNotAllowed: "This address does not take requests of this kind.",
 }
-
-// waitError is a refusal that says when to try again.
-type waitError struct {
-	error
-	after time.Duration
-}
-
-func (e *waitError) Unwrap() error { return e.error }
 
 // statusOf is the HTTP status of a kind of error, as the API has it but for what
 // was typed into a form.
@@ -63,8 +56,8 @@ func (s *Server) fail(err error, c echo.Context) {
 		return
 	}
 	status, text := explain(err)
-	if w, ok := errors.AsType[*waitError](err); ok {
-		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(w.after/time.Second)))
+	if w, ok := errors.AsType[*auth.WaitError](err); ok {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(w.After/time.Second)))
 	}
 	if err := s.answer(c, status, text); err != nil {
 		s.log.Error("an error could not be shown", "request", requestID(c), "err", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -30,7 +31,7 @@ func (s *Server) invite(c echo.Context) error {
 
 func (s *Server) addInvitation(c echo.Context, secret string) (i slipway.Invitation, err error) {
 	i = slipway.Invitation{
-		ID: fingerprint(secret), Workspace: slipway.WorkspaceID(c.Param("workspace")), By: userOf(c).ID,
+		ID: auth.Fingerprint(secret), Workspace: slipway.WorkspaceID(c.Param("workspace")), By: userOf(c).ID,
 		Email: strings.TrimSpace(c.FormValue("email")),
 	}
 	return i, s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
@@ -106,7 +107,7 @@ func (s *Server) invitationForm(c echo.Context, status int, refusal error) error
 // invitation returns the one that the link's secret opens.
 func (s *Server) invitation(c echo.Context) (i slipway.Invitation, w slipway.Workspace, err error) {
 	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		i, w, err = tx.Invitation(fingerprint(c.Param("secret")))
+		i, w, err = tx.Invitation(auth.Fingerprint(c.Param("secret")))
 		return err
 	})
 	return i, w, err
@@ -175,13 +176,13 @@ func (s *Server) newAccount(c echo.Context) (u slipway.User, hash string, err er
 	if u.Name, err = slipway.CheckName("An account", c.FormValue("name")); err != nil {
 		return u, "", err
 	}
-	hash, err = s.passwords.hash(c.Request().Context(), c.FormValue("password"))
+	hash, err = s.passwords.Hash(c.Request().Context(), c.FormValue("password"))
 	return u, hash, err
 }
 
 // join uses the invitation up and gives u its role.
 func join(c echo.Context, tx *store.Tx, u slipway.User) (slipway.Workspace, error) {
-	i, w, err := tx.Invitation(fingerprint(c.Param("secret")))
+	i, w, err := tx.Invitation(auth.Fingerprint(c.Param("secret")))
 	if err != nil {
 		return w, err
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
@@ -107,7 +108,7 @@ func TestInvitationEnds(t *testing.T) {
 	})
 	t.Run("taken back", func(t *testing.T) {
 		link := a.invite(t, "Author")
-		id := fingerprint(link[len("/invitations/"):])
+		id := auth.Fingerprint(link[len("/invitations/"):])
 		remove := "/workspaces/" + string(a.Workspace.ID) + "/invitations/" + id + "/remove"
 		want(t, a.as(t, a.Oli).post(remove), http.StatusForbidden)
 		want(t, a.as(t, a.Sam).post("/workspaces/"+string(a.Other.ID)+"/invitations/"+id+"/remove"), http.StatusNotFound)

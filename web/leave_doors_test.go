@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -75,7 +76,7 @@ func (l *leaver) addPerson() {
 
 // addTokens adds API tokens that Bob made, had made or gave a new secret.
 func (l *leaver) addTokens() {
-	owner := api.NewToken{Name: "ci", Role: slipway.Owner}
+	owner := auth.NewToken{Name: "ci", Role: slipway.Owner}
 	byToken := func(of store.Token) slipway.Actor {
 		return slipway.Actor{Token: of.ID, Name: of.Name, Via: slipway.API}
 	}
@@ -96,7 +97,7 @@ func (l *leaver) addTokens() {
 	_, other := l.issue(l.t, l.Ada, owner)
 	fifth := l.rotate(byToken(first), other)
 	l.add("Ada's token that his token rotated", func() bool { return l.manages(fifth) })
-	one, _ := l.issue(l.t, l.bob, api.NewToken{Name: "one", Deployment: l.Sales.ID, Role: slipway.Owner})
+	one, _ := l.issue(l.t, l.bob, auth.NewToken{Name: "one", Deployment: l.Sales.ID, Role: slipway.Owner})
 	l.add("token of one Deployment", func() bool {
 		return l.call(one, http.MethodGet, "/v1/organizations/slipway/tokens?deploymentId="+string(l.Sales.ID), "").Code == http.StatusOK
 	})
@@ -120,7 +121,7 @@ func (l *leaver) addAgents(live slipway.Deploy) {
 	made := map[slipway.UserID]string{}
 	for _, who := range []slipway.Actor{l.bob, l.Ada} {
 		storetest.Update(l.t, l.store, func(tx *store.Tx) (err error) {
-			made[who.User], _, err = IssueAgentToken(tx, who, l.Sales.ID, "workers")
+			made[who.User], _, err = auth.IssueAgentToken(tx, who, l.Sales.ID, "workers")
 			return err
 		})
 	}
@@ -211,7 +212,7 @@ func (l *leaver) loginToken(kind string) string {
 	storetest.Update(l.t, l.store, func(tx *store.Tx) error {
 		token = "swl_" + fmt.Sprint(kind, len(l.doors), tx.NewTokenID())
 		return tx.AddLoginToken(store.LoginToken{
-			Secret: api.Fingerprint(token), Kind: kind, User: l.bob.User, Login: token,
+			Secret: auth.Fingerprint(token), Kind: kind, User: l.bob.User, Login: token,
 			Challenge: base64.RawURLEncoding.EncodeToString(sum[:]), ExpiresAt: tx.Now.Add(time.Hour),
 		})
 	})
@@ -278,7 +279,7 @@ func (l *leaver) put(at string, body ...string) *httptest.ResponseRecorder {
 func (l *leaver) rotate(by slipway.Actor, of store.Token) (token string) {
 	l.t.Helper()
 	storetest.Update(l.t, l.store, func(tx *store.Tx) (err error) {
-		token, _, err = api.RotateToken(tx, by, of.ID)
+		token, _, err = auth.RotateToken(tx, by, of.ID)
 		return err
 	})
 	return token

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // halfSent is a request whose body is still on its way when its sender loses
@@ -72,12 +72,12 @@ func TestHeldOpen(t *testing.T) {
 				l := &leaver{app: a, t: t}
 				storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, a.Eve.User, slipway.Owner) })
 				ids := strings.NewReplacer("<d>", string(a.Sales.ID), "<w>", string(a.Workspace.ID))
-				token, of := a.issue(t, a.Ada, api.NewToken{Name: "ci", Role: slipway.Owner})
+				token, of := a.issue(t, a.Ada, auth.NewToken{Name: "ci", Role: slipway.Owner})
 				if !tt.agent {
 					token = l.rotate(a.Eve, of) // it is hers now
 				} else {
 					storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
-						token, _, err = IssueAgentToken(tx, a.Eve, a.Sales.ID, "workers")
+						token, _, err = auth.IssueAgentToken(tx, a.Eve, a.Sales.ID, "workers")
 						return err
 					})
 				}
@@ -105,7 +105,7 @@ func TestAddressOfARotatedToken(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
 	l := &leaver{app: a, t: t}
-	token, of := a.issue(t, a.Ada, api.NewToken{Name: "ci", Role: slipway.Author})
+	token, of := a.issue(t, a.Ada, auth.NewToken{Name: "ci", Role: slipway.Author})
 	at := l.uploadAddress(token)
 	l.rotate(a.Ada, of)
 	w := l.put(at)
@@ -128,7 +128,7 @@ func TestNoLinkGivesItBack(t *testing.T) {
 		"demoted": {func(a *app) { a.as(t, a.Ada).post(a.memberPath(a.Eve), "role", "Member") }, map[string]bool{"Owner": false, "Member": true}},
 		"disabled": {func(a *app) {
 			storetest.Update(t, a.store, func(tx *store.Tx) error {
-				_, err := DisableAccount(tx, a.Root, "eve@example.com", nil)
+				_, err := auth.DisableAccount(tx, a.Root, "eve@example.com", nil)
 				return err
 			})
 		}, map[string]bool{"Owner": false, "Member": false}},
@@ -160,7 +160,7 @@ func TestNobodyKeepsTheirOwn(t *testing.T) {
 			a := newApp(t)
 			l := &leaver{app: a, t: t}
 			storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, a.Eve.User, slipway.Owner) })
-			token, of := a.issue(t, a.Eve, api.NewToken{Name: "mine", Role: slipway.Owner})
+			token, of := a.issue(t, a.Eve, auth.NewToken{Name: "mine", Role: slipway.Owner})
 			b := a.as(t, a.Eve)
 			b.post(a.memberPath(a.Eve)+name, append(form, "shown", string(of.ID))...)
 			if role := a.role(t, a.Workspace.ID, a.Eve.User); role >= slipway.Owner {

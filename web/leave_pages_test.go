@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // TestLeavingPages: what ends is listed before it ends, to be kept by those who
@@ -30,12 +30,12 @@ func TestLeavingPages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
-			_, above := a.issue(t, a.Oli, api.NewToken{Name: "above", Role: slipway.Operator})
-			a.issue(t, a.Oli, api.NewToken{Name: "below", Role: slipway.Author})
-			a.issue(t, slipway.Actor{Token: above.ID, Name: "above"}, api.NewToken{Name: "nightly", Role: slipway.Operator})
-			a.issue(t, a.Ada, api.NewToken{Name: "mine", Role: slipway.Operator})
+			_, above := a.issue(t, a.Oli, auth.NewToken{Name: "above", Role: slipway.Operator})
+			a.issue(t, a.Oli, auth.NewToken{Name: "below", Role: slipway.Author})
+			a.issue(t, slipway.Actor{Token: above.ID, Name: "above"}, auth.NewToken{Name: "nightly", Role: slipway.Operator})
+			a.issue(t, a.Ada, auth.NewToken{Name: "mine", Role: slipway.Operator})
 			storetest.Update(t, a.store, func(tx *store.Tx) error {
-				_, _, err := IssueAgentToken(tx, a.Oli, a.Sales.ID, "workers")
+				_, _, err := auth.IssueAgentToken(tx, a.Oli, a.Sales.ID, "workers")
 				return err
 			})
 			w := a.as(t, tt.by(a)).get(a.memberPath(a.Oli) + tt.path)
@@ -57,7 +57,7 @@ func TestRoleFormAsksFirst(t *testing.T) {
 	if page := b.get(peoplePath(a.Workspace.ID)).Body.String(); strings.Contains(page, asks) {
 		t.Error("asks though no token can end")
 	}
-	a.issue(t, a.Oli, api.NewToken{Name: "ci", Role: slipway.Author})
+	a.issue(t, a.Oli, auth.NewToken{Name: "ci", Role: slipway.Author})
 	want(t, b.get(peoplePath(a.Workspace.ID)), http.StatusOK, asks, "Change…")
 }
 
@@ -75,20 +75,20 @@ func TestKeptTokensAreMarked(t *testing.T) {
 		}, "Oli Operator, who is Member now, knows the secret."},
 		"disabled": {func(a *app, of store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error {
-				_, err := DisableAccount(tx, a.Root, "oli@example.com", []slipway.TokenID{of.ID})
+				_, err := auth.DisableAccount(tx, a.Root, "oli@example.com", []slipway.TokenID{of.ID})
 				return err
 			})
 		}, "Oli Operator, whose account is disabled, knows the secret."},
 		"removed": {func(a *app, of store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error {
-				_, err := RemoveAccount(tx, a.Root, "oli@example.com", []slipway.TokenID{of.ID})
+				_, err := auth.RemoveAccount(tx, a.Root, "oli@example.com", []slipway.TokenID{of.ID})
 				return err
 			})
 		}, "Oli Operator, whose account was removed, knows the secret."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
-			_, of := a.issue(t, a.Oli, api.NewToken{Name: "ci", Role: slipway.Author})
+			_, of := a.issue(t, a.Oli, auth.NewToken{Name: "ci", Role: slipway.Author})
 			b := a.as(t, a.Ada)
 			if page := text(b.get(a.tokensPath())); strings.Contains(page, "Rotate or revoke it.") {
 				t.Errorf("marked before: %s", page)
@@ -112,7 +112,7 @@ func TestDisabledSignIn(t *testing.T) {
 	a := newApp(t)
 	link := a.invite(t, "Owner")
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
-		_, err := DisableAccount(tx, a.Root, "oli@example.com", nil)
+		_, err := auth.DisableAccount(tx, a.Root, "oli@example.com", nil)
 		return err
 	})
 	wrong := a.browser(t).signIn("nobody@example.com", storetest.Password)
@@ -125,7 +125,7 @@ func TestDisabledSignIn(t *testing.T) {
 	want(t, b.post(link, "email", "oli@example.com", "name", "Oli", "password", storetest.Password), http.StatusConflict, "There is an account for oli@example.com already.")
 	want(t, a.as(t, a.Ada).get(peoplePath(a.Workspace.ID)), http.StatusOK, `<span class="kind">disabled</span>`)
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
-		_, err := EnableAccount(tx, a.Root, "oli@example.com")
+		_, err := auth.EnableAccount(tx, a.Root, "oli@example.com")
 		return err
 	})
 	want(t, a.browser(t).signIn("oli@example.com", storetest.Password), http.StatusSeeOther)

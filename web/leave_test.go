@@ -10,10 +10,10 @@ import (
 	"sync"
 	"testing"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // ends are the ways in which Bob's access ends.
@@ -30,13 +30,13 @@ var ends = map[string]struct {
 	}},
 	"disabled": {quiet: true, end: func(l *leaver) {
 		storetest.Update(l.t, l.store, func(tx *store.Tx) error {
-			_, err := DisableAccount(tx, slipway.Actor{Name: "administrator", Via: slipway.Local}, "bob@example.com", []slipway.TokenID{l.kept.ID})
+			_, err := auth.DisableAccount(tx, slipway.Actor{Name: "administrator", Via: slipway.Local}, "bob@example.com", []slipway.TokenID{l.kept.ID})
 			return err
 		})
 	}},
 	"account removed": {quiet: true, end: func(l *leaver) {
 		storetest.Update(l.t, l.store, func(tx *store.Tx) error {
-			_, err := RemoveAccount(tx, slipway.Actor{Name: "administrator", Via: slipway.Local}, "bob@example.com", []slipway.TokenID{l.kept.ID})
+			_, err := auth.RemoveAccount(tx, slipway.Actor{Name: "administrator", Via: slipway.Local}, "bob@example.com", []slipway.TokenID{l.kept.ID})
 			return err
 		})
 	}},
@@ -104,10 +104,10 @@ func TestDemotionByOneStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
 			for _, role := range slipway.WorkspaceRoles {
-				a.issueAs(t, a.Oli, slipway.Owner, api.NewToken{Name: role.String(), Role: role})
+				a.issueAs(t, a.Oli, slipway.Owner, auth.NewToken{Name: role.String(), Role: role})
 			}
 			storetest.Update(t, a.store, func(tx *store.Tx) error {
-				_, _, err := IssueAgentToken(tx, a.Oli, a.Sales.ID, "agents")
+				_, _, err := auth.IssueAgentToken(tx, a.Oli, a.Sales.ID, "agents")
 				return err
 			})
 			storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, a.Oli.User, tt.before) })
@@ -132,7 +132,7 @@ func TestDemotionByOneStep(t *testing.T) {
 }
 
 // issueAs makes a token as somebody who has a role for that moment.
-func (a *app) issueAs(t *testing.T, who slipway.Actor, role slipway.Role, n api.NewToken) store.Token {
+func (a *app) issueAs(t *testing.T, who slipway.Actor, role slipway.Role, n auth.NewToken) store.Token {
 	t.Helper()
 	before := a.role(t, a.Workspace.ID, who.User)
 	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, who.User, role) })
@@ -162,8 +162,8 @@ func TestKeepingTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
-			one := a.issueAs(t, a.Oli, slipway.Operator, api.NewToken{Name: "one", Role: slipway.Operator})
-			two := a.issueAs(t, a.Oli, slipway.Operator, api.NewToken{Name: "two", Role: slipway.Author})
+			one := a.issueAs(t, a.Oli, slipway.Operator, auth.NewToken{Name: "one", Role: slipway.Operator})
+			two := a.issueAs(t, a.Oli, slipway.Operator, auth.NewToken{Name: "two", Role: slipway.Author})
 
 			w := a.as(t, tt.by(a)).postMany(a.memberPath(a.Oli)+"/remove", tt.form(one, two)...)
 
@@ -206,7 +206,7 @@ func (b *browser) postMany(path string, pairs ...string) *httptest.ResponseRecor
 func TestTokensIssuedMeanwhile(t *testing.T) {
 	a := newApp(t)
 	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, a.Oli.User, slipway.Owner) })
-	token, _ := a.issue(t, a.Oli, api.NewToken{Name: "ci", Role: slipway.Owner})
+	token, _ := a.issue(t, a.Oli, auth.NewToken{Name: "ci", Role: slipway.Owner})
 	l := &leaver{app: a, t: t}
 	body := `{"scope":"WORKSPACE","entityId":"` + string(a.Workspace.ID) + `","name":"n","role":"WORKSPACE_OWNER"}`
 	var all sync.WaitGroup

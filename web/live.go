@@ -12,6 +12,7 @@ import (
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -197,11 +198,11 @@ func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bo
 // stillSignedIn looks the session up anew: recognise would remember what it was
 // when the request began.
 func (s *Server) stillSignedIn(c echo.Context) bool {
-	sess, _, err := s.sessions.read(c.Request(), sessionName)
+	sess, _, err := s.sessions.Read(c.Request(), sessionName)
 	if err != nil {
 		return false // the page asks again, and then it is logged
 	}
-	u, ok := sess.Values[userKey].(slipway.User)
+	u, ok := sess.Values[auth.UserKey].(slipway.User)
 	return ok && u.ID == userOf(c).ID
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -92,7 +93,7 @@ func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owner
 	}
 	if len(row.Roles) > 1 {
 		row.RoleURL = memberPath(m)
-		row.AskRole = slices.ContainsFunc(row.Roles, func(next slipway.Role) bool { return len(changed(m, next).takes(held)) > 0 })
+		row.AskRole = slices.ContainsFunc(row.Roles, func(next slipway.Role) bool { return len(auth.RoleChange(m, next).Revokes(held)) > 0 })
 	}
 	if row.AskRole {
 		row.RoleURL += "/role"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -37,8 +38,8 @@ func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slip
 }
 
 // leavingRows puts the tokens into words that end with l.
-func leavingRows(tx *store.Tx, l Leaving) (rows []views.LeavingToken, err error) {
-	tokens, err := leavingTokens(tx, l)
+func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err error) {
+	tokens, err := auth.LeavingTokens(tx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -66,11 +67,11 @@ func leavingRows(tx *store.Tx, l Leaving) (rows []views.LeavingToken, err error)
 // leave changes or ends a membership by calling record, revokes the tokens that
 // end with l, takes back the invitations of somebody who may invite no more, and
 // audits e. counts says how many tokens were revoked and kept.
-func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record func() error, e slipway.Event) (counts string, err error) {
+func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
 		return "", err
 	}
-	ended, err := EndTokens(tx, actorOf(c), l, keptTokens(c, l.User, mine))
+	ended, err := auth.EndTokens(tx, actorOf(c), l, keptTokens(c, l.User, mine))
 	if err != nil {
 		return "", err
 	}
@@ -83,7 +84,7 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record fu
 		return "", err
 	}
 	if len(ended) > 0 {
-		counts = countTokens(ended)
+		counts = auth.CountTokens(ended)
 		e.Detail = strings.TrimSpace(e.Detail + " " + counts)
 	}
 	e.Workspace, e.Target = l.Workspace, l.User.Email
@@ -92,7 +93,7 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l Leaving, record fu
 
 // takeBackInvitations forgets the open invitations for somebody's address that
 // would give back what they lose.
-func takeBackInvitations(tx *store.Tx, l Leaving) error {
+func takeBackInvitations(tx *store.Tx, l auth.Leaving) error {
 	all, err := tx.Invitations(l.Workspace)
 	if err != nil {
 		return err
@@ -141,7 +142,7 @@ func (s *Server) showSetRole(c echo.Context) error {
 		if err := m.AskRole(mine, next, owners); err != nil {
 			return err
 		}
-		if page.Tokens, err = leavingRows(tx, changed(m, next)); err != nil {
+		if page.Tokens, err = leavingRows(tx, auth.RoleChange(m, next)); err != nil {
 			return err
 		}
 		page.Page, _, err = s.frameIn(c, tx, "Change a role", m.Workspace, views.People)
@@ -174,7 +175,7 @@ func (s *Server) setRole(c echo.Context) error {
 			return err
 		}
 		e := slipway.Event{Action: "member.role", Detail: m.Role.String() + " before, " + next.String() + " now."}
-		counts, err = leave(c, tx, mine, changed(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
+		counts, err = leave(c, tx, mine, auth.RoleChange(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
 		return err
 	})
 	if err != nil {
@@ -195,7 +196,7 @@ func (s *Server) showRemoveMember(c echo.Context) error {
 		if err := m.Remove(userOf(c).ID, mine, owners); err != nil {
 			return err
 		}
-		if page.Tokens, err = leavingRows(tx, removal(m)); err != nil {
+		if page.Tokens, err = leavingRows(tx, auth.Removal(m)); err != nil {
 			return err
 		}
 		if page.OpenLinks, err = openLinks(tx, m.Workspace); err != nil {
@@ -227,7 +228,7 @@ func (s *Server) removeMember(c echo.Context) error {
 			return err
 		}
 		record := func() error { return tx.RemoveMember(m.Workspace, m.User.ID) }
-		counts, err = leave(c, tx, mine, removal(m), record, slipway.Event{Action: "member.remove"})
+		counts, err = leave(c, tx, mine, auth.Removal(m), record, slipway.Event{Action: "member.remove"})
 		return err
 	})
 	if err != nil {

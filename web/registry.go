@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -54,7 +55,7 @@ func (s *Server) registryToken(c echo.Context) error {
 		return s.refuseRegistry(c, slipway.Errorf(slipway.Invalid, "The form could not be read."))
 	}
 	secret, login := tokenOf(r)
-	b := bearer{Secret: api.Fingerprint(secret), Login: login, Until: s.store.Now().Add(bearerLife)}
+	b := bearer{Secret: auth.Fingerprint(secret), Login: login, Until: s.store.Now().Add(bearerLife)}
 	err := s.store.View(r.Context(), func(tx *store.Tx) error {
 		who, err := s.visitorOf(tx, b)
 		if err != nil {

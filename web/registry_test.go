@@ -19,10 +19,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // dock is a portal as docker finds it.
@@ -85,7 +85,7 @@ func smallImage(t *testing.T) v1.Image {
 func (d *dock) agentToken(t *testing.T, of slipway.Deployment) (token string) {
 	t.Helper()
 	storetest.Update(t, d.store, func(tx *store.Tx) (err error) {
-		token, _, err = AddAgentToken(tx, store.Token{Name: "agent", Workspace: of.Workspace, Deployment: of.ID, Role: slipway.Member, CreatedBy: "Ada", ByUser: d.Ada.User})
+		token, _, err = auth.AddAgentToken(tx, store.Token{Name: "agent", Workspace: of.Workspace, Deployment: of.ID, Role: slipway.Member, CreatedBy: "Ada", ByUser: d.Ada.User})
 		return err
 	})
 	return token
@@ -96,7 +96,7 @@ func (d *dock) login(t *testing.T, who slipway.Actor) string {
 	token := "swl_" + string(who.User)
 	storetest.Update(t, d.store, func(tx *store.Tx) error {
 		return tx.AddLoginToken(store.LoginToken{
-			Secret: api.Fingerprint(token), Kind: store.LoginAccess, User: who.User, Login: token, ExpiresAt: tx.Now.Add(time.Hour),
+			Secret: auth.Fingerprint(token), Kind: store.LoginAccess, User: who.User, Login: token, ExpiresAt: tx.Now.Add(time.Hour),
 		})
 	})
 	return token
@@ -142,7 +142,7 @@ func TestRegistryAccess(t *testing.T) {
 // ci makes an API token of the Workspace, when it is called.
 func (d *dock) ci(t *testing.T, role slipway.Role, kinds slipway.Kinds) func() string {
 	return func() string {
-		token, _ := d.issue(t, d.Ada, api.NewToken{Name: "ci", Role: role, Kinds: kinds})
+		token, _ := d.issue(t, d.Ada, auth.NewToken{Name: "ci", Role: role, Kinds: kinds})
 		return token
 	}
 }
@@ -164,7 +164,7 @@ func wantAccess(t *testing.T, what string, err error, allowed bool) {
 // registry said 403.
 func TestRegistryRefusesAtOnce(t *testing.T) {
 	d := newDock(t)
-	token, of := d.issue(t, d.Ada, api.NewToken{Name: "ci", Role: slipway.Author, Days: 30})
+	token, of := d.issue(t, d.Ada, auth.NewToken{Name: "ci", Role: slipway.Author, Days: 30})
 	img := smallImage(t)
 	here := d.Sales.Namespace + "/airflow:1"
 	pusher, err := remote.NewPusher(with(token)) // keeps its bearer

@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/static"
 	"slipway/store"
@@ -80,7 +81,7 @@ const doneCookie = "done"
 
 // done is seeOther with a sentence that the next page shows once.
 func (s *Server) done(c echo.Context, path, format string, args ...any) error {
-	s.cookies.keep(c, doneCookie, fmt.Sprintf(format, args...), doneLife)
+	s.cookies.Keep(c, doneCookie, fmt.Sprintf(format, args...), auth.DoneLife)
 	return seeOther(c, path)
 }
 
@@ -92,7 +93,7 @@ func (s *Server) frame(c echo.Context, tx *store.Tx, title string) (views.Frame,
 	}
 	var err error
 	p.Workspaces, err = tx.Workspaces(userOf(c).ID)
-	p.Done = s.cookies.take(c, doneCookie)
+	p.Done = s.cookies.Take(c, doneCookie)
 	return p, err
 }
 
@@ -133,6 +134,6 @@ func (s *Server) favicon(c echo.Context) error {
 // keepDone hands the sentence of an action on to the next page.
 func (s *Server) keepDone(c echo.Context, text string) {
 	if text != "" {
-		s.cookies.keep(c, doneCookie, text, doneLife)
+		s.cookies.Keep(c, doneCookie, text, auth.DoneLife)
 	}
 }

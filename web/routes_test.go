@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // access is who gets which answer at a route. Every route of the portal has
@@ -96,12 +96,12 @@ func portalParams(t *testing.T, a *app) []string {
 	t.Helper()
 	var other slipway.Actor // whom nobody of the table is
 	var token store.Token
-	id := fingerprint(invitationSecret)
+	id := auth.Fingerprint(invitationSecret)
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
 		if other, err = storetest.AddPerson(tx, "Bob Bystander", a.Workspace.ID, slipway.Author); err != nil {
 			return err
 		}
-		if _, token, err = api.IssueToken(tx, a.Ada, api.NewToken{Name: "ci", Workspace: a.Workspace.ID, Role: slipway.Author}); err != nil {
+		if _, token, err = auth.IssueToken(tx, a.Ada, auth.NewToken{Name: "ci", Workspace: a.Workspace.ID, Role: slipway.Author}); err != nil {
 			return err
 		}
 		return tx.AddInvitation(slipway.Invitation{ID: id, Workspace: a.Workspace.ID, Role: slipway.Author, By: a.Ada.User})

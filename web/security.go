@@ -100,7 +100,7 @@ func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "same-origin")
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		if s.cookies.secure {
+		if s.cookies.Secure {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if err := s.origin.Check(c.Request()); err != nil {

@@ -12,10 +12,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 func TestFormsOfOtherSitesAreRefused(t *testing.T) {
@@ -166,7 +166,7 @@ func TestLogNamesTheToken(t *testing.T) {
 	var secret string
 	var token store.Token
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
-		secret, token, err = api.AddToken(tx, store.Token{Name: "ci", CreatedBy: "Ada", Workspace: a.Workspace.ID, Role: slipway.Owner})
+		secret, token, err = auth.AddToken(tx, store.Token{Name: "ci", CreatedBy: "Ada", Workspace: a.Workspace.ID, Role: slipway.Owner})
 		return err
 	})
 	r := httptest.NewRequest(http.MethodGet, "/v1/organizations", nil)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -34,12 +35,12 @@ type Server struct {
 	engine    *deploy.Engine
 	cfg       Config
 	log       *slog.Logger
-	sessions  *sessionStore
-	cookies   cookies
-	passwords *passwords
-	accounts  *throttle // failed sign-ins of an account
-	addresses *throttle // and from an address
-	agents    *throttle // requests of an agent token
+	sessions  *auth.Sessions
+	cookies   auth.Cookies
+	passwords *auth.Passwords
+	accounts  *auth.Throttle // failed sign-ins of an account
+	addresses *auth.Throttle // and from an address
+	agents    *auth.Throttle // requests of an agent token
 	origin    *http.CrossOriginProtection
 	metrics   *metrics
 	api       *api.Server
@@ -59,14 +60,14 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 	for _, pattern := range []string{"/v1/", "/v1alpha1/", "/private/", "/auth/oauth/", "/v2/", agentsPath} {
 		origin.AddInsecureBypassPattern(pattern) // no cookie counts there
 	}
-	jar := newCookies(cfg.URL)
+	jar := auth.NewCookies(cfg.URL)
 	return &Server{
 		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), seats: newSeats(),
-		cookies: jar, sessions: &sessionStore{store: st, cookies: jar},
+		cookies: jar, sessions: &auth.Sessions{Store: st, Cookies: jar},
 		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
-		passwords: newPasswords(), accounts: newThrottle(accountTries, accountPause), addresses: newThrottle(addressTries, addressPause),
+		passwords: auth.NewPasswords(), accounts: auth.NewThrottle(auth.AccountTries, auth.AccountPause), addresses: auth.NewThrottle(auth.AddressTries, auth.AddressPause),
 		registryKey: []byte(rand.Text()),
-		agents:      newThrottle(agentBurst, agentPause),
+		agents:      auth.NewThrottle(agentBurst, agentPause),
 	}, nil
 }
 

@@ -1,27 +1,22 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/gorilla/sessions"
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 )
 
-const (
-	userKey     = "user"
-	sessionName = "session"
-)
+const sessionName = "session"
 
 // userOf returns who is signed in: the zero User for nobody.
 func userOf(c echo.Context) slipway.User {
-	u, _ := c.Get(userKey).(slipway.User)
+	u, _ := c.Get(auth.UserKey).(slipway.User)
 	return u
 }
 
@@ -55,9 +50,9 @@ func (s *Server) recognise(c echo.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("session: %w", err)
 	}
-	u, ok := sess.Values[userKey].(slipway.User)
+	u, ok := sess.Values[auth.UserKey].(slipway.User)
 	if ok {
-		c.Set(userKey, u)
+		c.Set(auth.UserKey, u)
 	}
 	return ok, nil
 }
@@ -68,11 +63,11 @@ func (s *Server) startSession(c echo.Context, u slipway.User) error {
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	sess.Values[userKey] = u
+	sess.Values[auth.UserKey] = u
 	if err := s.sessions.Save(c.Request(), c.Response(), sess); err != nil {
 		return fmt.Errorf("start session: %w", err)
 	}
-	c.Set(userKey, u)
+	c.Set(auth.UserKey, u)
 	return nil
 }
 
@@ -97,16 +92,4 @@ func localPath(path string) string {
 		return "/"
 	}
 	return path
-}
-
-// fingerprint returns how a secret is kept: a stolen database lets nobody in.
-func fingerprint(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hex.EncodeToString(sum[:])
-}
-
-// expired is a cookie that makes the browser forget the one of its name.
-func expired(c http.Cookie) http.Cookie {
-	c.Value, c.MaxAge = "", -1
-	return c
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -40,7 +41,7 @@ func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
 	form := views.SignIn{
 		Page: s.bareFrame(c, "Sign in"), Next: localPath(c.FormValue("next")), Email: c.FormValue("email"),
 	}
-	form.Page.Done = s.cookies.take(c, doneCookie)
+	form.Page.Done = s.cookies.Take(c, doneCookie)
 	if refusal != nil {
 		_, form.Error = slipway.Explain(refusal)
 	}
@@ -80,15 +81,15 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 	if err != nil {
 		return slipway.User{}, err
 	}
-	ok, stale, err := s.passwords.check(ctx, hash, password)
+	ok, stale, err := s.passwords.Check(ctx, hash, password)
 	if err != nil {
 		return slipway.User{}, err
 	}
 	if !ok || u.Disabled() {
 		return slipway.User{}, wrong
 	}
-	s.accounts.forget(fingerprint(clean))
-	s.addresses.giveBack(network(c.RealIP()), s.store.Now())
+	s.accounts.Forget(auth.Fingerprint(clean))
+	s.addresses.Restore(auth.Network(c.RealIP()), s.store.Now())
 	if stale {
 		s.rehash(ctx, u, password)
 	}
@@ -97,10 +98,10 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 
 func (s *Server) mayTry(c echo.Context, email string) error {
 	now := s.store.Now()
-	if err := s.addresses.take(network(c.RealIP()), now); err != nil {
+	if err := s.addresses.Take(auth.Network(c.RealIP()), now); err != nil {
 		return err
 	}
-	return s.accounts.take(fingerprint(email), now)
+	return s.accounts.Take(auth.Fingerprint(email), now)
 }
 
 // account returns the user with an address and their hash; both are empty for
@@ -123,7 +124,7 @@ func (s *Server) account(ctx context.Context, email string) (u slipway.User, has
 // rehash keeps the password under today's costs. When that fails the old hash
 // still works, so it is only logged.
 func (s *Server) rehash(ctx context.Context, u slipway.User, password string) {
-	hash, err := s.passwords.hash(ctx, password)
+	hash, err := s.passwords.Hash(ctx, password)
 	if err == nil {
 		err = s.store.Update(ctx, func(tx *store.Tx) error { return tx.RehashPassword(u.ID, hash) })
 	}

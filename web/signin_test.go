@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/store"
 	"slipway/store/storetest"
 )
@@ -88,7 +89,7 @@ func TestSignInIsSlowedPerAccount(t *testing.T) {
 	a := newApp(t)
 	a.now = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 	b := a.browser(t)
-	for range accountTries {
+	for range auth.AccountTries {
 		want(t, b.signIn("ada@example.com", "wrong horse battery"), http.StatusUnauthorized)
 	}
 	w := b.signIn("ada@example.com", storetest.Password)
@@ -98,7 +99,7 @@ func TestSignInIsSlowedPerAccount(t *testing.T) {
 	}
 	want(t, b.signIn("eve@example.com", storetest.Password), http.StatusSeeOther)
 
-	a.now = a.now.Add(accountPause)
+	a.now = a.now.Add(auth.AccountPause)
 	want(t, a.browser(t).signIn("ada@example.com", storetest.Password), http.StatusSeeOther)
 	want(t, a.browser(t).signIn("ada@example.com", "wrong horse battery"), http.StatusUnauthorized)
 }
@@ -111,7 +112,7 @@ func TestSignInIsSlowedPerAddress(t *testing.T) {
 		r.RemoteAddr = ip + ":1234"
 		return a.browser(t).do(r).Code
 	}
-	for i := range addressTries {
+	for i := range auth.AddressTries {
 		if got := from("192.0.2.7", strings.Repeat("x", i+1)+"@example.com"); got != http.StatusUnauthorized {
 			t.Fatalf("try %d: answer %d", i, got)
 		}
@@ -121,18 +122,6 @@ func TestSignInIsSlowedPerAddress(t *testing.T) {
 	}
 	if got := from("192.0.2.8", "last@example.com"); got != http.StatusUnauthorized {
 		t.Errorf("other address: answer %d, want 401", got)
-	}
-}
-
-func TestThrottleStaysSmall(t *testing.T) {
-	th, now := newThrottle(1, time.Minute), time.Now()
-	for i := range 2*throttleKeys + 1 {
-		if err := th.take(time.Duration(i).String(), now); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if len(th.used) > throttleKeys {
-		t.Errorf("%d keys are kept, want at most %d", len(th.used), throttleKeys)
 	}
 }
 
@@ -158,7 +147,7 @@ func TestSignInChangesTheSession(t *testing.T) {
 		if _, err := tx.Session(second.Value); err == nil {
 			t.Error("the database holds what the cookie holds")
 		}
-		_, err := tx.Session(fingerprint(second.Value))
+		_, err := tx.Session(auth.Fingerprint(second.Value))
 		return err
 	})
 	if !second.HttpOnly || second.SameSite != http.SameSiteLaxMode || second.Path != "/" {
@@ -186,12 +175,12 @@ func TestSessionsEnd(t *testing.T) {
 		want   int
 	}{
 		"in use":        {last: time.Hour, want: http.StatusOK},
-		"idle":          {last: sessionIdle + time.Minute, want: http.StatusSeeOther},
+		"idle":          {last: auth.SessionIdle + time.Minute, want: http.StatusSeeOther},
 		"kept alive":    {visits: []time.Duration{6 * 24 * time.Hour}, last: 12 * 24 * time.Hour, want: http.StatusOK},
-		"seen just now": {visits: []time.Duration{30 * time.Second}, last: sessionIdle + 10*time.Second, want: http.StatusSeeOther},
+		"seen just now": {visits: []time.Duration{30 * time.Second}, last: auth.SessionIdle + 10*time.Second, want: http.StatusSeeOther},
 		"too old": {
 			visits: []time.Duration{6 * 24 * time.Hour, 12 * 24 * time.Hour, 18 * 24 * time.Hour, 24 * 24 * time.Hour, 29 * 24 * time.Hour},
-			last:   sessionLife + time.Minute, want: http.StatusSeeOther,
+			last:   auth.SessionLife + time.Minute, want: http.StatusSeeOther,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

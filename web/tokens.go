@@ -8,10 +8,10 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
-	"slipway/web/api"
 )
 
 // defaultDays is for how long the form offers a token at first.
@@ -96,7 +96,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 	tokens, err := tx.Tokens(id)
 	for _, t := range tokens {
 		name, there := names[t.Deployment]
-		if !there || api.MaySeeToken(role, t) != nil {
+		if !there || auth.MaySeeToken(role, t) != nil {
 			continue
 		}
 		row := views.TokenRow{
@@ -152,7 +152,7 @@ func (s *Server) addToken(c echo.Context) error {
 	var token string
 	if err == nil {
 		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-			token, _, err = api.IssueToken(tx, actorOf(c), n)
+			token, _, err = auth.IssueToken(tx, actorOf(c), n)
 			return err
 		})
 	}
@@ -167,8 +167,8 @@ func (s *Server) addToken(c echo.Context) error {
 }
 
 // tokenAsked reads the form. What it could read it returns with the error too.
-func tokenAsked(c echo.Context) (n api.NewToken, err error) {
-	n = api.NewToken{
+func tokenAsked(c echo.Context) (n auth.NewToken, err error) {
+	n = auth.NewToken{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
 		Workspace: slipway.WorkspaceID(c.Param("workspace")), Deployment: slipway.DeploymentID(c.FormValue("deployment")),
 	}
@@ -187,7 +187,7 @@ func tokenAsked(c echo.Context) (n api.NewToken, err error) {
 }
 
 // refillToken puts what was refused back into the form.
-func refillToken(f *views.TokenForm, n api.NewToken, refusal string) {
+func refillToken(f *views.TokenForm, n auth.NewToken, refusal string) {
 	if f == nil {
 		return
 	}
@@ -231,7 +231,7 @@ func tokenOfPage(c echo.Context, tx *store.Tx) (store.Token, error) {
 	if _, _, err := tx.Workspace(id, actorOf(c)); err != nil {
 		return store.Token{}, err
 	}
-	t, err := api.MayManageToken(tx, actorOf(c), tokenID(c))
+	t, err := auth.MayManageToken(tx, actorOf(c), tokenID(c))
 	if err == nil && t.Workspace != id {
 		return store.Token{}, store.NoToken(tokenID(c))
 	}
@@ -248,7 +248,7 @@ func (s *Server) rotateToken(c echo.Context) error {
 			return err
 		}
 		made.Name = t.Name
-		made.Secret, _, err = api.RotateToken(tx, actorOf(c), t.ID)
+		made.Secret, _, err = auth.RotateToken(tx, actorOf(c), t.ID)
 		return err
 	})
 	if err != nil {
@@ -264,7 +264,7 @@ func (s *Server) revokeToken(c echo.Context) error {
 		if t, err = tokenOfPage(c, tx); err != nil {
 			return err
 		}
-		_, err = api.RevokeToken(tx, actorOf(c), t.ID)
+		_, err = auth.RevokeToken(tx, actorOf(c), t.ID)
 		return err
 	})
 	if err != nil {

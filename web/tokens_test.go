@@ -8,22 +8,22 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 func (a *app) tokensPath() string { return tokensPath(a.Workspace.ID) }
 
 // issue makes a token as somebody, and returns it with its record.
-func (a *app) issue(t *testing.T, by slipway.Actor, n api.NewToken) (token string, of store.Token) {
+func (a *app) issue(t *testing.T, by slipway.Actor, n auth.NewToken) (token string, of store.Token) {
 	t.Helper()
 	if n.Deployment == "" {
 		n.Workspace = a.Workspace.ID
 	}
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
-		token, of, err = api.IssueToken(tx, by, n)
+		token, of, err = auth.IssueToken(tx, by, n)
 		return err
 	})
 	return token, of
@@ -52,9 +52,9 @@ func secretOn(t *testing.T, w *httptest.ResponseRecorder) string {
 func TestTokensPage(t *testing.T) {
 	a := newApp(t)
 	want(t, a.as(t, a.Ada).get(a.tokensPath()), http.StatusOK, "No API tokens yet", "Make the first one below", string(a.Sales.ID))
-	a.issue(t, a.Oli, api.NewToken{Name: "nightly", Role: slipway.Author, Kinds: "DAG_ONLY"})
-	a.issue(t, a.Ada, api.NewToken{Name: "widest", Role: slipway.Owner, Days: 30})
-	a.issue(t, a.Ada, api.NewToken{Name: "only-sales", Deployment: a.Sales.ID, Role: slipway.Author})
+	a.issue(t, a.Oli, auth.NewToken{Name: "nightly", Role: slipway.Author, Kinds: "DAG_ONLY"})
+	a.issue(t, a.Ada, auth.NewToken{Name: "widest", Role: slipway.Owner, Days: 30})
+	a.issue(t, a.Ada, auth.NewToken{Name: "only-sales", Deployment: a.Sales.ID, Role: slipway.Author})
 	for name, tt := range map[string]struct {
 		who    slipway.Actor
 		sees   []string
@@ -84,7 +84,7 @@ func TestTokensPage(t *testing.T) {
 
 func TestExpiredTokenIsMarked(t *testing.T) {
 	a := newApp(t)
-	token, _ := a.issue(t, a.Ada, api.NewToken{Name: "old", Role: slipway.Author, Days: 30})
+	token, _ := a.issue(t, a.Ada, auth.NewToken{Name: "old", Role: slipway.Author, Days: 30})
 	if got := a.asToken(token); got != http.StatusOK {
 		t.Fatalf("answer %d before it expired", got)
 	}
@@ -156,7 +156,7 @@ func TestMakeTokenKeepsWhatWasTyped(t *testing.T) {
 
 func TestRotateAndRevokeToken(t *testing.T) {
 	a := newApp(t)
-	old, of := a.issue(t, a.Ada, api.NewToken{Name: "ci", Role: slipway.Author, Days: 30})
+	old, of := a.issue(t, a.Ada, auth.NewToken{Name: "ci", Role: slipway.Author, Days: 30})
 	b := a.as(t, a.Ada)
 	want(t, b.get(tokenPath(of)+"/rotate"), ok, "Give ci a new secret?")
 	w := b.post(tokenPath(of) + "/rotate")
@@ -181,7 +181,7 @@ func TestRotateAndRevokeToken(t *testing.T) {
 // another, whoever asks.
 func TestTokenOfAnotherWorkspace(t *testing.T) {
 	a := newApp(t)
-	_, of := a.issue(t, a.Ada, api.NewToken{Name: "ci", Role: slipway.Author})
+	_, of := a.issue(t, a.Ada, auth.NewToken{Name: "ci", Role: slipway.Author})
 	there := tokensPath(a.Other.ID) + "/" + string(of.ID) + "/revoke"
 	for name, who := range map[string]slipway.Actor{"its Owner": a.Sam, "admin": a.Root} {
 		t.Run(name, func(t *testing.T) { want(t, a.as(t, who).post(there), missing, "There is no API token") })
@@ -201,7 +201,7 @@ func TestCICDEnforced(t *testing.T) {
 	refused := b.do(form(t, deploymentPath(a.Sales.ID)+"/deploys", []sent{{"dags.tar.gz", project}}))
 	want(t, refused, forbidden, "CI/CD is enforced for this Deployment: only API tokens deploy to it.")
 
-	token, _ := a.issue(t, a.Ada, api.NewToken{Name: "ci", Role: slipway.Author, Kinds: "DAG_ONLY"})
+	token, _ := a.issue(t, a.Ada, auth.NewToken{Name: "ci", Role: slipway.Author, Kinds: "DAG_ONLY"})
 	r := httptest.NewRequest(http.MethodPost, "/v1/organizations/slipway/deployments/"+string(a.Sales.ID)+"/deploys/upload?wait=30s", strings.NewReader(project))
 	r.Header.Set("Authorization", "Bearer "+token)
 	w := httptest.NewRecorder()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slipway/internal/archive"
+	"slipway/internal/auth"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
@@ -88,7 +89,7 @@ func (a *app) as(t *testing.T, who slipway.Actor) *browser {
 		return b
 	}
 	secret := rand.Text()
-	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.AddSession(fingerprint(secret), who.User) })
+	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.AddSession(auth.Fingerprint(secret), who.User) })
 	b.cookies["slipway"] = &http.Cookie{Name: "slipway", Value: secret}
 	return b
 }

@@ -15,12 +15,12 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway/internal/auth"
 	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 const (
@@ -163,7 +163,7 @@ func (c *crash) newFolder(t *testing.T) {
 				return err
 			}
 		}
-		c.token, _, err = api.AddToken(tx, store.Token{Name: "ci", Workspace: c.world.Workspace.ID, Role: slipway.Author})
+		c.token, _, err = auth.AddToken(tx, store.Token{Name: "ci", Workspace: c.world.Workspace.ID, Role: slipway.Author})
 		return err
 	})
 	if err := st.Close(); err != nil {

@@ -16,11 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/datadir"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 const (
@@ -60,7 +60,7 @@ func crowdToken(t *testing.T, data string, w storetest.World) (token string) {
 	t.Helper()
 	st := storetest.OpenAt(t, filepath.Join(data, datadir.Database))
 	storetest.Update(t, st, func(tx *store.Tx) (err error) {
-		token, _, err = api.AddToken(tx, store.Token{Name: "ci", Workspace: w.Workspace.ID, Role: slipway.Author})
+		token, _, err = auth.AddToken(tx, store.Token{Name: "ci", Workspace: w.Workspace.ID, Role: slipway.Author})
 		return err
 	})
 	if err := st.Close(); err != nil {

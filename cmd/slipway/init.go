@@ -5,10 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
-	"slipway/web"
-	"slipway/web/api"
 )
 
 // initCommand sets up an empty installation without a browser.
@@ -46,7 +45,7 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 	defer d.Close()
 	var out initialised
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
-		all, err := web.Found(tx, i.founding(), hash, slipway.Actor{Via: slipway.Local})
+		all, err := auth.Found(tx, i.founding(), hash, slipway.Actor{Via: slipway.Local})
 		if err != nil {
 			return err
 		}
@@ -61,8 +60,8 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 	return e.Encode(out)
 }
 
-func (i initCommand) founding() web.Founding {
-	f := web.Founding{Email: i.Email, Name: i.Name, Workspace: i.Workspace, Deployment: i.Deployment, Here: !i.Elsewhere}
+func (i initCommand) founding() auth.Founding {
+	f := auth.Founding{Email: i.Email, Name: i.Name, Workspace: i.Workspace, Deployment: i.Deployment, Here: !i.Elsewhere}
 	if f.Name == "" {
 		f.Name = nameIn(i.Email)
 	}
@@ -71,15 +70,15 @@ func (i initCommand) founding() web.Founding {
 
 // firstTokens makes a token for the API with an Owner's rights in the
 // Workspace, and one for agents of the Deployment.
-func firstTokens(tx *store.Tx, all web.Founded) (out initialised, err error) {
+func firstTokens(tx *store.Tx, all auth.Founded) (out initialised, err error) {
 	by := slipway.Actor{User: all.User.ID, Name: all.User.Title(), Via: slipway.Local}
 	out = initialised{OrganizationID: slipway.OrganizationID, WorkspaceID: all.Workspace.ID, DeploymentID: all.Deployment.ID}
 	t := store.Token{Name: "init", Workspace: all.Workspace.ID, Role: slipway.Owner, CreatedBy: by.Title(), ByUser: by.User}
-	if out.Token, _, err = api.AddToken(tx, t); err != nil {
+	if out.Token, _, err = auth.AddToken(tx, t); err != nil {
 		return out, err
 	}
 	t.Role, t.Deployment = slipway.Member, all.Deployment.ID
-	if out.AgentToken, _, err = web.AddAgentToken(tx, t); err != nil {
+	if out.AgentToken, _, err = auth.AddAgentToken(tx, t); err != nil {
 		return out, err
 	}
 	for _, target := range []string{"API token init", "agent token init"} {

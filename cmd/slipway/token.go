@@ -7,10 +7,9 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
-	"slipway/web"
-	"slipway/web/api"
 )
 
 // tokenCommand manages tokens from the portal's own machine.
@@ -73,9 +72,9 @@ func (a addToken) Run(ctx context.Context, c console) error {
 		what := "API token "
 		if a.Agent {
 			what = "agent token "
-			token, t, err = web.AddAgentToken(tx, t)
+			token, t, err = auth.AddAgentToken(tx, t)
 		} else {
-			token, t, err = api.AddToken(tx, t)
+			token, t, err = auth.AddToken(tx, t)
 		}
 		if err != nil {
 			return err

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/term"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
-	"slipway/web"
 )
 
 // userCommand is about people's accounts.
@@ -162,7 +162,7 @@ func newPassword(c console, stdin bool) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("read the password: %w", err)
 		}
-		return web.HashPassword(strings.TrimRight(line, "\r\n"))
+		return auth.HashPassword(strings.TrimRight(line, "\r\n"))
 	}
 	f, ok := c.in.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
@@ -179,7 +179,7 @@ func newPassword(c console, stdin bool) (string, error) {
 	if first != again {
 		return "", errors.New("the two passwords differ; nothing was changed")
 	}
-	return web.HashPassword(first)
+	return auth.HashPassword(first)
 }
 
 func ask(c console, f *os.File, prompt string) (string, error) {

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
-	"slipway/web"
 )
 
 // endFlags are of the commands by which an account ends.
@@ -24,12 +24,12 @@ var errDryRun = errors.New("dry run")
 
 // end carries out how an account ends, and prints what ended with it: first is
 // what it says of the account, last what stays.
-func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipway.Actor, string, []slipway.TokenID) (web.EndedAccount, error), first, last string) error {
+func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipway.Actor, string, []slipway.TokenID) (auth.EndedAccount, error), first, last string) error {
 	email, err := slipway.CheckEmail(f.Email)
 	if err != nil {
 		return err
 	}
-	var ended web.EndedAccount
+	var ended auth.EndedAccount
 	names := map[slipway.WorkspaceID]string{}
 	err = changeThere(ctx, f.dataFlag, func(tx *store.Tx) error {
 		if ended, err = how(tx, onThisMachine(), email, f.Keep); err != nil {
@@ -61,7 +61,7 @@ func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipwa
 }
 
 // printEnded prints what ended with an account.
-func printEnded(c console, ended web.EndedAccount, names map[slipway.WorkspaceID]string) error {
+func printEnded(c console, ended auth.EndedAccount, names map[slipway.WorkspaceID]string) error {
 	if len(ended.Tokens) > 0 {
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tKIND\tNAME\tWORKSPACE\tDEPLOYMENT\tROLE\tLAST USED\tEXPIRES\tEND")
@@ -91,14 +91,14 @@ type disableUser struct{ endFlags }
 
 // Run is the command.
 func (d disableUser) Run(ctx context.Context, c console) error {
-	return d.end(ctx, c, web.DisableAccount, "The account is disabled: nobody can sign in with it.", "Its memberships stay: slipway user enable brings the account back.")
+	return d.end(ctx, c, auth.DisableAccount, "The account is disabled: nobody can sign in with it.", "Its memberships stay: slipway user enable brings the account back.")
 }
 
 type removeUser struct{ endFlags }
 
 // Run is the command.
 func (r removeUser) Run(ctx context.Context, c console) error {
-	return r.end(ctx, c, web.RemoveAccount, "The account is removed with its memberships.", "Deploys and the audit log keep the name.")
+	return r.end(ctx, c, auth.RemoveAccount, "The account is removed with its memberships.", "Deploys and the audit log keep the name.")
 }
 
 type enableUser struct {
@@ -113,7 +113,7 @@ func (e enableUser) Run(ctx context.Context, c console) error {
 		return err
 	}
 	err = changeThere(ctx, e.dataFlag, func(tx *store.Tx) error {
-		_, err := web.EnableAccount(tx, onThisMachine(), email)
+		_, err := auth.EnableAccount(tx, onThisMachine(), email)
 		return err
 	})
 	if err == nil {

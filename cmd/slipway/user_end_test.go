@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // world is a data folder with storetest's people, in which Oli holds two tokens
@@ -23,10 +23,10 @@ func world(t *testing.T) (dir string, w storetest.World, tokens []store.Token) {
 	st := storetest.OpenAt(t, filepath.Join(dir, "slipway.db"))
 	w = storetest.Seed(t, st)
 	storetest.Update(t, st, func(tx *store.Tx) error {
-		for _, n := range []api.NewToken{
+		for _, n := range []auth.NewToken{
 			{Name: "nightly", Workspace: w.Workspace.ID, Role: slipway.Operator}, {Name: "laptop", Workspace: w.Workspace.ID, Role: slipway.Author},
 		} {
-			_, made, err := api.IssueToken(tx, w.Oli, n)
+			_, made, err := auth.IssueToken(tx, w.Oli, n)
 			if err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -152,7 +153,7 @@ func (a *app) params(t *testing.T) *strings.Replacer {
 	version := a.upload(t, d, map[string]string{"a.py": dag})
 	var token store.Token
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
-		_, token, err = api.AddToken(tx, store.Token{Name: "other", Workspace: a.Workspace.ID, Role: slipway.Author})
+		_, token, err = auth.AddToken(tx, store.Token{Name: "other", Workspace: a.Workspace.ID, Role: slipway.Author})
 		return err
 	})
 	return strings.NewReplacer(":org", slipway.OrganizationID, ":workspace", string(a.Workspace.ID), ":deployment", string(a.Sales.ID),

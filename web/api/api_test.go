@@ -18,6 +18,7 @@ import (
 
 	"slipway/internal/agent"
 	"slipway/internal/archive"
+	"slipway/internal/auth"
 	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/image"
@@ -25,7 +26,6 @@ import (
 	"slipway/store"
 	"slipway/store/storetest"
 	"slipway/web"
-	"slipway/web/api"
 )
 
 // app is the whole portal, with a running engine and agents, on a real address.
@@ -98,7 +98,7 @@ func (a *app) token(t *testing.T, of store.Token) (token string) {
 	t.Helper()
 	of.Name, of.CreatedBy = "ci", "Ada Lovelace"
 	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
-		token, _, err = api.AddToken(tx, of)
+		token, _, err = auth.AddToken(tx, of)
 		return err
 	})
 	return token
@@ -110,7 +110,7 @@ func (a *app) login(t *testing.T, who slipway.UserID) string {
 	token := "swl_" + rand.Text()
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
 		return tx.AddLoginToken(store.LoginToken{
-			Secret: api.Fingerprint(token), Kind: store.LoginAccess, User: who, Login: token, ExpiresAt: tx.Now.Add(time.Hour),
+			Secret: auth.Fingerprint(token), Kind: store.LoginAccess, User: who, Login: token, ExpiresAt: tx.Now.Add(time.Hour),
 		})
 	})
 	return token

@@ -11,6 +11,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -45,14 +46,14 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 	var t store.Token
 	var note bool
 	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		key, err := tx.Setting(jwtKey)
+		key, err := tx.Setting(auth.TokenKey)
 		if err != nil {
 			return err
 		}
-		if !genuine(token, key) {
+		if !auth.Genuine(token, key) {
 			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
 		}
-		t, err = tx.Token(Fingerprint(token))
+		t, err = tx.Token(auth.Fingerprint(token))
 		note = tx.Now.Sub(t.LastUsedAt) >= usedEvery
 		return err
 	})
@@ -86,7 +87,7 @@ const (
 // identifyLogin returns the person who let the CLI act as them.
 func (l *logins) identifyLogin(c echo.Context, token string) (by slipway.Actor, err error) {
 	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		t, err := tx.LoginToken(store.LoginAccess, Fingerprint(token))
+		t, err := tx.LoginToken(store.LoginAccess, auth.Fingerprint(token))
 		if err != nil {
 			return err
 		}
@@ -105,7 +106,7 @@ func AddCode(tx *store.Tx, user slipway.UserID, challenge string) (string, error
 	}
 	code := loginPrefix + rand.Text()
 	return code, tx.AddLoginToken(store.LoginToken{
-		Secret: Fingerprint(code), Kind: store.LoginCode, User: user, Login: rand.Text(), Challenge: challenge, ExpiresAt: tx.Now.Add(codeLife),
+		Secret: auth.Fingerprint(code), Kind: store.LoginCode, User: user, Login: rand.Text(), Challenge: challenge, ExpiresAt: tx.Now.Add(codeLife),
 	})
 }
 
@@ -181,7 +182,7 @@ func refuseGrant(c echo.Context, status int, code, text string) error {
 // granted exchanges a code or refresh token. One that comes a second time was
 // stolen, so all that came from it ends; refusal says so.
 func granted(tx *store.Tx, kind, secret, verifier string) (g grant, refusal, err error) {
-	t, err := tx.LoginToken(kind, Fingerprint(secret))
+	t, err := tx.LoginToken(kind, auth.Fingerprint(secret))
 	if refusalKind, _ := slipway.Explain(err); err != nil && refusalKind == slipway.Unauthorized {
 		return g, err, nil
 	}
@@ -210,10 +211,10 @@ func proves(verifier, challenge string) bool {
 
 func newGrant(tx *store.Tx, of store.LoginToken) (g grant, err error) {
 	g = grant{loginPrefix + rand.Text() + rand.Text(), loginPrefix + rand.Text() + rand.Text()}
-	next := store.LoginToken{Kind: store.LoginAccess, Secret: Fingerprint(g.access), User: of.User, Login: of.Login, ExpiresAt: tx.Now.Add(accessLife)}
+	next := store.LoginToken{Kind: store.LoginAccess, Secret: auth.Fingerprint(g.access), User: of.User, Login: of.Login, ExpiresAt: tx.Now.Add(accessLife)}
 	if err := tx.AddLoginToken(next); err != nil {
 		return g, err
 	}
-	next.Kind, next.Secret, next.ExpiresAt = store.LoginRefresh, Fingerprint(g.refresh), tx.Now.Add(refreshLife)
+	next.Kind, next.Secret, next.ExpiresAt = store.LoginRefresh, auth.Fingerprint(g.refresh), tx.Now.Add(refreshLife)
 	return g, tx.AddLoginToken(next)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -103,8 +104,8 @@ type tokenBody struct {
 }
 
 // asked returns what b asks for.
-func (b tokenBody) asked() (n NewToken, err error) {
-	n = NewToken{Name: b.Name, Description: b.Description, Days: b.Days}
+func (b tokenBody) asked() (n auth.NewToken, err error) {
+	n = auth.NewToken{Name: b.Name, Description: b.Description, Days: b.Days}
 	switch b.Scope {
 	case workspaceScope:
 		n.Workspace = slipway.WorkspaceID(b.EntityID)
@@ -141,7 +142,7 @@ func (o *tokens) createToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return IssueToken(tx, caller(c), n) })
+	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.IssueToken(tx, caller(c), n) })
 }
 
 // answerSecret answers with the token that made makes, and its secret.
@@ -165,7 +166,7 @@ func (o *tokens) showToken(c echo.Context) error {
 	}
 	var t store.Token
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		t, _, err = SeenToken(tx, caller(c), tokenID(c))
+		t, _, err = auth.SeenToken(tx, caller(c), tokenID(c))
 		return err
 	})
 	if err != nil {
@@ -179,7 +180,7 @@ func (o *tokens) rotateToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return RotateToken(tx, caller(c), tokenID(c)) })
+	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.RotateToken(tx, caller(c), tokenID(c)) })
 }
 
 // deleteToken serves DELETE …/tokens/:token.
@@ -188,7 +189,7 @@ func (o *tokens) deleteToken(c echo.Context) error {
 		return err
 	}
 	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) error {
-		_, err := RevokeToken(tx, caller(c), tokenID(c))
+		_, err := auth.RevokeToken(tx, caller(c), tokenID(c))
 		return err
 	})
 	if err != nil {
@@ -225,7 +226,7 @@ func (o *tokens) edited(c echo.Context, change func(*store.Token) error) error {
 	}
 	var t store.Token
 	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		t, err = editToken(tx, caller(c), tokenID(c), change)
+		t, err = auth.EditToken(tx, caller(c), tokenID(c), change)
 		return err
 	})
 	if err != nil {
@@ -282,11 +283,11 @@ func wantedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error) {
 	}
 	if w != "" || d != "" {
 		t := store.Token{Workspace: w, Deployment: d}
-		role, err := scopeRole(tx, caller(c), &t)
+		role, err := auth.ScopeRole(tx, caller(c), &t)
 		if err != nil {
 			return nil, err
 		}
-		if err := MaySeeToken(role, t); err != nil {
+		if err := auth.MaySeeToken(role, t); err != nil {
 			return nil, err
 		}
 		return scoped(tx, t.Workspace, d)
@@ -312,11 +313,11 @@ func seenTokens(tx *store.Tx, by slipway.Actor) (all []store.Token, err error) {
 			return nil, err
 		}
 		for _, t := range tokens {
-			role, err := scopeRole(tx, by, &t)
+			role, err := auth.ScopeRole(tx, by, &t)
 			if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
 				return nil, err
 			}
-			if err == nil && MaySeeToken(role, t) == nil {
+			if err == nil && auth.MaySeeToken(role, t) == nil {
 				all = append(all, t)
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -36,7 +37,7 @@ type uploads struct {
 // uploadURL returns where the archive of w is to be sent.
 func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, err error) {
 	err = p.store.Update(c.Request().Context(), func(tx *store.Tx) error {
-		key, err := keyOf(tx, uploadKey)
+		key, err := auth.KeyOf(tx, uploadKey)
 		if err != nil {
 			return err
 		}
@@ -51,7 +52,7 @@ func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, e
 // uploadSignature is over the values, not over the query: clients sort it and
 // mix their own parameters in.
 func uploadSignature(key []byte, id slipway.DeployID, until string) string {
-	return hex.EncodeToString(mac(key, string(id)+"\n"+until))
+	return hex.EncodeToString(auth.MAC(key, string(id)+"\n"+until))
 }
 
 // blobError is a refusal with the code that Azure Storage has for it.

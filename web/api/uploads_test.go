@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/deploy"
 	"slipway/store"
 	"slipway/store/storetest"
-	"slipway/web/api"
 )
 
 // blockID is of the CLI's form.
@@ -152,7 +152,7 @@ func TestUploadIsJudgedAnew(t *testing.T) {
 func (a *app) revoke(t *testing.T, token string) {
 	t.Helper()
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
-		u, err := tx.Token(api.Fingerprint(token))
+		u, err := tx.Token(auth.Fingerprint(token))
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package web
+package auth
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func (a EndedAccount) Counts() string {
 	if a.Sessions == 1 {
 		sessions = "1 session, "
 	}
-	return sessions + strings.ToLower(strings.TrimSuffix(countTokens(a.Tokens), "."))
+	return sessions + strings.ToLower(strings.TrimSuffix(CountTokens(a.Tokens), "."))
 }
 
 // DisableAccount ends the sessions, logins and invitations of somebody, and
@@ -72,7 +72,7 @@ func EnableAccount(tx *store.Tx, by slipway.Actor, email string) (slipway.User, 
 // audit records what became of the account, with its tokens.
 func (a EndedAccount) audit(tx *store.Tx, by slipway.Actor, action string) error {
 	return auditAccount(tx, by, action, a.User, func(w slipway.WorkspaceID) string {
-		return countTokens(slices.DeleteFunc(slices.Clone(a.Tokens), func(t LeavingToken) bool { return w != "" && t.Workspace != w }))
+		return CountTokens(slices.DeleteFunc(slices.Clone(a.Tokens), func(t LeavingToken) bool { return w != "" && t.Workspace != w }))
 	})
 }
 

@@ -1,4 +1,4 @@
-package web
+package auth
 
 import (
 	"net/netip"
@@ -11,19 +11,19 @@ import (
 // How many wrong passwords may follow each other, and how long until another
 // one may.
 const (
-	accountTries = 10
-	accountPause = time.Minute
-	addressTries = 50
-	addressPause = 10 * time.Second
+	AccountTries = 10
+	AccountPause = time.Minute
+	AddressTries = 50
+	AddressPause = 10 * time.Second
 )
 
 // throttleKeys is how many accounts or addresses are remembered at most.
 const throttleKeys = 10_000
 
-// throttle slows down whoever guesses. Each key has tries that come back one
+// Throttle slows down whoever guesses. Each key has tries that come back one
 // by one; a try is taken before the password is checked, so that many at once
 // gain nothing, and given back when it was right.
-type throttle struct {
+type Throttle struct {
 	tries int
 	pause time.Duration
 
@@ -37,20 +37,20 @@ type tries struct {
 	at time.Time
 }
 
-func newThrottle(n int, pause time.Duration) *throttle {
-	return &throttle{tries: n, pause: pause, used: map[string]tries{}}
+func NewThrottle(n int, pause time.Duration) *Throttle {
+	return &Throttle{tries: n, pause: pause, used: map[string]tries{}}
 }
 
-// take uses up one of key's tries, or says when there will be one.
-func (t *throttle) take(key string, now time.Time) error {
+// Take uses up one of key's tries, or says when there will be one.
+func (t *Throttle) Take(key string, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left := t.at(key, now)
 	if over := left.n + 1 - float64(t.tries); over > 0 {
 		wait := max(time.Duration(over*float64(t.pause)).Round(time.Second), time.Second)
-		return &waitError{
+		return &WaitError{
 			error: slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", wait),
-			after: wait,
+			After: wait,
 		}
 	}
 	t.used[key] = tries{n: left.n + 1, at: now}
@@ -58,24 +58,24 @@ func (t *throttle) take(key string, now time.Time) error {
 	return nil
 }
 
-// giveBack returns one try to key: it was right. Those before it stay used.
-func (t *throttle) giveBack(key string, now time.Time) {
+// Restore returns one try to key: it was right. Those before it stay used.
+func (t *Throttle) Restore(key string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left := t.at(key, now)
 	t.used[key] = tries{n: max(0, left.n-1), at: now}
 }
 
-// forget returns every try to key.
-func (t *throttle) forget(key string) {
+// Forget returns every try to key.
+func (t *Throttle) Forget(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.used, key)
 }
 
-// network returns what one person has of addresses: with IPv6 that is a whole
+// Network returns what one person has of addresses: with IPv6 that is a whole
 // network, whose addresses cost them nothing.
-func network(ip string) string {
+func Network(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil || addr.Unmap().Is4() {
 		return ip
@@ -88,7 +88,7 @@ func network(ip string) string {
 }
 
 // at returns what key has used up, less what came back since.
-func (t *throttle) at(key string, now time.Time) tries {
+func (t *Throttle) at(key string, now time.Time) tries {
 	u := t.used[key]
 	back := float64(now.Sub(u.at)) / float64(t.pause)
 	return tries{n: max(0, u.n-back), at: now}
@@ -96,7 +96,7 @@ func (t *throttle) at(key string, now time.Time) tries {
 
 // shrink forgets keys that have all their tries again, and if that is not
 // enough any others: memory stays bounded, whoever asks.
-func (t *throttle) shrink(now time.Time) {
+func (t *Throttle) shrink(now time.Time) {
 	if len(t.used) <= throttleKeys {
 		return
 	}
@@ -112,3 +112,11 @@ func (t *throttle) shrink(now time.Time) {
 		delete(t.used, key)
 	}
 }
+
+// WaitError is a refusal that says when to try again.
+type WaitError struct {
+	error
+	After time.Duration
+}
+
+func (e *WaitError) Unwrap() error { return e.error }

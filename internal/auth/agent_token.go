@@ -1,4 +1,4 @@
-package web
+package auth
 
 import (
 	"crypto/rand"
@@ -15,13 +15,10 @@ const agentPrefix = "swa_"
 // itself, to be shown once.
 func AddAgentToken(tx *store.Tx, t store.Token) (string, store.Token, error) {
 	token := agentPrefix + rand.Text() + rand.Text()
-	t.ID, t.Kind, t.Secret, t.Short = tx.NewTokenID(), store.AgentToken, fingerprint(token), token[len(token)-shortLength:]
+	t.ID, t.Kind, t.Secret, t.Short = tx.NewTokenID(), store.AgentToken, Fingerprint(token), token[len(token)-shortLength:]
 	t, err := tx.AddToken(t)
 	return token, t, err
 }
-
-// shortLength is how many signs of a token are kept, to know it by.
-const shortLength = 6
 
 // IssueAgentToken makes a token for the agents of a Deployment if by may, and
 // returns it with its record. It is shown once.

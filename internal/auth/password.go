@@ -1,4 +1,4 @@
-package web
+package auth
 
 import (
 	"context"
@@ -35,17 +35,17 @@ const (
 // passwordsAtOnce bounds the memory that sign-ins take together.
 const passwordsAtOnce = 2
 
-// passwords makes and checks hashes, few at a time.
-type passwords struct {
+// Passwords makes and checks hashes, few at a time.
+type Passwords struct {
 	slots chan struct{}
 }
 
-func newPasswords() *passwords {
-	return &passwords{slots: make(chan struct{}, passwordsAtOnce)}
+func NewPasswords() *Passwords {
+	return &Passwords{slots: make(chan struct{}, passwordsAtOnce)}
 }
 
-// hash is HashPassword in its turn.
-func (p *passwords) hash(ctx context.Context, password string) (string, error) {
+// Hash is HashPassword in its turn.
+func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if err := p.enter(ctx); err != nil {
 		return "", err
 	}
@@ -53,10 +53,10 @@ func (p *passwords) hash(ctx context.Context, password string) (string, error) {
 	return HashPassword(password)
 }
 
-// check reports whether password is the one of hash, and whether that should
+// Check reports whether password is the one of hash, and whether that should
 // be made anew as it was made with other costs. An empty hash, of an account
 // that does not exist, takes as long and matches nothing.
-func (p *passwords) check(ctx context.Context, hash, password string) (ok, stale bool, err error) {
+func (p *Passwords) Check(ctx context.Context, hash, password string) (ok, stale bool, err error) {
 	if err := p.enter(ctx); err != nil {
 		return false, false, err
 	}
@@ -73,7 +73,7 @@ func (p *passwords) check(ctx context.Context, hash, password string) (ok, stale
 	return subtle.ConstantTimeCompare(got, key) == 1, params != wanted, nil
 }
 
-func (p *passwords) enter(ctx context.Context) error {
+func (p *Passwords) enter(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:
 		return nil
@@ -82,7 +82,7 @@ func (p *passwords) enter(ctx context.Context) error {
 	}
 }
 
-func (p *passwords) leave() { <-p.slots }
+func (p *Passwords) leave() { <-p.slots }
 
 // HashPassword returns the argon2id hash of a password that is good enough, in
 // PHC string format.

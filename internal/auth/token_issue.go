@@ -1,4 +1,4 @@
-package api
+package auth
 
 import (
 	"slipway/internal/slipway"
@@ -22,7 +22,7 @@ func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t sto
 		Description: n.Description, Workspace: n.Workspace, Deployment: n.Deployment, Role: n.Role, Kinds: n.Kinds,
 		CreatedBy: by.Title(), ByUser: by.User, ByToken: by.Token,
 	}
-	role, err := scopeRole(tx, by, &t)
+	role, err := ScopeRole(tx, by, &t)
 	if err != nil {
 		return "", t, err
 	}
@@ -41,9 +41,9 @@ func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t sto
 	return token, t, auditToken(tx, by, "token.create", t, "As "+t.Role.String()+".")
 }
 
-// scopeRole returns by's role over what t is for: NotFound for a stranger. A
+// ScopeRole returns by's role over what t is for: NotFound for a stranger. A
 // Deployment says which Workspace it is in.
-func scopeRole(tx *store.Tx, by slipway.Actor, t *store.Token) (slipway.Role, error) {
+func ScopeRole(tx *store.Tx, by slipway.Actor, t *store.Token) (slipway.Role, error) {
 	if t.Deployment == "" {
 		_, role, err := tx.Workspace(t.Workspace, by)
 		return role, err
@@ -107,7 +107,7 @@ func SeenToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token,
 	if err != nil {
 		return t, slipway.NoRole, err
 	}
-	role, err := scopeRole(tx, by, &t)
+	role, err := ScopeRole(tx, by, &t)
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 		err = store.NoToken(id)
 	}
@@ -172,9 +172,9 @@ func RevokeToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Toke
 	return t, auditToken(tx, by, "token.revoke", t, "")
 }
 
-// editToken keeps what change makes of a token, if by may manage it as it was
+// EditToken keeps what change makes of a token, if by may manage it as it was
 // and as it becomes.
-func editToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID, change func(*store.Token) error) (store.Token, error) {
+func EditToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID, change func(*store.Token) error) (store.Token, error) {
 	t, role, err := SeenToken(tx, by, id)
 	if err != nil {
 		return t, err

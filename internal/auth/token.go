@@ -1,18 +1,23 @@
-package api
+// Package auth knows people and programs: passwords, sessions, API and agent
+// tokens, throttling of guesses, and the end of access.
+package auth
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// jwtKey is the name of the setting that holds the key of API tokens.
-const jwtKey = "jwt-key"
+// TokenKey is the name of the setting that holds the key of API tokens.
+const TokenKey = "jwt-key"
 
 // claims are what an API token says of itself. The astro CLI reads them; we
 // only believe the record that AddToken kept.
@@ -48,7 +53,7 @@ func kept(token string) (secret, short string) {
 
 // mint returns a JWT for t, which has its id.
 func mint(tx *store.Tx, t store.Token) (string, error) {
-	key, err := keyOf(tx, jwtKey)
+	key, err := KeyOf(tx, TokenKey)
 	if err != nil {
 		return "", err
 	}
@@ -73,12 +78,12 @@ func signed(c claims, key []byte) (string, error) {
 	}
 	encode := base64.RawURLEncoding.EncodeToString
 	text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode(body)
-	return text + "." + encode(mac(key, text)), nil
+	return text + "." + encode(MAC(key, text)), nil
 }
 
-// keyOf returns a key of this installation by the name of its setting. It is
+// KeyOf returns a key of this installation by the name of its setting. It is
 // made when it is first needed.
-func keyOf(tx *store.Tx, name string) ([]byte, error) {
+func KeyOf(tx *store.Tx, name string) ([]byte, error) {
 	key, err := tx.Setting(name)
 	if err != nil || key != nil {
 		return key, err
@@ -86,4 +91,28 @@ func keyOf(tx *store.Tx, name string) ([]byte, error) {
 	key = make([]byte, sha256.Size)
 	rand.Read(key) // it never fails: crypto/rand aborts the program instead
 	return key, tx.SetSetting(name, key)
+}
+
+// Fingerprint returns how a secret is kept: a stolen database lets nobody in.
+func Fingerprint(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// MAC returns the HMAC-SHA256 of text.
+func MAC(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// Genuine reports whether token is a JWT that was signed with key. What it
+// claims is not believed: its record says what it may.
+func Genuine(token string, key []byte) bool {
+	i := strings.LastIndexByte(token, '.')
+	if i < 0 || len(key) == 0 {
+		return false
+	}
+	sum, err := base64.RawURLEncoding.Strict().DecodeString(token[i+1:])
+	return err == nil && hmac.Equal(sum, MAC(key, token[:i]))
 }

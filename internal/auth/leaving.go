@@ -1,4 +1,4 @@
-package web
+package auth
 
 import (
 	"fmt"
@@ -16,19 +16,19 @@ type Leaving struct {
 	Why          string // for the audit log: "ada@example.com was removed."
 }
 
-// removal is the end of a membership.
-func removal(m slipway.Membership) Leaving {
+// Removal is the end of a membership.
+func Removal(m slipway.Membership) Leaving {
 	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Why: m.User.Email + " was removed from the Workspace."}
 }
 
-// changed is another role of a member.
-func changed(m slipway.Membership, next slipway.Role) Leaving {
+// RoleChange is another role of a member.
+func RoleChange(m slipway.Membership, next slipway.Role) Leaving {
 	why := m.User.Email + " was " + m.Role.String() + " and is " + next.String() + " now."
 	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Next: next, Why: why}
 }
 
-// takes returns those of somebody's tokens that end with l.
-func (l Leaving) takes(all []store.Token) []store.Token {
+// Revokes returns those of somebody's tokens that end with l.
+func (l Leaving) Revokes(all []store.Token) []store.Token {
 	return slices.DeleteFunc(slices.Clone(all), func(t store.Token) bool { return !t.Grant().RevokedBy(l.Before, l.Next) })
 }
 
@@ -38,17 +38,17 @@ type LeavingToken struct {
 	Kept bool
 }
 
-// leavingTokens returns the tokens that end with l.
-func leavingTokens(tx *store.Tx, l Leaving) ([]store.Token, error) {
+// LeavingTokens returns the tokens that end with l.
+func LeavingTokens(tx *store.Tx, l Leaving) ([]store.Token, error) {
 	all, err := tx.HeldTokens(l.User.ID, l.Workspace)
-	return l.takes(all), err
+	return l.Revokes(all), err
 }
 
 // EndTokens revokes what ends with l but for the tokens in keep, and records
 // each. It stands in the transaction that makes the role smaller: whatever was
 // issued before that transaction is found here, and afterwards nothing can be.
 func EndTokens(tx *store.Tx, by slipway.Actor, l Leaving, keep []slipway.TokenID) (ended []LeavingToken, err error) {
-	tokens, err := leavingTokens(tx, l)
+	tokens, err := LeavingTokens(tx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,8 @@ func kindOfToken(t store.Token) string {
 	return "API token"
 }
 
-// countTokens says how many tokens ended and stayed ("2 tokens revoked, 1 kept.").
-func countTokens(ended []LeavingToken) string {
+// CountTokens says how many tokens ended and stayed ("2 tokens revoked, 1 kept.").
+func CountTokens(ended []LeavingToken) string {
 	kept := 0
 	for _, t := range ended {
 		if t.Kept {
