@@ -20,21 +20,20 @@ import (
 	"slipway/store"
 )
 
-// imageEnvName is the file beside a mount that names the image to run, as a
-// compose file or a shell reads it.
+// imageEnvName is the file beside a mount with the name of the image to run, in
+// the format of compose and shell variables.
 const imageEnvName = "image.env"
 
-// graceForKill is how long an apply command has to end after it was asked to.
+// graceForKill is the time for an apply command to end after SIGTERM.
 const graceForKill = 5 * time.Second
 
-// applier has this machine run an image.
+// applier applies images on the portal's own machine.
 type applier struct {
 	*base
 	images *images
 }
 
-// ApplyNames returns the names of the apply commands that the configuration
-// has.
+// ApplyNames returns the names of the configured apply commands.
 func (a *applier) ApplyNames() []string {
 	var names []string
 	for name := range a.cfg.ApplyCommands {
@@ -44,8 +43,8 @@ func (a *applier) ApplyNames() []string {
 	return names
 }
 
-// SetApplyCommand names what this machine runs to apply an image of a
-// Deployment; "" for nothing. Only an Organization admin may.
+// SetApplyCommand sets the apply command of a Deployment on the portal's
+// machine; "" for none. Only an Organization admin may set one.
 func (a *applier) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, name string) error {
 	err := a.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)
@@ -76,8 +75,8 @@ func noCommand(name string) error {
 	return slipway.Errorf(slipway.Invalid, "The configuration of the portal has no apply command %q. Ask the administrator, or choose another one.", name)
 }
 
-// applyHere has this machine run the image of a state of d: it writes image.env
-// and runs the apply command. Doing it twice does no harm.
+// applyHere applies the image of a state of d on the portal's machine: writes
+// image.env and runs the apply command. Repeating applyHere is harmless.
 func (a *applier) applyHere(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
 	out := a.openLog(w)
 	defer func() { err = errors.Join(err, out.Close()) }()
@@ -104,7 +103,7 @@ func (a *applier) imageEnv(s slipway.State) []string {
 }
 
 func (a *applier) writeImageEnv(d slipway.Deployment, env []string) error {
-	for _, line := range env { // each of which an image's text must not make two
+	for _, line := range env { // a text from the image must not make a second line
 		if strings.ContainsFunc(line, unicode.IsControl) {
 			return slipway.Errorf(slipway.Invalid, "%s cannot hold %q.", imageEnvName, line)
 		}
@@ -126,7 +125,7 @@ func (a *applier) writeImageEnv(d slipway.Deployment, env []string) error {
 	})
 }
 
-// apply runs the apply command of d. Its end is the rollout's.
+// apply runs the apply command of d, and waits for the end.
 func (a *applier) apply(ctx context.Context, d slipway.Deployment, env []string, out *deployLog) error {
 	argv := a.cfg.ApplyCommands[d.ApplyCommand]
 	if len(argv) == 0 {
@@ -142,11 +141,11 @@ func (a *applier) apply(ctx context.Context, d slipway.Deployment, env []string,
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = graceForKill
 	err := cmd.Run()
-	if errors.Is(err, exec.ErrWaitDelay) { // it has ended well, and what it started has its output still
+	if errors.Is(err, exec.ErrWaitDelay) { // the command has succeeded, and a child still holds the output
 		err = nil
 	}
 	if err != nil && cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what is left of its group; nothing, usually
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the rest of the process group; usually nothing
 	}
 	switch {
 	case err == nil:
@@ -164,14 +163,14 @@ func (a *applier) apply(ctx context.Context, d slipway.Deployment, env []string,
 	return err
 }
 
-// ownEnv returns our environment without what is ours alone: it may hold
-// secrets.
+// ownEnv returns the portal's environment without the SLIPWAY_ variables, which
+// may hold secrets.
 func ownEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SLIPWAY_") })
 }
 
-// Log returns lines of what a deploy's rollout said, those after a line; 0 for
-// the first.
+// Log returns lines of a deploy's rollout after the line with the number after;
+// 0 for the first.
 func (a *applier) Log(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, after int) (lines []store.LogLine, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		if _, _, err := tx.Deployment(of, by); err != nil {

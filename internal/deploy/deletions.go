@@ -20,10 +20,10 @@ type orphans struct {
 	deletions *deletions
 }
 
-// note brings what is set aside up to date with the namespaces that there
-// are, and returns it, with those that are new.
+// note compares the recorded orphaned namespaces with the namespaces on disk,
+// updates the records, and returns all orphaned namespaces and the new ones.
 func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err error) {
-	there, err := o.namespaces() // before the records: whoever made one has recorded it by then
+	there, err := o.namespaces() // before the records: by then, a namespace found here is on record
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,7 +49,7 @@ func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err err
 				all = append(all, a)
 				continue
 			}
-			err = errors.Join(err, tx.DropAside(a.Namespace)) // a record names it again, or it is gone
+			err = errors.Join(err, tx.DropAside(a.Namespace)) // a record names the namespace again, or the namespace is gone
 		}
 		all = append(all, fresh...)
 		return err
@@ -57,14 +57,14 @@ func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err err
 	return all, fresh, err
 }
 
-// namespaces returns those that have manifests, packs or images.
+// namespaces returns the namespaces with manifests, packs or images.
 func (o *orphans) namespaces() ([]string, error) {
 	all, err := o.cfg.Images.Namespaces()
 	for ns, bad := range o.bundles.Namespaces() {
 		if err = errors.Join(err, bad); err != nil {
 			return nil, fmt.Errorf("list namespaces: %w", err)
 		}
-		if !strings.HasPrefix(ns, ".") && ns != "lost+found" { // those are no one's
+		if !strings.HasPrefix(ns, ".") && ns != "lost+found" { // no namespace of Slipway
 			all = append(all, ns)
 		}
 	}
@@ -72,8 +72,8 @@ func (o *orphans) namespaces() ([]string, error) {
 	return slices.Compact(all), err
 }
 
-// recordedNamespaces returns the namespaces that records name, also those of Deployments
-// that are being removed.
+// recordedNamespaces returns the namespaces in the records, with the
+// Deployments in removal.
 func recordedNamespaces(tx *store.Tx) (map[string]bool, error) {
 	all, err := tx.AllDeployments()
 	if err != nil {
@@ -87,9 +87,8 @@ func recordedNamespaces(tx *store.Tx) (map[string]bool, error) {
 	return named, err
 }
 
-// resumeOrphans sets aside what has to be at a start, and reports whether nothing
-// at all may be deleted that no record names. older says that the records are
-// older than the files.
+// resumeOrphans records orphaned namespaces at a start. held forbids any
+// deletion of unrecorded files. older marks records as older than the files.
 func (o *orphans) resumeOrphans(ctx context.Context, older bool) (held bool, err error) {
 	if err := o.store.Update(ctx, func(tx *store.Tx) error { return checkRecords(tx, older) }); err != nil {
 		return false, err
@@ -106,8 +105,8 @@ func (o *orphans) resumeOrphans(ctx context.Context, older bool) (held bool, err
 	return held, nil
 }
 
-// checkRecords sets Everything aside if the records are older than the files,
-// and ends that once it has lasted long enough.
+// checkRecords sets a hold on all deletions of unrecorded files if the records
+// are older than the files, and ends the hold after its time.
 func checkRecords(tx *store.Tx, older bool) error {
 	noted, err := tx.Asides()
 	if err != nil {
@@ -125,7 +124,8 @@ func checkRecords(tx *store.Tx, older bool) error {
 	return nil
 }
 
-// warn says what is set aside, and what to do.
+// warn logs an orphaned namespace or a hold on deletions, with the steps to
+// take.
 func (o *orphans) warn(a slipway.Aside, now time.Time) {
 	until := slog.Time("until", a.Until().UTC())
 	switch {
@@ -138,8 +138,8 @@ func (o *orphans) warn(a slipway.Aside, now time.Time) {
 	}
 }
 
-// deleteOrphans notes namespaces that no record names, and deletes those that were
-// set aside long enough.
+// deleteOrphans records orphaned namespaces, and deletes the ones whose time is
+// over.
 func (o *orphans) deleteOrphans(ctx context.Context) error {
 	all, fresh, err := o.note(ctx)
 	if err != nil {
@@ -161,8 +161,8 @@ func (o *orphans) deleteOrphans(ctx context.Context) error {
 	return err
 }
 
-// deleteOrphan deletes a namespace that no record names. No Deployment gets it
-// before it is forgotten.
+// deleteOrphan deletes an orphaned namespace. No Deployment receives the name
+// before the record of the orphan is dropped.
 func (o *orphans) deleteOrphan(ctx context.Context, ns string) error {
 	if err := errors.Join(o.bundles.DropNamespace(ns), o.cfg.Images.Drop(ctx, ns)); err != nil {
 		return fmt.Errorf("delete the namespace %s: %w", ns, err)
@@ -171,15 +171,16 @@ func (o *orphans) deleteOrphan(ctx context.Context, ns string) error {
 	return o.store.Update(ctx, func(tx *store.Tx) error { return tx.DropAside(ns) })
 }
 
-// deletions deletes Deployments and packs, unless a lease or an older database forbids it.
+// deletions deletes Deployments and packs, unless a lease or an older database
+// forbids deletion.
 type deletions struct {
 	*base
 	components  *components
 	uploadFiles *uploadFiles
 }
 
-// deletionPaused reports whether nothing may be deleted now but what this process
-// made: a backup is being written, or the records are older than the files.
+// deletionPaused reports whether only files made by this process may be deleted
+// now: a backup is being written, or the records are older than the files.
 func (e *deletions) deletionPaused(ctx context.Context) (kept bool, err error) {
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		kept, err = deletionPausedIn(tx)
@@ -197,9 +198,8 @@ func deletionPausedIn(tx *store.Tx) (bool, error) {
 	return tx.Held()
 }
 
-// releaseEnded forgets the packs of a Deployment that no deploy needs any
-// more. While somebody holds a lease, or the records are older than the packs,
-// that has to wait.
+// releaseEnded drops the records of a Deployment's unused packs, and returns
+// the packs. A lease, or records older than the packs, delay the drop.
 func (e *deletions) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused []string, err error) {
 	leased, err := tx.Leased()
 	if err != nil {
@@ -215,8 +215,8 @@ func (e *deletions) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused 
 	return tx.DropUnusedPacks(of)
 }
 
-// waitLeases returns once nobody holds a lease. What is marked as deleted by
-// then, later leases do not cover.
+// waitLeases waits until nobody holds a lease. Later leases do not cover
+// Deployments marked as deleted before.
 func (e *deletions) waitLeases(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -237,8 +237,8 @@ func (e *deletions) waitLeases(ctx context.Context) error {
 	}
 }
 
-// remove deletes all that belongs to d, which is marked as deleted, and tries
-// again until it succeeds or ctx ends.
+// remove deletes all records and files of d, marked as deleted, and retries
+// until success or the end of ctx.
 func (e *deletions) remove(ctx context.Context, d slipway.Deployment) {
 	for ctx.Err() == nil {
 		err := e.removeOnce(ctx, d)

@@ -8,10 +8,10 @@ import (
 	"slipway/store"
 )
 
-// Guarded is the refusal of a deploy of the API that has to wait for a person.
+// Guarded is the refusal of an API deploy that needs a person's confirmation.
 type Guarded struct {
 	Deploy  slipway.Deploy // staged; for a return the deploy to return to
-	Warning string         // what a person has to agree to
+	Warning string         // the consequence for a person to agree to
 }
 
 func (g *Guarded) Error() string { return "guarded: " + g.Warning }
@@ -23,8 +23,8 @@ func (g *Guarded) Unwrap() error {
 
 // Finish is how a deploy of the API is finalized.
 type Finish struct {
-	Version slipway.Version  // that the upload was given
-	Base    *slipway.Version // that has to be the wanted one by then; nil for whichever it is
+	Version slipway.Version  // version from the answer to the upload
+	Base    *slipway.Version // version that must be the projected one when the deploy is queued; nil for any
 }
 
 // finalizer finishes deploys of the API.
@@ -37,10 +37,11 @@ type finalizer struct {
 	uploadFiles *uploadFiles
 }
 
-// Finalize confirms a deploy that came by the API, once it is staged. What a
-// person would have to tick is noted on it, unless such deploys are guarded.
-// Sent again, it changes nothing any more. A deploy that cannot be confirmed
-// ends as failed with the reason. Beside an error the deploy is as it was read.
+// Finalize confirms a deploy of the API after staging. The ticks for a person
+// are stored as a note, unless the Deployment guards API deploys. A repeated
+// request changes nothing. A deploy that cannot be confirmed fails with the
+// reason. Beside an error, Finalize returns the deploy as read before the
+// confirmation.
 func (i *finalizer) Finalize(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, f Finish) (slipway.Deploy, error) {
 	if err := i.closeImage(ctx, of, id, by, f.Version); err != nil {
 		return slipway.Deploy{}, err
@@ -63,8 +64,8 @@ func (i *finalizer) Finalize(ctx context.Context, of slipway.DeploymentID, id sl
 	return w, err
 }
 
-// refused returns err, for which a deploy of the API is not taken, after it has
-// ended the deploy where err is about that.
+// refused returns err, the refusal of an API deploy. An err about the deploy
+// also ends the deploy as failed.
 func (i *finalizer) refused(ctx context.Context, w slipway.Deploy, err error) error {
 	if !failsDeploy(err) {
 		return err
@@ -72,14 +73,14 @@ func (i *finalizer) refused(ctx context.Context, w slipway.Deploy, err error) er
 	return errors.Join(err, i.endings.Refuse(ctx, w, err))
 }
 
-// unattended agrees to a deploy of the API: what a person would have to tick is
-// noted on it, unless such deploys are guarded.
+// unattended approves the plan of an API deploy with all ticks, and returns the
+// warnings as a note. A guarded Deployment refuses a plan with warnings.
 func unattended(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error) {
 	if note = p.Warning(); note == "" {
 		return "", nil
 	}
 	if projected.GuardAPI {
-		if w.ReturnTo != 0 { // it has no number yet: the page is that of the deploy to return to
+		if w.ReturnTo != 0 { // a return has no number yet: the page is about the earlier deploy
 			w.Number = w.ReturnTo
 		}
 		return "", &Guarded{Deploy: w, Warning: note}
@@ -87,10 +88,10 @@ func unattended(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) 
 	return note, p.Check(p.Ticks())
 }
 
-// failsDeploy reports whether a deploy of the API that was refused with err ends
-// as failed: nobody would send it again. It does not where a guarded deploy waits
-// for a person, where it may be sent against the right base, and where err is
-// about the rights of its sender.
+// failsDeploy reports whether the refusal err ends an API deploy as failed,
+// because no retry can help. Three refusals leave the deploy staged: a guarded
+// deploy waits for a person, another base can be sent, and the sender's rights
+// may change.
 func failsDeploy(err error) bool {
 	if _, guarded := errors.AsType[*Guarded](err); guarded || errors.Is(err, slipway.ErrBaseChanged) {
 		return false
@@ -105,7 +106,7 @@ func finishable(w slipway.Deploy, version slipway.Version) error {
 	case w.UploadedAt.IsZero() && (version != "" || !w.Kind.HasImage()) && w.Kind != slipway.ImageOnly && !w.Status.Ended():
 		return slipway.Errorf(slipway.Conflict, "The files of deploy #%d have not been uploaded yet. Upload them, then finalize it.", w.Number)
 	case w.Status == slipway.Failed && w.StagedAt.IsZero() && w.Reason != "":
-		return slipway.Errorf(slipway.Invalid, "%s", w.Reason) // what is wrong with the files
+		return slipway.Errorf(slipway.Invalid, "%s", w.Reason) // the fault in the files
 	case w.Status == slipway.Failed || w.Status == slipway.Cancelled:
 		return errEnded(w)
 	case w.Kind == slipway.ImageOnly || version == "" && w.UploadedAt.IsZero():
@@ -118,8 +119,8 @@ func finishable(w slipway.Deploy, version slipway.Version) error {
 	return nil
 }
 
-// settledDeploy returns a deploy of a Deployment by id, as soon as it is known
-// whether its files can be deployed.
+// settledDeploy waits until the files of a deploy are checked, and returns the
+// deploy by id.
 func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (slipway.Deploy, error) {
 	changed, stop := i.components.WatchDeploy(of, id)
 	defer stop()
@@ -136,8 +137,8 @@ func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, 
 	}
 }
 
-// arriving reports whether what there is of w is being checked, so that it will
-// soon be known.
+// arriving reports whether the contents of w are being checked, with an outcome
+// soon.
 func arriving(w slipway.Deploy) bool {
 	if !w.Kind.HasImage() {
 		return !w.UploadedAt.IsZero()
@@ -145,8 +146,8 @@ func arriving(w slipway.Deploy) bool {
 	return w.Image == nil && (w.Source != "" || w.Switch != nil) || w.WantsDAG && !w.UploadedAt.IsZero()
 }
 
-// DeployOf returns a deploy of a Deployment by id. To someone who does not see
-// the Deployment, or in another one, it does not exist.
+// DeployOf returns a deploy of a Deployment by id, or NotFound, also when by
+// may not see the Deployment or the deploy belongs to another Deployment.
 func (i *finalizer) DeployOf(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (w slipway.Deploy, err error) {
 	missing := slipway.Errorf(slipway.NotFound, "There is no deploy %s of Deployment %s.", id, of)
 	err = i.store.View(ctx, func(tx *store.Tx) error {
@@ -165,8 +166,8 @@ func (i *finalizer) DeployOf(ctx context.Context, of slipway.DeploymentID, id sl
 	return w, nil
 }
 
-// RollBack is Return as the API asks for it: against whatever is wanted, and
-// with what a person would have to tick as a note, unless that is guarded.
+// RollBack is Return for the API: against any base, and with the ticks for a
+// person stored as a note, unless the Deployment guards API deploys.
 func (i *finalizer) RollBack(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, reason string) (slipway.Deploy, error) {
 	old, err := i.DeployOf(ctx, of, id, by)
 	if err != nil {
@@ -175,9 +176,9 @@ func (i *finalizer) RollBack(ctx context.Context, of slipway.DeploymentID, id sl
 	return i.queue.returnTo(ctx, of, old.Number, by, nil, reason, unattended)
 }
 
-// closeImage settles which image a deploy of the API brings that waits for a
-// push: what its tag names by now. From then on it is looked at. version is that
-// of the DAGs that go with it, "" for none.
+// closeImage settles the image of an API deploy that waits for a push: the
+// digest of the tag at the time of the call. Inspection of the image begins.
+// version is the version of the deploy's DAGs, "" for none.
 func (i *finalizer) closeImage(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, version slipway.Version) error {
 	w, err := i.DeployOf(ctx, of, id, by)
 	if err != nil || !waitsForPush(w) {
@@ -207,14 +208,14 @@ func (i *finalizer) closeImage(ctx context.Context, of slipway.DeploymentID, id 
 	return i.closed(ctx, d, w, digest)
 }
 
-// waitsForPush reports whether w is an image deploy whose image is to be pushed
-// by its tag.
+// waitsForPush reports whether w is an image deploy that waits for a push to
+// its tag.
 func waitsForPush(w slipway.Deploy) bool {
 	return w.Kind.HasImage() && w.Status == slipway.Initialized && w.Image == nil && w.Source == "" && w.Switch == nil && w.Tag != ""
 }
 
-// closed records the digest that w was pushed with. DAGs that never came are no
-// longer waited for.
+// closed records the digest of the pushed image of w, and drops uploads of DAGs
+// that have not arrived.
 func (i *finalizer) closed(ctx context.Context, d slipway.Deployment, w slipway.Deploy, digest string) error {
 	var dropped []string
 	err := i.store.Update(ctx, func(tx *store.Tx) error {

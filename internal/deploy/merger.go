@@ -10,14 +10,15 @@ import (
 	"slipway/store"
 )
 
-// Many deploys of a few files make many small packs, and whoever mounts a
-// version from nothing reads them all. So what a current version needs of small
-// packs is written together into one. Manifests never change: only later ones
-// name the new pack, and the old ones go with the versions that name them.
+// Many deploys of a few files make many small packs, and a component without
+// files on disk reads all packs of a version. So the merger writes the contents
+// of a current version's small packs together into one. Manifests never change:
+// only later manifests name the new pack, and an old pack is deleted with the
+// last version in need of the pack.
 const (
-	smallPack = 4 << 20   // bytes below which a pack is small
-	smallMax  = 32        // small packs that a version may rely on
-	mergeMax  = 256 << 20 // bytes of packs that are merged at a time
+	smallPack = 4 << 20   // a pack of fewer bytes is small
+	smallMax  = 32        // largest number of small packs for a version
+	mergeMax  = 256 << 20 // largest total of packs in one merge, bytes
 )
 
 // merger merges small packs.
@@ -29,8 +30,9 @@ type merger struct {
 	mergers     chan struct{} // a token for the merge in progress
 }
 
-// mergePacks merges the small packs of a Deployment if there are too many. In
-// the installation one merge runs at a time. No deploy waits for it.
+// mergePacks merges the small packs of a Deployment while the number is too
+// large. One merge runs at a time in the installation. No deploy waits for a
+// merge.
 func (e *merger) mergePacks(ctx context.Context, of slipway.DeploymentID) error {
 	for again := true; again; {
 		select {
@@ -42,22 +44,22 @@ func (e *merger) mergePacks(ctx context.Context, of slipway.DeploymentID) error 
 		again, err = e.mergeOnce(ctx, of)
 		<-e.mergers
 		if err != nil && ctx.Err() == nil {
-			// Nothing is lost by it. The next deploy has it tried again.
+			// Nothing is lost. The next deploy starts another merge.
 			e.log.Warn("merge packs", slog.String("deployment", string(of)), slog.Any("error", err))
 		}
 	}
 	return nil
 }
 
-// merge is what is to be merged.
+// merge is the plan of a merge.
 type merge struct {
 	d     slipway.Deployment
-	files []slipway.File // whose contents to write together
-	packs []string       // in which they lie
-	size  int64          // of those, bytes
+	files []slipway.File // contents to write together
+	packs []string       // packs with the contents
+	size  int64          // total size of the packs, bytes
 }
 
-// mergeOnce merges small packs, and reports whether there was anything to do.
+// mergeOnce merges small packs, and reports whether any merge was needed.
 func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done bool, err error) {
 	m, err := e.planMerge(ctx, of)
 	if err != nil || len(m.packs) == 0 {
@@ -84,8 +86,8 @@ func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 	return true, nil
 }
 
-// planMerge returns what to merge of what the next manifest would rely on;
-// nothing while that is few enough.
+// planMerge returns the packs to merge for the next manifest; none while the
+// number is small enough.
 func (e *merger) planMerge(ctx context.Context, of slipway.DeploymentID) (m merge, err error) {
 	few := false
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -118,8 +120,8 @@ func (e *merger) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 	return m, err
 }
 
-// choose picks the small ones of packs that files lie in, the oldest first, and
-// what of files lies in them.
+// choose picks the small packs of files, the oldest first, and the files
+// inside.
 func (m *merge) choose(files []slipway.File, packs []store.Pack) {
 	used := map[string]bool{}
 	for _, sum := range slipway.PacksOf(files) {
@@ -144,9 +146,9 @@ func (m *merge) choose(files []slipway.File, packs []store.Pack) {
 	}
 }
 
-// relocated returns files with the places that a new manifest names, and
-// whether any is another: where a pack was merged, the contents may lie
-// elsewhere. The files that are passed in stay as they are.
+// relocated returns files with the present places of their contents: a merge
+// moves contents to another pack. moved reports any change. The slice files
+// stays as is.
 func relocated(tx *store.Tx, of slipway.DeploymentID, files []slipway.File) (_ []slipway.File, moved bool, err error) {
 	merged, err := tx.MergedPacks(of, slipway.PacksOf(files))
 	if err != nil || len(merged) == 0 {

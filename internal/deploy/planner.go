@@ -9,14 +9,14 @@ import (
 	"slipway/store"
 )
 
-// planner says what a deploy or a return will do.
+// planner makes the plans of deploys and returns.
 type planner struct {
 	*base
 	components *components
 	contents   *contents
 }
 
-// stagedDeploy reads a deploy with what it brings and what it comes on top of.
+// stagedDeploy reads a deploy with the staged files and the queue.
 func (p *planner) stagedDeploy(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (b queueState, w slipway.Deploy, staged []byte, err error) {
 	err = p.store.View(ctx, func(tx *store.Tx) error {
 		if b, err = readQueue(tx, of, by); err != nil {
@@ -31,8 +31,8 @@ func (p *planner) stagedDeploy(ctx context.Context, of slipway.DeploymentID, num
 	return b, w, staged, err
 }
 
-// plan returns what w will do to the files at the end of the queue, or why the
-// outcome cannot be a version.
+// plan returns the changes by w to the files at the end of the queue, or an
+// error if the outcome is no valid version.
 func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.Plan, error) {
 	base, err := p.contents.projectedFiles(b)
 	if err != nil {
@@ -43,7 +43,7 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 		plan.NoDAGs, plan.NotAirflow, plan.ByHand = false, notAirflow(w), p.byHand(b.projected, w)
 		return plan, nil
 	}
-	if w.Switch != nil && !b.projected.Mounted { // Airflow has had these DAGs from its image
+	if w.Switch != nil && !b.projected.Mounted { // Airflow has had the same DAGs from the image
 		base = nil
 	}
 	brought, err := p.contents.uploadedFiles(w.ID, staged)
@@ -56,7 +56,7 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 	return plan, archive.Check(next, p.cfg.Limits)
 }
 
-// Describe sets the description of a deploy that is not confirmed yet.
+// Describe sets the description of a deploy before its confirmation.
 func (p *planner) Describe(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, description string) error {
 	text, err := slipway.CheckDescription(description)
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *planner) returnTarget(ctx context.Context, of slipway.DeploymentID, num
 	return b, old, retained, err
 }
 
-// readReturn reads what a return to a deploy is judged by.
+// readReturn reads the records for planning a return to a deploy.
 func readReturn(tx *store.Tx, of slipway.DeploymentID, number int, by slipway.Actor) (b queueState, old slipway.Deploy, retained bool, err error) {
 	if b, err = readQueue(tx, of, by); err != nil {
 		return b, old, false, err
@@ -103,14 +103,14 @@ func readReturn(tx *store.Tx, of slipway.DeploymentID, number int, by slipway.Ac
 	return b, old, retained, err
 }
 
-// queueState is what the files at the end of a queue are made of, read in one
-// moment.
+// queueState is a Deployment with its queue, read in one transaction. A plan is
+// made against a queueState.
 type queueState struct {
 	now       slipway.Deployment
 	role      slipway.Role
 	projected slipway.Deployment
 	queue     []slipway.Turn
-	staged    map[slipway.DeployID][]byte // what the deploys in the queue bring
+	staged    map[slipway.DeployID][]byte // the staged files of the deploys in the queue
 }
 
 // readQueue reads the queue of a Deployment.
@@ -133,7 +133,7 @@ func readQueue(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b queue
 	return b, nil
 }
 
-// makersQueue is readQueue for whoever began w, if they may still make it.
+// makersQueue is readQueue for the author of w, if the author may still make w.
 func makersQueue(tx *store.Tx, w slipway.Deploy) (queueState, error) {
 	if err := lostAccess(tx, w); err != nil {
 		return queueState{}, err
@@ -141,9 +141,9 @@ func makersQueue(tx *store.Tx, w slipway.Deploy) (queueState, error) {
 	return readQueue(tx, w.Deployment, w.By)
 }
 
-// same reports whether the files at the end of the queue of now are those at the
-// end of b's: nothing was queued in between, and what left the queue went live as
-// was foreseen.
+// same reports whether the projected files of now and of b are equal: no deploy
+// was added to the queue, and every deploy that left the queue went live as
+// planned.
 func (b queueState) same(now queueState) bool {
 	gone := len(b.queue) - len(now.queue)
 	if gone < 0 || !slices.EqualFunc(b.queue[gone:], now.queue, func(s, t slipway.Turn) bool { return s.Position() == t.Position() }) {
@@ -155,7 +155,7 @@ func (b queueState) same(now queueState) bool {
 	return b.now.GuardAPI == now.now.GuardAPI && b.now.Tail(b.queue[:gone]).State == now.now.State
 }
 
-// before returns b with only what comes before w in its queue.
+// before returns b without w and without the deploys after w.
 func (b queueState) before(w slipway.Deploy) queueState {
 	i := slices.IndexFunc(b.queue, func(t slipway.Turn) bool { return t.Deploy != nil && t.Deploy.ID == w.ID })
 	if i >= 0 {
@@ -165,9 +165,10 @@ func (b queueState) before(w slipway.Deploy) queueState {
 	return b
 }
 
-// steps returns the deploys of b's queue that change the files, in order, from the
-// last one on that replaces all of them. onTop says that there is none such: the
-// steps are on top of the version that is wanted now.
+// steps returns the deploys of b's queue that change the files, in order.
+// Deploys before the last deploy that replaces all files are left out. Without
+// a replacing deploy, onTop is true: the steps start from the files of the
+// present version.
 func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 	onTop = true
 	tail := b.now
@@ -175,7 +176,7 @@ func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 		before := tail
 		tail = tail.Tail([]slipway.Turn{t})
 		if t.Deploy == nil || t.Deploy.WentLive() || before.Takes(*t.Deploy) != nil {
-			continue // what will be refused at its turn changes nothing
+			continue // a deploy that will be refused at its turn changes nothing
 		}
 		w := *t.Deploy
 		if !before.Brings(w) && !(w.ReturnTo != 0 && w.After.Mounted) {
@@ -189,8 +190,8 @@ func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 	return steps, onTop
 }
 
-// planReturn returns what the return w will do to the files at the end of the
-// queue. Where the image carries the DAGs, the version stays.
+// planReturn returns the changes by the return w to the files at the end of the
+// queue. For an image with DAGs inside, the version stays.
 func (p *planner) planReturn(b queueState, w slipway.Deploy) (slipway.Plan, error) {
 	base, err := p.contents.projectedFiles(b)
 	if err != nil {
@@ -206,13 +207,14 @@ func (p *planner) planReturn(b queueState, w slipway.Deploy) (slipway.Plan, erro
 	return plan, err
 }
 
-// byHand reports whether w takes mounted DAGs of d away although nothing has its
-// image run that carries others.
+// byHand reports whether w removes mounted DAGs of d while no agent runs an
+// image with DAGs in place of the mounted ones: a person has to start the image
+// by hand.
 func (p *planner) byHand(d slipway.Deployment, w slipway.Deploy) bool {
 	return d.Uncovers(w) && !d.AppliesImages(p.components.Components(d.ID), p.store.Now())
 }
 
-// review returns what is known without the files.
+// review returns the review of w without the files.
 func (b queueState) review(w slipway.Deploy) Review {
 	return Review{
 		Deployment: b.now, Tail: b.projected, Role: b.role, Deploy: w, Base: b.projected.Version, NewBytes: w.Counts.NewBytes, was: b.projected.State,

@@ -12,7 +12,7 @@ import (
 	"slipway/store"
 )
 
-// LocalPortal is the portal as an agent of one Deployment sees it, in process.
+// LocalPortal is the portal for an agent of one Deployment in the same process.
 type LocalPortal struct {
 	*portals
 	of   slipway.DeploymentID
@@ -23,20 +23,20 @@ type LocalPortal struct {
 // pollFor is how long Desired waits for something new.
 const pollFor = 30 * time.Second
 
-// portals serves agents in this process.
+// portals serves the agents in the portal's process.
 type portals struct {
 	*base
 	components *components
 	contents   *contents
 }
 
-// Portal returns the side of the portal that agents of d talk to.
+// Portal returns the portal for the agents of d.
 func (p *portals) Portal(d slipway.Deployment) *LocalPortal {
 	return &LocalPortal{portals: p, of: d.ID, ns: d.Namespace, from: p.bundles.Source(d.Namespace)}
 }
 
-// Desired returns what is wanted, at once if its revision is not since, else
-// when it changes or after half a minute.
+// Desired returns the desired state: at once if the revision differs from
+// since, otherwise after a change or half a minute.
 func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
 	changed, stop := p.watchers.add(watch{of: p.of})
 	defer stop()
@@ -75,12 +75,12 @@ func (p *LocalPortal) Manifest(ctx context.Context, v slipway.Version) (slipway.
 	return slipway.Manifest{Version: v, Files: files}, err
 }
 
-// Frames returns a part of a pack, as bundle.Source has it.
+// Frames returns a part of a pack, as in bundle.Source.
 func (p *LocalPortal) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
 	return p.from.Frames(ctx, pack, offset, length)
 }
 
-// Report takes what an agent says of its component.
+// Report records an agent's report about a component.
 func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.cfg.Agent
@@ -92,7 +92,7 @@ func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
 	return nil
 }
 
-// OpenManifest opens the manifest of a version as it is kept.
+// OpenManifest opens the stored manifest of a version.
 func (p *LocalPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
 	f, err := p.bundles.OpenManifest(p.ns, v)
 	if _, named := v.Time(); !named || errors.Is(err, fs.ErrNotExist) {
@@ -110,8 +110,8 @@ func (p *LocalPortal) OpenPack(sha string) (bundle.File, error) {
 	return f, err
 }
 
-// ManifestURL returns an address at which the bucket hands the manifest of a
-// version out for a while; "" where only the portal does.
+// ManifestURL returns a temporary address of a version's manifest in the
+// bucket; "" where only the portal serves manifests.
 func (p *LocalPortal) ManifestURL(ctx context.Context, v slipway.Version) (string, error) {
 	return p.bundles.ManifestURL(ctx, p.ns, v)
 }
@@ -121,8 +121,8 @@ func (p *LocalPortal) PackURL(ctx context.Context, sha string) (string, error) {
 	return p.bundles.PackURL(ctx, p.ns, sha)
 }
 
-// Log adds what the agent of a component says to the log of the deploy that
-// rolls out now. While none does nobody hears it.
+// Log adds lines from the agent of a component to the log of the deploy in
+// rollout. Without a rollout, the lines are dropped.
 func (p *LocalPortal) Log(ctx context.Context, component string, lines []string) error {
 	heard := false
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
@@ -139,7 +139,7 @@ func (p *LocalPortal) Log(ctx context.Context, component string, lines []string)
 	return err
 }
 
-// addLog keeps lines as long as there are not too many.
+// addLog stores lines up to the limit of a log.
 func addLog(tx *store.Tx, w slipway.Deploy, component string, lines []string) error {
 	full, err := tx.Log(w.ID, logLines-1, 1)
 	if err != nil || len(full) > 0 {

@@ -18,8 +18,8 @@ type versions struct {
 	contents *contents
 }
 
-// relocate is relocated for w, which is to bring files, and has w need the
-// packs that they lie in then.
+// relocate returns files with the present places of their contents, after
+// merges of packs. A change also claims the packs for w.
 func (e *versions) relocate(ctx context.Context, w slipway.Deploy, files []slipway.File) (next []slipway.File, err error) {
 	moved := false
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -68,7 +68,8 @@ func (p *publisher) publishAll(ctx context.Context, of slipway.DeploymentID) err
 	}
 }
 
-// nextTurn returns the deploy whose turn it is. Switches before it are thrown.
+// nextTurn returns the next deploy of the queue. Switches before the deploy are
+// applied.
 func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w slipway.Deploy, found bool, err error) {
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		d, err := tx.LoadDeployment(of)
@@ -97,7 +98,7 @@ func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w sl
 	return w, found, err
 }
 
-// applySwitch carries out a switch whose turn has come.
+// applySwitch applies a switch at its turn.
 func applySwitch(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (slipway.Deployment, error) {
 	if d.DAGDeploys == s.On { // as another switch was called back
 		return d, tx.CancelSwitch(d.ID, s.ID)
@@ -119,18 +120,19 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// publish makes w what its Deployment should run, and waits until it does.
+// publish makes w the desired state of its Deployment, and waits until the
+// components run w.
 func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 	if w.Kind.HasImage() && !w.WentLive() {
 		return p.rollouts.rollOut(ctx, w)
 	}
 	there := p.components.connected(w.Deployment, slipway.Sidecar)
 	if !w.WentLive() {
-		// Once begun, this is not cut off: it is quick, and safe to do again.
+		// Going live is not interrupted: the step is quick and safe to repeat.
 		live, err := p.goLive(context.WithoutCancel(ctx), w)
 		switch kind, text := slipway.Explain(unavailable(err)); {
 		case passes(kind):
-			return err // it was confirmed: it waits until there is room, or the bucket is back
+			return err // a confirmed deploy waits for disk space, or for the bucket
 		case err != nil && kind != slipway.Internal:
 			return p.endings.fail(ctx, w, text)
 		case err != nil:
@@ -142,14 +144,14 @@ func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 	return p.awaiter.await(ctx, w, there)
 }
 
-// release is what going live changes.
+// release holds the changes of going live.
 type release struct {
 	files    []slipway.File
 	plan     slipway.Plan
-	manifest int64 // bytes; 0 for a return, which stores nothing
+	manifest int64 // bytes; 0 for a return, without a new manifest
 }
 
-// goLive stores the version of w and makes it the wanted one.
+// goLive stores the version of w and makes the version the desired one.
 func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.Deploy, err error) {
 	d, r, err := p.versions.prepare(ctx, w)
 	if err != nil {
@@ -173,10 +175,10 @@ func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.
 	return live, err
 }
 
-// storeVersion stores the version that w brings, and returns r with its manifest.
-// Where that was stored before an outage, its contents are where they were then:
-// manifests never change, and packs may have been merged since. Where a crash
-// left another one that no record names, this one takes its place.
+// storeVersion stores the version of w, and returns r with the manifest. A
+// manifest from an earlier try keeps its places, because manifests never
+// change; packs may have been merged since. A different manifest left by a
+// crash, without a record, is replaced.
 func (e *versions) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
 	size, err := e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
 	if err != nil {
@@ -206,7 +208,7 @@ func sameFiles(a, b []slipway.File) bool {
 	return slices.EqualFunc(a, b, func(f, g slipway.File) bool { return f.Path == g.Path && f.Same(g) })
 }
 
-// prepare returns what w does to its Deployment as it is now.
+// prepare returns the changes of w to the present Deployment.
 func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, r release, err error) {
 	var staged []byte
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -237,7 +239,7 @@ func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Dep
 	return d, r, err
 }
 
-// merged returns the files that w makes of those of base.
+// merged returns the files of base with the changes of w.
 func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
 	brought, err := e.contents.uploadedFiles(w.ID, staged)
 	if err != nil {
@@ -247,7 +249,8 @@ func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) 
 	return files, archive.Check(files, e.cfg.Limits)
 }
 
-// dropUnkept deletes the manifest of a version that no record names.
+// dropUnkept deletes the manifest of a version unless a record names the
+// version.
 func (e *versions) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
 	kept := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -262,7 +265,7 @@ func (e *versions) dropUnkept(ctx context.Context, d slipway.Deployment, v slipw
 	return e.bundles.DropManifest(d.Namespace, v)
 }
 
-// commit records that w is wanted from now on, with all that this means.
+// commit records w as the desired state, with the version and the changes.
 func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
 	d, err := tx.LoadDeployment(w.Deployment)
 	if err != nil {
@@ -301,7 +304,7 @@ func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
 	return tx.SaveDeploy(w)
 }
 
-// keepVersion records the version that w brings, and claims what it needs.
+// keepVersion records the version of w, and claims the packs.
 func keepVersion(tx *store.Tx, w slipway.Deploy, r release) error {
 	v := store.BundleVersion{Version: w.Version, Deploy: w.ID, Number: w.Number, Files: len(r.files), Stored: r.manifest + w.Counts.NewBytes}
 	for _, f := range r.files {
@@ -316,7 +319,7 @@ func keepVersion(tx *store.Tx, w slipway.Deploy, r release) error {
 	return tx.DropStaged(w.ID)
 }
 
-// counted returns now, with what old knows of the upload.
+// counted returns now with the counts of the upload from old.
 func counted(old, now slipway.Counts) slipway.Counts {
 	now.NewBytes, now.LeftOut, now.Outside = old.NewBytes, old.LeftOut, old.Outside
 	return now

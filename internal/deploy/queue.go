@@ -19,8 +19,8 @@ type queue struct {
 	queueing queueLocks
 }
 
-// Confirm queues a staged deploy. base is the version that the person read the
-// changes against, and ticks are the person's confirmations.
+// Confirm queues a staged deploy. base is the version behind the changes on the
+// person's page, and ticks are the person's confirmations.
 func (q *queue) Confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks) (slipway.Deploy, error) {
 	return q.confirm(ctx, of, number, by, &base, attended(ticks))
 }
@@ -31,8 +31,8 @@ func (q *queue) Return(ctx context.Context, of slipway.DeploymentID, number int,
 	return q.returnTo(ctx, of, number, by, &base, reason, attended(ticks))
 }
 
-// agreement approves the plan of a deploy, or returns an error. projected is the
-// Deployment after its queue; note is kept on the deploy.
+// agreement approves the plan of a deploy, or returns an error. projected is
+// the Deployment after its queue; note is stored with the deploy.
 type agreement func(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) (note string, err error)
 
 // attended approves plans with the ticks of a person.
@@ -47,7 +47,8 @@ type proposal struct {
 	state queueState
 	w     slipway.Deploy
 	plan  func() (slipway.Plan, error)
-	// add checks the deploy once more, in the transaction of its queueing.
+	// add checks the deploy once more in the transaction, and queues the
+	// deploy.
 	add func(*store.Tx, slipway.Plan, string) (slipway.Deploy, error)
 }
 
@@ -82,8 +83,8 @@ func (q *queue) decide(ctx context.Context, of slipway.DeploymentID, by slipway.
 	return queued, nil
 }
 
-// confirm queues a staged deploy that agree approves. A nil base is the version
-// at the end of the queue.
+// confirm queues a staged deploy after agree approved the plan. A nil base is
+// the version at the end of the queue.
 func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (slipway.Deploy, error) {
 	return q.decide(ctx, of, by, "deploy.confirm", agree, func() (p proposal, err error) {
 		s, w, staged, err := q.planner.stagedDeploy(ctx, of, number, by)
@@ -114,8 +115,8 @@ func versionOr(base *slipway.Version, projected slipway.Deployment) slipway.Vers
 	return *base
 }
 
-// queueable judges the deploy again in the transaction that queues it, and that
-// nothing came in between since b was read.
+// queueable checks the deploy again in the transaction of queueing. After a
+// change of the queue since b was read, queueable returns errMoved.
 func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
 	d, role, err := tx.Deployment(b.now.ID, by)
 	if err != nil {
@@ -138,8 +139,8 @@ func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *s
 	return w, nil
 }
 
-// notAirflow names the image of w if nothing says that it is one of Airflow. On
-// what runs already, people have decided.
+// notAirflow names the image of w unless the image is recognized as Airflow.
+// The image of a switch runs already, so notAirflow returns "".
 func notAirflow(w slipway.Deploy) string {
 	if w.Image == nil || w.Image.IsAirflow() || w.Switch != nil {
 		return ""
@@ -147,8 +148,8 @@ func notAirflow(w slipway.Deploy) string {
 	return w.Image.Title()
 }
 
-// Cancel discards a deploy that is not confirmed yet, or calls one back that
-// waits for its turn.
+// Cancel cancels a deploy that is not live yet: one before confirmation, or one
+// in the queue.
 func (q *queue) Cancel(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (w slipway.Deploy, err error) {
 	var uploads []string
 	err = q.store.Update(ctx, func(tx *store.Tx) error {
@@ -174,7 +175,8 @@ func (q *queue) Cancel(ctx context.Context, of slipway.DeploymentID, number int,
 	return w, nil
 }
 
-// returnTo queues a return that agree approves. base is as for confirm.
+// returnTo queues a return after agree approved the plan. base is as for
+// confirm.
 func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, reason string, agree agreement) (queued slipway.Deploy, err error) {
 	if reason, err = slipway.CheckDescription(reason); err != nil {
 		return queued, err
@@ -189,7 +191,7 @@ func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number in
 			return p, err
 		}
 		if s.projected.Version != versionOr(base, s.projected) {
-			return p, slipway.ErrBaseChanged // before the ticks, which were for other changes
+			return p, slipway.ErrBaseChanged // before the ticks: the ticks were for other changes
 		}
 		p = proposal{state: s, w: next, plan: func() (slipway.Plan, error) { return q.planner.planReturn(s, next) }}
 		p.add = func(tx *store.Tx, plan slipway.Plan, note string) (slipway.Deploy, error) {
@@ -204,7 +206,7 @@ func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number in
 	})
 }
 
-// returnable judges a return in the transaction that queues it.
+// returnable checks a return again in the transaction of queueing.
 func returnable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
 	now, old, retained, err := readReturn(tx, b.now.ID, number, by)
 	if err != nil {
@@ -228,21 +230,19 @@ func returnable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *
 	return w, nil
 }
 
-// queueLocks let one request at a time queue a deploy of a Deployment. What a
-// deploy will do is found out before the transaction that queues it, and holds
-// only as long as nothing else is queued in between: without the lock, of many
-// requests at once all but one would have to begin anew, time and again.
+// queueLocks admit one request at a time to the queue of a Deployment. A plan
+// is made before the transaction of queueing, and holds only while no other
+// deploy is queued. Without the lock, all but one of many requests would have
+// to plan again, time and again.
 type queueLocks struct {
 	mu    sync.Mutex
 	lines map[slipway.DeploymentID][]turn // in the order of the requests; the first holds the lock
 }
 
-// turn is a request's place in a line. It is closed when the lock is the
-// request's.
+// turn is a place in a line; closed when the request holds the lock.
 type turn chan struct{}
 
-// take waits until it is the request's turn, which comes in the order of the
-// calls, or until ctx ends.
+// take waits for the lock, in the order of the calls, or until ctx ends.
 func (l *queueLocks) take(ctx context.Context, of slipway.DeploymentID) (release func(), err error) {
 	mine := l.enter(of)
 	select {
@@ -268,7 +268,8 @@ func (l *queueLocks) enter(of slipway.DeploymentID) turn {
 	return mine
 }
 
-// leave gives a place up. If it was the first, the lock is the next one's.
+// leave gives a place up. From the first place, the lock goes to the next
+// request.
 func (l *queueLocks) leave(of slipway.DeploymentID, mine turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -282,20 +283,19 @@ func (l *queueLocks) leave(of slipway.DeploymentID, mine turn) {
 	}
 }
 
-// errMoved says that the queue changed while a plan was made against it.
+// errMoved is the error for a queue that changed while a plan was made.
 var errMoved = errors.New("the queue has changed")
 
-// planTries is how often a plan is made anew. Other requests that queue a deploy
-// are held back meanwhile; what still comes in between are deploys that fail or
-// are cancelled, and switches.
+// planTries is the largest number of plans for one request. Other requests to
+// queue a deploy wait meanwhile. Deploys that fail or are cancelled, and
+// switches, can still change the queue.
 const planTries = 20
 
-// errCrowded is for a request whose every plan was overtaken. It has queued
-// nothing.
+// errCrowded is the refusal after planTries plans. Nothing was queued.
 var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again."}
 
-// inTurn calls try, which plans and then queues in a transaction, when it is the
-// request's turn, and again while the queue changes in between.
+// inTurn waits for the request's turn and calls try, to plan and to queue in a
+// transaction. While the queue changes in between, inTurn calls try again.
 func (q *queue) inTurn(ctx context.Context, of slipway.DeploymentID, try func() error) error {
 	release, err := q.queueing.take(ctx, of)
 	if err != nil {
@@ -310,8 +310,9 @@ func (q *queue) inTurn(ctx context.Context, of slipway.DeploymentID, try func() 
 	return errCrowded
 }
 
-// Switch turns DAG-only deploys on or off: at once if nothing is queued, else
-// in its turn. projectAtHand is the tick that the project's latest version is.
+// Switch turns DAG-only deploys on or off: at once with an empty queue,
+// otherwise after the queue. projectAtHand is the tick for having the project's
+// latest version at hand.
 func (q *queue) Switch(ctx context.Context, of slipway.DeploymentID, on bool, by slipway.Actor, projectAtHand bool) (waits bool, err error) {
 	err = q.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)

@@ -11,8 +11,9 @@ import (
 	"slipway/store"
 )
 
-// How often versions expire, unless Config says otherwise, and when they do so
-// first: by then every component that is there has reported what it runs.
+// The default interval of retention rounds, and the delay of the first round
+// after a start: by the end of the delay, every running component has reported
+// its version.
 const (
 	retainEvery = time.Hour
 	retainFirst = 2 * slipway.SilentAfter
@@ -69,8 +70,8 @@ func (r *retention) retainAll(ctx context.Context) error {
 // write, too.
 const expireMax = 100
 
-// retain has the versions of a Deployment expire that are no longer kept. What
-// a crash cuts off here is removed at the next start.
+// retain removes the expired versions of a Deployment. The files left by a
+// crash go at the next start.
 func (r *retention) retain(ctx context.Context, of slipway.DeploymentID) error {
 	for {
 		n, err := r.retainSome(ctx, of)
@@ -91,7 +92,7 @@ func (r *retention) retainSome(ctx context.Context, of slipway.DeploymentID) (n 
 		return 0, err
 	}
 	err = r.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if d, late, err = r.expiredVersions(tx, of); err != nil { // judged once more: a return may have come
+		if d, late, err = r.expiredVersions(tx, of); err != nil { // checked once more: a return may have been queued
 			return err
 		}
 		late = late[:min(len(late), expireMax)]
@@ -110,7 +111,7 @@ func (r *retention) retainSome(ctx context.Context, of slipway.DeploymentID) (n 
 		r.contents.files.drop(versionKey(d.Namespace, v))
 	}
 	r.log.Info("versions expired", slog.String("deployment", d.Namespace), slog.Int("versions", len(late)))
-	r.wakers.wakeStage(of) // drops the packs that nobody needs any more
+	r.wakers.wakeStage(of) // deletes unused packs
 	r.watchers.notify(of)
 	return len(late), err
 }
@@ -127,7 +128,7 @@ func (r *retention) lateVersions(ctx context.Context, of slipway.DeploymentID) (
 	return d, late, err
 }
 
-// expiredVersions returns the versions of a Deployment that are to go now.
+// expiredVersions returns the versions of a Deployment to delete now.
 func (r *retention) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, late []slipway.Version, err error) {
 	if d, err = tx.LoadDeployment(of); err != nil {
 		return d, nil, err
@@ -148,7 +149,7 @@ func (r *retention) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d sl
 	return d, late, err
 }
 
-// holds returns what holds versions of d back from expiring.
+// holds returns the reasons that keep versions of d from expiring.
 func (r *retention) holds(tx *store.Tx, d slipway.Deployment) (slipway.Holds, error) {
 	last, err := tx.LastVersions(d.ID, d.KeepLast())
 	if err != nil {
@@ -158,15 +159,15 @@ func (r *retention) holds(tx *store.Tx, d slipway.Deployment) (slipway.Holds, er
 	return d.Holds(last, needed, r.components.Components(d.ID)), err
 }
 
-// Cost is what a version takes on the disk, and until when.
+// Cost is the disk space of a version, and the time of its expiry.
 type Cost struct {
-	Stored    int64 // bytes that it brought: its manifest and what was new in it
-	Frees     int64 // bytes that would go with it now: what no other version needs
+	Stored    int64 // bytes added by the version: the manifest and new contents
+	Frees     int64 // bytes freed by deleting the version now: contents in no other version
 	Retention slipway.Retention
 }
 
-// VersionCosts returns what versions of a Deployment cost; nothing for those
-// that are no longer kept. The caller has asked for the Deployment with a role.
+// VersionCosts returns the costs of versions of a Deployment, without versions
+// that are no longer kept. The caller has checked the role for the Deployment.
 func (r *retention) VersionCosts(ctx context.Context, of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]Cost, error) {
 	costs := make(map[slipway.Version]Cost, len(versions))
 	err := r.store.View(ctx, func(tx *store.Tx) error {

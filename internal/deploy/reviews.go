@@ -10,7 +10,7 @@ import (
 	"slipway/store"
 )
 
-// reviews says what deploys will do, or did.
+// reviews show the changes of deploys, before and after going live.
 type reviews struct {
 	*base
 	contents *contents
@@ -57,15 +57,15 @@ func (e *reviews) addToPatch(ctx context.Context, d slipway.Deployment, c slipwa
 	return p.Add(c, before, after)
 }
 
-// ImageReview is what a deploy does to the image of its Deployment.
+// ImageReview describes the change of a Deployment's image by a deploy.
 type ImageReview struct {
 	slipway.ImageChange
-	Files   store.ImageFiles // of its dags folder
-	Carries bool             // Airflow's DAGs come from that folder
+	Files   store.ImageFiles // of the image's dags folder
+	Carries bool             // Airflow's DAGs come from the dags folder of the image
 }
 
-// reviewImage fills in what r's deploy does to the image. was is the state
-// before it.
+// reviewImage fills in the change of the image by r's deploy. was is the state
+// before the deploy.
 func (e *reviews) reviewImage(tx *store.Tx, r *Review, was slipway.State) error {
 	old, err := stateImage(tx, r.Deployment.ID, was)
 	if err != nil {
@@ -98,7 +98,7 @@ func (e *reviews) reviewImage(tx *store.Tx, r *Review, was slipway.State) error 
 	return nil
 }
 
-// stateImage returns what is known of the image of a state.
+// stateImage returns the known facts about the image of a state.
 func stateImage(tx *store.Tx, of slipway.DeploymentID, s slipway.State) (slipway.Image, error) {
 	if s.Image == "" {
 		return slipway.Image{}, nil
@@ -113,29 +113,29 @@ func stateImage(tx *store.Tx, of slipway.DeploymentID, s slipway.State) (slipway
 
 func (e *reviews) releases() []slipway.Release { return slipway.Releases(e.cfg.Releases...) }
 
-// Review is what a deploy will do or did.
+// Review describes the effect of a deploy, before or after going live.
 type Review struct {
-	Deployment slipway.Deployment // as it is now
-	Tail       slipway.Deployment // as it will be at the end of its queue
+	Deployment slipway.Deployment // in the present state
+	Tail       slipway.Deployment // projected to the end of the queue
 	Role       slipway.Role
 	Deploy     slipway.Deploy
-	Base       slipway.Version // the version that the changes are against
-	BaseDeploy *slipway.Deploy // that brought it, or is about to; nil for none
+	Base       slipway.Version // version before the changes
+	BaseDeploy *slipway.Deploy // the deploy of version Base, live or queued; nil for none
 	Plan       slipway.Plan
-	GoesBack   map[string]slipway.Deploy // the earlier deploy that a file returns to, by path
-	Report     store.Report              // what of the upload is not deployed
+	GoesBack   map[string]slipway.Deploy // the earlier deploy with the same content of a file, by path
+	Report     store.Report              // files of the upload that are not deployed
 	NewBytes   int64                     // to be stored
 	Image      *ImageReview              // nil where no image is rolled out
-	Reminders  []string                  // sentences about the image that runs, or will
-	Refusal    error                     // why this person could not confirm it now; nil if they could
+	Reminders  []string                  // sentences about the running image, or the future one
+	Refusal    error                     // reason why the person could not confirm the deploy now; nil for permission
 
-	was slipway.State // before it
+	was slipway.State // state before the deploy
 }
 
 // goesBackMax is how many changed files are looked up in the history.
 const goesBackMax = 200
 
-// Review returns what a staged deploy will do.
+// Review returns the effect of a staged deploy.
 func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
 	b, w, staged, err := e.planner.stagedDeploy(ctx, of, number, by)
 	if err != nil {
@@ -156,7 +156,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 	return r, e.history(ctx, &r)
 }
 
-// ReviewReturn returns what a return to deploy number would do.
+// ReviewReturn returns the effect of a return to deploy number.
 func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
 	b, old, retained, err := e.planner.returnTarget(ctx, of, number, by)
 	if err != nil {
@@ -179,8 +179,8 @@ func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, num
 	return r, e.history(ctx, &r)
 }
 
-// Done returns what a deploy did, or does when its turn comes: its changes
-// against the version before it. They are nil where a version is no longer kept.
+// Done returns the effect of a deploy that went live, or is queued: the changes
+// against the version before. Without one of the versions, the changes are nil.
 func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
 	b, w, staged, err := e.planner.stagedDeploy(ctx, of, number, by)
 	if err != nil {
@@ -202,7 +202,7 @@ func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int,
 	return r, e.history(ctx, &r)
 }
 
-// planDone fills in what a deploy that went live did.
+// planDone fills in the changes of a deploy that went live.
 func (e *reviews) planDone(r *Review) error {
 	base, err := e.contents.filesOf(r.Deployment.Namespace, r.Deploy.Base)
 	if err == nil {
@@ -217,7 +217,7 @@ func (e *reviews) planDone(r *Review) error {
 	return nil
 }
 
-// planQueued fills in what a deploy will do when its turn comes.
+// planQueued fills in the changes of a queued deploy.
 func (e *reviews) planQueued(r *Review, before queueState, staged []byte) (err error) {
 	if r.Deploy.ReturnTo != 0 {
 		r.Plan, err = e.planner.planReturn(before, r.Deploy)
@@ -231,7 +231,7 @@ func (e *reviews) planQueued(r *Review, before queueState, staged []byte) (err e
 	return err
 }
 
-// history fills in what earlier deploys have to do with r.
+// history fills in the facts from earlier deploys.
 func (e *reviews) history(ctx context.Context, r *Review) error {
 	return e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if r.Report, err = tx.StagedReport(r.Deploy.ID); err != nil {
@@ -254,7 +254,7 @@ func (e *reviews) history(ctx context.Context, r *Review) error {
 	})
 }
 
-// baseDeploy returns the deploy that brought version v, or is about to.
+// baseDeploy returns the deploy of version v, live or queued.
 func baseDeploy(tx *store.Tx, of slipway.DeploymentID, v slipway.Version) (*slipway.Deploy, error) {
 	if v == "" {
 		return nil, nil
@@ -272,8 +272,8 @@ func baseDeploy(tx *store.Tx, of slipway.DeploymentID, v slipway.Version) (*slip
 	return nil, err
 }
 
-// goesBack returns the earlier deploys whose contents the changed files have
-// again, by path.
+// goesBack returns the earlier deploys with the same contents as the changed
+// files, by path.
 func goesBack(tx *store.Tx, w slipway.Deploy, changes []slipway.Change) (map[string]slipway.Deploy, error) {
 	back, looked := map[string]slipway.Deploy{}, 0
 	for _, c := range changes {

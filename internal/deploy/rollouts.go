@@ -23,11 +23,11 @@ type rollouts struct {
 	versions   *versions
 }
 
-// rollOut makes an image deploy live: its image first, then its DAGs, and only
-// then the records. Until then all of it can go back, and after a crash it
-// begins again.
+// rollOut makes an image deploy live: first the image, then the DAGs, and the
+// records last. Until the records are written, rollOut can undo all steps, and
+// after a crash rollOut begins again.
 func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
-	if w.Reason != "" { // a crash cut off that it went back
+	if w.Reason != "" { // a crash interrupted the undo
 		return o.undoOnce(ctx, w)
 	}
 	now, err := o.tryRollOut(ctx, w)
@@ -36,7 +36,7 @@ func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
 	}
 	switch kind, text := slipway.Explain(unavailable(err)); kind {
 	case slipway.NoSpace, slipway.Unavailable:
-		return err // it was confirmed: it waits until there is room, or the bucket is back
+		return err // a confirmed deploy waits for disk space, or for the bucket
 	case slipway.Internal:
 		o.log.Error("roll out", slog.Any("deploy", w.ID), slog.Any("error", err))
 		now.Reason = errOurs
@@ -53,7 +53,7 @@ func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
 	return o.undo(ctx, now)
 }
 
-// tryRollOut returns w as far as it came.
+// tryRollOut returns w with the progress made.
 func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.Deploy, error) {
 	d, r, err := o.versions.prepare(ctx, w)
 	if err != nil {
@@ -79,7 +79,7 @@ func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.De
 	return o.goneLive(ctx, w, r, note)
 }
 
-// rollOutImage has the image of w run, and says what there is to note of it.
+// rollOutImage rolls out the image of w, and returns a note for the deploy.
 func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
 	there := o.components.connected(w.Deployment, slipway.Rollout)
 	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
@@ -100,7 +100,8 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 	return strings.TrimSpace(note + " " + v.note), nil
 }
 
-// mountDAGs has the DAGs of w mounted, or those of its image seen.
+// mountDAGs waits until the DAGs of w are mounted, or the DAGs of the image are
+// visible.
 func (o *rollouts) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
 	there := o.components.connected(w.Deployment, slipway.Sidecar)
 	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
@@ -120,7 +121,7 @@ func (v outcome) within(timeout time.Duration) string {
 	return fmt.Sprintf(" within %s", timeout)
 }
 
-// setDesired has components asked for more of w: change says by what.
+// setDesired changes the desired state of the components by changing w.
 func (o *rollouts) setDesired(ctx context.Context, w *slipway.Deploy, change func(now *slipway.Deploy, at time.Time)) error {
 	o.components.reports.clearErrors(w.Deployment)
 	err := o.store.Update(ctx, func(tx *store.Tx) error {
@@ -139,7 +140,7 @@ func (o *rollouts) setDesired(ctx context.Context, w *slipway.Deploy, change fun
 	return err
 }
 
-// goneLive records that w is live, as all of it runs.
+// goneLive records w as live, after the components run all parts.
 func (o *rollouts) goneLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
 	err := o.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		live, err := commit(tx, w, r)
@@ -165,7 +166,7 @@ func (o *rollouts) goneLive(ctx context.Context, w slipway.Deploy, r release, no
 	return w, err
 }
 
-// undo notes why w goes back, and has it do so.
+// undo records the reason of the failure, and undoes w.
 func (o *rollouts) undo(ctx context.Context, w slipway.Deploy) error {
 	reason := w.Reason
 	err := o.setDesired(ctx, &w, func(now *slipway.Deploy, _ time.Time) { now.Reason = reason })
@@ -175,8 +176,8 @@ func (o *rollouts) undo(ctx context.Context, w slipway.Deploy) error {
 	return o.undoOnce(ctx, w)
 }
 
-// undoOnce has the image run that ran before w, and ends w. Its state never was
-// another.
+// undoOnce rolls the image before w out again, and fails w. The recorded state
+// has not changed.
 func (o *rollouts) undoOnce(ctx context.Context, w slipway.Deploy) error {
 	d, _, err := o.awaiter.desiredOf(ctx, w.Deployment)
 	if err != nil {
@@ -201,7 +202,7 @@ func (o *rollouts) undoOnce(ctx context.Context, w slipway.Deploy) error {
 	return o.failRollOut(ctx, d, w, reason)
 }
 
-// failRollOut ends w. The version that it was about to bring is no version.
+// failRollOut fails w, and removes the unused version of w.
 func (o *rollouts) failRollOut(ctx context.Context, d slipway.Deployment, w slipway.Deploy, reason string) error {
 	if w.Version != "" && w.ReturnTo == 0 {
 		o.contents.files.drop(versionKey(d.Namespace, w.Version))

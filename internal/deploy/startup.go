@@ -16,7 +16,7 @@ import (
 	"slipway/store"
 )
 
-// startup puts in order what a crash left.
+// startup repairs the leftovers of a crash.
 type startup struct {
 	*base
 	components  *components
@@ -28,9 +28,9 @@ type startup struct {
 	uploads     *uploads
 }
 
-// resume puts in order what a crash left: files that no record names are
-// removed, and what cannot be finished any more has failed. Run does the rest.
-// Where the records may be the wrong ones, what they do not name is set aside.
+// resume removes unrecorded files and fails the deploys that cannot be
+// finished. Run resumes all other deploys. With records that may be the wrong
+// ones, unrecorded files stay as orphans.
 func (s *startup) resume(ctx context.Context) error {
 	var uploads []store.Upload
 	var all []slipway.Deployment
@@ -70,7 +70,8 @@ func (s *startup) resume(ctx context.Context) error {
 	return s.endings.sweep(ctx)
 }
 
-// dropHalfWritten removes what a crash left of writing image.env to mounts.
+// dropHalfWritten removes half-written image.env files from mounts after a
+// crash.
 func (s *startup) dropHalfWritten(all []slipway.Deployment) error {
 	for _, d := range all {
 		dir := s.MountDir(d)
@@ -94,13 +95,13 @@ func (s *startup) dropHalfWritten(all []slipway.Deployment) error {
 	return nil
 }
 
-// isLeftover reports whether a file that no record names is old enough to be
-// one. A younger one stays until a later start.
+// isLeftover reports whether an unrecorded file is old enough to remove. A
+// younger file stays until a later start.
 func (s *startup) isLeftover(info fs.FileInfo) bool {
 	return s.store.Now().Sub(info.ModTime()) >= s.cfg.LeftoverAge
 }
 
-// dropUploads removes the files of uploads that no record names.
+// dropUploads removes unrecorded files of uploads.
 func (s *startup) dropUploads(uploads []store.Upload) error {
 	known := map[string]bool{}
 	for _, u := range uploads {
@@ -120,7 +121,7 @@ func (s *startup) dropUploads(uploads []store.Upload) error {
 	return err
 }
 
-// resumeUpload makes an upload and its file agree.
+// resumeUpload makes the record and the file of an upload agree.
 func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	var w slipway.Deploy
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -128,7 +129,7 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
-		return nil // of a deleted Deployment: it goes with the rest
+		return nil // the Deployment was deleted; the removal covers the upload
 	}
 	if err != nil {
 		return err
@@ -136,9 +137,9 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	size, err := s.uploadFiles.offset(u)
 	switch {
 	case u.Length == inBlocks && u.ArrivedAt.IsZero():
-		return s.uploadFiles.dropHalfBlocks(u.ID) // more may come; what was assembled is written over
+		return s.uploadFiles.dropHalfBlocks(u.ID) // more blocks may come; an assembled file is overwritten
 	case errors.Is(err, os.ErrNotExist) && u.ArrivedAt.IsZero() && u.Length >= 0:
-		return os.WriteFile(s.uploadFiles.uploadPath(u.ID), nil, 0o600) // its first bytes were never durable
+		return os.WriteFile(s.uploadFiles.uploadPath(u.ID), nil, 0o600) // the first bytes were never durable
 	case errors.Is(err, os.ErrNotExist):
 		return s.endings.fail(ctx, w, "The uploaded file was lost. Upload the files again.")
 	case err != nil:
@@ -149,12 +150,12 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 		_, err = s.uploads.arrived(ctx, u, w)
 	}
 	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden {
-		return nil // refused, as whoever sent it may no longer deploy: it has failed
+		return nil // refused: the author may no longer deploy, and the deploy has failed
 	}
 	return err
 }
 
-// dropPacks removes the packs of Deployments that no record names.
+// dropPacks removes unrecorded packs of Deployments.
 func (s *startup) dropPacks(ctx context.Context, all []slipway.Deployment) error {
 	for _, d := range all {
 		known, err := s.dagStager.knownPacks(ctx, d.ID)
@@ -175,9 +176,8 @@ func (s *startup) dropPacks(ctx context.Context, all []slipway.Deployment) error
 	return nil
 }
 
-// unnamedManifests returns, by Deployment, the versions whose manifests may go, as
-// no record names them. older reports that one of them belongs to newer records
-// than these.
+// unnamedManifests returns, by Deployment, the versions with an unrecorded
+// manifest to remove. older reports a manifest that belongs to newer records.
 func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
 	left = map[slipway.DeploymentID][]slipway.Version{}
 	for _, d := range all {
@@ -205,8 +205,8 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 	return left, older, nil
 }
 
-// unrecordedManifests returns which of the versions there are no record names, and
-// what their manifests are.
+// unrecordedManifests returns the versions without a record among there, with
+// the origin of each manifest.
 func unrecordedManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
 	kept, err := tx.RetainedOf(d.ID, there)
 	strays := map[slipway.Version]slipway.Stray{}
@@ -225,7 +225,7 @@ func unrecordedManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Ver
 	return strays, err
 }
 
-// dropManifests removes the manifests that crashes left.
+// dropManifests removes the unrecorded manifests left by crashes.
 func (s *startup) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
 	for _, d := range all {
 		for _, v := range left[d.ID] {
@@ -239,8 +239,8 @@ func (s *startup) dropManifests(all []slipway.Deployment, left map[slipway.Deplo
 	return nil
 }
 
-// dropLeftover removes an unrecorded manifest or pack with drop, unless the file that
-// open opens is young.
+// dropLeftover removes an unrecorded manifest or pack by drop, unless the file
+// from open is young.
 func (s *startup) dropLeftover(open func() (bundle.File, error), drop func() error) error {
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) {

@@ -29,15 +29,15 @@ type workers struct {
 	wg        sync.WaitGroup // of removals of Deployments
 }
 
-// StartWorker starts what runs in the background for d, which was added to the store
-// without Create: together with the first account, in one transaction.
+// StartWorker starts the worker of d, a Deployment added to the store without
+// Create: together with the first account, in one transaction.
 func (w *workers) StartWorker(d slipway.Deployment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.start(d)
 }
 
-// Create adds a Deployment, as slipway.NewDeployment made it, to its Workspace.
+// Create adds a Deployment from slipway.NewDeployment to its Workspace.
 func (w *workers) Create(ctx context.Context, d slipway.Deployment, by slipway.Actor) (slipway.Deployment, error) {
 	err := w.store.Update(ctx, func(tx *store.Tx) error {
 		_, role, err := tx.Workspace(d.Workspace, by)
@@ -85,8 +85,8 @@ func (w *workers) Edit(ctx context.Context, of slipway.DeploymentID, by slipway.
 	return d, nil
 }
 
-// Delete makes a Deployment vanish at once; its folders go in the background.
-// typed is its name, as the person typed it.
+// Delete removes a Deployment from all pages at once; its folders are deleted
+// in the background. typed is the name as the person typed the name.
 func (w *workers) Delete(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, typed string) error {
 	var d slipway.Deployment
 	err := w.store.Update(ctx, func(tx *store.Tx) (err error) {
@@ -130,8 +130,8 @@ func (w *workers) Ready() error {
 	return w.writable()
 }
 
-// stop ends what runs for d and has d removed. Without a running engine, the
-// next start removes it.
+// stop stops the worker of d, then removes d. Without a running engine, the
+// next start removes d.
 func (w *workers) stop(d slipway.Deployment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -155,7 +155,7 @@ type worker struct {
 	wg   sync.WaitGroup
 }
 
-// start starts what runs for d. The caller holds e.mu.
+// start starts the worker of d. The caller holds w.mu.
 func (w *workers) start(d slipway.Deployment) {
 	if w.ctx == nil || w.ctx.Err() != nil || w.running[d.ID] != nil {
 		return
@@ -172,8 +172,7 @@ func (w *workers) start(d slipway.Deployment) {
 	}
 }
 
-// loop does the work of d each time that s is set, one after the other, until
-// ctx ends.
+// loop calls work for d after each signal, one call at a time, until ctx ends.
 func (w *workers) loop(ctx context.Context, d slipway.Deployment, what string, s signal, work func(context.Context, slipway.DeploymentID) error) {
 	for {
 		select {
@@ -188,7 +187,7 @@ func (w *workers) loop(ctx context.Context, d slipway.Deployment, what string, s
 	}
 }
 
-// keepMounting runs mount for d, again if it gives up.
+// keepMounting runs mount for d, and restarts mount after an error.
 func (w *workers) keepMounting(ctx context.Context, d slipway.Deployment, mount Runner) {
 	for ctx.Err() == nil {
 		err := mount(ctx, d, w.MountDir(d), w.portals.Portal(d))
@@ -203,22 +202,22 @@ func (w *workers) keepMounting(ctx context.Context, d slipway.Deployment, mount 
 	}
 }
 
-// Runner mounts what is wanted of one Deployment on this machine until ctx
+// Runner mounts the desired state of one Deployment on this machine until ctx
 // ends.
 type Runner func(ctx context.Context, d slipway.Deployment, dir string, p *LocalPortal) error
 
 const (
 	sweepEvery = time.Hour
-	retryAfter = 5 * time.Second // what failed on our side
+	retryAfter = 5 * time.Second // after an internal error
 )
 
-// Run works queues off, stages uploads and has mount run for each Deployment
-// on this machine. It goes on with what was cut off before. It returns once ctx
-// is done and what must not be cut off has finished.
+// Run works queues off, stages uploads and runs mount for each Deployment on
+// this machine, and resumes interrupted work. Run returns after ctx has ended
+// and all work that may not be interrupted is done.
 func (w *workers) Run(ctx context.Context, mount Runner) error {
 	switch err := w.startAll(ctx, mount); {
 	case err != nil && ctx.Err() != nil:
-		return nil // told to stop before it began
+		return nil // stopped before the start
 	case err != nil:
 		return err
 	}
@@ -238,9 +237,10 @@ func (w *workers) Run(ctx context.Context, mount Runner) error {
 	}
 }
 
-// startAll opens a room for each Deployment and has the deleted ones removed.
+// startAll starts a worker for each Deployment, and the removal of deleted
+// ones.
 func (w *workers) startAll(ctx context.Context, mount Runner) error {
-	w.mu.Lock() // so that what is deleted now is among deleted, or finds its room
+	w.mu.Lock() // a Deployment deleted at the same time is in deleted, or has a worker to stop
 	defer w.mu.Unlock()
 	var all, deleted []slipway.Deployment
 	err := w.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -263,11 +263,11 @@ func (w *workers) startAll(ctx context.Context, mount Runner) error {
 	return nil
 }
 
-// finish waits for everything that runs in the background.
+// finish waits for all background work.
 func (w *workers) finish() {
 	w.mu.Lock()
 	rooms := w.running
-	w.running = map[slipway.DeploymentID]*worker{} // none opens any more, as the context has ended
+	w.running = map[slipway.DeploymentID]*worker{} // no worker starts any more: ctx has ended
 	w.mu.Unlock()
 	for _, r := range rooms {
 		r.stop()
