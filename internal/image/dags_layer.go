@@ -1,6 +1,6 @@
 package image
 
-// dagLayer is what one layer says of a folder.
+// dagLayer holds one layer's entries for a folder.
 type dagLayer struct {
 	here  map[string]dagEntry
 	hard  map[string]string // hard links to their targets

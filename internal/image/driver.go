@@ -13,10 +13,10 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
-// driver is the registry's folder. What a client finds in it stays: looking at
-// a blob or at a repository's link to it counts as a use, and the collection
-// removes nothing that was used lately. Both take the digest's lock, so that
-// either the client is told that the blob is missing, or it is kept.
+// driver is the registry's folder. A blob that a client has found stays:
+// reading a blob, or a repository's link to the blob, counts as a use, and
+// Sweep removes no recently used blob. Use and removal hold the digest's lock:
+// either the client gets "not found", or the blob stays.
 type driver struct {
 	storagedriver.StorageDriver
 	root  string
@@ -27,7 +27,7 @@ type driver struct {
 	every time.Duration // how fresh a file's time must be to be left alone
 }
 
-// Where distribution keeps what.
+// The paths of distribution's storage.
 const (
 	blobsPath        = "/docker/registry/v2/blobs/sha256"
 	repositoriesPath = "/docker/registry/v2/repositories"
@@ -41,14 +41,14 @@ func newDriver(cfg Config) *driver {
 	}
 }
 
-// maxThreads is how many calls of the file system may be under way: each
-// connection that sends a layer holds none.
+// maxThreads is the largest number of concurrent file system calls. A
+// connection that sends a layer holds none between calls.
 const maxThreads = 100
 
 // file returns the name of the file at path.
 func (d *driver) file(path string) string { return filepath.Join(d.root, filepath.FromSlash(path)) }
 
-// Stat implements storagedriver.StorageDriver: finding a blob is using it.
+// Stat implements storagedriver.StorageDriver. Finding a blob counts as a use.
 func (d *driver) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
 	if hex := digestOf(path); hex != "" {
 		defer d.locks.lock(hex)()
@@ -93,14 +93,14 @@ func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedri
 	return &roomy{FileWriter: w, room: d.room}, nil
 }
 
-// roomy is a file that is written while there is room.
+// roomy is a file with a check of the free disk space.
 type roomy struct {
 	storagedriver.FileWriter
 	room func(bytes int64) error
-	left int64 // of what there was room for
+	left int64 // bytes still free of the last check
 }
 
-// roomStep is for how much room is asked at once.
+// roomStep is the number of bytes for one check of the free disk space.
 const roomStep = 32 << 20
 
 // Write implements io.Writer.
@@ -114,8 +114,8 @@ func (r *roomy) Write(p []byte) (int, error) {
 	return r.FileWriter.Write(p)
 }
 
-// Delete implements storagedriver.StorageDriver: tags that are final and images
-// that are held stay.
+// Delete implements storagedriver.StorageDriver. Final tags and held images
+// stay.
 func (d *driver) Delete(ctx context.Context, path string) error {
 	if repository, tag := tagOf(path + "/current/link"); tag != "" {
 		defer d.tags.lock(tagKey(repository, tag))()
@@ -132,8 +132,8 @@ func (d *driver) Delete(ctx context.Context, path string) error {
 	return d.StorageDriver.Delete(ctx, path)
 }
 
-// Move implements storagedriver.StorageDriver: an upload that is complete
-// becomes its blob.
+// Move implements storagedriver.StorageDriver. A complete upload becomes a
+// blob.
 func (d *driver) Move(ctx context.Context, from, to string) error {
 	hex := digestOf(to)
 	if hex == "" {
@@ -146,16 +146,16 @@ func (d *driver) Move(ctx context.Context, from, to string) error {
 	return d.touch(to)
 }
 
-// touchEvery is how exactly the time of a use is kept.
+// touchEvery is the precision of the time of use.
 const touchEvery = time.Minute
 
-// touch notes that the file at path is used. The caller has its digest's lock.
+// touch records a use of the file at path. The caller holds the digest's lock.
 func (d *driver) touch(path string) error {
 	name, now := d.file(path), time.Now()
 	info, err := os.Stat(name)
 	switch {
 	case os.IsNotExist(err):
-		return nil // whoever looks is told so
+		return nil // the caller reports the missing file
 	case err != nil:
 		return err
 	case now.Sub(info.ModTime()) < d.every && !info.ModTime().After(now):
@@ -164,8 +164,8 @@ func (d *driver) touch(path string) error {
 	return os.Chtimes(name, time.Time{}, now)
 }
 
-// digestOf returns the digest, as hex, whose blob or link is at path; "" for
-// everything else.
+// digestOf returns the digest, as hex, of the blob or link at path; "" for
+// other files.
 func digestOf(path string) string {
 	parts := strings.Split(path, "/")
 	n := len(parts)
@@ -175,7 +175,7 @@ func digestOf(path string) string {
 	return parts[n-2]
 }
 
-// tagOf returns the tag whose current link is at path.
+// tagOf returns the tag of the current link at path.
 func tagOf(path string) (repository, tag string) {
 	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
 	rest, current := strings.CutSuffix(rest, "/current/link")
@@ -188,7 +188,7 @@ func tagOf(path string) (repository, tag string) {
 
 func tagKey(repository, tag string) string { return repository + ":" + tag }
 
-// revisionOf returns the digest, as hex, of the manifest whose link is at path.
+// revisionOf returns the digest, as hex, of the manifest link at path.
 func revisionOf(path string) (repository, hex string) {
 	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
 	repository, rest, found := strings.Cut(rest, "/_manifests/revisions/sha256/")
@@ -206,7 +206,7 @@ type locks struct {
 
 func newLocks() *locks { return &locks{seed: maphash.MakeSeed()} }
 
-// lock locks name and returns what unlocks it.
+// lock locks name and returns the function to unlock.
 func (l *locks) lock(name string) (unlock func()) {
 	mu := l.of(name)
 	mu.Lock()

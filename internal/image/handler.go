@@ -15,21 +15,21 @@ import (
 
 // Door stands before the registry and is asked at every request.
 type Door struct {
-	// Realm returns the address where a client gets its bearer.
+	// Realm returns the address of the token endpoint.
 	Realm func(*http.Request) string
 
-	// Admit returns nil if bearer opens all that is wanted; with nothing wanted,
-	// if it is good at all. A refusal is a *slipway.Error.
+	// Admit returns nil if bearer grants all wants; without wants, if bearer is
+	// valid. A refusal is a *slipway.Error.
 	Admit func(r *http.Request, bearer string, wants []Access) error
 }
 
-// Access is something that a request wants to do with a repository.
+// Access is an action of a request on a repository.
 type Access struct {
 	Repository string
 	Action     Action
 }
 
-// Action is what is done with a repository.
+// Action is an action on a repository.
 type Action string
 
 // The actions.
@@ -39,11 +39,11 @@ const (
 	Deleting Action = "delete"
 )
 
-// registryName is that of our driver and access controller among those that
-// distribution knows.
+// registryName is the name of Slipway's driver and access controller in
+// distribution's registries of both.
 const registryName = "slipway"
 
-// register makes them known, once for each process.
+// register registers driver and access controller, once in a process.
 var register = sync.OnceFunc(func() {
 	factory.Register(registryName, driverFactory{})
 	err := auth.Register(registryName, func(options map[string]any) (auth.AccessController, error) {
@@ -70,7 +70,7 @@ func (driverFactory) Create(_ context.Context, parameters map[string]any) (stora
 	return d, nil
 }
 
-// target is what a request is about.
+// target is the repository and object of a request.
 type target struct {
 	repository string
 	reference  string // tag or digest
@@ -78,8 +78,8 @@ type target struct {
 	blob       bool
 }
 
-// targetOf reads the path of a request as distribution does: the name of a
-// repository may hold any of these words, so the last one counts.
+// targetOf parses the path of a request like distribution. A repository's name
+// may contain the words, too, so the last occurrence counts.
 func targetOf(path string) target {
 	name, ok := strings.CutPrefix(path, "/v2/")
 	if !ok {
@@ -95,9 +95,8 @@ func targetOf(path string) target {
 	return target{}
 }
 
-// withoutForeignMount turns the mount of a blob from a repository that may not
-// be pulled into an upload of it, as the client does when nothing is there to
-// mount.
+// withoutForeignMount turns the mount of a blob, from a repository without the
+// right to pull, into an upload, as if the blob did not exist.
 func withoutForeignMount(r *http.Request, door Door) *http.Request {
 	query := r.URL.Query()
 	from := query.Get("from")

@@ -8,12 +8,11 @@ import (
 	"sync"
 )
 
-// maxManifest is the largest manifest that distribution takes, in bytes.
+// maxManifest is the largest manifest for distribution, in bytes.
 const maxManifest = 4 << 20
 
-// heldBody is the body of a request that is read as a whole before the request
-// is let in: a manifest takes effect with its last byte, which may come minutes
-// after its first.
+// heldBody is a request body that is read whole before the access check: a
+// manifest takes effect with the last byte, possibly minutes after the first.
 type heldBody struct {
 	io.ReadCloser
 	once sync.Once
@@ -23,7 +22,7 @@ type heldBody struct {
 
 type heldBodyKey struct{}
 
-// withHeldBody returns r with a body that heldBodyOf finds.
+// withHeldBody returns r with a heldBody.
 func withHeldBody(r *http.Request) *http.Request {
 	h := &heldBody{ReadCloser: r.Body}
 	r = r.WithContext(context.WithValue(r.Context(), heldBodyKey{}, h))
@@ -31,7 +30,7 @@ func withHeldBody(r *http.Request) *http.Request {
 	return r
 }
 
-// heldBodyOf returns the body of a request that is held, nil for others.
+// heldBodyOf returns the heldBody of a request, nil without.
 func heldBodyOf(r *http.Request) *heldBody {
 	h, _ := r.Context().Value(heldBodyKey{}).(*heldBody)
 	return h

@@ -1,7 +1,6 @@
-// Package image keeps container images: a registry at /v2/ with its own folder,
-// and what the portal does with images, its own and those of other registries:
-// inspecting them, taking archives, reading their dags folders and adding
-// layers.
+// Package image stores and inspects container images: a registry at /v2/ with a
+// folder on disk, inspecting images of any registry, importing archives,
+// reading dags folders and adding layers.
 package image
 
 import (
@@ -27,30 +26,30 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage"
 )
 
-// Config is what a Store needs to know.
+// Config is the configuration of a Store.
 type Config struct {
-	Dir        string   // of the registry, made when it is missing
+	Dir        string   // of the registry; created if missing
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
-	// Room refuses if not so many bytes more may be written. nil: they always may.
+	// Room returns an error if bytes more must not be written. nil: no limit.
 	Room func(bytes int64) error
 
-	// MayPush is asked before a tag that Slipway made ("deploy-…") is written from
-	// outside. Its refusal is shown to whoever pushes. nil: nobody may.
+	// MayPush returns an error against a push to a reserved tag ("deploy-…").
+	// The client sees a refusal. nil: no push to reserved tags.
 	MayPush func(ctx context.Context, repository, tag string) error
 
-	// Pushed is told of every manifest that was put from outside. It must not block.
+	// Pushed is called after every pushed manifest, and must not block.
 	Pushed func(Push)
 }
 
-// Push is a manifest that has arrived in a repository.
+// Push is a manifest that was pushed to a repository.
 type Push struct {
 	Repository string // "barren-ionization-0185/airflow"
-	Tag        string // "" where it was put by digest
+	Tag        string // "" for a push by digest
 	Digest     string
 }
 
-// Store is the portal's registry and its way to the others.
+// Store is the portal's registry and the client of other registries.
 type Store struct {
 	cfg     Config
 	log     *slog.Logger
@@ -60,8 +59,8 @@ type Store struct {
 	grace   time.Duration                          // Sweep's
 }
 
-// Open returns the store in cfg.Dir. It costs next to nothing until the first
-// request or image.
+// Open returns the store in cfg.Dir. The registry starts with the first request
+// or image.
 func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "docker"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the registry's folder: %w", err)
@@ -77,7 +76,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// exists reports whether err, of looking at a file, leaves it there.
+// exists reports whether the file exists, from the error of a stat.
 func exists(err error) (bool, error) {
 	switch {
 	case err == nil:
@@ -93,9 +92,10 @@ func made(name string) error {
 	return os.MkdirAll(filepath.Dir(name), fs.FileMode(0o700))
 }
 
-// Sweep removes what no tag, no deploy and nobody in the last 24 hours needs,
-// and uploads that were given up. keep returns what is needed. Tags that Slipway
-// made go with the last deploy that needs their image.
+// Sweep removes the images without a tag, without a deploy, and without a use
+// in the last 24 hours, and abandoned uploads. keep returns the images of
+// deploys. A tag made by Slipway goes with the last deploy in need of the
+// image.
 func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time.Time) error {
 	needed, err := keep()
 	if err != nil {
@@ -126,10 +126,10 @@ func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time
 	return w.clearBlobs(ctx)
 }
 
-// Import puts the image of an archive into the own registry, under repository
-// and tag: what docker save writes, or an OCI layout, plain or compressed with
-// gzip. Nothing is held in memory or spooled; without the manifest, which comes
-// last, nothing of it can be deployed.
+// Import stores the image of an archive in the own registry, under repository
+// and tag: the format of docker save or an OCI layout, plain or compressed with
+// gzip. Import needs no memory or disk for whole layers. The manifest comes
+// last: without a manifest, the image cannot be deployed.
 func (s *Store) Import(ctx context.Context, repository, tag string, from io.ReaderAt, size int64, platform string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
@@ -159,10 +159,10 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, platform, Login{})
 }
 
-// WithDags puts base with one more layer into the own registry, under
-// repository and tag: the folder dagsPath is emptied and holds the files then, which
-// everybody may read. The same input makes the same image. Of an image that is
-// elsewhere the layers are copied.
+// WithDags stores base with one more layer in the own registry, under
+// repository and tag. The folder dagsPath then holds only the files, readable
+// by everybody. Equal input makes an equal image. The layers of an image in
+// another registry are copied.
 func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dagsPath string, files []DagFile, repository, tag string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
@@ -180,7 +180,7 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 			return slipway.Image{}, err
 		}
 	}
-	f.from = to // where the layers are at hand now
+	f.from = to // the layers are here now
 	entries, err := f.layerFiles(ctx, dagsPath, files)
 	if err != nil {
 		return slipway.Image{}, err
@@ -195,8 +195,8 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
 }
 
-// Pin makes a tag of the own registry final, and holds its image. It returns
-// the digest that the tag has for good.
+// Pin makes a tag of the own registry final, and holds the image. The result is
+// the final digest of the tag.
 func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return "", err
@@ -212,8 +212,8 @@ func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error)
 	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
 }
 
-// Hold keeps an image of the own registry from being deleted by its clients. It
-// lasts until Sweep hears of no deploy that needs the image.
+// Hold protects an image of the own registry from deletion by clients, until
+// Sweep finds no deploy in need of the image.
 func (s *Store) Hold(ctx context.Context, repository, digest string) error {
 	if err := checkTarget(repository, ""); err != nil {
 		return err
@@ -228,13 +228,13 @@ func (s *Store) Hold(ctx context.Context, repository, digest string) error {
 	if err != nil {
 		return err
 	}
-	return s.settle(ctx, repository, digest) // which also finds out that it is there
+	return s.settle(ctx, repository, digest) // fails if the image does not exist
 }
 
-// DagsTar writes the files of a folder of i as its layers make it: what is
-// removed in a higher layer is not there, and symlinks of the way are resolved.
-// The archive holds files and symlinks by their paths in the folder, sorted. An
-// image without the folder is refused.
+// DagsTar writes the files of a folder of i after all layers: without files
+// removed in a higher layer, and with symlinks in dagsPath resolved. The
+// archive holds files and symlinks by path in the folder, sorted. An image
+// without the folder is refused.
 func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
 	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
 	if err != nil {
@@ -259,7 +259,7 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 	return d.write(w)
 }
 
-// temp returns a file that is gone when it is closed.
+// temp returns a temporary file that is deleted when closed.
 func (s *Store) temp() (*os.File, error) {
 	dir := filepath.Join(s.cfg.Dir, "tmp")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -275,8 +275,8 @@ func (s *Store) temp() (*os.File, error) {
 	return f, nil
 }
 
-// Handler serves the registry: /v2/ and all below it but the token endpoint. It
-// wants no limit on bodies or on time, and no compression.
+// Handler serves the registry: all of /v2/ except the token endpoint. Limits on
+// body size or time, and compression, must not be applied.
 func (s *Store) Handler(door Door) http.Handler {
 	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -310,11 +310,11 @@ func (s *Store) newApp(door Door) http.Handler {
 			registryName:  {"driver": s.driver},
 			"delete":      {"enabled": true},
 			"redirect":    {"disable": true},
-			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // done by Sweep
 		},
 		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
 	}
-	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
-	cfg.HTTP.RelativeURLs = true  // whatever stands before us
+	cfg.HTTP.Secret = rand.Text() // signs the upload state in clients' hands
+	cfg.HTTP.RelativeURLs = true  // correct behind any proxy
 	return handlers.NewApp(context.Background(), cfg)
 }
