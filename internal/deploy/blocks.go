@@ -206,8 +206,8 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 // checkBlocks returns the size of the archive from blocks.
 func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err error) {
 	for _, block := range blocks {
-		n, there := sizeOf(b.uploadFiles.blockPath(upload, block))
-		if !there {
+		n, exists := sizeOf(b.uploadFiles.blockPath(upload, block))
+		if !exists {
 			return 0, ErrNoBlock
 		}
 		size += n
@@ -276,7 +276,7 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, fill func(store.Up
 		return fmt.Errorf("open upload: %w", err)
 	}
 	err = fill(u, f)
-	if size, there := sizeOf(f.Name()); err == nil && there && size == 0 {
+	if size, exists := sizeOf(f.Name()); err == nil && exists && size == 0 {
 		err = slipway.Errorf(slipway.Invalid, "The archive of deploy #%d is empty.", w.Number)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -299,7 +299,7 @@ func (b *blocks) blockTotal(upload string) (t blockTotal, err error) {
 		return t, err
 	}
 	for _, f := range entries {
-		if size, there := sizeOf(filepath.Join(b.uploadFiles.blocksPath(upload), f.Name())); there {
+		if size, exists := sizeOf(filepath.Join(b.uploadFiles.blocksPath(upload), f.Name())); exists {
 			t.bytes, t.count = t.bytes+size, t.count+1
 		}
 	}

@@ -353,11 +353,11 @@ func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error
 			}
 			continue
 		}
-		brought, err := o.uploadedFiles(w.ID, b.staged[w.ID])
+		uploaded, err := o.uploadedFiles(w.ID, b.staged[w.ID])
 		if err != nil {
 			return nil, err
 		}
-		files = w.Merge.Apply(files, brought)
+		files = w.Merge.Apply(files, uploaded)
 	}
 	return files, nil
 }

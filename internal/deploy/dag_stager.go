@@ -63,11 +63,11 @@ func (a *dagStager) unpackFile(ctx context.Context, d slipway.Deployment, f *os.
 	}
 	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
 		known := func(string) (p slipway.Place, stored bool) { return p, false }
-		any, err := tx.HasContents(d.ID)
+		stored, err := tx.HasContents(d.ID)
 		if err != nil {
 			return err
 		}
-		if any {
+		if stored {
 			contents, err2 := tx.Contents(d.ID)
 			if err2 != nil {
 				return err2
@@ -151,7 +151,7 @@ func addPacks(tx *store.Tx, w slipway.Deploy, staged bundle.Staged, files []slip
 	return tx.ClaimPacks(w, slipway.PacksOf(files))
 }
 
-// outsideMax is how many names beside the dags folder are kept. All are counted.
+// outsideMax is how many names beside the dags folder are stored. All are counted.
 const outsideMax = 1000
 
 // report returns the names of an upload that are not deployed.
@@ -170,7 +170,7 @@ func (a *dagStager) dropUnrecorded(ctx context.Context, d slipway.Deployment, su
 	if err != nil || known[sum] {
 		return err
 	}
-	if kept, err := a.deletions.deletionPaused(ctx); err != nil || kept {
+	if paused, err := a.deletions.deletionPaused(ctx); err != nil || paused {
 		return err
 	}
 	return a.bundles.DropPack(d.Namespace, sum)

@@ -23,7 +23,7 @@ type orphans struct {
 // note compares the recorded orphaned namespaces with the namespaces on disk,
 // updates the records, and returns all orphaned namespaces and the new ones.
 func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err error) {
-	there, err := o.namespaces() // before the records: by then, a namespace found here is on record
+	existing, err := o.namespaces() // before the records: by then, a namespace found here is on record
 	if err != nil {
 		return nil, nil, err
 	}
@@ -36,7 +36,7 @@ func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err err
 		if err != nil {
 			return err
 		}
-		for _, ns := range there {
+		for _, ns := range existing {
 			known := slices.ContainsFunc(noted, func(a slipway.Aside) bool { return a.Namespace == ns })
 			if named[ns] || known {
 				continue
@@ -45,7 +45,7 @@ func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err err
 			err = errors.Join(err, tx.SetAside(ns))
 		}
 		for _, a := range noted {
-			if a.Namespace == slipway.Everything || !named[a.Namespace] && slices.Contains(there, a.Namespace) {
+			if a.Namespace == slipway.Everything || !named[a.Namespace] && slices.Contains(existing, a.Namespace) {
 				all = append(all, a)
 				continue
 			}
@@ -149,8 +149,8 @@ func (o *orphans) deleteOrphans(ctx context.Context) error {
 	for _, a := range fresh {
 		o.warn(a, now)
 	}
-	kept, err := o.deletions.deletionPaused(ctx)
-	if err != nil || kept {
+	paused, err := o.deletions.deletionPaused(ctx)
+	if err != nil || paused {
 		return err
 	}
 	for _, a := range all {
@@ -181,12 +181,12 @@ type deletions struct {
 
 // deletionPaused reports whether only files made by this process may be deleted
 // now: a backup is being written, or the records are older than the files.
-func (e *deletions) deletionPaused(ctx context.Context) (kept bool, err error) {
+func (e *deletions) deletionPaused(ctx context.Context) (paused bool, err error) {
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
-		kept, err = deletionPausedIn(tx)
+		paused, err = deletionPausedIn(tx)
 		return err
 	})
-	return kept, err
+	return paused, err
 }
 
 // deletionPausedIn is deletionPaused in a transaction.

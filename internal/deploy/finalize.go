@@ -8,16 +8,16 @@ import (
 	"slipway/store"
 )
 
-// Guarded is the refusal of an API deploy that needs a person's confirmation.
-type Guarded struct {
+// GuardedError is the refusal of an API deploy that needs a person's confirmation.
+type GuardedError struct {
 	Deploy  slipway.Deploy // staged; for a return the deploy to return to
 	Warning string         // the consequence for a person to agree to
 }
 
-func (g *Guarded) Error() string { return "guarded: " + g.Warning }
+func (g *GuardedError) Error() string { return "guarded: " + g.Warning }
 
 // Unwrap lets errors.As and Explain find the refusal in words.
-func (g *Guarded) Unwrap() error {
+func (g *GuardedError) Unwrap() error {
 	return slipway.Errorf(slipway.Conflict, "%s Deploys of the API are guarded for this Deployment: a person has to confirm this one.", g.Warning)
 }
 
@@ -83,7 +83,7 @@ func unattended(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) 
 		if w.ReturnTo != 0 { // a return has no number yet: the page is about the earlier deploy
 			w.Number = w.ReturnTo
 		}
-		return "", &Guarded{Deploy: w, Warning: note}
+		return "", &GuardedError{Deploy: w, Warning: note}
 	}
 	return note, p.Check(p.Ticks())
 }
@@ -93,7 +93,7 @@ func unattended(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) 
 // deploy waits for a person, another base can be sent, and the sender's rights
 // may change.
 func failsDeploy(err error) bool {
-	if _, guarded := errors.AsType[*Guarded](err); guarded || errors.Is(err, slipway.ErrBaseChanged) {
+	if _, guarded := errors.AsType[*GuardedError](err); guarded || errors.Is(err, slipway.ErrBaseChanged) {
 		return false
 	}
 	kind, _ := slipway.Explain(err)

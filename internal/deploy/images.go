@@ -12,9 +12,9 @@ import (
 	"slipway/store"
 )
 
-// broughtLife is the time for which an image without a confirmed deploy stays
+// unusedImageLife is the time for which an image without a confirmed deploy stays
 // known: twice the life of an unfinished deploy.
-const broughtLife = 2 * slipway.UnfinishedLife
+const unusedImageLife = 2 * slipway.UnfinishedLife
 
 // images takes image deploys in, and retains the images of deploys.
 type images struct {
@@ -24,17 +24,17 @@ type images struct {
 // retainImages forgets the images without a deploy, and lets the registry
 // remove the unused blobs.
 func (i *images) retainImages(ctx context.Context, all []slipway.Deployment) error {
-	kept := false
+	paused := false
 	err := i.store.Update(ctx, func(tx *store.Tx) (err error) {
-		if kept, err = deletionPausedIn(tx); err != nil || kept {
+		if paused, err = deletionPausedIn(tx); err != nil || paused {
 			return err
 		}
 		for _, d := range all {
-			err = errors.Join(err, tx.ForgetImages(d, tx.Now.Add(-d.KeepFor()), tx.Now.Add(-broughtLife)))
+			err = errors.Join(err, tx.ForgetImages(d, tx.Now.Add(-d.KeepFor()), tx.Now.Add(-unusedImageLife)))
 		}
 		return err
 	})
-	if err != nil || kept {
+	if err != nil || paused {
 		return err
 	}
 	if err := i.cfg.Images.Sweep(ctx, func() (image.Needed, error) { return i.neededImages(ctx) }, i.store.Now()); err != nil {
@@ -47,7 +47,7 @@ func (i *images) retainImages(ctx context.Context, all []slipway.Deployment) err
 // deploys, and all of each orphaned namespace. A namespace may be orphaned by a
 // push during the deletion of its Deployment.
 func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
-	there, err := i.cfg.Images.Namespaces()
+	existing, err := i.cfg.Images.Namespaces()
 	if err != nil {
 		return n, err
 	}
@@ -57,7 +57,7 @@ func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 		}
 		named, err := recordedNamespaces(tx)
 		n.Whole = map[string]bool{}
-		for _, ns := range there {
+		for _, ns := range existing {
 			n.Whole[ns] = !named[ns]
 		}
 		return err
@@ -71,8 +71,8 @@ func imageKept(tx *store.Tx, next slipway.Deploy) error {
 	if !next.Kind.HasImage() || next.After.ImageName == "" || hostOf(next.After.ImageName) != "" {
 		return nil
 	}
-	_, kept, err := tx.Image(next.Deployment, next.After.Image)
-	if err == nil && !kept {
+	_, retained, err := tx.Image(next.Deployment, next.After.Image)
+	if err == nil && !retained {
 		err = slipway.Errorf(slipway.Conflict, "The image of deploy #%d is no longer kept.", next.ReturnTo)
 	}
 	return err

@@ -46,11 +46,11 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 	if w.Switch != nil && !b.projected.Mounted { // Airflow has had the same DAGs from the image
 		base = nil
 	}
-	brought, err := p.contents.uploadedFiles(w.ID, staged)
+	uploaded, err := p.contents.uploadedFiles(w.ID, staged)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
-	next := w.Merge.Apply(base, brought)
+	next := w.Merge.Apply(base, uploaded)
 	plan := slipway.NewPlan(base, next)
 	plan.NotAirflow = notAirflow(w)
 	return plan, archive.Check(next, p.cfg.Limits)

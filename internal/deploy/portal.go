@@ -70,7 +70,7 @@ func (p *LocalPortal) desired(ctx context.Context) (want slipway.Desired, err er
 }
 
 // Manifest returns the manifest of a version.
-func (p *LocalPortal) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
+func (p *LocalPortal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
 	files, err := p.contents.filesOf(p.ns, v)
 	return slipway.Manifest{Version: v, Files: files}, err
 }

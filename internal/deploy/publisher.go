@@ -126,7 +126,7 @@ func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 	if w.Kind.HasImage() && !w.WentLive() {
 		return p.rollouts.rollOut(ctx, w)
 	}
-	there := p.components.connected(w.Deployment, slipway.Sidecar)
+	connected := p.components.connected(w.Deployment, slipway.Sidecar)
 	if !w.WentLive() {
 		// Going live is not interrupted: the step is quick and safe to repeat.
 		live, err := p.goLive(context.WithoutCancel(ctx), w)
@@ -141,7 +141,7 @@ func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 		}
 		w = live
 	}
-	return p.awaiter.await(ctx, w, there)
+	return p.awaiter.await(ctx, w, connected)
 }
 
 // release holds the changes of going live.
@@ -241,25 +241,25 @@ func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Dep
 
 // merged returns the files of base with the changes of w.
 func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) ([]slipway.File, error) {
-	brought, err := e.contents.uploadedFiles(w.ID, staged)
+	uploaded, err := e.contents.uploadedFiles(w.ID, staged)
 	if err != nil {
 		return nil, err
 	}
-	files := w.Merge.Apply(base, brought)
+	files := w.Merge.Apply(base, uploaded)
 	return files, archive.Check(files, e.cfg.Limits)
 }
 
 // dropUnkept deletes the manifest of a version unless a record names the
 // version.
 func (e *versions) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
-	kept := false
+	retained := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
-		if kept, err = tx.Retained(d.ID, v); err == nil && !kept {
-			kept, err = tx.Held()
+		if retained, err = tx.Retained(d.ID, v); err == nil && !retained {
+			retained, err = tx.Held()
 		}
 		return err
 	})
-	if err != nil || kept {
+	if err != nil || retained {
 		return err
 	}
 	return e.bundles.DropManifest(d.Namespace, v)

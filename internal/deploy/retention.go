@@ -133,7 +133,7 @@ func (r *retention) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d sl
 	if d, err = tx.LoadDeployment(of); err != nil {
 		return d, nil, err
 	}
-	if kept, err := deletionPausedIn(tx); err != nil || kept {
+	if paused, err := deletionPausedIn(tx); err != nil || paused {
 		return d, nil, err
 	}
 	old, err := tx.ReplacedBefore(of, tx.Now.Add(-d.KeepFor()))

@@ -275,12 +275,12 @@ func baseDeploy(tx *store.Tx, of slipway.DeploymentID, v slipway.Version) (*slip
 // goesBack returns the earlier deploys with the same contents as the changed
 // files, by path.
 func goesBack(tx *store.Tx, w slipway.Deploy, changes []slipway.Change) (map[string]slipway.Deploy, error) {
-	back, looked := map[string]slipway.Deploy{}, 0
+	back, checked := map[string]slipway.Deploy{}, 0
 	for _, c := range changes {
 		if c.New.SHA256 == "" || c.New.SHA256 == c.Old.SHA256 {
 			continue
 		}
-		if looked++; looked > goesBackMax {
+		if checked++; checked > goesBackMax {
 			break
 		}
 		earlier, found, err := tx.SameBefore(w.Deployment, c.Path, c.New.SHA256, w.Position)

@@ -81,7 +81,7 @@ func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.De
 
 // rollOutImage rolls out the image of w, and returns a note for the deploy.
 func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *slipway.Deploy) (note string, err error) {
-	there := o.components.connected(w.Deployment, slipway.Rollout)
+	connected := o.components.connected(w.Deployment, slipway.Rollout)
 	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
 		return "", err
 	}
@@ -90,7 +90,7 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 			return note, err
 		}
 	}
-	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, removesDAGs: d.Uncovers(*w), connected: there})
+	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, removesDAGs: d.Uncovers(*w), connected: connected})
 	switch {
 	case err != nil:
 		return note, err
@@ -103,11 +103,11 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 // mountDAGs waits until the DAGs of w are mounted, or the DAGs of the image are
 // visible.
 func (o *rollouts) mountDAGs(ctx context.Context, w *slipway.Deploy) error {
-	there := o.components.connected(w.Deployment, slipway.Sidecar)
+	connected := o.components.connected(w.Deployment, slipway.Sidecar)
 	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.MountingAt = at }); err != nil {
 		return err
 	}
-	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: o.cfg.MountTimeout, connected: there})
+	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Sidecar, within: o.cfg.MountTimeout, connected: connected})
 	if err == nil && !v.done {
 		err = slipway.Errorf(slipway.Conflict, "The image was rolled out, but its DAGs were not mounted everywhere%s: %s.", v.within(o.cfg.MountTimeout), strings.TrimSuffix(v.failing, "."))
 	}

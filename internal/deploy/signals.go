@@ -63,11 +63,11 @@ func (w *watchers) reported(of slipway.DeploymentID) {
 	w.notifyIf(func(to watch) bool { return to.reports && to.wants(of, "") })
 }
 
-func (w *watchers) notifyIf(whom func(watch) bool) {
+func (w *watchers) notifyIf(match func(watch) bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for s, to := range w.all {
-		if whom(to) {
+		if match(to) {
 			s.set()
 		}
 	}

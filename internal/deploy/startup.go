@@ -181,16 +181,16 @@ func (s *startup) dropPacks(ctx context.Context, all []slipway.Deployment) error
 func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment) (left map[slipway.DeploymentID][]slipway.Version, older bool, err error) {
 	left = map[slipway.DeploymentID][]slipway.Version{}
 	for _, d := range all {
-		var there []slipway.Version
+		var stored []slipway.Version
 		for v, err := range s.bundles.Manifests(d.Namespace) {
 			if err != nil {
 				return nil, false, err
 			}
-			there = append(there, v)
+			stored = append(stored, v)
 		}
 		err := s.store.View(ctx, func(tx *store.Tx) error {
-			strays, err := unrecordedManifests(tx, d, there)
-			for v, what := range strays {
+			unrecorded, err := unrecordedManifests(tx, d, stored)
+			for v, what := range unrecorded {
 				older = older || what == slipway.Foreign
 				if what != slipway.Awaited {
 					left[d.ID] = append(left[d.ID], v)
@@ -205,24 +205,24 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 	return left, older, nil
 }
 
-// unrecordedManifests returns the versions without a record among there, with
+// unrecordedManifests returns the versions without a record among stored, with
 // the origin of each manifest.
-func unrecordedManifests(tx *store.Tx, d slipway.Deployment, there []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
-	kept, err := tx.RetainedOf(d.ID, there)
-	strays := map[slipway.Version]slipway.Stray{}
-	for _, v := range there {
+func unrecordedManifests(tx *store.Tx, d slipway.Deployment, stored []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
+	retained, err := tx.RetainedOf(d.ID, stored)
+	unrecorded := map[slipway.Version]slipway.Stray{}
+	for _, v := range stored {
 		if err != nil {
 			return nil, err
 		}
-		if kept[v] {
+		if retained[v] {
 			continue
 		}
 		var w slipway.Deploy
 		var known bool
 		w, known, err = tx.MintedFor(d.ID, v)
-		strays[v] = slipway.StrayManifest(w, known)
+		unrecorded[v] = slipway.StrayManifest(w, known)
 	}
-	return strays, err
+	return unrecorded, err
 }
 
 // dropManifests removes the unrecorded manifests left by crashes.

@@ -136,12 +136,12 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 // unpackImage stores the contents of an image's dags folder that are in no pack
 // yet.
 func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
-	spool, err := t.uploadFiles.TempFile()
+	temp, err := t.uploadFiles.TempFile()
 	if err != nil {
 		return staged, err
 	}
-	defer spool.Close()
-	out, files := tar.NewWriter(spool), 0
+	defer temp.Close()
+	out, files := tar.NewWriter(temp), 0
 	err = t.imageStager.eachDAGFile(ctx, i, login, dagsPath(d, i), func(h *tar.Header, r io.Reader) error {
 		files++
 		copied := &tar.Header{Typeflag: h.Typeflag, Name: "dags/" + h.Name, Linkname: h.Linkname, Size: h.Size, Mode: h.Mode}
@@ -157,7 +157,7 @@ func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i 
 	if err = errors.Join(err, out.Close()); err != nil || files == 0 {
 		return staged, unavailable(err)
 	}
-	return t.dagStager.unpackFile(ctx, d, spool.File)
+	return t.dagStager.unpackFile(ctx, d, temp.File)
 }
 
 // withDAGs builds the image of a safe switch: base and a layer with the mounted

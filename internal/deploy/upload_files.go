@@ -86,7 +86,7 @@ type TempFile struct {
 func (p *uploadFiles) TempFile() (*TempFile, error) {
 	f, err := os.CreateTemp(filepath.Join(p.cfg.Dir, datadir.Uploads), "form-*")
 	if err != nil {
-		return nil, unavailable(fmt.Errorf("make a spool: %w", err))
+		return nil, unavailable(fmt.Errorf("make a temporary file: %w", err))
 	}
 	return &TempFile{f, p}, os.Remove(f.Name()) // the content lives while the file is open
 }

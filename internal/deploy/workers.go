@@ -266,10 +266,10 @@ func (w *workers) startAll(ctx context.Context, mount Runner) error {
 // finish waits for all background work.
 func (w *workers) finish() {
 	w.mu.Lock()
-	rooms := w.running
+	running := w.running
 	w.running = map[slipway.DeploymentID]*worker{} // no worker starts any more: ctx has ended
 	w.mu.Unlock()
-	for _, r := range rooms {
+	for _, r := range running {
 		r.stop()
 		r.wg.Wait()
 	}

@@ -15,8 +15,8 @@ import (
 // controller is the registry's access controller: asks the authorizer for
 // permission, then protects the images and tags of Slipway.
 type controller struct {
-	store *Store
-	door  Door
+	store      *Store
+	authorizer Authorizer
 }
 
 // Authorized implements auth.AccessController.
@@ -29,15 +29,15 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 		}
 	}
 	bearer := bearerOf(r)
-	err := c.door.Admit(r, bearer, wants)
-	if err == nil && heldBodyOf(r).fill() == nil {
-		err = c.door.Admit(r, bearer, wants) // the sender of a slow body may have lost the right
+	err := c.authorizer.Admit(r, bearer, wants)
+	if err == nil && bufferedBodyOf(r).fill() == nil {
+		err = c.authorizer.Admit(r, bearer, wants) // the sender of a slow body may have lost the right
 	}
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
 		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 	}
 	if err != nil {
-		return nil, challenge{error: err, realm: c.door.Realm(r), wants: wants, known: bearer != ""}
+		return nil, challenge{error: err, realm: c.authorizer.Realm(r), wants: wants, known: bearer != ""}
 	}
 	if err := c.store.guard(r); err != nil {
 		return nil, err
@@ -88,8 +88,8 @@ func (s *Store) guard(r *http.Request) error {
 	case t.blob && r.Method == http.MethodDelete:
 		err := slipway.Errorf(slipway.Invalid, "Blobs cannot be deleted by themselves: they go when no image needs them any more.")
 		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
-	case r.Method == http.MethodPost && s.cfg.Room != nil: // an upload begins
-		if err := s.cfg.Room(roomStep); err != nil {
+	case r.Method == http.MethodPost && s.cfg.CheckSpace != nil: // an upload begins
+		if err := s.cfg.CheckSpace(spaceStep); err != nil {
 			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // no client retries on this code
 		}
 		return nil

@@ -17,11 +17,11 @@ import (
 // archive is an uploaded archive with an image inside. Each use reads the
 // archive from the start, and no file is unpacked to disk.
 type archive struct {
-	open    func() (io.ReadCloser, error)
-	entries map[string]archived
-	small   map[string][]byte // contents at hand
-	held    int               // bytes in small
-	names   int               // bytes in the names of entries
+	open       func() (io.ReadCloser, error)
+	entries    map[string]archived
+	small      map[string][]byte // contents at hand
+	smallBytes int               // bytes in small
+	names      int               // bytes in the names of entries
 }
 
 // archived is a file in an archive.
@@ -33,9 +33,9 @@ type archived struct {
 // Limits of an archive: all files are indexed by name in memory, with the
 // contents of the small ones.
 const (
-	maxArchived = 100_000
-	maxSmall    = 256 << 10
-	maxHeld     = 16 << 20
+	maxArchived   = 100_000
+	maxSmall      = 256 << 10
+	maxSmallTotal = 16 << 20
 )
 
 // readArchive lists an archive.
@@ -128,11 +128,11 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 		return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, or names of more than %d MiB together, which no image needs.", maxArchived, maxNames>>20)
 	}
 	a.entries[name] = e
-	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.held+int(h.Size) > maxHeld {
+	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.smallBytes+int(h.Size) > maxSmallTotal {
 		return nil
 	}
 	text, err := io.ReadAll(content)
-	a.small[name], a.held = text, a.held+len(text)
+	a.small[name], a.smallBytes = text, a.smallBytes+len(text)
 	return err
 }
 

@@ -35,17 +35,17 @@ type dagEntry struct {
 // dags collects a folder of an image from the layers, the highest first. Of
 // several entries for one path, the highest counts.
 type dags struct {
-	f     *found
-	dir   string              // real path of the folder
-	final map[string]dagEntry // by path
-	hides map[string]bool     // paths removed by higher layers
-	clear map[string]bool     // folders whose lower contents a higher layer removed
-	spool *os.File
-	room  func(bytes int64) error // nil: no limit
-	left  int64                   // bytes still free of the last check
-	size  int64
-	marks int // entries kept in memory, of all layers
-	names int // bytes of their names
+	f          *inspected
+	dir        string              // real path of the folder
+	final      map[string]dagEntry // by path
+	hides      map[string]bool     // paths removed by higher layers
+	clear      map[string]bool     // folders whose lower contents a higher layer removed
+	temp       *os.File
+	checkSpace func(bytes int64) error // nil: no limit
+	left       int64                   // bytes still free of the last check
+	size       int64
+	marks      int // entries kept in memory, of all layers
+	names      int // bytes of their names
 }
 
 // mark counts an entry in memory.
@@ -76,24 +76,24 @@ func (d *dags) collect(ctx context.Context) error {
 	return nil
 }
 
-// spooling writes to the temporary file while the disk has space.
-type spooling struct{ *dags }
+// tempWriter writes to the temporary file while the disk has space.
+type tempWriter struct{ *dags }
 
 // Write implements io.Writer.
-func (d spooling) Write(p []byte) (int, error) {
-	if d.left -= int64(len(p)); d.left < 0 && d.room != nil {
-		if err := d.room(roomStep); err != nil {
+func (d tempWriter) Write(p []byte) (int, error) {
+	if d.left -= int64(len(p)); d.left < 0 && d.checkSpace != nil {
+		if err := d.checkSpace(spaceStep); err != nil {
 			return 0, err
 		}
-		d.left = roomStep
+		d.left = spaceStep
 	}
-	return d.spool.Write(p)
+	return d.temp.Write(p)
 }
 
 // keep copies a file's content to the temporary file.
 func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
 	offset = d.size
-	size, err = io.Copy(spooling{d}, io.LimitReader(content, maxDags-d.size+1))
+	size, err = io.Copy(tempWriter{d}, io.LimitReader(content, maxDags-d.size+1))
 	d.size += size
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the dags folder: %w", err)
@@ -164,7 +164,7 @@ func (d *dags) write(w io.Writer) error {
 		if err := archive.WriteHeader(h); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		if _, err := io.Copy(archive, io.NewSectionReader(d.spool, item.offset, item.size)); err != nil {
+		if _, err := io.Copy(archive, io.NewSectionReader(d.temp, item.offset, item.size)); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}

@@ -40,8 +40,8 @@ func newView(paths ...string) *view {
 	return v
 }
 
-// look reads the image's layers from the top until all paths are known.
-func (f *found) look(ctx context.Context, v *view) error {
+// readPaths reads the image's layers from the top until all paths are known.
+func (f *inspected) readPaths(ctx context.Context, v *view) error {
 	for n := len(f.content.Layers) - 1; n >= 0 && !v.done(); n-- {
 		l := layerView{here: map[string]*tar.Header{}, implied: map[string]bool{}, hides: map[string]bool{}, clears: map[string]bool{}}
 		if err := f.eachEntry(ctx, n, func(e entry, _ io.Reader) error { l.add(v, e); return nil }); err != nil {
@@ -125,7 +125,7 @@ const maxLinks = 16
 
 // folder resolves the symlinks in p, and returns the real path with the view.
 // exists reports whether the folder exists.
-func (f *found) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
+func (f *inspected) folder(ctx context.Context, p string) (target string, v *view, exists bool, err error) {
 	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
 		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
 	}
@@ -134,7 +134,7 @@ func (f *found) folder(ctx context.Context, p string) (real string, v *view, exi
 			return p, v, false, slipway.Errorf(slipway.Invalid, "The dags folder of this image lies deeper than %d folders.", maxNesting)
 		}
 		v = newView(p)
-		if err := f.look(ctx, v); err != nil {
+		if err := f.readPaths(ctx, v); err != nil {
 			return p, v, false, err
 		}
 		next, ok := v.follow(p)
@@ -166,9 +166,9 @@ func (v *view) follow(p string) (string, bool) {
 }
 
 // firstFolder returns the first path with a folder in the image, "" for none.
-func (f *found) firstFolder(ctx context.Context, paths ...string) (string, error) {
+func (f *inspected) firstFolder(ctx context.Context, paths ...string) (string, error) {
 	v := newView(paths...)
-	if err := f.look(ctx, v); err != nil {
+	if err := f.readPaths(ctx, v); err != nil {
 		return "", err
 	}
 	for _, p := range slices.Clone(paths) {

@@ -13,8 +13,8 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 )
 
-// Door stands before the registry and is asked at every request.
-type Door struct {
+// Authorizer stands before the registry and is asked at every request.
+type Authorizer struct {
 	// Realm returns the address of the token endpoint.
 	Realm func(*http.Request) string
 
@@ -97,10 +97,10 @@ func targetOf(path string) target {
 
 // withoutForeignMount turns the mount of a blob, from a repository without the
 // right to pull, into an upload, as if the blob did not exist.
-func withoutForeignMount(r *http.Request, door Door) *http.Request {
+func withoutForeignMount(r *http.Request, authorizer Authorizer) *http.Request {
 	query := r.URL.Query()
 	from := query.Get("from")
-	if r.Method != http.MethodPost || from == "" || door.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
+	if r.Method != http.MethodPost || from == "" || authorizer.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
 		return r
 	}
 	query.Del("from")

@@ -32,7 +32,7 @@ type Config struct {
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
 	// Room returns an error if bytes more must not be written. nil: no limit.
-	Room func(bytes int64) error
+	CheckSpace func(bytes int64) error
 
 	// MayPush returns an error against a push to a reserved tag ("deploy-…").
 	// The client sees a refusal. nil: no push to reserved tags.
@@ -87,8 +87,8 @@ func exists(err error) (bool, error) {
 	return false, err
 }
 
-// made makes the folder of a file.
-func made(name string) error {
+// makeParent makes the folder of a file.
+func makeParent(name string) error {
 	return os.MkdirAll(filepath.Dir(name), fs.FileMode(0o700))
 }
 
@@ -153,7 +153,7 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	if _, err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
+	if err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
 		return slipway.Image{}, err
 	}
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, platform, Login{})
@@ -189,13 +189,13 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 	if err := f.append(ctx, to, entries, by); err != nil {
 		return slipway.Image{}, err
 	}
-	if _, err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
+	if err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
 		return slipway.Image{}, err
 	}
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
 }
 
-// Pin makes a tag of the own registry final, and holds the image. The result is
+// Pin makes a tag of the own registry final, and retains the image. The result is
 // the final digest of the tag.
 func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
 	if err := checkTarget(repository, tag); err != nil {
@@ -206,20 +206,20 @@ func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := s.Hold(ctx, repository, digest); err != nil {
+	if err := s.Retain(ctx, repository, digest); err != nil {
 		return "", err
 	}
 	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
 }
 
-// Hold protects an image of the own registry from deletion by clients, until
+// Retain protects an image of the own registry from deletion by clients, until
 // Sweep finds no deploy in need of the image.
-func (s *Store) Hold(ctx context.Context, repository, digest string) error {
+func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 	if err := checkTarget(repository, ""); err != nil {
 		return err
 	}
 	if !digestForm.MatchString(digest) {
-		return fmt.Errorf("hold %s: no digest", digest)
+		return fmt.Errorf("retain %s: no digest", digest)
 	}
 	hex := strings.TrimPrefix(digest, "sha256:")
 	unlock := s.driver.locks.lock(hex)
@@ -247,12 +247,12 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 	if !exists {
 		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags folder of the image in the Deployment's settings.", dagsPath)
 	}
-	spool, err := s.temp()
+	temp, err := s.temp()
 	if err != nil {
 		return err
 	}
-	defer spool.Close()
-	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool, room: s.cfg.Room}
+	defer temp.Close()
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, temp: temp, checkSpace: s.cfg.CheckSpace}
 	if err := d.collect(ctx); err != nil {
 		return err
 	}
@@ -277,12 +277,12 @@ func (s *Store) temp() (*os.File, error) {
 
 // Handler serves the registry: all of /v2/ except the token endpoint. Limits on
 // body size or time, and compression, must not be applied.
-func (s *Store) Handler(door Door) http.Handler {
-	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
+func (s *Store) Handler(authorizer Authorizer) http.Handler {
+	app := sync.OnceValue(func() http.Handler { return s.newApp(authorizer) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = withoutForeignMount(r, door)
+		r = withoutForeignMount(r, authorizer)
 		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
-			r = withHeldBody(r)
+			r = withBufferedBody(r)
 		}
 		a := &answer{ResponseWriter: w}
 		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
@@ -303,7 +303,7 @@ func (s *Store) pushed(t target, digest string) {
 	s.cfg.Pushed(p)
 }
 
-func (s *Store) newApp(door Door) http.Handler {
+func (s *Store) newApp(authorizer Authorizer) http.Handler {
 	register()
 	cfg := &configuration.Configuration{
 		Storage: configuration.Storage{
@@ -312,7 +312,7 @@ func (s *Store) newApp(door Door) http.Handler {
 			"redirect":    {"disable": true},
 			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // done by Sweep
 		},
-		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
+		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, authorizer: authorizer}}},
 	}
 	cfg.HTTP.Secret = rand.Text() // signs the upload state in clients' hands
 	cfg.HTTP.RelativeURLs = true  // correct behind any proxy

@@ -49,8 +49,8 @@ const maxPath = 4000
 // maxConfig is the largest configuration to read.
 const maxConfig = 8 << 20
 
-// found is an inspected image, with its sources.
-type found struct {
+// inspected is an inspected image, with its sources.
+type inspected struct {
 	slipway.Image
 
 	from     repo
@@ -74,7 +74,7 @@ func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Log
 }
 
 // find returns an image of any registry.
-func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*found, error) {
+func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*inspected, error) {
 	from, err := s.source(ctx, ref, login)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 	if m, err = chosen(ctx, from, ref, m, wanted); err != nil {
 		return nil, err
 	}
-	f := &found{from: from, manifest: m, left: maxUnpacked}
+	f := &inspected{from: from, manifest: m, left: maxUnpacked}
 	if err := f.read(ctx, ref); err != nil {
 		return nil, err
 	}
@@ -151,7 +151,7 @@ func offer(all []descriptor, wanted platform) (descriptor, error) {
 }
 
 // read fills f from the manifest and the configuration.
-func (f *found) read(ctx context.Context, ref Ref) (err error) {
+func (f *inspected) read(ctx context.Context, ref Ref) (err error) {
 	if !f.manifest.isImage() {
 		return noImage(ref, f.manifest.mediaType)
 	}
@@ -198,18 +198,18 @@ func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 }
 
 // facts returns the image from the manifest and the configuration.
-func (f *found) facts(ref Ref) slipway.Image {
+func (f *inspected) facts(ref Ref) slipway.Image {
 	labels, env := f.config.Config.Labels, environment(f.config.Config.Env)
 	i := slipway.Image{
 		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.platform().String(),
-		Size: f.content.Config.Size, User: believed(f.config.Config.User, 255), CreatedAt: f.config.Created,
+		Size: f.content.Config.Size, User: printable(f.config.Config.User, 255), CreatedAt: f.config.Created,
 	}
 	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // the release becomes a variable of commands
 		i.Runtime = r
 	}
 	for _, version := range []string{labels[runtimeAirflowLabel], labels[airflowLabel], env[airflowVariable]} {
 		if i.Airflow == "" {
-			i.Airflow = believed(version, 64)
+			i.Airflow = printable(version, 64)
 		}
 	}
 	for _, l := range f.content.Layers {
@@ -219,16 +219,16 @@ func (f *found) facts(ref Ref) slipway.Image {
 	return i
 }
 
-// believed returns a text from an image, or "" for a text that is too long or
+// printable returns a text from an image, or "" for a text that is too long or
 // not printable.
-func believed(text string, longest int) string {
+func printable(text string, longest int) string {
 	if len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ""
 	}
 	return text
 }
 
-func (f *found) platform() platform {
+func (f *inspected) platform() platform {
 	return platform{OS: f.config.OS, Architecture: f.config.Architecture, Variant: f.config.Variant}
 }
 
@@ -242,7 +242,7 @@ func environment(all []string) map[string]string {
 }
 
 // complete refuses an image of the own registry with missing layers.
-func (f *found) complete(ctx context.Context) error {
+func (f *inspected) complete(ctx context.Context) error {
 	own, ok := f.from.(*ownRepo)
 	if !ok {
 		return nil
@@ -261,15 +261,15 @@ func (f *found) complete(ctx context.Context) error {
 
 // dagsPath returns the dags folder of an image: from the image's variables,
 // otherwise the first existing one of the usual folders.
-func (f *found) dagsPath(ctx context.Context) (string, error) {
-	if home := believed(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
+func (f *inspected) dagsPath(ctx context.Context) (string, error) {
+	if home := printable(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
 		return path.Join(home, "dags"), nil
 	}
 	return f.firstFolder(ctx, "/usr/local/airflow/dags", "/opt/airflow/dags")
 }
 
 // eachEntry calls do with the entries of the n-th layer, in their order.
-func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
+func (f *inspected) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
 	blob, err := f.from.blob(ctx, f.content.Layers[n])
 	if err != nil {
 		return err
@@ -300,7 +300,7 @@ func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content i
 
 // drain reads the rest after the end of a layer's archive: the digest of a blob
 // from another registry is checked at the end of the blob.
-func (f *found) drain(n int, plain, blob io.Reader) error {
+func (f *inspected) drain(n int, plain, blob io.Reader) error {
 	_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &f.left})
 	if err == nil {
 		_, err = io.Copy(io.Discard, blob)
@@ -312,7 +312,7 @@ func (f *found) drain(n int, plain, blob io.Reader) error {
 }
 
 // layerError names the layer in the error, unless the fault is elsewhere.
-func (f *found) layerError(n int, err error) error {
+func (f *inspected) layerError(n int, err error) error {
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) {
 		return err
 	}

@@ -183,27 +183,26 @@ func (r *ownRepo) mount(ctx context.Context, from string, d descriptor) error {
 	return errors.Join(gone, w.Cancel(ctx))
 }
 
-// putManifest stores a manifest under tag, and returns the digest. All blobs
-// must be stored before.
-func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) (string, error) {
+// putManifest stores a manifest under tag. All blobs must be stored before.
+func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) error {
 	m, desc, err := distribution.UnmarshalManifest(mediaType, raw)
 	if err != nil {
-		return "", errors.Join(damaged("its manifest cannot be read"), err)
+		return errors.Join(damaged("its manifest cannot be read"), err)
 	}
 	all, err := r.Manifests(ctx)
 	if err != nil {
-		return "", fmt.Errorf("manifests of %s: %w", r.name, err)
+		return fmt.Errorf("manifests of %s: %w", r.name, err)
 	}
 	if _, err := all.Put(ctx, m); err != nil {
-		return "", fmt.Errorf("put manifest: %w", err)
+		return fmt.Errorf("put manifest: %w", err)
 	}
 	if err := r.s.settle(ctx, r.name, desc.Digest.String()); err != nil {
-		return "", err
+		return err
 	}
 	if err := r.Tags(ctx).Tag(ctx, tag, desc); err != nil {
-		return "", fmt.Errorf("tag %s: %w", tag, err)
+		return fmt.Errorf("tag %s: %w", tag, err)
 	}
-	return desc.Digest.String(), nil
+	return nil
 }
 
 // settle syncs all files of an image to disk, because distribution does not.

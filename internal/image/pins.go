@@ -80,7 +80,7 @@ func checkTarget(repository, tag string) error {
 
 // writeWhole writes a file atomically and durably.
 func writeWhole(name, text string) error {
-	if err := made(name); err != nil {
+	if err := makeParent(name); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")

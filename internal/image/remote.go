@@ -54,7 +54,7 @@ func (r *remoteRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, err
 	if err != nil {
 		return nil, r.explainBlob(d, err)
 	}
-	body = &steady{ReadCloser: body, host: r.repository.RegistryStr()}
+	body = &minSpeedBody{ReadCloser: body, host: r.repository.RegistryStr()}
 	return &explained{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
 }
 
@@ -64,9 +64,9 @@ const (
 	steadyBytes = 16 << 10 * int64(steadyTime/time.Second)
 )
 
-// steady is a body that fails below the minimum speed, because other deploys
+// minSpeedBody is a body that fails below the minimum speed, because other deploys
 // wait.
-type steady struct {
+type minSpeedBody struct {
 	io.ReadCloser
 	host   string
 	waited time.Duration
@@ -74,7 +74,7 @@ type steady struct {
 }
 
 // Read implements io.Reader.
-func (s *steady) Read(p []byte) (int, error) {
+func (s *minSpeedBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := s.ReadCloser.Read(p)
 	s.waited, s.got = s.waited+time.Since(began), s.got+int64(n)

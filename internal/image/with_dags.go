@@ -31,7 +31,7 @@ type DagFile struct {
 }
 
 // copyLayer makes a layer one of the repository's.
-func (f *found) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
+func (f *inspected) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
 	if here, err := to.has(ctx, l); here || err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (f *found) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error 
 // layerFiles returns the entries of the layer: the parents of the dags folder
 // with the image's owners and modes, because the layer would reset both; the
 // emptied folder; and the files.
-func (f *found) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
+func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
 	dir, v, _, err := f.folder(ctx, dagsPath)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func dagFiles(dir string, files []DagFile) ([]layerFile, error) {
 
 // append stores the new layer and a configuration with the layer, with by in
 // the history. f.manifest becomes the manifest of the new image.
-func (f *found) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
+func (f *inspected) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
 	var diff digest.Digest
 	blob, err := to.write(ctx, "", func(w io.Writer) (err error) {
 		diff, err = writeLayer(w, files)
@@ -183,7 +183,7 @@ func withDiff(raw []byte, diff digest.Digest, by string) ([]byte, error) {
 	}
 	return marshalled(c, map[string]any{
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": append(ids, diff.String())},
-		"history": append(slices.Clone(history), json.RawMessage(mustJSON(entry))),
+		"history": append(slices.Clone(history), mustJSON(entry)),
 	})
 }
 
@@ -194,7 +194,7 @@ func withLayer(raw []byte, config, layer descriptor) ([]byte, error) {
 	if err := errors.Join(json.Unmarshal(raw, &m), unmarshalAt(m, "layers", &layers)); err != nil {
 		return nil, damaged("its manifest cannot be read (%v)", err)
 	}
-	return marshalled(m, map[string]any{"config": config, "layers": append(layers, json.RawMessage(mustJSON(layer)))})
+	return marshalled(m, map[string]any{"config": config, "layers": append(layers, mustJSON(layer))})
 }
 
 func unmarshalAt(m map[string]json.RawMessage, key string, to any) error {

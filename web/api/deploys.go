@@ -128,7 +128,7 @@ func (e *deploys) finalize(c echo.Context) error {
 // guarded adds to the refusal of a deploy that waits for a person where they
 // can see to it.
 func (e *deploys) guarded(c echo.Context, err error) error {
-	g, is := errors.AsType[*deploy.Guarded](err)
+	g, is := errors.AsType[*deploy.GuardedError](err)
 	if !is {
 		return err
 	}

@@ -11,33 +11,33 @@ import (
 // maxManifest is the largest manifest for distribution, in bytes.
 const maxManifest = 4 << 20
 
-// heldBody is a request body that is read whole before the access check: a
+// bufferedBody is a request body that is read whole before the access check: a
 // manifest takes effect with the last byte, possibly minutes after the first.
-type heldBody struct {
+type bufferedBody struct {
 	io.ReadCloser
 	once sync.Once
 	read io.Reader
 	err  error
 }
 
-type heldBodyKey struct{}
+type bufferedBodyKey struct{}
 
-// withHeldBody returns r with a heldBody.
-func withHeldBody(r *http.Request) *http.Request {
-	h := &heldBody{ReadCloser: r.Body}
-	r = r.WithContext(context.WithValue(r.Context(), heldBodyKey{}, h))
+// withBufferedBody returns r with a bufferedBody.
+func withBufferedBody(r *http.Request) *http.Request {
+	h := &bufferedBody{ReadCloser: r.Body}
+	r = r.WithContext(context.WithValue(r.Context(), bufferedBodyKey{}, h))
 	r.Body = h
 	return r
 }
 
-// heldBodyOf returns the heldBody of a request, nil without.
-func heldBodyOf(r *http.Request) *heldBody {
-	h, _ := r.Context().Value(heldBodyKey{}).(*heldBody)
+// bufferedBodyOf returns the bufferedBody of a request, nil without.
+func bufferedBodyOf(r *http.Request) *bufferedBody {
+	h, _ := r.Context().Value(bufferedBodyKey{}).(*bufferedBody)
 	return h
 }
 
 // fill reads the body, up to a little more than a manifest may have.
-func (h *heldBody) fill() error {
+func (h *bufferedBody) fill() error {
 	if h == nil {
 		return nil
 	}
@@ -50,7 +50,7 @@ func (h *heldBody) fill() error {
 }
 
 // Read implements io.Reader.
-func (h *heldBody) Read(p []byte) (int, error) {
+func (h *bufferedBody) Read(p []byte) (int, error) {
 	if err := h.fill(); err != nil {
 		return 0, err
 	}
