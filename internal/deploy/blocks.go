@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -152,20 +151,9 @@ func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int
 		err = tooLarge(w.Upload, b.cfg.Limits.Archive)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return 0, received(err)
+		return 0, unavailable(fmt.Errorf("receive upload: %w", err))
 	}
 	return n, os.Rename(f.Name(), path)
-}
-
-// received returns an error while receiving bytes, with a sentence for a full
-// disk.
-func received(err error) error {
-	switch {
-	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Ask the administrator for space."), err)
-	default:
-		return fmt.Errorf("receive upload: %w", err)
-	}
 }
 
 func (b *blocks) countBlock(upload string, bytes int64, added bool) {
@@ -280,7 +268,7 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, fill func(store.Up
 		err = slipway.Errorf(slipway.Invalid, "The archive of deploy #%d is empty.", w.Number)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return received(err)
+		return unavailable(fmt.Errorf("receive upload: %w", err))
 	}
 	return nil
 }

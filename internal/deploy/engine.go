@@ -130,6 +130,15 @@ func assemble(b *base, sealer cipher.AEAD) *Engine {
 	e.blocks = &blocks{base: b, endings: e.endings, uploadFiles: e.uploadFiles, uploads: e.uploads}
 	e.logins = &logins{base: b, sealer: sealer}
 	e.images = &images{base: b}
+	e.assembleQueue(b)
+	e.assembleStaging(b)
+	e.assemblePublishing(b)
+	e.assembleWorkers(b)
+	return e
+}
+
+// assembleQueue builds the parts for planning and queueing deploys.
+func (e *Engine) assembleQueue(b *base) {
 	e.planner = &planner{base: b, components: e.components, contents: e.contents}
 	e.reviews = &reviews{base: b, contents: e.contents, images: e.images, planner: e.planner}
 	e.queue = &queue{base: b, endings: e.endings, planner: e.planner}
@@ -137,23 +146,36 @@ func assemble(b *base, sealer cipher.AEAD) *Engine {
 		base: b, components: e.components, endings: e.endings, images: e.images, queue: e.queue, uploadFiles: e.uploadFiles,
 	}
 	e.fixes = &fixes{base: b, contents: e.contents, uploads: e.uploads}
+}
+
+// assembleStaging builds the parts for deletions and for reading uploads.
+func (e *Engine) assembleStaging(b *base) {
 	e.deletions = &deletions{base: b, components: e.components, uploadFiles: e.uploadFiles}
 	e.orphans = &orphans{base: b, deletions: e.deletions}
 	e.dagStager = &dagStager{base: b, contents: e.contents, deletions: e.deletions, uploadFiles: e.uploadFiles}
 	e.imageStager = &imageStager{base: b, logins: e.logins, uploadFiles: e.uploadFiles}
 	e.switchStager = &switchStager{
-		base: b, contents: e.contents, dagStager: e.dagStager, imageStager: e.imageStager, images: e.images, logins: e.logins, uploadFiles: e.uploadFiles,
+		base: b, contents: e.contents, dagStager: e.dagStager, imageStager: e.imageStager,
+		images: e.images, logins: e.logins, uploadFiles: e.uploadFiles,
 	}
 	e.stager = &stager{
-		base: b, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings, imageStager: e.imageStager, switchStager: e.switchStager, stagers: make(chan struct{}, maxStagings), imagers: make(chan struct{}, maxStagings),
+		base: b, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings,
+		imageStager: e.imageStager, switchStager: e.switchStager,
+		stagers: make(chan struct{}, maxStagings), imagers: make(chan struct{}, maxStagings),
 	}
+}
+
+// assemblePublishing builds the parts for going live.
+func (e *Engine) assemblePublishing(b *base) {
 	e.versions = &versions{base: b, contents: e.contents}
 	e.applier = &applier{base: b, images: e.images}
 	e.rollouts = &rollouts{
-		base: b, applier: e.applier, awaiter: e.awaiter, components: e.components, contents: e.contents, endings: e.endings, versions: e.versions,
+		base: b, applier: e.applier, awaiter: e.awaiter, components: e.components,
+		contents: e.contents, endings: e.endings, versions: e.versions,
 	}
 	e.publisher = &publisher{
-		base: b, awaiter: e.awaiter, components: e.components, contents: e.contents, endings: e.endings, rollouts: e.rollouts, versions: e.versions,
+		base: b, awaiter: e.awaiter, components: e.components, contents: e.contents,
+		endings: e.endings, rollouts: e.rollouts, versions: e.versions,
 	}
 	e.merger = &merger{
 		base: b, contents: e.contents, dagStager: e.dagStager, uploadFiles: e.uploadFiles, mergers: make(chan struct{}, 1),
@@ -161,14 +183,19 @@ func assemble(b *base, sealer cipher.AEAD) *Engine {
 	e.retention = &retention{
 		base: b, components: e.components, contents: e.contents, images: e.images, orphans: e.orphans,
 	}
+}
+
+// assembleWorkers builds the parts that run in the background or at a start.
+func (e *Engine) assembleWorkers(b *base) {
 	e.portals = &portals{base: b, components: e.components, contents: e.contents}
 	e.workers = &workers{
-		base: b, deletions: e.deletions, endings: e.endings, merger: e.merger, portals: e.portals, publisher: e.publisher, retention: e.retention, stager: e.stager, running: map[slipway.DeploymentID]*worker{},
+		base: b, deletions: e.deletions, endings: e.endings, merger: e.merger, portals: e.portals, publisher: e.publisher,
+		retention: e.retention, stager: e.stager, running: map[slipway.DeploymentID]*worker{},
 	}
 	e.startup = &startup{
-		base: b, components: e.components, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings, orphans: e.orphans, uploadFiles: e.uploadFiles, uploads: e.uploads,
+		base: b, components: e.components, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings,
+		orphans: e.orphans, uploadFiles: e.uploadFiles, uploads: e.uploads,
 	}
-	return e
 }
 
 // complete returns c with defaults for the fields that are not set.
