@@ -41,7 +41,7 @@ var broken = []struct {
 		new: `err := unless("the folder of versions is not synced", func() error { return durable.SyncPath(m.versions()) }); err != nil`,
 	},
 	{
-		name: "current is not synced", file: "internal/mount/mount.go",
+		name: "current is not synced", file: "internal/mount/current.go",
 		old: "	return durable.SyncPath(filepath.Dir(path))",
 		new: `	return unless("current is not synced", func() error { return durable.SyncPath(filepath.Dir(path)) })`,
 	},

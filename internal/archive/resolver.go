@@ -17,18 +17,18 @@ const (
 
 // place is where a path of a version leads, be there something or not.
 type place struct {
-	up     *place // nil for the root
-	size   int   // bytes of the path
-	*resolvedEntry       // nil where nothing is
+	up             *place // nil for the root
+	size           int    // bytes of the path
+	*resolvedEntry        // nil where nothing is
 }
 
 // resolvedEntry is the root, a folder, a file or a symlink.
 type resolvedEntry struct {
 	path string
 	kids []*place // of a folder
-	link string  // a symlink's target
+	link string   // a symlink's target
 	end  *place   // where a symlink leads, once it is known
-	hops int     // how many symlinks lead there, this one included
+	hops int      // how many symlinks lead there, this one included
 }
 
 func (s *place) isLink() bool   { return s.resolvedEntry != nil && s.link != "" }
@@ -37,11 +37,11 @@ func (s *place) isFolder() bool { return s.resolvedEntry != nil && len(s.kids) >
 // resolver are the places of a version, by their exact names. Where symlinks lead
 // is found out once for each: time grows with the elements of their targets.
 type resolver struct {
-	root    *place
-	known   map[step]*place
-	maxEntries    int // places that there may be
-	maxPath int // bytes of a path
-	steps    int // steps
+	root       *place
+	known      map[step]*place
+	maxEntries int // places that there may be
+	maxPath    int // bytes of a path
+	steps      int // steps
 }
 
 // step is a name in a folder.
@@ -93,12 +93,12 @@ func (s *resolver) addAll(files []slipway.File) (links []*place, ok bool) {
 type fault int
 
 const (
-	linkSound    fault = iota
+	linkSound     fault = iota
 	linkEscapes         // the version
-	linkLoops         // in a circle, or over more than maxHops symlinks
-	linkTooLong        // longer than a path may be
-	linkTooCostly        // more steps than all symlinks may have
-	linkAbsolute       // target
+	linkLoops           // in a circle, or over more than maxHops symlinks
+	linkTooLong         // longer than a path may be
+	linkTooCostly       // more steps than all symlinks may have
+	linkAbsolute        // target
 )
 
 // follow finds out where l, the depth-th symlink of a way, leads. If that

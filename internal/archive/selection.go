@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -35,64 +34,13 @@ type Selected struct {
 	Entry
 }
 
-// selection decides, now that all entries are known.
-func (s *scan) selection() (Selection, error) {
-	base, root := s.project()
-	sel := Selection{Root: root}
-	rules := s.rules(base, root)
-	outside := map[string]bool{}
-	for _, e := range s.entries {
-		p, ok := below(root, e.Name)
-		if !ok {
-			outside[top(base, e.Name)] = true
-			continue
-		}
-		ignored, err := rules.match(e.Name)
-		if err != nil {
-			return Selection{}, err
-		}
-		if ignored != "" {
-			s.omitted.add(ignored, ignoreName)
-			continue
-		}
-		sel.Entries = append(sel.Entries, Selected{Path: p, Entry: e})
-	}
-	sel.LeftOut, sel.LeftOutFiles = s.omitted.sorted(), s.omitted.files
-	for name := range outside {
-		sel.Outside = append(sel.Outside, name)
-	}
-	slices.Sort(sel.Outside)
-	slices.SortFunc(sel.Entries, func(a, b Selected) int { return cmp.Compare(a.Path, b.Path) })
-	return sel, sel.check(s.src.ctx, s.lim)
-}
-
-// project returns the project's folder and the dags folder in it: dags at the
-// root, or in the one folder that holds everything, else the root itself.
-func (s *scan) project() (base, root string) {
-	if s.dags {
-		return "", dagsFolder
-	}
-	if len(s.tree.tops) != 1 {
-		return "", ""
-	}
-	wrapper := s.tree.tops[0]
-	if s.tree.nodes[fold(wrapper)].kind != folder {
-		return "", ""
-	}
-	dags := join(wrapper, dagsFolder)
-	if n := s.tree.nodes[fold(dags)]; n.kind == folder && n.name == dags {
-		return wrapper, dags
-	}
-	return wrapper, ""
-}
-
-// rules returns the patterns of the project's .slipwayignore, and then of that
+// patternsOf returns the patterns of the project's .slipwayignore, and then of that
 // of the dags folder.
-func (s *scan) rules(base, root string) *ignore {
+func patternsOf(ignores map[string][]byte, base, root string) *ignore {
 	g := newIgnore()
 	dirs := []string{"", base, root}
 	for _, dir := range slices.Compact(dirs) {
-		if text, ok := s.ignores[dir]; ok {
+		if text, ok := ignores[dir]; ok {
 			g.add(dir, text)
 		}
 	}

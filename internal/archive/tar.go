@@ -41,7 +41,10 @@ func isTar(head []byte) bool {
 	return err == nil && sum == want
 }
 
-func (s *scan) readZstd(r io.Reader) error {
+// tarReader reads an archive that is a tar stream.
+type tarReader struct{ *scan }
+
+func (s tarReader) readZstd(r io.Reader) error {
 	z, err := zstd.NewReader(bufio.NewReaderSize(r, buffer), zstd.WithDecoderConcurrency(1),
 		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 	if err != nil {
@@ -51,7 +54,7 @@ func (s *scan) readZstd(r io.Reader) error {
 	return s.readTarAhead(z)
 }
 
-func (s *scan) readGzip(r io.Reader) error {
+func (s tarReader) readGzip(r io.Reader) error {
 	br := bufio.NewReaderSize(r, buffer)
 	z, err := gzip.NewReader(br)
 	if err != nil {
@@ -61,7 +64,7 @@ func (s *scan) readGzip(r io.Reader) error {
 }
 
 // readTarAhead is readTar, while r is unpacked in another goroutine.
-func (s *scan) readTarAhead(r io.Reader) error {
+func (s tarReader) readTarAhead(r io.Reader) error {
 	a := newReadahead(r)
 	defer a.close()
 	return s.readTar(a)
@@ -121,7 +124,7 @@ func noEOF(err error) error {
 var errTail = errors.New("data after the end")
 
 // readTar reads the entries of the tar stream r.
-func (s *scan) readTar(r io.Reader) error {
+func (s tarReader) readTar(r io.Reader) error {
 	m := &meter{r: r, limit: s.lim.Unpacked}
 	tr := tar.NewReader(m)
 	for {
@@ -144,7 +147,7 @@ func (s *scan) readTar(r io.Reader) error {
 
 // endTar makes sure that the archive ended with a block of zeros, where a
 // header would have been, and that nothing follows.
-func (s *scan) endTar(m *meter, at int64) error {
+func (s tarReader) endTar(m *meter, at int64) error {
 	if m.n < at+tarBlock || m.zeros < tarBlock {
 		return s.explain(io.ErrUnexpectedEOF)
 	}
@@ -159,7 +162,7 @@ func (s *scan) endTar(m *meter, at int64) error {
 	return nil
 }
 
-func (s *scan) readTarEntry(h *tar.Header, r io.Reader) error {
+func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // the commit that git archive was run for
 	}

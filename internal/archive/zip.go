@@ -24,17 +24,17 @@ type zipFile struct {
 
 // readZip reads a zip archive in the order in which its contents lie. It knows
 // all names before it reads the first content.
-func (s *scan) readZip(size int64) error {
-	dir, err := s.zipDirectory(size)
+func readZip(s *scan, size int64) error {
+	dir, err := zipDirReader{s}.read(size)
 	if err != nil {
 		return err
 	}
 	src := dir.bounded(s.src)
 	zr, err := zip.NewReader(src, src.size())
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
-		return s.badDirectory()
+		return zipDirReader{s}.failure()
 	}
-	files, err := s.zipLayout(zr.File, dir.start)
+	files, err := zipLayout(s, zr.File, dir.start)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ type deployFile struct {
 // zipLayout returns files in the order of their contents, having made sure that
 // these lie head to tail from the archive's start to its directory, each behind
 // a header that agrees with the directory.
-func (s *scan) zipLayout(list []*zip.File, dir int64) ([]zipFile, error) {
+func zipLayout(s *scan, list []*zip.File, dir int64) ([]zipFile, error) {
 	files := make([]zipFile, len(list))
 	for i, f := range list {
 		s.last = f.Name
@@ -143,7 +143,7 @@ func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 
 // deliver gives the contents of what is deployed to take.
 func (z *zipReader) deliver(files []deployFile) error {
-	_, root := z.scan.project()
+	_, root := z.scan.tree.project(z.scan.dags)
 	for _, f := range files {
 		if _, ok := below(root, f.Entry.Name); !ok {
 			continue

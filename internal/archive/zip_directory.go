@@ -14,10 +14,13 @@ type zipDir struct {
 	records       int
 }
 
-// zipDirectory returns the directory of the zip archive, having made sure that
+// zipDirReader reads the directory of a zip archive.
+type zipDirReader struct{ *scan }
+
+// read returns the directory of the zip archive, having made sure that
 // it ends where the archive's end begins and is not so long that reading it
 // would take all memory.
-func (s *scan) zipDirectory(size int64) (zipDir, error) {
+func (s zipDirReader) read(size int64) (zipDir, error) {
 	tail := make([]byte, min(size, zipEndLen+1<<16))
 	if _, err := io.ReadFull(io.NewSectionReader(s.src, size-int64(len(tail)), size), tail); err != nil {
 		return zipDir{}, s.explain(err)
@@ -50,8 +53,8 @@ func errZipDirectory() error {
 	return slipway.Errorf(slipway.Invalid, "The zip archive's directory is damaged. Pack and upload the archive again.")
 }
 
-// badDirectory is errZipDirectory, unless it is the disk that failed.
-func (s *scan) badDirectory() error {
+// failure is errZipDirectory, unless it is the disk that failed.
+func (s zipDirReader) failure() error {
 	if err := s.src.failed(); err != nil {
 		return s.explain(err)
 	}
@@ -60,7 +63,7 @@ func (s *scan) badDirectory() error {
 
 // zip64Directory returns the directory and its end from the records for large
 // archives in front of the end record at end, if they are there.
-func (s *scan) zip64Directory(d zipDir, end int64) (zipDir, int64, error) {
+func (s zipDirReader) zip64Directory(d zipDir, end int64) (zipDir, int64, error) {
 	b := make([]byte, zip64LocLen+zip64EndLen)
 	if end < int64(len(b)) {
 		return d, end, nil
@@ -88,7 +91,7 @@ func (s *scan) zip64Directory(d zipDir, end int64) (zipDir, int64, error) {
 
 // countRecords counts the records of the directory before anything is kept of
 // them. There may be twice as many as files, for those that are left out.
-func (s *scan) countRecords(d zipDir) (zipDir, error) {
+func (s zipDirReader) countRecords(d zipDir) (zipDir, error) {
 	most := 2 * s.lim.Files
 	if d.length > 512*int64(most)+1<<20 {
 		return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", SizeText(d.length), s.lim.Files)
@@ -101,11 +104,11 @@ func (s *scan) countRecords(d zipDir) (zipDir, error) {
 			return d, s.lim.tooManyFiles()
 		}
 		if _, err := io.ReadFull(r, head); err != nil || string(head[:4]) != zipCentral {
-			return d, s.badDirectory()
+			return d, s.failure()
 		}
 		more := int(le.Uint16(head[28:])) + int(le.Uint16(head[30:])) + int(le.Uint16(head[32:]))
 		if _, err := r.Discard(more); err != nil {
-			return d, s.badDirectory()
+			return d, s.failure()
 		}
 		rest -= int64(zipCentralLen + more)
 	}

@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -21,23 +19,16 @@ import (
 	"slipway/internal/slipway"
 )
 
-// The names in a mount's folder that Airflow and people rely on.
-const (
-	currentName  = "current"
-	imageName    = "image"
-	versionsName = "versions"
-	inUseName    = "in-use"
-	dagsName     = "dags"
-)
-
 // Mount is the folder in which Airflow finds its DAGs, at current/dags.
 type Mount struct {
-	dir        string
+	layout
+	currentLink
+	marks
+	records
 	lock       *os.File
-	mu         sync.Mutex // held by what adds a version, takes one away or turns current
-	last       recordCache
-	reserve    int64    // bytes that stay free on its disk
-	leftovers  []string // leftovers that could not be removed
+	mu         sync.Mutex // held to add a version, to remove one, or to turn current
+	reserve    int64      // bytes that stay free on the disk
+	leftovers  leftovers
 	prefetches prefetcher
 }
 
@@ -49,7 +40,8 @@ func (m *Mount) KeepFree(bytes int64) { m.reserve = bytes }
 // left behind, and locks it against other agents until Close. What cannot be
 // removed is no error: Prune tries again, and says why.
 func Open(dir string) (*Mount, error) {
-	m := &Mount{dir: dir}
+	l := layout{dir}
+	m := &Mount{layout: l, currentLink: currentLink{l}, marks: marks{l}, records: records{layout: l}, leftovers: leftovers{layout: l}}
 	if err := m.ensureFolders(); err != nil {
 		return nil, err
 	}
@@ -65,7 +57,7 @@ func Open(dir string) (*Mount, error) {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
 	m.lock = lock
-	if err := m.clean(); err != nil {
+	if err := m.leftovers.clean(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
@@ -81,79 +73,6 @@ func (m *Mount) ensureFolders() error {
 
 // Close lets another agent use the folder. What is mounted stays.
 func (m *Mount) Close() error { return m.lock.Close() }
-
-// clean removes leftovers, as far as that is possible.
-func (m *Mount) clean() error {
-	for _, dir := range []string{m.dir, m.versions()} {
-		left, err := durable.Leftovers(dir)
-		if err != nil {
-			return err
-		}
-		for _, path := range left {
-			if m.mayBeWritten(path) {
-				continue
-			}
-			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), quarantinePrefix) {
-				m.leftovers = append(m.leftovers, path) // what was set aside, Prune finds
-			}
-		}
-	}
-	return nil
-}
-
-// writesEnd is how long a file of somebody else is left alone that is being
-// written in the mount's folder, such as image.env.
-const writesEnd = time.Hour
-
-// mayBeWritten reports whether the leftover at path may be a file that somebody
-// else is about to give its name. Versions and links are written under the lock.
-func (m *Mount) mayBeWritten(path string) bool {
-	info, err := os.Lstat(path)
-	return filepath.Dir(path) == m.dir && err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) < writesEnd
-}
-
-func (m *Mount) versions() string                     { return filepath.Join(m.dir, versionsName) }
-func (m *Mount) versionPath(v slipway.Version) string { return filepath.Join(m.versions(), v.Dir()) }
-func (m *Mount) recordPath(v slipway.Version) string  { return m.versionPath(v) + recordSuffix }
-
-// Current returns the version that current points to, or that it points to the
-// image. Before either, it is neither, nor where somebody else has put a link
-// to elsewhere. It fails where there is a file or a folder of that name, which
-// is somebody's.
-func (m *Mount) Current() (v slipway.Version, image bool, err error) {
-	to, err := m.target()
-	if err != nil || to == imageName {
-		return "", err == nil, err
-	}
-	name, below := strings.CutPrefix(to, versionsName+"/")
-	if v, ok := slipway.VersionOfDir(name); below && ok {
-		return v, false, nil
-	}
-	return "", false, nil
-}
-
-// target returns what current points to, "" where it is not there.
-func (m *Mount) target() (string, error) {
-	path := filepath.Join(m.dir, currentName)
-	to, err := os.Readlink(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return "", nil
-	case errors.Is(err, unix.EINVAL):
-		return "", slipway.Errorf(slipway.Conflict, "%s is a file or a folder, not the link that Slipway makes there. It is not deleted: move it away.", path)
-	}
-	return to, err
-}
-
-// foreign reports whether current points to what Slipway did not put there.
-func (m *Mount) foreign() (bool, error) {
-	to, err := m.target()
-	if err != nil || to == "" {
-		return false, err
-	}
-	v, image, err := m.Current()
-	return v == "" && !image, err
-}
 
 // Mount makes man's version current. Unless it is on disk already, its files
 // are linked from the version before or read from src, and verified; only a
@@ -200,39 +119,6 @@ func (m *Mount) UseImage(dagsPath string) (err error) {
 	return m.turn(imageName)
 }
 
-// turn makes current point to the name to in the mount's folder.
-func (m *Mount) turn(to string) error {
-	old, _, err := m.Current()
-	if err != nil {
-		return err
-	}
-	if old != "" && to != versionsName+"/"+old.Dir() {
-		// The record's time says when its version was current last.
-		if err := os.Chtimes(m.recordPath(old), time.Time{}, time.Now()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if err := putLink(filepath.Join(m.dir, currentName), filepath.Join(m.dir, ".tmp-current"), to); err != nil {
-		return fmt.Errorf("turn %s to %s: %w", filepath.Join(m.dir, currentName), to, err)
-	}
-	return nil
-}
-
-// putLink makes path a symlink to to, in one step and durably. It is made at
-// temp first.
-func putLink(path, temp, to string) error {
-	if old, err := os.Readlink(path); err == nil && old == to {
-		return nil
-	}
-	if err := os.Symlink(to, temp); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	return durable.SyncPath(filepath.Dir(path))
-}
-
 // Prefetch puts man's version on disk as Mount does, beside the one that is current.
 // Mount and UseImage do not wait for it: they call it off.
 func (m *Mount) Prefetch(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
@@ -250,67 +136,155 @@ func (m *Mount) Prefetch(ctx context.Context, man slipway.Manifest, src bundle.S
 	return nil
 }
 
-// SweepMarks removes from in-use what is no mark, which is an empty file with a
-// version's name: every user may write there, and could fill the disk. It looks
-// at a part of a large folder at a time, and returns how many are gone. The
-// error names something that cannot be removed: a folder with contents, say.
-func (m *Mount) SweepMarks() (removed int, err error) {
-	path := filepath.Join(m.dir, inUseName)
-	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+// Versions returns the versions on disk: the current one, then the others, the
+// last replaced first.
+func (m *Mount) Versions() ([]MountedVersion, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.onDisk()
+}
+
+// Prune removes versions that were replaced, and needed by Airflow's runs,
+// longer than keepFor before now, but never the current one, nor the keepLast
+// that were replaced last. It returns those that are gone; what cannot be
+// removed stays for the next time, and the error names it. Mounts need not wait
+// for it.
+func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) (gone []slipway.Version, err error) {
+	aside, err := m.quarantineOld(keepLast, keepFor, now)
+	if err != nil {
+		err = fmt.Errorf("prune: %w", err)
+	}
+	for _, v := range aside {
+		if ctx.Err() != nil {
+			return gone, errors.Join(err, ctx.Err())
+		}
+		if failed := durable.RemoveTree(m.quarantinePath(v)); failed != nil {
+			err = errors.Join(err, fmt.Errorf("prune %s: %w", v, failed))
+			continue
+		}
+		gone = append(gone, v)
+	}
+	return gone, err
+}
+
+// quarantineOld gives the versions to be removed names of leftovers, so that none
+// is ever seen half removed, and returns them with those of an earlier try. It
+// goes on after an error.
+func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
+	before := now.Add(-keepFor)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.ensureFolders(); err != nil {
+		return nil, err
+	}
+	on, err := m.onDisk()
+	if err != nil {
+		return nil, err
+	}
+	if strange, err := m.foreign(); err != nil || strange {
+		return nil, err // it may lead to any of them
+	}
+	errs := m.leftovers.retry()
+	for _, v := range on {
+		keepLast-- // below zero for those after the last to keep
+		if v.Current {
+			keepLast++
+		}
+		if v.Current || keepLast >= 0 || v.ReplacedAt.After(before) {
+			continue
+		}
+		errs = errors.Join(errs, quarantine(m.marks, v.Version, before, now))
+	}
+	aside, err := m.quarantined()
+	return aside, errors.Join(errs, err)
+}
+
+// Scrub hashes every file on disk again, at bytesPerSecond if that is not 0,
+// and returns what is damaged. Nothing is linked from a damaged version any
+// more, and the next Mount of it writes it anew.
+func (m *Mount) Scrub(ctx context.Context, bytesPerSecond int64) ([]Damage, error) {
+	on, err := m.Versions()
+	if err != nil {
+		return nil, fmt.Errorf("scrub: %w", err)
+	}
+	s := &scrub{ctx: ctx, rate: bytesPerSecond, sums: map[inode]string{}}
+	var all []Damage
+	for _, v := range on {
+		found, err := m.scrub(s, v.Version)
+		if err != nil {
+			return all, fmt.Errorf("scrub %s: %w", v.Version, err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// scrub checks version v.
+func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
+	r, ok, err := m.record(v)
+	if err != nil || !ok {
+		return nil, err
+	}
+	at, err := openDagsDir(m.versionPath(v))
+	if err != nil {
+		return m.dropRecord(v, []Damage{{v, "", err.Error()}})
+	}
+	defer at.close()
+	var found []Damage
+	for _, i := range byFolder(r.manifest().Files) {
+		why, err := s.file(at, r.Files[i])
+		if err != nil {
+			return nil, err
+		}
+		if why != "" {
+			found = append(found, Damage{v, r.Files[i].Path, why})
+		}
+	}
+	return m.dropRecord(v, append(found, undeployed(at, r)...))
+}
+
+// dropRecord takes the record from a version that is damaged. Without one it was
+// pruned in the meantime, and only looked damaged.
+func (m *Mount) dropRecord(v slipway.Version, found []Damage) ([]Damage, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(found) == 0 {
+		return nil, nil
+	}
+	err := os.Remove(m.recordPath(v))
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return nil, nil
 	}
+	return found, err
+}
+
+// stage puts man's version on disk.
+func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) error {
+	if err := m.ensureFolders(); err != nil {
+		return err
+	}
+	on, err := m.onDisk()
 	if err != nil {
-		return 0, fmt.Errorf("look for what is no mark: %w", err)
+		return err
 	}
-	defer dir.Close()
-	entries, err := dir.ReadDir(maxMarks)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, fmt.Errorf("look for what is no mark: %w", err)
-	}
-	var why error // of the first that stays
-	for _, e := range entries {
-		gone, err := sweep(int(dir.Fd()), e.Name())
-		if gone {
-			removed++
-		}
-		if err != nil && why == nil {
-			why = slipway.Errorf(slipway.Conflict, "%s holds %q, which is no mark of a version and cannot be removed: %v. Remove it by hand.", path, e.Name(), err)
-		}
-	}
-	return removed, why
-}
-
-// Manifest returns the manifest of a version that is on disk, and whether it
-// is: that one is switched to without asking anybody.
-func (m *Mount) Manifest(v slipway.Version) (slipway.Manifest, bool, error) {
-	r, ok, err := m.recent(v)
-	return r.manifest(), ok, err
-}
-
-// Intact reports, at a glance, whether v is what current points to, and on
-// disk; with v "" whether the image is.
-func (m *Mount) Intact(v slipway.Version) bool {
-	to := imageName
-	if v != "" {
-		to = versionsName + "/" + v.Dir()
-		if _, err := os.Lstat(m.recordPath(v)); err != nil {
-			return false
-		}
-	}
-	if got, err := os.Readlink(filepath.Join(m.dir, currentName)); err != nil || got != to {
-		return false
-	}
-	_, err := os.Lstat(filepath.Join(m.dir, to, dagsName))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// TurnedAt returns when current was turned to what it points to; the zero time
-// where that is not known.
-func (m *Mount) TurnedAt() time.Time {
-	info, err := os.Lstat(filepath.Join(m.dir, currentName))
+	s, err := newStaging(m.versions(), man, nextStamp(on, time.Now()))
 	if err != nil {
-		return time.Time{}
+		return err
 	}
-	return info.ModTime()
+	s.progress, s.reserve = progress, m.reserve
+	defer durable.RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
+	defer s.at.close()
+	if err := s.reuseLast(ctx, &m.records, on); err != nil {
+		return fmt.Errorf("link files: %w", err)
+	}
+	if err := s.links(); err != nil {
+		return fmt.Errorf("make symlinks: %w", err)
+	}
+	if err := s.unpack(ctx, src); err != nil {
+		return err
+	}
+	if err := s.seal(); err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	return s.place(ctx, &m.records)
 }

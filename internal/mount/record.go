@@ -48,9 +48,15 @@ func (r record) manifest() slipway.Manifest {
 	return m
 }
 
+// records are those of the versions on disk.
+type records struct {
+	layout
+	last recordCache
+}
+
 // record returns what is known of version v, which is on disk. A version
 // without it was found damaged, and is not to be used; ok is false.
-func (m *Mount) record(v slipway.Version) (r record, ok bool, err error) {
+func (m *records) record(v slipway.Version) (r record, ok bool, err error) {
 	f, err := os.Open(m.recordPath(v))
 	if errors.Is(err, fs.ErrNotExist) {
 		return record{}, false, nil
@@ -67,7 +73,7 @@ func (m *Mount) record(v slipway.Version) (r record, ok bool, err error) {
 }
 
 // recent is record, without reading it if it was written lately.
-func (m *Mount) recent(v slipway.Version) (record, bool, error) {
+func (m *records) recent(v slipway.Version) (record, bool, error) {
 	if r, ok := m.last.get(v); ok {
 		_, err := os.Lstat(m.recordPath(v))
 		if err == nil {
@@ -115,7 +121,7 @@ func (r record) write(dir string) (string, error) {
 
 // complete reports whether man's version is on disk, with every file as it was
 // written.
-func (m *Mount) complete(man slipway.Manifest) (bool, error) {
+func (m *records) complete(man slipway.Manifest) (bool, error) {
 	r, ok, err := m.record(man.Version)
 	if err != nil || !ok {
 		return false, err
@@ -140,4 +146,11 @@ func (m *Mount) complete(man slipway.Manifest) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// Manifest returns the manifest of a version that is on disk, and whether it
+// is: that one is switched to without asking anybody.
+func (m *records) Manifest(v slipway.Version) (slipway.Manifest, bool, error) {
+	r, ok, err := m.recent(v)
+	return r.manifest(), ok, err
 }

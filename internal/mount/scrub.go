@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"syscall"
 	"time"
@@ -21,65 +18,6 @@ type Damage struct {
 	Version slipway.Version
 	Path    string
 	Why     string
-}
-
-// Scrub hashes every file on disk again, at bytesPerSecond if that is not 0,
-// and returns what is damaged. Nothing is linked from a damaged version any
-// more, and the next Mount of it writes it anew.
-func (m *Mount) Scrub(ctx context.Context, bytesPerSecond int64) ([]Damage, error) {
-	on, err := m.Versions()
-	if err != nil {
-		return nil, fmt.Errorf("scrub: %w", err)
-	}
-	s := &scrub{ctx: ctx, rate: bytesPerSecond, sums: map[inode]string{}}
-	var all []Damage
-	for _, v := range on {
-		found, err := m.scrub(s, v.Version)
-		if err != nil {
-			return all, fmt.Errorf("scrub %s: %w", v.Version, err)
-		}
-		all = append(all, found...)
-	}
-	return all, nil
-}
-
-// scrub checks version v.
-func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
-	r, ok, err := m.record(v)
-	if err != nil || !ok {
-		return nil, err
-	}
-	at, err := openDagsDir(m.versionPath(v))
-	if err != nil {
-		return m.dropRecord(v, []Damage{{v, "", err.Error()}})
-	}
-	defer at.close()
-	var found []Damage
-	for _, i := range byFolder(r.manifest().Files) {
-		why, err := s.file(at, r.Files[i])
-		if err != nil {
-			return nil, err
-		}
-		if why != "" {
-			found = append(found, Damage{v, r.Files[i].Path, why})
-		}
-	}
-	return m.dropRecord(v, append(found, undeployed(at, r)...))
-}
-
-// dropRecord takes the record from a version that is damaged. Without one it was
-// pruned in the meantime, and only looked damaged.
-func (m *Mount) dropRecord(v slipway.Version, found []Damage) ([]Damage, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(found) == 0 {
-		return nil, nil
-	}
-	err := os.Remove(m.recordPath(v))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return found, err
 }
 
 // scrub is one pass over all versions.

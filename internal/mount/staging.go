@@ -52,37 +52,6 @@ func (s *staging) addWritten(f recorded) {
 	s.written = append(s.written, f.Path)
 }
 
-// stage puts man's version on disk.
-func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, tell func(done, total int64)) error {
-	if err := m.ensureFolders(); err != nil {
-		return err
-	}
-	on, err := m.onDisk()
-	if err != nil {
-		return err
-	}
-	s, err := newStaging(m.versions(), man, nextStamp(on, time.Now()))
-	if err != nil {
-		return err
-	}
-	s.progress, s.reserve = tell, m.reserve
-	defer durable.RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
-	defer s.at.close()
-	if err := m.reuseLast(ctx, s, on); err != nil {
-		return fmt.Errorf("link files: %w", err)
-	}
-	if err := s.links(); err != nil {
-		return fmt.Errorf("make symlinks: %w", err)
-	}
-	if err := s.unpack(ctx, src); err != nil {
-		return err
-	}
-	if err := s.seal(); err != nil {
-		return fmt.Errorf("seal: %w", err)
-	}
-	return m.place(ctx, s)
-}
-
 // nextStamp returns the time that files written at now get: whole seconds,
 // which every file system keeps, and later than those of any version on disk,
 // since Python compares source files by second and size.
@@ -135,7 +104,7 @@ func (s *staging) makeRoot() error {
 
 // reuseLast takes what is the same from the current version, or else from the
 // one mounted last.
-func (m *Mount) reuseLast(ctx context.Context, s *staging, on []MountedVersion) error {
+func (s *staging) reuseLast(ctx context.Context, m *records, on []MountedVersion) error {
 	for _, v := range on {
 		before, ok, err := m.recent(v.Version)
 		if err != nil {
@@ -186,7 +155,7 @@ func (s *staging) paths() []string {
 
 // place makes s durable and gives it its name: the record first, so that there
 // is no version without one.
-func (m *Mount) place(ctx context.Context, s *staging) error {
+func (s *staging) place(ctx context.Context, m *records) error {
 	r := record{s.man.Version, s.files}
 	temp, err := r.write(m.versions())
 	if err != nil {

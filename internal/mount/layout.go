@@ -1,0 +1,46 @@
+package mount
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"slipway/internal/slipway"
+)
+
+// The names in a mount's folder that Airflow and people rely on.
+const (
+	currentName  = "current"
+	imageName    = "image"
+	versionsName = "versions"
+	inUseName    = "in-use"
+	dagsName     = "dags"
+)
+
+// layout names the paths in a mount's folder.
+type layout struct{ dir string }
+
+func (l layout) versions() string                     { return filepath.Join(l.dir, versionsName) }
+func (l layout) versionPath(v slipway.Version) string { return filepath.Join(l.versions(), v.Dir()) }
+func (l layout) recordPath(v slipway.Version) string  { return l.versionPath(v) + recordSuffix }
+
+func (l layout) markPath(v slipway.Version) string {
+	return filepath.Join(l.dir, inUseName, v.Dir())
+}
+
+const quarantinePrefix = ".tmp-gone-"
+
+func (l layout) quarantinePath(v slipway.Version) string {
+	return filepath.Join(l.versions(), quarantinePrefix+v.Dir())
+}
+
+func (l layout) quarantined() (list []slipway.Version, err error) {
+	entries, err := os.ReadDir(l.versions())
+	for _, e := range entries {
+		name, _ := strings.CutPrefix(e.Name(), quarantinePrefix)
+		if v, ok := slipway.VersionOfDir(name); ok && name != e.Name() {
+			list = append(list, v)
+		}
+	}
+	return list, err
+}
