@@ -12,11 +12,11 @@ import (
 	"slipway/internal/slipway"
 )
 
-// controller is the registry's access controller: asks the authorizer for
-// permission, then protects the images and tags of Slipway.
+// controller is the registry's access controller: it asks the door, then keeps
+// what Slipway has made.
 type controller struct {
-	store      *Store
-	authorizer Authorizer
+	store *Store
+	door  Door
 }
 
 // Authorized implements auth.AccessController.
@@ -24,20 +24,20 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	wants := make([]Access, len(access))
 	for i, a := range access {
 		wants[i] = Access{Repository: a.Name, Action: Action(a.Action)}
-		if a.Type != "repository" { // nobody may list all repositories
+		if a.Type != "repository" { // the list of all repositories is nobody's
 			wants[i] = Access{Repository: "*", Action: Action(a.Action)}
 		}
 	}
 	bearer := bearerOf(r)
-	err := c.authorizer.Admit(r, bearer, wants)
-	if err == nil && bufferedBodyOf(r).fill() == nil {
-		err = c.authorizer.Admit(r, bearer, wants) // the sender of a slow body may have lost the right
+	err := c.door.Admit(r, bearer, wants)
+	if err == nil && heldBodyOf(r).fill() == nil {
+		err = c.door.Admit(r, bearer, wants) // whoever sends it slowly may have lost the right
 	}
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
 		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 	}
 	if err != nil {
-		return nil, challenge{error: err, realm: c.authorizer.Realm(r), wants: wants, known: bearer != ""}
+		return nil, challenge{error: err, realm: c.door.Realm(r), wants: wants, known: bearer != ""}
 	}
 	if err := c.store.guard(r); err != nil {
 		return nil, err
@@ -45,7 +45,7 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	return &auth.Grant{}, nil
 }
 
-// challenge sends a client to the token endpoint, with the scopes to ask for.
+// challenge tells a client where to get a bearer, and for what.
 type challenge struct {
 	error
 
@@ -66,7 +66,7 @@ func (c challenge) SetHeaders(_ *http.Request, w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", text)
 }
 
-// scopeOf returns wants in the form of a challenge: "repository:a/b:pull,push".
+// scopeOf returns wants as a challenge names them: "repository:a/b:pull,push".
 func scopeOf(wants []Access) string {
 	var scopes []string
 	for i, a := range wants {
@@ -79,8 +79,8 @@ func scopeOf(wants []Access) string {
 	return strings.Join(scopes, " ")
 }
 
-// guard refuses changes of images and tags that Slipway made or needs, in spite
-// of a right to push. The driver checks again under a lock, against races.
+// guard refuses to change what Slipway made or needs, though the repository may
+// be pushed to. The driver holds to it too: there it cannot be raced.
 func (s *Store) guard(r *http.Request) error {
 	t := targetOf(r.URL.Path)
 	changes := r.Method == http.MethodPut || r.Method == http.MethodDelete
@@ -88,9 +88,9 @@ func (s *Store) guard(r *http.Request) error {
 	case t.blob && r.Method == http.MethodDelete:
 		err := slipway.Errorf(slipway.Invalid, "Blobs cannot be deleted by themselves: they go when no image needs them any more.")
 		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
-	case r.Method == http.MethodPost && s.cfg.CheckSpace != nil: // an upload begins
-		if err := s.cfg.CheckSpace(spaceStep); err != nil {
-			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // no client retries on this code
+	case r.Method == http.MethodPost && s.cfg.Room != nil: // an upload begins
+		if err := s.cfg.Room(roomStep); err != nil {
+			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // which no client tries again
 		}
 		return nil
 	case !changes || !t.manifest:
@@ -128,30 +128,30 @@ func (s *Store) mayChange(r *http.Request, t target) error {
 	return s.cfg.MayPush(r.Context(), t.repository, t.reference)
 }
 
-// reservedPrefix begins the tags made by Slipway.
+// reservedPrefix is how the tags begin that Slipway makes.
 const reservedPrefix = "deploy-"
 
-// Reserved reports whether only Slipway may make a tag.
+// Reserved reports whether a tag is one that only Slipway makes.
 func Reserved(tag string) bool { return strings.HasPrefix(tag, reservedPrefix) }
 
 type answerKey struct{}
 
-// answer is the response to a request.
+// answer is what a request is answered with.
 type answer struct {
 	http.ResponseWriter
 	status  int
 	refusal *refusal
 }
 
-// refusal replaces an empty response of distribution.
+// refusal is an answer of ours where distribution would send an empty one.
 type refusal struct {
 	error
 
 	status int
-	code   string // error code of the registry API
+	code   string // as the registries' API names it
 }
 
-// refuse returns err and sets the response to the request: distribution knows
+// refuse returns an error that the request is answered with: distribution knows
 // only challenges.
 func refuse(r *http.Request, status int, code string, err error) error {
 	why := &refusal{error: err, status: status, code: code}
@@ -164,8 +164,8 @@ func refuse(r *http.Request, status int, code string, err error) error {
 // Unwrap lets http.ResponseController through.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// WriteHeader implements http.ResponseWriter. Distribution makes two calls in
-// some places; the first one counts.
+// WriteHeader implements http.ResponseWriter. Distribution calls it twice in
+// places; the first one counts.
 func (a *answer) WriteHeader(status int) {
 	if a.status >= http.StatusOK {
 		return

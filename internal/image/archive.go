@@ -14,28 +14,28 @@ import (
 	"slipway/internal/slipway"
 )
 
-// archive is an uploaded archive with an image inside. Each use reads the
-// archive from the start, and no file is unpacked to disk.
+// archive is an uploaded archive with an image in it. It is read from its start
+// as often as needed, and nothing of it is unpacked to disk.
 type archive struct {
-	open       func() (io.ReadCloser, error)
-	entries    map[string]archived
-	small      map[string][]byte // contents at hand
-	smallBytes int               // bytes in small
-	names      int               // bytes in the names of entries
+	open    func() (io.ReadCloser, error)
+	entries map[string]archived
+	small   map[string][]byte // contents at hand
+	held    int               // bytes in small
+	names   int               // bytes in the names of entries
 }
 
 // archived is a file in an archive.
 type archived struct {
 	size int64
-	link string // target name of a link
+	link string // of a link: the name that it leads to
 }
 
-// Limits of an archive: all files are indexed by name in memory, with the
-// contents of the small ones.
+// Limits of an archive: each file is looked up by its name, and the small ones
+// are at hand.
 const (
-	maxArchived   = 100_000
-	maxSmall      = 256 << 10
-	maxSmallTotal = 16 << 20
+	maxArchived = 100_000
+	maxSmall    = 256 << 10
+	maxHeld     = 16 << 20
 )
 
 // readArchive lists an archive.
@@ -54,7 +54,7 @@ func readArchive(ctx context.Context, from io.ReaderAt, size int64) (*archive, e
 
 var errNoArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip.")
 
-// each calls do with each entry of the archive, by clean name.
+// each calls do with each entry of the archive, by its clean name.
 func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, content io.Reader) error) error {
 	plain, err := a.open()
 	if err != nil {
@@ -69,7 +69,7 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 		case errors.Is(err, io.EOF) && n == 0:
 			return errNoArchive
 		case errors.Is(err, io.EOF):
-			_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &left}) // up to the checksum, if any
+			_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &left}) // up to the checksum, if it has one
 			return archiveError(err)
 		case n == 0 && errors.Is(err, tar.ErrHeader):
 			return errNoArchive
@@ -89,7 +89,7 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 	}
 }
 
-// archiveError reports a damaged archive, unless the fault is elsewhere.
+// archiveError says that an archive is damaged, unless the fault is elsewhere.
 func archiveError(err error) error {
 	if err == nil {
 		return nil
@@ -128,15 +128,15 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 		return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, or names of more than %d MiB together, which no image needs.", maxArchived, maxNames>>20)
 	}
 	a.entries[name] = e
-	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.smallBytes+int(h.Size) > maxSmallTotal {
+	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.held+int(h.Size) > maxHeld {
 		return nil
 	}
 	text, err := io.ReadAll(content)
-	a.small[name], a.smallBytes = text, a.smallBytes+len(text)
+	a.small[name], a.held = text, a.held+len(text)
 	return err
 }
 
-// resolve follows the links of a name to the file.
+// resolve follows the links of a name to the file that it stands for.
 func (a *archive) resolve(name string) (string, archived, bool) {
 	name = path.Clean(name)
 	for range maxLinks {
@@ -149,7 +149,7 @@ func (a *archive) resolve(name string) (string, archived, bool) {
 	return name, archived{}, false
 }
 
-// text returns the whole content of a file.
+// text returns the content of a file that is to be read whole.
 func (a *archive) text(ctx context.Context, name string) (text []byte, err error) {
 	name, e, ok := a.resolve(name)
 	if !ok {
@@ -202,7 +202,7 @@ func (a *archive) layout(ctx context.Context, wanted platform) (*packed, error) 
 	return p, nil
 }
 
-// image returns the archive's image for a platform.
+// image returns the image in an archive that is for a platform.
 func (a *archive) image(ctx context.Context, wanted platform) (*packed, error) {
 	_, _, layout := a.resolve("index.json")
 	_, _, saved := a.resolve("manifest.json")
@@ -222,7 +222,7 @@ func (a *archive) image(ctx context.Context, wanted platform) (*packed, error) {
 	return p, p.check(wanted)
 }
 
-// saved reads the format of docker save.
+// saved reads what docker save wrote.
 func (a *archive) saved(ctx context.Context) (*packed, error) {
 	text, err := a.text(ctx, "manifest.json")
 	if err != nil {
@@ -248,7 +248,8 @@ func (a *archive) saved(ctx context.Context) (*packed, error) {
 	return p, nil
 }
 
-// store puts the layers of p into a repository, in the order of the archive.
+// store puts the layers of p into a repository, in the order in which they come
+// in the archive.
 func (a *archive) store(ctx context.Context, to *ownRepo, p *packed) error {
 	wanted := map[string][]*packedLayer{}
 	for i := range p.layers {

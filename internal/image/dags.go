@@ -14,7 +14,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// The limits of a dags folder.
+// The most that a dags folder may hold.
 const (
 	maxDags     = 8 << 30
 	maxDagFiles = 200_000
@@ -28,27 +28,27 @@ type dagEntry struct {
 	kind   byte // tar.TypeReg, TypeSymlink or TypeDir
 	mode   int64
 	link   string
-	offset int64 // of the content in the temporary file
+	offset int64 // of its content in the spool
 	size   int64
 }
 
-// dags collects a folder of an image from the layers, the highest first. Of
-// several entries for one path, the highest counts.
+// dags collects a folder of an image from its layers, the highest first: what
+// is found first counts.
 type dags struct {
-	f          *inspected
-	dir        string              // real path of the folder
-	final      map[string]dagEntry // by path
-	hides      map[string]bool     // paths removed by higher layers
-	clear      map[string]bool     // folders whose lower contents a higher layer removed
-	temp       *os.File
-	checkSpace func(bytes int64) error // nil: no limit
-	left       int64                   // bytes still free of the last check
-	size       int64
-	marks      int // entries kept in memory, of all layers
-	names      int // bytes of their names
+	f     *found
+	dir   string              // real path of the folder
+	final map[string]dagEntry // by path
+	hides map[string]bool     // paths that layers above removed
+	clear map[string]bool     // folders of which layers above removed what was in them
+	spool *os.File
+	room  func(bytes int64) error // nil: there always is
+	left  int64                   // of what there was room for
+	size  int64
+	marks int // entries that were kept, of all layers
+	names int // bytes of their names
 }
 
-// mark counts an entry in memory.
+// mark counts an entry that is kept in memory.
 func (d *dags) mark(names ...string) error {
 	d.marks++
 	for _, name := range names {
@@ -76,24 +76,24 @@ func (d *dags) collect(ctx context.Context) error {
 	return nil
 }
 
-// tempWriter writes to the temporary file while the disk has space.
-type tempWriter struct{ *dags }
+// spooling writes to the spool while there is room.
+type spooling struct{ *dags }
 
 // Write implements io.Writer.
-func (d tempWriter) Write(p []byte) (int, error) {
-	if d.left -= int64(len(p)); d.left < 0 && d.checkSpace != nil {
-		if err := d.checkSpace(spaceStep); err != nil {
+func (d spooling) Write(p []byte) (int, error) {
+	if d.left -= int64(len(p)); d.left < 0 && d.room != nil {
+		if err := d.room(roomStep); err != nil {
 			return 0, err
 		}
-		d.left = spaceStep
+		d.left = roomStep
 	}
-	return d.temp.Write(p)
+	return d.spool.Write(p)
 }
 
-// keep copies a file's content to the temporary file.
+// keep spools a file's content.
 func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
 	offset = d.size
-	size, err = io.Copy(tempWriter{d}, io.LimitReader(content, maxDags-d.size+1))
+	size, err = io.Copy(spooling{d}, io.LimitReader(content, maxDags-d.size+1))
 	d.size += size
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the dags folder: %w", err)
@@ -104,7 +104,7 @@ func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
 	return offset, size, nil
 }
 
-// apply adds the entries of a layer, except for paths decided by higher layers.
+// apply takes what a layer says, where those above left it open.
 func (d *dags) apply(l *dagLayer) error {
 	for _, name := range slices.Sorted(maps.Keys(l.here)) {
 		if _, known := d.final[name]; known || d.hidden(name) {
@@ -120,7 +120,7 @@ func (d *dags) apply(l *dagLayer) error {
 	return nil
 }
 
-// imply adds the parent folders of an entry.
+// imply makes folders of what has something in it.
 func (d *dags) imply(p string) error {
 	for ; p != d.dir && p != "/"; p = path.Dir(p) {
 		if _, known := d.final[p]; known {
@@ -134,8 +134,8 @@ func (d *dags) imply(p string) error {
 	return nil
 }
 
-// hidden reports whether a higher layer has removed p, or has a non-folder
-// among the parents of p.
+// hidden reports whether a higher layer has removed what is at p, or has
+// something else than a folder above it.
 func (d *dags) hidden(p string) bool {
 	if d.hides[p] {
 		return true
@@ -164,7 +164,7 @@ func (d *dags) write(w io.Writer) error {
 		if err := archive.WriteHeader(h); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		if _, err := io.Copy(archive, io.NewSectionReader(d.temp, item.offset, item.size)); err != nil {
+		if _, err := io.Copy(archive, io.NewSectionReader(d.spool, item.offset, item.size)); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
@@ -214,7 +214,7 @@ func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
 func (d *dags) addWhiteout(l *dagLayer, e entry) error {
 	switch {
 	case within(d.dir, e.hide):
-		l.over = true // the folder or one of its parents
+		l.over = true // the folder itself, or one that it is in
 		return nil
 	case !within(e.hide, d.dir):
 		return nil
@@ -226,8 +226,8 @@ func (d *dags) addWhiteout(l *dagLayer, e entry) error {
 	return d.mark(e.hide)
 }
 
-// links gives hard links the contents of their targets: from the same layer,
-// otherwise from the next lower layer with the target.
+// links gives hard links the content of their targets: of this layer, else of
+// the first below that has it.
 func (d *dags) links(ctx context.Context, l *dagLayer, n int) error {
 	wanted := map[string]bool{}
 	for name, target := range l.hard {

@@ -1,6 +1,6 @@
 package image
 
-// dagLayer holds one layer's entries for a folder.
+// dagLayer is what one layer says of a folder.
 type dagLayer struct {
 	here  map[string]dagEntry
 	hard  map[string]string // hard links to their targets

@@ -18,13 +18,13 @@ import (
 	"slipway/internal/slipway"
 )
 
-// registries are the hosts with permission for a private address.
+// registries are the hosts whose addresses may be private.
 type registries struct {
 	hosts    []string // "registry.corp", "registry.corp:5000"
 	prefixes []netip.Prefix
 }
 
-// parseRegistries parses the values of --registries.
+// parseRegistries reads what --registries names.
 func parseRegistries(names []string) (r registries, err error) {
 	for _, name := range names {
 		if p, err := netip.ParsePrefix(name); err == nil {
@@ -39,8 +39,8 @@ func parseRegistries(names []string) (r registries, err error) {
 	return r, nil
 }
 
-// names reports whether the host of a reference, with or without a port, is
-// listed, or has an address in a listed network.
+// names reports whether the host of a reference, with its port if it has one,
+// is named, or is an address in what is named.
 func (r registries) names(hostport string) bool {
 	hostport = strings.ToLower(hostport)
 	bare := hostport
@@ -54,8 +54,8 @@ func (r registries) names(hostport string) bool {
 	return err == nil && r.holds(ip)
 }
 
-// namesHere reports whether a registry on this machine is listed with the port.
-// Other ports of this machine are never asked for images.
+// namesHere reports whether a registry on this machine is named, with its port:
+// nothing else here is asked for images.
 func (r registries) namesHere(hostport string) bool {
 	h, _, err := net.SplitHostPort(hostport)
 	ip, notIP := netip.ParseAddr(h)
@@ -67,7 +67,7 @@ func (r registries) holds(ip netip.Addr) bool {
 	return slices.ContainsFunc(r.prefixes, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 }
 
-// Timeouts against slow foreign registries.
+// Times that bound what a foreign registry can do to us.
 const (
 	dialTimeout   = 10 * time.Second
 	headerTimeout = 30 * time.Second
@@ -78,7 +78,7 @@ const (
 type clients struct {
 	named     registries
 	transport http.RoundTripper
-	loopback  netip.Addr // a loopback address that is allowed for tests; the zero value allows none
+	loopback  netip.Addr // of this machine, where tests have their registries; none else
 }
 
 func newClients(named registries) *clients {
@@ -90,9 +90,8 @@ func newClients(named registries) *clients {
 	return c
 }
 
-// dial connects to addr. The address is checked after the name is resolved, for
-// redirects, too: a name may resolve to any address, and to another one the
-// next time.
+// dial connects to addr. The address is judged once it is resolved, for
+// redirects too: a name may lead anywhere, and elsewhere the next time.
 func (c *clients) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	named := c.named.names(addr)
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: idleTimeout, Control: func(_, at string, _ syscall.RawConn) error {
@@ -100,32 +99,32 @@ func (c *clients) dial(ctx context.Context, network, addr string) (net.Conn, err
 		if err != nil {
 			return fmt.Errorf("address %q: %w", at, err)
 		}
-		return c.checkAddress(addr, to.Addr().Unmap(), named)
+		return c.judge(addr, to.Addr().Unmap(), named)
 	}}
 	conn, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	return &deadlineConn{Conn: conn}, nil
+	return &patient{Conn: conn}, nil
 }
 
 // stallTimeout is how long a registry may say nothing in the middle of an
 // answer.
 const stallTimeout = time.Minute
 
-// deadlineConn is a connection with stallTimeout for each read.
-type deadlineConn struct{ net.Conn }
+// patient is a connection that waits so long for its other end.
+type patient struct{ net.Conn }
 
 // Read implements net.Conn.
-func (p *deadlineConn) Read(b []byte) (int, error) {
+func (p *patient) Read(b []byte) (int, error) {
 	if err := p.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
 		return 0, err
 	}
 	return p.Conn.Read(b)
 }
 
-// checkAddress refuses addresses of this machine and its private networks.
-func (c *clients) checkAddress(host string, ip netip.Addr, named bool) error {
+// judge refuses addresses that only this machine or its network has.
+func (c *clients) judge(host string, ip netip.Addr, named bool) error {
 	switch {
 	case ip == c.loopback || ip.IsLoopback() && c.named.namesHere(host):
 		return nil
@@ -137,8 +136,8 @@ func (c *clients) checkAddress(host string, ip netip.Addr, named bool) error {
 	return nil
 }
 
-// private reports whether ip is in a private network, or in a range of
-// translation (RFC 6052, 8215) or tunnels, with a private address inside.
+// private reports whether ip belongs to some network of its own, or carries an
+// address that may: those of translation (RFC 6052, 8215) and tunnels do.
 func private(ip netip.Addr) bool {
 	return ip.IsPrivate() || slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
@@ -149,8 +148,8 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
 }
 
-// plain reports whether a registry may be used without encryption: only if an
-// administrator listed the registry.
+// plain reports whether a registry may be asked without encryption: one that an
+// administrator named.
 func (c *clients) plain(host string) bool { return c.loopback.IsValid() || c.named.names(host) }
 
 // repo returns a repository of another registry.

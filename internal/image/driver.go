@@ -13,21 +13,21 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
-// driver is the registry's folder. A blob that a client has found stays:
-// reading a blob, or a repository's link to the blob, counts as a use, and
-// Sweep removes no recently used blob. Use and removal hold the digest's lock:
-// either the client gets "not found", or the blob stays.
+// driver is the registry's folder. What a client finds in it stays: looking at
+// a blob or at a repository's link to it counts as a use, and the collection
+// removes nothing that was used lately. Both take the digest's lock, so that
+// either the client is told that the blob is missing, or it is kept.
 type driver struct {
 	storagedriver.StorageDriver
-	root       string
-	locks      *locks // by digest
-	tags       *locks // by repository and tag; taken before a digest's
-	pins       pins
-	checkSpace func(bytes int64) error
-	every      time.Duration // how fresh a file's time must be to be left alone
+	root  string
+	locks *locks // by digest
+	tags  *locks // by repository and tag; taken before a digest's
+	pins  pins
+	room  func(bytes int64) error
+	every time.Duration // how fresh a file's time must be to be left alone
 }
 
-// The paths of distribution's storage.
+// Where distribution keeps what.
 const (
 	blobsPath        = "/docker/registry/v2/blobs/sha256"
 	repositoriesPath = "/docker/registry/v2/repositories"
@@ -37,18 +37,18 @@ func newDriver(cfg Config) *driver {
 	dir := cfg.Dir
 	return &driver{
 		StorageDriver: filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: maxThreads}),
-		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, checkSpace: cfg.CheckSpace,
+		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, room: cfg.Room,
 	}
 }
 
-// maxThreads is the largest number of concurrent file system calls. A
-// connection that sends a layer holds none between calls.
+// maxThreads is how many calls of the file system may be under way: each
+// connection that sends a layer holds none.
 const maxThreads = 100
 
 // file returns the name of the file at path.
 func (d *driver) file(path string) string { return filepath.Join(d.root, filepath.FromSlash(path)) }
 
-// Stat implements storagedriver.StorageDriver. Finding a blob counts as a use.
+// Stat implements storagedriver.StorageDriver: finding a blob is using it.
 func (d *driver) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
 	if hex := digestOf(path); hex != "" {
 		defer d.locks.lock(hex)()
@@ -87,35 +87,35 @@ func (d *driver) PutContent(ctx context.Context, path string, content []byte) er
 // Writer implements storagedriver.StorageDriver.
 func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedriver.FileWriter, error) {
 	w, err := d.StorageDriver.Writer(ctx, path, more)
-	if err != nil || d.checkSpace == nil {
+	if err != nil || d.room == nil {
 		return w, err
 	}
-	return &spaceCheckedFile{FileWriter: w, checkSpace: d.checkSpace}, nil
+	return &roomy{FileWriter: w, room: d.room}, nil
 }
 
-// spaceCheckedFile is a file with a check of the free disk space.
-type spaceCheckedFile struct {
+// roomy is a file that is written while there is room.
+type roomy struct {
 	storagedriver.FileWriter
-	checkSpace func(bytes int64) error
-	left       int64 // bytes still free of the last check
+	room func(bytes int64) error
+	left int64 // of what there was room for
 }
 
-// spaceStep is the number of bytes for one check of the free disk space.
-const spaceStep = 32 << 20
+// roomStep is for how much room is asked at once.
+const roomStep = 32 << 20
 
 // Write implements io.Writer.
-func (r *spaceCheckedFile) Write(p []byte) (int, error) {
+func (r *roomy) Write(p []byte) (int, error) {
 	if r.left -= int64(len(p)); r.left < 0 {
-		if err := r.checkSpace(spaceStep); err != nil {
+		if err := r.room(roomStep); err != nil {
 			return 0, err
 		}
-		r.left = spaceStep
+		r.left = roomStep
 	}
 	return r.FileWriter.Write(p)
 }
 
-// Delete implements storagedriver.StorageDriver. Final tags and held images
-// stay.
+// Delete implements storagedriver.StorageDriver: tags that are final and images
+// that are held stay.
 func (d *driver) Delete(ctx context.Context, path string) error {
 	if repository, tag := tagOf(path + "/current/link"); tag != "" {
 		defer d.tags.lock(tagKey(repository, tag))()
@@ -132,8 +132,8 @@ func (d *driver) Delete(ctx context.Context, path string) error {
 	return d.StorageDriver.Delete(ctx, path)
 }
 
-// Move implements storagedriver.StorageDriver. A complete upload becomes a
-// blob.
+// Move implements storagedriver.StorageDriver: an upload that is complete
+// becomes its blob.
 func (d *driver) Move(ctx context.Context, from, to string) error {
 	hex := digestOf(to)
 	if hex == "" {
@@ -146,16 +146,16 @@ func (d *driver) Move(ctx context.Context, from, to string) error {
 	return d.touch(to)
 }
 
-// touchEvery is the precision of the time of use.
+// touchEvery is how exactly the time of a use is kept.
 const touchEvery = time.Minute
 
-// touch records a use of the file at path. The caller holds the digest's lock.
+// touch notes that the file at path is used. The caller has its digest's lock.
 func (d *driver) touch(path string) error {
 	name, now := d.file(path), time.Now()
 	info, err := os.Stat(name)
 	switch {
 	case os.IsNotExist(err):
-		return nil // the caller reports the missing file
+		return nil // whoever looks is told so
 	case err != nil:
 		return err
 	case now.Sub(info.ModTime()) < d.every && !info.ModTime().After(now):
@@ -164,8 +164,8 @@ func (d *driver) touch(path string) error {
 	return os.Chtimes(name, time.Time{}, now)
 }
 
-// digestOf returns the digest, as hex, of the blob or link at path; "" for
-// other files.
+// digestOf returns the digest, as hex, whose blob or link is at path; "" for
+// everything else.
 func digestOf(path string) string {
 	parts := strings.Split(path, "/")
 	n := len(parts)
@@ -175,7 +175,7 @@ func digestOf(path string) string {
 	return parts[n-2]
 }
 
-// tagOf returns the tag of the current link at path.
+// tagOf returns the tag whose current link is at path.
 func tagOf(path string) (repository, tag string) {
 	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
 	rest, current := strings.CutSuffix(rest, "/current/link")
@@ -188,7 +188,7 @@ func tagOf(path string) (repository, tag string) {
 
 func tagKey(repository, tag string) string { return repository + ":" + tag }
 
-// revisionOf returns the digest, as hex, of the manifest link at path.
+// revisionOf returns the digest, as hex, of the manifest whose link is at path.
 func revisionOf(path string) (repository, hex string) {
 	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
 	repository, rest, found := strings.Cut(rest, "/_manifests/revisions/sha256/")
@@ -206,7 +206,7 @@ type locks struct {
 
 func newLocks() *locks { return &locks{seed: maphash.MakeSeed()} }
 
-// lock locks name and returns the function to unlock.
+// lock locks name and returns what unlocks it.
 func (l *locks) lock(name string) (unlock func()) {
 	mu := l.of(name)
 	mu.Lock()

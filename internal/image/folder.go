@@ -11,16 +11,16 @@ import (
 	"slipway/internal/slipway"
 )
 
-// view holds some paths of an image, and their parent folders, after all
-// layers.
+// view is what the layers of an image make of some paths and the folders that
+// they are in.
 type view struct {
 	paths map[string]*node
 }
 
-// node is the entry at a path.
+// node is what is at a path.
 type node struct {
-	*tar.Header      // nil: no entry, or a folder without a description in any layer
-	exists      bool // an entry, or a folder implied by an entry below
+	*tar.Header      // nil: nothing, or a folder that no layer describes
+	exists      bool // here or, for a folder, by what is in it
 	decided     bool // layers below change nothing any more
 }
 
@@ -40,8 +40,8 @@ func newView(paths ...string) *view {
 	return v
 }
 
-// readPaths reads the image's layers from the top until all paths are known.
-func (f *inspected) readPaths(ctx context.Context, v *view) error {
+// look reads the image's layers from the top until all paths are known.
+func (f *found) look(ctx context.Context, v *view) error {
 	for n := len(f.content.Layers) - 1; n >= 0 && !v.done(); n-- {
 		l := layerView{here: map[string]*tar.Header{}, implied: map[string]bool{}, hides: map[string]bool{}, clears: map[string]bool{}}
 		if err := f.eachEntry(ctx, n, func(e entry, _ io.Reader) error { l.add(v, e); return nil }); err != nil {
@@ -61,10 +61,10 @@ func (v *view) done() bool {
 	return true
 }
 
-// layerView holds one layer's entries for the paths of a view.
+// layerView is what one layer says of the paths of a view.
 type layerView struct {
 	here    map[string]*tar.Header
-	implied map[string]bool // entries lie below
+	implied map[string]bool // something is in it
 	hides   map[string]bool
 	clears  map[string]bool
 }
@@ -89,15 +89,14 @@ func (l layerView) add(v *view, e entry) {
 	}
 }
 
-// apply adds the entries of a layer to v, except for paths decided by higher
-// layers.
+// apply takes what a layer says into v, where those above left it open.
 func (v *view) apply(l layerView) {
 	for p, n := range v.paths {
 		if h := l.here[p]; !n.decided && h != nil {
 			n.Header, n.exists, n.decided = h, true, true
 		}
 		if !n.decided && l.implied[p] {
-			n.exists = true // a lower layer may describe the folder
+			n.exists = true // a layer below may describe it
 		}
 	}
 	for p := range v.paths {
@@ -111,7 +110,7 @@ func (v *view) apply(l layerView) {
 	}
 }
 
-// settle marks the paths below p as decided, with self also p.
+// settle decides what is open below p, and p itself if it is hidden too.
 func (v *view) settle(p string, self bool) {
 	for q, n := range v.paths {
 		if within(q, p) && (self || q != p) {
@@ -123,9 +122,9 @@ func (v *view) settle(p string, self bool) {
 // maxLinks is how many symlinks a way may go through.
 const maxLinks = 16
 
-// folder resolves the symlinks in p, and returns the real path with the view.
-// exists reports whether the folder exists.
-func (f *inspected) folder(ctx context.Context, p string) (target string, v *view, exists bool, err error) {
+// folder returns where the folder at p really is, symlinks of the way resolved,
+// and the view that was found on the way. exists says whether it is there.
+func (f *found) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
 	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
 		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
 	}
@@ -134,7 +133,7 @@ func (f *inspected) folder(ctx context.Context, p string) (target string, v *vie
 			return p, v, false, slipway.Errorf(slipway.Invalid, "The dags folder of this image lies deeper than %d folders.", maxNesting)
 		}
 		v = newView(p)
-		if err := f.readPaths(ctx, v); err != nil {
+		if err := f.look(ctx, v); err != nil {
 			return p, v, false, err
 		}
 		next, ok := v.follow(p)
@@ -146,8 +145,8 @@ func (f *inspected) folder(ctx context.Context, p string) (target string, v *vie
 	return p, v, false, slipway.Errorf(slipway.Invalid, "The way to %s goes through too many symlinks in this image.", p)
 }
 
-// follow resolves the first symlink in p. Without a symlink, follow returns p
-// and whether p is a folder.
+// follow resolves the first symlink on the way to p; without one it returns p
+// and whether that is a folder.
 func (v *view) follow(p string) (string, bool) {
 	for _, c := range chain(p) {
 		n := v.paths[c]
@@ -165,10 +164,11 @@ func (v *view) follow(p string) (string, bool) {
 	return p, true
 }
 
-// firstFolder returns the first path with a folder in the image, "" for none.
-func (f *inspected) firstFolder(ctx context.Context, paths ...string) (string, error) {
+// firstFolder returns the first of some paths that is a folder of the image, ""
+// if none is.
+func (f *found) firstFolder(ctx context.Context, paths ...string) (string, error) {
 	v := newView(paths...)
-	if err := f.readPaths(ctx, v); err != nil {
+	if err := f.look(ctx, v); err != nil {
 		return "", err
 	}
 	for _, p := range slices.Clone(paths) {

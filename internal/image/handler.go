@@ -13,23 +13,23 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 )
 
-// Authorizer stands before the registry and is asked at every request.
-type Authorizer struct {
-	// Realm returns the address of the token endpoint.
+// Door stands before the registry and is asked at every request.
+type Door struct {
+	// Realm returns the address where a client gets its bearer.
 	Realm func(*http.Request) string
 
-	// Admit returns nil if bearer grants all wants; without wants, if bearer is
-	// valid. A refusal is a *slipway.Error.
+	// Admit returns nil if bearer opens all that is wanted; with nothing wanted,
+	// if it is good at all. A refusal is a *slipway.Error.
 	Admit func(r *http.Request, bearer string, wants []Access) error
 }
 
-// Access is an action of a request on a repository.
+// Access is something that a request wants to do with a repository.
 type Access struct {
 	Repository string
 	Action     Action
 }
 
-// Action is an action on a repository.
+// Action is what is done with a repository.
 type Action string
 
 // The actions.
@@ -39,11 +39,11 @@ const (
 	Deleting Action = "delete"
 )
 
-// registryName is the name of Slipway's driver and access controller in
-// distribution's registries of both.
+// registryName is that of our driver and access controller among those that
+// distribution knows.
 const registryName = "slipway"
 
-// register registers driver and access controller, once in a process.
+// register makes them known, once for each process.
 var register = sync.OnceFunc(func() {
 	factory.Register(registryName, driverFactory{})
 	err := auth.Register(registryName, func(options map[string]any) (auth.AccessController, error) {
@@ -70,7 +70,7 @@ func (driverFactory) Create(_ context.Context, parameters map[string]any) (stora
 	return d, nil
 }
 
-// target is the repository and object of a request.
+// target is what a request is about.
 type target struct {
 	repository string
 	reference  string // tag or digest
@@ -78,8 +78,8 @@ type target struct {
 	blob       bool
 }
 
-// targetOf parses the path of a request like distribution. A repository's name
-// may contain the words, too, so the last occurrence counts.
+// targetOf reads the path of a request as distribution does: the name of a
+// repository may hold any of these words, so the last one counts.
 func targetOf(path string) target {
 	name, ok := strings.CutPrefix(path, "/v2/")
 	if !ok {
@@ -95,12 +95,13 @@ func targetOf(path string) target {
 	return target{}
 }
 
-// withoutForeignMount turns the mount of a blob, from a repository without the
-// right to pull, into an upload, as if the blob did not exist.
-func withoutForeignMount(r *http.Request, authorizer Authorizer) *http.Request {
+// withoutForeignMount turns the mount of a blob from a repository that may not
+// be pulled into an upload of it, as the client does when nothing is there to
+// mount.
+func withoutForeignMount(r *http.Request, door Door) *http.Request {
 	query := r.URL.Query()
 	from := query.Get("from")
-	if r.Method != http.MethodPost || from == "" || authorizer.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
+	if r.Method != http.MethodPost || from == "" || door.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
 		return r
 	}
 	query.Del("from")

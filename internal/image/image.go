@@ -1,6 +1,7 @@
-// Package image stores and inspects container images: a registry at /v2/ with a
-// folder on disk, inspecting images of any registry, importing archives,
-// reading dags folders and adding layers.
+// Package image keeps container images: a registry at /v2/ with its own folder,
+// and what the portal does with images, its own and those of other registries:
+// inspecting them, taking archives, reading their dags folders and adding
+// layers.
 package image
 
 import (
@@ -26,30 +27,30 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage"
 )
 
-// Config is the configuration of a Store.
+// Config is what a Store needs to know.
 type Config struct {
-	Dir        string   // of the registry; created if missing
+	Dir        string   // of the registry, made when it is missing
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
-	// Room returns an error if bytes more must not be written. nil: no limit.
-	CheckSpace func(bytes int64) error
+	// Room refuses if not so many bytes more may be written. nil: they always may.
+	Room func(bytes int64) error
 
-	// MayPush returns an error against a push to a reserved tag ("deploy-…").
-	// The client sees a refusal. nil: no push to reserved tags.
+	// MayPush is asked before a tag that Slipway made ("deploy-…") is written from
+	// outside. Its refusal is shown to whoever pushes. nil: nobody may.
 	MayPush func(ctx context.Context, repository, tag string) error
 
-	// Pushed is called after every pushed manifest, and must not block.
+	// Pushed is told of every manifest that was put from outside. It must not block.
 	Pushed func(Push)
 }
 
-// Push is a manifest that was pushed to a repository.
+// Push is a manifest that has arrived in a repository.
 type Push struct {
 	Repository string // "barren-ionization-0185/airflow"
-	Tag        string // "" for a push by digest
+	Tag        string // "" where it was put by digest
 	Digest     string
 }
 
-// Store is the portal's registry and the client of other registries.
+// Store is the portal's registry and its way to the others.
 type Store struct {
 	cfg     Config
 	log     *slog.Logger
@@ -59,8 +60,8 @@ type Store struct {
 	grace   time.Duration                          // Sweep's
 }
 
-// Open returns the store in cfg.Dir. The registry starts with the first request
-// or image.
+// Open returns the store in cfg.Dir. It costs next to nothing until the first
+// request or image.
 func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "docker"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the registry's folder: %w", err)
@@ -76,7 +77,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// exists reports whether the file exists, from the error of a stat.
+// exists reports whether err, of looking at a file, leaves it there.
 func exists(err error) (bool, error) {
 	switch {
 	case err == nil:
@@ -87,15 +88,14 @@ func exists(err error) (bool, error) {
 	return false, err
 }
 
-// makeParent makes the folder of a file.
-func makeParent(name string) error {
+// made makes the folder of a file.
+func made(name string) error {
 	return os.MkdirAll(filepath.Dir(name), fs.FileMode(0o700))
 }
 
-// Sweep removes the images without a tag, without a deploy, and without a use
-// in the last 24 hours, and abandoned uploads. keep returns the images of
-// deploys. A tag made by Slipway goes with the last deploy in need of the
-// image.
+// Sweep removes what no tag, no deploy and nobody in the last 24 hours needs,
+// and uploads that were given up. keep returns what is needed. Tags that Slipway
+// made go with the last deploy that needs their image.
 func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time.Time) error {
 	needed, err := keep()
 	if err != nil {
@@ -126,10 +126,10 @@ func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time
 	return w.clearBlobs(ctx)
 }
 
-// Import stores the image of an archive in the own registry, under repository
-// and tag: the format of docker save or an OCI layout, plain or compressed with
-// gzip. Import needs no memory or disk for whole layers. The manifest comes
-// last: without a manifest, the image cannot be deployed.
+// Import puts the image of an archive into the own registry, under repository
+// and tag: what docker save writes, or an OCI layout, plain or compressed with
+// gzip. Nothing is held in memory or spooled; without the manifest, which comes
+// last, nothing of it can be deployed.
 func (s *Store) Import(ctx context.Context, repository, tag string, from io.ReaderAt, size int64, platform string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
@@ -153,16 +153,16 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	if err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
+	if _, err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
 		return slipway.Image{}, err
 	}
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, platform, Login{})
 }
 
-// WithDags stores base with one more layer in the own registry, under
-// repository and tag. The folder dagsPath then holds only the files, readable
-// by everybody. Equal input makes an equal image. The layers of an image in
-// another registry are copied.
+// WithDags puts base with one more layer into the own registry, under
+// repository and tag: the folder dagsPath is emptied and holds the files then, which
+// everybody may read. The same input makes the same image. Of an image that is
+// elsewhere the layers are copied.
 func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dagsPath string, files []DagFile, repository, tag string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
@@ -180,7 +180,7 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 			return slipway.Image{}, err
 		}
 	}
-	f.from = to // the layers are here now
+	f.from = to // where the layers are at hand now
 	entries, err := f.layerFiles(ctx, dagsPath, files)
 	if err != nil {
 		return slipway.Image{}, err
@@ -189,14 +189,14 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 	if err := f.append(ctx, to, entries, by); err != nil {
 		return slipway.Image{}, err
 	}
-	if err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
+	if _, err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
 		return slipway.Image{}, err
 	}
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
 }
 
-// Pin makes a tag of the own registry final, and retains the image. The result is
-// the final digest of the tag.
+// Pin makes a tag of the own registry final, and holds its image. It returns
+// the digest that the tag has for good.
 func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return "", err
@@ -206,20 +206,20 @@ func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := s.Retain(ctx, repository, digest); err != nil {
+	if err := s.Hold(ctx, repository, digest); err != nil {
 		return "", err
 	}
 	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
 }
 
-// Retain protects an image of the own registry from deletion by clients, until
-// Sweep finds no deploy in need of the image.
-func (s *Store) Retain(ctx context.Context, repository, digest string) error {
+// Hold keeps an image of the own registry from being deleted by its clients. It
+// lasts until Sweep hears of no deploy that needs the image.
+func (s *Store) Hold(ctx context.Context, repository, digest string) error {
 	if err := checkTarget(repository, ""); err != nil {
 		return err
 	}
 	if !digestForm.MatchString(digest) {
-		return fmt.Errorf("retain %s: no digest", digest)
+		return fmt.Errorf("hold %s: no digest", digest)
 	}
 	hex := strings.TrimPrefix(digest, "sha256:")
 	unlock := s.driver.locks.lock(hex)
@@ -228,13 +228,13 @@ func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 	if err != nil {
 		return err
 	}
-	return s.settle(ctx, repository, digest) // fails if the image does not exist
+	return s.settle(ctx, repository, digest) // which also finds out that it is there
 }
 
-// DagsTar writes the files of a folder of i after all layers: without files
-// removed in a higher layer, and with symlinks in dagsPath resolved. The
-// archive holds files and symlinks by path in the folder, sorted. An image
-// without the folder is refused.
+// DagsTar writes the files of a folder of i as its layers make it: what is
+// removed in a higher layer is not there, and symlinks of the way are resolved.
+// The archive holds files and symlinks by their paths in the folder, sorted. An
+// image without the folder is refused.
 func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
 	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
 	if err != nil {
@@ -247,19 +247,19 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 	if !exists {
 		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags folder of the image in the Deployment's settings.", dagsPath)
 	}
-	temp, err := s.temp()
+	spool, err := s.temp()
 	if err != nil {
 		return err
 	}
-	defer temp.Close()
-	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, temp: temp, checkSpace: s.cfg.CheckSpace}
+	defer spool.Close()
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool, room: s.cfg.Room}
 	if err := d.collect(ctx); err != nil {
 		return err
 	}
 	return d.write(w)
 }
 
-// temp returns a temporary file that is deleted when closed.
+// temp returns a file that is gone when it is closed.
 func (s *Store) temp() (*os.File, error) {
 	dir := filepath.Join(s.cfg.Dir, "tmp")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -275,14 +275,14 @@ func (s *Store) temp() (*os.File, error) {
 	return f, nil
 }
 
-// Handler serves the registry: all of /v2/ except the token endpoint. Limits on
-// body size or time, and compression, must not be applied.
-func (s *Store) Handler(authorizer Authorizer) http.Handler {
-	app := sync.OnceValue(func() http.Handler { return s.newApp(authorizer) })
+// Handler serves the registry: /v2/ and all below it but the token endpoint. It
+// wants no limit on bodies or on time, and no compression.
+func (s *Store) Handler(door Door) http.Handler {
+	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = withoutForeignMount(r, authorizer)
+		r = withoutForeignMount(r, door)
 		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
-			r = withBufferedBody(r)
+			r = withHeldBody(r)
 		}
 		a := &answer{ResponseWriter: w}
 		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
@@ -303,18 +303,18 @@ func (s *Store) pushed(t target, digest string) {
 	s.cfg.Pushed(p)
 }
 
-func (s *Store) newApp(authorizer Authorizer) http.Handler {
+func (s *Store) newApp(door Door) http.Handler {
 	register()
 	cfg := &configuration.Configuration{
 		Storage: configuration.Storage{
 			registryName:  {"driver": s.driver},
 			"delete":      {"enabled": true},
 			"redirect":    {"disable": true},
-			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // done by Sweep
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
 		},
-		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, authorizer: authorizer}}},
+		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
 	}
-	cfg.HTTP.Secret = rand.Text() // signs the upload state in clients' hands
-	cfg.HTTP.RelativeURLs = true  // correct behind any proxy
+	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
+	cfg.HTTP.RelativeURLs = true  // whatever stands before us
 	return handlers.NewApp(context.Background(), cfg)
 }

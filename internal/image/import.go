@@ -18,7 +18,7 @@ import (
 // packed is an image in an archive.
 type packed struct {
 	config   []byte
-	manifest *manifest // manifest to store; nil: Import makes one
+	manifest *manifest // as it is to be stored; nil: one is to be made
 	layers   []packedLayer
 }
 
@@ -26,11 +26,11 @@ type packed struct {
 type packedLayer struct {
 	file string // in the archive
 	want string // digest of the file; "" where the archive does not say
-	diff string // digest of the unpacked layer
+	diff string // digest of what it unpacks to
 	blob descriptor
 }
 
-// check checks an image by its configuration, before the layers are read.
+// check judges an image by its configuration, before its layers are read.
 func (p *packed) check(wanted platform) error {
 	var c config
 	if err := json.Unmarshal(p.config, &c); err != nil {
@@ -48,7 +48,7 @@ func (p *packed) check(wanted platform) error {
 	return nil
 }
 
-// storeLayer stores a layer. A plain layer is compressed first.
+// storeLayer stores a layer: as it is if it is compressed, else compressed.
 func storeLayer(ctx context.Context, to *ownRepo, l *packedLayer, content io.Reader) error {
 	b := bufio.NewReaderSize(content, 64<<10)
 	head, _ := b.Peek(4) // a short one is plain
@@ -83,8 +83,8 @@ func storeLayer(ctx context.Context, to *ownRepo, l *packedLayer, content io.Rea
 	return err
 }
 
-// finish stores the configuration and returns the manifest: the one in the
-// archive if the layers were stored unchanged, otherwise a new one.
+// finish stores the configuration and returns the manifest: that of the
+// archive, if it names the layers as they were stored.
 func (p *packed) finish(ctx context.Context, to *ownRepo) (manifest, error) {
 	config, err := to.write(ctx, "", func(w io.Writer) error { _, err := w.Write(p.config); return err })
 	if err != nil {

@@ -17,8 +17,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// config is the configuration of an image, without the parts that Slipway
-// ignores.
+// config is what an image's configuration says, as far as we read it.
 type config struct {
 	Created      time.Time `json:"created"`
 	OS           string    `json:"os"`
@@ -34,7 +33,7 @@ type config struct {
 	} `json:"rootfs"`
 }
 
-// Labels and variables of an image with its versions and paths.
+// Where an image says what it is.
 const (
 	runtimeLabel        = "io.astronomer.docker.runtime.version"
 	runtimeAirflowLabel = "io.astronomer.docker.airflow.version"
@@ -43,27 +42,27 @@ const (
 	airflowHome         = "AIRFLOW_HOME"
 )
 
-// maxPath is the longest path of a dags folder, in bytes.
+// maxPath is the longest path that a folder of DAGs may have, in bytes.
 const maxPath = 4000
 
-// maxConfig is the largest configuration to read.
+// maxConfig is the largest configuration of an image that is read.
 const maxConfig = 8 << 20
 
-// inspected is an inspected image, with its sources.
-type inspected struct {
+// found is an image that inspection has found, with what it was read from.
+type found struct {
 	slipway.Image
 
 	from     repo
 	manifest manifest
 	content  content
-	raw      []byte // the configuration
+	raw      []byte // its configuration
 	config   config
-	left     int64 // bytes still allowed for unpacking the layers
+	left     int64 // of what its layers may unpack to
 }
 
-// Inspect returns the facts about an image: the one for platform, if the
-// reference is of an index. An incomplete image in the own registry is refused.
-// All parts of a complete one count as used now.
+// Inspect returns what an image is: for platform, where its reference names an
+// index. Every part of an image in the own registry is there, and counts as
+// used now.
 func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Login) (slipway.Image, error) {
 	f, err := s.find(ctx, ref, parsePlatform(platform), login)
 	if err != nil {
@@ -73,8 +72,8 @@ func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Log
 	return f.Image, err
 }
 
-// find returns an image of any registry.
-func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*inspected, error) {
+// find returns an image of this or another registry.
+func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*found, error) {
 	from, err := s.source(ctx, ref, login)
 	if err != nil {
 		return nil, err
@@ -86,7 +85,7 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 	if m, err = chosen(ctx, from, ref, m, wanted); err != nil {
 		return nil, err
 	}
-	f := &inspected{from: from, manifest: m, left: maxUnpacked}
+	f := &found{from: from, manifest: m, left: maxUnpacked}
 	if err := f.read(ctx, ref); err != nil {
 		return nil, err
 	}
@@ -96,7 +95,7 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 	return f, f.complete(ctx)
 }
 
-// source returns the repository of ref.
+// source returns the repository that ref is in.
 func (s *Store) source(ctx context.Context, ref Ref, login Login) (repo, error) {
 	if !ref.Own() {
 		return s.clients.repo(ref.Name, login)
@@ -110,8 +109,7 @@ func (s *Store) source(ctx context.Context, ref Ref, login Login) (repo, error) 
 // maxDepth is how deep indexes lie in each other.
 const maxDepth = 3
 
-// chosen returns the manifest for a platform, from an index or from nested
-// indexes.
+// chosen returns the manifest for a platform of those that an index offers.
 func chosen(ctx context.Context, from repo, ref Ref, m manifest, wanted platform) (manifest, error) {
 	for range maxDepth {
 		if !m.isIndex() {
@@ -139,7 +137,7 @@ func offer(all []descriptor, wanted platform) (descriptor, error) {
 		p := d.Platform
 		switch {
 		case p == nil && len(all) == 1:
-			return d, nil // the platform is in the configuration
+			return d, nil // its configuration tells
 		case p == nil:
 			continue
 		case p.runs(wanted):
@@ -150,8 +148,8 @@ func offer(all []descriptor, wanted platform) (descriptor, error) {
 	return descriptor{}, wrongPlatform(offered, wanted)
 }
 
-// read fills f from the manifest and the configuration.
-func (f *inspected) read(ctx context.Context, ref Ref) (err error) {
+// read fills f from its manifest and configuration.
+func (f *found) read(ctx context.Context, ref Ref) (err error) {
 	if !f.manifest.isImage() {
 		return noImage(ref, f.manifest.mediaType)
 	}
@@ -178,7 +176,7 @@ func noImage(ref Ref, mediaType string) error {
 	return slipway.Errorf(slipway.Invalid, "%s is not a container image but something of the type %q.", ref, clipped(mediaType))
 }
 
-// wholeBlob reads a small blob, and checks size and digest.
+// wholeBlob reads a small blob, and checks it.
 func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, manifestTimeout)
 	defer cancel()
@@ -197,19 +195,19 @@ func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 	return raw, nil
 }
 
-// facts returns the image from the manifest and the configuration.
-func (f *inspected) facts(ref Ref) slipway.Image {
+// facts are what a manifest and its configuration say.
+func (f *found) facts(ref Ref) slipway.Image {
 	labels, env := f.config.Config.Labels, environment(f.config.Config.Env)
 	i := slipway.Image{
 		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.platform().String(),
-		Size: f.content.Config.Size, User: printable(f.config.Config.User, 255), CreatedAt: f.config.Created,
+		Size: f.content.Config.Size, User: believed(f.config.Config.User, 255), CreatedAt: f.config.Created,
 	}
-	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // the release becomes a variable of commands
+	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // it gets into variables of commands
 		i.Runtime = r
 	}
 	for _, version := range []string{labels[runtimeAirflowLabel], labels[airflowLabel], env[airflowVariable]} {
 		if i.Airflow == "" {
-			i.Airflow = printable(version, 64)
+			i.Airflow = believed(version, 64)
 		}
 	}
 	for _, l := range f.content.Layers {
@@ -219,16 +217,16 @@ func (f *inspected) facts(ref Ref) slipway.Image {
 	return i
 }
 
-// printable returns a text from an image, or "" for a text that is too long or
-// not printable.
-func printable(text string, longest int) string {
+// believed returns what an image says of itself, "" where that is longer than
+// such a thing is, or cannot be printed.
+func believed(text string, longest int) string {
 	if len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ""
 	}
 	return text
 }
 
-func (f *inspected) platform() platform {
+func (f *found) platform() platform {
 	return platform{OS: f.config.OS, Architecture: f.config.Architecture, Variant: f.config.Variant}
 }
 
@@ -241,8 +239,8 @@ func environment(all []string) map[string]string {
 	return env
 }
 
-// complete refuses an image of the own registry with missing layers.
-func (f *inspected) complete(ctx context.Context) error {
+// complete makes sure that an image of the own registry has all of its layers.
+func (f *found) complete(ctx context.Context) error {
 	own, ok := f.from.(*ownRepo)
 	if !ok {
 		return nil
@@ -259,17 +257,17 @@ func (f *inspected) complete(ctx context.Context) error {
 	return nil
 }
 
-// dagsPath returns the dags folder of an image: from the image's variables,
-// otherwise the first existing one of the usual folders.
-func (f *inspected) dagsPath(ctx context.Context) (string, error) {
-	if home := printable(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
+// dagsPath returns where an image has its DAGs: where its variables say, or in
+// the first of the known folders that it has.
+func (f *found) dagsPath(ctx context.Context) (string, error) {
+	if home := believed(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
 		return path.Join(home, "dags"), nil
 	}
 	return f.firstFolder(ctx, "/usr/local/airflow/dags", "/opt/airflow/dags")
 }
 
 // eachEntry calls do with the entries of the n-th layer, in their order.
-func (f *inspected) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
+func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
 	blob, err := f.from.blob(ctx, f.content.Layers[n])
 	if err != nil {
 		return err
@@ -298,9 +296,9 @@ func (f *inspected) eachEntry(ctx context.Context, n int, do func(e entry, conte
 	}
 }
 
-// drain reads the rest after the end of a layer's archive: the digest of a blob
-// from another registry is checked at the end of the blob.
-func (f *inspected) drain(n int, plain, blob io.Reader) error {
+// drain reads what is behind the end of a layer's archive: a blob of another
+// registry is compared with its digest only where it ends.
+func (f *found) drain(n int, plain, blob io.Reader) error {
 	_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &f.left})
 	if err == nil {
 		_, err = io.Copy(io.Discard, blob)
@@ -311,8 +309,9 @@ func (f *inspected) drain(n int, plain, blob io.Reader) error {
 	return nil
 }
 
-// layerError names the layer in the error, unless the fault is elsewhere.
-func (f *inspected) layerError(n int, err error) error {
+// layerError says which layer could not be read, unless that is no fault of the
+// layer's.
+func (f *found) layerError(n int, err error) error {
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) {
 		return err
 	}

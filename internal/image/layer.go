@@ -15,18 +15,18 @@ import (
 	"slipway/internal/slipway"
 )
 
-// maxUnpacked is the largest total of unpacked layers of one image, or of an
-// archive.
+// maxUnpacked is the most that the layers of one image, or an archive, may
+// unpack to.
 const maxUnpacked = 128 << 30
 
-// Limits for the names of entries. Linux opens no longer path; the names are
-// kept in memory, and their folders are walked.
+// Longest names, and deepest folders, that entries may have. Linux opens no
+// longer path; names are kept in memory, and their folders walked through.
 const (
 	maxName    = 4096
 	maxNesting = 128
 )
 
-// checkNames refuses an entry with a longer name.
+// checkNames refuses an entry whose names are longer.
 func checkNames(h *tar.Header) error {
 	for _, name := range []string{h.Name, h.Linkname} {
 		if len(name) > maxName || strings.Count(name, "/") > maxNesting {
@@ -36,10 +36,11 @@ func checkNames(h *tar.Header) error {
 	return nil
 }
 
-// maxWindow is the largest window of a zstd frame; the window is in memory.
+// maxWindow is the largest window of a zstd frame that is read: it is held in
+// memory.
 const maxWindow = 128 << 20
 
-// Names in a layer's archive with a meaning for the layers below.
+// What a layer's archive says of those below it.
 const (
 	whiteout = ".wh."
 	opaque   = ".wh..wh..opq"
@@ -50,8 +51,8 @@ type entry struct {
 	*tar.Header
 
 	path string // absolute and clean
-	hide string // path to hide in the layers below; "" for an ordinary entry
-	all  bool   // hide only the contents of the folder, not the folder
+	hide string // the path that it hides in the layers below; "" for an ordinary entry
+	all  bool   // it hides what is in that folder, not the folder
 }
 
 func entryOf(h *tar.Header) entry {
@@ -61,7 +62,7 @@ func entryOf(h *tar.Header) entry {
 	case base == opaque:
 		e.hide, e.all = path.Clean(dir), true
 	case strings.HasPrefix(base, whiteout+whiteout):
-		e.hide, e.all = e.path, true // other marks of the format hide nothing
+		e.hide, e.all = e.path, true // other marks of the format: they name nothing
 	case strings.HasPrefix(base, whiteout):
 		e.hide = path.Join(dir, strings.TrimPrefix(base, whiteout))
 	}
@@ -80,8 +81,7 @@ func unreadable(err error) bool {
 	return strings.Contains(text, "flate:") || strings.Contains(text, "zstd") || strings.Contains(text, "corrupt") || strings.Contains(text, "verif")
 }
 
-// limited reads at most left bytes, counted over all readers with the same
-// left.
+// limited reads no more than is left for all that share it.
 type limited struct {
 	io.Reader
 	left *int64
@@ -96,8 +96,7 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unpacked returns the content of a stream: plain, or compressed with gzip or
-// zstd.
+// unpacked returns what a stream holds: plain, or compressed with gzip or zstd.
 func unpacked(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
 	switch head, _ := b.Peek(4); { // a short one is plain
@@ -118,12 +117,12 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
-// within reports whether p is dir or below dir.
+// within reports whether a path is dir or below it.
 func within(p, dir string) bool {
 	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
 }
 
-// chain returns p and all parent folders, from the top; without "/".
+// chain returns p and the folders that it is in, from the top; without "/".
 func chain(p string) (all []string) {
 	for ; p != "/" && p != "."; p = path.Dir(p) {
 		all = append([]string{p}, all...)

@@ -1,8 +1,8 @@
 package image
 
-// Needed lists the images that a Sweep keeps, besides tagged and recently used
-// ones.
+// Needed is what a Sweep keeps beside what has a tag of somebody's or was used
+// lately.
 type Needed struct {
-	Digests map[string][]string // digests of staged, queued, running and retained deploys, by repository
-	Whole   map[string]bool     // namespaces to keep whole
+	Digests map[string][]string // that deploys need, by repository: of staged, queued, running and retained ones
+	Whole   map[string]bool     // namespaces of which everything is needed
 }

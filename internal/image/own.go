@@ -44,7 +44,7 @@ func (s *Store) repo(ctx context.Context, name string) (*ownRepo, error) {
 	return &ownRepo{s: s, name: name, Repository: r}, nil
 }
 
-// tagged returns the present digest of a tag.
+// tagged returns the digest that a tag has now.
 func (s *Store) tagged(ctx context.Context, repository, tag string) (string, error) {
 	r, err := s.repo(ctx, repository)
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *ownRepo) manifest(ctx context.Context, ref Ref) (manifest, error) {
 	return manifest{mediaType: mediaType, raw: raw, digest: ref.Digest}, nil
 }
 
-// unknown reports whether err is a "not found" of distribution.
+// unknown reports whether err says that something is not there.
 func unknown(err error) bool {
 	if _, ok := errors.AsType[distribution.ErrManifestUnknownRevision](err); ok {
 		return true
@@ -117,7 +117,7 @@ func (r *ownRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, error)
 	return f, nil
 }
 
-// has reports whether the repository has a blob, and counts as a use.
+// has reports whether the repository has a blob, and marks it as used.
 func (r *ownRepo) has(ctx context.Context, d descriptor) (bool, error) {
 	got, err := r.Blobs(ctx).Stat(ctx, digest.Digest(d.Digest))
 	switch {
@@ -129,7 +129,8 @@ func (r *ownRepo) has(ctx context.Context, d descriptor) (bool, error) {
 	return err == nil, err
 }
 
-// put stores a blob with a known digest and size.
+// put writes a blob whose digest is known. It is there afterwards, or an error
+// says why not.
 func (r *ownRepo) put(ctx context.Context, d descriptor, from io.Reader) error {
 	got, err := r.write(ctx, d.Digest, func(w io.Writer) error {
 		_, err := io.Copy(w, from)
@@ -141,8 +142,8 @@ func (r *ownRepo) put(ctx context.Context, d descriptor, from io.Reader) error {
 	return err
 }
 
-// write stores the output of fill as a blob. want is the expected digest; ""
-// for any.
+// write stores as a blob what fill writes. want is its digest; "" takes
+// whatever comes.
 func (r *ownRepo) write(ctx context.Context, want string, fill func(io.Writer) error) (descriptor, error) {
 	w, err := r.Blobs(ctx).Create(ctx)
 	if err != nil {
@@ -183,29 +184,31 @@ func (r *ownRepo) mount(ctx context.Context, from string, d descriptor) error {
 	return errors.Join(gone, w.Cancel(ctx))
 }
 
-// putManifest stores a manifest under tag. All blobs must be stored before.
-func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) error {
+// putManifest stores a manifest whose blobs are all there, under tag, and
+// returns its digest.
+func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) (string, error) {
 	m, desc, err := distribution.UnmarshalManifest(mediaType, raw)
 	if err != nil {
-		return errors.Join(damaged("its manifest cannot be read"), err)
+		return "", errors.Join(damaged("its manifest cannot be read"), err)
 	}
 	all, err := r.Manifests(ctx)
 	if err != nil {
-		return fmt.Errorf("manifests of %s: %w", r.name, err)
+		return "", fmt.Errorf("manifests of %s: %w", r.name, err)
 	}
 	if _, err := all.Put(ctx, m); err != nil {
-		return fmt.Errorf("put manifest: %w", err)
+		return "", fmt.Errorf("put manifest: %w", err)
 	}
 	if err := r.s.settle(ctx, r.name, desc.Digest.String()); err != nil {
-		return err
+		return "", err
 	}
 	if err := r.Tags(ctx).Tag(ctx, tag, desc); err != nil {
-		return fmt.Errorf("tag %s: %w", tag, err)
+		return "", fmt.Errorf("tag %s: %w", tag, err)
 	}
-	return nil
+	return desc.Digest.String(), nil
 }
 
-// settle syncs all files of an image to disk, because distribution does not.
+// settle makes an image durable, with all that it is made of: distribution
+// leaves that to the operating system.
 func (s *Store) settle(ctx context.Context, repository, digest string) error {
 	r, err := s.repo(ctx, repository)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// pins are the final tags and the digests of deploys: files beside the
-// registry's own.
+// pins are the tags that are final and the digests that deploys need: files
+// beside the registry's own.
 //
 //	pins/<repository>/_tags/<tag>      holds the digest
 //	pins/<repository>/_digests/<hex>   empty
@@ -28,15 +28,15 @@ func (p pins) digest(repository, digest string) string {
 	return filepath.Join(p.dir, filepath.FromSlash(repository), "_digests", strings.TrimPrefix(digest, "sha256:"))
 }
 
-// mayTag refuses to change a final tag.
+// mayTag refuses to change a tag that is final.
 func (p pins) mayTag(repository, tag string) error {
 	if !tagForm.MatchString(tag) {
-		return nil // distribution refuses the tag
+		return nil // distribution refuses it
 	}
 	return p.missing(p.tag(repository, tag), "The tag %s of %s belongs to a deploy and cannot be changed any more. Push another tag.", tag, repository)
 }
 
-// mayDelete refuses to delete an image of a deploy.
+// mayDelete refuses to delete an image that a deploy needs.
 func (p pins) mayDelete(repository, digest string) error {
 	if !digestForm.MatchString(digest) {
 		return nil
@@ -65,8 +65,8 @@ var (
 	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
-// checkTarget refuses invalid names of repositories in the own registry, and
-// invalid tags.
+// checkTarget refuses names that are no repository's in the own registry, and
+// tags that are none.
 func checkTarget(repository, tag string) error {
 	ref, err := ParseRef(repository + ":" + "x")
 	switch {
@@ -78,9 +78,9 @@ func checkTarget(repository, tag string) error {
 	return nil
 }
 
-// writeWhole writes a file atomically and durably.
+// writeWhole writes a file that is whole or absent, and stays.
 func writeWhole(name, text string) error {
-	if err := makeParent(name); err != nil {
+	if err := made(name); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
@@ -110,7 +110,7 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// drop removes pins before older, except for the ones that keep reports.
+// drop removes the pins that nothing needs any more: keep says which do.
 func (p pins) drop(older time.Time, keep func(repository, digest string) bool) error {
 	return filepath.WalkDir(p.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -128,7 +128,7 @@ func (p pins) drop(older time.Time, keep func(repository, digest string) bool) e
 	})
 }
 
-// of returns the repository and digest of the pin in a file.
+// of returns what the pin in a file is for.
 func (p pins) of(name string) (repository, digest string, err error) {
 	dir, base := filepath.Split(name)
 	rel, err := filepath.Rel(p.dir, filepath.Dir(filepath.Clean(dir)))

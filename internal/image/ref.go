@@ -16,13 +16,12 @@ type Ref struct {
 	Digest string // "sha256:…"; goes before the tag
 }
 
-// Login is a user and password for a registry. The zero value is for public
-// images.
+// Login opens a registry. The zero value opens what is public.
 type Login struct{ User, Password string }
 
-// ParseRef parses a reference: "quay.io/team/airflow:1.2",
-// "quay.io/team/airflow@sha256:…". A name without a host as first element (no
-// dot, no port, not localhost) is in the portal's own registry.
+// ParseRef reads a reference as a person writes it: "quay.io/team/airflow:1.2",
+// "quay.io/team/airflow@sha256:…". A name whose first element is no host (has
+// no dot, no port and is not localhost) is in the portal's own registry.
 func ParseRef(text string) (Ref, error) {
 	text = strings.TrimSpace(text)
 	wrong := slipway.Errorf(slipway.Invalid, "%q is no reference of an image. One looks like quay.io/team/airflow:1.2 or quay.io/team/airflow@sha256:….", clipped(text))
@@ -47,10 +46,10 @@ func ParseRef(text string) (Ref, error) {
 	return r, nil
 }
 
-// maxRef is the length limit of a reference.
+// maxRef is the longest reference that is taken.
 const maxRef = 1024
 
-// clipped shortens a typed text for a sentence.
+// clipped shortens what somebody typed for a sentence.
 func clipped(text string) string {
 	if len(text) > 200 {
 		return strings.ToValidUTF8(text[:200], "") + "…"
@@ -61,8 +60,8 @@ func clipped(text string) string {
 // Own reports whether r is in the portal's own registry.
 func (r Ref) Own() bool { return host(r.Name) == "" }
 
-// host returns the registry's host in the name of a repository, "" for the own
-// registry.
+// host returns the registry that a repository's name begins with, "" for the
+// own one.
 func host(name string) string {
 	first, _, found := strings.Cut(name, "/")
 	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
@@ -71,7 +70,7 @@ func host(name string) string {
 	return first
 }
 
-// String returns r in the form for ParseRef.
+// String returns r as ParseRef reads it.
 func (r Ref) String() string {
 	text := r.Name
 	if r.Tag != "" {
@@ -84,11 +83,11 @@ func (r Ref) String() string {
 }
 
 // Namespace returns the first element of the name of a repository in the own
-// registry: the Deployment's namespace.
+// registry: the namespace of the Deployment that it belongs to.
 func Namespace(repository string) string {
 	first, _, _ := strings.Cut(repository, "/")
 	return first
 }
 
-// RefOf returns the exact reference of i.
+// RefOf returns the reference that finds i again, and nothing else.
 func RefOf(i slipway.Image) Ref { return Ref{Name: i.Name, Tag: i.Tag, Digest: i.Digest} }

@@ -26,7 +26,8 @@ type remoteRepo struct {
 	login      Login
 }
 
-// manifestTimeout limits the time for a manifest, with authentication.
+// manifestTimeout bounds how long a manifest takes, with all that is said
+// before.
 const manifestTimeout = time.Minute
 
 // manifest implements repo.
@@ -54,19 +55,18 @@ func (r *remoteRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, err
 	if err != nil {
 		return nil, r.explainBlob(d, err)
 	}
-	body = &minSpeedBody{ReadCloser: body, host: r.repository.RegistryStr()}
+	body = &steady{ReadCloser: body, host: r.repository.RegistryStr()}
 	return &explained{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
 }
 
-// The minimum speed of a registry: 16 KiB/s of waiting time.
+// What a registry has to send in a time that is spent waiting for it: 16 KiB/s.
 const (
 	steadyTime  = 2 * time.Minute
 	steadyBytes = 16 << 10 * int64(steadyTime/time.Second)
 )
 
-// minSpeedBody is a body that fails below the minimum speed, because other deploys
-// wait.
-type minSpeedBody struct {
+// steady is a body that ends when it comes too slowly: others wait.
+type steady struct {
 	io.ReadCloser
 	host   string
 	waited time.Duration
@@ -74,7 +74,7 @@ type minSpeedBody struct {
 }
 
 // Read implements io.Reader.
-func (s *minSpeedBody) Read(p []byte) (int, error) {
+func (s *steady) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := s.ReadCloser.Read(p)
 	s.waited, s.got = s.waited+time.Since(began), s.got+int64(n)
@@ -88,7 +88,7 @@ func (s *minSpeedBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// explainBlob is explain for a part of an image, after its manifest was read.
+// explainBlob is explain for a part of an image whose manifest was there.
 func (r *remoteRepo) explainBlob(d descriptor, err error) error {
 	if e, ok := errors.AsType[*transport.Error](err); ok && e.StatusCode == http.StatusNotFound {
 		return errors.Join(slipway.Errorf(slipway.NotFound, "The image in %s is not complete: its blob %s is missing.", r.repository, d.Digest), err)
@@ -99,7 +99,7 @@ func (r *remoteRepo) explainBlob(d descriptor, err error) error {
 	return r.explain(Ref{Name: r.repository.Name(), Digest: d.Digest}, err)
 }
 
-// explained is a body whose errors are sentences.
+// explained is a body whose failures are sentences.
 type explained struct {
 	io.ReadCloser
 	explain func(error) error
@@ -114,8 +114,8 @@ func (e *explained) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain returns a sentence for the failure of a registry. Refusals by Slipway
-// stay unchanged.
+// explain says why a registry did not answer as hoped. What we refused
+// ourselves stays as it is.
 func (r *remoteRepo) explain(ref Ref, err error) error {
 	host := r.repository.RegistryStr()
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || errors.Is(err, context.Canceled) {

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// grace is the time that an unneeded blob stays after the last use: a push in
-// progress may need the blob.
+// grace is how long what nothing needs stays after its last use: a push may be
+// under way that will need it.
 const grace = 24 * time.Hour
 
-// sweep is the state of one Sweep.
+// sweep is one collection: what it found to be needed.
 type sweep struct {
 	s         *Store
-	until     time.Time // blobs used since then stay
+	until     time.Time // what was used since then stays
 	keep      Needed
 	revisions map[string]bool // repository@digest of manifests
 	links     map[string]bool // repository@digest of layers
@@ -29,22 +29,22 @@ func (w *sweep) keeps(repository, digest string) bool {
 	return w.whole(repository) || slices.Contains(w.keep.Digests[repository], digest)
 }
 
-// keepsAny is keeps, and for an index also reports true if any image in the
-// index is kept: a deploy needs the image for one platform.
+// keepsAny is keeps, of an index also by one of the images in it: a deploy needs
+// the one for its platform.
 func (w *sweep) keepsAny(repository, digest string) bool {
 	if w.keeps(repository, digest) {
 		return true
 	}
 	raw, err := os.ReadFile(w.s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
 	if err != nil || len(w.keep.Digests[repository]) == 0 {
-		return false // a missing manifest needs no pin
+		return false // what is not there needs no pin
 	}
 	c, err := manifest{raw: raw}.content()
 	return err == nil && slices.ContainsFunc(c.Manifests, func(d descriptor) bool { return w.keepsAny(repository, d.Digest) })
 }
 
-// mark marks the needed parts of a repository. Tags are read before revisions:
-// a revision is stored before its tag.
+// mark notes all that the images of a repository need. Tags are read before
+// revisions, which are there before they are tagged.
 func (w *sweep) mark(ctx context.Context, repository string) error {
 	tags, err := w.s.tagsOf(repository)
 	if err != nil {
@@ -81,7 +81,7 @@ func (w *sweep) mark(ctx context.Context, repository string) error {
 	return nil
 }
 
-// untag removes a tag made by Slipway, unless the tag changes meanwhile.
+// untag removes a tag of ours, unless it changes meanwhile.
 func (w *sweep) untag(t Tag) error {
 	defer w.s.driver.tags.lock(tagKey(t.Repository, t.Tag))()
 	dir := filepath.Join(w.s.repositoryDir(t.Repository), "_manifests", "tags", t.Tag)
@@ -91,7 +91,7 @@ func (w *sweep) untag(t Tag) error {
 	return os.RemoveAll(dir)
 }
 
-// need marks a manifest and all parts.
+// need marks a manifest and all that it names.
 func (w *sweep) need(ctx context.Context, repository, digest string) error {
 	key := repository + "@" + digest
 	if w.revisions[key] {
@@ -100,7 +100,7 @@ func (w *sweep) need(ctx context.Context, repository, digest string) error {
 	w.revisions[key], w.blobs[digest] = true, true
 	raw, err := os.ReadFile(w.s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
 	if err != nil {
-		return ignoreMissing(err) // a missing manifest has no parts to lose
+		return ignoreMissing(err) // nothing more can be lost of it
 	}
 	c, err := manifest{raw: raw}.content()
 	if err != nil {
@@ -118,8 +118,9 @@ func (w *sweep) need(ctx context.Context, repository, digest string) error {
 	return nil
 }
 
-// clearRevisions removes the unmarked manifests of a repository. A manifest
-// that was used meanwhile stays, with its parts: no part is removed before.
+// clearRevisions removes the manifests of a repository that were not marked. One
+// that was asked for meanwhile stays, and what it names: nothing of that has
+// been touched yet.
 func (w *sweep) clearRevisions(ctx context.Context, repository string) error {
 	return w.eachDigest(filepath.Join(w.s.repositoryDir(repository), "_manifests", "revisions", "sha256"), func(dir, hex string) error {
 		if w.revisions[repository+"@sha256:"+hex] {
@@ -133,8 +134,8 @@ func (w *sweep) clearRevisions(ctx context.Context, repository string) error {
 	})
 }
 
-// clearLayers removes the unmarked layers of a repository, and abandoned
-// uploads.
+// clearLayers removes the layers of a repository that were not marked, and
+// uploads that were given up.
 func (w *sweep) clearLayers(ctx context.Context, repository string) error {
 	dir := w.s.repositoryDir(repository)
 	err := w.eachDigest(filepath.Join(dir, "_layers", "sha256"), func(name, hex string) error {
@@ -150,7 +151,7 @@ func (w *sweep) clearLayers(ctx context.Context, repository string) error {
 	return w.clearUploads(filepath.Join(dir, "_uploads"))
 }
 
-// clearBlobs removes the unmarked blobs.
+// clearBlobs removes the blobs that were not marked.
 func (w *sweep) clearBlobs(ctx context.Context) error {
 	root := w.s.driver.file(blobsPath)
 	folders, err := os.ReadDir(root)
@@ -172,11 +173,11 @@ func (w *sweep) clearBlobs(ctx context.Context) error {
 	return nil
 }
 
-// remove removes the folder of a digest, unless the file was used recently. A
-// use takes the same lock.
+// remove removes the folder of a digest, unless its file was used lately: who
+// finds it under the same lock keeps it.
 func (w *sweep) remove(dir, file, hex string) (removed bool, err error) {
 	defer w.s.driver.locks.lock(hex)()
-	for _, name := range []string{filepath.Join(dir, file), dir} { // the folder's time shows a file being written
+	for _, name := range []string{filepath.Join(dir, file), dir} { // the folder's time tells of a file that is being written
 		if fresh, err := w.fresh(name); err != nil || fresh {
 			return false, err
 		}
@@ -193,7 +194,7 @@ func (w *sweep) fresh(name string) (bool, error) {
 	return !info.ModTime().Before(w.until), nil
 }
 
-// eachDigest calls do with each folder in dir with a digest as name.
+// eachDigest calls do with each folder in dir that is named by a digest.
 func (w *sweep) eachDigest(dir string, do func(name, hex string) error) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -210,7 +211,7 @@ func (w *sweep) eachDigest(dir string, do func(name, hex string) error) error {
 	return nil
 }
 
-// clearUploads removes abandoned uploads.
+// clearUploads removes the uploads that nobody has gone on with.
 func (w *sweep) clearUploads(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

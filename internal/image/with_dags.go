@@ -21,17 +21,17 @@ import (
 	"slipway/internal/slipway"
 )
 
-// DagFile is a file for the dags folder of an image.
+// DagFile is a file that goes into the dags folder of an image.
 type DagFile struct {
 	Path string // relative to the folder, with slashes
-	Mode uint32 // only the executable bit counts
+	Mode uint32 // whether it is executable
 	Size int64
-	Link string // target of a symlink; a symlink has no content
+	Link string // target of a symlink, which has no content
 	Open func() (io.ReadCloser, error)
 }
 
 // copyLayer makes a layer one of the repository's.
-func (f *inspected) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
+func (f *found) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
 	if here, err := to.has(ctx, l); here || err != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (f *inspected) copyLayer(ctx context.Context, to *ownRepo, l descriptor) er
 	return to.put(ctx, l, blob)
 }
 
-// layerFiles returns the entries of the layer: the parents of the dags folder
-// with the image's owners and modes, because the layer would reset both; the
-// emptied folder; and the files.
-func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
+// layerFiles returns the entries of the layer: the folders that the dags folder
+// is in, as the image has them, for else they would be made with no rights; the
+// folder, emptied; and the files.
+func (f *found) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
 	dir, v, _, err := f.folder(ctx, dagsPath)
 	if err != nil {
 		return nil, err
@@ -66,13 +66,13 @@ func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagF
 	return append(all, files...), err
 }
 
-// layerFile is an entry of the new layer.
+// layerFile is an entry of the layer that is added.
 type layerFile struct {
 	tar.Header
 	open func() (io.ReadCloser, error)
 }
 
-// folderFile returns a folder's entry with the owner and mode of h.
+// folderFile is a folder as h has it.
 func folderFile(p string, h *tar.Header) layerFile {
 	f := layerFile{Header: tar.Header{Typeflag: tar.TypeDir, Name: p + "/", Mode: 0o755}}
 	if h != nil {
@@ -81,7 +81,8 @@ func folderFile(p string, h *tar.Header) layerFile {
 	return f
 }
 
-// dagFiles returns the entries of files in dir and of their folders, sorted.
+// dagFiles returns the entries of files in dir, and of the folders that they
+// are in, sorted.
 func dagFiles(dir string, files []DagFile) ([]layerFile, error) {
 	all := map[string]layerFile{}
 	for _, f := range files {
@@ -105,9 +106,9 @@ func dagFiles(dir string, files []DagFile) ([]layerFile, error) {
 	}), nil
 }
 
-// append stores the new layer and a configuration with the layer, with by in
-// the history. f.manifest becomes the manifest of the new image.
-func (f *inspected) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
+// append stores the layer and the configuration that names it, with by in its
+// history, and makes f's manifest that of the new image.
+func (f *found) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
 	var diff digest.Digest
 	blob, err := to.write(ctx, "", func(w io.Writer) (err error) {
 		diff, err = writeLayer(w, files)
@@ -132,8 +133,8 @@ func (f *inspected) append(ctx context.Context, to *ownRepo, files []layerFile, 
 	return err
 }
 
-// writeLayer writes files as a compressed layer, and returns the digest of the
-// unpacked layer.
+// writeLayer writes files as a layer, compressed, and returns the digest of
+// what it unpacks to.
 func writeLayer(w io.Writer, files []layerFile) (digest.Digest, error) {
 	packed, sum := gzip.NewWriter(w), digest.SHA256.Digester()
 	archive := tar.NewWriter(io.MultiWriter(packed, sum.Hash()))
@@ -166,8 +167,8 @@ func writeLayerFile(archive *tar.Writer, f layerFile) error {
 	return errors.Join(err, content.Close())
 }
 
-// withDiff returns a configuration with one more layer. All other fields stay,
-// unknown ones included.
+// withDiff returns a configuration with one more layer. All else stays as it
+// is, what we do not know included.
 func withDiff(raw []byte, diff digest.Digest, by string) ([]byte, error) {
 	var c map[string]json.RawMessage
 	var fs map[string]json.RawMessage
@@ -179,11 +180,11 @@ func withDiff(raw []byte, diff digest.Digest, by string) ([]byte, error) {
 	}
 	entry := map[string]any{"created_by": by}
 	if created, ok := c["created"]; ok {
-		entry["created"] = created // the image's own time, because equal input makes an equal image
+		entry["created"] = created // its own, for the same input makes the same image
 	}
 	return marshalled(c, map[string]any{
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": append(ids, diff.String())},
-		"history": append(slices.Clone(history), mustJSON(entry)),
+		"history": append(slices.Clone(history), json.RawMessage(mustJSON(entry))),
 	})
 }
 
@@ -194,7 +195,7 @@ func withLayer(raw []byte, config, layer descriptor) ([]byte, error) {
 	if err := errors.Join(json.Unmarshal(raw, &m), unmarshalAt(m, "layers", &layers)); err != nil {
 		return nil, damaged("its manifest cannot be read (%v)", err)
 	}
-	return marshalled(m, map[string]any{"config": config, "layers": append(layers, mustJSON(layer))})
+	return marshalled(m, map[string]any{"config": config, "layers": append(layers, json.RawMessage(mustJSON(layer)))})
 }
 
 func unmarshalAt(m map[string]json.RawMessage, key string, to any) error {
@@ -204,7 +205,7 @@ func unmarshalAt(m map[string]json.RawMessage, key string, to any) error {
 	return json.Unmarshal(m[key], to)
 }
 
-// marshalled returns m with the values of with.
+// marshalled returns m with some of its values replaced.
 func marshalled(m map[string]json.RawMessage, with map[string]any) ([]byte, error) {
 	m = maps.Clone(m)
 	for key, value := range with {
@@ -213,7 +214,7 @@ func marshalled(m map[string]json.RawMessage, with map[string]any) ([]byte, erro
 	return json.Marshal(m)
 }
 
-// mustJSON encodes maps, lists and texts.
+// mustJSON writes what can be written: maps, lists and texts.
 func mustJSON(v any) json.RawMessage {
 	raw, err := json.Marshal(v)
 	if err != nil {

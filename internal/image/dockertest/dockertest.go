@@ -1,4 +1,5 @@
-// Package dockertest gives each test a Docker Engine, and small images to run.
+// Package dockertest gives tests a Docker Engine of their own, and small images
+// to run on it.
 package dockertest
 
 import (
@@ -16,9 +17,9 @@ import (
 	"time"
 )
 
-// Engine is a Docker Engine that runs until the end of a test.
+// Engine is a Docker Engine that runs until its test ends.
 type Engine struct {
-	Host string // "unix:///…", in the form of DOCKER_HOST
+	Host string // "unix:///…", as DOCKER_HOST has it
 
 	dir string
 	log string // file
@@ -32,15 +33,15 @@ const (
 
 // Start starts the Engine of this machine's dockerd with a data folder of its
 // own. Containers have no network but "none" and "host"; registries on
-// 127.0.0.1 need no TLS. Without dockerd or root, the test is skipped with a loud
-// message.
+// 127.0.0.1 need no TLS. Where no Engine can run the test is skipped, in words
+// that nobody overlooks.
 func Start(t testing.TB) *Engine {
 	t.Helper()
 	daemon, err := exec.LookPath("dockerd")
 	if err != nil || os.Getuid() != 0 {
 		t.Skip("THIS TEST DID NOT RUN: it needs a Docker Engine. Install Debian's docker.io (make test does) and run as root.")
 	}
-	dir, err := os.MkdirTemp("", "dk") // short: the paths of sockets have a length limit
+	dir, err := os.MkdirTemp("", "dk") // short: it holds sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func (e *Engine) waitReady(t testing.TB) {
 	}
 }
 
-// stop removes all containers, ends the Engine and removes the Engine's folder.
+// stop removes all containers, ends the Engine and removes its folder.
 func (e *Engine) stop(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
@@ -99,21 +100,21 @@ func (e *Engine) stop(t testing.TB) {
 			t.Errorf("remove containers: %v\n%s", err, out)
 		}
 	}
-	kill := time.AfterFunc(stopWithin, func() { _ = e.cmd.Process.Kill() }) // the process may have ended already
+	kill := time.AfterFunc(stopWithin, func() { _ = e.cmd.Process.Kill() }) // it may just have ended
 	defer kill.Stop()
 	_ = e.cmd.Process.Signal(syscall.SIGTERM)
 	if err := e.cmd.Wait(); err != nil {
 		t.Logf("dockerd: %v", err)
 	}
 	for _, at := range mountsBelow(e.dir) {
-		_ = syscall.Unmount(at, syscall.MNT_DETACH) // without success, RemoveAll below reports the error
+		_ = syscall.Unmount(at, syscall.MNT_DETACH) // else the folder stays, which is told below
 	}
 	if err := os.RemoveAll(e.dir); err != nil {
 		t.Errorf("remove the Engine's folder: %v", err)
 	}
 }
 
-// mountsBelow returns the mounts below dir, the deepest first.
+// mountsBelow returns what is mounted below dir, the deepest first.
 func mountsBelow(dir string) (list []string) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -135,7 +136,7 @@ func (e *Engine) docker(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Try runs the docker client with input and returns the output.
+// Try runs the docker client with input and returns what it wrote.
 func (e *Engine) Try(t testing.TB, input string, args ...string) (string, error) {
 	t.Helper()
 	cmd := e.docker(t.Context(), args...)
@@ -144,7 +145,7 @@ func (e *Engine) Try(t testing.TB, input string, args ...string) (string, error)
 	return strings.TrimSpace(string(out)), err
 }
 
-// Docker runs the docker client and returns the output. A failure ends the
+// Docker runs the docker client and returns what it wrote. A failure ends the
 // test.
 func (e *Engine) Docker(t testing.TB, args ...string) string {
 	t.Helper()
