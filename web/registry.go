@@ -35,7 +35,7 @@ type bearer struct {
 
 // registryRoutes adds the registry and its token endpoint.
 func (s *Server) registryRoutes(e *echo.Echo) {
-	registry := echo.WrapHandler(s.engine.Images().Handler(image.Door{
+	registry := echo.WrapHandler(s.engine.Images().Handler(image.Authorizer{
 		Realm: func(r *http.Request) string { return s.address(e.NewContext(r, nil), "/v2/token") },
 		Admit: s.admit,
 	}))

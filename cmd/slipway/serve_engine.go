@@ -30,7 +30,7 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	var engine *deploy.Engine // no request reaches the registry before it is there
 	cfg.Images, err = image.Open(image.Config{
 		Dir: filepath.Join(d.dir, datadir.Registry), Registries: s.Registries,
-		Room:    s.room(d.dir),
+		CheckSpace:    s.room(d.dir),
 		MayPush: func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
 		Pushed:  func(p image.Push) { engine.Pushed(p) },
 	}, log)

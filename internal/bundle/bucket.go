@@ -39,9 +39,9 @@ type bucket struct {
 	patience time.Duration // how long nothing may come; thrice as long nothing go
 }
 
-// spoolName is the folder in the data folder in which packs are written and
+// tempFolder is the folder in the data folder in which packs are written and
 // read that are kept in a bucket.
-const spoolName = "spool"
+const tempFolder = "spool"
 
 // OpenBucket returns a store whose manifests and packs are kept in a bucket:
 // s3://…, azblob://…, gs://… or file://…. The bucket, or the part of it that
@@ -61,7 +61,7 @@ func OpenBucket(ctx context.Context, dir, address string) (*Store, error) {
 	if err := b.claim(dir); err != nil {
 		return nil, err
 	}
-	return &Store{dir: dir, in: b}, nil
+	return &Store{dir: dir, backend: b}, nil
 }
 
 // AttachBucket returns the store in a bucket for reading beside the process
@@ -74,7 +74,7 @@ func AttachBucket(ctx context.Context, dir, address string) (*Store, error) {
 	if err := b.recognise(dir); err != nil {
 		return nil, err
 	}
-	return &Store{dir: dir, in: b}, nil
+	return &Store{dir: dir, backend: b}, nil
 }
 
 // dial opens a bucket, which says nothing yet about whether it is there.
@@ -84,7 +84,7 @@ func dial(ctx context.Context, dir, address string) (*bucket, error) {
 		return nil, err
 	}
 	b := &bucket{
-		ctx: ctx, name: bucketName(u), dir: filepath.Join(dir, spoolName),
+		ctx: ctx, name: bucketName(u), dir: filepath.Join(dir, tempFolder),
 		tries: 3, pause: 250 * time.Millisecond, patience: 20 * time.Second,
 	}
 	if u.Scheme == "file" {
@@ -152,7 +152,7 @@ func localBucket(u *url.URL) (string, error) {
 	return filepath.Join(dir, filepath.FromSlash(q.Get("prefix"))), nil
 }
 
-func (b *bucket) spool(string) (string, error) { return b.dir, durable.MakeFolders(b.dir, 0o700) }
+func (b *bucket) tempDir(string) (string, error) { return b.dir, durable.MakeFolders(b.dir, 0o700) }
 
 // signedFor is how long a signed address is good.
 const signedFor = 15 * time.Minute
@@ -172,8 +172,8 @@ func (b *bucket) sign(ctx context.Context, name string) string {
 	return address
 }
 
-// part reads a range of an object. That it is there is asked first.
-func (b *bucket) part(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+// readRange reads a range of an object. That it is there is asked first.
+func (b *bucket) readRange(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	s := b.stream(ctx, name, offset, offset+length)
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -198,8 +198,8 @@ func (b *bucket) stream(ctx context.Context, name string, at, end int64) *stream
 	return &stream{b: b, ctx: ctx, stop: stop, name: name, at: at, end: end}
 }
 
-// take uploads f. It is seen in the bucket when all of it has arrived.
-func (b *bucket) take(ctx context.Context, name string, f *os.File) error {
+// put uploads f. It is seen in the bucket when all of it has arrived.
+func (b *bucket) put(ctx context.Context, name string, f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -207,7 +207,7 @@ func (b *bucket) take(ctx context.Context, name string, f *os.File) error {
 	err = b.do(ctx, func(ctx context.Context, w *watch) error {
 		w.after *= 3 // what was sent may be long on its way
 		w.touch()
-		return b.upload(ctx, name, sent{io.NewSectionReader(f, 0, info.Size()), w})
+		return b.upload(ctx, name, uploadReader{io.NewSectionReader(f, 0, info.Size()), w})
 	})
 	if err != nil || b.local == "" {
 		return err

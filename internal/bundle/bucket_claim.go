@@ -22,7 +22,7 @@ import (
 // installations in one bucket would remove each other's.
 const (
 	BucketFile = "bucket.json"
-	bucketMark = "slipway.json"
+	ownerFile  = "slipway.json"
 )
 
 // claim is what both files hold.
@@ -64,9 +64,9 @@ func InFolder(dir string) error {
 	return err
 }
 
-// mark reads whose the bucket is.
-func (b *bucket) mark() (c claim, found bool, err error) {
-	f, err := b.open(b.ctx, bucketMark)
+// owner reads whose the bucket is.
+func (b *bucket) owner() (c claim, found bool, err error) {
+	f, err := b.open(b.ctx, ownerFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, false, nil
 	}
@@ -75,7 +75,7 @@ func (b *bucket) mark() (c claim, found bool, err error) {
 	}
 	defer f.Close()
 	if err := json.NewDecoder(io.LimitReader(f, 1<<16)).Decode(&c); err != nil {
-		return c, false, fmt.Errorf("read %s in the bucket %s: %w", bucketMark, b.name, err)
+		return c, false, fmt.Errorf("read %s in the bucket %s: %w", ownerFile, b.name, err)
 	}
 	return c, true, nil
 }
@@ -89,7 +89,7 @@ func (b *bucket) recognise(dir string) error {
 	if !found {
 		return slipway.Errorf(slipway.Conflict, "The DAG bundles of %s are in the folder itself, not in the bucket %s: leave --bucket out.", dir, b.name)
 	}
-	theirs, found, err := b.mark()
+	theirs, found, err := b.owner()
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (b *bucket) claim(dir string) error {
 	if err != nil {
 		return err
 	}
-	theirs, marked, err := b.mark()
+	theirs, marked, err := b.owner()
 	switch {
 	case err != nil:
 		return err
@@ -113,7 +113,7 @@ func (b *bucket) claim(dir string) error {
 		return slipway.Errorf(slipway.Conflict,
 			"The bucket %s belongs to another installation of Slipway. Give this one a part of its own, as in %s?prefix=NAME/.", b.name, b.name)
 	case marked && theirs.Installation == ours.Installation:
-		return b.note(dir, ours)
+		return b.recordClaim(dir, ours)
 	case claimed && (marked || ours.Bucket != b.name):
 		return b.recognise(dir)
 	case !claimed:
@@ -122,14 +122,14 @@ func (b *bucket) claim(dir string) error {
 		}
 		ours = claim{Installation: rand.Text()}
 	}
-	if err := b.note(dir, ours); err != nil {
+	if err := b.recordClaim(dir, ours); err != nil {
 		return err
 	}
-	return b.putMark(claim{b.name, ours.Installation})
+	return b.putOwner(claim{b.name, ours.Installation})
 }
 
-// note writes down in the data folder that its bundles are in the bucket.
-func (b *bucket) note(dir string, c claim) error {
+// recordClaim writes down in the data folder that its bundles are in the bucket.
+func (b *bucket) recordClaim(dir string, c claim) error {
 	if c.Bucket == b.name {
 		return nil
 	}
@@ -137,12 +137,12 @@ func (b *bucket) note(dir string, c claim) error {
 	return durable.WriteFile(filepath.Join(dir, BucketFile), 0o600, func(w io.Writer) error { return json.NewEncoder(w).Encode(c) })
 }
 
-func (b *bucket) putMark(c claim) error {
+func (b *bucket) putOwner(c claim) error {
 	text, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
-	return b.do(b.ctx, func(ctx context.Context, _ *watch) error { return b.upload(ctx, bucketMark, bytes.NewReader(text)) })
+	return b.do(b.ctx, func(ctx context.Context, _ *watch) error { return b.upload(ctx, ownerFile, bytes.NewReader(text)) })
 }
 
 // hasPacksOf refuses the bucket if there are packs in the data folder and none
@@ -152,7 +152,7 @@ func (b *bucket) hasPacksOf(dir string) error {
 		if err != nil {
 			return err
 		}
-		for _, err := range (&Store{in: b}).Namespaces() {
+		for _, err := range (&Store{backend: b}).Namespaces() {
 			return err // there is something
 		}
 		return slipway.Errorf(slipway.Conflict,

@@ -58,7 +58,7 @@ func TestBucketFaults(t *testing.T) {
 						tt.patience, tt.want = time.Second, ""
 					}
 					hurry(s, tt.patience)
-					s.in.(*bucket).tries = tt.tries
+					s.backend.(*bucket).tries = tt.tries
 					tt.set()
 					failEverything(t, s, m, tt.want)
 					b.Proxy.Set(buckettest.None)
@@ -115,7 +115,7 @@ func failEverything(t *testing.T, s *Store, m slipway.Manifest, want string) {
 // and that what failed goes well.
 func checkHealed(t *testing.T, s *Store, m slipway.Manifest) {
 	t.Helper()
-	if left := must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(s.dir, spoolName))); len(left) > 0 {
+	if left := must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(s.dir, tempFolder))); len(left) > 0 {
 		t.Errorf("left over: %v", left)
 	}
 	if got := must[slipway.Manifest](t)(s.Manifest(ns, m.Version)); !slices.Equal(got.Files, m.Files) {
@@ -284,7 +284,7 @@ func TestBucketClaimIsTakenUp(t *testing.T) {
 	b := buckettest.Fake(t)
 	dir := t.TempDir()
 	s := must[*Store](t)(OpenBucket(t.Context(), dir, b.Address))
-	ok(t, s.in.drop(bucketMark))
+	ok(t, s.backend.drop(ownerFile))
 	if _, err := AttachBucket(t.Context(), dir, b.Address); err == nil {
 		t.Error("a bucket without a mark was recognised")
 	}

@@ -78,14 +78,14 @@ func (s *stream) open() error {
 	return s.b.do(s.ctx, func(context.Context, *watch) (err error) {
 		ctx, w := s.b.watched(s.ctx)
 		if s.r, err = s.b.blobs.NewRangeReader(ctx, s.name, s.at, s.end-s.at, nil); err != nil {
-			if w.silent() {
-				err = errors.Join(errSilent, err)
+			if w.timedOut() {
+				err = errors.Join(errTimeout, err)
 			}
 			s.r = nil
-			w.end()
+			w.stop()
 			return err
 		}
-		w.rest()
+		w.pause()
 		s.w = w
 		return nil
 	})
@@ -101,7 +101,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		}
 		s.w.touch()
 		n, err := s.r.Read(p[:min(int64(len(p)), s.end-s.at)])
-		s.w.rest()
+		s.w.pause()
 		s.at += int64(n)
 		if n > 0 {
 			s.tries = 0
@@ -125,8 +125,8 @@ func (s *stream) broken(err error) error {
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	if s.w.silent() {
-		err = errors.Join(errSilent, err)
+	if s.w.timedOut() {
+		err = errors.Join(errTimeout, err)
 	}
 	s.shut()
 	s.tries++
@@ -140,7 +140,7 @@ func (s *stream) broken(err error) error {
 func (s *stream) shut() {
 	if s.r != nil {
 		_ = s.r.Close() // it was read as far as it goes
-		s.w.end()
+		s.w.stop()
 		s.r = nil
 	}
 }

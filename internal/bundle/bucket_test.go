@@ -25,7 +25,7 @@ func bucketStore(t *testing.T, b buckettest.Bucket) *Store {
 
 // hurry has a store wait less for its bucket.
 func hurry(s *Store, patience time.Duration) {
-	in := s.in.(*bucket)
+	in := s.backend.(*bucket)
 	in.pause, in.patience = 10*time.Millisecond, patience
 }
 

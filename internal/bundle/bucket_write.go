@@ -15,18 +15,18 @@ const (
 	uploadParts = 2
 )
 
-// sent is what is being uploaded.
-type sent struct {
+// uploadReader is what is being uploaded.
+type uploadReader struct {
 	*io.SectionReader
 	*watch
 }
 
-func (s sent) Read(p []byte) (int, error) {
+func (s uploadReader) Read(p []byte) (int, error) {
 	s.touch()
 	return s.SectionReader.Read(p)
 }
 
-func (s sent) ReadAt(p []byte, at int64) (int, error) {
+func (s uploadReader) ReadAt(p []byte, at int64) (int, error) {
 	s.touch()
 	return s.SectionReader.ReadAt(p, at)
 }

@@ -12,8 +12,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,9 +29,9 @@ import (
 // Store is the bundles and packs of an installation, in its data folder or in a
 // bucket. A namespace is the part of it that belongs to one Deployment.
 type Store struct {
-	dir string // the data folder
-	in  depot
-	mu  sync.Mutex // held while a manifest is compared and put
+	dir     string // the data folder
+	backend backend
+	mu      sync.Mutex // held while a manifest is compared and put
 }
 
 // Open makes the folders of the store in dir if need be, and removes what a
@@ -48,6 +51,10 @@ func Open(dir string) (*Store, error) {
 	return Attach(dir), nil
 }
 
+// Attach returns the store in dir for reading beside the process that it
+// belongs to.
+func Attach(dir string) *Store { return &Store{dir: dir, backend: disk(dir)} }
+
 // isSHA256 reports whether s is a SHA-256 in lower-case hex.
 func isSHA256(s string) bool {
 	b, err := hex.DecodeString(s)
@@ -61,7 +68,7 @@ func (s *Store) DropManifest(ns string, v slipway.Version) error {
 	if err != nil {
 		return err
 	}
-	return s.in.drop(name)
+	return s.backend.drop(name)
 }
 
 // DropPack deletes a pack. One that is gone already is no error.
@@ -70,7 +77,7 @@ func (s *Store) DropPack(ns, sha string) error {
 	if err != nil {
 		return err
 	}
-	return s.in.drop(name)
+	return s.backend.drop(name)
 }
 
 // DropNamespace deletes everything of ns.
@@ -83,7 +90,7 @@ func (s *Store) DropNamespace(ns string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.in.dropAll(bundles), s.in.dropAll(packs))
+	return errors.Join(s.backend.dropAll(bundles), s.backend.dropAll(packs))
 }
 
 // ManifestURL returns an address at which everybody can read a manifest for a
@@ -93,7 +100,7 @@ func (s *Store) ManifestURL(ctx context.Context, ns string, v slipway.Version) (
 	if err != nil {
 		return "", err
 	}
-	return s.in.sign(ctx, name), nil
+	return s.backend.sign(ctx, name), nil
 }
 
 // PackURL is ManifestURL for a pack.
@@ -102,7 +109,7 @@ func (s *Store) PackURL(ctx context.Context, ns, sha string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.in.sign(ctx, name), nil
+	return s.backend.sign(ctx, name), nil
 }
 
 // OpenBucketFile opens the file that says in which bucket the store is.
@@ -113,7 +120,7 @@ func (s *Store) OpenBucketFile() (File, error) {
 // Bucket returns the name of the bucket that the store is in; "" if it is in
 // the data folder.
 func (s *Store) Bucket() string {
-	if b, ok := s.in.(*bucket); ok {
+	if b, ok := s.backend.(*bucket); ok {
 		return b.name
 	}
 	return ""
@@ -132,25 +139,25 @@ func (s *Store) openPack(ctx context.Context, ns, sha string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.in.open(ctx, name)
+	return s.backend.open(ctx, name)
 }
 
 // newPack begins a pack of ns. The caller discards or keeps it.
 func (s *Store) newPack(ns string) (*packWriter, error) {
-	dir, err := s.packSpool(ns)
+	dir, err := s.packTempDir(ns)
 	if err != nil {
 		return nil, err
 	}
 	return newPack(dir)
 }
 
-// packSpool returns the folder in which packs of ns are written.
-func (s *Store) packSpool(ns string) (string, error) {
+// packTempDir returns the folder in which packs of ns are written.
+func (s *Store) packTempDir(ns string) (string, error) {
 	name, err := folderName(packsKind, ns)
 	if err != nil {
 		return "", err
 	}
-	return s.in.spool(name)
+	return s.backend.tempDir(name)
 }
 
 // Merge writes the contents of files, which lie in several packs of ns, into
@@ -194,7 +201,7 @@ func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 }
 
 func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
-	dir, err := s.packSpool(ns)
+	dir, err := s.packTempDir(ns)
 	if err != nil {
 		return Staged{}, err
 	}
@@ -202,7 +209,7 @@ func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 	if err != nil {
 		return Staged{}, err
 	}
-	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
+	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
 	defer func() { st.pack.discard() }()
 	selection, err := st.read(ctx, upload, size, lim)
 	if err != nil {
@@ -281,7 +288,7 @@ func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error)
 		return local, nil
 	}
 	defer f.Close()
-	dir, err := s.in.spool(packsKind)
+	dir, err := s.backend.tempDir(packsKind)
 	if err != nil {
 		return nil, err
 	}
@@ -300,4 +307,84 @@ func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error)
 		return nil, errors.Join(err, local.Close())
 	}
 	return local, nil
+}
+
+// Namespaces yields every namespace that has bundles or packs, by name.
+func (s *Store) Namespaces() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var names []string
+		for _, kind := range []string{bundlesKind, packsKind} {
+			for e, err := range s.backend.list(kind) {
+				if err != nil {
+					yield("", err)
+					return
+				}
+				names = append(names, e.Name())
+			}
+		}
+		slices.Sort(names)
+		for _, name := range slices.Compact(names) {
+			if !yield(name, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Manifests yields the versions of ns that have a manifest, by name.
+func (s *Store) Manifests(ns string) iter.Seq2[slipway.Version, error] {
+	return func(yield func(slipway.Version, error) bool) {
+		for e, err := range s.suffixed(bundlesKind, ns, manifestSuffix) {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			v, ok := slipway.VersionOfDir(strings.TrimSuffix(e.Name(), manifestSuffix))
+			if ok && !yield(v, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Packs yields the packs of ns, by name.
+func (s *Store) Packs(ns string) iter.Seq2[Pack, error] {
+	return func(yield func(Pack, error) bool) {
+		for e, err := range s.suffixed(packsKind, ns, packSuffix) {
+			if err != nil {
+				yield(Pack{}, err)
+				return
+			}
+			p := Pack{SHA256: strings.TrimSuffix(e.Name(), packSuffix)}
+			if !isSHA256(p.SHA256) {
+				continue
+			}
+			info, err := e.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // dropped meanwhile
+			}
+			if err == nil {
+				p.Size = info.Size()
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
+}
+
+// suffixed yields what of kind ns has whose name ends in suffix.
+func (s *Store) suffixed(kind, ns, suffix string) iter.Seq2[fs.DirEntry, error] {
+	return func(yield func(fs.DirEntry, error) bool) {
+		dir, err := folderName(kind, ns)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for e, err := range s.backend.list(dir) {
+			if (err != nil || strings.HasSuffix(e.Name(), suffix)) && !yield(e, err) {
+				return
+			}
+		}
+	}
 }

@@ -19,13 +19,13 @@ func (d disk) path(name string) string {
 	return filepath.Join(string(d), filepath.FromSlash(name))
 }
 
-// spool is the folder itself: what is finished only has to be renamed.
-func (d disk) spool(name string) (string, error) {
+// tempDir is the folder itself: what is finished only has to be renamed.
+func (d disk) tempDir(name string) (string, error) {
 	dir := d.path(name)
 	return dir, durable.MakeFolders(dir, 0o700)
 }
 
-func (d disk) take(_ context.Context, name string, f *os.File) error {
+func (d disk) put(_ context.Context, name string, f *os.File) error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -40,7 +40,7 @@ func (d disk) open(_ context.Context, name string) (File, error) {
 	return f, nil
 }
 
-func (d disk) part(_ context.Context, name string, offset, length int64) (io.ReadCloser, error) {
+func (d disk) readRange(_ context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	f, err := os.Open(d.path(name))
 	if err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func (s *Store) OpenManifest(ns string, v slipway.Version) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.in.open(context.Background(), name)
+	return s.backend.open(context.Background(), name)
 }
 
 // PutManifest keeps m and returns its size, compressed. To put the same again
@@ -90,7 +90,7 @@ func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	dir, err := s.in.spool(path.Dir(name))
+	dir, err := s.backend.tempDir(path.Dir(name))
 	if err != nil {
 		return 0, err
 	}
@@ -114,8 +114,8 @@ func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 }
 
 // putManifest writes a manifest in a folder of the spool, and keeps it.
-func (s *Store) putManifest(spool, name string, packed *bytes.Buffer) error {
-	f, err := os.CreateTemp(spool, durable.TempPattern)
+func (s *Store) putManifest(dir, name string, packed *bytes.Buffer) error {
+	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (s *Store) putManifest(spool, name string, packed *bytes.Buffer) error {
 	if _, err := packed.WriteTo(f); err != nil {
 		return err
 	}
-	return s.in.take(context.Background(), name, f)
+	return s.backend.put(context.Background(), name, f)
 }
 
 func (s *Store) manifestSize(ns string, v slipway.Version) (int64, error) {

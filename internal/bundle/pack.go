@@ -35,8 +35,8 @@ type Pack struct {
 	Size   int64  // compressed bytes
 }
 
-// packed is a content in a pack that is being written.
-type packed struct {
+// packEntry is a content in a pack that is being written.
+type packEntry struct {
 	sha   string
 	size  int64
 	frame int // its index in frames
@@ -53,7 +53,7 @@ type packWriter struct {
 	open   bool  // whether a frame has begun
 	raw    int64 // bytes of tar in it
 	frames []slipway.Place
-	list   []packed
+	list   []packEntry
 }
 
 // newPack begins a pack in dir.
@@ -107,7 +107,7 @@ func (p *packWriter) add(sha string, size int64, r io.Reader) error {
 	if err := p.tar.Flush(); err != nil {
 		return fmt.Errorf("pack a content: %w", err)
 	}
-	p.list = append(p.list, packed{sha: sha, size: size, frame: len(p.frames) - 1})
+	p.list = append(p.list, packEntry{sha: sha, size: size, frame: len(p.frames) - 1})
 	if p.raw < frameMin {
 		return nil
 	}
@@ -136,7 +136,7 @@ func (p *packWriter) keep(ctx context.Context, s *Store, ns string) (Pack, error
 	sum := hex.EncodeToString(p.sum.Sum(nil))
 	name, err := packName(ns, sum)
 	if err == nil {
-		err = s.in.take(ctx, name, p.f)
+		err = s.backend.put(ctx, name, p.f)
 	}
 	if err != nil {
 		return Pack{}, fmt.Errorf("save a pack: %w", err)
@@ -148,7 +148,7 @@ func (p *packWriter) keep(ctx context.Context, s *Store, ns string) (Pack, error
 }
 
 // place returns where c lies in the kept pack.
-func (p *packWriter) place(c packed) slipway.Place { return p.frames[c.frame] }
+func (p *packWriter) place(c packEntry) slipway.Place { return p.frames[c.frame] }
 
 // discard deletes the temporary file, if there still is one, and ends the
 // encoder's goroutines.

@@ -32,7 +32,7 @@ func (s storeSource) Frames(ctx context.Context, pack string, offset, length int
 	if err != nil {
 		return nil, err
 	}
-	return s.in.part(ctx, name, offset, length)
+	return s.backend.readRange(ctx, name, offset, length)
 }
 
 // openFrames is a Source of one pack that is still open, whatever its name.

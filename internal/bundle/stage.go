@@ -31,8 +31,8 @@ type Staged struct {
 // Known says where a content is stored already.
 type Known func(sha256 string) (slipway.Place, bool)
 
-// kept is what became of a content.
-type kept struct {
+// storedContent is what became of a content.
+type storedContent struct {
 	size  int64
 	dag   bool
 	known bool
@@ -46,8 +46,8 @@ type staging struct {
 	dir    string // to write the pack in
 	known  Known
 	pack   *packWriter
-	stored map[string]kept   // by SHA-256
-	byName map[string]string // entry → SHA-256
+	stored map[string]storedContent // by SHA-256
+	byName map[string]string        // entry → SHA-256
 }
 
 // read reads the archive in one goroutine and packs what is new in another.

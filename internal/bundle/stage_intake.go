@@ -121,12 +121,12 @@ func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
 			return err
 		}
 	}
-	return it.spool(dir, r)
+	return it.writeTemp(dir, r)
 }
 
-// spool writes a large content, whose beginning is in memory, to a file, and
+// writeTemp writes a large content, whose beginning is in memory, to a file, and
 // hashes it on the way.
-func (it *item) spool(dir string, rest io.Reader) error {
+func (it *item) writeTemp(dir string, rest io.Reader) error {
 	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return err
@@ -180,13 +180,13 @@ func (s *dagScan) Write(b []byte) (int, error) {
 	const chunk = 1 << 10 // both words mostly stand near the top
 	for rest := b; len(rest) > 0 && !s.found(); {
 		n := min(chunk, len(rest))
-		s.look(rest[:n])
+		s.scan(rest[:n])
 		rest = rest[n:]
 	}
 	return len(b), nil
 }
 
-func (s *dagScan) look(b []byte) {
+func (s *dagScan) scan(b []byte) {
 	text := s.tail
 	for _, c := range b {
 		if 'A' <= c && c <= 'Z' {

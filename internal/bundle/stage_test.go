@@ -225,7 +225,7 @@ func TestStageFailsWhenThePackCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	p := must[*packWriter](t)(newPack(dir))
 	ok(t, p.f.Close())
-	st := &staging{dir: dir, known: places{}.known, pack: p, stored: map[string]kept{}, byName: map[string]string{}}
+	st := &staging{dir: dir, known: places{}.known, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
 	files := map[string]string{}
 	for i := range 40 {
 		files[string(rune('a'+i))+".bin"] = noise(uint64(i), 300_000)

@@ -102,7 +102,7 @@ func layered(t *testing.T, i v1.Image, files map[string]string) v1.Image {
 // who they are, and returns its host.
 func (a *app) registry(t *testing.T) string {
 	t.Helper()
-	srv := httptest.NewServer(a.engine.Images().Handler(image.Door{
+	srv := httptest.NewServer(a.engine.Images().Handler(image.Authorizer{
 		Realm: func(*http.Request) string { return "http://127.0.0.1/v2/token" },
 		Admit: func(*http.Request, string, []image.Access) error { return nil },
 	}))

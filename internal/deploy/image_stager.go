@@ -39,7 +39,7 @@ func (m *imageStager) inspect(ctx context.Context, d slipway.Deployment, source 
 	case found.Own() && image.Namespace(i.Name) != d.Namespace:
 		return slipway.Image{}, login, notIn(d, source)
 	case found.Own():
-		err = m.cfg.Images.Hold(ctx, i.Name, i.Digest)
+		err = m.cfg.Images.Retain(ctx, i.Name, i.Digest)
 	}
 	return i, login, err
 }
@@ -72,7 +72,7 @@ func (m *imageStager) stageArchive(ctx context.Context, d slipway.Deployment, w 
 // Pin makes the tag final at the end: after a crash before Pin, the image is
 // stored again.
 func (m *imageStager) recordOwn(ctx context.Context, d slipway.Deployment, w slipway.Deploy, i slipway.Image) error {
-	if err := m.cfg.Images.Hold(ctx, i.Name, i.Digest); err != nil {
+	if err := m.cfg.Images.Retain(ctx, i.Name, i.Digest); err != nil {
 		return err
 	}
 	if err := m.recordImage(ctx, d, w, i, image.Login{}); err != nil {

@@ -15,8 +15,8 @@ import (
 // controller is the registry's access controller: it asks the door, then keeps
 // what Slipway has made.
 type controller struct {
-	store *Store
-	door  Door
+	store      *Store
+	authorizer Authorizer
 }
 
 // Authorized implements auth.AccessController.
@@ -29,17 +29,17 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 		}
 	}
 	bearer := bearerOf(r)
-	err := c.door.Admit(r, bearer, wants)
-	if err == nil && heldBodyOf(r).fill() == nil {
-		err = c.door.Admit(r, bearer, wants) // whoever sends it slowly may have lost the right
+	err := c.authorizer.Admit(r, bearer, wants)
+	if err == nil && bufferedBodyOf(r).fill() == nil {
+		err = c.authorizer.Admit(r, bearer, wants) // whoever sends it slowly may have lost the right
 	}
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
 		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 	}
 	if err != nil {
-		return nil, challenge{error: err, realm: c.door.Realm(r), wants: wants, known: bearer != ""}
+		return nil, challenge{error: err, realm: c.authorizer.Realm(r), wants: wants, known: bearer != ""}
 	}
-	if err := c.store.guard(r); err != nil {
+	if err := c.guard(r); err != nil {
 		return nil, err
 	}
 	return &auth.Grant{}, nil
@@ -81,26 +81,26 @@ func scopeOf(wants []Access) string {
 
 // guard refuses to change what Slipway made or needs, though the repository may
 // be pushed to. The driver holds to it too: there it cannot be raced.
-func (s *Store) guard(r *http.Request) error {
+func (c *controller) guard(r *http.Request) error {
 	t := targetOf(r.URL.Path)
 	changes := r.Method == http.MethodPut || r.Method == http.MethodDelete
 	switch {
 	case t.blob && r.Method == http.MethodDelete:
 		err := slipway.Errorf(slipway.Invalid, "Blobs cannot be deleted by themselves: they go when no image needs them any more.")
 		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
-	case r.Method == http.MethodPost && s.cfg.Room != nil: // an upload begins
-		if err := s.cfg.Room(roomStep); err != nil {
+	case r.Method == http.MethodPost && c.store.cfg.CheckSpace != nil: // an upload begins
+		if err := c.store.cfg.CheckSpace(spaceStep); err != nil {
 			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // which no client tries again
 		}
 		return nil
 	case !changes || !t.manifest:
 		return nil
 	}
-	return s.guardManifest(r, t)
+	return c.guardManifest(r, t)
 }
 
-func (s *Store) guardManifest(r *http.Request, t target) error {
-	if err := s.mayChange(r, t); err != nil {
+func (c *controller) guardManifest(r *http.Request, t target) error {
+	if err := c.mayChange(r, t); err != nil {
 		if kind, _ := slipway.Explain(err); kind == slipway.Internal {
 			return refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 		}
@@ -109,23 +109,23 @@ func (s *Store) guardManifest(r *http.Request, t target) error {
 	return nil
 }
 
-func (s *Store) mayChange(r *http.Request, t target) error {
+func (c *controller) mayChange(r *http.Request, t target) error {
 	if strings.Contains(t.reference, ":") {
 		if r.Method != http.MethodDelete {
 			return nil
 		}
-		return s.driver.pins.mayDelete(t.repository, t.reference)
+		return c.store.driver.pins.mayDelete(t.repository, t.reference)
 	}
-	if err := s.driver.pins.mayTag(t.repository, t.reference); err != nil {
+	if err := c.store.driver.pins.mayTag(t.repository, t.reference); err != nil {
 		return err
 	}
 	if !Reserved(t.reference) {
 		return nil
 	}
-	if s.cfg.MayPush == nil {
+	if c.store.cfg.MayPush == nil {
 		return slipway.Errorf(slipway.Forbidden, "Tags that begin with %q are made by Slipway. Push another one.", reservedPrefix)
 	}
-	return s.cfg.MayPush(r.Context(), t.repository, t.reference)
+	return c.store.cfg.MayPush(r.Context(), t.repository, t.reference)
 }
 
 // reservedPrefix is how the tags begin that Slipway makes.
@@ -134,10 +134,10 @@ const reservedPrefix = "deploy-"
 // Reserved reports whether a tag is one that only Slipway makes.
 func Reserved(tag string) bool { return strings.HasPrefix(tag, reservedPrefix) }
 
-type answerKey struct{}
+type responseKey struct{}
 
-// answer is what a request is answered with.
-type answer struct {
+// response is what a request is answered with.
+type response struct {
 	http.ResponseWriter
 	status  int
 	refusal *refusal
@@ -155,18 +155,18 @@ type refusal struct {
 // only challenges.
 func refuse(r *http.Request, status int, code string, err error) error {
 	why := &refusal{error: err, status: status, code: code}
-	if a, ok := r.Context().Value(answerKey{}).(*answer); ok {
+	if a, ok := r.Context().Value(responseKey{}).(*response); ok {
 		a.refusal = why
 	}
 	return why
 }
 
 // Unwrap lets http.ResponseController through.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (a *response) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 // WriteHeader implements http.ResponseWriter. Distribution calls it twice in
 // places; the first one counts.
-func (a *answer) WriteHeader(status int) {
+func (a *response) WriteHeader(status int) {
 	if a.status >= http.StatusOK {
 		return
 	}

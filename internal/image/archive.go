@@ -18,14 +18,14 @@ import (
 // as often as needed, and nothing of it is unpacked to disk.
 type archive struct {
 	open    func() (io.ReadCloser, error)
-	entries map[string]archived
+	entries map[string]archiveEntry
 	small   map[string][]byte // contents at hand
 	held    int               // bytes in small
 	names   int               // bytes in the names of entries
 }
 
-// archived is a file in an archive.
-type archived struct {
+// archiveEntry is a file in an archive.
+type archiveEntry struct {
 	size int64
 	link string // of a link: the name that it leads to
 }
@@ -40,19 +40,19 @@ const (
 
 // readArchive lists an archive.
 func readArchive(ctx context.Context, from io.ReaderAt, size int64) (*archive, error) {
-	a := &archive{entries: map[string]archived{}, small: map[string][]byte{}}
+	a := &archive{entries: map[string]archiveEntry{}, small: map[string][]byte{}}
 	a.open = func() (io.ReadCloser, error) { return unpacked(io.NewSectionReader(from, 0, size)) }
 	head := make([]byte, 512)
 	if _, err := from.ReadAt(head[:min(size, 512)], 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	if size < 512 && !strings.HasPrefix(string(head), string(gzipMagic)) {
-		return nil, errNoArchive
+		return nil, errNotArchive
 	}
 	return a, a.each(ctx, a.add)
 }
 
-var errNoArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip.")
+var errNotArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip.")
 
 // each calls do with each entry of the archive, by its clean name.
 func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, content io.Reader) error) error {
@@ -67,12 +67,12 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 		h, err := all.Next()
 		switch {
 		case errors.Is(err, io.EOF) && n == 0:
-			return errNoArchive
+			return errNotArchive
 		case errors.Is(err, io.EOF):
 			_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &left}) // up to the checksum, if it has one
 			return archiveError(err)
 		case n == 0 && errors.Is(err, tar.ErrHeader):
-			return errNoArchive
+			return errNotArchive
 		case err != nil:
 			return archiveError(err)
 		}
@@ -105,7 +105,7 @@ func archiveError(err error) error {
 
 // add lists an entry.
 func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
-	e := archived{size: h.Size}
+	e := archiveEntry{size: h.Size}
 	switch h.Typeflag {
 	case tar.TypeReg:
 		if _, sparse := h.PAXRecords["GNU.sparse.major"]; sparse {
@@ -137,7 +137,7 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 }
 
 // resolve follows the links of a name to the file that it stands for.
-func (a *archive) resolve(name string) (string, archived, bool) {
+func (a *archive) resolve(name string) (string, archiveEntry, bool) {
 	name = path.Clean(name)
 	for range maxLinks {
 		e, ok := a.entries[name]
@@ -146,7 +146,7 @@ func (a *archive) resolve(name string) (string, archived, bool) {
 		}
 		name = e.link
 	}
-	return name, archived{}, false
+	return name, archiveEntry{}, false
 }
 
 // text returns the content of a file that is to be read whole.
@@ -175,7 +175,7 @@ func missing(name string) error {
 }
 
 // layout reads an OCI layout.
-func (a *archive) layout(ctx context.Context, wanted platform) (*packed, error) {
+func (a *archive) layout(ctx context.Context, wanted platform) (*archivedImage, error) {
 	text, err := a.text(ctx, "index.json")
 	if err != nil {
 		return nil, err
@@ -192,21 +192,21 @@ func (a *archive) layout(ctx context.Context, wanted platform) (*packed, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &packed{manifest: &m}
+	p := &archivedImage{manifest: &m}
 	if p.config, err = wholeBlob(ctx, r, c.Config); err != nil {
 		return nil, err
 	}
 	for _, l := range c.Layers {
-		p.layers = append(p.layers, packedLayer{file: blobFile(l.Digest), want: l.Digest, blob: l})
+		p.layers = append(p.layers, archivedLayer{file: blobFile(l.Digest), want: l.Digest, blob: l})
 	}
 	return p, nil
 }
 
 // image returns the image in an archive that is for a platform.
-func (a *archive) image(ctx context.Context, wanted platform) (*packed, error) {
+func (a *archive) image(ctx context.Context, wanted platform) (*archivedImage, error) {
 	_, _, layout := a.resolve("index.json")
 	_, _, saved := a.resolve("manifest.json")
-	var p *packed
+	var p *archivedImage
 	var err error
 	switch {
 	case layout:
@@ -223,7 +223,7 @@ func (a *archive) image(ctx context.Context, wanted platform) (*packed, error) {
 }
 
 // saved reads what docker save wrote.
-func (a *archive) saved(ctx context.Context) (*packed, error) {
+func (a *archive) saved(ctx context.Context) (*archivedImage, error) {
 	text, err := a.text(ctx, "manifest.json")
 	if err != nil {
 		return nil, err
@@ -238,20 +238,20 @@ func (a *archive) saved(ctx context.Context) (*packed, error) {
 	if len(images) != 1 {
 		return nil, slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", len(images))
 	}
-	p := &packed{}
+	p := &archivedImage{}
 	if p.config, err = a.text(ctx, images[0].Config); err != nil {
 		return nil, err
 	}
 	for _, name := range images[0].Layers {
-		p.layers = append(p.layers, packedLayer{file: name})
+		p.layers = append(p.layers, archivedLayer{file: name})
 	}
 	return p, nil
 }
 
 // store puts the layers of p into a repository, in the order in which they come
 // in the archive.
-func (a *archive) store(ctx context.Context, to *ownRepo, p *packed) error {
-	wanted := map[string][]*packedLayer{}
+func (a *archive) store(ctx context.Context, to *ownRepo, p *archivedImage) error {
+	wanted := map[string][]*archivedLayer{}
 	for i := range p.layers {
 		l := &p.layers[i]
 		name, _, ok := a.resolve(l.file)

@@ -35,17 +35,17 @@ type dagEntry struct {
 // dags collects a folder of an image from its layers, the highest first: what
 // is found first counts.
 type dags struct {
-	f     *found
-	dir   string              // real path of the folder
-	final map[string]dagEntry // by path
-	hides map[string]bool     // paths that layers above removed
-	clear map[string]bool     // folders of which layers above removed what was in them
-	spool *os.File
-	room  func(bytes int64) error // nil: there always is
-	left  int64                   // of what there was room for
-	size  int64
-	marks int // entries that were kept, of all layers
-	names int // bytes of their names
+	f          *inspected
+	dir        string              // real path of the folder
+	final      map[string]dagEntry // by path
+	hides      map[string]bool     // paths that layers above removed
+	clear      map[string]bool     // folders of which layers above removed what was in them
+	temp       *os.File
+	checkSpace func(bytes int64) error // nil: there always is
+	left       int64                   // of what there was room for
+	size       int64
+	marks      int // entries that were kept, of all layers
+	names      int // bytes of their names
 }
 
 // mark counts an entry that is kept in memory.
@@ -76,24 +76,24 @@ func (d *dags) collect(ctx context.Context) error {
 	return nil
 }
 
-// spooling writes to the spool while there is room.
-type spooling struct{ *dags }
+// dagsTempWriter writes to the spool while there is room.
+type dagsTempWriter struct{ *dags }
 
 // Write implements io.Writer.
-func (d spooling) Write(p []byte) (int, error) {
-	if d.left -= int64(len(p)); d.left < 0 && d.room != nil {
-		if err := d.room(roomStep); err != nil {
+func (d dagsTempWriter) Write(p []byte) (int, error) {
+	if d.left -= int64(len(p)); d.left < 0 && d.checkSpace != nil {
+		if err := d.checkSpace(spaceStep); err != nil {
 			return 0, err
 		}
-		d.left = roomStep
+		d.left = spaceStep
 	}
-	return d.spool.Write(p)
+	return d.temp.Write(p)
 }
 
 // keep spools a file's content.
 func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
 	offset = d.size
-	size, err = io.Copy(spooling{d}, io.LimitReader(content, maxDags-d.size+1))
+	size, err = io.Copy(dagsTempWriter{d}, io.LimitReader(content, maxDags-d.size+1))
 	d.size += size
 	if err != nil {
 		return 0, 0, fmt.Errorf("read the dags folder: %w", err)
@@ -164,7 +164,7 @@ func (d *dags) write(w io.Writer) error {
 		if err := archive.WriteHeader(h); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
-		if _, err := io.Copy(archive, io.NewSectionReader(d.spool, item.offset, item.size)); err != nil {
+		if _, err := io.Copy(archive, io.NewSectionReader(d.temp, item.offset, item.size)); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
 	}
@@ -262,4 +262,26 @@ func (d *dags) links(ctx context.Context, l *dagLayer, n int) error {
 		return damaged("a hard link in %s leads to %s, which is not there", d.dir, target)
 	}
 	return nil
+}
+
+// dagLayer is what one layer says of a folder.
+type dagLayer struct {
+	here  map[string]dagEntry
+	hard  map[string]string // hard links to their targets
+	hides map[string]bool
+	clear map[string]bool
+	over  bool // the layers below do not count: a folder of the way is new
+}
+
+func newDagLayer() *dagLayer {
+	return &dagLayer{here: map[string]dagEntry{}, hard: map[string]string{}, hides: map[string]bool{}, clear: map[string]bool{}}
+}
+
+func (l *dagLayer) fill(got map[string]dagEntry, wanted map[string]bool) {
+	for name, target := range l.hard {
+		if item, ok := got[target]; ok {
+			l.here[name] = item
+			delete(wanted, target)
+		}
+	}
 }

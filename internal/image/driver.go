@@ -19,12 +19,12 @@ import (
 // either the client is told that the blob is missing, or it is kept.
 type driver struct {
 	storagedriver.StorageDriver
-	root  string
-	locks *locks // by digest
-	tags  *locks // by repository and tag; taken before a digest's
-	pins  pins
-	room  func(bytes int64) error
-	every time.Duration // how fresh a file's time must be to be left alone
+	root       string
+	locks      *locks // by digest
+	tags       *locks // by repository and tag; taken before a digest's
+	pins       pins
+	checkSpace func(bytes int64) error
+	every      time.Duration // how fresh a file's time must be to be left alone
 }
 
 // Where distribution keeps what.
@@ -37,7 +37,7 @@ func newDriver(cfg Config) *driver {
 	dir := cfg.Dir
 	return &driver{
 		StorageDriver: filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: maxThreads}),
-		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, room: cfg.Room,
+		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, checkSpace: cfg.CheckSpace,
 	}
 }
 
@@ -87,29 +87,29 @@ func (d *driver) PutContent(ctx context.Context, path string, content []byte) er
 // Writer implements storagedriver.StorageDriver.
 func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedriver.FileWriter, error) {
 	w, err := d.StorageDriver.Writer(ctx, path, more)
-	if err != nil || d.room == nil {
+	if err != nil || d.checkSpace == nil {
 		return w, err
 	}
-	return &roomy{FileWriter: w, room: d.room}, nil
+	return &spaceCheckedWriter{FileWriter: w, room: d.checkSpace}, nil
 }
 
-// roomy is a file that is written while there is room.
-type roomy struct {
+// spaceCheckedWriter is a file that is written while there is room.
+type spaceCheckedWriter struct {
 	storagedriver.FileWriter
 	room func(bytes int64) error
 	left int64 // of what there was room for
 }
 
-// roomStep is for how much room is asked at once.
-const roomStep = 32 << 20
+// spaceStep is for how much room is asked at once.
+const spaceStep = 32 << 20
 
 // Write implements io.Writer.
-func (r *roomy) Write(p []byte) (int, error) {
+func (r *spaceCheckedWriter) Write(p []byte) (int, error) {
 	if r.left -= int64(len(p)); r.left < 0 {
-		if err := r.room(roomStep); err != nil {
+		if err := r.room(spaceStep); err != nil {
 			return 0, err
 		}
-		r.left = roomStep
+		r.left = spaceStep
 	}
 	return r.FileWriter.Write(p)
 }

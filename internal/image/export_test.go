@@ -19,5 +19,5 @@ func (s *Store) BlobFile(hex string) string { return s.driver.file(blobPath(hex)
 
 // Judge says whether an address may be dialled, of a host that is named or not.
 func (s *Store) Judge(host string, ip netip.Addr) error {
-	return s.clients.judge(host, ip, s.clients.named.names(host))
+	return s.clients.checkAddress(host, ip, s.clients.named.names(host))
 }

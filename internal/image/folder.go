@@ -2,13 +2,7 @@ package image
 
 import (
 	"archive/tar"
-	"context"
-	"io"
 	"path"
-	"slices"
-	"strings"
-
-	"slipway/internal/slipway"
 )
 
 // view is what the layers of an image make of some paths and the folders that
@@ -38,18 +32,6 @@ func newView(paths ...string) *view {
 		}
 	}
 	return v
-}
-
-// look reads the image's layers from the top until all paths are known.
-func (f *found) look(ctx context.Context, v *view) error {
-	for n := len(f.content.Layers) - 1; n >= 0 && !v.done(); n-- {
-		l := layerView{here: map[string]*tar.Header{}, implied: map[string]bool{}, hides: map[string]bool{}, clears: map[string]bool{}}
-		if err := f.eachEntry(ctx, n, func(e entry, _ io.Reader) error { l.add(v, e); return nil }); err != nil {
-			return err
-		}
-		v.apply(l)
-	}
-	return nil
 }
 
 func (v *view) done() bool {
@@ -122,29 +104,6 @@ func (v *view) settle(p string, self bool) {
 // maxLinks is how many symlinks a way may go through.
 const maxLinks = 16
 
-// folder returns where the folder at p really is, symlinks of the way resolved,
-// and the view that was found on the way. exists says whether it is there.
-func (f *found) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
-	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
-		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
-	}
-	for range maxLinks {
-		if strings.Count(p, "/") > maxNesting {
-			return p, v, false, slipway.Errorf(slipway.Invalid, "The dags folder of this image lies deeper than %d folders.", maxNesting)
-		}
-		v = newView(p)
-		if err := f.look(ctx, v); err != nil {
-			return p, v, false, err
-		}
-		next, ok := v.follow(p)
-		if next == p {
-			return p, v, ok, nil
-		}
-		p = next
-	}
-	return p, v, false, slipway.Errorf(slipway.Invalid, "The way to %s goes through too many symlinks in this image.", p)
-}
-
 // follow resolves the first symlink on the way to p; without one it returns p
 // and whether that is a folder.
 func (v *view) follow(p string) (string, bool) {
@@ -162,26 +121,4 @@ func (v *view) follow(p string) (string, bool) {
 		}
 	}
 	return p, true
-}
-
-// firstFolder returns the first of some paths that is a folder of the image, ""
-// if none is.
-func (f *found) firstFolder(ctx context.Context, paths ...string) (string, error) {
-	v := newView(paths...)
-	if err := f.look(ctx, v); err != nil {
-		return "", err
-	}
-	for _, p := range slices.Clone(paths) {
-		next, ok := v.follow(p)
-		if next != p {
-			var err error
-			if _, _, ok, err = f.folder(ctx, next); err != nil {
-				return "", err
-			}
-		}
-		if ok {
-			return p, nil
-		}
-	}
-	return "", nil
 }

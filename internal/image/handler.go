@@ -13,8 +13,8 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/factory"
 )
 
-// Door stands before the registry and is asked at every request.
-type Door struct {
+// Authorizer stands before the registry and is asked at every request.
+type Authorizer struct {
 	// Realm returns the address where a client gets its bearer.
 	Realm func(*http.Request) string
 
@@ -56,7 +56,7 @@ var register = sync.OnceFunc(func() {
 	if err != nil {
 		panic(err) // the name is ours alone
 	}
-	quiet()
+	redirectLogs()
 })
 
 type driverFactory struct{}
@@ -95,10 +95,10 @@ func targetOf(path string) target {
 	return target{}
 }
 
-// withoutForeignMount turns the mount of a blob from a repository that may not
+// withoutForbiddenMount turns the mount of a blob from a repository that may not
 // be pulled into an upload of it, as the client does when nothing is there to
 // mount.
-func withoutForeignMount(r *http.Request, door Door) *http.Request {
+func withoutForbiddenMount(r *http.Request, door Authorizer) *http.Request {
 	query := r.URL.Query()
 	from := query.Get("from")
 	if r.Method != http.MethodPost || from == "" || door.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {

@@ -33,7 +33,7 @@ type Config struct {
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
 	// Room refuses if not so many bytes more may be written. nil: they always may.
-	Room func(bytes int64) error
+	CheckSpace func(bytes int64) error
 
 	// MayPush is asked before a tag that Slipway made ("deploy-…") is written from
 	// outside. Its refusal is shown to whoever pushes. nil: nobody may.
@@ -88,8 +88,8 @@ func exists(err error) (bool, error) {
 	return false, err
 }
 
-// made makes the folder of a file.
-func made(name string) error {
+// ensureParent makes the folder of a file.
+func ensureParent(name string) error {
 	return os.MkdirAll(filepath.Dir(name), fs.FileMode(0o700))
 }
 
@@ -206,15 +206,15 @@ func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	if err := s.Hold(ctx, repository, digest); err != nil {
+	if err := s.Retain(ctx, repository, digest); err != nil {
 		return "", err
 	}
 	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
 }
 
-// Hold keeps an image of the own registry from being deleted by its clients. It
+// Retain keeps an image of the own registry from being deleted by its clients. It
 // lasts until Sweep hears of no deploy that needs the image.
-func (s *Store) Hold(ctx context.Context, repository, digest string) error {
+func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 	if err := checkTarget(repository, ""); err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (s *Store) Hold(ctx context.Context, repository, digest string) error {
 	if err != nil {
 		return err
 	}
-	return s.settle(ctx, repository, digest) // which also finds out that it is there
+	return s.syncImage(ctx, repository, digest) // which also finds out that it is there
 }
 
 // DagsTar writes the files of a folder of i as its layers make it: what is
@@ -247,12 +247,12 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 	if !exists {
 		return slipway.Errorf(slipway.Invalid, "This image has no folder %s. Set the dags folder of the image in the Deployment's settings.", dagsPath)
 	}
-	spool, err := s.temp()
+	temp, err := s.temp()
 	if err != nil {
 		return err
 	}
-	defer spool.Close()
-	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, spool: spool, room: s.cfg.Room}
+	defer temp.Close()
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, temp: temp, checkSpace: s.cfg.CheckSpace}
 	if err := d.collect(ctx); err != nil {
 		return err
 	}
@@ -277,15 +277,15 @@ func (s *Store) temp() (*os.File, error) {
 
 // Handler serves the registry: /v2/ and all below it but the token endpoint. It
 // wants no limit on bodies or on time, and no compression.
-func (s *Store) Handler(door Door) http.Handler {
+func (s *Store) Handler(door Authorizer) http.Handler {
 	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = withoutForeignMount(r, door)
+		r = withoutForbiddenMount(r, door)
 		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
-			r = withHeldBody(r)
+			r = withBufferedBody(r)
 		}
-		a := &answer{ResponseWriter: w}
-		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), answerKey{}, a)))
+		a := &response{ResponseWriter: w}
+		app().ServeHTTP(a, r.WithContext(context.WithValue(r.Context(), responseKey{}, a)))
 		if t := targetOf(r.URL.Path); r.Method == http.MethodPut && t.manifest && a.status == http.StatusCreated {
 			s.pushed(t, w.Header().Get("Docker-Content-Digest"))
 		}
@@ -303,7 +303,7 @@ func (s *Store) pushed(t target, digest string) {
 	s.cfg.Pushed(p)
 }
 
-func (s *Store) newApp(door Door) http.Handler {
+func (s *Store) newApp(door Authorizer) http.Handler {
 	register()
 	cfg := &configuration.Configuration{
 		Storage: configuration.Storage{
@@ -312,7 +312,7 @@ func (s *Store) newApp(door Door) http.Handler {
 			"redirect":    {"disable": true},
 			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
 		},
-		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, door: door}}},
+		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, authorizer: door}}},
 	}
 	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
 	cfg.HTTP.RelativeURLs = true  // whatever stands before us

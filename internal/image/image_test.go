@@ -67,7 +67,7 @@ func serve(t *testing.T, s *image.Store) *portal {
 
 func (p *portal) listen(s *image.Store) {
 	p.Store = s
-	door := image.Door{
+	door := image.Authorizer{
 		Realm: func(r *http.Request) string { return "http://" + r.Host + "/v2/token" },
 		Admit: func(*http.Request, string, []image.Access) error { return nil },
 	}

@@ -15,15 +15,15 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// packed is an image in an archive.
-type packed struct {
+// archivedImage is an image in an archive.
+type archivedImage struct {
 	config   []byte
 	manifest *manifest // as it is to be stored; nil: one is to be made
-	layers   []packedLayer
+	layers   []archivedLayer
 }
 
-// packedLayer is a layer in an archive.
-type packedLayer struct {
+// archivedLayer is a layer in an archive.
+type archivedLayer struct {
 	file string // in the archive
 	want string // digest of the file; "" where the archive does not say
 	diff string // digest of what it unpacks to
@@ -31,7 +31,7 @@ type packedLayer struct {
 }
 
 // check judges an image by its configuration, before its layers are read.
-func (p *packed) check(wanted platform) error {
+func (p *archivedImage) check(wanted platform) error {
 	var c config
 	if err := json.Unmarshal(p.config, &c); err != nil {
 		return damaged("its configuration is no JSON (%v)", err)
@@ -49,7 +49,7 @@ func (p *packed) check(wanted platform) error {
 }
 
 // storeLayer stores a layer: as it is if it is compressed, else compressed.
-func storeLayer(ctx context.Context, to *ownRepo, l *packedLayer, content io.Reader) error {
+func storeLayer(ctx context.Context, to *ownRepo, l *archivedLayer, content io.Reader) error {
 	b := bufio.NewReaderSize(content, 64<<10)
 	head, _ := b.Peek(4) // a short one is plain
 	if bytes.HasPrefix(head, gzipMagic) || bytes.HasPrefix(head, zstdMagic) {
@@ -85,12 +85,12 @@ func storeLayer(ctx context.Context, to *ownRepo, l *packedLayer, content io.Rea
 
 // finish stores the configuration and returns the manifest: that of the
 // archive, if it names the layers as they were stored.
-func (p *packed) finish(ctx context.Context, to *ownRepo) (manifest, error) {
+func (p *archivedImage) finish(ctx context.Context, to *ownRepo) (manifest, error) {
 	config, err := to.write(ctx, "", func(w io.Writer) error { _, err := w.Write(p.config); return err })
 	if err != nil {
 		return manifest{}, err
 	}
-	if p.manifest != nil && !slices.ContainsFunc(p.layers, func(l packedLayer) bool { return l.blob.Digest != l.want }) {
+	if p.manifest != nil && !slices.ContainsFunc(p.layers, func(l archivedLayer) bool { return l.blob.Digest != l.want }) {
 		return *p.manifest, nil
 	}
 	config.MediaType = string(types.OCIConfigJSON)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -48,8 +49,8 @@ const maxPath = 4000
 // maxConfig is the largest configuration of an image that is read.
 const maxConfig = 8 << 20
 
-// found is an image that inspection has found, with what it was read from.
-type found struct {
+// inspected is an image that inspection has found, with what it was read from.
+type inspected struct {
 	slipway.Image
 
 	from     repo
@@ -73,7 +74,7 @@ func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Log
 }
 
 // find returns an image of this or another registry.
-func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*found, error) {
+func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*inspected, error) {
 	from, err := s.source(ctx, ref, login)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 	if m, err = chosen(ctx, from, ref, m, wanted); err != nil {
 		return nil, err
 	}
-	f := &found{from: from, manifest: m, left: maxUnpacked}
+	f := &inspected{from: from, manifest: m, left: maxUnpacked}
 	if err := f.read(ctx, ref); err != nil {
 		return nil, err
 	}
@@ -149,7 +150,7 @@ func offer(all []descriptor, wanted platform) (descriptor, error) {
 }
 
 // read fills f from its manifest and configuration.
-func (f *found) read(ctx context.Context, ref Ref) (err error) {
+func (f *inspected) read(ctx context.Context, ref Ref) (err error) {
 	if !f.manifest.isImage() {
 		return noImage(ref, f.manifest.mediaType)
 	}
@@ -196,18 +197,18 @@ func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 }
 
 // facts are what a manifest and its configuration say.
-func (f *found) facts(ref Ref) slipway.Image {
+func (f *inspected) facts(ref Ref) slipway.Image {
 	labels, env := f.config.Config.Labels, environment(f.config.Config.Env)
 	i := slipway.Image{
 		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.platform().String(),
-		Size: f.content.Config.Size, User: believed(f.config.Config.User, 255), CreatedAt: f.config.Created,
+		Size: f.content.Config.Size, User: validText(f.config.Config.User, 255), CreatedAt: f.config.Created,
 	}
 	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // it gets into variables of commands
 		i.Runtime = r
 	}
 	for _, version := range []string{labels[runtimeAirflowLabel], labels[airflowLabel], env[airflowVariable]} {
 		if i.Airflow == "" {
-			i.Airflow = believed(version, 64)
+			i.Airflow = validText(version, 64)
 		}
 	}
 	for _, l := range f.content.Layers {
@@ -217,16 +218,16 @@ func (f *found) facts(ref Ref) slipway.Image {
 	return i
 }
 
-// believed returns what an image says of itself, "" where that is longer than
+// validText returns what an image says of itself, "" where that is longer than
 // such a thing is, or cannot be printed.
-func believed(text string, longest int) string {
+func validText(text string, longest int) string {
 	if len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ""
 	}
 	return text
 }
 
-func (f *found) platform() platform {
+func (f *inspected) platform() platform {
 	return platform{OS: f.config.OS, Architecture: f.config.Architecture, Variant: f.config.Variant}
 }
 
@@ -240,7 +241,7 @@ func environment(all []string) map[string]string {
 }
 
 // complete makes sure that an image of the own registry has all of its layers.
-func (f *found) complete(ctx context.Context) error {
+func (f *inspected) complete(ctx context.Context) error {
 	own, ok := f.from.(*ownRepo)
 	if !ok {
 		return nil
@@ -259,15 +260,15 @@ func (f *found) complete(ctx context.Context) error {
 
 // dagsPath returns where an image has its DAGs: where its variables say, or in
 // the first of the known folders that it has.
-func (f *found) dagsPath(ctx context.Context) (string, error) {
-	if home := believed(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
+func (f *inspected) dagsPath(ctx context.Context) (string, error) {
+	if home := validText(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
 		return path.Join(home, "dags"), nil
 	}
 	return f.firstFolder(ctx, "/usr/local/airflow/dags", "/opt/airflow/dags")
 }
 
 // eachEntry calls do with the entries of the n-th layer, in their order.
-func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
+func (f *inspected) eachEntry(ctx context.Context, n int, do func(e entry, content io.Reader) error) error {
 	blob, err := f.from.blob(ctx, f.content.Layers[n])
 	if err != nil {
 		return err
@@ -298,7 +299,7 @@ func (f *found) eachEntry(ctx context.Context, n int, do func(e entry, content i
 
 // drain reads what is behind the end of a layer's archive: a blob of another
 // registry is compared with its digest only where it ends.
-func (f *found) drain(n int, plain, blob io.Reader) error {
+func (f *inspected) drain(n int, plain, blob io.Reader) error {
 	_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &f.left})
 	if err == nil {
 		_, err = io.Copy(io.Discard, blob)
@@ -311,9 +312,66 @@ func (f *found) drain(n int, plain, blob io.Reader) error {
 
 // layerError says which layer could not be read, unless that is no fault of the
 // layer's.
-func (f *found) layerError(n int, err error) error {
+func (f *inspected) layerError(n int, err error) error {
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) {
 		return err
 	}
 	return errors.Join(damaged("its layer %s cannot be read (%v)", f.content.Layers[n].Digest, err), err)
+}
+
+// readLayers reads the image's layers from the top until all paths are known.
+func (f *inspected) readLayers(ctx context.Context, v *view) error {
+	for n := len(f.content.Layers) - 1; n >= 0 && !v.done(); n-- {
+		l := layerView{here: map[string]*tar.Header{}, implied: map[string]bool{}, hides: map[string]bool{}, clears: map[string]bool{}}
+		if err := f.eachEntry(ctx, n, func(e entry, _ io.Reader) error { l.add(v, e); return nil }); err != nil {
+			return err
+		}
+		v.apply(l)
+	}
+	return nil
+}
+
+// folder returns where the folder at p really is, symlinks of the way resolved,
+// and the view that was found on the way. exists says whether it is there.
+func (f *inspected) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
+	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
+		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
+	}
+	for range maxLinks {
+		if strings.Count(p, "/") > maxNesting {
+			return p, v, false, slipway.Errorf(slipway.Invalid, "The dags folder of this image lies deeper than %d folders.", maxNesting)
+		}
+		v = newView(p)
+		if err := f.readLayers(ctx, v); err != nil {
+			return p, v, false, err
+		}
+		next, ok := v.follow(p)
+		if next == p {
+			return p, v, ok, nil
+		}
+		p = next
+	}
+	return p, v, false, slipway.Errorf(slipway.Invalid, "The way to %s goes through too many symlinks in this image.", p)
+}
+
+// firstFolder returns the first of some paths that is a folder of the image, ""
+// if none is.
+func (f *inspected) firstFolder(ctx context.Context, paths ...string) (string, error) {
+	v := newView(paths...)
+	if err := f.readLayers(ctx, v); err != nil {
+		return "", err
+	}
+	for _, p := range slices.Clone(paths) {
+		next, ok := v.follow(p)
+		if next != p {
+			var err error
+			if _, _, ok, err = f.folder(ctx, next); err != nil {
+				return "", err
+			}
+		}
+		if ok {
+			return p, nil
+		}
+	}
+	return "", nil
 }

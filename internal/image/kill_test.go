@@ -118,7 +118,7 @@ func TestPushUntilKilled(t *testing.T) {
 // that goes on for too long in the middle.
 func TestNoRoom(t *testing.T) {
 	left := int64(40 << 20)
-	s, err := image.Open(image.Config{Dir: t.TempDir(), Room: func(n int64) error {
+	s, err := image.Open(image.Config{Dir: t.TempDir(), CheckSpace: func(n int64) error {
 		if left -= n; left < 0 {
 			return slipway.Errorf(slipway.NoSpace, "The disk is nearly full.")
 		}

@@ -9,9 +9,9 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// quiet hands on what distribution logs of failures of its own. The rest is
+// redirectLogs hands on what distribution logs of failures of its own. The rest is
 // said by the portal's own line about each request.
-func quiet() {
+func redirectLogs() {
 	logrus.SetOutput(io.Discard)
 	logrus.SetLevel(logrus.ErrorLevel)
 	logrus.AddHook(logHook{})

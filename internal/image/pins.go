@@ -80,7 +80,7 @@ func checkTarget(repository, tag string) error {
 
 // writeWhole writes a file that is whole or absent, and stays.
 func writeWhole(name, text string) error {
-	if err := made(name); err != nil {
+	if err := ensureParent(name); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")

@@ -199,7 +199,7 @@ func TestDroppedDeployment(t *testing.T) {
 	img := runtimeImage(t, layer(t, file("a", "1")))
 	digest := p.push(repository+":1", img)
 	p.push("vast-comet-0001/airflow:1", img)
-	if err := p.Hold(t.Context(), repository, digest); err != nil {
+	if err := p.Retain(t.Context(), repository, digest); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Drop(t.Context(), namespace); err != nil {

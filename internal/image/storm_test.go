@@ -110,7 +110,7 @@ func (s *storm) deploy(ctx context.Context, t *testing.T, repo, digest string) {
 	s.mu.Lock()
 	s.needed[repo] = append(s.needed[repo], digest)
 	s.mu.Unlock()
-	err := s.Hold(ctx, repo, digest)
+	err := s.Retain(ctx, repo, digest)
 	if err == nil {
 		_, err = s.Inspect(ctx, image.Ref{Name: repo, Digest: digest}, slipway.DefaultPlatform, image.Login{})
 	}

@@ -15,6 +15,13 @@ import (
 // under way that will need it.
 const grace = 24 * time.Hour
 
+// Needed is what a Sweep keeps beside what has a tag of somebody's or was used
+// lately.
+type Needed struct {
+	Digests map[string][]string // that deploys need, by repository: of staged, queued, running and retained ones
+	Whole   map[string]bool     // namespaces of which everything is needed
+}
+
 // sweep is one collection: what it found to be needed.
 type sweep struct {
 	s         *Store

@@ -20,19 +20,19 @@ const (
 	packsKind   = "packs"
 )
 
-// depot is where manifests and packs are kept: a folder, or a bucket. They are
+// backend is where manifests and packs are kept: a folder, or a bucket. They are
 // named alike in both, by paths with slashes.
-type depot interface {
-	// spool returns a folder of this machine to write what will be kept in the
+type backend interface {
+	// tempDir returns a folder of this machine to write what will be kept in the
 	// folder of a depot.
-	spool(folder string) (string, error)
+	tempDir(folder string) (string, error)
 
-	// take keeps a file from the spool under a name: whole and durable, or not
+	// put keeps a file from the spool under a name: whole and durable, or not
 	// at all. The caller closes and removes it, if it is still there.
-	take(ctx context.Context, name string, f *os.File) error
+	put(ctx context.Context, name string, f *os.File) error
 
 	open(ctx context.Context, name string) (File, error)
-	part(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
+	readRange(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
 
 	// drop deletes a file, dropAll a folder. One that is gone is no error.
 	drop(name string) error

@@ -14,10 +14,6 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Attach returns the store in dir for reading beside the process that it
-// belongs to.
-func Attach(dir string) *Store { return &Store{dir: dir, in: disk(dir)} }
-
 // checkFrames calls fn with each content of a pack of so many bytes.
 func checkFrames(ctx context.Context, f io.ReaderAt, size int64, fn func(slipway.File)) error {
 	dec, err := NewDecoder()

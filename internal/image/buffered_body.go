@@ -11,34 +11,34 @@ import (
 // maxManifest is the largest manifest that distribution takes, in bytes.
 const maxManifest = 4 << 20
 
-// heldBody is the body of a request that is read as a whole before the request
+// bufferedBody is the body of a request that is read as a whole before the request
 // is let in: a manifest takes effect with its last byte, which may come minutes
 // after its first.
-type heldBody struct {
+type bufferedBody struct {
 	io.ReadCloser
 	once sync.Once
 	read io.Reader
 	err  error
 }
 
-type heldBodyKey struct{}
+type bufferedBodyKey struct{}
 
-// withHeldBody returns r with a body that heldBodyOf finds.
-func withHeldBody(r *http.Request) *http.Request {
-	h := &heldBody{ReadCloser: r.Body}
-	r = r.WithContext(context.WithValue(r.Context(), heldBodyKey{}, h))
+// withBufferedBody returns r with a body that heldBodyOf finds.
+func withBufferedBody(r *http.Request) *http.Request {
+	h := &bufferedBody{ReadCloser: r.Body}
+	r = r.WithContext(context.WithValue(r.Context(), bufferedBodyKey{}, h))
 	r.Body = h
 	return r
 }
 
-// heldBodyOf returns the body of a request that is held, nil for others.
-func heldBodyOf(r *http.Request) *heldBody {
-	h, _ := r.Context().Value(heldBodyKey{}).(*heldBody)
+// bufferedBodyOf returns the body of a request that is held, nil for others.
+func bufferedBodyOf(r *http.Request) *bufferedBody {
+	h, _ := r.Context().Value(bufferedBodyKey{}).(*bufferedBody)
 	return h
 }
 
 // fill reads the body, up to a little more than a manifest may have.
-func (h *heldBody) fill() error {
+func (h *bufferedBody) fill() error {
 	if h == nil {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (h *heldBody) fill() error {
 }
 
 // Read implements io.Reader.
-func (h *heldBody) Read(p []byte) (int, error) {
+func (h *bufferedBody) Read(p []byte) (int, error) {
 	if err := h.fill(); err != nil {
 		return 0, err
 	}

@@ -55,18 +55,18 @@ func (r *remoteRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, err
 	if err != nil {
 		return nil, r.explainBlob(d, err)
 	}
-	body = &steady{ReadCloser: body, host: r.repository.RegistryStr()}
-	return &explained{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
+	body = &minRateBody{ReadCloser: body, host: r.repository.RegistryStr()}
+	return &explainedBody{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
 }
 
 // What a registry has to send in a time that is spent waiting for it: 16 KiB/s.
 const (
-	steadyTime  = 2 * time.Minute
-	steadyBytes = 16 << 10 * int64(steadyTime/time.Second)
+	minRateTime  = 2 * time.Minute
+	minRateBytes = 16 << 10 * int64(minRateTime/time.Second)
 )
 
-// steady is a body that ends when it comes too slowly: others wait.
-type steady struct {
+// minRateBody is a body that ends when it comes too slowly: others wait.
+type minRateBody struct {
 	io.ReadCloser
 	host   string
 	waited time.Duration
@@ -74,14 +74,14 @@ type steady struct {
 }
 
 // Read implements io.Reader.
-func (s *steady) Read(p []byte) (int, error) {
+func (s *minRateBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := s.ReadCloser.Read(p)
 	s.waited, s.got = s.waited+time.Since(began), s.got+int64(n)
-	if s.waited < steadyTime || err != nil {
+	if s.waited < minRateTime || err != nil {
 		return n, err
 	}
-	if s.got < steadyBytes {
+	if s.got < minRateBytes {
 		return n, slipway.Errorf(slipway.Unavailable, "The registry %s sends too slowly. Try again later, or push the image to Slipway's own registry.", s.host)
 	}
 	s.waited, s.got = 0, 0
@@ -99,14 +99,14 @@ func (r *remoteRepo) explainBlob(d descriptor, err error) error {
 	return r.explain(Ref{Name: r.repository.Name(), Digest: d.Digest}, err)
 }
 
-// explained is a body whose failures are sentences.
-type explained struct {
+// explainedBody is a body whose failures are sentences.
+type explainedBody struct {
 	io.ReadCloser
 	explain func(error) error
 }
 
 // Read implements io.Reader.
-func (e *explained) Read(p []byte) (int, error) {
+func (e *explainedBody) Read(p []byte) (int, error) {
 	n, err := e.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = e.explain(err)

@@ -17,7 +17,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-var errSilent = errors.New("nothing came or went for too long")
+var errTimeout = errors.New("nothing came or went for too long")
 
 // bounded returns ctx, which ends with all work on the bucket, too.
 func (b *bucket) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -36,13 +36,13 @@ type watch struct {
 
 func (b *bucket) watched(ctx context.Context) (context.Context, *watch) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &watch{ctx, cancel, time.AfterFunc(b.patience, func() { cancel(errSilent) }), b.patience}
+	return ctx, &watch{ctx, cancel, time.AfterFunc(b.patience, func() { cancel(errTimeout) }), b.patience}
 }
 
-func (w *watch) touch()       { w.timer.Reset(w.after) }
-func (w *watch) rest()        { w.timer.Stop() }
-func (w *watch) silent() bool { return errors.Is(context.Cause(w.ctx), errSilent) }
-func (w *watch) end()         { w.timer.Stop(); w.cancel(nil) }
+func (w *watch) touch()         { w.timer.Reset(w.after) }
+func (w *watch) pause()         { w.timer.Stop() }
+func (w *watch) timedOut() bool { return errors.Is(context.Cause(w.ctx), errTimeout) }
+func (w *watch) stop()          { w.timer.Stop(); w.cancel(nil) }
 
 // do calls fn until it succeeds or it makes no sense to try again. What fn does
 // must be safe to do twice.
@@ -54,7 +54,7 @@ func (b *bucket) do(ctx context.Context, fn func(ctx context.Context, w *watch) 
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if try == b.tries || lasting(err) || !b.wait(ctx, try) {
+		if try == b.tries || permanent(err) || !b.wait(ctx, try) {
 			return b.explain(ctx, err)
 		}
 	}
@@ -62,13 +62,13 @@ func (b *bucket) do(ctx context.Context, fn func(ctx context.Context, w *watch) 
 
 func (b *bucket) once(ctx context.Context, fn func(ctx context.Context, w *watch) error) error {
 	in, w := b.watched(ctx)
-	defer w.end()
+	defer w.stop()
 	err := fn(in, w)
 	switch {
 	case err == nil:
 		return nil
-	case w.silent():
-		return errors.Join(errSilent, err)
+	case w.timedOut():
+		return errors.Join(errTimeout, err)
 	case gcerrors.Code(err) == gcerrors.NotFound && b.reachable(in, err):
 		return fmt.Errorf("%w in the bucket %s: %w", fs.ErrNotExist, b.name, err)
 	}
@@ -105,8 +105,8 @@ func (b *bucket) wait(ctx context.Context, try int) bool {
 	}
 }
 
-// lasting reports whether the same would come of another try.
-func lasting(err error) bool {
+// permanent reports whether the same would come of another try.
+func permanent(err error) bool {
 	if unknownHost(err) {
 		return false
 	}
@@ -141,7 +141,7 @@ func (b *bucket) explain(ctx context.Context, err error) error {
 		text = "The portal stops, and with it the work on the bucket %s."
 	case ctx.Err() != nil:
 		return ctx.Err() // nobody waits for it any more
-	case errors.Is(err, errSilent):
+	case errors.Is(err, errTimeout):
 		text = "The bucket %s does not answer. Try again in a few minutes; if that does not help, ask the administrator to look at it."
 	case refused(err):
 		text = "The bucket %s refuses access. Ask the administrator to check its credentials."

@@ -20,7 +20,7 @@ func TestManifestIsJudgedAtItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	var lost atomic.Bool
-	handler := s.Handler(image.Door{
+	handler := s.Handler(image.Authorizer{
 		Realm: func(*http.Request) string { return "http://127.0.0.1/v2/token" },
 		Admit: func(*http.Request, string, []image.Access) error {
 			if lost.Load() {

@@ -99,32 +99,32 @@ func (c *clients) dial(ctx context.Context, network, addr string) (net.Conn, err
 		if err != nil {
 			return fmt.Errorf("address %q: %w", at, err)
 		}
-		return c.judge(addr, to.Addr().Unmap(), named)
+		return c.checkAddress(addr, to.Addr().Unmap(), named)
 	}}
 	conn, err := d.DialContext(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	return &patient{Conn: conn}, nil
+	return &idleTimeoutConn{Conn: conn}, nil
 }
 
 // stallTimeout is how long a registry may say nothing in the middle of an
 // answer.
 const stallTimeout = time.Minute
 
-// patient is a connection that waits so long for its other end.
-type patient struct{ net.Conn }
+// idleTimeoutConn is a connection that waits so long for its other end.
+type idleTimeoutConn struct{ net.Conn }
 
 // Read implements net.Conn.
-func (p *patient) Read(b []byte) (int, error) {
+func (p *idleTimeoutConn) Read(b []byte) (int, error) {
 	if err := p.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
 		return 0, err
 	}
 	return p.Conn.Read(b)
 }
 
-// judge refuses addresses that only this machine or its network has.
-func (c *clients) judge(host string, ip netip.Addr, named bool) error {
+// checkAddress refuses addresses that only this machine or its network has.
+func (c *clients) checkAddress(host string, ip netip.Addr, named bool) error {
 	switch {
 	case ip == c.loopback || ip.IsLoopback() && c.named.namesHere(host):
 		return nil

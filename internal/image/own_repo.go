@@ -198,7 +198,7 @@ func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte,
 	if _, err := all.Put(ctx, m); err != nil {
 		return "", fmt.Errorf("put manifest: %w", err)
 	}
-	if err := r.s.settle(ctx, r.name, desc.Digest.String()); err != nil {
+	if err := r.s.syncImage(ctx, r.name, desc.Digest.String()); err != nil {
 		return "", err
 	}
 	if err := r.Tags(ctx).Tag(ctx, tag, desc); err != nil {
@@ -207,9 +207,9 @@ func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte,
 	return desc.Digest.String(), nil
 }
 
-// settle makes an image durable, with all that it is made of: distribution
+// syncImage makes an image durable, with all that it is made of: distribution
 // leaves that to the operating system.
-func (s *Store) settle(ctx context.Context, repository, digest string) error {
+func (s *Store) syncImage(ctx context.Context, repository, digest string) error {
 	r, err := s.repo(ctx, repository)
 	if err != nil {
 		return err
@@ -223,14 +223,14 @@ func (s *Store) settle(ctx context.Context, repository, digest string) error {
 		return err
 	}
 	for _, d := range append(parts, descriptor{Digest: digest}) {
-		if err := s.settleBlob(repository, d.Digest); err != nil {
+		if err := s.syncBlob(repository, d.Digest); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Store) settleBlob(repository, digest string) error {
+func (s *Store) syncBlob(repository, digest string) error {
 	hex := strings.TrimPrefix(digest, "sha256:")
 	data := s.driver.file(blobPath(hex))
 	if err := syncPath(data); os.IsNotExist(err) {

@@ -31,7 +31,7 @@ type DagFile struct {
 }
 
 // copyLayer makes a layer one of the repository's.
-func (f *found) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
+func (f *inspected) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error {
 	if here, err := to.has(ctx, l); here || err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (f *found) copyLayer(ctx context.Context, to *ownRepo, l descriptor) error 
 // layerFiles returns the entries of the layer: the folders that the dags folder
 // is in, as the image has them, for else they would be made with no rights; the
 // folder, emptied; and the files.
-func (f *found) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
+func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
 	dir, v, _, err := f.folder(ctx, dagsPath)
 	if err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func dagFiles(dir string, files []DagFile) ([]layerFile, error) {
 
 // append stores the layer and the configuration that names it, with by in its
 // history, and makes f's manifest that of the new image.
-func (f *found) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
+func (f *inspected) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
 	var diff digest.Digest
 	blob, err := to.write(ctx, "", func(w io.Writer) (err error) {
 		diff, err = writeLayer(w, files)
