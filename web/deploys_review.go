@@ -167,7 +167,7 @@ func (s *Server) returnPage(c echo.Context, status int, t typed) error {
 
 // effects says what a return does beside changing files.
 func effects(r deploy.Review) (all []string) {
-	then, now := r.Deploy.After, r.Tail.State
+	then, now := r.Deploy.After, r.Projected.State
 	switch moves := then.Image != now.Image; {
 	case then.Mounted && then.Version == now.Version && now.Mounted:
 		all = append(all, "DAG files and bundle version stay exactly as they are.")
@@ -179,10 +179,10 @@ func effects(r deploy.Review) (all []string) {
 	if !then.Mounted {
 		all = append(all, "Airflow reads its DAGs from the image again, as it did then.")
 	}
-	if then.Image != r.Tail.Image {
+	if then.Image != r.Projected.Image {
 		all = append(all, "Applies the image "+imageTag(then)+" again. Components restart.")
 	}
-	if then.DAGDeploys != r.Tail.DAGDeploys {
+	if then.DAGDeploys != r.Projected.DAGDeploys {
 		all = append(all, "Turns "+onOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")
 	}
 	return all

@@ -57,9 +57,9 @@ func layersText(c slipway.ImageChange) string {
 // confirmWords are what the button says that confirms r.
 func confirmWords(r deploy.Review) string {
 	switch w := r.Deploy; {
-	case w.Switch != nil && w.Switch.On != r.Tail.DAGDeploys && w.Switch.On:
+	case w.Switch != nil && w.Switch.On != r.Projected.DAGDeploys && w.Switch.On:
 		return "Turn on and deploy"
-	case w.Switch != nil && w.Switch.On != r.Tail.DAGDeploys:
+	case w.Switch != nil && w.Switch.On != r.Projected.DAGDeploys:
 		return "Turn off and deploy image"
 	case w.Kind == slipway.ImageOnly:
 		return "Deploy image"
@@ -74,7 +74,7 @@ const graceWords = "How long running tasks may take to finish is set where they 
 
 // imageEffects says what a staged deploy of an image does beside changing files.
 func imageEffects(r deploy.Review) (all []string) {
-	w, d := r.Deploy, r.Tail
+	w, d := r.Deploy, r.Projected
 	if !w.Kind.HasImage() {
 		return nil
 	}
@@ -90,7 +90,7 @@ func imageEffects(r deploy.Review) (all []string) {
 
 // dagEffect says what becomes of the DAGs.
 func dagEffect(r deploy.Review) string {
-	w, d := r.Deploy, r.Tail
+	w, d := r.Deploy, r.Projected
 	switch next := d.State.With(w); {
 	case w.Kind == slipway.ImageOnly && d.Mounted:
 		return "DAG files and bundle version stay exactly as they are."

@@ -85,13 +85,13 @@ func (a *applier) applyHere(ctx context.Context, d slipway.Deployment, w slipway
 		return "", unavailable(fmt.Errorf("write %s: %w", imageEnvName, err))
 	}
 	if s.Image == "" {
-		out.say("No image was known before: " + imageEnvName + " is removed.")
+		out.note("No image was known before: " + imageEnvName + " is removed.")
 		return "", nil
 	}
-	out.say(imageEnvName + " says " + env[0] + ".")
+	out.note(imageEnvName + " says " + env[0] + ".")
 	if d.ApplyCommand == "" {
 		const text = "No apply command is set for this Deployment: restart Airflow to run the image."
-		out.say(text)
+		out.note(text)
 		return text, nil
 	}
 	return "", a.apply(ctx, d, env, out)
@@ -131,7 +131,7 @@ func (a *applier) apply(ctx context.Context, d slipway.Deployment, env []string,
 	if len(argv) == 0 {
 		return noCommand(d.ApplyCommand)
 	}
-	out.say("Running the apply command " + d.ApplyCommand + ".")
+	out.note("Running the apply command " + d.ApplyCommand + ".")
 	late, cancel := context.WithTimeout(ctx, a.cfg.ApplyTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(late, argv[0], argv[1:]...)
@@ -149,17 +149,17 @@ func (a *applier) apply(ctx context.Context, d slipway.Deployment, env []string,
 	}
 	switch {
 	case err == nil:
-		out.say("The apply command has ended well.")
+		out.note("The apply command has ended well.")
 		return nil
 	case ctx.Err() != nil:
-		out.say("The portal stops. It runs the apply command again when it is back.")
+		out.note("The portal stops. It runs the apply command again when it is back.")
 		return ctx.Err()
 	case late.Err() != nil:
-		err = slipway.Errorf(slipway.Conflict, "The apply command %s did not end within %s, and was stopped.%s", d.ApplyCommand, a.cfg.ApplyTimeout, out.lastWords())
+		err = slipway.Errorf(slipway.Conflict, "The apply command %s did not end within %s, and was stopped.%s", d.ApplyCommand, a.cfg.ApplyTimeout, out.lastLine())
 	default:
-		err = slipway.Errorf(slipway.Conflict, "The apply command %s failed: %s.%s", d.ApplyCommand, err, out.lastWords())
+		err = slipway.Errorf(slipway.Conflict, "The apply command %s failed: %s.%s", d.ApplyCommand, err, out.lastLine())
 	}
-	out.say(err.Error())
+	out.note(err.Error())
 	return err
 }
 

@@ -141,7 +141,7 @@ func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), halfBlock+"*")
+	f, err := os.CreateTemp(filepath.Dir(path), partialBlock+"*")
 	if err != nil {
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
@@ -167,14 +167,14 @@ func (b *blocks) countBlock(upload string, bytes int64, added bool) {
 	b.uploadFiles.blocks.all[upload] = t
 }
 
-// halfBlock is the prefix of a block's file name during writing. Names of whole
+// partialBlock is the prefix of a block's file name during writing. Names of whole
 // blocks are hex and never begin with "put-".
-const halfBlock = "put-"
+const partialBlock = "put-"
 
 // PutBlockList assembles the archive of a deploy from blocks, in the order of
 // the list, and wakes staging. A repeated request changes nothing.
 func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks []string) (slipway.Deploy, error) {
-	return b.takeWhole(ctx, id, func(u store.Upload, f *os.File) error {
+	return b.receiveWhole(ctx, id, func(u store.Upload, f *os.File) error {
 		size, err := b.checkBlocks(u.ID, blocks)
 		if err != nil {
 			return err
@@ -219,7 +219,7 @@ func appendFile(f *os.File, path string) error {
 // PutBlob receives the archive of a deploy in one request and wakes staging. A
 // repeated request changes nothing.
 func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) (slipway.Deploy, error) {
-	return b.takeWhole(ctx, id, func(u store.Upload, f *os.File) error {
+	return b.receiveWhole(ctx, id, func(u store.Upload, f *os.File) error {
 		limit := b.cfg.Limits.Archive
 		n, err := b.uploadFiles.copyIn(f, io.LimitReader(r, limit))
 		if err == nil && n == limit && !atEnd(r) {
@@ -229,9 +229,9 @@ func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) 
 	})
 }
 
-// takeWhole lets fill write the archive of a deploy, one request at a time. The
+// receiveWhole lets fill write the archive of a deploy, one request at a time. The
 // bytes of an earlier, broken request are overwritten.
-func (b *blocks) takeWhole(ctx context.Context, id slipway.DeployID, fill func(store.Upload, *os.File) error) (w slipway.Deploy, err error) {
+func (b *blocks) receiveWhole(ctx context.Context, id slipway.DeployID, fill func(store.Upload, *os.File) error) (w slipway.Deploy, err error) {
 	u, w, arrived, err := b.openUpload(ctx, id)
 	if err != nil || arrived {
 		return w, err
@@ -240,7 +240,7 @@ func (b *blocks) takeWhole(ctx context.Context, id slipway.DeployID, fill func(s
 		return w, slipway.Errorf(slipway.TooMany, "The files of deploy #%d are being received by another request. Try again in a moment.", w.Number)
 	}
 	defer b.uploadFiles.arriving.end(u.ID, false)
-	if now, isHere, err := b.arrivedMeanwhile(ctx, id); err != nil || isHere {
+	if now, isHere, err := b.arrivedBefore(ctx, id); err != nil || isHere {
 		return now, err
 	}
 	if err := b.fillUpload(u, w, fill); err != nil {
@@ -252,8 +252,8 @@ func (b *blocks) takeWhole(ctx context.Context, id slipway.DeployID, fill func(s
 	return w, b.uploadFiles.dropBlocks(u.ID)
 }
 
-// arrivedMeanwhile checks again after this request has reserved the upload.
-func (b *blocks) arrivedMeanwhile(ctx context.Context, id slipway.DeployID) (slipway.Deploy, bool, error) {
+// arrivedBefore checks again after this request has reserved the upload.
+func (b *blocks) arrivedBefore(ctx context.Context, id slipway.DeployID) (slipway.Deploy, bool, error) {
 	_, w, arrived, err := b.openUpload(ctx, id)
 	return w, arrived, err
 }

@@ -120,8 +120,8 @@ func (l *deployLog) add(text string) {
 	}
 }
 
-// say notes a line of our own.
-func (l *deployLog) say(text string) {
+// note notes a line of our own.
+func (l *deployLog) note(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.count >= logLines { // a long log still gets its last line
@@ -131,8 +131,8 @@ func (l *deployLog) say(text string) {
 	l.add(text)
 }
 
-// lastWords returns the last line of the command, as an addition to a sentence.
-func (l *deployLog) lastWords() string {
+// lastLine returns the last line of the command, as an addition to a sentence.
+func (l *deployLog) lastLine() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last := l.last

@@ -227,9 +227,9 @@ func unavailable(err error) error {
 	return err
 }
 
-// passes reports whether an error of kind k may pass without an action in
+// isTemporary reports whether an error of kind k may pass without an action in
 // Slipway. A confirmed deploy waits for the end of the fault.
-func passes(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.Unavailable }
+func isTemporary(k slipway.Kind) bool { return k == slipway.NoSpace || k == slipway.Unavailable }
 
 // writable returns nil if the data folder can be written to.
 func (b *base) writable() error {

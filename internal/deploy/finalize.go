@@ -43,7 +43,7 @@ type finalizer struct {
 // reason. Beside an error, Finalize returns the deploy as read before the
 // confirmation.
 func (i *finalizer) Finalize(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, f Finish) (slipway.Deploy, error) {
-	if err := i.closeImage(ctx, of, id, by, f.Version); err != nil {
+	if err := i.settleImage(ctx, of, id, by, f.Version); err != nil {
 		return slipway.Deploy{}, err
 	}
 	w, err := i.settledDeploy(ctx, of, id, by)
@@ -176,10 +176,10 @@ func (i *finalizer) RollBack(ctx context.Context, of slipway.DeploymentID, id sl
 	return i.queue.returnTo(ctx, of, old.Number, by, nil, reason, unattended)
 }
 
-// closeImage settles the image of an API deploy that waits for a push: the
+// settleImage settles the image of an API deploy that waits for a push: the
 // digest of the tag at the time of the call. Inspection of the image begins.
 // version is the version of the deploy's DAGs, "" for none.
-func (i *finalizer) closeImage(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, version slipway.Version) error {
+func (i *finalizer) settleImage(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, version slipway.Version) error {
 	w, err := i.DeployOf(ctx, of, id, by)
 	if err != nil || !waitsForPush(w) {
 		return err
@@ -205,7 +205,7 @@ func (i *finalizer) closeImage(ctx context.Context, of slipway.DeploymentID, id 
 	if err != nil {
 		return err
 	}
-	return i.closed(ctx, d, w, digest)
+	return i.recordDigest(ctx, d, w, digest)
 }
 
 // waitsForPush reports whether w is an image deploy that waits for a push to
@@ -214,9 +214,9 @@ func waitsForPush(w slipway.Deploy) bool {
 	return w.Kind.HasImage() && w.Status == slipway.Initialized && w.Image == nil && w.Source == "" && w.Switch == nil && w.Tag != ""
 }
 
-// closed records the digest of the pushed image of w, and drops uploads of DAGs
+// recordDigest records the digest of the pushed image of w, and drops uploads of DAGs
 // that have not arrived.
-func (i *finalizer) closed(ctx context.Context, d slipway.Deployment, w slipway.Deploy, digest string) error {
+func (i *finalizer) recordDigest(ctx context.Context, d slipway.Deployment, w slipway.Deploy, digest string) error {
 	var dropped []string
 	err := i.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)

@@ -65,9 +65,9 @@ func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 	return n, err
 }
 
-// imageKept refuses a return to an image that is no longer in the portal's
+// imageRetained refuses a return to an image that is no longer in the portal's
 // registry. Images of other registries are not checked.
-func imageKept(tx *store.Tx, next slipway.Deploy) error {
+func imageRetained(tx *store.Tx, next slipway.Deploy) error {
 	if !next.Kind.HasImage() || next.After.ImageName == "" || hostOf(next.After.ImageName) != "" {
 		return nil
 	}
@@ -78,8 +78,8 @@ func imageKept(tx *store.Tx, next slipway.Deploy) error {
 	return err
 }
 
-func (i *images) imageKept(ctx context.Context, next slipway.Deploy) error {
-	return i.store.View(ctx, func(tx *store.Tx) error { return imageKept(tx, next) })
+func (i *images) imageRetained(ctx context.Context, next slipway.Deploy) error {
+	return i.store.View(ctx, func(tx *store.Tx) error { return imageRetained(tx, next) })
 }
 
 // NewImage describes a deploy of an image from any registry, or of an image to

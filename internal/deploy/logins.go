@@ -71,7 +71,7 @@ func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 		return slipway.Errorf(slipway.Invalid, "Give a user and a password, or a token, for %s.", host)
 	}
 	err := o.store.Update(ctx, func(tx *store.Tx) error {
-		if err := mayKeepLogins(tx, of, by); err != nil {
+		if err := maySetLogins(tx, of, by); err != nil {
 			return err
 		}
 		l := store.RegistryLogin{
@@ -89,7 +89,7 @@ func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 // DropRegistryLogin deletes the portal's login to a registry.
 func (o *logins) DropRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string) error {
 	return o.store.Update(ctx, func(tx *store.Tx) error {
-		if err := mayKeepLogins(tx, of, by); err != nil {
+		if err := maySetLogins(tx, of, by); err != nil {
 			return err
 		}
 		if err := tx.DropRegistryLogin(of, host); err != nil {
@@ -99,7 +99,7 @@ func (o *logins) DropRegistryLogin(ctx context.Context, of slipway.WorkspaceID, 
 	})
 }
 
-func mayKeepLogins(tx *store.Tx, of slipway.WorkspaceID, by slipway.Actor) error {
+func maySetLogins(tx *store.Tx, of slipway.WorkspaceID, by slipway.Actor) error {
 	_, role, err := tx.Workspace(of, by)
 	if err != nil {
 		return err

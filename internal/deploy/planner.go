@@ -217,6 +217,6 @@ func (p *planner) byHand(d slipway.Deployment, w slipway.Deploy) bool {
 // review returns the review of w without the files.
 func (b queueState) review(w slipway.Deploy) Review {
 	return Review{
-		Deployment: b.now, Tail: b.projected, Role: b.role, Deploy: w, Base: b.projected.Version, NewBytes: w.Counts.NewBytes, was: b.projected.State,
+		Deployment: b.now, Projected: b.projected, Role: b.role, Deploy: w, Base: b.projected.Version, NewBytes: w.Counts.NewBytes, was: b.projected.State,
 	}
 }

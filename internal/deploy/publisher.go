@@ -131,13 +131,13 @@ func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 		// Going live is not interrupted: the step is quick and safe to repeat.
 		live, err := p.goLive(context.WithoutCancel(ctx), w)
 		switch kind, text := slipway.Explain(unavailable(err)); {
-		case passes(kind):
+		case isTemporary(kind):
 			return err // a confirmed deploy waits for disk space, or for the bucket
 		case err != nil && kind != slipway.Internal:
 			return p.endings.fail(ctx, w, text)
 		case err != nil:
 			p.log.Error("publish", slog.Any("deploy", w.ID), slog.Any("error", err))
-			return p.endings.fail(ctx, w, errOurs)
+			return p.endings.fail(ctx, w, internalReason)
 		}
 		w = live
 	}
@@ -168,7 +168,7 @@ func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.
 		return err
 	})
 	if err != nil && w.ReturnTo == 0 {
-		err = errors.Join(err, p.versions.dropUnkept(ctx, d, w.Version))
+		err = errors.Join(err, p.versions.dropUnretained(ctx, d, w.Version))
 	}
 	p.watchers.changed(d.ID, w.ID)
 	p.wakers.wakeMerge(d.ID)
@@ -189,7 +189,7 @@ func (e *versions) storeVersion(ctx context.Context, d slipway.Deployment, w sli
 		case sameFiles(stored.Files, r.files):
 			r.files = stored.Files
 		default:
-			if err := e.dropUnkept(ctx, d, w.Version); err != nil {
+			if err := e.dropUnretained(ctx, d, w.Version); err != nil {
 				return r, fmt.Errorf("store version %s: %w", w.Version, err)
 			}
 			stored.Files = r.files
@@ -249,9 +249,9 @@ func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) 
 	return files, archive.Check(files, e.cfg.Limits)
 }
 
-// dropUnkept deletes the manifest of a version unless a record names the
+// dropUnretained deletes the manifest of a version unless a record names the
 // version.
-func (e *versions) dropUnkept(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
+func (e *versions) dropUnretained(ctx context.Context, d slipway.Deployment, v slipway.Version) error {
 	retained := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if retained, err = tx.Retained(d.ID, v); err == nil && !retained {

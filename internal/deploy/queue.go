@@ -218,7 +218,7 @@ func returnable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *
 	if err := by.Allows(w.Kind); err != nil {
 		return w, err
 	}
-	if err := imageKept(tx, w); err != nil {
+	if err := imageRetained(tx, w); err != nil {
 		return w, err
 	}
 	if now.projected.Version != versionOr(base, now.projected) {

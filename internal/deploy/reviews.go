@@ -116,7 +116,7 @@ func (e *reviews) releases() []slipway.Release { return slipway.Releases(e.cfg.R
 // Review describes the effect of a deploy, before or after going live.
 type Review struct {
 	Deployment slipway.Deployment // in the present state
-	Tail       slipway.Deployment // projected to the end of the queue
+	Projected  slipway.Deployment // projected to the end of the queue
 	Role       slipway.Role
 	Deploy     slipway.Deploy
 	Base       slipway.Version // version before the changes
@@ -169,7 +169,7 @@ func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, num
 	next.By, next.Merge = by, slipway.ReplaceAll
 	r := b.review(next)
 	if r.Refusal = refusal; refusal == nil {
-		r.Refusal = e.images.imageKept(ctx, next)
+		r.Refusal = e.images.imageRetained(ctx, next)
 	}
 	if retained || old.WentLive() && !old.After.Mounted {
 		if r.Plan, err = e.planner.planReturn(b, next); err != nil {

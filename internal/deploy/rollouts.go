@@ -39,7 +39,7 @@ func (o *rollouts) rollOut(ctx context.Context, w slipway.Deploy) error {
 		return err // a confirmed deploy waits for disk space, or for the bucket
 	case slipway.Internal:
 		o.log.Error("roll out", slog.Any("deploy", w.ID), slog.Any("error", err))
-		now.Reason = errOurs
+		now.Reason = internalReason
 	default:
 		now.Reason = text
 	}
@@ -76,7 +76,7 @@ func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.De
 			return w, err
 		}
 	}
-	return o.goneLive(ctx, w, r, note)
+	return o.recordLive(ctx, w, r, note)
 }
 
 // rollOutImage rolls out the image of w, and returns a note for the deploy.
@@ -140,8 +140,8 @@ func (o *rollouts) setDesired(ctx context.Context, w *slipway.Deploy, change fun
 	return err
 }
 
-// goneLive records w as live, after the components run all parts.
-func (o *rollouts) goneLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
+// recordLive records w as live, after the components run all parts.
+func (o *rollouts) recordLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
 	err := o.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		live, err := commit(tx, w, r)
 		if err != nil {
@@ -206,7 +206,7 @@ func (o *rollouts) undoOnce(ctx context.Context, w slipway.Deploy) error {
 func (o *rollouts) failRollOut(ctx context.Context, d slipway.Deployment, w slipway.Deploy, reason string) error {
 	if w.Version != "" && w.ReturnTo == 0 {
 		o.contents.files.drop(versionKey(d.Namespace, w.Version))
-		if err := o.versions.dropUnkept(ctx, d, w.Version); err != nil {
+		if err := o.versions.dropUnretained(ctx, d, w.Version); err != nil {
 			return err
 		}
 	}

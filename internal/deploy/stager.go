@@ -69,8 +69,8 @@ func (s *stager) stageSource(ctx context.Context, d slipway.Deployment, w slipwa
 	return s.imageStager.recordImage(ctx, d, w, i, login)
 }
 
-// errOurs is the sentence on the page for an internal error.
-const errOurs = "Something went wrong on our side. Nothing was deployed; the log of the portal says more."
+// internalReason is the sentence on the page for an internal error.
+const internalReason = "Something went wrong on our side. Nothing was deployed; the log of the portal says more."
 
 // stageAll drops unused packs, then stages the arrived deploys. Only stageAll
 // does either, one after the other, because staging relies on packs before
@@ -128,5 +128,5 @@ func (s *stager) stageOne(ctx context.Context, d slipway.Deployment, w slipway.D
 		return s.endings.fail(ctx, w, text)
 	}
 	s.log.Error("stage", slog.String("deployment", d.Namespace), slog.Int("deploy", w.Number), slog.Any("error", err))
-	return s.endings.fail(ctx, w, errOurs)
+	return s.endings.fail(ctx, w, internalReason)
 }

@@ -63,16 +63,16 @@ func (s *startup) resume(ctx context.Context) error {
 	if !held {
 		err = errors.Join(s.dropUploads(uploads), s.dropPacks(ctx, all), s.dropManifests(all, left))
 	}
-	err = errors.Join(err, s.dropHalfWritten(all))
+	err = errors.Join(err, s.dropPartialFiles(all))
 	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return s.endings.sweep(ctx)
 }
 
-// dropHalfWritten removes half-written image.env files from mounts after a
+// dropPartialFiles removes half-written image.env files from mounts after a
 // crash.
-func (s *startup) dropHalfWritten(all []slipway.Deployment) error {
+func (s *startup) dropPartialFiles(all []slipway.Deployment) error {
 	for _, d := range all {
 		dir := s.MountDir(d)
 		entries, err := os.ReadDir(dir)
@@ -137,7 +137,7 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	size, err := s.uploadFiles.offset(u)
 	switch {
 	case u.Length == inBlocks && u.ArrivedAt.IsZero():
-		return s.uploadFiles.dropHalfBlocks(u.ID) // more blocks may come; an assembled file is overwritten
+		return s.uploadFiles.dropPartialBlocks(u.ID) // more blocks may come; an assembled file is overwritten
 	case errors.Is(err, os.ErrNotExist) && u.ArrivedAt.IsZero() && u.Length >= 0:
 		return os.WriteFile(s.uploadFiles.uploadPath(u.ID), nil, 0o600) // the first bytes were never durable
 	case errors.Is(err, os.ErrNotExist):

@@ -45,9 +45,9 @@ func (p *uploadFiles) blockPath(upload, block string) string {
 	return filepath.Join(p.blocksPath(upload), hex.EncodeToString(sum[:]))
 }
 
-// dropHalfBlocks removes the unfinished blocks after a crash.
-func (p *uploadFiles) dropHalfBlocks(upload string) error {
-	halves, err := filepath.Glob(filepath.Join(p.blocksPath(upload), halfBlock+"*"))
+// dropPartialBlocks removes the unfinished blocks after a crash.
+func (p *uploadFiles) dropPartialBlocks(upload string) error {
+	halves, err := filepath.Glob(filepath.Join(p.blocksPath(upload), partialBlock+"*"))
 	for _, name := range halves {
 		err = errors.Join(err, os.Remove(name))
 	}
