@@ -1,6 +1,5 @@
-// Package static holds the style sheet, scripts and icons that pages refer to,
-// and serves them under addresses that change with their contents, so that a
-// browser asks for each only once.
+// Package static holds the style sheet, scripts and icons of pages. Addresses
+// change with contents: a browser asks for each file only once.
 package static
 
 import (
@@ -24,8 +23,8 @@ var files embed.FS
 // prefix is the path below which Handler serves.
 const prefix = "/static/"
 
-// types maps an extension to its Content-Type. The machine's own table of
-// types must not decide: with nosniff a wrong one breaks the page.
+// types maps an extension to a Content-Type. The machine's own table must not
+// decide: with nosniff a wrong type breaks the page.
 var types = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
@@ -34,15 +33,15 @@ var types = map[string]string{
 
 // asset is one file, kept compressed: hardly a browser asks for anything else.
 type asset struct {
-	file string // its path in files
-	hash string // the first eight digits of its SHA-256
+	file string // path in files
+	hash string // first eight digits of the SHA-256
 	gzip []byte
 }
 
 var assets = sync.OnceValue(load)
 
-// URL returns the address of the file with the given name, without folder: "app.css".
-// It panics when there is no such file: names are constants of the views.
+// URL returns the address of the file with the given name, without folder:
+// "app.css". An unknown name panics: names are constants of the views.
 func URL(name string) string {
 	a, ok := assets()[name]
 	if !ok {
@@ -51,8 +50,8 @@ func URL(name string) string {
 	return prefix + a.hash + "/" + name
 }
 
-// Handler serves every file below /static/, at its URL for good, and at the
-// URL of an older build with its present contents.
+// Handler serves every file below /static/: at the URL of this build for good,
+// at the URL of an older build with the present contents.
 func Handler() http.Handler {
 	return http.HandlerFunc(serve)
 }
@@ -80,7 +79,8 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, name, time.Time{}, body)
 }
 
-// body returns what to send to r, and labels it in w's header.
+// body returns the body of the response to r, and sets encoding and ETag in w's
+// header.
 func (a asset) body(w http.ResponseWriter, r *http.Request) (io.ReadSeeker, error) {
 	if acceptsGzip(r) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -103,7 +103,7 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-// load reads and compresses all files. They are part of the program: an error
+// load reads and compresses all files. Files are part of the program: an error
 // is a fault of the build.
 func load() map[string]asset {
 	all := map[string]asset{}

@@ -27,8 +27,8 @@ var broken = []struct {
 	},
 	{
 		name: "a folder is not synced after a rename", file: "internal/durable/durable.go",
-		old: "	return SyncPath(filepath.Dir(new))",
-		new: `	return unless("a folder is not synced after a rename", func() error { return SyncPath(filepath.Dir(new)) })`,
+		old: "	return SyncPath(filepath.Dir(to))",
+		new: `	return unless("a folder is not synced after a rename", func() error { return SyncPath(filepath.Dir(to)) })`,
 	},
 	{
 		name: "a version is not synced", file: "internal/mount/staging.go",

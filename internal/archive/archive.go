@@ -1,6 +1,6 @@
-// Package archive reads the archives that people and programs upload: tar, gzip,
-// zstd and zip. It decides which entries are deployed, and refuses archives that
-// are damaged, too large or hostile.
+// Package archive reads uploaded archives: tar, gzip, zstd and zip. The package
+// decides which entries are deployed, and refuses damaged, oversized and hostile
+// archives.
 package archive
 
 import (
@@ -28,9 +28,9 @@ type Entry struct {
 }
 
 // Read reads the archive in f once, front to back, and hands take each regular
-// file that may belong to the dags folder. Take reads r to its end, or returns
-// an error, which ends Read. What it got may turn out not to be deployed: the
-// Selection decides, at the end.
+// file that may belong to the dags folder. Take reads r to the end, or returns
+// an error to end Read. The Selection decides at the end; some files handed to
+// take may not be deployed.
 func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, take func(e Entry, r io.Reader) error) (Selection, error) {
 	if size > lim.Archive {
 		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", SizeText(size), SizeText(lim.Archive))
@@ -55,11 +55,11 @@ type scan struct {
 	omitted     omissions
 	ignores     map[string][]byte // the contents of .slipwayignore files, by folder
 	ignoreBytes int               // bytes in ignores
-	dags        bool              // there is a dags folder at the root
-	last        string            // the entry that is being read, for refusals
+	dags        bool              // the root has a dags folder
+	last        string            // the current entry, for refusals
 }
 
-// read reads all entries, in the format that the content shows.
+// read reads all entries. The first bytes of the content show the format.
 func (s *scan) read(size int64) error {
 	head := make([]byte, tarBlock)
 	n, err := s.src.ReadAt(head, 0)
@@ -81,7 +81,7 @@ func (s *scan) read(size int64) error {
 	return slipway.Errorf(slipway.Invalid, "This is not an archive that can be read. Upload a .tar.gz, .tar, .tar.zst or .zip file.")
 }
 
-// add records a named entry that is not left out.
+// add records a named entry, unless omitted.
 func (s *scan) add(e Entry, k kind) error {
 	if k == link && e.Link == "" {
 		return slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name))
@@ -98,14 +98,14 @@ func (s *scan) add(e Entry, k kind) error {
 	return nil
 }
 
-// mayDeploy reports whether the file name may be part of what is deployed, as
-// far as is known by now.
+// mayDeploy reports whether, by the entries up to now, the file name may be
+// deployed.
 func (s *scan) mayDeploy(name string) bool {
 	_, ok := below(dagsFolder, name)
 	return ok || !s.dags
 }
 
-// deliver gives the content of e to take and makes sure that all of it was read.
+// deliver gives the content of e to take and reads the rest of the content.
 func (s *scan) deliver(e Entry, r io.Reader) error {
 	c := &content{scan: s, r: r}
 	err := s.take(e, c)
@@ -118,8 +118,8 @@ func (s *scan) deliver(e Entry, r io.Reader) error {
 	return err
 }
 
-// omit records the entry name if it is left out of every upload, and
-// keeps what the .slipwayignore files say.
+// omit records the entry name if left out of every upload, and keeps the
+// contents of .slipwayignore files.
 func (s *scan) omit(name string, k kind, open func() (io.Reader, error)) (bool, error) {
 	top, ok := ignoredAlways(name)
 	if !ok {
@@ -164,14 +164,14 @@ func (s *scan) mayRule(dir string) bool {
 	return dir == "" || dir == dagsFolder || !strings.Contains(wrapper, "/") && len(s.tree.tops) <= 1
 }
 
-// explain returns what the user is told about err, which came up while the
-// entry s.last was read.
+// explain returns the error for people for err, raised while reading the entry
+// s.last.
 func (s *scan) explain(err error) error {
 	if _, ok := errors.AsType[*slipway.Error](err); ok {
 		return err
 	}
 	switch {
-	case s.src.failed() != nil: // it is not the archive's fault
+	case s.src.failed() != nil: // a failing disk or a cancelled context
 		return fmt.Errorf("read archive: %w", s.src.failed())
 	case errors.Is(err, errUnpacked):
 		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", SizeText(s.lim.Unpacked), Quote(s.last))
@@ -187,7 +187,7 @@ func (s *scan) explain(err error) error {
 	return slipway.Errorf(slipway.Invalid, "The archive is damaged in or after %s. Pack and upload it again.", Quote(s.last))
 }
 
-// selection decides, now that all entries are known.
+// selection decides, once all entries are known.
 func (s *scan) selection() (Selection, error) {
 	base, root := s.tree.project(s.dags)
 	sel := Selection{Root: root}

@@ -8,10 +8,10 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Check refuses files that cannot be a version: too many or too large, names
-// that are not clean or differ only in case or Unicode form, a file where a
-// folder is, and symlinks that lead out of the root or in circles. A symlink to
-// nothing is fine, as it is for Airflow.
+// Check refuses files that cannot form a version: too many or too large, unclean
+// names, names that differ only in case or Unicode form, a file in the place of
+// a folder, and symlinks out of the root or in circles. A symlink to nothing is
+// valid, as for Airflow.
 func Check(files []slipway.File, lim Limits) error {
 	return check(context.Background(), files, lim, "")
 }
@@ -49,7 +49,7 @@ func checkFile(t *tree, f slipway.File) error {
 	return t.add(f.Path, link, f.Link)
 }
 
-// kind is what a name stands for.
+// kind is the type of an entry.
 type kind byte
 
 const (
@@ -59,13 +59,13 @@ const (
 )
 
 type node struct {
-	name   string // as it was written first
+	name   string // in the first spelling
 	kind   kind
 	target string // of a link
 }
 
-// tree holds each name of an archive or a version once, however it is written,
-// and the folders that the names imply.
+// tree holds each name of an archive or a version once, in any spelling, and the
+// folders implied by names.
 type tree struct {
 	lim   Limits
 	at    string // stands before names in refusals, "repo-main/dags"
@@ -80,8 +80,8 @@ func newTree(lim Limits) *tree {
 
 func (t *tree) quote(name string) string { return Quote(join(t.at, name)) }
 
-// add puts the clean name into t, or says what it collides with. A folder may
-// come more than once.
+// add puts the clean name into t, or refuses a collision. A folder may be added
+// more than once.
 func (t *tree) add(name string, k kind, target string) error {
 	key := fold(name)
 	if err := t.addParents(key, name); err != nil {
@@ -103,8 +103,8 @@ func (t *tree) add(name string, k kind, target string) error {
 	return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in case or Unicode form.", t.quote(old.name), t.quote(name))
 }
 
-// addParents puts the folders above name into t, from the nearest upwards until
-// one is known: its own parents are then too.
+// addParents puts the folders above name into t, from the nearest upwards to the
+// first known one, whose parents are known too.
 func (t *tree) addParents(key, name string) error {
 	for {
 		child := name
@@ -135,7 +135,7 @@ func (t *tree) put(key string, n node) error {
 	if len(t.nodes) >= t.lim.Files {
 		return t.lim.tooManyFiles()
 	}
-	if n.kind != folder { // a folder's name is part of a file's, and shares its bytes
+	if n.kind != folder { // the name of a folder shares the bytes of file names
 		t.bytes += int64(len(n.name) + len(n.target))
 	}
 	if t.bytes > t.lim.names() {
@@ -148,8 +148,8 @@ func (t *tree) put(key string, n node) error {
 	return nil
 }
 
-// checkLinks refuses a symlink that leads out of the root, at any step of the
-// way, and symlinks through which a walk over all folders would never end.
+// checkLinks refuses symlinks out of the root, at any step of the way, and
+// symlinks that make a walk over all folders endless.
 func (t *tree) checkLinks(ctx context.Context, files []slipway.File) error {
 	for _, f := range files {
 		if f.Link == "" {
@@ -201,15 +201,15 @@ func (t *tree) faulty(l *place, why fault) error {
 	return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d symlinks.", name, MaxHops)
 }
 
-// checkCircles refuses links through which a folder holds itself: Airflow
-// follows links to folders when it looks for DAG files, and would give up.
+// checkCircles refuses links by which a folder contains itself: Airflow follows
+// links to folders when looking for DAG files, and would give up.
 func (t *tree) checkCircles(s *resolver) error {
 	c := circles{tree: t, walked: map[*place]bool{}}
 	return c.walk(s.root, nil)
 }
 
-// project returns the project's folder and the dags folder in it: dags at the
-// root, or in the one folder that holds everything, else the root itself.
+// project returns the folder of the project and the dags folder inside: dags at
+// the root, or in the one folder around everything, else the root itself.
 func (t *tree) project(atRoot bool) (base, root string) {
 	if atRoot {
 		return "", dagsFolder

@@ -13,20 +13,20 @@ import (
 const (
 	ignoreName   = ".slipwayignore"
 	maxIgnore    = 64 << 10 // bytes of one .slipwayignore
-	maxIgnores   = 1 << 20  // bytes of all that one archive holds
+	maxIgnores   = 1 << 20  // bytes of all in one archive
 	maxMatching  = 1 << 35  // bytes of patterns times bytes of names, some ten seconds
-	maxOmissions = 1000     // names that are kept
+	maxOmissions = 1000     // names kept
 )
 
-// Omission is a file that is left out, or a folder with all that is in it.
+// Omission is an omitted file, or an omitted folder with all contents.
 type Omission struct {
 	Name  string // in the archive; a folder's ends in a slash
 	Why   string // the pattern's origin: "built in" or ".slipwayignore"
 	Files int    // 1 for a file; how many files a folder holds
 }
 
-// omissions counts what is left out. It keeps the first names only, as there
-// may be any number of them.
+// omissions counts omitted files. Only the first names are kept, for the number
+// of names has no bound.
 type omissions struct {
 	list  []Omission
 	index map[string]int
@@ -54,8 +54,8 @@ func (o *omissions) sorted() []Omission {
 	return o.list
 }
 
-// ignoredAlways returns the topmost part of name that is left out of every
-// upload, with a slash at its end if it is a folder, and whether there is one.
+// ignoredAlways returns the topmost part of name left out of every upload, with
+// a slash behind a folder, and whether name has one.
 func ignoredAlways(name string) (string, bool) {
 	for start := 0; start < len(name); {
 		el, _, more := strings.Cut(name[start:], "/")
@@ -89,8 +89,7 @@ type ignore struct {
 
 func newIgnore() *ignore { return &ignore{folders: map[string]string{}} }
 
-// add takes the lines of the .slipwayignore in the folder dir. Those added
-// later win.
+// add takes the lines of the .slipwayignore in the folder dir. Later lines win.
 func (g *ignore) add(dir string, text []byte) {
 	var domain []string
 	if dir != "" {
@@ -104,12 +103,12 @@ func (g *ignore) add(dir string, text []byte) {
 		}
 		line = strings.ReplaceAll(line, "[!", "[^") // git knows both, the library one
 		g.patterns = append(g.patterns, gitignore.ParsePattern(line, domain))
-		g.bytes += len(line) + 8 // what trying even the shortest costs
+		g.bytes += len(line) + 8 // the cost of trying even the shortest
 	}
 }
 
-// match returns the topmost ignored part of the file name, with a slash at its
-// end if it is a folder, or "". A file in an ignored folder stays ignored.
+// match returns the topmost ignored part of the file name, with a slash behind a
+// folder, or "". A file in an ignored folder stays ignored.
 func (g *ignore) match(name string) (string, error) {
 	if len(g.patterns) == 0 {
 		return "", nil

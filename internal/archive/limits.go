@@ -8,31 +8,31 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Limits bound what an archive and a version may hold.
+// Limits bound the contents of an archive and a version.
 type Limits struct {
-	Archive  int64 // bytes of the archive as it arrives
-	Unpacked int64 // bytes of what it unpacks to
+	Archive  int64 // bytes of the uploaded archive
+	Unpacked int64 // bytes after unpacking
 	Files    int   // files, symlinks and folders
 	Path     int   // bytes of a path; systems open at most 4,096, the folders above it included
 	Name     int   // bytes of one name in a path
-	Reserve  int64 // bytes that stay free on the disk on which an archive is unpacked
+	Reserve  int64 // bytes to leave free on the disk while unpacking
 }
 
-// What no portal may be set to exceed: those who read a manifest do not know the
-// limits of the one that wrote it.
+// Upper bounds for the settings of any portal: readers of a manifest do not know
+// the limits of the writing portal.
 const (
 	MaxFiles          = 1_000_000 // files, symlinks and folders of a version
-	MaxUnpacked int64 = 16 << 40  // bytes of its files together
+	MaxUnpacked int64 = 16 << 40  // bytes of all files of a version
 	MaxPath           = 4096      // bytes of a path or target, as systems open no more
 )
 
-// DefaultLimits returns the limits that hold where none are set.
+// DefaultLimits returns the limits without settings.
 func DefaultLimits() Limits {
 	return Limits{Archive: 2 << 30, Unpacked: 8 << 30, Files: 100_000, Path: 3072, Name: 255}
 }
 
-// names returns how many bytes all names and link targets may have together,
-// so that memory is bounded by Files even if every path is as long as it may be.
+// names returns the allowed bytes of all names and link targets together. Files
+// then bounds memory even with the longest paths.
 func (l Limits) names() int64 { return 1<<20 + 512*int64(l.Files) }
 
 func (l Limits) tooManyFiles() error {
@@ -51,8 +51,8 @@ func SizeText(n int64) string {
 	return fmt.Sprintf("%g %s", math.Round(value*10)/10, unit)
 }
 
-// clean returns name without "." and empty elements, or refuses it. The root
-// itself is "".
+// clean returns name without "." and empty elements, or refuses name. The root
+// is "".
 func (l Limits) clean(name string) (string, error) {
 	if err := CheckText("name", name); err != nil {
 		return "", err

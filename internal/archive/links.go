@@ -9,9 +9,9 @@ import (
 // ErrTooManyFiles refuses a manifest of more files and folders than MaxFiles.
 var ErrTooManyFiles = fmt.Errorf("there are more than %d files and folders", MaxFiles)
 
-// CheckLinks checks the symlinks of a manifest, whose paths are clean. Each must
-// lead to a place inside the version, over at most as many symlinks as Linux
-// follows, and the version holds at most MaxFiles files and folders.
+// CheckLinks checks the symlinks of a manifest with clean paths. Each must lead
+// to a place inside the version, over at most MaxHops symlinks, and the version
+// holds at most MaxFiles files and folders.
 func CheckLinks(files []slipway.File) error {
 	s := newResolver(MaxFiles, MaxPath)
 	links, ok := s.addAll(files)
@@ -34,7 +34,7 @@ func CheckLinks(files []slipway.File) error {
 
 type circles struct {
 	tree   *tree
-	walked map[*place]bool // false while a folder is being walked, true after it
+	walked map[*place]bool // false during the walk of a folder, then true
 }
 
 // walk visits all folders from at on. Via is the link followed last.

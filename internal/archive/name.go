@@ -12,19 +12,19 @@ import (
 	"slipway/internal/slipway"
 )
 
-// CheckText refuses what cannot be shown or written as it stands. What is
-// "name" or "target", for the sentence.
-func CheckText(what, s string) error {
+// CheckText refuses text that cannot be shown or written unchanged. The errors
+// call the text by noun, "name" or "target".
+func CheckText(noun, s string) error {
 	if !utf8.ValidString(s) {
-		return slipway.Errorf(slipway.Invalid, "The %s %s is not UTF-8. Pack the archive again with UTF-8 names.", what, Quote(s))
+		return slipway.Errorf(slipway.Invalid, "The %s %s is not UTF-8. Pack the archive again with UTF-8 names.", noun, Quote(s))
 	}
 	if strings.ContainsFunc(s, isControl) {
-		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character.", what, Quote(s))
+		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character.", noun, Quote(s))
 	}
 	return nil
 }
 
-// isControl reports whether r would move or turn what is printed around it.
+// isControl reports whether r would move or turn the text around r.
 func isControl(r rune) bool {
 	if ' ' <= r && r <= '~' { // as nearly all are
 		return false
@@ -37,8 +37,8 @@ func hasDrive(name string) bool {
 	return len(name) > 2 && name[1] == ':' && (name[2] == '/' || name[2] == '\\') && name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z'
 }
 
-// Quote returns name as a sentence may hold it: in quotes, without control
-// characters, and with its middle left out if it is very long.
+// Quote returns name in quotes for a sentence, without control characters, and
+// without the middle if very long.
 func Quote(name string) string {
 	const most = 240
 	if len(name) > most {
@@ -48,8 +48,8 @@ func Quote(name string) string {
 	return strconv.Quote(name)
 }
 
-// fold returns the same text for all names that a file system which knows
-// neither case nor Unicode forms would take for one.
+// fold returns one text for all names that are equal on a file system without
+// case and Unicode forms.
 func fold(name string) string {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
@@ -59,13 +59,13 @@ func fold(name string) string {
 	return strings.ToLower(name)
 }
 
-// parent returns the folder that name is in, "" for the root.
+// parent returns the folder of name, "" for the root.
 func parent(name string) string {
 	return name[:max(0, strings.LastIndexByte(name, '/'))]
 }
 
-// below returns name relative to folder, and whether it lies in it. Everything
-// lies in the root, "".
+// below returns name relative to folder, and whether name lies in folder.
+// Everything lies in the root, "".
 func below(folder, name string) (string, bool) {
 	if folder == "" {
 		return name, true

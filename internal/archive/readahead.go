@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// readahead reads on in a goroutine of its own while what it has read is used: to
-// unpack an archive takes as long as all that is done with it.
+// readahead reads the next blocks in a goroutine while the caller works on
+// earlier ones: unpacking takes as long as all other work on an archive.
 type readahead struct {
 	full chan block
 	free chan []byte
 	stop chan struct{}
 	wg   sync.WaitGroup
-	now  block // that is being used
+	now  block // in use
 	rest []byte
 }
 
 type block struct {
 	bytes []byte
-	err   error // that came behind them
+	err   error // behind the bytes
 }
 
 const (
@@ -26,7 +26,7 @@ const (
 	readaheadBlock  = 128 << 10
 )
 
-// newReadahead begins to read r. The caller closes it before r goes away.
+// newReadahead begins to read r. The caller calls close before closing r.
 func newReadahead(r io.Reader) *readahead {
 	a := &readahead{full: make(chan block, readaheadBlocks), free: make(chan []byte, readaheadBlocks), stop: make(chan struct{})}
 	for range readaheadBlocks {
@@ -58,7 +58,7 @@ func (a *readahead) fill(r io.Reader) {
 	}
 }
 
-// Read returns what was read, and then the error that ended reading.
+// Read returns the bytes read, and then the error of r.
 func (a *readahead) Read(p []byte) (int, error) {
 	for len(a.rest) == 0 {
 		if a.now.err != nil {
@@ -75,7 +75,7 @@ func (a *readahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// close ends reading, at once or when the read that goes on has returned.
+// close ends reading, after the running read of r.
 func (a *readahead) close() {
 	close(a.stop)
 	a.wg.Wait()

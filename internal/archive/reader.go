@@ -11,8 +11,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// source is the archive's bytes. It keeps the error that ended reading, be it a
-// failing disk or a cancelled context.
+// source is the bytes of the archive, with the first error of reading: a failing
+// disk or a cancelled context.
 type source struct {
 	ctx context.Context
 	r   io.ReaderAt
@@ -26,7 +26,7 @@ func (s *source) failed() error {
 	return s.err
 }
 
-// fail keeps err, if it is the first, and returns what is kept.
+// fail keeps the first error, and returns the kept error.
 func (s *source) fail(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,8 +47,8 @@ func (s *source) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
-// content is what an entry holds. Its errors are explained, and kept, as take
-// may not pass them on.
+// content is the content of an entry. Errors are explained, and kept: take may
+// drop errors.
 type content struct {
 	scan *scan
 	r    io.Reader
@@ -69,8 +69,7 @@ func (c *content) Read(p []byte) (int, error) {
 
 var errUnpacked = errors.New("unpacked size is over the limit")
 
-// meter counts the bytes that come out of an archive, and the zeros at their
-// end.
+// meter counts the bytes out of an archive, and the zeros at the end.
 type meter struct {
 	r     io.Reader
 	limit int64

@@ -10,12 +10,12 @@ const (
 	// MaxHops is how many symlinks Linux follows on the way to one file.
 	MaxHops = 40
 
-	// stepsPerFile is how many steps the symlinks of a version may have
-	// together, for each file that it may have.
+	// stepsPerFile is the number of steps of all symlinks together, for each file in
+	// the limit.
 	stepsPerFile = 16
 )
 
-// place is where a path of a version leads, be there something or not.
+// place is the end of a path in a version, with an entry or without.
 type place struct {
 	up             *place // nil for the root
 	size           int    // bytes of the path
@@ -27,19 +27,19 @@ type resolvedEntry struct {
 	path string
 	kids []*place // of a folder
 	link string   // a symlink's target
-	end  *place   // where a symlink leads, once it is known
-	hops int      // how many symlinks lead there, this one included
+	end  *place   // the end of a resolved symlink
+	hops int      // symlinks on the way, including the first
 }
 
 func (s *place) isLink() bool   { return s.resolvedEntry != nil && s.link != "" }
 func (s *place) isFolder() bool { return s.resolvedEntry != nil && len(s.kids) > 0 }
 
-// resolver are the places of a version, by their exact names. Where symlinks lead
-// is found out once for each: time grows with the elements of their targets.
+// resolver knows the places of a version, by exact name. Each symlink is
+// resolved once: time grows with the elements of the targets.
 type resolver struct {
 	root       *place
 	known      map[step]*place
-	maxEntries int // places that there may be
+	maxEntries int // limit of places
 	maxPath    int // bytes of a path
 	steps      int // steps
 }
@@ -54,7 +54,7 @@ func newResolver(most, longest int) *resolver {
 	return &resolver{root: &place{resolvedEntry: &resolvedEntry{}}, known: map[step]*place{}, maxEntries: most, maxPath: longest, steps: stepsPerFile * most}
 }
 
-// add adds path and the folders above it. It returns nil if these are too many.
+// add adds path and the folders above, and returns nil beyond the limit.
 func (s *resolver) add(path, link string) *place {
 	at, end := s.root, -1
 	for el := range strings.SplitSeq(path, "/") {
@@ -74,8 +74,8 @@ func (s *resolver) add(path, link string) *place {
 	return at
 }
 
-// addAll adds files and returns the symlinks among them, and false if the paths
-// and folders are too many.
+// addAll adds files and returns the symlinks among them; false if paths and
+// folders exceed the limit.
 func (s *resolver) addAll(files []slipway.File) (links []*place, ok bool) {
 	for _, f := range files {
 		at := s.add(f.Path, f.Link)
@@ -101,8 +101,8 @@ const (
 	linkAbsolute        // target
 )
 
-// follow finds out where l, the depth-th symlink of a way, leads. If that
-// cannot be, it returns the symlink that is at fault.
+// follow resolves l, the depth-th symlink of a way. A fault comes with the
+// faulty symlink.
 func (s *resolver) follow(l *place, depth int) (*place, fault) {
 	switch {
 	case l.end != nil:
@@ -136,8 +136,7 @@ func (s *resolver) follow(l *place, depth int) (*place, fault) {
 	return nil, linkSound
 }
 
-// step goes from at to its element el. What does not exist is taken for a
-// folder.
+// step goes from at to the element el. A missing element counts as a folder.
 func (s *resolver) step(at *place, el string) (*place, fault) {
 	switch {
 	case el == "" || el == ".":

@@ -13,29 +13,29 @@ const (
 	builtIn    = "built in"
 )
 
-// Selection says what of an archive is deployed. It is known only at its end.
+// Selection is the deployed part of an archive, known after the last entry.
 type Selection struct {
-	Root    string     // the folder in the archive that is the dags folder: "", "dags", "repo-main/dags"
-	Entries []Selected // what is deployed, by path
+	Root    string     // the dags folder in the archive: "", "dags", "repo-main/dags"
+	Entries []Selected // deployed entries, by path
 
-	// LeftOut is what nobody wants deployed, by name: the first 1,000 names.
-	// LeftOutFiles counts all.
+	// LeftOut holds the first 1,000 omitted names, sorted. LeftOutFiles counts all
+	// omitted files.
 	LeftOut      []Omission
 	LeftOutFiles int
 
-	// Outside is the rest of the project, for which an image deploy is needed:
-	// the files beside the dags folder, and the folders with a slash at their end.
+	// Outside is the rest of the project, for an image deploy: files beside the dags
+	// folder, and folders with a slash behind the name.
 	Outside []string
 }
 
-// Selected is an entry that is deployed as Path, below the dags folder.
+// Selected is an entry deployed as Path, below the dags folder.
 type Selected struct {
 	Path string
 	Entry
 }
 
-// patternsOf returns the patterns of the project's .slipwayignore, and then of that
-// of the dags folder.
+// patternsOf returns the patterns of the .slipwayignore of the project, then of
+// the dags folder.
 func patternsOf(ignores map[string][]byte, base, root string) *ignore {
 	g := newIgnore()
 	dirs := []string{"", base, root}
@@ -47,8 +47,7 @@ func patternsOf(ignores map[string][]byte, base, root string) *ignore {
 	return g
 }
 
-// top returns the part of name just below base, with a slash at its end if it
-// is a folder.
+// top returns the part of name just below base, with a slash behind a folder.
 func top(base, name string) string {
 	rest, _ := below(base, name)
 	el, _, more := strings.Cut(rest, "/")
@@ -58,7 +57,7 @@ func top(base, name string) string {
 	return join(base, el)
 }
 
-// check refuses an empty selection and one that cannot be a version.
+// check refuses an empty selection and an invalid version.
 func (s Selection) check(ctx context.Context, lim Limits) error {
 	if len(s.Entries) == 0 && s.Root != "" {
 		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", Quote(s.Root))

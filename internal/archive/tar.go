@@ -17,7 +17,7 @@ import (
 
 const (
 	tarBlock  = 512
-	maxWindow = 64 << 20 // bytes of memory that unpacking zstd may take
+	maxWindow = 64 << 20 // memory for unpacking zstd, in bytes
 	buffer    = 256 << 10
 )
 
@@ -41,7 +41,7 @@ func isTar(head []byte) bool {
 	return err == nil && sum == want
 }
 
-// tarReader reads an archive that is a tar stream.
+// tarReader reads a tar stream, plain or compressed.
 type tarReader struct{ *scan }
 
 func (s tarReader) readZstd(r io.Reader) error {
@@ -70,12 +70,12 @@ func (s tarReader) readTarAhead(r io.Reader) error {
 	return s.readTar(a)
 }
 
-// gzipMembers reads the members of a gzip file one after the other, as gunzip does,
-// and lets only zeros follow them.
+// gzipMembers reads the members of a gzip file one after the other, like gunzip.
+// Only zeros may follow.
 type gzipMembers struct {
 	z    *gzip.Reader
 	rest *bufio.Reader
-	err  error // kept, as who gets it with the last bytes may look at these only
+	err  error // kept, as a caller may ignore an error beside the last bytes
 }
 
 func (m *gzipMembers) Read(p []byte) (n int, err error) {
@@ -102,7 +102,7 @@ func (m *gzipMembers) next() error {
 	return m.padding()
 }
 
-// padding reads to the end, and returns io.EOF if there are only zeros.
+// padding reads to the end, and returns io.EOF after nothing but zeros.
 func (m *gzipMembers) padding() error {
 	zeros := &meter{r: m.rest, limit: 1 << 62}
 	if _, err := io.Copy(io.Discard, zeros); err != nil {
@@ -145,8 +145,8 @@ func (s tarReader) readTar(r io.Reader) error {
 	}
 }
 
-// endTar makes sure that the archive ended with a block of zeros, where a
-// header would have been, and that nothing follows.
+// endTar checks for a block of zeros in the place of the next header, and for
+// nothing behind.
 func (s tarReader) endTar(m *meter, at int64) error {
 	if m.n < at+tarBlock || m.zeros < tarBlock {
 		return s.explain(io.ErrUnexpectedEOF)
@@ -164,7 +164,7 @@ func (s tarReader) endTar(m *meter, at int64) error {
 
 func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
-		return nil // the commit that git archive was run for
+		return nil // the commit, from git archive
 	}
 	name, err := s.lim.clean(h.Name)
 	if err != nil {
@@ -198,7 +198,7 @@ func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	return s.deliver(e, r)
 }
 
-// tarKind returns what h stands for, or why it is refused.
+// tarKind returns the kind of h, or the reason to refuse h.
 func tarKind(h *tar.Header) (k kind, refusal string) {
 	_, sparse := h.PAXRecords["GNU.sparse.major"]
 	_, oldSparse := h.PAXRecords["GNU.sparse.size"]

@@ -16,14 +16,14 @@ import (
 	"slipway/internal/slipway"
 )
 
-// zipFile is a file of a zip archive and where its content begins.
+// zipFile is a file of a zip archive, with the start of the content.
 type zipFile struct {
 	*zip.File
 	start int64
 }
 
-// readZip reads a zip archive in the order in which its contents lie. It knows
-// all names before it reads the first content.
+// readZip reads a zip archive in the order of contents. All names are known
+// before the first content is read.
 func readZip(s *scan, size int64) error {
 	dir, err := zipDirReader{s}.read(size)
 	if err != nil {
@@ -57,9 +57,9 @@ type deployFile struct {
 	zipFile
 }
 
-// zipLayout returns files in the order of their contents, having made sure that
-// these lie head to tail from the archive's start to its directory, each behind
-// a header that agrees with the directory.
+// zipLayout returns files in the order of contents. Contents must lie head to
+// tail from the start of the archive to the directory, each behind a header
+// equal to the directory.
 func zipLayout(s *scan, list []*zip.File, dir int64) ([]zipFile, error) {
 	files := make([]zipFile, len(list))
 	for i, f := range list {
@@ -86,14 +86,14 @@ func zipLayout(s *scan, list []*zip.File, dir int64) ([]zipFile, error) {
 	return files, nil
 }
 
-// zipReader reads contents, and counts what they unpack to together.
+// zipReader reads contents, and counts unpacked bytes.
 type zipReader struct {
 	scan  *scan
 	meter meter
 	inflater
 }
 
-// declare records f. The kind is file if its content is still to be read.
+// declare records f. The kind is file if the content is still to be read.
 func (z *zipReader) declare(f zipFile) (Entry, kind, error) {
 	name, k, err := zipName(f.File)
 	if err != nil {
@@ -124,7 +124,7 @@ func (z *zipReader) declare(f zipFile) (Entry, kind, error) {
 	return e, k, z.scan.add(e, k)
 }
 
-// symlink returns the link whose target is f's content.
+// symlink returns the link; the content of f is the target.
 func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 	r, err := z.open(f)
 	if err != nil {
@@ -141,7 +141,7 @@ func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 	return Entry{Name: name, Link: string(target)}, nil
 }
 
-// deliver gives the contents of what is deployed to take.
+// deliver gives the deployed contents to take.
 func (z *zipReader) deliver(files []deployFile) error {
 	_, root := z.scan.tree.project(z.scan.dags)
 	for _, f := range files {
@@ -160,8 +160,8 @@ func (z *zipReader) deliver(files []deployFile) error {
 	return nil
 }
 
-// zipName returns the name of f with slashes, and what it stands for. On
-// Windows some tools write backslashes; on Unix they are a part of the name.
+// zipName returns the name of f with slashes, and the kind. Some tools on
+// Windows write backslashes; on Unix a backslash is part of the name.
 func zipName(f *zip.File) (string, kind, error) {
 	name := f.Name
 	if !isUnix(f) {
@@ -185,15 +185,14 @@ func zipName(f *zip.File) (string, kind, error) {
 	return "", 0, slipway.Errorf(slipway.Invalid, "The entry %s is neither a file, a folder nor a symlink: devices and fifos cannot be deployed.", Quote(name))
 }
 
-// isUnix reports whether f was packed on a system whose names have slashes
-// and whose modes mean something: Unix or macOS.
+// isUnix reports whether f was packed on Unix or macOS, with slashes in names
+// and meaningful modes.
 func isUnix(f *zip.File) bool {
 	host := f.CreatorVersion >> 8
 	return host == 3 || host == 19
 }
 
-// open returns the content of f, which must be read to its end before the next
-// one is opened.
+// open returns the content of f. Read to the end before opening the next file.
 func (z *zipReader) open(f zipFile) (io.Reader, error) {
 	raw, err := f.OpenRaw()
 	if err != nil {

@@ -16,11 +16,11 @@ type inflater struct {
 	flate io.ReadCloser
 }
 
-// checkedContent reads a content and refuses one that is not what the directory says.
+// checkedContent reads a content and refuses a difference from the directory.
 type checkedContent struct {
 	file *zip.File
 	r    io.Reader
-	raw  *bufio.Reader // what of the packed content is left
+	raw  *bufio.Reader // the rest of the packed content
 	sum  hash.Hash32
 	n    uint64
 }

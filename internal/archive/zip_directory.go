@@ -17,9 +17,8 @@ type zipDir struct {
 // zipDirReader reads the directory of a zip archive.
 type zipDirReader struct{ *scan }
 
-// read returns the directory of the zip archive, having made sure that
-// it ends where the archive's end begins and is not so long that reading it
-// would take all memory.
+// read returns the directory of the zip archive. The directory must end at the
+// end records, and be short enough for memory.
 func (s zipDirReader) read(size int64) (zipDir, error) {
 	tail := make([]byte, min(size, zipEndLen+1<<16))
 	if _, err := io.ReadFull(io.NewSectionReader(s.src, size-int64(len(tail)), size), tail); err != nil {
@@ -53,7 +52,7 @@ func errZipDirectory() error {
 	return slipway.Errorf(slipway.Invalid, "The zip archive's directory is damaged. Pack and upload the archive again.")
 }
 
-// failure is errZipDirectory, unless it is the disk that failed.
+// failure is errZipDirectory, unless the disk failed.
 func (s zipDirReader) failure() error {
 	if err := s.src.failed(); err != nil {
 		return s.explain(err)
@@ -61,8 +60,8 @@ func (s zipDirReader) failure() error {
 	return errZipDirectory()
 }
 
-// zip64Directory returns the directory and its end from the records for large
-// archives in front of the end record at end, if they are there.
+// zip64Directory returns the directory and its end from the zip64 records in
+// front of the end record at end, if present.
 func (s zipDirReader) zip64Directory(d zipDir, end int64) (zipDir, int64, error) {
 	b := make([]byte, zip64LocLen+zip64EndLen)
 	if end < int64(len(b)) {
@@ -89,8 +88,8 @@ func (s zipDirReader) zip64Directory(d zipDir, end int64) (zipDir, int64, error)
 	return zipDir{start: int64(le.Uint64(b[48:])), length: int64(le.Uint64(b[40:])), records: int(le.Uint16(b[32:]))}, at, nil
 }
 
-// countRecords counts the records of the directory before anything is kept of
-// them. There may be twice as many as files, for those that are left out.
+// countRecords counts the records of the directory without keeping any. The
+// limit is twice the number of files, to allow for omitted ones.
 func (s zipDirReader) countRecords(d zipDir) (zipDir, error) {
 	most := 2 * s.lim.Files
 	if d.length > 512*int64(most)+1<<20 {
@@ -119,10 +118,10 @@ func (s zipDirReader) countRecords(d zipDir) (zipDir, error) {
 	return d, nil
 }
 
-// bounded returns the archive in src up to the end of its directory, followed by
-// end records that say what was found. Readers of zip archives look for the
-// directory in different places and believe different numbers: with these
-// records there is but one place to find, and no number that was not checked.
+// bounded returns the archive in src up to the end of the directory, followed by
+// new end records. Zip readers differ in where they look for the directory and
+// which numbers they believe. The new records leave one place to find, and only
+// checked numbers.
 func (d zipDir) bounded(src io.ReaderAt) boundedZip {
 	at, n := uint64(d.start+d.length), uint64(d.records)
 	end := le.AppendUint64([]byte(zip64End), zip64EndLen-12)
@@ -136,7 +135,7 @@ func (d zipDir) bounded(src io.ReaderAt) boundedZip {
 	return boundedZip{src: src, cut: int64(at), end: append(end, 0, 0)}
 }
 
-// boundedZip is the first cut bytes of src, and end behind them.
+// boundedZip is the first cut bytes of src, then end.
 type boundedZip struct {
 	src io.ReaderAt
 	cut int64

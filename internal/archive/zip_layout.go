@@ -27,8 +27,8 @@ const (
 
 var le = binary.LittleEndian
 
-// agrees reports whether the local header says of f what the directory does.
-// Where a descriptor follows the content, it may leave checksum and sizes open.
+// agrees reports whether the local header of f matches the directory. With a
+// descriptor behind the content, the header may leave checksum and sizes open.
 func agrees(f *zip.File, header, extra []byte) bool {
 	flags, method := le.Uint16(header[6:]), le.Uint16(header[8:])
 	if method != f.Method || (flags^f.Flags)&(zipEncrypted|zipDescriptor) != 0 {
@@ -44,8 +44,8 @@ func agrees(f *zip.File, header, extra []byte) bool {
 		(size == f.UncompressedSize64 || open && size == 0)
 }
 
-// zip64Sizes returns the sizes that the extra field of a large file's header
-// states in place of those that are all ones.
+// zip64Sizes returns the sizes from the zip64 extra field where a size in the
+// header is all ones.
 func zip64Sizes(extra []byte, packed, size uint64) (uint64, uint64) {
 	for len(extra) >= 4 {
 		tag, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
@@ -55,7 +55,7 @@ func zip64Sizes(extra []byte, packed, size uint64) (uint64, uint64) {
 		}
 		if tag == zip64Extra {
 			field := extra[:n]
-			for _, v := range []*uint64{&size, &packed} { // in this order
+			for _, v := range []*uint64{&size, &packed} { // order of the format
 				if *v == 1<<32-1 && len(field) >= 8 {
 					*v, field = le.Uint64(field), field[8:]
 				}
@@ -67,8 +67,8 @@ func zip64Sizes(extra []byte, packed, size uint64) (uint64, uint64) {
 	return packed, size
 }
 
-// descriptors returns what may follow the content of f: sizes of 4 or 8 bytes,
-// with a signature or without; or nothing.
+// descriptors returns the valid bytes behind the content of f: sizes of 4 or 8
+// bytes, with a signature or without; or nothing.
 func descriptors(f *zip.File) [][]byte {
 	sum := le.AppendUint32(nil, f.CRC32)
 	short := le.AppendUint32(le.AppendUint32(bytes.Clone(sum), uint32(f.CompressedSize64)), uint32(f.UncompressedSize64))

@@ -1,5 +1,5 @@
-// Package durable writes files and folders that are whole or absent after a crash
-// or a power cut, and knows the free space of a disk.
+// Package durable writes files and folders that are whole or absent after a
+// crash or a power cut, and reads the free space of a disk.
 package durable
 
 import (
@@ -15,16 +15,16 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// TempPattern names what is not finished yet, beside its target. What is found
-// under such a name at the start was left by a crash.
+// TempPattern names unfinished files and folders beside their targets. At the
+// start, a file of such a name is a leftover of a crash.
 const TempPattern = TempPrefix + "*"
 
-// TempPrefix begins the names of files that are not finished yet.
+// TempPrefix begins the names of unfinished files.
 const TempPrefix = ".tmp-"
 
 // WriteFile writes path with the permissions mode: whole or not at all, and
-// durably. It is made beside path first, under a name that begins with ".tmp-",
-// so the folder must be writable.
+// durably. A temporary file beside path comes first, with a name from
+// TempPattern; the folder must be writable.
 func WriteFile(path string, mode fs.FileMode, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), TempPattern)
 	if err != nil {
@@ -40,8 +40,8 @@ func WriteFile(path string, mode fs.FileMode, write func(io.Writer) error) error
 	return Rename(f.Name(), path)
 }
 
-// Leftovers returns the temporary files and folders in the folder at path dir, or
-// in those below it that match the patterns under, one for each level.
+// Leftovers returns the temporary files and folders in dir; with patterns, one
+// for each level, in the matching folders below dir.
 func Leftovers(dir string, under ...string) ([]string, error) {
 	literal := strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 	left, err := filepath.Glob(filepath.Join(literal, filepath.Join(under...), TempPattern))
@@ -51,7 +51,7 @@ func Leftovers(dir string, under ...string) ([]string, error) {
 	return left, nil
 }
 
-// RemoveLeftovers deletes the temporary files that Leftovers finds.
+// RemoveLeftovers deletes the temporary files found by Leftovers.
 func RemoveLeftovers(dir string, under ...string) error {
 	left, err := Leftovers(dir, under...)
 	if err != nil {
@@ -73,30 +73,29 @@ func RemoveFile(path string) error {
 	return nil
 }
 
-// RemoveTree deletes path and all below it, as far as that is possible; it is
-// no error if nothing is there. Folders are made writable first, as those of a
-// mounted version are not: without that only root could empty them.
+// RemoveTree deletes path and everything below, as far as possible; a missing
+// path is no error. Folders are made writable first: folders of a mounted
+// version are read-only, and only root could empty them.
 func RemoveTree(path string) error {
 	_ = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700)
 		}
-		return nil // what cannot be made writable may be empty, and else RemoveAll says so
+		return nil // a read-only folder may be empty; else RemoveAll fails
 	})
 	return os.RemoveAll(path)
 }
 
-// Rename moves old, which is durable itself, to new in the same folder, and
-// makes the new name durable.
-func Rename(old, new string) error {
-	if err := os.Rename(old, new); err != nil {
+// Rename moves from, a durable file, to to in the same folder, and makes the new
+// name durable.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	return SyncPath(filepath.Dir(new))
+	return SyncPath(filepath.Dir(to))
 }
 
-// MakeFolders makes the folder at path and those above it, durably, where they
-// are not there.
+// MakeFolders makes the folder at path and missing folders above, durably.
 func MakeFolders(path string, mode fs.FileMode) error {
 	err := os.Mkdir(path, mode)
 	if above := filepath.Dir(path); errors.Is(err, fs.ErrNotExist) && above != path {
@@ -123,8 +122,8 @@ func SyncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// SyncPaths makes each of paths durable. It syncs several at once, so that a
-// file system with a journal commits them together.
+// SyncPaths makes each of paths durable. Several run at once: a file system with
+// a journal commits them together.
 func SyncPaths(ctx context.Context, paths []string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
@@ -139,8 +138,8 @@ func SyncPaths(ctx context.Context, paths []string) error {
 	return g.Wait()
 }
 
-// exchangeInSteps swaps what lies at a and b where the file system cannot do
-// it at once: for a moment there is nothing at b.
+// exchangeInSteps swaps a and b in three renames, for file systems without an
+// exchange. For a moment b is missing.
 func exchangeInSteps(a, b string) error {
 	aside := a + "-aside"
 	if err := os.Rename(b, aside); err != nil {

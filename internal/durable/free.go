@@ -6,8 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FreeSpace returns how many bytes may still be written to the file system that dir
-// lies on.
+// FreeSpace returns the bytes free for writing on the file system of dir.
 func FreeSpace(dir string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SyncTree makes all of the file system that dir lies on durable.
+// SyncTree makes the whole file system of dir durable.
 func SyncTree(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -16,7 +16,7 @@ func SyncTree(dir string) error {
 	return errors.Join(os.NewSyscallError("syncfs", unix.Syncfs(int(f.Fd()))), f.Close())
 }
 
-// Exchange swaps what lies at a and b, in one step where the file system can.
+// Exchange swaps a and b, in one step if the file system can.
 func Exchange(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.ENOTSUP) {

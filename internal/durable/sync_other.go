@@ -17,5 +17,5 @@ func SyncTree(dir string) error {
 	})
 }
 
-// Exchange swaps what lies at a and b.
+// Exchange swaps a and b.
 func Exchange(a, b string) error { return exchangeInSteps(a, b) }

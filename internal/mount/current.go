@@ -21,17 +21,17 @@ import (
 type MountedVersion struct {
 	Version    slipway.Version
 	Current    bool
-	MountedAt  time.Time // when its files were written, to the second
-	ReplacedAt time.Time // when it was current last; zero if it is now
+	MountedAt  time.Time // time of the files, in whole seconds
+	ReplacedAt time.Time // end of the time as current; zero for the current version
 }
 
-// currentLink is the link current, through which Airflow reads its DAGs.
+// currentLink is the link current, through which Airflow reads DAGs.
 type currentLink struct{ layout }
 
-// Current returns the version that current points to, or that it points to the
-// image. Before either, it is neither, nor where somebody else has put a link
-// to elsewhere. It fails where there is a file or a folder of that name, which
-// is somebody's.
+// Current returns the version to which current points; image is true if current
+// points to the image. Both are zero before the first mount, and where somebody
+// else has put a link to elsewhere. A file or a folder of the name current is an
+// error: it belongs to somebody else.
 func (c currentLink) Current() (v slipway.Version, image bool, err error) {
 	to, err := c.target()
 	if err != nil || to == imageName {
@@ -44,7 +44,7 @@ func (c currentLink) Current() (v slipway.Version, image bool, err error) {
 	return "", false, nil
 }
 
-// target returns what current points to, "" where it is not there.
+// target returns the text of the link current, "" without a link.
 func (c currentLink) target() (string, error) {
 	path := filepath.Join(c.dir, currentName)
 	to, err := os.Readlink(path)
@@ -57,7 +57,7 @@ func (c currentLink) target() (string, error) {
 	return to, err
 }
 
-// foreign reports whether current points to what Slipway did not put there.
+// foreign reports whether current is a link to a place unknown to Slipway.
 func (c currentLink) foreign() (bool, error) {
 	to, err := c.target()
 	if err != nil || to == "" {
@@ -67,8 +67,8 @@ func (c currentLink) foreign() (bool, error) {
 	return v == "" && !image, err
 }
 
-// Intact reports, at a glance, whether v is what current points to, and on
-// disk; with v "" whether the image is.
+// Intact reports, without reading files, whether v is current and on disk; with
+// v "", whether the image is.
 func (c currentLink) Intact(v slipway.Version) bool {
 	to := imageName
 	if v != "" {
@@ -84,8 +84,7 @@ func (c currentLink) Intact(v slipway.Version) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// TurnedAt returns when current was turned to what it points to; the zero time
-// where that is not known.
+// TurnedAt returns the time of the last change of current; zero if unknown.
 func (c currentLink) TurnedAt() time.Time {
 	info, err := os.Lstat(filepath.Join(c.dir, currentName))
 	if err != nil {
@@ -101,7 +100,7 @@ func (c currentLink) turn(to string) error {
 		return err
 	}
 	if old != "" && to != versionsName+"/"+old.Dir() {
-		// The record's time says when its version was current last.
+		// The record's time is the last moment of its version as current.
 		if err := os.Chtimes(c.recordPath(old), time.Time{}, time.Now()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -112,8 +111,7 @@ func (c currentLink) turn(to string) error {
 	return nil
 }
 
-// putLink makes path a symlink to to, in one step and durably. It is made at
-// temp first.
+// putLink makes path a symlink to to, in one step and durably, by way of temp.
 func putLink(path, temp, to string) error {
 	if old, err := os.Readlink(path); err == nil && old == to {
 		return nil
@@ -160,8 +158,8 @@ func (c currentLink) onDisk() ([]MountedVersion, error) {
 	return list, nil
 }
 
-// times sets the times of a version: the folder has the time of its files, the
-// record the time at which it was written or its version was replaced.
+// times sets the times of a version. The folder has the time of its files; the
+// record has the time of writing or of replacement.
 func (c currentLink) times(on *MountedVersion) error {
 	info, err := os.Stat(c.versionPath(on.Version))
 	if err != nil {

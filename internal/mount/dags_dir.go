@@ -16,20 +16,20 @@ import (
 	"slipway/internal/slipway"
 )
 
-// dagsDir walks the folders of a version on disk, and follows no symlink. It
-// keeps open the ones on the way to that which it was in last: files come
-// grouped by folder, and a deploy is mostly made of system calls.
+// dagsDir works in the dags folder of a version on disk, and follows no symlink.
+// The folders down to the last file stay open: files come grouped by folder, and
+// system calls take most of the time of a deploy.
 type dagsDir struct {
 	root  *os.Root // of dags
-	top   int      // its descriptor
-	make  bool     // makes folders that are not there
+	top   int      // descriptor of the folder
+	make  bool     // create missing folders
 	path  string   // of the folder at hand, "" for dags itself
 	chain []level  // from dags to the folder at hand
-	fd    int      // its descriptor
+	fd    int      // descriptor of the folder
 }
 
-// level is a folder on the way to another. Its descriptor is -1 once it lies
-// too deep to be kept.
+// level is a folder on the way to another. The descriptor is -1 beyond
+// maxLevels.
 type level struct {
 	name string
 	fd   int
@@ -37,7 +37,7 @@ type level struct {
 
 const maxLevels = 64
 
-// openDagsDir opens the version whose folder is dir.
+// openDagsDir opens the version in the folder dir.
 func openDagsDir(dir string) (*dagsDir, error) {
 	root, err := os.OpenRoot(dir + "/" + dagsName)
 	if err != nil {
@@ -50,8 +50,8 @@ func openDagsDir(dir string) (*dagsDir, error) {
 	return &dagsDir{root: root, top: top, fd: top}, nil
 }
 
-// createDagsDir is openFolders for a version that is being written: its folders
-// are made when they are entered.
+// createDagsDir is openDagsDir for writing a version: enter makes missing
+// folders.
 func createDagsDir(dir string) (*dagsDir, error) {
 	a, err := openDagsDir(dir)
 	if err != nil {
@@ -80,8 +80,7 @@ func (a *dagsDir) enter(file string) error {
 	return nil
 }
 
-// shared returns how many levels of names are those of the folder at hand, and
-// still open.
+// shared returns the number of levels that names and the open folder share.
 func (a *dagsDir) shared(names []string) (n int) {
 	for n < len(names) && n < len(a.chain) && a.chain[n].name == names[n] {
 		n++
@@ -96,7 +95,7 @@ func (a *dagsDir) shared(names []string) (n int) {
 func (a *dagsDir) leave(n int) {
 	for _, l := range a.chain[n:] {
 		if l.fd >= 0 {
-			_ = unix.Close(l.fd) // it was only read
+			_ = unix.Close(l.fd) // opened for reading only
 		}
 	}
 	a.chain, a.path, a.fd = a.chain[:n], "", a.top
@@ -122,7 +121,7 @@ func (a *dagsDir) descend(name string) error {
 		return os.NewSyscallError("openat", err)
 	}
 	if n := len(a.chain); n > maxLevels {
-		_ = unix.Close(a.fd) // it was only read
+		_ = unix.Close(a.fd) // opened for reading only
 		a.chain[n-1].fd = -1
 	}
 	a.chain = append(a.chain, level{name, fd})
@@ -134,12 +133,11 @@ const folderFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_
 
 func (a *dagsDir) close() {
 	a.leave(0)
-	_ = unix.Close(a.top) // these were only read
+	_ = unix.Close(a.top) // opened for reading only
 	_ = a.root.Close()
 }
 
-// byFolder returns the indexes of files in an order that visits each folder
-// once.
+// byFolder returns the indexes of files, sorted by folder.
 func byFolder(files []slipway.File) []int {
 	order, dirs := make([]int, len(files)), make([]string, len(files))
 	for i, f := range files {
@@ -149,7 +147,7 @@ func byFolder(files []slipway.File) []int {
 	return order
 }
 
-// foldersOf returns the folders that files lie in, parents first.
+// foldersOf returns the folders of files, parents first.
 func foldersOf(files []slipway.File) []string {
 	seen := map[string]bool{}
 	for _, f := range files {
@@ -165,7 +163,8 @@ func foldersOf(files []slipway.File) []string {
 	return list
 }
 
-// check returns what is wrong with f at a glance.
+// check returns an error if type, mode, size or time of f differ from the
+// record.
 func (a *dagsDir) check(f recorded) error {
 	if err := a.enter(f.Path); err != nil {
 		return err
@@ -218,7 +217,7 @@ func (a *dagsDir) link(src *dagsDir, f recorded) error {
 	}))
 }
 
-// create makes the file f, which must not exist, nor be a symlink.
+// create makes the file f. An existing file or symlink is an error.
 func (a *dagsDir) create(f recorded) (fileWriter, error) {
 	if err := a.enter(f.Path); err != nil {
 		return -1, err
@@ -231,7 +230,7 @@ func (a *dagsDir) create(f recorded) (fileWriter, error) {
 	return fileWriter(fd), os.NewSyscallError("openat", err)
 }
 
-// setTime gives f the time that is recorded of it.
+// setTime gives f the recorded time.
 func (a *dagsDir) setTime(f recorded) error {
 	at := unix.NsecToTimespec(time.Unix(f.MTime, 0).UnixNano())
 	return os.NewSyscallError("utimensat", ignoringEINTR(func() error {
@@ -239,7 +238,7 @@ func (a *dagsDir) setTime(f recorded) error {
 	}))
 }
 
-// fileWriter is the descriptor of a file that is being written.
+// fileWriter is the descriptor of a file open for writing.
 type fileWriter int
 
 func (f fileWriter) Write(b []byte) (written int, err error) {
@@ -263,7 +262,7 @@ func (f fileWriter) chmod(m fs.FileMode) error {
 
 func (f fileWriter) close() error { return os.NewSyscallError("close", unix.Close(int(f))) }
 
-// ignoringEINTR calls fn until it is not interrupted by a signal.
+// ignoringEINTR calls fn again as long as a signal interrupts the call.
 func ignoringEINTR(fn func() error) error {
 	for {
 		if err := fn(); !errors.Is(err, unix.EINTR) {

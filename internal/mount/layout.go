@@ -8,7 +8,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// The names in a mount's folder that Airflow and people rely on.
+// The names in a mount that Airflow and people rely on.
 const (
 	currentName  = "current"
 	imageName    = "image"

@@ -12,13 +12,13 @@ import (
 	"slipway/internal/slipway"
 )
 
-// leftovers are the temporary files and folders of a mount that a crash left.
+// leftovers are temporary files and folders of a mount, left by a crash.
 type leftovers struct {
 	layout
-	paths []string // those that could not be removed
+	paths []string // not removed yet, after an error
 }
 
-// clean removes leftovers, as far as that is possible.
+// clean removes leftovers as far as possible.
 func (l *leftovers) clean() error {
 	for _, dir := range []string{l.dir, l.versions()} {
 		left, err := durable.Leftovers(dir)
@@ -30,25 +30,25 @@ func (l *leftovers) clean() error {
 				continue
 			}
 			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), quarantinePrefix) {
-				l.paths = append(l.paths, path) // what was set aside, Prune finds
+				l.paths = append(l.paths, path) // Prune finds quarantined versions itself
 			}
 		}
 	}
 	return nil
 }
 
-// writesEnd is how long a file of somebody else is left alone that is being
-// written in the mount's folder, such as image.env.
+// writesEnd is the age up to which a temporary file in the mount may belong to a
+// writer at work, of image.env for example.
 const writesEnd = time.Hour
 
-// mayBeWritten reports whether the leftover at path may be a file that somebody
-// else is about to give its name. Versions and links are written under the lock.
+// mayBeWritten reports whether another program may still be writing the file at
+// path. Versions and links are written under the lock.
 func (l *leftovers) mayBeWritten(path string) bool {
 	info, err := os.Lstat(path)
 	return filepath.Dir(path) == l.dir && err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) < writesEnd
 }
 
-// retry tries again to remove what Open could not.
+// retry removes the leftovers on which Open failed.
 func (l *leftovers) retry() (errs error) {
 	l.paths = slices.DeleteFunc(l.paths, func(path string) bool {
 		err := durable.RemoveTree(path)
@@ -58,7 +58,8 @@ func (l *leftovers) retry() (errs error) {
 	return errs
 }
 
-// quarantine gives v the name of a leftover unless it was needed after before.
+// quarantine renames v to the name of a leftover, unless a mark is newer than
+// before.
 func quarantine(m marks, v slipway.Version, before, now time.Time) error {
 	needed, err := m.neededAt(v, now)
 	if err != nil || needed.After(before) {
@@ -67,6 +68,6 @@ func quarantine(m marks, v slipway.Version, before, now time.Time) error {
 	if err := os.Rename(m.versionPath(v), m.quarantinePath(v)); err != nil {
 		return err
 	}
-	_ = os.Remove(m.markPath(v)) // a mark that stays harms nobody
+	_ = os.Remove(m.markPath(v)) // a remaining mark does no harm
 	return durable.RemoveFile(m.recordPath(v))
 }

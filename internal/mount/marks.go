@@ -18,9 +18,9 @@ import (
 // marks is the folder in-use.
 type marks struct{ layout }
 
-// makeInUse makes the folder in which Airflow marks the versions that its runs
-// need, by touching a file of a version's name. Airflow may run as any user;
-// how an administrator has set the folder stays.
+// makeInUse makes the folder in-use. Airflow touches a file in in-use, named by
+// the version, for each version with runs. Airflow may run as any user;
+// permissions set by an administrator stay.
 func makeInUse(dir string) error {
 	err := os.Mkdir(dir, 0o700)
 	if errors.Is(err, fs.ErrExist) {
@@ -32,8 +32,8 @@ func makeInUse(dir string) error {
 	return openToAll(dir) // as Mkdir obeys the umask
 }
 
-// openToAll lets every user write to dir. Whoever may write beside it may have
-// put a link in its place meanwhile, which is not followed.
+// openToAll lets every user write to dir. A symlink in the place of dir is not
+// followed: other users may write beside dir.
 func openToAll(dir string) error {
 	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -42,11 +42,12 @@ func openToAll(dir string) error {
 	return errors.Join(f.Chmod(0o777|fs.ModeSticky), f.Close())
 }
 
-// clockSkew is how far ahead of ours the clock of whoever marks may be.
+// clockSkew is how far the clock of a marking program may be ahead.
 const clockSkew = time.Minute
 
-// neededAt returns when version v was marked last. Whatever lies there is not
-// opened: it is not ours. A time to come is none: it would keep v for ever.
+// neededAt returns the time of the last mark of v. The mark is not opened, as
+// other users write marks. A mark in the future does not count: v would stay for
+// ever.
 func (m marks) neededAt(v slipway.Version, now time.Time) (time.Time, error) {
 	info, err := os.Lstat(m.markPath(v))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -61,13 +62,13 @@ func (m marks) neededAt(v slipway.Version, now time.Time) (time.Time, error) {
 // maxMarks is how many entries of the folder of marks are looked at.
 const maxMarks = 1000
 
-// Wanted returns the versions that were marked within keepFor before now, but
-// are not on disk: an Airflow that began to run here lately has runs that began
-// before.
+// Wanted returns the versions with a mark from the last keepFor before now and
+// without files on disk. An Airflow new to this mount still has runs of older
+// versions.
 func (m marks) Wanted(keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	dir, err := os.Open(filepath.Join(m.dir, inUseName))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, makeInUse(filepath.Join(m.dir, inUseName)) // it was deleted by hand
+		return nil, makeInUse(filepath.Join(m.dir, inUseName)) // deleted by hand
 	}
 	if err != nil {
 		return nil, err
@@ -94,13 +95,14 @@ func (m marks) Wanted(keepFor time.Duration, now time.Time) ([]slipway.Version, 
 	return list, nil
 }
 
-// Unmark forgets that v was marked.
+// Unmark removes the mark of v.
 func (m marks) Unmark(v slipway.Version) error { return durable.RemoveFile(m.markPath(v)) }
 
-// SweepMarks removes from in-use what is no mark, which is an empty file with a
-// version's name: every user may write there, and could fill the disk. It looks
-// at a part of a large folder at a time, and returns how many are gone. The
-// error names something that cannot be removed: a folder with contents, say.
+// SweepMarks removes from in-use everything but marks: empty files with the name
+// of a version. Every user may write to in-use, and could fill the disk. One
+// call looks at up to maxMarks entries of a large folder, and returns the number
+// of removed ones. The error names an entry that cannot be removed, such as a
+// folder with contents.
 func (m marks) SweepMarks() (removed int, err error) {
 	path := filepath.Join(m.dir, inUseName)
 	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
@@ -115,7 +117,7 @@ func (m marks) SweepMarks() (removed int, err error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, fmt.Errorf("look for what is no mark: %w", err)
 	}
-	var why error // of the first that stays
+	var why error // of the first remaining entry
 	for _, e := range entries {
 		gone, err := sweep(int(dir.Fd()), e.Name())
 		if gone {
@@ -128,12 +130,12 @@ func (m marks) SweepMarks() (removed int, err error) {
 	return removed, why
 }
 
-// lostAndFound is the folder that file systems keep at their top, where in-use
-// may be one of its own.
+// lostAndFound is a folder at the top of a file system; in-use may be one of its
+// own.
 const lostAndFound = "lost+found"
 
-// sweep removes name from the folder dir unless it is a mark, and follows no
-// link.
+// sweep removes name from the folder dir unless name is a mark. Links are not
+// followed.
 func sweep(dir int, name string) (gone bool, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -153,7 +155,7 @@ func sweep(dir int, name string) (gone bool, err error) {
 	return err == nil, notGone(err)
 }
 
-// notGone returns err, but nil if it says that somebody else was faster.
+// notGone returns err, and nil if another program removed the file first.
 func notGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

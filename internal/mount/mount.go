@@ -1,5 +1,5 @@
-// Package mount keeps the folder on the side of Airflow: it writes versions of DAG
-// bundles to disk, verified and whole, and turns the link `current` to one of them.
+// Package mount keeps the folder on the side of Airflow: verified, whole
+// versions of DAG bundles, and the link `current` to one of them.
 package mount
 
 import (
@@ -19,7 +19,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Mount is the folder in which Airflow finds its DAGs, at current/dags.
+// Mount is the folder with the DAGs of Airflow, at current/dags.
 type Mount struct {
 	layout
 	currentLink
@@ -27,18 +27,18 @@ type Mount struct {
 	records
 	lock       *os.File
 	mu         sync.Mutex // held to add a version, to remove one, or to turn current
-	reserve    int64      // bytes that stay free on the disk
+	reserve    int64      // bytes to leave free on the disk
 	leftovers  leftovers
 	prefetches prefetcher
 }
 
-// KeepFree has m refuse versions for which there is no room, but for so many
-// bytes. It is called before anything is mounted.
+// KeepFree makes m refuse versions that would leave less than bytes free. Call
+// KeepFree before the first mount.
 func (m *Mount) KeepFree(bytes int64) { m.reserve = bytes }
 
-// Open makes the mount's folders in dir if need be, removes what a crash
-// left behind, and locks it against other agents until Close. What cannot be
-// removed is no error: Prune tries again, and says why.
+// Open makes the folders of the mount in dir, removes leftovers of a crash, and
+// locks dir against other agents until Close. A leftover that cannot be removed
+// is no error: Prune tries again, and returns the error.
 func Open(dir string) (*Mount, error) {
 	l := layout{dir}
 	m := &Mount{layout: l, currentLink: currentLink{l}, marks: marks{l}, records: records{layout: l}, leftovers: leftovers{layout: l}}
@@ -50,7 +50,7 @@ func Open(dir string) (*Mount, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = lock.Close() // nothing was written to it
+		_ = lock.Close() // nothing was written
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, slipway.Errorf(slipway.Conflict, "Another agent uses the folder %s.", dir)
 		}
@@ -63,7 +63,8 @@ func Open(dir string) (*Mount, error) {
 	return m, nil
 }
 
-// ensureFolders makes the folders that somebody may have deleted by hand.
+// ensureFolders makes the folders of the mount where somebody has deleted
+// folders by hand.
 func (m *Mount) ensureFolders() error {
 	if err := durable.MakeFolders(m.versions(), 0o755); err != nil {
 		return err
@@ -71,13 +72,13 @@ func (m *Mount) ensureFolders() error {
 	return makeInUse(filepath.Join(m.dir, inUseName))
 }
 
-// Close lets another agent use the folder. What is mounted stays.
+// Close lets another agent use the folder. The mounted version stays.
 func (m *Mount) Close() error { return m.lock.Close() }
 
-// Mount makes man's version current. Unless it is on disk already, its files
-// are linked from the version before or read from src, and verified; only a
-// complete and durable version becomes current. Progress, if not nil, is told
-// the bytes written of those to write.
+// Mount makes man's version current. A version not on disk is written first:
+// files are linked from the previous version or read from src, and verified.
+// Only a complete and durable version becomes current. Progress may be nil; else
+// it gets the bytes written and the bytes to write.
 func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) (err error) {
 	defer m.prefetches.preempt(man.Version)(&err)
 	m.mu.Lock()
@@ -88,7 +89,7 @@ func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src bundle.Sour
 	return m.turn(versionsName + "/" + man.Version.Dir())
 }
 
-// ready puts man's version on disk unless it is there.
+// ready puts man's version on disk unless complete there.
 func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) error {
 	if err := bundle.CheckManifest(man); err != nil {
 		return err
@@ -100,8 +101,8 @@ func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src bundle.Sour
 	return err
 }
 
-// UseImage makes the image current, whose own DAGs lie at dagsPath in the
-// Airflow container.
+// UseImage makes the image current, with its own DAGs at dagsPath in the Airflow
+// container.
 func (m *Mount) UseImage(dagsPath string) (err error) {
 	if !filepath.IsAbs(dagsPath) || filepath.Clean(dagsPath) != dagsPath {
 		return fmt.Errorf("%q is no absolute path of a dags folder", dagsPath)
@@ -119,8 +120,8 @@ func (m *Mount) UseImage(dagsPath string) (err error) {
 	return m.turn(imageName)
 }
 
-// Prefetch puts man's version on disk as Mount does, beside the one that is current.
-// Mount and UseImage do not wait for it: they call it off.
+// Prefetch puts man's version on disk like Mount, beside the current one. Mount
+// and UseImage cancel a running Prefetch instead of waiting.
 func (m *Mount) Prefetch(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,7 +129,7 @@ func (m *Mount) Prefetch(ctx context.Context, man slipway.Manifest, src bundle.S
 	defer end()
 	err := m.ready(ctx, man, src, nil)
 	if err != nil && errors.Is(context.Cause(ctx), ErrPreempted) {
-		err = ErrPreempted // else it is how the download ended
+		err = ErrPreempted // without the error of the aborted download
 	}
 	if err != nil {
 		return fmt.Errorf("add %s: %w", man.Version, err)
@@ -144,11 +145,11 @@ func (m *Mount) Versions() ([]MountedVersion, error) {
 	return m.onDisk()
 }
 
-// Prune removes versions that were replaced, and needed by Airflow's runs,
-// longer than keepFor before now, but never the current one, nor the keepLast
-// that were replaced last. It returns those that are gone; what cannot be
-// removed stays for the next time, and the error names it. Mounts need not wait
-// for it.
+// Prune removes versions that were replaced, and last marked by Airflow, more
+// than keepFor before now. The current version stays, and the keepLast versions
+// replaced last. Prune returns the removed versions. A version that cannot be
+// removed stays until the next Prune, and the error names the path. Mount need
+// not wait for Prune.
 func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) (gone []slipway.Version, err error) {
 	aside, err := m.quarantineOld(keepLast, keepFor, now)
 	if err != nil {
@@ -167,9 +168,9 @@ func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, 
 	return gone, err
 }
 
-// quarantineOld gives the versions to be removed names of leftovers, so that none
-// is ever seen half removed, and returns them with those of an earlier try. It
-// goes on after an error.
+// quarantineOld renames the versions to be removed to names of leftovers, lest a
+// half removed version be visible. It returns them, and those of earlier calls.
+// An error does not stop the rest.
 func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	before := now.Add(-keepFor)
 	m.mu.Lock()
@@ -182,11 +183,11 @@ func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time
 		return nil, err
 	}
 	if strange, err := m.foreign(); err != nil || strange {
-		return nil, err // it may lead to any of them
+		return nil, err // the link may lead to any version
 	}
 	errs := m.leftovers.retry()
 	for _, v := range on {
-		keepLast-- // below zero for those after the last to keep
+		keepLast-- // below zero after the last version to keep
 		if v.Current {
 			keepLast++
 		}
@@ -199,9 +200,9 @@ func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time
 	return aside, errors.Join(errs, err)
 }
 
-// Scrub hashes every file on disk again, at bytesPerSecond if that is not 0,
-// and returns what is damaged. Nothing is linked from a damaged version any
-// more, and the next Mount of it writes it anew.
+// Scrub hashes every file on disk, at bytesPerSecond unless 0, and returns the
+// damaged files. Later versions take no links from a damaged version, and the
+// next Mount writes the damaged version anew.
 func (m *Mount) Scrub(ctx context.Context, bytesPerSecond int64) ([]Damage, error) {
 	on, err := m.Versions()
 	if err != nil {
@@ -243,8 +244,8 @@ func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
 	return m.dropRecord(v, append(found, undeployed(at, r)...))
 }
 
-// dropRecord takes the record from a version that is damaged. Without one it was
-// pruned in the meantime, and only looked damaged.
+// dropRecord removes the record of a damaged version. A version without a record
+// was pruned meanwhile, and is not damaged.
 func (m *Mount) dropRecord(v slipway.Version, found []Damage) ([]Damage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -272,7 +273,7 @@ func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Sour
 		return err
 	}
 	s.progress, s.reserve = progress, m.reserve
-	defer durable.RemoveTree(s.dir) // what is left if this fails, or the damaged version that was there
+	defer durable.RemoveTree(s.dir) // leftovers of a failure, or the replaced damaged version
 	defer s.at.close()
 	if err := s.reuseLast(ctx, &m.records, on); err != nil {
 		return fmt.Errorf("link files: %w", err)

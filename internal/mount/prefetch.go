@@ -8,19 +8,19 @@ import (
 	"slipway/internal/slipway"
 )
 
-// ErrPreempted is why Add ended early: something is to become current, which
-// goes first. What was added so far is gone; it can be tried again at once.
+// ErrPreempted is returned by Prefetch when Mount or UseImage goes first. The
+// files added before are removed; Prefetch may be called again at once.
 var ErrPreempted = errors.New("called off, as something else is to be mounted")
 
-// prefetcher is the Add that is at work, if one is.
+// prefetcher is the state of the running Prefetch.
 type prefetcher struct {
 	mu     sync.Mutex
-	urgent int // how many wait for it to end, or are at work themselves
+	urgent int // number of waiting or running urgent calls
 	cancel context.CancelCauseFunc
-	failed slipway.Version // that was to become current, and could not
+	failed slipway.Version // version of the last failed mount
 }
 
-// begin returns a context that ends when something urgent comes.
+// begin returns a context, cancelled by the next urgent call.
 func (l *prefetcher) begin(ctx context.Context) (context.Context, func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -36,9 +36,8 @@ func (l *prefetcher) begin(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// preempt ends the Add that is at work, and lets none begin until done is
-// called, with how it went. A version that could not be mounted is tried again
-// and again: that waits its turn.
+// preempt cancels the running Prefetch, and lets none begin until done is called
+// with the outcome. The retry of a failed mount does not preempt.
 func (l *prefetcher) preempt(v slipway.Version) (done func(*error)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

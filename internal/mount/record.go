@@ -15,13 +15,13 @@ import (
 
 const recordSuffix = ".json"
 
-// record is the manifest of a version on disk, with the times its files have.
+// record is the manifest of a version on disk, with the times of the files.
 type record struct {
 	Version slipway.Version
 	Files   []recorded
 }
 
-// recorded is a file as it was written.
+// recorded is a file as written to disk.
 type recorded struct {
 	slipway.File
 	MTime int64 `json:"mtime,omitempty"` // Unix seconds; 0 for a symlink
@@ -31,7 +31,7 @@ func appendRecorded(b []byte, f recorded) []byte {
 	return bundle.AppendNumber(bundle.AppendFile(b, f.File), `,"mtime":`, f.MTime)
 }
 
-// mode returns the permissions that f has once mounted.
+// mode returns the permissions of f on disk.
 func mode(f slipway.File) fs.FileMode {
 	if f.Exec {
 		return 0o555
@@ -48,14 +48,14 @@ func (r record) manifest() slipway.Manifest {
 	return m
 }
 
-// records are those of the versions on disk.
+// records reads the records of the versions on disk.
 type records struct {
 	layout
 	last recordCache
 }
 
-// record returns what is known of version v, which is on disk. A version
-// without it was found damaged, and is not to be used; ok is false.
+// record returns the record of version v. Without a readable record ok is false:
+// the version is damaged, and not to be used.
 func (m *records) record(v slipway.Version) (r record, ok bool, err error) {
 	f, err := os.Open(m.recordPath(v))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,12 +67,12 @@ func (m *records) record(v slipway.Version) (r record, ok bool, err error) {
 	defer f.Close()
 	r.Version, r.Files, err = bundle.ReadList[recorded](f)
 	if err != nil || r.Version != v || bundle.CheckManifest(r.manifest()) != nil {
-		return record{}, false, nil // it is written anew, with its version
+		return record{}, false, nil // version and record are written anew
 	}
 	return r, true, nil
 }
 
-// recent is record, without reading it if it was written lately.
+// recent is record, from memory if written lately.
 func (m *records) recent(v slipway.Version) (record, bool, error) {
 	if r, ok := m.last.get(v); ok {
 		_, err := os.Lstat(m.recordPath(v))
@@ -83,8 +83,7 @@ func (m *records) recent(v slipway.Version) (record, bool, error) {
 	return m.record(v)
 }
 
-// recordCache keeps the record that was written last, for a while: the next
-// deploy needs it.
+// recordCache keeps the last written record for a while, for the next deploy.
 type recordCache struct {
 	mu   sync.Mutex
 	r    record
@@ -110,7 +109,7 @@ func (l *recordCache) get(v slipway.Version) (record, bool) {
 	return l.r, v != "" && l.r.Version == v
 }
 
-// write writes r to a new file in dir and returns its path. It is not durable.
+// write writes r to a new file in dir, without syncing, and returns the path.
 func (r record) write(dir string) (string, error) {
 	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
@@ -119,8 +118,7 @@ func (r record) write(dir string) (string, error) {
 	return f.Name(), errors.Join(bundle.WriteList(f, r.Version, r.Files, appendRecorded), f.Close())
 }
 
-// complete reports whether man's version is on disk, with every file as it was
-// written.
+// complete reports whether man's version is on disk with every file unchanged.
 func (m *records) complete(man slipway.Manifest) (bool, error) {
 	r, ok, err := m.record(man.Version)
 	if err != nil || !ok {
@@ -148,8 +146,8 @@ func (m *records) complete(man slipway.Manifest) (bool, error) {
 	return true, nil
 }
 
-// Manifest returns the manifest of a version that is on disk, and whether it
-// is: that one is switched to without asking anybody.
+// Manifest returns the manifest of version v, and whether v is on disk. A
+// version on disk can be mounted without the portal.
 func (m *records) Manifest(v slipway.Version) (slipway.Manifest, bool, error) {
 	r, ok, err := m.recent(v)
 	return r.manifest(), ok, err

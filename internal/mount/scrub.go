@@ -13,7 +13,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Damage is a file of a mounted version that is not what was deployed.
+// Damage is a difference between a mounted version and the deployed files.
 type Damage struct {
 	Version slipway.Version
 	Path    string
@@ -24,12 +24,12 @@ type Damage struct {
 type scrub struct {
 	ctx  context.Context
 	rate int64
-	sums map[inode]string // of the files hashed, which versions share
+	sums map[inode]string // hashed files; versions share inodes
 }
 
 type inode struct{ dev, ino uint64 }
 
-// file returns what is wrong with f, if anything.
+// file returns the damage of f in words, "" for a sound file.
 func (s *scrub) file(at *dagsDir, f recorded) (string, error) {
 	if err := s.ctx.Err(); err != nil {
 		return "", err
@@ -52,7 +52,7 @@ func (s *scrub) file(at *dagsDir, f recorded) (string, error) {
 	return "", nil
 }
 
-// sum hashes the file f, unless it was hashed under another name.
+// sum returns the SHA-256 of the file f. Each inode is hashed once.
 func (s *scrub) sum(at *dagsDir, f recorded) (string, error) {
 	in, err := at.root.Open(f.Path)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *scrub) pause(size int64) error {
 	}
 }
 
-// undeployed returns the files that nobody deployed. Python's caches are none:
-// an Airflow that runs as root leaves them even in read-only folders.
+// undeployed returns files that were not deployed. Python's caches are left out:
+// an Airflow running as root writes caches even to read-only folders.
 func undeployed(at *dagsDir, r record) (found []Damage) {
 	known := map[string]bool{}
 	for _, f := range r.Files {

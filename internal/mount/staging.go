@@ -25,35 +25,35 @@ import (
 // Above, the whole file system is.
 const syncEach = 64
 
-// staging is a version that is being written.
+// staging is a version during writing.
 type staging struct {
 	dir     string
 	man     slipway.Manifest
 	order   []int      // of the files, folder by folder
-	files   []recorded // man's, with the times they get
+	files   []recorded // files of man, with their times on disk
 	inPlace []bool     // whether a file is in place
 	dirs    []string   // the folders below dags, parents first
 	at      *dagsDir
-	masked  bool // whether the umask takes away permissions that files need
+	masked  bool // the umask removes permissions needed by files
 
 	mu       sync.Mutex // guards fresh and done while files are written
-	written  []string   // the paths whose contents were written
+	written  []string   // paths written rather than linked
 	done     int64      // bytes unpacked
 	total    int64      // bytes to unpack
 	progress func(done, total int64)
 
-	reserve int64 // bytes that stay free
+	reserve int64 // bytes to leave free on the disk
 }
 
-// addWritten notes that the content of f was written, and not linked.
+// addWritten notes a file with written, not linked, content.
 func (s *staging) addWritten(f recorded) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.written = append(s.written, f.Path)
 }
 
-// nextStamp returns the time that files written at now get: whole seconds,
-// which every file system keeps, and later than those of any version on disk,
+// nextStamp returns the time for files written at now: in whole seconds, as
+// every file system keeps whole seconds, and later than any version on disk,
 // since Python compares source files by second and size.
 func nextStamp(on []MountedVersion, now time.Time) time.Time {
 	stamp := now.Truncate(time.Second)
@@ -88,7 +88,7 @@ func newStaging(versions string, man slipway.Manifest, stamp time.Time) (*stagin
 	return s, nil
 }
 
-// makeRoot makes the dags folder. Those below it are made when they are entered.
+// makeRoot makes the dags folder. Folders below are made on entering.
 func (s *staging) makeRoot() error {
 	dags := filepath.Join(s.dir, dagsName)
 	if err := os.Mkdir(dags, 0o777); err != nil {
@@ -102,8 +102,8 @@ func (s *staging) makeRoot() error {
 	return os.Chmod(dags, 0o700)
 }
 
-// reuseLast takes what is the same from the current version, or else from the
-// one mounted last.
+// reuseLast takes unchanged files from the current version, or else from the
+// version mounted last.
 func (s *staging) reuseLast(ctx context.Context, m *records, on []MountedVersion) error {
 	for _, v := range on {
 		before, ok, err := m.recent(v.Version)
@@ -153,8 +153,8 @@ func (s *staging) paths() []string {
 	return list
 }
 
-// place makes s durable and gives it its name: the record first, so that there
-// is no version without one.
+// place makes s durable and renames s to the name of the version. The record is
+// renamed first: a version without a record cannot appear.
 func (s *staging) place(ctx context.Context, m *records) error {
 	r := record{s.man.Version, s.files}
 	temp, err := r.write(m.versions())
@@ -194,7 +194,7 @@ func (s *staging) sync(ctx context.Context, record string) error {
 	return durable.SyncPaths(ctx, paths)
 }
 
-// unpack writes every file that is not in place yet.
+// unpack writes every file not in place yet.
 func (s *staging) unpack(ctx context.Context, src bundle.Source) error {
 	u := &unpacker{staging: s, byContent: map[string][]recorded{}, idle: make(chan *unpackWorker, unpackers)}
 	places := u.missing()
@@ -214,7 +214,7 @@ func (s *staging) unpack(ctx context.Context, src bundle.Source) error {
 	read := bundle.EachFrame(ctx, src, places, func(p slipway.Place, frame io.Reader) error {
 		return u.frame(g, p, frame)
 	})
-	if err := g.Wait(); err != nil { // it is why reading ended, too
+	if err := g.Wait(); err != nil { // the cause of the end of reading, too
 		return err
 	}
 	if read != nil {
@@ -226,10 +226,10 @@ func (s *staging) unpack(ctx context.Context, src bundle.Source) error {
 	return nil
 }
 
-// reuse takes from the version before what is the same in s: as hard links, or
-// as copies where the file system does not link. What it cannot take is left
-// to be written. A file is only ever taken for the same path, so that path and
-// time together always mean one content, as Python's caches assume.
+// reuse takes unchanged files from the previous version: as hard links, or as
+// copies where the file system does not link. Other files remain to be written.
+// A file is only taken for the same path: path and time together always mean one
+// content, as caches of Python assume.
 func (s *staging) reuse(ctx context.Context, from string, before record) error {
 	old := make(map[string]recorded, len(before.Files))
 	for _, f := range before.Files {
@@ -243,11 +243,11 @@ func (s *staging) reuse(ctx context.Context, from string, before record) error {
 	return g.Wait()
 }
 
-// reusePart is reuse for the files whose indexes are in part.
+// reusePart is reuse for the files with the indexes in part.
 func (s *staging) reusePart(ctx context.Context, part []int, from string, old map[string]recorded) error {
 	src, err := openDagsDir(from)
 	if err != nil {
-		return nil // there is nothing to take from
+		return nil // nothing to take
 	}
 	defer src.close()
 	dst, err := createDagsDir(s.dir)
@@ -287,7 +287,7 @@ func (s *staging) take(src, dst *dagsDir, f recorded) error {
 	return s.write(dst, f, verified(f, in))
 }
 
-// write makes the file f with what fill writes.
+// write makes the file f with the bytes written by fill.
 func (s *staging) write(at *dagsDir, f recorded, fill func(io.Writer) error) error {
 	out, err := at.create(f)
 	if err != nil {
@@ -303,14 +303,13 @@ func (s *staging) write(at *dagsDir, f recorded, fill func(io.Writer) error) err
 	return at.setTime(f)
 }
 
-// unlinkable reports whether err says that a file cannot have another name
-// there, while it could still be copied.
+// unlinkable reports whether err means: no hard link possible, while a copy is.
 func unlinkable(err error) bool {
 	return errors.Is(err, unix.EMLINK) || errors.Is(err, unix.EXDEV) ||
 		errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOTSUP)
 }
 
-// verified fills a file with r, and fails unless that is f's content.
+// verified fills a file with r, and fails unless the content has f's SHA-256.
 func verified(f recorded, r io.Reader) func(io.Writer) error {
 	return func(w io.Writer) error {
 		sum := sha256.New()

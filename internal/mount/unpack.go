@@ -22,15 +22,15 @@ import (
 const (
 	unpackers = 2
 
-	// frameSmall is up to how many compressed bytes a frame is unpacked beside
-	// others; larger ones are unpacked while they arrive.
+	// frameSmall is the number of compressed bytes up to which frames are unpacked
+	// in parallel; larger frames are unpacked while arriving.
 	frameSmall = 4 << 20
 
 	// smallMax is up to how many bytes a content is held in memory.
 	smallMax = 1 << 20
 )
 
-// unpacker writes the contents that a stage lacks.
+// unpacker writes the missing contents of a staging.
 type unpacker struct {
 	*staging
 	byContent map[string][]recorded // by SHA-256, not written yet; guarded by mu
@@ -46,12 +46,12 @@ type unpackWorker struct {
 	buf bytes.Buffer
 }
 
-// missing lists what is wanted and returns the places to read.
+// missing notes the files to be written, and returns the places to read.
 func (u *unpacker) missing() (places []slipway.Place) {
 	for _, i := range u.order {
 		if f := u.files[i]; !u.inPlace[i] {
 			u.byContent[f.SHA256] = append(u.byContent[f.SHA256], f)
-			u.total += min(f.Size, math.MaxInt64-u.total) // a manifest may say what it likes
+			u.total += min(f.Size, math.MaxInt64-u.total) // sizes in a manifest are not trusted
 			places = append(places, f.Place)
 		}
 	}
@@ -80,8 +80,8 @@ func (u *unpacker) close() {
 	}
 }
 
-// frame has a worker unpack a frame: a small one beside others, a large one
-// before it returns.
+// frame has a worker unpack a frame: a small one in parallel, a large one before
+// returning.
 func (u *unpacker) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) error {
 	w := <-u.idle
 	if p.Length > frameSmall {
@@ -103,7 +103,7 @@ func (u *unpacker) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) er
 	return nil
 }
 
-// content writes the files that have the content r.
+// content writes the files with the content r.
 func (w *unpackWorker) content(sha string, size int64, r io.Reader) error {
 	w.mu.Lock()
 	files := w.byContent[sha]
@@ -126,7 +126,7 @@ func (w *unpackWorker) content(sha string, size int64, r io.Reader) error {
 	return nil
 }
 
-// small verifies a content before it writes it.
+// small verifies a content before writing.
 func (w *unpackWorker) small(files []recorded, r io.Reader) error {
 	w.buf.Reset()
 	w.buf.Grow(int(files[0].Size) + bytes.MinRead)
@@ -149,8 +149,8 @@ func (w *unpackWorker) small(files []recorded, r io.Reader) error {
 	return nil
 }
 
-// large verifies a content while it writes it, and copies it from its first
-// file to the others.
+// large verifies a content while writing, and copies the first file to the
+// others.
 func (w *unpackWorker) large(files []recorded, r io.Reader) error {
 	for i, f := range files {
 		if i > 0 {
@@ -168,7 +168,7 @@ func (w *unpackWorker) large(files []recorded, r io.Reader) error {
 	return nil
 }
 
-// addProgress notes that files were written, and tells who wants to know.
+// addProgress notes written files, and reports progress.
 func (w *unpackWorker) addProgress(files []recorded) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -181,7 +181,8 @@ func (w *unpackWorker) addProgress(files []recorded) {
 	}
 }
 
-// checkSpace refuses a version whose new files would leave less than is to stay free.
+// checkSpace refuses a version whose new files would leave less than the reserve
+// free.
 func (u *unpacker) checkSpace() error {
 	if u.reserve <= 0 {
 		return nil
