@@ -12,11 +12,11 @@ import (
 	"slipway/internal/slipway"
 )
 
-// downloadTries is how often a download that breaks off is taken up again
-// without a byte of progress.
+// downloadTries is how often a broken download is resumed without a byte of
+// progress.
 const downloadTries = 5
 
-// download reads a range of a pack, by one request after the other if need be.
+// download reads a range of a pack, in several requests after interruptions.
 type download struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -27,7 +27,7 @@ type download struct {
 	tries   int           // since the last byte
 }
 
-// Read reads on, and takes a broken download up again.
+// Read returns the next bytes, and resumes a broken download.
 func (d *download) Read(p []byte) (int, error) {
 	for {
 		if d.at >= d.end {
@@ -49,15 +49,15 @@ func (d *download) Read(p []byte) (int, error) {
 		if err == nil {
 			continue
 		}
-		_ = d.body.Close() // it is broken
+		_ = d.body.Close() // the connection is broken
 		if d.body = nil; !d.mayResume(errors.Join(io.ErrUnexpectedEOF, err)) {
 			return 0, fmt.Errorf("download pack %s at byte %d: %w", d.pack, d.at, err)
 		}
 	}
 }
 
-// mayResume reports whether it makes sense to ask again after err, and waits
-// before that.
+// mayResume reports whether a new request may succeed after err, and waits for
+// the backoff first.
 func (d *download) mayResume(err error) bool {
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || d.tries >= downloadTries {
 		return false
@@ -66,11 +66,11 @@ func (d *download) mayResume(err error) bool {
 	return pause(d.ctx, d.tries-1, nil)
 }
 
-// open asks for what is still missing.
+// open requests the bytes from d.at to d.end.
 func (d *download) open() error {
 	ctx, cancel := context.WithCancel(d.ctx)
 	h := http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", d.at, d.end-1)}}
-	resp, err := d.from.do(ctx, http.MethodGet, "packs/"+d.pack, h, nil) //nolint:bodyclose // it is closed by the download
+	resp, err := d.from.do(ctx, http.MethodGet, "packs/"+d.pack, h, nil) //nolint:bodyclose // closed by the download
 	if err != nil {
 		cancel()
 		return err
@@ -83,7 +83,7 @@ func (d *download) open() error {
 	return nil
 }
 
-// seek makes body begin at d.at: a proxy may send everything.
+// seek skips the bytes of body before d.at, as a proxy may ignore the range.
 func (d *download) seek(resp *http.Response, body io.Reader) error {
 	if resp.StatusCode == http.StatusOK {
 		_, err := io.CopyN(io.Discard, body, d.at)
@@ -95,7 +95,7 @@ func (d *download) seek(resp *http.Response, body io.Reader) error {
 	return nil
 }
 
-// Close ends the download.
+// Close closes the response, if one is open, and cancels the download.
 func (d *download) Close() error {
 	defer d.cancel()
 	if d.body == nil {
@@ -104,7 +104,7 @@ func (d *download) Close() error {
 	return d.body.Close()
 }
 
-// watchedBody ends a request of which nothing comes any more.
+// watchedBody cancels a request after stallTimeout without a byte.
 type watchedBody struct {
 	io.ReadCloser
 	cancel context.CancelFunc
@@ -115,13 +115,13 @@ func watched(body io.ReadCloser, cancel context.CancelFunc) *watchedBody {
 	return &watchedBody{body, cancel, time.AfterFunc(stallTimeout, cancel)}
 }
 
-// Read reads on.
+// Read returns the next bytes, and starts the timeout anew.
 func (w *watchedBody) Read(p []byte) (int, error) {
 	w.stall.Reset(stallTimeout)
 	return w.ReadCloser.Read(p)
 }
 
-// Close ends the request.
+// Close closes the response and cancels the request.
 func (w *watchedBody) Close() error {
 	w.stall.Stop()
 	defer w.cancel()

@@ -9,12 +9,12 @@ import (
 	"slipway/internal/slipway"
 )
 
-// onceTries is how often Once tries before it goes on with what is mounted.
+// onceTries is how often Once tries before the mounted version has to do.
 const onceTries = 3
 
-// Once mounts what is wanted and returns, for what has to happen before Airflow
-// starts. It waits for a portal that does not answer, unless something is
-// mounted already. It reports nothing: the agent that runs beside Airflow does.
+// Once mounts the desired version and returns, for a step before the start of
+// Airflow. While the portal does not answer, Once waits, unless an intact
+// version is mounted already. Reports are left to the agent beside Airflow.
 func (a *Agent) Once(ctx context.Context) error {
 	m, err := a.openOnce()
 	if err != nil {
@@ -48,8 +48,8 @@ func (a *Agent) onceIn(ctx context.Context, m *mount.Mount) error {
 	}
 }
 
-// refused reports whether the portal has said no, which trying again does not
-// change.
+// refused reports whether err is a refusal of the portal, where a retry is in
+// vain.
 func refused(err error) bool {
 	kind, _ := slipway.Explain(err)
 	return kind == slipway.Unauthorized || kind == slipway.Forbidden || kind == slipway.NotFound

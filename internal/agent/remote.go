@@ -19,11 +19,11 @@ import (
 	"slipway/internal/slipway"
 )
 
-// RemoteConfig says where a portal is, and how it is asked.
+// RemoteConfig is the address of a portal, with the token and the certificates.
 type RemoteConfig struct {
 	URL     *url.URL               // https://slipway.example.com
-	Token   func() (string, error) // asked for each request, so that it may be replaced
-	CA      []byte                 // certificates in PEM that are trusted beside the system's
+	Token   func() (string, error) // called for each request, so a token may be replaced
+	CA      []byte                 // certificates in PEM, trusted beside the system's
 	Version string                 // of this program
 }
 
@@ -36,17 +36,17 @@ type Remote struct {
 const (
 	dialTimeout = 10 * time.Second
 
-	// answerTimeout is longer than the portal lets a question wait.
+	// answerTimeout is longer than the portal's long poll.
 	answerTimeout = time.Minute
 
-	// stallTimeout is for how long nothing may come of a download.
+	// stallTimeout is how long a download may go without a byte.
 	stallTimeout = 30 * time.Second
 
-	maxAnswer = 64 << 10 // of what is neither a pack nor a manifest, bytes
+	maxAnswer = 64 << 10 // bytes of a response other than a pack or a manifest
 )
 
-// NewRemote returns the portal at cfg.URL. A proxy is found by the usual
-// variables.
+// NewRemote returns the portal at cfg.URL. A proxy is taken from HTTPS_PROXY,
+// HTTP_PROXY and NO_PROXY.
 func NewRemote(cfg RemoteConfig) (*Remote, error) {
 	roots, err := trusted(cfg.CA)
 	if err != nil {
@@ -59,13 +59,13 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 		TLSHandshakeTimeout:   dialTimeout,
 		ResponseHeaderTimeout: answerTimeout,
 		IdleConnTimeout:       90 * time.Second,
-		DisableCompression:    true, // what is large is compressed, and is asked for in ranges
+		DisableCompression:    true, // packs are compressed already, and read in ranges
 		ForceAttemptHTTP2:     true,
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 	}}}, nil
 }
 
-// trusted returns the system's certificates with those in pem, nil for the
+// trusted returns the system's certificates and the ones in pem; nil for the
 // system's alone.
 func trusted(pem []byte) (*x509.CertPool, error) {
 	if len(pem) == 0 {
@@ -81,8 +81,8 @@ func trusted(pem []byte) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Desired asks what is wanted. The portal lets the question wait while its
-// revision is since.
+// Desired fetches the desired state. The portal holds the request back while
+// the revision is still since.
 func (r *Remote) Desired(ctx context.Context, since string) (want slipway.Desired, err error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -105,7 +105,7 @@ func (r *Remote) Desired(ctx context.Context, since string) (want slipway.Desire
 func (r *Remote) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	resp, err := r.do(ctx, http.MethodGet, "manifests/"+v.Dir(), nil, nil) //nolint:bodyclose // it is closed below, as body
+	resp, err := r.do(ctx, http.MethodGet, "manifests/"+v.Dir(), nil, nil) //nolint:bodyclose // closed below, as body
 	if err != nil {
 		return slipway.Manifest{}, err
 	}
@@ -118,7 +118,7 @@ func (r *Remote) Manifest(ctx context.Context, v slipway.Version) (slipway.Manif
 	return m, err
 }
 
-// Report tells the portal how the component does.
+// Report sends the state of the component to the portal.
 func (r *Remote) Report(ctx context.Context, rep slipway.Report) error {
 	body, err := json.Marshal(rep)
 	if err != nil {
@@ -133,7 +133,7 @@ func (r *Remote) Report(ctx context.Context, rep slipway.Report) error {
 	return resp.Body.Close()
 }
 
-// do asks the portal, and turns its refusals into errors.
+// do sends a request to the portal. A status of 300 or above is an error.
 func (r *Remote) do(ctx context.Context, method, path string, h http.Header, body []byte) (*http.Response, error) {
 	at := strings.TrimSuffix(r.cfg.URL.String(), "/") + "/agent/v1/" + path
 	req, err := http.NewRequestWithContext(ctx, method, at, bytes.NewReader(body))
@@ -151,7 +151,7 @@ func (r *Remote) do(ctx context.Context, method, path string, h http.Header, bod
 	req.Header.Set("User-Agent", "slipway-agent/"+r.cfg.Version)
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return nil, withoutQuery(err) // it says which address, and what is wrong
+		return nil, withoutQuery(err) // the error has the address and the cause
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
@@ -159,8 +159,8 @@ func (r *Remote) do(ctx context.Context, method, path string, h http.Header, bod
 	return nil, errors.Join(refusal(resp, resp.Request.URL.Host), resp.Body.Close())
 }
 
-// keepToken follows a redirect to a bucket, which is not to see the token: the
-// address is signed. Neither is anybody to see what goes there.
+// keepToken follows a redirect to a bucket without the token, as the address is
+// signed. A redirect from https to http is refused.
 func keepToken(req *http.Request, via []*http.Request) error {
 	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
 		return errors.New("the portal sends from https to an address without encryption")
@@ -174,8 +174,8 @@ func keepToken(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// withoutQuery takes the query of an address out of an error: that of a bucket
-// is signed.
+// withoutQuery removes the query of the address in err: the query of a bucket's
+// address is the signature.
 func withoutQuery(err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		e.URL, _, _ = strings.Cut(e.URL, "?")
@@ -183,15 +183,15 @@ func withoutQuery(err error) error {
 	return err
 }
 
-// refusals are what the portal's statuses mean, where trying again the same
-// way is in vain.
+// refusals are the kinds of the portal's statuses where the same request fails
+// again.
 var refusals = map[int]slipway.Kind{
 	http.StatusUnauthorized: slipway.Unauthorized, http.StatusForbidden: slipway.Forbidden,
 	http.StatusNotFound: slipway.NotFound, http.StatusUnprocessableEntity: slipway.Invalid,
 }
 
-// refusal is the error of an answer that is not what was asked for. The portal
-// explains itself in a sentence; a proxy before it may not.
+// refusal returns the error of a response with a bad status. The portal sends a
+// sentence as text/plain; a proxy in between may send HTML.
 func refusal(resp *http.Response, host string) error {
 	b, err := io.ReadAll(io.LimitReader(resp.Body, 1000))
 	text := strings.TrimSpace(string(b))
@@ -204,7 +204,8 @@ func refusal(resp *http.Response, host string) error {
 	return fmt.Errorf("%s answers %s: %s", host, resp.Status, text)
 }
 
-// Frames downloads a part of a pack. What breaks off is resumed where it did.
+// Frames downloads length bytes of a pack from offset. A broken download is
+// resumed at the byte after the last.
 func (r *Remote) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	d := &download{ctx: ctx, cancel: cancel, from: r, pack: pack, at: offset, end: offset + length}
@@ -215,7 +216,7 @@ func (r *Remote) Frames(ctx context.Context, pack string, offset, length int64) 
 	return d, nil
 }
 
-// Log sends lines for the log of the deploy that rolls out now.
+// Log sends lines for the log of the deploy in rollout.
 func (r *Remote) Log(ctx context.Context, component string, lines []string) error {
 	body, err := json.Marshal(slipway.AgentLog{Component: component, Lines: lines})
 	if err != nil {

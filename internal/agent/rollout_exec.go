@@ -23,12 +23,12 @@ type Exec struct {
 	Name    string   // of the command, for people
 	Argv    []string // the program and its arguments
 	Timeout time.Duration
-	EnvFile string // holds the variables, and what was applied last; "" for none: then the command runs at each start
+	EnvFile string // records the variables and the applied image; without a file ("") the command runs at each start
 
-	applied string // reference, where there is no EnvFile
+	applied string // image reference, used without an EnvFile
 }
 
-// Variables that the command gets, and the file has.
+// Variables of the command and the file.
 const (
 	varImage   = "AIRFLOW_IMAGE"
 	varRuntime = "RUNTIME_VERSION"
@@ -37,10 +37,10 @@ const (
 // beingApplied is the file's first line until the command has succeeded.
 const beingApplied = "# being applied\n"
 
-// killAfter is how long the command has to end once it is told to.
+// killAfter is the time between SIGTERM and SIGKILL.
 const killAfter = 10 * time.Second
 
-// Apply runs the command. When it fails, nobody knows what runs.
+// Apply runs the command. After a failure the running image is unknown.
 func (e *Exec) Apply(ctx context.Context, at Place, i Image, tell Tell) error {
 	vars := []string{varImage + "=" + i.Ref, varRuntime + "=" + i.Runtime}
 	if err := e.note(beingApplied, vars); err != nil {
@@ -48,7 +48,7 @@ func (e *Exec) Apply(ctx context.Context, at Place, i Image, tell Tell) error {
 	}
 	e.applied = ""
 	tell.Step("running "+e.Name, 0, 0)
-	tell.Log("Running " + e.Name + ".") // its words may hold secrets
+	tell.Log("Running " + e.Name + ".") // the arguments may hold secrets
 	if err := e.run(ctx, append(vars, "SLIPWAY_DEPLOYMENT="+string(at.Deployment), "SLIPWAY_COMPONENT="+at.Component), tell); err != nil {
 		return err
 	}
@@ -56,8 +56,8 @@ func (e *Exec) Apply(ctx context.Context, at Place, i Image, tell Tell) error {
 	return e.note("", vars)
 }
 
-// run runs the command to its end. When ctx ends or its time is over, it and
-// what it started are told to end, and then killed.
+// run runs the command to the end. When parent is done or the timeout is over,
+// the command's process group gets SIGTERM, and SIGKILL after killAfter.
 func (e *Exec) run(parent context.Context, vars []string, tell Tell) error {
 	ctx, cancel := context.WithTimeout(parent, e.Timeout)
 	defer cancel()
@@ -71,20 +71,20 @@ func (e *Exec) run(parent context.Context, vars []string, tell Tell) error {
 	err := cmd.Run()
 	out.end()
 	if ctx.Err() != nil && cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // none of them may be left
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // no process of the group may be left
 	}
 	switch {
 	case parent.Err() != nil:
 		return parent.Err()
 	case ctx.Err() != nil:
 		return slipway.Errorf(slipway.Conflict, "The command %s did not end within %s and was stopped.", e.Name, e.Timeout)
-	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // that is something in the background, which may go on
+	case err != nil && !errors.Is(err, exec.ErrWaitDelay): // a background process has the output open, and may go on
 		return slipway.Errorf(slipway.Conflict, "The command %s failed: %s. What it wrote is in the deploy's log.", e.Name, strings.TrimSuffix(err.Error(), "."))
 	}
 	return nil
 }
 
-// withoutToken returns env without what the command must not see.
+// withoutToken returns env without Slipway's own variables, as the token is one.
 func withoutToken(env []string) []string {
 	return slices.DeleteFunc(env, func(v string) bool { return strings.HasPrefix(v, "SLIPWAY_") })
 }
@@ -104,7 +104,7 @@ func (e *Exec) note(first string, vars []string) error {
 	return nil
 }
 
-// Running says what the command applied last.
+// Running returns the image that the command applied last.
 func (e *Exec) Running(context.Context, Place, Image) (Running, error) {
 	r := Running{Parts: 1}
 	ref := e.applied
@@ -119,7 +119,8 @@ func (e *Exec) Running(context.Context, Place, Image) (Running, error) {
 	return r, nil
 }
 
-// appliedIn returns the image that a file of variables says is applied.
+// appliedIn returns the image reference in the text of an EnvFile; "" while the
+// command has not succeeded.
 func appliedIn(text string) string {
 	if strings.HasPrefix(text, beingApplied) {
 		return ""
@@ -132,10 +133,10 @@ func appliedIn(text string) string {
 	return ""
 }
 
-// Tend has nothing to do.
+// Tend does nothing: Apply leaves no work for later.
 func (e *Exec) Tend(context.Context, Place) error { return nil }
 
-// lines hands on what is written to it line by line.
+// lines splits the written bytes into lines, for to.
 type lines struct {
 	to   func(string)
 	rest []byte
@@ -153,7 +154,7 @@ func (l *lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// end hands on the line that nothing has ended.
+// end passes on the line collected in rest, if any.
 func (l *lines) end() {
 	if len(l.rest) > 0 {
 		l.to(strings.ToValidUTF8(strings.TrimRight(string(l.rest), "\r"), "�"))

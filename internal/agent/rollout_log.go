@@ -9,19 +9,19 @@ import (
 
 const (
 	maxLine  = 2000 // bytes of one line
-	maxLines = 1000 // that wait for the portal
+	maxLines = 1000 // unsent lines
 	maxBatch = 200  // lines of one request
 
 	flushTime = 5 * time.Second
 )
 
-// book holds the lines that the portal has not got yet.
+// book holds log lines until the portal has received them.
 type book struct {
 	mu      sync.Mutex
 	lines   []string
-	dropped int // lines for which there was no room
+	dropped int // lines left out beyond maxLines
 
-	sending sync.Mutex // so that lines stay in order
+	sending sync.Mutex // keeps lines in order
 }
 
 func (b *book) add(line string) {

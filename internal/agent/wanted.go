@@ -15,29 +15,30 @@ import (
 
 const (
 	wantedEvery = 2 * time.Second
-	wantedAgain = 30 * time.Second // after one could not be had
-	goneAgain   = 10 * time.Minute // after the portal said that it does not have it
-	sweptEvery  = time.Hour        // between two lines of the log about what was no mark
+	wantedAgain = 30 * time.Second // after a download failed
+	goneAgain   = 10 * time.Minute // after the portal answered that the version is gone
+	sweptEvery  = time.Hour        // between two log lines about removed entries of in-use
 )
 
-// Whatever Airflow runs may mark what it likes.
+// Limits, because any code in Airflow may write marks.
 const (
 	maxLent  = 10   // versions at a time
-	maxLater = 1000 // versions that wait to be tried again
+	maxLater = 1000 // versions that wait for their retry
 )
 
-// lender puts versions on disk that Airflow's runs need and that are not there:
-// this worker began after them, or its disk is a new one. Nothing is turned.
+// lender downloads versions that runs of Airflow need and this disk lacks,
+// because the worker or its disk is newer than the run. The current version
+// stays current.
 type lender struct {
 	*Agent
 	mount *mount.Mount
-	later map[slipway.Version]time.Time // of those that could not be had, when to try again
-	lent  []slipway.Version             // those on disk
+	later map[slipway.Version]time.Time // when to retry a failed version
+	lent  []slipway.Version             // versions on disk
 	told  string                        // the last error: a mount works without marks
-	swept time.Time                     // the log was told that something was no mark
+	swept time.Time                     // when the log last reported removed entries
 }
 
-// look removes what is no mark, and adds what is wanted now.
+// look removes entries of in-use that are no marks, and adds the marked versions.
 func (l *lender) look(ctx context.Context, now time.Time) error {
 	removed, err := l.mount.SweepMarks()
 	if removed > 0 && now.Sub(l.swept) >= sweptEvery {
@@ -47,7 +48,7 @@ func (l *lender) look(ctx context.Context, now time.Time) error {
 	return errors.Join(err, l.addWanted(ctx, now))
 }
 
-// addWanted adds what is wanted now, as far as there is room.
+// addWanted adds the marked versions, at most maxLent at a time.
 func (l *lender) addWanted(ctx context.Context, now time.Time) error {
 	maps.DeleteFunc(l.later, func(_ slipway.Version, at time.Time) bool { return now.After(at) })
 	wanted, err := l.mount.Wanted(keepFor, now)
@@ -71,7 +72,7 @@ func (l *lender) addWanted(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// count forgets those lent that are gone, or current now.
+// count drops versions from lent that were removed or are current now.
 func (l *lender) count() error {
 	on, err := l.mount.Versions()
 	if err != nil {
@@ -83,12 +84,12 @@ func (l *lender) count() error {
 	return nil
 }
 
-// add puts v on disk, and returns when to try again if it cannot be had.
+// add puts v on disk, and returns after how long to retry; 0 after success.
 func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duration) {
 	log := l.log.With(slog.String("version", string(v)))
 	man, err := l.portal.Manifest(ctx, v)
 	if isGone(err) {
-		_ = l.mount.Unmark(v) // a mark that stays costs one question in a while
+		_ = l.mount.Unmark(v) // a mark that stays costs one request every goneAgain
 		log.Warn("a run of Airflow needs a version that is no longer kept")
 		return goneAgain
 	}
