@@ -20,30 +20,29 @@ const (
 	packsKind   = "packs"
 )
 
-// backend is where manifests and packs are kept: a folder, or a bucket. They are
-// named alike in both, by paths with slashes.
+// backend stores manifests and packs: in a folder, or in a bucket. Names are
+// paths with slashes, alike in both.
 type backend interface {
-	// tempDir returns a folder of this machine to write what will be kept in the
-	// folder of a depot.
+	// tempDir returns a folder of this machine for files that will be put into the given
+	// folder of the backend.
 	tempDir(folder string) (string, error)
 
-	// put keeps a file from the spool under a name: whole and durable, or not
-	// at all. The caller closes and removes it, if it is still there.
+	// put stores a temporary file under a name: whole and durable, or not at all. The caller
+	// closes and removes the temporary file where still present.
 	put(ctx context.Context, name string, f *os.File) error
 
 	open(ctx context.Context, name string) (File, error)
 	readRange(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error)
 
-	// drop deletes a file, dropAll a folder. One that is gone is no error.
+	// drop deletes a file, dropAll a folder. A missing one is no error.
 	drop(name string) error
 	dropAll(folder string) error
 
-	// list yields what lies in a folder, by name. A folder that is not there
-	// is empty.
+	// list yields the entries of a folder, by name. A missing folder is empty.
 	list(folder string) iter.Seq2[fs.DirEntry, error]
 
-	// sign returns an address at which everybody can read a file for a while,
-	// "" where there is none.
+	// sign returns an address at which everybody can read a file for a while; "" if the
+	// backend has none.
 	sign(ctx context.Context, name string) string
 }
 
@@ -54,7 +53,7 @@ type File interface {
 }
 
 // folderName names the folder of kind for ns, and refuses an ns that would
-// lead elsewhere.
+// leave the folder of kind.
 func folderName(kind, ns string) (string, error) {
 	if ns == "" || ns[0] == '.' || !filepath.IsLocal(ns) || strings.ContainsAny(ns, `/\`) {
 		return "", fmt.Errorf("%q cannot name a namespace", ns)

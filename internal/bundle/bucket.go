@@ -25,8 +25,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// bucket is a depot in a bucket of S3, Azure Blob Storage or Google Cloud
-// Storage, or in a folder as gocloud.dev has them.
+// bucket is a backend in a bucket of S3, Azure Blob Storage or Google Cloud
+// Storage, or in a folder by gocloud.dev's fileblob.
 type bucket struct {
 	ctx   context.Context // ends all work
 	blobs *blob.Bucket
@@ -35,18 +35,18 @@ type bucket struct {
 	local string // the folder of file://, to make durable; else ""
 
 	tries    int
-	pause    time.Duration // before the second try; it doubles with each
+	pause    time.Duration // before the second try; doubled for each further one
 	patience time.Duration // how long nothing may come; thrice as long nothing go
 }
 
-// tempFolder is the folder in the data folder in which packs are written and
-// read that are kept in a bucket.
+// tempFolder is the folder in the data folder for the temporary files of
+// packs that are written to or read from a bucket.
 const tempFolder = "spool"
 
-// OpenBucket returns a store whose manifests and packs are kept in a bucket:
-// s3://…, azblob://…, gs://… or file://…. The bucket, or the part of it that
-// the address names, is this installation's from then on. No one else may be
-// using dir, the data folder. With ctx all work on the bucket ends.
+// OpenBucket returns a store whose manifests and packs are in a bucket:
+// s3://…, azblob://…, gs://… or file://…. From then on the bucket, or the
+// prefix in the address, belongs to this installation. No other process may
+// use dir, the data folder. All work on the bucket ends with ctx.
 func OpenBucket(ctx context.Context, dir, address string) (*Store, error) {
 	b, err := dial(ctx, dir, address)
 	if err != nil {
@@ -64,8 +64,8 @@ func OpenBucket(ctx context.Context, dir, address string) (*Store, error) {
 	return &Store{dir: dir, backend: b}, nil
 }
 
-// AttachBucket returns the store in a bucket for reading beside the process
-// that it belongs to.
+// AttachBucket returns the store in a bucket, read-only, while the owning
+// process runs.
 func AttachBucket(ctx context.Context, dir, address string) (*Store, error) {
 	b, err := dial(ctx, dir, address)
 	if err != nil {
@@ -77,7 +77,7 @@ func AttachBucket(ctx context.Context, dir, address string) (*Store, error) {
 	return &Store{dir: dir, backend: b}, nil
 }
 
-// dial opens a bucket, which says nothing yet about whether it is there.
+// dial prepares access to a bucket. Whether the bucket exists is not checked.
 func dial(ctx context.Context, dir, address string) (*bucket, error) {
 	u, err := ParseBucket(address)
 	if err != nil {
@@ -122,7 +122,7 @@ func ParseBucket(address string) (*url.URL, error) {
 	return u, nil
 }
 
-// bucketName is an address without what says how to reach it.
+// bucketName is an address without the parameters of the connection.
 func bucketName(u *url.URL) string {
 	short := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
 	if p := u.Query().Get("prefix"); p != "" {
@@ -131,8 +131,8 @@ func bucketName(u *url.URL) string {
 	return short.String()
 }
 
-// localBucket sets how gocloud.dev writes files, and returns the folder that
-// the names of a bucket lie in.
+// localBucket sets how gocloud.dev writes files, and returns the folder of
+// the bucket's objects.
 func localBucket(u *url.URL) (string, error) {
 	path := u.Path
 	if u.Host == "." { // a relative path
@@ -157,8 +157,8 @@ func (b *bucket) tempDir(string) (string, error) { return b.dir, durable.MakeFol
 // signedFor is how long a signed address is good.
 const signedFor = 15 * time.Minute
 
-// sign returns "" where the bucket cannot sign, for whatever reason: the portal
-// sends the file itself then.
+// sign returns "" if the bucket cannot sign, for any reason: then the portal
+// sends the file.
 func (b *bucket) sign(ctx context.Context, name string) string {
 	if b.local != "" {
 		return ""
@@ -172,7 +172,8 @@ func (b *bucket) sign(ctx context.Context, name string) string {
 	return address
 }
 
-// readRange reads a range of an object. That it is there is asked first.
+// readRange reads a range of an object, and fails at once if the object is
+// missing.
 func (b *bucket) readRange(ctx context.Context, name string, offset, length int64) (io.ReadCloser, error) {
 	s := b.stream(ctx, name, offset, offset+length)
 	if err := s.open(); err != nil {
@@ -198,14 +199,15 @@ func (b *bucket) stream(ctx context.Context, name string, at, end int64) *stream
 	return &stream{b: b, ctx: ctx, stop: stop, name: name, at: at, end: end}
 }
 
-// put uploads f. It is seen in the bucket when all of it has arrived.
+// put uploads f. Readers of the bucket see the object only when the upload is
+// complete.
 func (b *bucket) put(ctx context.Context, name string, f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	err = b.do(ctx, func(ctx context.Context, w *watch) error {
-		w.after *= 3 // what was sent may be long on its way
+		w.after *= 3 // sent bytes may wait in buffers for long
 		w.touch()
 		return b.upload(ctx, name, uploadReader{io.NewSectionReader(f, 0, info.Size()), w})
 	})
@@ -242,7 +244,7 @@ func (b *bucket) dropAll(folder string) error {
 	return g.Wait()
 }
 
-// objects yields what a bucket has below a prefix, up to the next delimiter.
+// objects yields the objects below a prefix, up to the next delimiter.
 func (b *bucket) objects(prefix, delimiter string) iter.Seq2[*blob.ListObject, error] {
 	return func(yield func(*blob.ListObject, error) bool) {
 		for token := blob.FirstPageToken; len(token) > 0; {

@@ -16,23 +16,23 @@ import (
 	"slipway/internal/slipway"
 )
 
-// BucketFile is the file in a data folder that says in which bucket its
-// manifests and packs are; bucketMark is the one in the bucket that says whose
-// they are. What no record names is removed at a start, so that two
+// BucketFile, in a data folder, names the bucket of its manifests and packs;
+// ownerFile, in the bucket, names the installation that owns the bucket.
+// Every start removes packs and manifests without a record, so two
 // installations in one bucket would remove each other's.
 const (
 	BucketFile = "bucket.json"
 	ownerFile  = "slipway.json"
 )
 
-// claim is what both files hold.
+// claim is the content of both files.
 type claim struct {
 	Bucket       string `json:"bucket"` // for people
 	Installation string `json:"installation"`
 }
 
-// localClaim reads the claim of a data folder; found is false if its manifests
-// and packs are not in a bucket.
+// localClaim reads the claim of a data folder; found is false if manifests
+// and packs are in the folder.
 func localClaim(dir string) (c claim, found bool, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, BucketFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -47,8 +47,8 @@ func localClaim(dir string) (c claim, found bool, err error) {
 	return c, true, nil
 }
 
-// BucketOf returns the name of the bucket in which the manifests and packs of a
-// data folder are; "" if they are in the folder.
+// BucketOf returns the name of the bucket that holds the manifests and packs
+// of a data folder; "" if the folder holds them.
 func BucketOf(dir string) (string, error) {
 	c, _, err := localClaim(dir)
 	return c.Bucket, err
@@ -64,7 +64,7 @@ func InFolder(dir string) error {
 	return err
 }
 
-// owner reads whose the bucket is.
+// owner reads the claim in the bucket.
 func (b *bucket) owner() (c claim, found bool, err error) {
 	f, err := b.open(b.ctx, ownerFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -80,7 +80,7 @@ func (b *bucket) owner() (c claim, found bool, err error) {
 	return c, true, nil
 }
 
-// recognise refuses a bucket that is not the one of the data folder.
+// recognise refuses a bucket other than the one that the data folder names.
 func (b *bucket) recognise(dir string) error {
 	ours, found, err := localClaim(dir)
 	if err != nil {
@@ -99,7 +99,7 @@ func (b *bucket) recognise(dir string) error {
 	return nil
 }
 
-// claim makes the bucket that of the data folder, if it is nobody's yet.
+// claim takes a bucket without an owner for the data folder.
 func (b *bucket) claim(dir string) error {
 	ours, claimed, err := localClaim(dir)
 	if err != nil {
@@ -128,7 +128,7 @@ func (b *bucket) claim(dir string) error {
 	return b.putOwner(claim{b.name, ours.Installation})
 }
 
-// recordClaim writes down in the data folder that its bundles are in the bucket.
+// recordClaim writes the bucket's name into the data folder.
 func (b *bucket) recordClaim(dir string, c claim) error {
 	if c.Bucket == b.name {
 		return nil
@@ -145,15 +145,15 @@ func (b *bucket) putOwner(c claim) error {
 	return b.do(b.ctx, func(ctx context.Context, _ *watch) error { return b.upload(ctx, ownerFile, bytes.NewReader(text)) })
 }
 
-// hasPacksOf refuses the bucket if there are packs in the data folder and none
-// in it: they have to be copied first.
+// hasPacksOf refuses an empty bucket while the data folder has packs: an
+// administrator has to copy the packs first.
 func (b *bucket) hasPacksOf(dir string) error {
 	for ns, err := range Attach(dir).Namespaces() {
 		if err != nil {
 			return err
 		}
 		for _, err := range (&Store{backend: b}).Namespaces() {
-			return err // there is something
+			return err // nil once a namespace is found
 		}
 		return slipway.Errorf(slipway.Conflict,
 			"The data folder %s holds DAG bundles, as those of %s, and the bucket %s none. Copy its folders bundles and packs there first.", dir, ns, b.name)

@@ -11,7 +11,7 @@ import (
 	"gocloud.dev/gcerrors"
 )
 
-// objectFile is an object that is read as a file.
+// objectFile reads an object as a file.
 type objectFile struct {
 	b    *bucket
 	ctx  context.Context
@@ -21,7 +21,7 @@ type objectFile struct {
 	s    *stream // at at; nil before the first byte is read
 }
 
-// Stat returns what the bucket says of the object.
+// Stat returns size and time of the object.
 func (f *objectFile) Stat() (fs.FileInfo, error) { return f.info, nil }
 
 // Read reads on.
@@ -61,7 +61,8 @@ func (f *objectFile) Close() error {
 	return f.s.Close()
 }
 
-// stream reads an object from at to end, and reads on where it broke off.
+// stream reads an object from at to end, and reconnects after a broken
+// connection.
 type stream struct {
 	b       *bucket
 	ctx     context.Context
@@ -70,10 +71,10 @@ type stream struct {
 	at, end int64
 	r       *blob.Reader // nil between two tries
 	w       *watch       // of r
-	tries   int          // that brought nothing
+	tries   int          // in a row without a byte
 }
 
-// open asks for what is still missing, and does not wait for it.
+// open requests the rest of the object, and does not wait for the first byte.
 func (s *stream) open() error {
 	return s.b.do(s.ctx, func(context.Context, *watch) (err error) {
 		ctx, w := s.b.watched(s.ctx)
@@ -91,7 +92,7 @@ func (s *stream) open() error {
 	})
 }
 
-// Read reads on, and takes what broke off up again.
+// Read reads on, and reconnects after a broken connection.
 func (s *stream) Read(p []byte) (int, error) {
 	for s.at < s.end {
 		if s.r == nil {
@@ -117,10 +118,10 @@ func (s *stream) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// broken returns an error if it makes no sense to go on after err.
+// broken returns an error if another try would not help after err.
 func (s *stream) broken(err error) error {
 	if s.at >= s.r.Size() {
-		return fmt.Errorf("%s ends after %d bytes: %w", s.name, s.at, io.ErrUnexpectedEOF) // it is damaged
+		return fmt.Errorf("%s ends after %d bytes: %w", s.name, s.at, io.ErrUnexpectedEOF) // damaged
 	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
@@ -139,7 +140,7 @@ func (s *stream) broken(err error) error {
 // shut lets the connection go.
 func (s *stream) shut() {
 	if s.r != nil {
-		_ = s.r.Close() // it was read as far as it goes
+		_ = s.r.Close() // read-only, so the error does not matter
 		s.w.stop()
 		s.r = nil
 	}

@@ -19,16 +19,16 @@ import (
 
 var errTimeout = errors.New("nothing came or went for too long")
 
-// bounded returns ctx, which ends with all work on the bucket, too.
+// bounded returns ctx, cancelled also when the bucket's own context ends.
 func (b *bucket) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(b.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
-// watch ends what it watches when nothing is heard of it for too long.
+// watch cancels a request after a time without progress.
 type watch struct {
-	ctx    context.Context // of what is watched
+	ctx    context.Context // of the request
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 	after  time.Duration
@@ -44,8 +44,8 @@ func (w *watch) pause()         { w.timer.Stop() }
 func (w *watch) timedOut() bool { return errors.Is(context.Cause(w.ctx), errTimeout) }
 func (w *watch) stop()          { w.timer.Stop(); w.cancel(nil) }
 
-// do calls fn until it succeeds or it makes no sense to try again. What fn does
-// must be safe to do twice.
+// do calls fn until success, or until another try would not help. fn must be
+// safe to repeat.
 func (b *bucket) do(ctx context.Context, fn func(ctx context.Context, w *watch) error) error {
 	ctx, stop := b.bounded(ctx)
 	defer stop()
@@ -75,8 +75,8 @@ func (b *bucket) once(ctx context.Context, fn func(ctx context.Context, w *watch
 	return err
 }
 
-// reachable reports whether the bucket itself is there: the drivers call much
-// not found, a bucket and a host as well.
+// reachable reports whether the bucket exists: the drivers return NotFound
+// for an object, a bucket and a host alike.
 func (b *bucket) reachable(ctx context.Context, err error) bool {
 	if unknownHost(err) {
 		return false
@@ -85,14 +85,14 @@ func (b *bucket) reachable(ctx context.Context, err error) bool {
 	return err == nil && there
 }
 
-// unknownHost reports whether the bucket's host could not be found, which may be
-// for a moment only.
+// unknownHost reports whether the bucket's host was not found. The failure
+// may be temporary.
 func unknownHost(err error) bool {
 	_, ok := errors.AsType[*net.DNSError](err)
 	return ok
 }
 
-// wait waits before the next try, and reports whether there is to be one.
+// wait waits before the next try; false: ctx has ended.
 func (b *bucket) wait(ctx context.Context, try int) bool {
 	pause := b.pause << (try - 1)
 	next := time.NewTimer(pause/2 + rand.N(pause))
@@ -132,7 +132,7 @@ func refused(err error) bool {
 	return status == http.StatusUnauthorized || status == http.StatusForbidden || gcerrors.Code(err) == gcerrors.PermissionDenied
 }
 
-// explain says to people what is wrong with the bucket. The cause stays for the
+// explain turns err into a sentence for people, with err as the cause for the
 // log.
 func (b *bucket) explain(ctx context.Context, err error) error {
 	text := "The bucket %s cannot be reached. Try again in a few minutes; if that does not help, ask the administrator to look at it."
@@ -140,7 +140,7 @@ func (b *bucket) explain(ctx context.Context, err error) error {
 	case b.ctx.Err() != nil:
 		text = "The portal stops, and with it the work on the bucket %s."
 	case ctx.Err() != nil:
-		return ctx.Err() // nobody waits for it any more
+		return ctx.Err() // the caller has gone
 	case errors.Is(err, errTimeout):
 		text = "The bucket %s does not answer. Try again in a few minutes; if that does not help, ask the administrator to look at it."
 	case refused(err):

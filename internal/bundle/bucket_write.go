@@ -9,13 +9,13 @@ import (
 	"slipway/internal/durable"
 )
 
-// An upload holds so many bytes in memory at a time, for each of so many parts.
+// Buffers of an upload: uploadParts parts of uploadPart bytes each.
 const (
 	uploadPart  = 8 << 20
 	uploadParts = 2
 )
 
-// uploadReader is what is being uploaded.
+// uploadReader reads a file for an upload, and counts every read as progress.
 type uploadReader struct {
 	*io.SectionReader
 	*watch
@@ -31,7 +31,7 @@ func (s uploadReader) ReadAt(p []byte, at int64) (int, error) {
 	return s.SectionReader.ReadAt(p, at)
 }
 
-// syncUp makes the file at path durable, and the folders above it up to root.
+// syncUp syncs the file at path and the folders above, up to root.
 func syncUp(path, root string) error {
 	if err := durable.SyncPath(path); err != nil {
 		return err
@@ -43,7 +43,7 @@ func syncUp(path, root string) error {
 	}
 }
 
-// object is what a bucket says of a file, or of a folder.
+// object is the fs.FileInfo of an object or of a folder in a bucket.
 type object struct {
 	name string
 	size int64

@@ -1,6 +1,5 @@
-// Package bundle keeps DAG bundles: it reads the archives that come in, stores
-// their contents in packs and their versions as manifests, and mounts versions
-// beside Airflow.
+// Package bundle stores DAG bundles: contents of uploads in packs, versions
+// as manifests, in the data folder or in a bucket.
 package bundle
 
 import (
@@ -26,16 +25,16 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Store is the bundles and packs of an installation, in its data folder or in a
-// bucket. A namespace is the part of it that belongs to one Deployment.
+// Store holds the manifests and packs of an installation, in its data folder
+// or in a bucket. A namespace is the part of one Deployment.
 type Store struct {
 	dir     string // the data folder
 	backend backend
 	mu      sync.Mutex // held while a manifest is compared and put
 }
 
-// Open makes the folders of the store in dir if need be, and removes what a
-// crash left behind. No one else may be using dir.
+// Open makes the missing folders of the store in dir, and removes leftovers
+// of a crash. No other process may use dir.
 func Open(dir string) (*Store, error) {
 	if err := InFolder(dir); err != nil {
 		return nil, err
@@ -51,8 +50,7 @@ func Open(dir string) (*Store, error) {
 	return Attach(dir), nil
 }
 
-// Attach returns the store in dir for reading beside the process that it
-// belongs to.
+// Attach returns the store in dir, read-only, while the owning process runs.
 func Attach(dir string) *Store { return &Store{dir: dir, backend: disk(dir)} }
 
 // isSHA256 reports whether s is a SHA-256 in lower-case hex.
@@ -61,8 +59,7 @@ func isSHA256(s string) bool {
 	return err == nil && len(b) == 32 && s == strings.ToLower(s)
 }
 
-// DropManifest deletes the manifest of version v. One that is gone already is
-// no error.
+// DropManifest deletes the manifest of version v. A missing one is no error.
 func (s *Store) DropManifest(ns string, v slipway.Version) error {
 	name, err := manifestName(ns, v)
 	if err != nil {
@@ -71,7 +68,7 @@ func (s *Store) DropManifest(ns string, v slipway.Version) error {
 	return s.backend.drop(name)
 }
 
-// DropPack deletes a pack. One that is gone already is no error.
+// DropPack deletes a pack. A missing one is no error.
 func (s *Store) DropPack(ns, sha string) error {
 	name, err := packName(ns, sha)
 	if err != nil {
@@ -94,7 +91,7 @@ func (s *Store) DropNamespace(ns string) error {
 }
 
 // ManifestURL returns an address at which everybody can read a manifest for a
-// while; "" if there is none, as in a folder.
+// while; "" if the backend has none, as a folder.
 func (s *Store) ManifestURL(ctx context.Context, ns string, v slipway.Version) (string, error) {
 	name, err := manifestName(ns, v)
 	if err != nil {
@@ -112,13 +109,13 @@ func (s *Store) PackURL(ctx context.Context, ns, sha string) (string, error) {
 	return s.backend.sign(ctx, name), nil
 }
 
-// OpenBucketFile opens the file that says in which bucket the store is.
+// OpenBucketFile opens BucketFile.
 func (s *Store) OpenBucketFile() (File, error) {
 	return disk(s.dir).open(context.Background(), BucketFile)
 }
 
-// Bucket returns the name of the bucket that the store is in; "" if it is in
-// the data folder.
+// Bucket returns the name of the store's bucket; "" if the store is in the
+// data folder.
 func (s *Store) Bucket() string {
 	if b, ok := s.backend.(*bucket); ok {
 		return b.name
@@ -142,7 +139,7 @@ func (s *Store) openPack(ctx context.Context, ns, sha string) (File, error) {
 	return s.backend.open(ctx, name)
 }
 
-// newPack begins a pack of ns. The caller discards or keeps it.
+// newPack begins a pack of ns. The caller discards or stores the pack.
 func (s *Store) newPack(ns string) (*packWriter, error) {
 	dir, err := s.packTempDir(ns)
 	if err != nil {
@@ -151,7 +148,7 @@ func (s *Store) newPack(ns string) (*packWriter, error) {
 	return newPack(dir)
 }
 
-// packTempDir returns the folder in which packs of ns are written.
+// packTempDir returns the folder for the temporary files of ns's packs.
 func (s *Store) packTempDir(ns string) (string, error) {
 	name, err := folderName(packsKind, ns)
 	if err != nil {
@@ -160,13 +157,14 @@ func (s *Store) packTempDir(ns string) (string, error) {
 	return s.backend.tempDir(name)
 }
 
-// Merge writes the contents of files, which lie in several packs of ns, into
-// one new pack, and returns it with the place of each content in it. Each is
-// verified on the way. The pack is durable then; the others stay as they are.
-// On an error nothing is left of it.
+// Merge writes the contents of files, from several packs of ns, into one new
+// pack, and returns the new pack and the new place of each content. Every
+// content is verified. On return the new pack is durable, and the old packs
+// are unchanged. After an error no new file is left.
 //
-// Everything is compressed anew: the frame at the end of a pack holds the end
-// of its tar, too, and so could not be copied, and small packs have no other.
+// Merge compresses everything again. Frames cannot be copied: the last frame
+// of a pack holds the end of the tar as well, and a small pack has only one
+// frame.
 func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pack, map[string]slipway.Place, error) {
 	p, err := s.newPack(ns)
 	if err != nil {
@@ -187,8 +185,8 @@ func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pac
 	return kept, at, nil
 }
 
-// Stage reads an archive and stores those of its contents that are not known
-// yet, in one durable pack. On an error nothing is left of it.
+// Stage reads an archive and stores the new contents in one durable pack.
+// After an error no new file is left.
 func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
 	staged, err := s.stage(ctx, ns, upload, size, lim, known)
 	if errors.Is(err, syscall.ENOSPC) {
@@ -218,8 +216,8 @@ func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 	return st.finish(ctx, selection)
 }
 
-// Content returns the content of f, a file of ns. At its end it has been
-// verified: a damaged one ends in an error instead.
+// Content returns the content of f, a file of ns. Reading verifies the
+// SHA-256: a damaged content ends in an error instead of io.EOF.
 func (s *Store) Content(ctx context.Context, ns string, f slipway.File) (io.ReadCloser, error) {
 	if f.Link != "" {
 		return nil, fmt.Errorf("%s is a symlink and has no content", f.Path)
@@ -239,8 +237,8 @@ func (s *Store) Content(ctx context.Context, ns string, f slipway.File) (io.Read
 	return r, nil
 }
 
-// WriteArchive writes version m of ns as a .tar.gz whose entries lie below
-// dags/. The same manifest always gives the same bytes.
+// WriteArchive writes version m of ns as a .tar.gz with all entries below
+// dags/. Equal manifests give equal bytes.
 func (s *Store) WriteArchive(ctx context.Context, ns string, m slipway.Manifest, w io.Writer) error {
 	zip, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
 	if err != nil {
@@ -254,9 +252,9 @@ func (s *Store) WriteArchive(ctx context.Context, ns string, m slipway.Manifest,
 	return errors.Join(a.tar.Close(), zip.Close())
 }
 
-// CheckPack reads a whole pack, compares it with its name, and calls fn with
-// each of its contents and its place. The error says what is wrong; what fn
-// got until then is right all the same.
+// CheckPack reads a whole pack, compares the SHA-256 with the name, and calls
+// fn with each content and its place. The error describes the damage;
+// contents passed to fn before are intact.
 func (s *Store) CheckPack(ctx context.Context, ns, sha string, fn func(slipway.File)) error {
 	f, err := s.localPack(ctx, ns, sha)
 	if err != nil {
@@ -277,8 +275,8 @@ func (s *Store) CheckPack(ctx context.Context, ns, sha string, fn func(slipway.F
 	})
 }
 
-// localPack opens a pack on this machine: of a bucket's, a copy that goes when
-// it is closed.
+// localPack opens a pack on this machine: a pack of a bucket as a temporary
+// copy, deleted on close.
 func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error) {
 	f, err := s.openPack(ctx, ns, sha)
 	if err != nil {
@@ -296,7 +294,7 @@ func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error)
 	if err != nil {
 		return nil, err
 	}
-	err = os.Remove(local.Name()) // it lives on while it is open
+	err = os.Remove(local.Name()) // unlinked, readable until closed
 	if err == nil {
 		_, err = io.Copy(local, cancellable{ctx, f})
 	}
@@ -309,7 +307,7 @@ func (s *Store) localPack(ctx context.Context, ns, sha string) (*os.File, error)
 	return local, nil
 }
 
-// Namespaces yields every namespace that has bundles or packs, by name.
+// Namespaces yields every namespace with bundles or packs, by name.
 func (s *Store) Namespaces() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		var names []string
@@ -331,7 +329,7 @@ func (s *Store) Namespaces() iter.Seq2[string, error] {
 	}
 }
 
-// Manifests yields the versions of ns that have a manifest, by name.
+// Manifests yields the versions of ns with a manifest, by name.
 func (s *Store) Manifests(ns string) iter.Seq2[slipway.Version, error] {
 	return func(yield func(slipway.Version, error) bool) {
 		for e, err := range s.suffixed(bundlesKind, ns, manifestSuffix) {
@@ -373,7 +371,7 @@ func (s *Store) Packs(ns string) iter.Seq2[Pack, error] {
 	}
 }
 
-// suffixed yields what of kind ns has whose name ends in suffix.
+// suffixed yields the entries of kind in ns with names ending in suffix.
 func (s *Store) suffixed(kind, ns, suffix string) iter.Seq2[fs.DirEntry, error] {
 	return func(yield func(fs.DirEntry, error) bool) {
 		dir, err := folderName(kind, ns)

@@ -12,14 +12,14 @@ import (
 	"slipway/internal/durable"
 )
 
-// disk is a depot in a folder of this machine.
+// disk is a backend in a folder of this machine.
 type disk string
 
 func (d disk) path(name string) string {
 	return filepath.Join(string(d), filepath.FromSlash(name))
 }
 
-// tempDir is the folder itself: what is finished only has to be renamed.
+// tempDir is the target folder: put only renames.
 func (d disk) tempDir(name string) (string, error) {
 	dir := d.path(name)
 	return dir, durable.MakeFolders(dir, 0o700)
@@ -35,7 +35,7 @@ func (d disk) put(_ context.Context, name string, f *os.File) error {
 func (d disk) open(_ context.Context, name string) (File, error) {
 	f, err := os.Open(d.path(name))
 	if err != nil {
-		return nil, err // and no *os.File that is nil
+		return nil, err // not a nil *os.File in an interface
 	}
 	return f, nil
 }

@@ -17,7 +17,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// contentReader reads one entry of a frame and hashes it on the way.
+// contentReader reads one entry of a frame and computes its SHA-256.
 type contentReader struct {
 	want    string
 	sum     hash.Hash
@@ -56,8 +56,7 @@ func (c *contentReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// ContentError says that a content has another SHA-256 than the one it is stored
-// under.
+// ContentError reports a content whose SHA-256 differs from its name.
 func ContentError(want, got string) error {
 	return fmt.Errorf("content %s is damaged: its SHA-256 is %s", want, got)
 }
@@ -72,11 +71,11 @@ type archiveWriter struct {
 	ns    string
 	at    time.Time
 	tar   *tar.Writer
-	bySHA map[string][]slipway.File // that are not written yet
+	bySHA map[string][]slipway.File // not written yet
 }
 
-// write writes files in the order in which their contents lie in packs, so
-// that each frame is unpacked once, and then the symlinks.
+// write writes the files in the order of their contents in the packs, so each
+// frame is unpacked once, and the symlinks last.
 func (a *archiveWriter) write(ctx context.Context, files []slipway.File) error {
 	var places []slipway.Place
 	for _, f := range files {
@@ -106,11 +105,11 @@ func (a *archiveWriter) write(ctx context.Context, files []slipway.File) error {
 	return nil
 }
 
-// inMemoryTwice is the size in bytes up to which a content that several files have
-// is kept in memory between them.
+// inMemoryTwice is the largest size in bytes of a shared content that is
+// buffered in memory.
 const inMemoryTwice = 1 << 20
 
-// writeSame writes files that all have the content r.
+// writeSame writes files with the common content r.
 func (a *archiveWriter) writeSame(ctx context.Context, files []slipway.File, r io.Reader) error {
 	if len(files) > 1 && files[0].Size <= inMemoryTwice {
 		b, err := io.ReadAll(r)
@@ -140,7 +139,7 @@ func (a *archiveWriter) writeSame(ctx context.Context, files []slipway.File, r i
 	return nil
 }
 
-// file writes f with the content r, and fails unless it is the right one.
+// file writes f with the content r, and fails if the SHA-256 of r differs.
 func (a *archiveWriter) file(f slipway.File, r io.Reader) error {
 	if err := a.header(f); err != nil {
 		return err

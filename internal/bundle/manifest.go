@@ -20,11 +20,11 @@ import (
 const (
 	manifestSuffix = ".json.zst"
 
-	// manifestMax bounds what a manifest may unpack to.
+	// manifestMax is the most bytes that a manifest may unpack to.
 	manifestMax = 1 << 30
 )
 
-// WriteManifest writes m as it is kept: JSON, compressed.
+// WriteManifest writes m in the stored form: JSON, compressed with zstd.
 func WriteManifest(w io.Writer, m slipway.Manifest) error {
 	enc, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window))
 	if err != nil {
@@ -33,8 +33,8 @@ func WriteManifest(w io.Writer, m slipway.Manifest) error {
 	return errors.Join(WriteList(enc, m.Version, m.Files, AppendFile), enc.Close())
 }
 
-// ReadManifest reads what WriteManifest wrote, and takes nothing that a mount
-// or a download could not trust: see CheckManifest.
+// ReadManifest reads the output of WriteManifest, and accepts only manifests
+// that pass CheckManifest.
 func ReadManifest(r io.Reader) (slipway.Manifest, error) {
 	dec, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(8*window))
@@ -71,7 +71,7 @@ func (s *Store) Manifest(ns string, v slipway.Version) (slipway.Manifest, error)
 	return m, err
 }
 
-// OpenManifest opens the manifest of version v as it is kept.
+// OpenManifest opens the stored file of version v's manifest.
 func (s *Store) OpenManifest(ns string, v slipway.Version) (File, error) {
 	name, err := manifestName(ns, v)
 	if err != nil {
@@ -80,8 +80,9 @@ func (s *Store) OpenManifest(ns string, v slipway.Version) (File, error) {
 	return s.backend.open(context.Background(), name)
 }
 
-// PutManifest keeps m and returns its size, compressed. To put the same again
-// changes nothing; another content for a version that is there is an error.
+// PutManifest stores m and returns the compressed size. Putting an equal
+// manifest again changes nothing; other files for an existing version are an
+// error.
 func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 	if err := CheckManifest(m); err != nil {
 		return 0, fmt.Errorf("put a manifest: %w", err)
@@ -113,14 +114,15 @@ func (s *Store) PutManifest(ns string, m slipway.Manifest) (int64, error) {
 	return size, s.putManifest(dir, name, &packed)
 }
 
-// putManifest writes a manifest in a folder of the spool, and keeps it.
+// putManifest writes a manifest to a temporary file in dir, and stores the
+// file.
 func (s *Store) putManifest(dir, name string, packed *bytes.Buffer) error {
 	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // finds nothing where it was renamed
-	defer f.Close()           // nothing where it was closed
+	defer os.Remove(f.Name()) // finds nothing once renamed
+	defer f.Close()           // no effect once closed
 	if _, err := packed.WriteTo(f); err != nil {
 		return err
 	}

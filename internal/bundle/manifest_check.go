@@ -11,10 +11,10 @@ import (
 	"slipway/internal/slipway"
 )
 
-// CheckManifest returns what is wrong with m: only local, clean paths, sorted,
-// each once, none below a file or a symlink; contents with a SHA-256, a size
-// and a place; symlinks that stay inside the version; no more of all that than
-// a version may hold. Of symlinks it says what Check does.
+// CheckManifest returns the first fault of m. Paths must be local, clean,
+// sorted and unique, and none may lie below a file or a symlink. Contents
+// need a SHA-256, a size and a place. Symlinks must stay inside the version,
+// as for archive.CheckLinks. The limits of a version hold.
 func CheckManifest(m slipway.Manifest) error {
 	if _, ok := m.Version.Time(); !ok {
 		return fmt.Errorf("%q is no bundle version", m.Version)
@@ -28,7 +28,7 @@ func CheckManifest(m slipway.Manifest) error {
 		if err := checkManifestFile(f); err != nil {
 			return fmt.Errorf("file %q: %w", f.Path, err)
 		}
-		if size += f.Size; size > archive.MaxUnpacked { // and so never beyond what an int64 holds
+		if size += f.Size; size > archive.MaxUnpacked { // also no overflow of int64
 			return fmt.Errorf("the files have more than %s together", archive.SizeText(archive.MaxUnpacked))
 		}
 		if places += 1 + len(firstFolders(m.Files, i)); places > archive.MaxFiles {
@@ -49,8 +49,8 @@ func CheckManifest(m slipway.Manifest) error {
 	return archive.CheckLinks(m.Files)
 }
 
-// firstFolders returns the folders that the i-th of the sorted files needs, and
-// none before it.
+// firstFolders returns the folders of the i-th of the sorted files, without
+// the folders of the file before.
 func firstFolders(files []slipway.File, i int) (dirs []string) {
 	name, common := files[i].Path, 0
 	if i > 0 {
@@ -87,7 +87,7 @@ func checkManifestFile(f slipway.File) error {
 	return nil
 }
 
-// plain reports whether s is text that can be shown and written as it stands.
+// plain reports whether s can be shown and written unquoted.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {

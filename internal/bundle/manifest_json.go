@@ -32,11 +32,11 @@ func WriteList[F any](w io.Writer, v slipway.Version, files []F, members func([]
 	return err
 }
 
-// writeMin is how many bytes writeList collects before it writes them.
+// writeMin is the size of a write in bytes.
 const writeMin = 32 << 10
 
-// AppendFile appends what the tags of slipway.File say, without the braces.
-// Every deploy writes the list of all files several times.
+// AppendFile appends the JSON members of slipway.File by its tags, without
+// the braces. Every deploy writes the list of all files several times.
 func AppendFile(b []byte, f slipway.File) []byte {
 	b = appendText(append(b, `"path":`...), f.Path)
 	b = appendMember(b, `,"sha256":`, f.SHA256)
@@ -60,6 +60,7 @@ func appendMember(b []byte, key, value string) []byte {
 	return appendText(append(b, key...), value)
 }
 
+// AppendNumber appends a number with its key, and nothing for 0.
 func AppendNumber(b []byte, key string, n int64) []byte {
 	if n == 0 {
 		return b
@@ -86,7 +87,7 @@ var errLongValue = errors.New("a value is too long")
 // valueMax is how many bytes one value of a list may have.
 const valueMax = 1 << 20
 
-// listDecoder decodes a list with little memory, whatever is in it.
+// listDecoder decodes a list in bounded memory, for any input.
 type listDecoder struct {
 	*json.Decoder
 	r    io.Reader
@@ -110,8 +111,8 @@ func (d *listDecoder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadList reads what writeList wrote, however it is laid out. It has to be all
-// there is.
+// ReadList reads the output of WriteList, in any layout. Data after the end
+// is an error.
 func ReadList[F any](r io.Reader) (v slipway.Version, files []F, err error) {
 	dec := newListDecoder(io.LimitReader(r, manifestMax))
 	if err := expect(dec, json.Delim('{')); err != nil {

@@ -24,22 +24,22 @@ const (
 	// begins a new one.
 	frameMin = 1 << 20
 
-	// window is how far back compression looks. It bounds the memory that
-	// reading and writing a pack take.
+	// window is the reach of compression in bytes. The window bounds the memory for reading
+	// and writing a pack.
 	window = 1 << 20
 )
 
-// Pack is a pack that was stored.
+// Pack is a stored pack.
 type Pack struct {
-	SHA256 string // of the compressed file, lower-case hex, and its name
+	SHA256 string // of the compressed file, lower-case hex; also the pack's name
 	Size   int64  // compressed bytes
 }
 
-// packEntry is a content in a pack that is being written.
+// packEntry is a content in an unfinished pack.
 type packEntry struct {
 	sha   string
 	size  int64
-	frame int // its index in frames
+	frame int // index in frames
 }
 
 // packWriter writes a pack to a temporary file: one tar, cut into zstd frames
@@ -47,11 +47,11 @@ type packEntry struct {
 type packWriter struct {
 	f      *os.File
 	sum    hash.Hash
-	size   int64 // compressed bytes so far
+	size   int64 // compressed bytes written
 	enc    *zstd.Encoder
 	tar    *tar.Writer
 	open   bool  // whether a frame has begun
-	raw    int64 // bytes of tar in it
+	raw    int64 // bytes of tar in the open frame
 	frames []slipway.Place
 	list   []packEntry
 }
@@ -73,7 +73,7 @@ func newPack(dir string) (*packWriter, error) {
 	return p, nil
 }
 
-// tarSide is where a packWriter's tar goes, zstdSide where its frames go.
+// tarSide receives a packWriter's tar, zstdSide its frames.
 type (
 	tarSide  struct{ *packWriter }
 	zstdSide struct{ *packWriter }
@@ -96,7 +96,7 @@ func (p zstdSide) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// add appends a content. Its bytes are not looked at.
+// add appends a content, unverified.
 func (p *packWriter) add(sha string, size int64, r io.Reader) error {
 	if err := p.tar.WriteHeader(&tar.Header{Name: sha, Mode: 0o444, Size: size}); err != nil {
 		return fmt.Errorf("pack a content: %w", err)
@@ -114,8 +114,8 @@ func (p *packWriter) add(sha string, size int64, r io.Reader) error {
 	return p.endFrame()
 }
 
-// endFrame ends the frame that is open. The encoder writes from a goroutine of
-// its own, so the size is known only then.
+// endFrame ends the open frame. The encoder writes from its own goroutine, so
+// the size is known only after Close.
 func (p *packWriter) endFrame() error {
 	if !p.open {
 		return nil
@@ -130,8 +130,8 @@ func (p *packWriter) endFrame() error {
 // finish writes the tar's trailer.
 func (p *packWriter) finish() error { return errors.Join(p.tar.Close(), p.endFrame()) }
 
-// keep has s keep the finished pack, named by its sum. Every content is then
-// found at place.
+// keep stores the finished pack in s, named by its SHA-256. From then on
+// place is valid.
 func (p *packWriter) keep(ctx context.Context, s *Store, ns string) (Pack, error) {
 	sum := hex.EncodeToString(p.sum.Sum(nil))
 	name, err := packName(ns, sum)
@@ -150,8 +150,8 @@ func (p *packWriter) keep(ctx context.Context, s *Store, ns string) (Pack, error
 // place returns where c lies in the kept pack.
 func (p *packWriter) place(c packEntry) slipway.Place { return p.frames[c.frame] }
 
-// discard deletes the temporary file, if there still is one, and ends the
-// encoder's goroutines.
+// discard deletes the temporary file, if any is left, and ends the encoder's
+// goroutines.
 func (p *packWriter) discard() {
 	_ = p.f.Close()           // closed already when the pack was kept
 	_ = os.Remove(p.f.Name()) // finds nothing then
@@ -189,7 +189,7 @@ func (p *packWriter) merge(ctx context.Context, src Source, files []slipway.File
 	return p.finish()
 }
 
-// addVerified is add for a content that may be damaged.
+// addVerified is add with a check of the content's SHA-256.
 func (p *packWriter) addVerified(sha string, size int64, r io.Reader) error {
 	sum := sha256.New()
 	if err := p.add(sha, size, io.TeeReader(r, sum)); err != nil {

@@ -14,7 +14,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// checkFrames calls fn with each content of a pack of so many bytes.
+// checkFrames calls fn with each content of a pack of size bytes.
 func checkFrames(ctx context.Context, f io.ReaderAt, size int64, fn func(slipway.File)) error {
 	dec, err := NewDecoder()
 	if err != nil {
@@ -46,7 +46,7 @@ func checkFrames(ctx context.Context, f io.ReaderAt, size int64, fn func(slipway
 	return nil
 }
 
-// cancellable is a reader that fails once ctx has ended.
+// cancellable is a reader that fails after the end of ctx.
 type cancellable struct {
 	ctx context.Context
 	io.Reader
@@ -66,8 +66,8 @@ const (
 	checksumBytes = 4
 )
 
-// frameLength returns how long the zstd frame at an offset is: nothing in it
-// says so but its blocks, one after the other.
+// frameLength returns the length of the zstd frame at an offset. The header
+// has no length: frameLength adds up the blocks.
 func frameLength(f io.ReaderAt, at int64) (int64, error) {
 	var head [zstd.HeaderMaxSize]byte
 	n, err := f.ReadAt(head[:], at)

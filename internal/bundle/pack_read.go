@@ -14,11 +14,11 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Source is where packs are read from: the store of this process, or the
-// portal over HTTP.
+// Source reads packs: from the store of this process, or from the portal over
+// HTTP.
 type Source interface {
-	// Frames returns the bytes of a pack's file from offset on, length of
-	// them. They are whole frames.
+	// Frames returns length bytes of a pack's file from offset on. The range consists of
+	// whole frames.
 	Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error)
 }
 
@@ -35,14 +35,14 @@ func (s storeSource) Frames(ctx context.Context, pack string, offset, length int
 	return s.backend.readRange(ctx, name, offset, length)
 }
 
-// openFrames is a Source of one pack that is still open, whatever its name.
+// openFrames is a Source of one open pack, under any name.
 type openFrames struct{ f io.ReaderAt }
 
 func (o openFrames) Frames(_ context.Context, _ string, offset, length int64) (io.ReadCloser, error) {
 	return io.NopCloser(io.NewSectionReader(o.f, offset, length)), nil
 }
 
-// span is a run of frames that lie one behind the other in a pack.
+// span is a run of adjacent frames in a pack.
 type span []slipway.Place
 
 func (s span) length() (n int64) {
@@ -72,8 +72,8 @@ func spans(places []slipway.Place) []span {
 	return list
 }
 
-// EachFrame calls fn with each of the frames at places, still compressed, in
-// the order of packs and offsets. What fn leaves unread is skipped.
+// EachFrame calls fn with each of the frames at places, still compressed,
+// ordered by pack and offset. Bytes left unread by fn are skipped.
 func EachFrame(ctx context.Context, src Source, places []slipway.Place, fn func(p slipway.Place, frame io.Reader) error) error {
 	for _, run := range spans(places) {
 		if err := eachOf(ctx, src, run, fn); err != nil {
@@ -104,8 +104,8 @@ func eachOf(ctx context.Context, src Source, run span, fn func(slipway.Place, io
 	return nil
 }
 
-// NewDecoder returns a decoder that works in the caller's goroutine. It
-// refuses windows larger than any pack has.
+// NewDecoder returns a decoder without goroutines. Windows larger than those
+// of packs are refused.
 func NewDecoder() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 		zstd.WithDecoderMaxWindow(8*window))

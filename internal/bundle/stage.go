@@ -12,16 +12,16 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Staged is an upload whose contents are stored.
+// Staged is an upload with all contents stored.
 type Staged struct {
-	Files []slipway.File // by path, each with its Place
+	Files []slipway.File // by path, with their Places
 
-	// New holds the contents that no pack had before: without paths, by
-	// their order in the pack.
+	// New holds the contents that were in no pack before: without paths, in the order of the
+	// pack.
 	New  []slipway.File
-	Pack Pack // which has them; zero if nothing was new
+	Pack Pack // with the new contents; zero without any
 
-	Root         string // the folder in the archive that is the dags folder
+	Root         string // the dags folder's path in the archive
 	LeftOut      []archive.Omission
 	LeftOutFiles int
 	Outside      []string
@@ -31,7 +31,7 @@ type Staged struct {
 // Known says where a content is stored already.
 type Known func(sha256 string) (slipway.Place, bool)
 
-// storedContent is what became of a content.
+// storedContent is a content and its place in a pack.
 type storedContent struct {
 	size  int64
 	dag   bool
@@ -50,7 +50,7 @@ type staging struct {
 	byName map[string]string        // entry → SHA-256
 }
 
-// read reads the archive in one goroutine and packs what is new in another.
+// read reads the archive in one goroutine and packs new contents in another.
 func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64, lim archive.Limits) (archive.Selection, error) {
 	var selection archive.Selection
 	g, ctx := errgroup.WithContext(ctx)
@@ -74,7 +74,7 @@ func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64, lim
 	return selection, err
 }
 
-// store packs an item, unless its content is stored.
+// store packs an item, unless the content is stored already.
 func (st *staging) store(it *item) error {
 	sha := it.sha()
 	st.byName[it.name] = sha
@@ -91,7 +91,8 @@ func (st *staging) store(it *item) error {
 	return st.pack.add(sha, it.size, it.reader())
 }
 
-// finish keeps what of the pack was selected, and says where all files lie.
+// finish stores the selected part of the pack, and returns all files with
+// their places.
 func (st *staging) finish(ctx context.Context, selection archive.Selection) (Staged, error) {
 	out := Staged{Root: selection.Root, LeftOut: selection.LeftOut, LeftOutFiles: selection.LeftOutFiles, Outside: selection.Outside}
 	used := map[string]bool{}
@@ -116,8 +117,7 @@ func (st *staging) finish(ctx context.Context, selection archive.Selection) (Sta
 	return out, nil
 }
 
-// keepOnly writes the pack anew, without the contents that are not used, if
-// there are any.
+// keepOnly rewrites the pack without the unused contents, if any.
 func (st *staging) keepOnly(ctx context.Context, used map[string]bool) error {
 	if err := st.pack.finish(); err != nil {
 		return fmt.Errorf("finish a pack: %w", err)
@@ -149,7 +149,7 @@ func (st *staging) keepOnly(ctx context.Context, used map[string]bool) error {
 	return errors.Join(err, p.finish())
 }
 
-// keep keeps the pack, if there is anything in it.
+// keep stores the pack, unless empty.
 func (st *staging) keep(ctx context.Context, out *Staged) (err error) {
 	if len(st.pack.list) == 0 {
 		return nil
@@ -166,7 +166,7 @@ func (st *staging) keep(ctx context.Context, out *Staged) (err error) {
 	return nil
 }
 
-// file returns the file that e is deployed as.
+// file returns the deployed file for e.
 func (st *staging) file(e archive.Selected) (slipway.File, error) {
 	if e.Link != "" {
 		return slipway.File{Path: e.Path, Link: e.Link}, nil

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// atOnce is how many contents may be in memory at once, each of inMemory
-	// bytes at most: enough that neither side waits for the other at each.
+	// atOnce is the number of contents in memory, of at most inMemory bytes each: enough to
+	// keep reading and packing busy.
 	atOnce   = 24
 	inMemory = 256 << 10
 )
 
-// item is a content on its way from the archive to the pack: a small one in
-// memory, not hashed yet, a large one in a file.
+// item is a content between archive and pack: a small one in memory and not
+// yet hashed, a large one in a temporary file.
 type item struct {
 	name  string
 	small bytes.Buffer
@@ -58,13 +58,13 @@ func (it *item) reader() io.Reader {
 	return bytes.NewReader(it.small.Bytes())
 }
 
-// intake takes contents from an archive and hands them on as items.
+// intake reads contents from an archive into items.
 type intake struct {
 	ctx     context.Context
 	dir     string // for large contents
-	reserve int64  // bytes that stay free there
+	reserve int64  // bytes that must stay free in dir
 	items   chan *item
-	free    chan *item // that can be used again
+	free    chan *item // items for reuse
 }
 
 func newIntake(ctx context.Context, dir string, reserve int64) *intake {
@@ -98,7 +98,7 @@ func (in *intake) take(e archive.Entry, r io.Reader) error {
 	return nil
 }
 
-// fits refuses a large content that would take the disk under its reserve.
+// fits refuses a large content that would take the disk below the reserve.
 func (in *intake) fits(e archive.Entry) error {
 	if e.Size <= inMemory {
 		return nil
@@ -111,7 +111,7 @@ func (in *intake) fits(e archive.Entry) error {
 	return err
 }
 
-// fill reads r, which says it has size bytes.
+// fill reads r, of the declared size.
 func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
 	it.small.Reset()
 	if size <= inMemory {
@@ -124,15 +124,15 @@ func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
 	return it.writeTemp(dir, r)
 }
 
-// writeTemp writes a large content, whose beginning is in memory, to a file, and
-// hashes it on the way.
+// writeTemp writes a large content, with its beginning in memory, to a
+// temporary file, and hashes the bytes.
 func (it *item) writeTemp(dir string, rest io.Reader) error {
 	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return err
 	}
 	it.large = f
-	if err := os.Remove(f.Name()); err != nil { // it lives on while it is open
+	if err := os.Remove(f.Name()); err != nil { // unlinked, readable until closed
 		return err
 	}
 	it.sum = sha256.New()
@@ -144,7 +144,7 @@ func (it *item) writeTemp(dir string, rest io.Reader) error {
 	return err
 }
 
-// done makes it free for the next content.
+// done returns an item for reuse.
 func (in *intake) done(it *item) {
 	it.drop()
 	in.free <- it
@@ -152,12 +152,12 @@ func (in *intake) done(it *item) {
 
 func (it *item) drop() {
 	if it.large != nil {
-		_ = it.large.Close() // it was only read since, and is deleted
+		_ = it.large.Close() // only read since, and already unlinked
 		it.large = nil
 	}
 }
 
-// drop drops what was taken and not stored. The items must be closed.
+// drop releases items that were not stored. The channel must be closed.
 func (in *intake) drop() {
 	for it := range in.items {
 		it.drop()
@@ -166,16 +166,16 @@ func (in *intake) drop() {
 
 func isPython(name string) bool { return strings.HasSuffix(name, ".py") }
 
-// dagScan looks for the two words that Airflow's safe mode looks for, in any
-// case, in what is written to it.
+// dagScan searches written bytes for the two words of Airflow's safe mode, in
+// any case.
 type dagScan struct {
 	dag, airflow bool
-	tail         []byte // of what was written before, shorter than a word
+	tail         []byte // end of the previous bytes, shorter than a word
 }
 
 func (s *dagScan) found() bool { return s.dag && s.airflow }
 
-// Write looks at b, together with what came before.
+// Write scans b, joined with the end of the previous bytes.
 func (s *dagScan) Write(b []byte) (int, error) {
 	const chunk = 1 << 10 // both words mostly stand near the top
 	for rest := b; len(rest) > 0 && !s.found(); {

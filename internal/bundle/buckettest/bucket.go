@@ -1,5 +1,5 @@
-// Package buckettest starts the servers that tests of bundles in a bucket run
-// against, and a proxy before them that fails when it is told to.
+// Package buckettest starts the servers for tests of bundles in a bucket,
+// each behind a proxy that fails on request.
 package buckettest
 
 import (
@@ -23,17 +23,17 @@ import (
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 )
 
-// name is that of the bucket on every server.
+// name is the bucket's name on every server.
 const name = "slipway"
 
-// startFor is how long a server may take until it answers.
+// startFor is the most time that a server may take to start.
 const startFor = 30 * time.Second
 
-// Bucket is an empty bucket on a server of its own.
+// Bucket is an empty bucket on its own server.
 type Bucket struct {
-	Address string // as --bucket has it
-	Signs   bool   // whether it hands out signed addresses
-	Proxy   *Proxy // through which it is reached; nil for a folder
+	Address string // as in --bucket
+	Signs   bool   // the server signs addresses
+	Proxy   *Proxy // in front of the server; nil for a folder
 }
 
 // Kinds are the ways to get a bucket, by name.
@@ -41,12 +41,12 @@ var Kinds = map[string]func(*testing.T) Bucket{
 	"file": File, "gofakes3": Fake, "versitygw": Gateway, "azurite": Azure,
 }
 
-// File returns a folder as gocloud.dev has it.
+// File returns a folder for gocloud.dev's fileblob.
 func File(t *testing.T) Bucket {
 	return Bucket{Address: "file://" + filepath.ToSlash(t.TempDir()) + "/bucket"}
 }
 
-// Fake returns a bucket of S3 in this process.
+// Fake returns a bucket of an S3 server in the test's process.
 func Fake(t *testing.T) Bucket {
 	t.Helper()
 	backend := s3mem.New()
@@ -80,7 +80,7 @@ func Gateway(t *testing.T) Bucket {
 	for end := time.Now().Add(startFor); ; time.Sleep(10 * time.Millisecond) {
 		c, err := net.Dial("unix", socket)
 		if err == nil {
-			_ = c.Close() // it only had to be there
+			_ = c.Close() // only the connect was needed
 			break
 		}
 		if time.Now().After(end) {
@@ -102,8 +102,8 @@ func s3(t *testing.T, p *Proxy) Bucket {
 	return Bucket{Address: "s3://" + name + "?" + q.Encode(), Signs: true, Proxy: p}
 }
 
-// setenv is t.Setenv for tests that run side by side: the values are always the
-// same, and stay.
+// setenv is t.Setenv for parallel tests: every test sets the same values, and
+// nobody resets them.
 func setenv(t *testing.T, all map[string]string) {
 	t.Helper()
 	for name, value := range all {
@@ -113,7 +113,7 @@ func setenv(t *testing.T, all map[string]string) {
 	}
 }
 
-// The account that Azurite knows, as its documentation has it.
+// The account of Azurite, from its documentation.
 const (
 	azureAccount = "devstoreaccount1"
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -145,11 +145,11 @@ func makeContainer(t *testing.T, p *Proxy, container string) {
 	}
 }
 
-// azurite is the one that all tests use which run at the same time: it takes a
-// second to start.
+// azurite is shared by all tests that run at the same time: starting takes a
+// second.
 var azurite server
 
-// server is a process that ends with the last test that uses it.
+// server is a process, stopped after its last test.
 type server struct {
 	mu    sync.Mutex
 	users int
@@ -200,12 +200,12 @@ func (s *server) start(t *testing.T, script string) {
 		kill(s.cmd)
 		t.Fatal("azurite ended and did not say where it listens")
 	}
-	go func() { _, _ = io.Copy(io.Discard, out) }() // until it ends
+	go func() { _, _ = io.Copy(io.Discard, out) }() // until the process ends
 }
 
 func kill(cmd *exec.Cmd) {
 	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // it was killed
+	_ = cmd.Wait() // killed, so always an error
 }
 
 // start runs a server until the test ends.
@@ -218,8 +218,8 @@ func start(t *testing.T, cmd *exec.Cmd) {
 	t.Cleanup(func() { kill(cmd) })
 }
 
-// tool returns where scripts/bucket-deps.sh laid something out, and leaves the
-// test out where it did not; in make test everything is there.
+// tool returns the path of a tool installed by scripts/bucket-deps.sh, and
+// skips the test if missing; make test has all tools.
 func tool(t *testing.T, path string) string {
 	t.Helper()
 	dir, err := os.Getwd()

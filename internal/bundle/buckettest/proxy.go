@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// Fault is what is wrong with a connection.
+// Fault is a way for connections to fail.
 type Fault int
 
 // The faults of a Proxy.
 const (
 	None   Fault = iota
-	Refuse       // connections are reset, those that are open as well
+	Refuse       // all connections are reset, open ones as well
 	Hang         // nothing comes or goes any more
 )
 
@@ -27,7 +27,7 @@ type Proxy struct {
 	fault      Fault
 	turn       chan struct{} // closed when the fault is another
 	cuts       int           // connections still to cut off
-	after      int64         // that many bytes of an answer, or of a request
+	after      int64         // bytes of an answer, or of a request, before the cut
 	asked      bool          // of a request
 	open       map[net.Conn]bool
 	turnedAway int
@@ -36,7 +36,7 @@ type Proxy struct {
 // Addr returns the address of the proxy.
 func (p *Proxy) Addr() string { return p.listener.Addr().String() }
 
-// Set has all connections fail in a way, those that are open as well.
+// Set makes all connections fail in a way, open ones as well.
 func (p *Proxy) Set(f Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -50,8 +50,8 @@ func (p *Proxy) Set(f Fault) {
 	}
 }
 
-// Cut has the next connections that have had so many bytes of answers be cut
-// off; with asked those of requests. Those that are open are closed.
+// Cut closes the open connections, and cuts off the next ones after a number
+// of bytes: of the answers, or with asked of the requests.
 func (p *Proxy) Cut(connections int, after int64, asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,7 +61,7 @@ func (p *Proxy) Cut(connections int, after int64, asked bool) {
 	}
 }
 
-// TurnedAway returns how many connections were refused so far.
+// TurnedAway returns the number of connections refused until now.
 func (p *Proxy) TurnedAway() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,7 +71,7 @@ func (p *Proxy) TurnedAway() int {
 // reset ends a connection without a word.
 func reset(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // else it ends in good order
+		_ = tcp.SetLinger(0) // RST instead of FIN
 	}
 	_ = c.Close()
 }
@@ -117,7 +117,7 @@ func (p *Proxy) serve(c net.Conn) {
 	done := make(chan struct{})
 	p.wg.Go(func() {
 		defer close(done)
-		defer s.Close() // the other direction ends with this one
+		defer s.Close() // both directions end together
 		p.copy(s, c, true)
 	})
 	p.copy(c, s, false)
@@ -143,7 +143,7 @@ func (p *Proxy) leave(c, s net.Conn) {
 	delete(p.open, s)
 }
 
-// copy copies from one side to the other until it is to fail.
+// copy copies from one side to the other until a fault.
 func (p *Proxy) copy(to io.Writer, from io.Reader, asked bool) {
 	var sum int64
 	b := make([]byte, 16<<10)
@@ -162,8 +162,8 @@ func (p *Proxy) copy(to io.Writer, from io.Reader, asked bool) {
 	}
 }
 
-// fails reports whether a connection ends here. It returns only once the proxy
-// does not hang any more.
+// fails reports whether a connection ends here. While the proxy hangs, fails
+// waits.
 func (p *Proxy) fails(sum int64, asked bool) bool {
 	for {
 		p.mu.Lock()
