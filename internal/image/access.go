@@ -12,8 +12,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// controller is the registry's access controller: it asks the door, then keeps
-// what Slipway has made.
+// controller is the registry's access controller: first the Authorizer
+// decides, then guard protects tags and images of Slipway.
 type controller struct {
 	store      *Store
 	authorizer Authorizer
@@ -31,7 +31,7 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	bearer := bearerOf(r)
 	err := c.authorizer.Admit(r, bearer, wants)
 	if err == nil && bufferedBodyOf(r).fill() == nil {
-		err = c.authorizer.Admit(r, bearer, wants) // whoever sends it slowly may have lost the right
+		err = c.authorizer.Admit(r, bearer, wants) // the right may have been withdrawn while the body arrived
 	}
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
 		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
@@ -45,7 +45,7 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	return &auth.Grant{}, nil
 }
 
-// challenge tells a client where to get a bearer, and for what.
+// challenge names the token endpoint and the scopes to a client.
 type challenge struct {
 	error
 
@@ -66,7 +66,8 @@ func (c challenge) SetHeaders(_ *http.Request, w http.ResponseWriter) {
 	w.Header().Set("WWW-Authenticate", text)
 }
 
-// scopeOf returns wants as a challenge names them: "repository:a/b:pull,push".
+// scopeOf returns wants in the form of a challenge:
+// "repository:a/b:pull,push".
 func scopeOf(wants []Access) string {
 	var scopes []string
 	for i, a := range wants {
@@ -79,8 +80,8 @@ func scopeOf(wants []Access) string {
 	return strings.Join(scopes, " ")
 }
 
-// guard refuses to change what Slipway made or needs, though the repository may
-// be pushed to. The driver holds to it too: there it cannot be raced.
+// guard refuses to change tags and images of Slipway, even with the right to
+// push. The driver checks again under a lock.
 func (c *controller) guard(r *http.Request) error {
 	t := targetOf(r.URL.Path)
 	changes := r.Method == http.MethodPut || r.Method == http.MethodDelete
@@ -90,7 +91,7 @@ func (c *controller) guard(r *http.Request) error {
 		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
 	case r.Method == http.MethodPost && c.store.cfg.CheckSpace != nil: // an upload begins
 		if err := c.store.cfg.CheckSpace(spaceStep); err != nil {
-			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // which no client tries again
+			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // no client retries after DENIED
 		}
 		return nil
 	case !changes || !t.manifest:
@@ -128,15 +129,15 @@ func (c *controller) mayChange(r *http.Request, t target) error {
 	return c.store.cfg.MayPush(r.Context(), t.repository, t.reference)
 }
 
-// reservedPrefix is how the tags begin that Slipway makes.
+// reservedPrefix begins the tags that Slipway makes.
 const reservedPrefix = "deploy-"
 
-// Reserved reports whether a tag is one that only Slipway makes.
+// Reserved reports whether only Slipway may make a tag.
 func Reserved(tag string) bool { return strings.HasPrefix(tag, reservedPrefix) }
 
 type responseKey struct{}
 
-// response is what a request is answered with.
+// response is the response to a request.
 type response struct {
 	http.ResponseWriter
 	status  int
@@ -148,11 +149,11 @@ type refusal struct {
 	error
 
 	status int
-	code   string // as the registries' API names it
+	code   string // from the registry API
 }
 
-// refuse returns an error that the request is answered with: distribution knows
-// only challenges.
+// refuse records an error as the response of the request. Without the record,
+// distribution would answer with a challenge.
 func refuse(r *http.Request, status int, code string, err error) error {
 	why := &refusal{error: err, status: status, code: code}
 	if a, ok := r.Context().Value(responseKey{}).(*response); ok {
@@ -164,8 +165,8 @@ func refuse(r *http.Request, status int, code string, err error) error {
 // Unwrap lets http.ResponseController through.
 func (a *response) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// WriteHeader implements http.ResponseWriter. Distribution calls it twice in
-// places; the first one counts.
+// WriteHeader implements http.ResponseWriter. Distribution calls WriteHeader
+// twice in places; the first call counts.
 func (a *response) WriteHeader(status int) {
 	if a.status >= http.StatusOK {
 		return

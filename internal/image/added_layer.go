@@ -21,12 +21,12 @@ import (
 	"slipway/internal/slipway"
 )
 
-// DagFile is a file that goes into the dags folder of an image.
+// DagFile is a file for the dags folder of an image.
 type DagFile struct {
 	Path string // relative to the folder, with slashes
-	Mode uint32 // whether it is executable
+	Mode uint32 // only the executable bits count
 	Size int64
-	Link string // target of a symlink, which has no content
+	Link string // target of a symlink without content
 	Open func() (io.ReadCloser, error)
 }
 
@@ -46,9 +46,9 @@ func (f *inspected) copyLayer(ctx context.Context, to *ownRepo, l descriptor) er
 	return to.put(ctx, l, blob)
 }
 
-// layerFiles returns the entries of the layer: the folders that the dags folder
-// is in, as the image has them, for else they would be made with no rights; the
-// folder, emptied; and the files.
+// layerFiles returns the entries of the added layer: the folders above the
+// dags folder, with the image's owners and modes (Docker would make missing
+// ones without rights); the dags folder, emptied; and the files.
 func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagFile) ([]layerFile, error) {
 	dir, v, _, err := f.folder(ctx, dagsPath)
 	if err != nil {
@@ -66,13 +66,13 @@ func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagF
 	return append(all, files...), err
 }
 
-// layerFile is an entry of the layer that is added.
+// layerFile is an entry of the added layer.
 type layerFile struct {
 	tar.Header
 	open func() (io.ReadCloser, error)
 }
 
-// folderFile is a folder as h has it.
+// folderFile is a folder with owner, mode and time of h.
 func folderFile(p string, h *tar.Header) layerFile {
 	f := layerFile{Header: tar.Header{Typeflag: tar.TypeDir, Name: p + "/", Mode: 0o755}}
 	if h != nil {
@@ -81,8 +81,8 @@ func folderFile(p string, h *tar.Header) layerFile {
 	return f
 }
 
-// dagFiles returns the entries of files in dir, and of the folders that they
-// are in, sorted.
+// dagFiles returns the entries of files in dir and of the folders between,
+// sorted.
 func dagFiles(dir string, files []DagFile) ([]layerFile, error) {
 	all := map[string]layerFile{}
 	for _, f := range files {
@@ -106,8 +106,8 @@ func dagFiles(dir string, files []DagFile) ([]layerFile, error) {
 	}), nil
 }
 
-// append stores the layer and the configuration that names it, with by in its
-// history, and makes f's manifest that of the new image.
+// append stores the layer and a configuration with the layer and a history
+// entry by, and updates f's manifest.
 func (f *inspected) append(ctx context.Context, to *ownRepo, files []layerFile, by string) error {
 	var diff digest.Digest
 	blob, err := to.write(ctx, "", func(w io.Writer) (err error) {
@@ -133,8 +133,8 @@ func (f *inspected) append(ctx context.Context, to *ownRepo, files []layerFile, 
 	return err
 }
 
-// writeLayer writes files as a layer, compressed, and returns the digest of
-// what it unpacks to.
+// writeLayer writes files as a compressed layer, and returns the digest of
+// the uncompressed tar.
 func writeLayer(w io.Writer, files []layerFile) (digest.Digest, error) {
 	packed, sum := gzip.NewWriter(w), digest.SHA256.Digester()
 	archive := tar.NewWriter(io.MultiWriter(packed, sum.Hash()))
@@ -167,8 +167,8 @@ func writeLayerFile(archive *tar.Writer, f layerFile) error {
 	return errors.Join(err, content.Close())
 }
 
-// withDiff returns a configuration with one more layer. All else stays as it
-// is, what we do not know included.
+// withDiff returns a configuration with one more layer. All other fields
+// stay, unknown ones too.
 func withDiff(raw []byte, diff digest.Digest, by string) ([]byte, error) {
 	var c map[string]json.RawMessage
 	var fs map[string]json.RawMessage
@@ -180,7 +180,7 @@ func withDiff(raw []byte, diff digest.Digest, by string) ([]byte, error) {
 	}
 	entry := map[string]any{"created_by": by}
 	if created, ok := c["created"]; ok {
-		entry["created"] = created // its own, for the same input makes the same image
+		entry["created"] = created // the base image's time: equal input makes equal images
 	}
 	return marshalled(c, map[string]any{
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": append(ids, diff.String())},
@@ -205,7 +205,7 @@ func unmarshalAt(m map[string]json.RawMessage, key string, to any) error {
 	return json.Unmarshal(m[key], to)
 }
 
-// marshalled returns m with some of its values replaced.
+// marshalled returns m with some values replaced.
 func marshalled(m map[string]json.RawMessage, with map[string]any) ([]byte, error) {
 	m = maps.Clone(m)
 	for key, value := range with {
@@ -214,7 +214,7 @@ func marshalled(m map[string]json.RawMessage, with map[string]any) ([]byte, erro
 	return json.Marshal(m)
 }
 
-// mustJSON writes what can be written: maps, lists and texts.
+// mustJSON marshals maps, lists and texts.
 func mustJSON(v any) json.RawMessage {
 	raw, err := json.Marshal(v)
 	if err != nil {

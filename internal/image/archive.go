@@ -14,8 +14,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// archive is an uploaded archive with an image in it. It is read from its start
-// as often as needed, and nothing of it is unpacked to disk.
+// archive is an uploaded archive with an image. The archive is read from the
+// start as often as needed, and never unpacked to disk.
 type archive struct {
 	open    func() (io.ReadCloser, error)
 	entries map[string]archiveEntry
@@ -27,11 +27,11 @@ type archive struct {
 // archiveEntry is a file in an archive.
 type archiveEntry struct {
 	size int64
-	link string // of a link: the name that it leads to
+	link string // target of a link, in the archive
 }
 
-// Limits of an archive: each file is looked up by its name, and the small ones
-// are at hand.
+// Limits of an archive. Entries are indexed by name; contents up to maxSmall
+// are cached, together up to maxHeld.
 const (
 	maxArchived = 100_000
 	maxSmall    = 256 << 10
@@ -54,7 +54,7 @@ func readArchive(ctx context.Context, from io.ReaderAt, size int64) (*archive, e
 
 var errNotArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip.")
 
-// each calls do with each entry of the archive, by its clean name.
+// each calls do with each entry of the archive, by cleaned name.
 func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, content io.Reader) error) error {
 	plain, err := a.open()
 	if err != nil {
@@ -69,7 +69,7 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 		case errors.Is(err, io.EOF) && n == 0:
 			return errNotArchive
 		case errors.Is(err, io.EOF):
-			_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &left}) // up to the checksum, if it has one
+			_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &left}) // up to the checksum, if any
 			return archiveError(err)
 		case n == 0 && errors.Is(err, tar.ErrHeader):
 			return errNotArchive
@@ -89,7 +89,7 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 	}
 }
 
-// archiveError says that an archive is damaged, unless the fault is elsewhere.
+// archiveError reports a damaged archive, unless the error has another cause.
 func archiveError(err error) error {
 	if err == nil {
 		return nil
@@ -136,7 +136,7 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 	return err
 }
 
-// resolve follows the links of a name to the file that it stands for.
+// resolve follows links from a name to a file.
 func (a *archive) resolve(name string) (string, archiveEntry, bool) {
 	name = path.Clean(name)
 	for range maxLinks {
@@ -149,7 +149,7 @@ func (a *archive) resolve(name string) (string, archiveEntry, bool) {
 	return name, archiveEntry{}, false
 }
 
-// text returns the content of a file that is to be read whole.
+// text returns the whole content of a small file.
 func (a *archive) text(ctx context.Context, name string) (text []byte, err error) {
 	name, e, ok := a.resolve(name)
 	if !ok {
@@ -202,7 +202,7 @@ func (a *archive) layout(ctx context.Context, wanted platform) (*archivedImage, 
 	return p, nil
 }
 
-// image returns the image in an archive that is for a platform.
+// image returns the archive's image for a platform.
 func (a *archive) image(ctx context.Context, wanted platform) (*archivedImage, error) {
 	_, _, layout := a.resolve("index.json")
 	_, _, saved := a.resolve("manifest.json")
@@ -222,7 +222,7 @@ func (a *archive) image(ctx context.Context, wanted platform) (*archivedImage, e
 	return p, p.check(wanted)
 }
 
-// saved reads what docker save wrote.
+// saved reads the format of docker save.
 func (a *archive) saved(ctx context.Context) (*archivedImage, error) {
 	text, err := a.text(ctx, "manifest.json")
 	if err != nil {
@@ -248,8 +248,7 @@ func (a *archive) saved(ctx context.Context) (*archivedImage, error) {
 	return p, nil
 }
 
-// store puts the layers of p into a repository, in the order in which they come
-// in the archive.
+// store puts the layers of p into a repository, in the order of the archive.
 func (a *archive) store(ctx context.Context, to *ownRepo, p *archivedImage) error {
 	wanted := map[string][]*archivedLayer{}
 	for i := range p.layers {

@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// maxManifest is the largest manifest that distribution takes, in bytes.
+// maxManifest is the largest manifest that distribution accepts, in bytes.
 const maxManifest = 4 << 20
 
-// bufferedBody is the body of a request that is read as a whole before the request
-// is let in: a manifest takes effect with its last byte, which may come minutes
-// after its first.
+// bufferedBody is a request body that is read whole before the access check:
+// a manifest takes effect with the last byte, perhaps minutes after the
+// first.
 type bufferedBody struct {
 	io.ReadCloser
 	once sync.Once
@@ -23,7 +23,7 @@ type bufferedBody struct {
 
 type bufferedBodyKey struct{}
 
-// withBufferedBody returns r with a body that heldBodyOf finds.
+// withBufferedBody returns r with a buffered body, for bufferedBodyOf.
 func withBufferedBody(r *http.Request) *http.Request {
 	h := &bufferedBody{ReadCloser: r.Body}
 	r = r.WithContext(context.WithValue(r.Context(), bufferedBodyKey{}, h))
@@ -31,7 +31,8 @@ func withBufferedBody(r *http.Request) *http.Request {
 	return r
 }
 
-// bufferedBodyOf returns the body of a request that is held, nil for others.
+// bufferedBodyOf returns the buffered body of a request, nil for other
+// requests.
 func bufferedBodyOf(r *http.Request) *bufferedBody {
 	h, _ := r.Context().Value(bufferedBodyKey{}).(*bufferedBody)
 	return h

@@ -18,13 +18,13 @@ import (
 	"slipway/internal/slipway"
 )
 
-// registries are the hosts whose addresses may be private.
+// registries are the hosts that may have private addresses.
 type registries struct {
 	hosts    []string // "registry.corp", "registry.corp:5000"
 	prefixes []netip.Prefix
 }
 
-// parseRegistries reads what --registries names.
+// parseRegistries parses the values of --registries.
 func parseRegistries(names []string) (r registries, err error) {
 	for _, name := range names {
 		if p, err := netip.ParsePrefix(name); err == nil {
@@ -39,8 +39,8 @@ func parseRegistries(names []string) (r registries, err error) {
 	return r, nil
 }
 
-// names reports whether the host of a reference, with its port if it has one,
-// is named, or is an address in what is named.
+// names reports whether a reference's host, with or without port, is listed,
+// or is an address in a listed prefix.
 func (r registries) names(hostport string) bool {
 	hostport = strings.ToLower(hostport)
 	bare := hostport
@@ -54,8 +54,8 @@ func (r registries) names(hostport string) bool {
 	return err == nil && r.holds(ip)
 }
 
-// namesHere reports whether a registry on this machine is named, with its port:
-// nothing else here is asked for images.
+// namesHere reports whether a registry on this machine is listed with its
+// port. No other port of this machine is contacted.
 func (r registries) namesHere(hostport string) bool {
 	h, _, err := net.SplitHostPort(hostport)
 	ip, notIP := netip.ParseAddr(h)
@@ -67,7 +67,7 @@ func (r registries) holds(ip netip.Addr) bool {
 	return slices.ContainsFunc(r.prefixes, func(p netip.Prefix) bool { return p.Contains(ip.Unmap()) })
 }
 
-// Times that bound what a foreign registry can do to us.
+// Timeouts against slow registries of others.
 const (
 	dialTimeout   = 10 * time.Second
 	headerTimeout = 30 * time.Second
@@ -78,7 +78,7 @@ const (
 type clients struct {
 	named     registries
 	transport http.RoundTripper
-	loopback  netip.Addr // of this machine, where tests have their registries; none else
+	loopback  netip.Addr // this machine's address in tests with local registries; else invalid
 }
 
 func newClients(named registries) *clients {
@@ -90,8 +90,8 @@ func newClients(named registries) *clients {
 	return c
 }
 
-// dial connects to addr. The address is judged once it is resolved, for
-// redirects too: a name may lead anywhere, and elsewhere the next time.
+// dial connects to addr. The resolved address is checked on every connection,
+// for redirects too: a name may resolve differently each time.
 func (c *clients) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	named := c.named.names(addr)
 	d := net.Dialer{Timeout: dialTimeout, KeepAlive: idleTimeout, Control: func(_, at string, _ syscall.RawConn) error {
@@ -112,7 +112,7 @@ func (c *clients) dial(ctx context.Context, network, addr string) (net.Conn, err
 // answer.
 const stallTimeout = time.Minute
 
-// idleTimeoutConn is a connection that waits so long for its other end.
+// idleTimeoutConn is a connection with a timeout for every read.
 type idleTimeoutConn struct{ net.Conn }
 
 // Read implements net.Conn.
@@ -123,7 +123,7 @@ func (p *idleTimeoutConn) Read(b []byte) (int, error) {
 	return p.Conn.Read(b)
 }
 
-// checkAddress refuses addresses that only this machine or its network has.
+// checkAddress refuses addresses of this machine or of private networks.
 func (c *clients) checkAddress(host string, ip netip.Addr, named bool) error {
 	switch {
 	case ip == c.loopback || ip.IsLoopback() && c.named.namesHere(host):
@@ -136,8 +136,8 @@ func (c *clients) checkAddress(host string, ip netip.Addr, named bool) error {
 	return nil
 }
 
-// private reports whether ip belongs to some network of its own, or carries an
-// address that may: those of translation (RFC 6052, 8215) and tunnels do.
+// private reports whether ip belongs to a private network, or may embed an
+// address of one: translation (RFC 6052, 8215) and tunnels.
 func private(ip netip.Addr) bool {
 	return ip.IsPrivate() || slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
@@ -148,8 +148,8 @@ var notPublic = []netip.Prefix{
 	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"), netip.MustParsePrefix("2001::/32"),
 }
 
-// plain reports whether a registry may be asked without encryption: one that an
-// administrator named.
+// plain reports whether a registry may be contacted without TLS: only one
+// listed by an administrator.
 func (c *clients) plain(host string) bool { return c.loopback.IsValid() || c.named.names(host) }
 
 // repo returns a repository of another registry.

@@ -14,7 +14,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// The most that a dags folder may hold.
+// Limits of a dags folder.
 const (
 	maxDags     = 8 << 30
 	maxDagFiles = 200_000
@@ -28,27 +28,27 @@ type dagEntry struct {
 	kind   byte // tar.TypeReg, TypeSymlink or TypeDir
 	mode   int64
 	link   string
-	offset int64 // of its content in the spool
+	offset int64 // of the content in the temporary file
 	size   int64
 }
 
-// dags collects a folder of an image from its layers, the highest first: what
-// is found first counts.
+// dags collects a folder of an image from the layers, the highest first: the
+// first entry of a path counts.
 type dags struct {
 	f          *inspected
 	dir        string              // real path of the folder
 	final      map[string]dagEntry // by path
-	hides      map[string]bool     // paths that layers above removed
-	clear      map[string]bool     // folders of which layers above removed what was in them
+	hides      map[string]bool     // paths removed by higher layers
+	clear      map[string]bool     // folders emptied by higher layers
 	temp       *os.File
-	checkSpace func(bytes int64) error // nil: there always is
-	left       int64                   // of what there was room for
+	checkSpace func(bytes int64) error // nil: no check
+	left       int64                   // bytes until the next check of free space
 	size       int64
-	marks      int // entries that were kept, of all layers
+	marks      int // entries in memory, of all layers
 	names      int // bytes of their names
 }
 
-// mark counts an entry that is kept in memory.
+// mark counts an entry in memory.
 func (d *dags) mark(names ...string) error {
 	d.marks++
 	for _, name := range names {
@@ -76,7 +76,7 @@ func (d *dags) collect(ctx context.Context) error {
 	return nil
 }
 
-// dagsTempWriter writes to the spool while there is room.
+// dagsTempWriter writes to the temporary file and checks the free space.
 type dagsTempWriter struct{ *dags }
 
 // Write implements io.Writer.
@@ -104,7 +104,7 @@ func (d *dags) keep(content io.Reader) (offset, size int64, err error) {
 	return offset, size, nil
 }
 
-// apply takes what a layer says, where those above left it open.
+// apply merges a layer below the layers read before.
 func (d *dags) apply(l *dagLayer) error {
 	for _, name := range slices.Sorted(maps.Keys(l.here)) {
 		if _, known := d.final[name]; known || d.hidden(name) {
@@ -120,7 +120,7 @@ func (d *dags) apply(l *dagLayer) error {
 	return nil
 }
 
-// imply makes folders of what has something in it.
+// imply adds the folders above an entry.
 func (d *dags) imply(p string) error {
 	for ; p != d.dir && p != "/"; p = path.Dir(p) {
 		if _, known := d.final[p]; known {
@@ -134,8 +134,8 @@ func (d *dags) imply(p string) error {
 	return nil
 }
 
-// hidden reports whether a higher layer has removed what is at p, or has
-// something else than a folder above it.
+// hidden reports whether a higher layer removed p, or has a file in place of
+// a folder above p.
 func (d *dags) hidden(p string) bool {
 	if d.hides[p] {
 		return true
@@ -214,7 +214,7 @@ func (d *dags) add(l *dagLayer, e entry, content io.Reader) error {
 func (d *dags) addWhiteout(l *dagLayer, e entry) error {
 	switch {
 	case within(d.dir, e.hide):
-		l.over = true // the folder itself, or one that it is in
+		l.over = true // the folder itself, or one above
 		return nil
 	case !within(e.hide, d.dir):
 		return nil
@@ -226,8 +226,8 @@ func (d *dags) addWhiteout(l *dagLayer, e entry) error {
 	return d.mark(e.hide)
 }
 
-// links gives hard links the content of their targets: of this layer, else of
-// the first below that has it.
+// links gives hard links the content of their targets: from this layer, else
+// from the next lower layer with the target.
 func (d *dags) links(ctx context.Context, l *dagLayer, n int) error {
 	wanted := map[string]bool{}
 	for name, target := range l.hard {
@@ -264,7 +264,7 @@ func (d *dags) links(ctx context.Context, l *dagLayer, n int) error {
 	return nil
 }
 
-// dagLayer is what one layer says of a folder.
+// dagLayer is the part of one layer that concerns the folder.
 type dagLayer struct {
 	here  map[string]dagEntry
 	hard  map[string]string // hard links to their targets

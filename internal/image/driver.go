@@ -13,10 +13,10 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage/driver/filesystem"
 )
 
-// driver is the registry's folder. What a client finds in it stays: looking at
-// a blob or at a repository's link to it counts as a use, and the collection
-// removes nothing that was used lately. Both take the digest's lock, so that
-// either the client is told that the blob is missing, or it is kept.
+// driver is the registry's folder. Looking up a blob, or a repository's link
+// to the blob, counts as a use, and Sweep removes no blob used lately. Both
+// take the lock of the digest, so a client either learns that the blob is
+// missing, or the blob stays.
 type driver struct {
 	storagedriver.StorageDriver
 	root       string
@@ -27,7 +27,7 @@ type driver struct {
 	every      time.Duration // how fresh a file's time must be to be left alone
 }
 
-// Where distribution keeps what.
+// Paths of distribution's storage layout.
 const (
 	blobsPath        = "/docker/registry/v2/blobs/sha256"
 	repositoriesPath = "/docker/registry/v2/repositories"
@@ -41,14 +41,14 @@ func newDriver(cfg Config) *driver {
 	}
 }
 
-// maxThreads is how many calls of the file system may be under way: each
-// connection that sends a layer holds none.
+// maxThreads bounds concurrent calls of the file system. An upload that waits
+// for its client occupies none.
 const maxThreads = 100
 
 // file returns the name of the file at path.
 func (d *driver) file(path string) string { return filepath.Join(d.root, filepath.FromSlash(path)) }
 
-// Stat implements storagedriver.StorageDriver: finding a blob is using it.
+// Stat implements storagedriver.StorageDriver, and counts as a use of a blob.
 func (d *driver) Stat(ctx context.Context, path string) (storagedriver.FileInfo, error) {
 	if hex := digestOf(path); hex != "" {
 		defer d.locks.lock(hex)()
@@ -93,11 +93,11 @@ func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedri
 	return &spaceCheckedWriter{FileWriter: w, room: d.checkSpace}, nil
 }
 
-// spaceCheckedWriter is a file that is written while there is room.
+// spaceCheckedWriter checks the free space while writing a file.
 type spaceCheckedWriter struct {
 	storagedriver.FileWriter
 	room func(bytes int64) error
-	left int64 // of what there was room for
+	left int64 // bytes until the next check
 }
 
 // spaceStep is for how much room is asked at once.
@@ -114,8 +114,8 @@ func (r *spaceCheckedWriter) Write(p []byte) (int, error) {
 	return r.FileWriter.Write(p)
 }
 
-// Delete implements storagedriver.StorageDriver: tags that are final and images
-// that are held stay.
+// Delete implements storagedriver.StorageDriver, and refuses final tags and
+// retained images.
 func (d *driver) Delete(ctx context.Context, path string) error {
 	if repository, tag := tagOf(path + "/current/link"); tag != "" {
 		defer d.tags.lock(tagKey(repository, tag))()
@@ -132,8 +132,8 @@ func (d *driver) Delete(ctx context.Context, path string) error {
 	return d.StorageDriver.Delete(ctx, path)
 }
 
-// Move implements storagedriver.StorageDriver: an upload that is complete
-// becomes its blob.
+// Move implements storagedriver.StorageDriver: a complete upload becomes a
+// blob.
 func (d *driver) Move(ctx context.Context, from, to string) error {
 	hex := digestOf(to)
 	if hex == "" {
@@ -149,13 +149,13 @@ func (d *driver) Move(ctx context.Context, from, to string) error {
 // touchEvery is how exactly the time of a use is kept.
 const touchEvery = time.Minute
 
-// touch notes that the file at path is used. The caller has its digest's lock.
+// touch records a use of the file at path. The caller has the digest's lock.
 func (d *driver) touch(path string) error {
 	name, now := d.file(path), time.Now()
 	info, err := os.Stat(name)
 	switch {
 	case os.IsNotExist(err):
-		return nil // whoever looks is told so
+		return nil // the caller's next step reports the missing file
 	case err != nil:
 		return err
 	case now.Sub(info.ModTime()) < d.every && !info.ModTime().After(now):
@@ -164,8 +164,8 @@ func (d *driver) touch(path string) error {
 	return os.Chtimes(name, time.Time{}, now)
 }
 
-// digestOf returns the digest, as hex, whose blob or link is at path; "" for
-// everything else.
+// digestOf returns the digest, in hex, of the blob or link at path; "" for
+// other paths.
 func digestOf(path string) string {
 	parts := strings.Split(path, "/")
 	n := len(parts)
@@ -175,7 +175,7 @@ func digestOf(path string) string {
 	return parts[n-2]
 }
 
-// tagOf returns the tag whose current link is at path.
+// tagOf returns the tag with the current link at path.
 func tagOf(path string) (repository, tag string) {
 	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
 	rest, current := strings.CutSuffix(rest, "/current/link")
@@ -188,7 +188,8 @@ func tagOf(path string) (repository, tag string) {
 
 func tagKey(repository, tag string) string { return repository + ":" + tag }
 
-// revisionOf returns the digest, as hex, of the manifest whose link is at path.
+// revisionOf returns the digest, in hex, of the manifest with the link at
+// path.
 func revisionOf(path string) (repository, hex string) {
 	rest, ok := strings.CutPrefix(path, repositoriesPath+"/")
 	repository, rest, found := strings.Cut(rest, "/_manifests/revisions/sha256/")
@@ -206,7 +207,7 @@ type locks struct {
 
 func newLocks() *locks { return &locks{seed: maphash.MakeSeed()} }
 
-// lock locks name and returns what unlocks it.
+// lock locks name and returns the unlock function.
 func (l *locks) lock(name string) (unlock func()) {
 	mu := l.of(name)
 	mu.Lock()

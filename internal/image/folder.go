@@ -5,16 +5,16 @@ import (
 	"path"
 )
 
-// view is what the layers of an image make of some paths and the folders that
-// they are in.
+// view is the state of some paths, and of the folders above, in the layers of
+// an image.
 type view struct {
 	paths map[string]*node
 }
 
-// node is what is at a path.
+// node is the state of a path.
 type node struct {
-	*tar.Header      // nil: nothing, or a folder that no layer describes
-	exists      bool // here or, for a folder, by what is in it
+	*tar.Header      // nil: missing, or a folder without an entry
+	exists      bool // by an entry or, for a folder, by an entry below
 	decided     bool // layers below change nothing any more
 }
 
@@ -43,10 +43,10 @@ func (v *view) done() bool {
 	return true
 }
 
-// layerView is what one layer says of the paths of a view.
+// layerView is the part of one layer that concerns a view.
 type layerView struct {
 	here    map[string]*tar.Header
-	implied map[string]bool // something is in it
+	implied map[string]bool // folders with an entry below
 	hides   map[string]bool
 	clears  map[string]bool
 }
@@ -71,14 +71,14 @@ func (l layerView) add(v *view, e entry) {
 	}
 }
 
-// apply takes what a layer says into v, where those above left it open.
+// apply merges layer l into v, below the layers read before.
 func (v *view) apply(l layerView) {
 	for p, n := range v.paths {
 		if h := l.here[p]; !n.decided && h != nil {
 			n.Header, n.exists, n.decided = h, true, true
 		}
 		if !n.decided && l.implied[p] {
-			n.exists = true // a layer below may describe it
+			n.exists = true // a lower layer may have the folder's entry
 		}
 	}
 	for p := range v.paths {
@@ -92,7 +92,7 @@ func (v *view) apply(l layerView) {
 	}
 }
 
-// settle decides what is open below p, and p itself if it is hidden too.
+// settle marks open paths below p as decided; with self also p.
 func (v *view) settle(p string, self bool) {
 	for q, n := range v.paths {
 		if within(q, p) && (self || q != p) {
@@ -104,8 +104,8 @@ func (v *view) settle(p string, self bool) {
 // maxLinks is how many symlinks a way may go through.
 const maxLinks = 16
 
-// follow resolves the first symlink on the way to p; without one it returns p
-// and whether that is a folder.
+// follow resolves the first symlink in p. Without a symlink, follow returns p
+// and whether p is a folder.
 func (v *view) follow(p string) (string, bool) {
 	for _, c := range chain(p) {
 		n := v.paths[c]

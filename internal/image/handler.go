@@ -15,21 +15,21 @@ import (
 
 // Authorizer stands before the registry and is asked at every request.
 type Authorizer struct {
-	// Realm returns the address where a client gets its bearer.
+	// Realm returns the address of the token endpoint.
 	Realm func(*http.Request) string
 
-	// Admit returns nil if bearer opens all that is wanted; with nothing wanted,
-	// if it is good at all. A refusal is a *slipway.Error.
+	// Admit returns nil if bearer allows all of wants; without wants, if bearer is valid. A
+	// refusal is a *slipway.Error.
 	Admit func(r *http.Request, bearer string, wants []Access) error
 }
 
-// Access is something that a request wants to do with a repository.
+// Access is an action of a request on a repository.
 type Access struct {
 	Repository string
 	Action     Action
 }
 
-// Action is what is done with a repository.
+// Action is an action on a repository.
 type Action string
 
 // The actions.
@@ -39,11 +39,11 @@ const (
 	Deleting Action = "delete"
 )
 
-// registryName is that of our driver and access controller among those that
-// distribution knows.
+// registryName is the name of our driver and access controller in
+// distribution's registries.
 const registryName = "slipway"
 
-// register makes them known, once for each process.
+// register registers both, once for each process.
 var register = sync.OnceFunc(func() {
 	factory.Register(registryName, driverFactory{})
 	err := auth.Register(registryName, func(options map[string]any) (auth.AccessController, error) {
@@ -70,7 +70,7 @@ func (driverFactory) Create(_ context.Context, parameters map[string]any) (stora
 	return d, nil
 }
 
-// target is what a request is about.
+// target is the object of a request.
 type target struct {
 	repository string
 	reference  string // tag or digest
@@ -78,8 +78,8 @@ type target struct {
 	blob       bool
 }
 
-// targetOf reads the path of a request as distribution does: the name of a
-// repository may hold any of these words, so the last one counts.
+// targetOf parses the path of a request as distribution does. A repository's
+// name may contain the words blobs and manifests, so the last one counts.
 func targetOf(path string) target {
 	name, ok := strings.CutPrefix(path, "/v2/")
 	if !ok {
@@ -95,9 +95,9 @@ func targetOf(path string) target {
 	return target{}
 }
 
-// withoutForbiddenMount turns the mount of a blob from a repository that may not
-// be pulled into an upload of it, as the client does when nothing is there to
-// mount.
+// withoutForbiddenMount turns a mount from a repository without pull right
+// into an upload. Clients expect an upload also where the mount's source is
+// missing.
 func withoutForbiddenMount(r *http.Request, door Authorizer) *http.Request {
 	query := r.URL.Query()
 	from := query.Get("from")

@@ -1,7 +1,6 @@
-// Package image keeps container images: a registry at /v2/ with its own folder,
-// and what the portal does with images, its own and those of other registries:
-// inspecting them, taking archives, reading their dags folders and adding
-// layers.
+// Package image stores container images: a registry at /v2/ with its own
+// folder, and the portal's work with images of this registry and of others:
+// inspecting, importing archives, reading dags folders and adding layers.
 package image
 
 import (
@@ -27,30 +26,30 @@ import (
 	"github.com/distribution/distribution/v3/registry/storage"
 )
 
-// Config is what a Store needs to know.
+// Config is the configuration of a Store.
 type Config struct {
-	Dir        string   // of the registry, made when it is missing
+	Dir        string   // of the registry, made if missing
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
-	// Room refuses if not so many bytes more may be written. nil: they always may.
+	// CheckSpace returns an error if the disk has no room for bytes more. nil: no check.
 	CheckSpace func(bytes int64) error
 
-	// MayPush is asked before a tag that Slipway made ("deploy-…") is written from
-	// outside. Its refusal is shown to whoever pushes. nil: nobody may.
+	// MayPush is called before a push to a reserved tag ("deploy-…"). The client sees the
+	// refusal. nil: always refused.
 	MayPush func(ctx context.Context, repository, tag string) error
 
-	// Pushed is told of every manifest that was put from outside. It must not block.
+	// Pushed is called with every pushed manifest. Pushed must not block.
 	Pushed func(Push)
 }
 
-// Push is a manifest that has arrived in a repository.
+// Push is a pushed manifest.
 type Push struct {
 	Repository string // "barren-ionization-0185/airflow"
-	Tag        string // "" where it was put by digest
+	Tag        string // "" for a push by digest
 	Digest     string
 }
 
-// Store is the portal's registry and its way to the others.
+// Store is the portal's registry and the client of other registries.
 type Store struct {
 	cfg     Config
 	log     *slog.Logger
@@ -60,7 +59,7 @@ type Store struct {
 	grace   time.Duration                          // Sweep's
 }
 
-// Open returns the store in cfg.Dir. It costs next to nothing until the first
+// Open returns the store in cfg.Dir. The registry starts with the first
 // request or image.
 func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "docker"), 0o700); err != nil {
@@ -77,7 +76,7 @@ func Open(cfg Config, log *slog.Logger) (*Store, error) {
 	return s, nil
 }
 
-// exists reports whether err, of looking at a file, leaves it there.
+// exists turns the error of a stat into existence or an error.
 func exists(err error) (bool, error) {
 	switch {
 	case err == nil:
@@ -93,9 +92,9 @@ func ensureParent(name string) error {
 	return os.MkdirAll(filepath.Dir(name), fs.FileMode(0o700))
 }
 
-// Sweep removes what no tag, no deploy and nobody in the last 24 hours needs,
-// and uploads that were given up. keep returns what is needed. Tags that Slipway
-// made go with the last deploy that needs their image.
+// Sweep removes images and blobs without a tag, a deploy or a use in the last
+// 24 hours, and abandoned uploads. keep returns the needs of deploys.
+// Slipway's own tags go with the last deploy that needs the image.
 func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time.Time) error {
 	needed, err := keep()
 	if err != nil {
@@ -126,10 +125,10 @@ func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time
 	return w.clearBlobs(ctx)
 }
 
-// Import puts the image of an archive into the own registry, under repository
-// and tag: what docker save writes, or an OCI layout, plain or compressed with
-// gzip. Nothing is held in memory or spooled; without the manifest, which comes
-// last, nothing of it can be deployed.
+// Import puts an archive's image into the own registry, under repository and
+// tag. The archive is the output of docker save or an OCI layout, plain or
+// compressed with gzip, and is streamed. The manifest comes last, so no
+// incomplete image can be deployed.
 func (s *Store) Import(ctx context.Context, repository, tag string, from io.ReaderAt, size int64, platform string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
@@ -160,9 +159,9 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 }
 
 // WithDags puts base with one more layer into the own registry, under
-// repository and tag: the folder dagsPath is emptied and holds the files then, which
-// everybody may read. The same input makes the same image. Of an image that is
-// elsewhere the layers are copied.
+// repository and tag: the folder dagsPath is emptied and then holds the
+// files, readable by everybody. Equal input makes equal images. Layers of an
+// image in another registry are copied.
 func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dagsPath string, files []DagFile, repository, tag string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
@@ -195,8 +194,8 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
 }
 
-// Pin makes a tag of the own registry final, and holds its image. It returns
-// the digest that the tag has for good.
+// Pin makes a tag of the own registry final, retains the image and returns
+// the tag's digest.
 func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return "", err
@@ -212,8 +211,8 @@ func (s *Store) Pin(ctx context.Context, repository, tag string) (string, error)
 	return digest, writeWhole(s.driver.pins.tag(repository, tag), digest)
 }
 
-// Retain keeps an image of the own registry from being deleted by its clients. It
-// lasts until Sweep hears of no deploy that needs the image.
+// Retain protects an image of the own registry from deletion by clients,
+// until a Sweep finds no deploy that needs the image.
 func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 	if err := checkTarget(repository, ""); err != nil {
 		return err
@@ -228,13 +227,13 @@ func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 	if err != nil {
 		return err
 	}
-	return s.syncImage(ctx, repository, digest) // which also finds out that it is there
+	return s.syncImage(ctx, repository, digest) // also an error if the image is missing
 }
 
-// DagsTar writes the files of a folder of i as its layers make it: what is
-// removed in a higher layer is not there, and symlinks of the way are resolved.
-// The archive holds files and symlinks by their paths in the folder, sorted. An
-// image without the folder is refused.
+// DagsTar writes the files of a folder of i, with all layers applied: paths
+// removed by a higher layer are left out, and symlinks on the way to the
+// folder are resolved. The archive holds files and symlinks by paths relative
+// to the folder, sorted. An image without the folder is refused.
 func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
 	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
 	if err != nil {
@@ -259,7 +258,7 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 	return d.write(w)
 }
 
-// temp returns a file that is gone when it is closed.
+// temp returns an unlinked temporary file: closing frees the space.
 func (s *Store) temp() (*os.File, error) {
 	dir := filepath.Join(s.cfg.Dir, "tmp")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -275,8 +274,8 @@ func (s *Store) temp() (*os.File, error) {
 	return f, nil
 }
 
-// Handler serves the registry: /v2/ and all below it but the token endpoint. It
-// wants no limit on bodies or on time, and no compression.
+// Handler serves the registry: /v2/ and all below except the token endpoint.
+// Wrap the handler without limits on bodies or time, and without compression.
 func (s *Store) Handler(door Authorizer) http.Handler {
 	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -310,11 +309,11 @@ func (s *Store) newApp(door Authorizer) http.Handler {
 			registryName:  {"driver": s.driver},
 			"delete":      {"enabled": true},
 			"redirect":    {"disable": true},
-			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep does it
+			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep purges uploads
 		},
 		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, authorizer: door}}},
 	}
-	cfg.HTTP.Secret = rand.Text() // of the state that uploads hand their clients
-	cfg.HTTP.RelativeURLs = true  // whatever stands before us
+	cfg.HTTP.Secret = rand.Text() // signs the state of uploads that clients send back
+	cfg.HTTP.RelativeURLs = true  // right behind any proxy
 	return handlers.NewApp(context.Background(), cfg)
 }

@@ -18,7 +18,7 @@ import (
 // archivedImage is an image in an archive.
 type archivedImage struct {
 	config   []byte
-	manifest *manifest // as it is to be stored; nil: one is to be made
+	manifest *manifest // to store unchanged; nil: finish makes one
 	layers   []archivedLayer
 }
 
@@ -26,11 +26,12 @@ type archivedImage struct {
 type archivedLayer struct {
 	file string // in the archive
 	want string // digest of the file; "" where the archive does not say
-	diff string // digest of what it unpacks to
+	diff string // digest of the uncompressed tar
 	blob descriptor
 }
 
-// check judges an image by its configuration, before its layers are read.
+// check compares the configuration with the platform and the layers, before
+// the layers are read.
 func (p *archivedImage) check(wanted platform) error {
 	var c config
 	if err := json.Unmarshal(p.config, &c); err != nil {
@@ -48,7 +49,8 @@ func (p *archivedImage) check(wanted platform) error {
 	return nil
 }
 
-// storeLayer stores a layer: as it is if it is compressed, else compressed.
+// storeLayer stores a layer: a compressed one unchanged, a plain one
+// compressed.
 func storeLayer(ctx context.Context, to *ownRepo, l *archivedLayer, content io.Reader) error {
 	b := bufio.NewReaderSize(content, 64<<10)
 	head, _ := b.Peek(4) // a short one is plain
@@ -83,8 +85,8 @@ func storeLayer(ctx context.Context, to *ownRepo, l *archivedLayer, content io.R
 	return err
 }
 
-// finish stores the configuration and returns the manifest: that of the
-// archive, if it names the layers as they were stored.
+// finish stores the configuration and returns the manifest: the archive's
+// own, unless a layer was stored under another digest.
 func (p *archivedImage) finish(ctx context.Context, to *ownRepo) (manifest, error) {
 	config, err := to.write(ctx, "", func(w io.Writer) error { _, err := w.Write(p.config); return err })
 	if err != nil {

@@ -18,8 +18,8 @@ func blobFile(digest string) string { return "blobs/" + strings.Replace(digest, 
 // archiveRepo is an OCI layout as a repository.
 type archiveRepo struct{ *archive }
 
-// one returns the manifest for a platform. The index of a layout may name one
-// image twice, by two tags, and things that are none beside it.
+// one returns the manifest for a platform. A layout's index may list one
+// image under two tags, and entries other than images.
 func (r archiveRepo) one(ctx context.Context, index manifest, wanted platform) (manifest, error) {
 	c, err := index.content()
 	if err != nil {

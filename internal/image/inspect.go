@@ -18,7 +18,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// config is what an image's configuration says, as far as we read it.
+// config is the part of an image's configuration that Slipway reads.
 type config struct {
 	Created      time.Time `json:"created"`
 	OS           string    `json:"os"`
@@ -34,7 +34,7 @@ type config struct {
 	} `json:"rootfs"`
 }
 
-// Where an image says what it is.
+// Labels and variables with the versions and the home of Airflow.
 const (
 	runtimeLabel        = "io.astronomer.docker.runtime.version"
 	runtimeAirflowLabel = "io.astronomer.docker.airflow.version"
@@ -43,27 +43,27 @@ const (
 	airflowHome         = "AIRFLOW_HOME"
 )
 
-// maxPath is the longest path that a folder of DAGs may have, in bytes.
+// maxPath is the longest path of a dags folder, in bytes.
 const maxPath = 4000
 
-// maxConfig is the largest configuration of an image that is read.
+// maxConfig is the largest image configuration that is read, in bytes.
 const maxConfig = 8 << 20
 
-// inspected is an image that inspection has found, with what it was read from.
+// inspected is an image with its source, manifest and configuration.
 type inspected struct {
 	slipway.Image
 
 	from     repo
 	manifest manifest
 	content  content
-	raw      []byte // its configuration
+	raw      []byte // the configuration's bytes
 	config   config
-	left     int64 // of what its layers may unpack to
+	left     int64 // bytes that the layers may still unpack to
 }
 
-// Inspect returns what an image is: for platform, where its reference names an
-// index. Every part of an image in the own registry is there, and counts as
-// used now.
+// Inspect returns the facts of an image; of an index, the image for platform.
+// For an image of the own registry, Inspect checks that all blobs exist, and
+// counts as a use.
 func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Login) (slipway.Image, error) {
 	f, err := s.find(ctx, ref, parsePlatform(platform), login)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Log
 	return f.Image, err
 }
 
-// find returns an image of this or another registry.
+// find returns an image of the own or another registry.
 func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*inspected, error) {
 	from, err := s.source(ctx, ref, login)
 	if err != nil {
@@ -96,7 +96,7 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 	return f, f.complete(ctx)
 }
 
-// source returns the repository that ref is in.
+// source returns the repository of ref.
 func (s *Store) source(ctx context.Context, ref Ref, login Login) (repo, error) {
 	if !ref.Own() {
 		return s.clients.repo(ref.Name, login)
@@ -110,7 +110,7 @@ func (s *Store) source(ctx context.Context, ref Ref, login Login) (repo, error) 
 // maxDepth is how deep indexes lie in each other.
 const maxDepth = 3
 
-// chosen returns the manifest for a platform of those that an index offers.
+// chosen returns the manifest for a platform from an index.
 func chosen(ctx context.Context, from repo, ref Ref, m manifest, wanted platform) (manifest, error) {
 	for range maxDepth {
 		if !m.isIndex() {
@@ -138,7 +138,7 @@ func offer(all []descriptor, wanted platform) (descriptor, error) {
 		p := d.Platform
 		switch {
 		case p == nil && len(all) == 1:
-			return d, nil // its configuration tells
+			return d, nil // the configuration has the platform
 		case p == nil:
 			continue
 		case p.runs(wanted):
@@ -149,7 +149,7 @@ func offer(all []descriptor, wanted platform) (descriptor, error) {
 	return descriptor{}, wrongPlatform(offered, wanted)
 }
 
-// read fills f from its manifest and configuration.
+// read fills f from the manifest and the configuration.
 func (f *inspected) read(ctx context.Context, ref Ref) (err error) {
 	if !f.manifest.isImage() {
 		return noImage(ref, f.manifest.mediaType)
@@ -177,7 +177,7 @@ func noImage(ref Ref, mediaType string) error {
 	return slipway.Errorf(slipway.Invalid, "%s is not a container image but something of the type %q.", ref, clipped(mediaType))
 }
 
-// wholeBlob reads a small blob, and checks it.
+// wholeBlob reads a small blob and verifies size and digest.
 func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, manifestTimeout)
 	defer cancel()
@@ -196,14 +196,14 @@ func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 	return raw, nil
 }
 
-// facts are what a manifest and its configuration say.
+// facts returns the content of manifest and configuration as a slipway.Image.
 func (f *inspected) facts(ref Ref) slipway.Image {
 	labels, env := f.config.Config.Labels, environment(f.config.Config.Env)
 	i := slipway.Image{
 		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.platform().String(),
 		Size: f.content.Config.Size, User: validText(f.config.Config.User, 255), CreatedAt: f.config.Created,
 	}
-	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // it gets into variables of commands
+	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // used in variables of commands
 		i.Runtime = r
 	}
 	for _, version := range []string{labels[runtimeAirflowLabel], labels[airflowLabel], env[airflowVariable]} {
@@ -218,8 +218,8 @@ func (f *inspected) facts(ref Ref) slipway.Image {
 	return i
 }
 
-// validText returns what an image says of itself, "" where that is longer than
-// such a thing is, or cannot be printed.
+// validText returns text from an image, "" if longer than longest bytes or
+// not printable.
 func validText(text string, longest int) string {
 	if len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ""
@@ -240,7 +240,7 @@ func environment(all []string) map[string]string {
 	return env
 }
 
-// complete makes sure that an image of the own registry has all of its layers.
+// complete checks that the own registry has all layers of an image.
 func (f *inspected) complete(ctx context.Context) error {
 	own, ok := f.from.(*ownRepo)
 	if !ok {
@@ -258,8 +258,8 @@ func (f *inspected) complete(ctx context.Context) error {
 	return nil
 }
 
-// dagsPath returns where an image has its DAGs: where its variables say, or in
-// the first of the known folders that it has.
+// dagsPath returns the dags folder of an image: from the variable
+// AIRFLOW_HOME, or else the first known folder in the image.
 func (f *inspected) dagsPath(ctx context.Context) (string, error) {
 	if home := validText(environment(f.config.Config.Env)[airflowHome], maxPath); strings.HasPrefix(home, "/") {
 		return path.Join(home, "dags"), nil
@@ -297,8 +297,8 @@ func (f *inspected) eachEntry(ctx context.Context, n int, do func(e entry, conte
 	}
 }
 
-// drain reads what is behind the end of a layer's archive: a blob of another
-// registry is compared with its digest only where it ends.
+// drain reads the rest of a layer: the digest of a blob from another registry
+// is verified only at the end.
 func (f *inspected) drain(n int, plain, blob io.Reader) error {
 	_, err := io.Copy(io.Discard, &limited{Reader: plain, left: &f.left})
 	if err == nil {
@@ -310,8 +310,7 @@ func (f *inspected) drain(n int, plain, blob io.Reader) error {
 	return nil
 }
 
-// layerError says which layer could not be read, unless that is no fault of the
-// layer's.
+// layerError names the unreadable layer, unless the error has another cause.
 func (f *inspected) layerError(n int, err error) error {
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) {
 		return err
@@ -331,8 +330,8 @@ func (f *inspected) readLayers(ctx context.Context, v *view) error {
 	return nil
 }
 
-// folder returns where the folder at p really is, symlinks of the way resolved,
-// and the view that was found on the way. exists says whether it is there.
+// folder returns the real path of the folder p, with symlinks resolved, and
+// the view of that path. exists reports whether the folder exists.
 func (f *inspected) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
 	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
 		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
@@ -354,8 +353,8 @@ func (f *inspected) folder(ctx context.Context, p string) (real string, v *view,
 	return p, v, false, slipway.Errorf(slipway.Invalid, "The way to %s goes through too many symlinks in this image.", p)
 }
 
-// firstFolder returns the first of some paths that is a folder of the image, ""
-// if none is.
+// firstFolder returns the first of paths that is a folder in the image, "" if
+// none.
 func (f *inspected) firstFolder(ctx context.Context, paths ...string) (string, error) {
 	v := newView(paths...)
 	if err := f.readLayers(ctx, v); err != nil {

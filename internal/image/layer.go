@@ -15,18 +15,19 @@ import (
 	"slipway/internal/slipway"
 )
 
-// maxUnpacked is the most that the layers of one image, or an archive, may
-// unpack to.
+// maxUnpacked is the largest unpacked size of all layers of an image, or of
+// an archive, in bytes.
 const maxUnpacked = 128 << 30
 
-// Longest names, and deepest folders, that entries may have. Linux opens no
-// longer path; names are kept in memory, and their folders walked through.
+// Limits of entries: the longest name and the deepest folder. Linux opens no
+// longer path; names are held in memory, and every folder above an entry is
+// visited.
 const (
 	maxName    = 4096
 	maxNesting = 128
 )
 
-// checkNames refuses an entry whose names are longer.
+// checkNames refuses an entry with a longer or deeper name.
 func checkNames(h *tar.Header) error {
 	for _, name := range []string{h.Name, h.Linkname} {
 		if len(name) > maxName || strings.Count(name, "/") > maxNesting {
@@ -36,11 +37,11 @@ func checkNames(h *tar.Header) error {
 	return nil
 }
 
-// maxWindow is the largest window of a zstd frame that is read: it is held in
-// memory.
+// maxWindow is the largest window of a zstd frame, in bytes; the decoder
+// holds the window in memory.
 const maxWindow = 128 << 20
 
-// What a layer's archive says of those below it.
+// Names of whiteouts.
 const (
 	whiteout = ".wh."
 	opaque   = ".wh..wh..opq"
@@ -51,8 +52,8 @@ type entry struct {
 	*tar.Header
 
 	path string // absolute and clean
-	hide string // the path that it hides in the layers below; "" for an ordinary entry
-	all  bool   // it hides what is in that folder, not the folder
+	hide string // the path hidden in lower layers; "" for an ordinary entry
+	all  bool   // hide is a folder, emptied instead of removed
 }
 
 func entryOf(h *tar.Header) entry {
@@ -62,7 +63,7 @@ func entryOf(h *tar.Header) entry {
 	case base == opaque:
 		e.hide, e.all = path.Clean(dir), true
 	case strings.HasPrefix(base, whiteout+whiteout):
-		e.hide, e.all = e.path, true // other marks of the format: they name nothing
+		e.hide, e.all = e.path, true // other markers of AUFS: no effect on paths
 	case strings.HasPrefix(base, whiteout):
 		e.hide = path.Join(dir, strings.TrimPrefix(base, whiteout))
 	}
@@ -81,7 +82,7 @@ func unreadable(err error) bool {
 	return strings.Contains(text, "flate:") || strings.Contains(text, "zstd") || strings.Contains(text, "corrupt") || strings.Contains(text, "verif")
 }
 
-// limited reads no more than is left for all that share it.
+// limited reads at most the bytes in left, shared with other readers.
 type limited struct {
 	io.Reader
 	left *int64
@@ -96,7 +97,8 @@ func (l *limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// unpacked returns what a stream holds: plain, or compressed with gzip or zstd.
+// unpacked returns the content of a stream: plain, or decompressed from gzip
+// or zstd.
 func unpacked(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
 	switch head, _ := b.Peek(4); { // a short one is plain
@@ -117,12 +119,12 @@ var (
 	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
 
-// within reports whether a path is dir or below it.
+// within reports whether p is dir or below dir.
 func within(p, dir string) bool {
 	return p == dir || dir == "/" || strings.HasPrefix(p, dir+"/")
 }
 
-// chain returns p and the folders that it is in, from the top; without "/".
+// chain returns the folders above p and p, from the top; without "/".
 func chain(p string) (all []string) {
 	for ; p != "/" && p != "."; p = path.Dir(p) {
 		all = append([]string{p}, all...)

@@ -9,8 +9,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// redirectLogs hands on what distribution logs of failures of its own. The rest is
-// said by the portal's own line about each request.
+// redirectLogs sends distribution's errors to the process's log. Requests are
+// logged by the portal already.
 func redirectLogs() {
 	logrus.SetOutput(io.Discard)
 	logrus.SetLevel(logrus.ErrorLevel)
@@ -25,12 +25,12 @@ func (logHook) Levels() []logrus.Level {
 	return []logrus.Level{logrus.ErrorLevel, logrus.FatalLevel, logrus.PanicLevel}
 }
 
-// noise is what distribution calls an error and is none: refusals, uploads that
-// are over, and writers that it has closed itself.
+// noise holds log messages of distribution that are no errors: refusals,
+// finished uploads, and writers closed twice.
 var noise = []string{"error checking authorization", "error resolving upload: blob upload unknown", "error closing blobwriter", "error canceling upload after error: already closed"}
 
-// Fire implements logrus.Hook. A request that was refused, for a blob that is
-// not there and the like, has a code of its own.
+// Fire implements logrus.Hook. Refused requests, for a missing blob for
+// example, have an error code and are skipped.
 func (logHook) Fire(e *logrus.Entry) error {
 	answered := e.Message == "response completed with error" && e.Data["err.code"] != nil && logCode(e) != "unknown"
 	if answered || slices.ContainsFunc(noise, func(text string) bool { return strings.HasPrefix(e.Message, text) }) {

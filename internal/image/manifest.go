@@ -19,7 +19,7 @@ type repo interface {
 	blob(ctx context.Context, d descriptor) (io.ReadCloser, error)
 }
 
-// manifest is a manifest as it is stored: its digest is of these bytes.
+// manifest is a stored manifest; digest is the digest of raw.
 type manifest struct {
 	mediaType string
 	raw       []byte
@@ -34,14 +34,14 @@ type descriptor struct {
 	Platform  *platform `json:"platform,omitempty"`
 }
 
-// platform is what an image runs on.
+// platform is the operating system and the processor of an image.
 type platform struct {
 	OS           string `json:"os"`
 	Architecture string `json:"architecture"`
 	Variant      string `json:"variant,omitempty"`
 }
 
-// content is what a manifest holds, of an image or of an index.
+// content is the content of a manifest, of an image or of an index.
 type content struct {
 	MediaType string       `json:"mediaType"`
 	Config    descriptor   `json:"config"`
@@ -49,7 +49,7 @@ type content struct {
 	Manifests []descriptor `json:"manifests"`
 }
 
-// damaged is what is wrong with an image, in a sentence.
+// damaged reports a damaged image in a sentence.
 func damaged(format string, args ...any) error {
 	return slipway.Errorf(slipway.Invalid, "The image is damaged: %s.", fmt.Sprintf(format, args...))
 }
@@ -73,7 +73,7 @@ func (m manifest) content() (c content, err error) {
 	return c, nil
 }
 
-// parts returns all that m names.
+// parts returns the descriptors in m.
 func (m manifest) parts() ([]descriptor, error) {
 	c, err := m.content()
 	if err != nil {
@@ -102,7 +102,7 @@ func parsePlatform(text string) platform {
 	return platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
 }
 
-// String returns p as people write it.
+// String returns p in the usual form, as "linux/arm64/v8".
 func (p platform) String() string {
 	return strings.TrimRight(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
 }
@@ -119,7 +119,7 @@ func (p platform) runs(wanted platform) bool {
 	return p.OS == wanted.OS && p.Architecture == wanted.Architecture && (wanted.Variant == "" || variant(p) == variant(wanted))
 }
 
-// wrongPlatform says what an image offers instead.
+// wrongPlatform reports the platforms that an image offers instead.
 func wrongPlatform(offered []platform, wanted platform) error {
 	var names []string
 	for _, p := range offered {

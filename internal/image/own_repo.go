@@ -44,7 +44,7 @@ func (s *Store) repo(ctx context.Context, name string) (*ownRepo, error) {
 	return &ownRepo{s: s, name: name, Repository: r}, nil
 }
 
-// tagged returns the digest that a tag has now.
+// tagged returns the current digest of a tag.
 func (s *Store) tagged(ctx context.Context, repository, tag string) (string, error) {
 	r, err := s.repo(ctx, repository)
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *ownRepo) manifest(ctx context.Context, ref Ref) (manifest, error) {
 	return manifest{mediaType: mediaType, raw: raw, digest: ref.Digest}, nil
 }
 
-// unknown reports whether err says that something is not there.
+// unknown reports whether err means a missing blob, manifest or file.
 func unknown(err error) bool {
 	if _, ok := errors.AsType[distribution.ErrManifestUnknownRevision](err); ok {
 		return true
@@ -117,7 +117,8 @@ func (r *ownRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, error)
 	return f, nil
 }
 
-// has reports whether the repository has a blob, and marks it as used.
+// has reports whether the repository has a blob, and counts as a use of the
+// blob.
 func (r *ownRepo) has(ctx context.Context, d descriptor) (bool, error) {
 	got, err := r.Blobs(ctx).Stat(ctx, digest.Digest(d.Digest))
 	switch {
@@ -129,8 +130,7 @@ func (r *ownRepo) has(ctx context.Context, d descriptor) (bool, error) {
 	return err == nil, err
 }
 
-// put writes a blob whose digest is known. It is there afterwards, or an error
-// says why not.
+// put writes a blob with a known digest and size.
 func (r *ownRepo) put(ctx context.Context, d descriptor, from io.Reader) error {
 	got, err := r.write(ctx, d.Digest, func(w io.Writer) error {
 		_, err := io.Copy(w, from)
@@ -142,8 +142,8 @@ func (r *ownRepo) put(ctx context.Context, d descriptor, from io.Reader) error {
 	return err
 }
 
-// write stores as a blob what fill writes. want is its digest; "" takes
-// whatever comes.
+// write stores the output of fill as a blob. want is the expected digest; ""
+// accepts any.
 func (r *ownRepo) write(ctx context.Context, want string, fill func(io.Writer) error) (descriptor, error) {
 	w, err := r.Blobs(ctx).Create(ctx)
 	if err != nil {
@@ -184,8 +184,8 @@ func (r *ownRepo) mount(ctx context.Context, from string, d descriptor) error {
 	return errors.Join(gone, w.Cancel(ctx))
 }
 
-// putManifest stores a manifest whose blobs are all there, under tag, and
-// returns its digest.
+// putManifest stores a manifest under tag, after its blobs, and returns the
+// digest.
 func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) (string, error) {
 	m, desc, err := distribution.UnmarshalManifest(mediaType, raw)
 	if err != nil {
@@ -207,8 +207,8 @@ func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte,
 	return desc.Digest.String(), nil
 }
 
-// syncImage makes an image durable, with all that it is made of: distribution
-// leaves that to the operating system.
+// syncImage makes an image durable, with all blobs: distribution does not
+// sync.
 func (s *Store) syncImage(ctx context.Context, repository, digest string) error {
 	r, err := s.repo(ctx, repository)
 	if err != nil {

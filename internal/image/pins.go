@@ -28,15 +28,15 @@ func (p pins) digest(repository, digest string) string {
 	return filepath.Join(p.dir, filepath.FromSlash(repository), "_digests", strings.TrimPrefix(digest, "sha256:"))
 }
 
-// mayTag refuses to change a tag that is final.
+// mayTag refuses to change a final tag.
 func (p pins) mayTag(repository, tag string) error {
 	if !tagForm.MatchString(tag) {
-		return nil // distribution refuses it
+		return nil // distribution refuses the name
 	}
 	return p.missing(p.tag(repository, tag), "The tag %s of %s belongs to a deploy and cannot be changed any more. Push another tag.", tag, repository)
 }
 
-// mayDelete refuses to delete an image that a deploy needs.
+// mayDelete refuses to delete an image needed by a deploy.
 func (p pins) mayDelete(repository, digest string) error {
 	if !digestForm.MatchString(digest) {
 		return nil
@@ -65,8 +65,8 @@ var (
 	digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
-// checkTarget refuses names that are no repository's in the own registry, and
-// tags that are none.
+// checkTarget refuses malformed repositories of the own registry, and
+// malformed tags.
 func checkTarget(repository, tag string) error {
 	ref, err := ParseRef(repository + ":" + "x")
 	switch {
@@ -78,7 +78,7 @@ func checkTarget(repository, tag string) error {
 	return nil
 }
 
-// writeWhole writes a file that is whole or absent, and stays.
+// writeWhole writes a file durably: whole or absent.
 func writeWhole(name, text string) error {
 	if err := ensureParent(name); err != nil {
 		return err
@@ -110,7 +110,8 @@ func syncPath(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// drop removes the pins that nothing needs any more: keep says which do.
+// drop removes pins older than a time, except those of images for which keep
+// is true.
 func (p pins) drop(older time.Time, keep func(repository, digest string) bool) error {
 	return filepath.WalkDir(p.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -128,7 +129,7 @@ func (p pins) drop(older time.Time, keep func(repository, digest string) bool) e
 	})
 }
 
-// of returns what the pin in a file is for.
+// of returns the image of the pin in a file.
 func (p pins) of(name string) (repository, digest string, err error) {
 	dir, base := filepath.Split(name)
 	rel, err := filepath.Rel(p.dir, filepath.Dir(filepath.Clean(dir)))

@@ -16,12 +16,12 @@ type Ref struct {
 	Digest string // "sha256:…"; goes before the tag
 }
 
-// Login opens a registry. The zero value opens what is public.
+// Login is a user of a registry. The zero value reads public images.
 type Login struct{ User, Password string }
 
-// ParseRef reads a reference as a person writes it: "quay.io/team/airflow:1.2",
-// "quay.io/team/airflow@sha256:…". A name whose first element is no host (has
-// no dot, no port and is not localhost) is in the portal's own registry.
+// ParseRef parses a reference: "quay.io/team/airflow:1.2",
+// "quay.io/team/airflow@sha256:…". A name belongs to the portal's own
+// registry if the first element is no host: no dot, no port, not localhost.
 func ParseRef(text string) (Ref, error) {
 	text = strings.TrimSpace(text)
 	wrong := slipway.Errorf(slipway.Invalid, "%q is no reference of an image. One looks like quay.io/team/airflow:1.2 or quay.io/team/airflow@sha256:….", clipped(text))
@@ -46,10 +46,10 @@ func ParseRef(text string) (Ref, error) {
 	return r, nil
 }
 
-// maxRef is the longest reference that is taken.
+// maxRef is the longest accepted reference, in bytes.
 const maxRef = 1024
 
-// clipped shortens what somebody typed for a sentence.
+// clipped shortens text of a user for a sentence.
 func clipped(text string) string {
 	if len(text) > 200 {
 		return strings.ToValidUTF8(text[:200], "") + "…"
@@ -60,8 +60,7 @@ func clipped(text string) string {
 // Own reports whether r is in the portal's own registry.
 func (r Ref) Own() bool { return host(r.Name) == "" }
 
-// host returns the registry that a repository's name begins with, "" for the
-// own one.
+// host returns the registry in a repository's name, "" for the own one.
 func host(name string) string {
 	first, _, found := strings.Cut(name, "/")
 	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
@@ -70,7 +69,7 @@ func host(name string) string {
 	return first
 }
 
-// String returns r as ParseRef reads it.
+// String returns r in the form for ParseRef.
 func (r Ref) String() string {
 	text := r.Name
 	if r.Tag != "" {
@@ -82,12 +81,12 @@ func (r Ref) String() string {
 	return text
 }
 
-// Namespace returns the first element of the name of a repository in the own
-// registry: the namespace of the Deployment that it belongs to.
+// Namespace returns the namespace of the Deployment that owns a repository of
+// the own registry: the first element of the name.
 func Namespace(repository string) string {
 	first, _, _ := strings.Cut(repository, "/")
 	return first
 }
 
-// RefOf returns the reference that finds i again, and nothing else.
+// RefOf returns the reference of i.
 func RefOf(i slipway.Image) Ref { return Ref{Name: i.Name, Tag: i.Tag, Digest: i.Digest} }

@@ -26,8 +26,7 @@ type remoteRepo struct {
 	login      Login
 }
 
-// manifestTimeout bounds how long a manifest takes, with all that is said
-// before.
+// manifestTimeout bounds the fetch of a manifest, authentication included.
 const manifestTimeout = time.Minute
 
 // manifest implements repo.
@@ -59,13 +58,15 @@ func (r *remoteRepo) blob(ctx context.Context, d descriptor) (io.ReadCloser, err
 	return &explainedBody{ReadCloser: body, explain: func(err error) error { return r.explainBlob(d, err) }}, nil
 }
 
-// What a registry has to send in a time that is spent waiting for it: 16 KiB/s.
+// The slowest accepted download: minRateBytes in minRateTime of waiting, 16
+// KiB/s.
 const (
 	minRateTime  = 2 * time.Minute
 	minRateBytes = 16 << 10 * int64(minRateTime/time.Second)
 )
 
-// minRateBody is a body that ends when it comes too slowly: others wait.
+// minRateBody is a body that fails below the minimum rate: other requests
+// wait.
 type minRateBody struct {
 	io.ReadCloser
 	host   string
@@ -88,7 +89,7 @@ func (s *minRateBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// explainBlob is explain for a part of an image whose manifest was there.
+// explainBlob is explain for a blob of an image with a known manifest.
 func (r *remoteRepo) explainBlob(d descriptor, err error) error {
 	if e, ok := errors.AsType[*transport.Error](err); ok && e.StatusCode == http.StatusNotFound {
 		return errors.Join(slipway.Errorf(slipway.NotFound, "The image in %s is not complete: its blob %s is missing.", r.repository, d.Digest), err)
@@ -99,7 +100,7 @@ func (r *remoteRepo) explainBlob(d descriptor, err error) error {
 	return r.explain(Ref{Name: r.repository.Name(), Digest: d.Digest}, err)
 }
 
-// explainedBody is a body whose failures are sentences.
+// explainedBody is a body with errors turned into sentences.
 type explainedBody struct {
 	io.ReadCloser
 	explain func(error) error
@@ -114,8 +115,8 @@ func (e *explainedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain says why a registry did not answer as hoped. What we refused
-// ourselves stays as it is.
+// explain turns an error of a registry into a sentence. Slipway's own
+// refusals stay unchanged.
 func (r *remoteRepo) explain(ref Ref, err error) error {
 	host := r.repository.RegistryStr()
 	if kind, _ := slipway.Explain(err); kind != slipway.Internal || errors.Is(err, context.Canceled) {

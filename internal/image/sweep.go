@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// grace is how long what nothing needs stays after its last use: a push may be
-// under way that will need it.
+// grace is the time from the last use of a blob to its removal: a running
+// push may need the blob.
 const grace = 24 * time.Hour
 
-// Needed is what a Sweep keeps beside what has a tag of somebody's or was used
-// lately.
+// Needed is the set of images that a Sweep keeps beside tagged and recently
+// used ones.
 type Needed struct {
-	Digests map[string][]string // that deploys need, by repository: of staged, queued, running and retained ones
-	Whole   map[string]bool     // namespaces of which everything is needed
+	Digests map[string][]string // by repository: images of staged, queued, running and retained deploys
+	Whole   map[string]bool     // namespaces to keep entirely
 }
 
-// sweep is one collection: what it found to be needed.
+// sweep is one collection, with the digests marked as needed.
 type sweep struct {
 	s         *Store
-	until     time.Time // what was used since then stays
+	until     time.Time // later uses keep a blob
 	keep      Needed
 	revisions map[string]bool // repository@digest of manifests
 	links     map[string]bool // repository@digest of layers
@@ -36,22 +36,22 @@ func (w *sweep) keeps(repository, digest string) bool {
 	return w.whole(repository) || slices.Contains(w.keep.Digests[repository], digest)
 }
 
-// keepsAny is keeps, of an index also by one of the images in it: a deploy needs
-// the one for its platform.
+// keepsAny is keeps, of an index also by one of its images: a deploy needs
+// the image for one platform.
 func (w *sweep) keepsAny(repository, digest string) bool {
 	if w.keeps(repository, digest) {
 		return true
 	}
 	raw, err := os.ReadFile(w.s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
 	if err != nil || len(w.keep.Digests[repository]) == 0 {
-		return false // what is not there needs no pin
+		return false // a missing manifest needs no pin
 	}
 	c, err := manifest{raw: raw}.content()
 	return err == nil && slices.ContainsFunc(c.Manifests, func(d descriptor) bool { return w.keepsAny(repository, d.Digest) })
 }
 
-// mark notes all that the images of a repository need. Tags are read before
-// revisions, which are there before they are tagged.
+// mark marks all images of a repository that must stay. Tags are read before
+// revisions: a push writes the revision first.
 func (w *sweep) mark(ctx context.Context, repository string) error {
 	tags, err := w.s.tagsOf(repository)
 	if err != nil {
@@ -88,7 +88,7 @@ func (w *sweep) mark(ctx context.Context, repository string) error {
 	return nil
 }
 
-// untag removes a tag of ours, unless it changes meanwhile.
+// untag removes a reserved tag, unless changed meanwhile.
 func (w *sweep) untag(t Tag) error {
 	defer w.s.driver.tags.lock(tagKey(t.Repository, t.Tag))()
 	dir := filepath.Join(w.s.repositoryDir(t.Repository), "_manifests", "tags", t.Tag)
@@ -98,7 +98,7 @@ func (w *sweep) untag(t Tag) error {
 	return os.RemoveAll(dir)
 }
 
-// need marks a manifest and all that it names.
+// need marks a manifest and all its descriptors.
 func (w *sweep) need(ctx context.Context, repository, digest string) error {
 	key := repository + "@" + digest
 	if w.revisions[key] {
@@ -107,7 +107,7 @@ func (w *sweep) need(ctx context.Context, repository, digest string) error {
 	w.revisions[key], w.blobs[digest] = true, true
 	raw, err := os.ReadFile(w.s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
 	if err != nil {
-		return ignoreMissing(err) // nothing more can be lost of it
+		return ignoreMissing(err) // the manifest is lost already
 	}
 	c, err := manifest{raw: raw}.content()
 	if err != nil {
@@ -125,9 +125,8 @@ func (w *sweep) need(ctx context.Context, repository, digest string) error {
 	return nil
 }
 
-// clearRevisions removes the manifests of a repository that were not marked. One
-// that was asked for meanwhile stays, and what it names: nothing of that has
-// been touched yet.
+// clearRevisions removes the unmarked manifests of a repository. A manifest
+// used meanwhile stays with its blobs: no blob has been removed yet.
 func (w *sweep) clearRevisions(ctx context.Context, repository string) error {
 	return w.eachDigest(filepath.Join(w.s.repositoryDir(repository), "_manifests", "revisions", "sha256"), func(dir, hex string) error {
 		if w.revisions[repository+"@sha256:"+hex] {
@@ -141,8 +140,8 @@ func (w *sweep) clearRevisions(ctx context.Context, repository string) error {
 	})
 }
 
-// clearLayers removes the layers of a repository that were not marked, and
-// uploads that were given up.
+// clearLayers removes the unmarked layers and the abandoned uploads of a
+// repository.
 func (w *sweep) clearLayers(ctx context.Context, repository string) error {
 	dir := w.s.repositoryDir(repository)
 	err := w.eachDigest(filepath.Join(dir, "_layers", "sha256"), func(name, hex string) error {
@@ -158,7 +157,7 @@ func (w *sweep) clearLayers(ctx context.Context, repository string) error {
 	return w.clearUploads(filepath.Join(dir, "_uploads"))
 }
 
-// clearBlobs removes the blobs that were not marked.
+// clearBlobs removes the unmarked blobs.
 func (w *sweep) clearBlobs(ctx context.Context) error {
 	root := w.s.driver.file(blobsPath)
 	folders, err := os.ReadDir(root)
@@ -180,11 +179,11 @@ func (w *sweep) clearBlobs(ctx context.Context) error {
 	return nil
 }
 
-// remove removes the folder of a digest, unless its file was used lately: who
-// finds it under the same lock keeps it.
+// remove removes the folder of a digest, unless used lately. A client's
+// lookup takes the same lock.
 func (w *sweep) remove(dir, file, hex string) (removed bool, err error) {
 	defer w.s.driver.locks.lock(hex)()
-	for _, name := range []string{filepath.Join(dir, file), dir} { // the folder's time tells of a file that is being written
+	for _, name := range []string{filepath.Join(dir, file), dir} { // the folder's time covers a file in writing
 		if fresh, err := w.fresh(name); err != nil || fresh {
 			return false, err
 		}
@@ -201,7 +200,7 @@ func (w *sweep) fresh(name string) (bool, error) {
 	return !info.ModTime().Before(w.until), nil
 }
 
-// eachDigest calls do with each folder in dir that is named by a digest.
+// eachDigest calls do with each folder in dir named by a digest.
 func (w *sweep) eachDigest(dir string, do func(name, hex string) error) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -218,7 +217,7 @@ func (w *sweep) eachDigest(dir string, do func(name, hex string) error) error {
 	return nil
 }
 
-// clearUploads removes the uploads that nobody has gone on with.
+// clearUploads removes abandoned uploads.
 func (w *sweep) clearUploads(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Tag is a tag that was pushed.
+// Tag is a pushed tag.
 type Tag struct {
 	Repository string
 	Tag        string
@@ -20,8 +20,8 @@ type Tag struct {
 	At         time.Time
 }
 
-// Tags returns the tags that were pushed for a Deployment, newest first. Those
-// that Slipway made are not among them.
+// Tags returns the pushed tags of a Deployment, newest first, without
+// reserved tags.
 func (s *Store) Tags(ctx context.Context, namespace string) ([]Tag, error) {
 	if err := checkNamespace(namespace); err != nil {
 		return nil, err
@@ -69,8 +69,8 @@ func (s *Store) tagsOf(repository string) (all []Tag, err error) {
 	return all, nil
 }
 
-// readLink returns the digest in a link and when it was written; "" if it is
-// gone, or no digest.
+// readLink returns the digest in a link and the time of the link; "" for a
+// missing or malformed link.
 func readLink(name string) (digest string, at time.Time, err error) {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Store) eachRepository(ctx context.Context, below string, do func(reposi
 	})
 }
 
-// Namespaces returns the Deployments, by namespace, that have repositories.
+// Namespaces returns the namespaces with repositories.
 func (s *Store) Namespaces() (all []string, err error) {
 	entries, err := os.ReadDir(s.driver.file(repositoriesPath))
 	for _, e := range entries {
@@ -124,8 +124,8 @@ func (s *Store) Namespaces() (all []string, err error) {
 	return all, ignoreMissing(err)
 }
 
-// Drop removes all repositories of a Deployment that is gone. What only they
-// needed goes with a later Sweep.
+// Drop removes all repositories of a deleted Deployment. A later Sweep
+// removes the blobs.
 func (s *Store) Drop(_ context.Context, namespace string) error {
 	if err := checkNamespace(namespace); err != nil {
 		return err

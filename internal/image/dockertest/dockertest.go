@@ -1,5 +1,5 @@
-// Package dockertest gives tests a Docker Engine of their own, and small images
-// to run on it.
+// Package dockertest starts a separate Docker Engine for a test, and makes
+// small images.
 package dockertest
 
 import (
@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// Engine is a Docker Engine that runs until its test ends.
+// Engine is a Docker Engine for one test.
 type Engine struct {
-	Host string // "unix:///…", as DOCKER_HOST has it
+	Host string // "unix:///…", for DOCKER_HOST
 
 	dir string
 	log string // file
@@ -31,17 +31,16 @@ const (
 	stopWithin  = 30 * time.Second
 )
 
-// Start starts the Engine of this machine's dockerd with a data folder of its
-// own. Containers have no network but "none" and "host"; registries on
-// 127.0.0.1 need no TLS. Where no Engine can run the test is skipped, in words
-// that nobody overlooks.
+// Start runs dockerd with a separate data folder. Containers have only the
+// networks "none" and "host"; registries on 127.0.0.1 need no TLS. Where
+// dockerd cannot run, the test is skipped with a conspicuous message.
 func Start(t testing.TB) *Engine {
 	t.Helper()
 	daemon, err := exec.LookPath("dockerd")
 	if err != nil || os.Getuid() != 0 {
 		t.Skip("THIS TEST DID NOT RUN: it needs a Docker Engine. Install Debian's docker.io (make test does) and run as root.")
 	}
-	dir, err := os.MkdirTemp("", "dk") // short: it holds sockets
+	dir, err := os.MkdirTemp("", "dk") // short, for the paths of sockets
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +90,7 @@ func (e *Engine) waitReady(t testing.TB) {
 	}
 }
 
-// stop removes all containers, ends the Engine and removes its folder.
+// stop removes all containers, ends the Engine and removes the folder.
 func (e *Engine) stop(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
 	defer cancel()
@@ -100,21 +99,21 @@ func (e *Engine) stop(t testing.TB) {
 			t.Errorf("remove containers: %v\n%s", err, out)
 		}
 	}
-	kill := time.AfterFunc(stopWithin, func() { _ = e.cmd.Process.Kill() }) // it may just have ended
+	kill := time.AfterFunc(stopWithin, func() { _ = e.cmd.Process.Kill() }) // may have ended already
 	defer kill.Stop()
 	_ = e.cmd.Process.Signal(syscall.SIGTERM)
 	if err := e.cmd.Wait(); err != nil {
 		t.Logf("dockerd: %v", err)
 	}
 	for _, at := range mountsBelow(e.dir) {
-		_ = syscall.Unmount(at, syscall.MNT_DETACH) // else the folder stays, which is told below
+		_ = syscall.Unmount(at, syscall.MNT_DETACH) // after a failure the folder stays, and the error below says why
 	}
 	if err := os.RemoveAll(e.dir); err != nil {
 		t.Errorf("remove the Engine's folder: %v", err)
 	}
 }
 
-// mountsBelow returns what is mounted below dir, the deepest first.
+// mountsBelow returns the mount points below dir, the deepest first.
 func mountsBelow(dir string) (list []string) {
 	text, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -136,7 +135,7 @@ func (e *Engine) docker(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Try runs the docker client with input and returns what it wrote.
+// Try runs the docker client with input and returns the output.
 func (e *Engine) Try(t testing.TB, input string, args ...string) (string, error) {
 	t.Helper()
 	cmd := e.docker(t.Context(), args...)
@@ -145,7 +144,7 @@ func (e *Engine) Try(t testing.TB, input string, args ...string) (string, error)
 	return strings.TrimSpace(string(out)), err
 }
 
-// Docker runs the docker client and returns what it wrote. A failure ends the
+// Docker runs the docker client and returns the output. A failure ends the
 // test.
 func (e *Engine) Docker(t testing.TB, args ...string) string {
 	t.Helper()

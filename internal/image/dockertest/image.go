@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// Program compiles a Go program into a binary that runs in an empty image.
+// Program compiles a static Go program for an empty image.
 func Program(t testing.TB, source string) (binary string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -36,8 +36,9 @@ func Program(t testing.TB, source string) (binary string) {
 	return binary
 }
 
-// Image returns an image FROM scratch for this machine with one layer of files,
-// path to content. Those below /bin can be executed. edit sets the rest.
+// Image returns an image FROM scratch for this machine with one layer of
+// files, path to content. Files below /bin are executable. edit sets the rest
+// of the configuration.
 func Image(t testing.TB, files map[string][]byte, edit func(*v1.Config)) v1.Image {
 	t.Helper()
 	text := layerTar(t, files)
@@ -85,8 +86,8 @@ func layerTar(t testing.TB, files map[string][]byte) []byte {
 	return b.Bytes()
 }
 
-// Push pushes img to a reference in a registry and returns the one that is
-// pinned by digest.
+// Push pushes img to a reference in a registry and returns the reference by
+// digest.
 func Push(t testing.TB, img v1.Image, ref string, opts ...remote.Option) (pinned string) {
 	t.Helper()
 	to, err := name.ParseReference(ref, name.Insecure)
