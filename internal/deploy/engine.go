@@ -1,3 +1,6 @@
+// Package deploy is the engine: receives uploads, stages deploys, works the
+// queue of each Deployment off, waits until the components run a deploy, and
+// deletes expired versions and images. Engine is a façade over the parts.
 package deploy
 
 import (
