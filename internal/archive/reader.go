@@ -1,14 +1,11 @@
 package archive
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
 	"io"
 	"sync"
-
-	"slipway/internal/slipway"
 )
 
 // source is the bytes of the archive, with the first error of reading: a failing
@@ -88,55 +85,4 @@ func (m *meter) Read(p []byte) (int, error) {
 	}
 	m.zeros += int64(zeros)
 	return n, err
-}
-
-// checkLocal makes sure that the header of f lies at the offset at and says the
-// same as the directory, which begins at dir. It returns where f ends.
-func (s *scan) checkLocal(f zipFile, at, dir int64) (int64, error) {
-	switch {
-	case f.Flags&zipEncrypted != 0:
-		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", Quote(f.Name))
-	case f.Method != zip.Store && f.Method != zip.Deflate:
-		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is compressed with method %d. Only deflate, the usual one, can be read.", Quote(f.Name), f.Method)
-	case f.start < at+zipLocalLen || f.start > dir || f.CompressedSize64 > uint64(dir-f.start):
-		return 0, s.misplaced(f)
-	}
-	b := make([]byte, min(f.start-at, zipLocalLen+2<<16))
-	if _, err := s.src.ReadAt(b, at); err != nil {
-		return 0, s.explain(noEOF(err))
-	}
-	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
-	if string(b[:4]) != zipLocal || at+zipLocalLen+int64(nameLen+extraLen) != f.start {
-		return 0, s.misplaced(f)
-	}
-	if !agrees(f.File, b, b[zipLocalLen+nameLen:]) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name {
-		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", Quote(f.Name))
-	}
-	return s.endOf(f, dir)
-}
-
-func (s *scan) misplaced(f zipFile) error {
-	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", Quote(f.Name))
-}
-
-// endOf returns where f ends: behind its content, or behind the descriptor that
-// follows it.
-func (s *scan) endOf(f zipFile, dir int64) (int64, error) {
-	end := f.start + int64(f.CompressedSize64)
-	if f.Flags&zipDescriptor == 0 {
-		return end, nil
-	}
-	b := make([]byte, 28) // the longest descriptor, and the signature behind it
-	n, err := s.src.ReadAt(b, end)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return 0, s.explain(err)
-	}
-	for _, d := range descriptors(f.File) {
-		rest, ok := bytes.CutPrefix(b[:n], d)
-		at := end + int64(len(d))
-		if ok && (at == dir || at < dir && bytes.HasPrefix(rest, []byte(zipLocal))) {
-			return at, nil
-		}
-	}
-	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory.", Quote(f.Name))
 }

@@ -74,7 +74,7 @@ func zipLayout(s *scan, list []*zip.File, dir int64) ([]zipFile, error) {
 	var at int64
 	for _, f := range files {
 		s.last = f.Name
-		next, err := s.checkLocal(f, at, dir)
+		next, err := checkLocal(s, f, at, dir)
 		if err != nil {
 			return nil, err
 		}

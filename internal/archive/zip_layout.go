@@ -4,6 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
+
+	"slipway/internal/slipway"
 )
 
 // Signatures and lengths of a zip archive's records.
@@ -26,6 +30,56 @@ const (
 )
 
 var le = binary.LittleEndian
+
+// checkLocal checks for the header of f at the offset at, equal to the directory
+// at dir, and returns the end of f.
+func checkLocal(s *scan, f zipFile, at, dir int64) (int64, error) {
+	switch {
+	case f.Flags&zipEncrypted != 0:
+		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", Quote(f.Name))
+	case f.Method != zip.Store && f.Method != zip.Deflate:
+		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is compressed with method %d. Only deflate, the usual one, can be read.", Quote(f.Name), f.Method)
+	case f.start < at+zipLocalLen || f.start > dir || f.CompressedSize64 > uint64(dir-f.start):
+		return 0, errMisplaced(f)
+	}
+	b := make([]byte, min(f.start-at, zipLocalLen+2<<16))
+	if _, err := s.src.ReadAt(b, at); err != nil {
+		return 0, s.explain(noEOF(err))
+	}
+	nameLen, extraLen := int(le.Uint16(b[26:])), int(le.Uint16(b[28:]))
+	if string(b[:4]) != zipLocal || at+zipLocalLen+int64(nameLen+extraLen) != f.start {
+		return 0, errMisplaced(f)
+	}
+	if !agrees(f.File, b, b[zipLocalLen+nameLen:]) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name {
+		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", Quote(f.Name))
+	}
+	return endOf(s, f, dir)
+}
+
+func errMisplaced(f zipFile) error {
+	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", Quote(f.Name))
+}
+
+// endOf returns the end of f: behind the content, or behind the descriptor.
+func endOf(s *scan, f zipFile, dir int64) (int64, error) {
+	end := f.start + int64(f.CompressedSize64)
+	if f.Flags&zipDescriptor == 0 {
+		return end, nil
+	}
+	b := make([]byte, 28) // the longest descriptor, and the signature behind it
+	n, err := s.src.ReadAt(b, end)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, s.explain(err)
+	}
+	for _, d := range descriptors(f.File) {
+		rest, ok := bytes.CutPrefix(b[:n], d)
+		at := end + int64(len(d))
+		if ok && (at == dir || at < dir && bytes.HasPrefix(rest, []byte(zipLocal))) {
+			return at, nil
+		}
+	}
+	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory.", Quote(f.Name))
+}
 
 // agrees reports whether the local header of f matches the directory. With a
 // descriptor behind the content, the header may leave checksum and sizes open.

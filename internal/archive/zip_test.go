@@ -14,9 +14,10 @@ import (
 
 var entry = testEntry{name: "dags/a.py", body: "print('a dag')"}
 
-func descriptorOf(body string, packed int, sig string) []byte {
+// descriptorOf returns the descriptor of body, packed to 14 bytes.
+func descriptorOf(body, sig string) []byte {
 	b := le.AppendUint32([]byte(sig), crc32.ChecksumIEEE([]byte(body)))
-	return le.AppendUint32(le.AppendUint32(b, uint32(packed)), uint32(len(body)))
+	return le.AppendUint32(le.AppendUint32(b, 14), uint32(len(body)))
 }
 
 func TestReadRefusesZip(t *testing.T) {
@@ -57,7 +58,7 @@ func TestReadRefusesZip(t *testing.T) {
 		"data behind deflate":    {zipOf(zipItem{testEntry: entry, packed: append(deflate(entry.body), "more"...), method: zip.Deflate}), []string{`"dags/a.py"`, "after its end"}},
 		"deflate cut off":        {zipOf(zipItem{testEntry: entry, packed: deflate(entry.body)[:5], method: zip.Deflate}), []string{`"dags/a.py"`, "cut off"}},
 		"deflate damaged":        {zipOf(zipItem{testEntry: entry, packed: []byte("\xff\xff\xff\xff"), method: zip.Deflate}), []string{`"dags/a.py"`, "damaged"}},
-		"descriptor":             {zipOf(zipItem{testEntry: entry, flags: 8, descriptor: flipped(descriptorOf(entry.body, 14, "PK\x07\x08"), 5)}), []string{`"dags/a.py"`, "follows"}},
+		"descriptor":             {zipOf(zipItem{testEntry: entry, flags: 8, descriptor: flipped(descriptorOf(entry.body, "PK\x07\x08"), 5)}), []string{`"dags/a.py"`, "follows"}},
 		"gap":                    {zipOf(zipItem{testEntry: entry, gap: "evil"}, zipItem{testEntry: testEntry{name: "b"}}), []string{`"b"`}},
 		"gap before directory":   {zipOf(zipItem{testEntry: entry, gap: "evil"}), []string{`"dags/a.py"`, "no file"}},
 		"same content twice":     {overlapping(), []string{`"dags/`, "overlaps"}},
@@ -134,8 +135,8 @@ func TestReadAcceptsZip(t *testing.T) {
 	commented := zipOf(zipEntries(entry)...)
 	commented[len(commented)-2] = 5
 	for name, data := range map[string][]byte{
-		"descriptor":                   with(descriptorOf(entry.body, 14, "PK\x07\x08")),
-		"descriptor without signature": with(descriptorOf(entry.body, 14, "")),
+		"descriptor":                   with(descriptorOf(entry.body, "PK\x07\x08")),
+		"descriptor without signature": with(descriptorOf(entry.body, "")),
 		"long descriptor":              with(long),
 		"long one without signature":   with(long[4:]),
 		"descriptor left away":         with(nil),

@@ -178,7 +178,7 @@ func (a *dagsDir) check(f recorded) error {
 		return os.NewSyscallError("fstatat", err)
 	}
 	sec, nsec := st.Mtim.Unix()
-	if uint32(st.Mode) != unix.S_IFREG|uint32(mode(f.File)) || st.Size != f.Size || sec != f.MTime || nsec != 0 {
+	if uint32(st.Mode) != unix.S_IFREG|uint32(mode(f.File)) || st.Size != f.Size || sec != f.MTime || nsec != 0 { //nolint:unconvert // the type of Mode differs by platform
 		return errors.New("its size, mode or time was changed")
 	}
 	return nil
