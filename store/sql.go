@@ -149,9 +149,9 @@ func outage(err error) error {
 	}
 	switch e.Code() & 0xff { // the rest says more of the same
 	case sqlite3.SQLITE_FULL:
-		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full: nothing was changed. Ask the administrator for space."), err)
+		return slipway.DiskFull(err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
-		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal cannot be written to: nothing was changed. Ask the administrator to look at it."), err)
+		return slipway.DiskReadOnly(err)
 	}
 	return err
 }

@@ -121,7 +121,7 @@ func sentence(err error, dir string, v slipway.Version) string {
 		return text
 	}
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case slipway.IsDiskFull(err):
 		return fmt.Sprintf("The disk of the folder %s is full.", dir)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("The folder %s cannot be written to: %s.", dir, deepest(err))

@@ -18,7 +18,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 
 	"slipway/internal/archive"
 	"slipway/internal/durable"
@@ -189,8 +188,8 @@ func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pac
 // After an error no new file is left.
 func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
 	staged, err := s.stage(ctx, ns, upload, size, lim, known)
-	if errors.Is(err, syscall.ENOSPC) {
-		return Staged{}, slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Nothing was deployed.")
+	if slipway.IsDiskFull(err) {
+		return Staged{}, slipway.DiskFull(err)
 	}
 	if _, ok := errors.AsType[*slipway.Error](err); err != nil && !ok {
 		err = fmt.Errorf("stage an upload: %w", err)

@@ -222,10 +222,10 @@ func (b *base) MountDir(d slipway.Deployment) string {
 // stays for the log.
 func unavailable(err error) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal is full. Ask the administrator for space."), err)
+	case slipway.IsDiskFull(err):
+		return slipway.DiskFull(err)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
-		return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the portal cannot be written to. Ask the administrator to look at it."), err)
+		return slipway.DiskReadOnly(err)
 	}
 	return err
 }
