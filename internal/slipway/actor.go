@@ -1,30 +1,29 @@
 package slipway
 
-// Actor is who asks for something: a person, or an API token.
+// Actor is the sender of a request: a person, or an API token.
 type Actor struct {
 	User  UserID
 	Token TokenID // "" for a person
-	Kinds Kinds   `json:"-"` // of deploy that the token may make
-	// Secret is the SHA-256, hex, of the secret by which the token was presented:
-	// once the token is rotated, a request that began with the old one may do
-	// nothing more. "" where a record names the token.
+	Kinds Kinds   `json:"-"` // of deploy allowed to the token
+	// Secret is the SHA-256, hex, of the presented token secret: after a
+	// rotation, requests with the old secret are refused. "" in records.
 	Secret string `json:"-"`
-	Name   string // as it was when they acted: "Ada Lovelace", or a token's name
+	Name   string // at the time of the action: "Ada Lovelace", or a token's name
 	Via    Via
-	IP     string // the client's address, as the portal saw it
+	IP     string // of the client, as seen by the portal
 }
 
-// Via says by which door a request came.
+// Via is the way of a request into the portal.
 type Via string
 
-// The doors, as they are stored and shown.
+// The ways, as stored and shown.
 const (
 	Portal Via = "portal"
 	API    Via = "API"
 	Local  Via = "command line" // slipway on the portal's own machine
 )
 
-// Title returns how the pages name a: "token ci-sales" for a token.
+// Title returns the name of a on pages: "token ci-sales" for a token.
 func (a Actor) Title() string {
 	if a.Token != "" {
 		return "token " + a.Name
@@ -32,16 +31,16 @@ func (a Actor) Title() string {
 	return a.Name
 }
 
-// Event is an entry of the audit trail: who did what to what, from where, when.
+// Event is an entry of the audit trail: actor, action, target, place, time.
 type Event struct {
 	Workspace  WorkspaceID  // "" where it concerns the whole Organization
-	Deployment DeploymentID // "" where it concerns none
+	Deployment DeploymentID // "" without a Deployment
 	Action     string       // a verb and a noun, "deploy.confirm"
-	Target     string       // the name of what was acted on, as it was then
+	Target     string       // name of the target at the time
 	Detail     string       // one line
 }
 
-// Allows refuses a kind of deploy that a's token is not for.
+// Allows refuses a kind of deploy outside the kinds of a's token.
 func (a Actor) Allows(kind DeployKind) error {
 	if a.Token == "" || a.Kinds.Has(kind) {
 		return nil

@@ -2,39 +2,39 @@ package slipway
 
 import "time"
 
-// AsideFor is how long what is set aside stays after it was noticed.
+// AsideFor is the time from finding an orphaned namespace to deletion.
 const AsideFor = 7 * 24 * time.Hour
 
-// Everything is the namespace of an Aside that is about all Deployments: the
-// records are older than the files, so that no record names what came later.
+// Everything is the namespace of an Aside about all Deployments: the records
+// are older than the files, and newer files have no record.
 const Everything = ""
 
-// Aside is a namespace that no record names, or Everything. The records may be
-// the wrong ones, so it is kept for some days.
+// Aside is an orphaned namespace, without a record, or Everything. The records
+// may be the wrong ones, and the namespace stays for some days.
 type Aside struct {
 	Namespace string
-	Since     time.Time // when it was noticed
+	Since     time.Time // time of the finding
 }
 
-// Until returns when it is over.
+// Until returns the end of a.
 func (a Aside) Until() time.Time { return a.Since.Add(AsideFor) }
 
-// Over reports whether a has lasted long enough.
+// Over reports whether a has ended at now.
 func (a Aside) Over(now time.Time) bool { return !now.Before(a.Until()) }
 
-// Stray says why no record names a manifest.
+// Stray is the reason why a manifest has no record.
 type Stray int
 
 // The reasons.
 const (
-	Leftover Stray = iota // a crash left it, or an expiry that a crash cut off
-	Awaited               // its deploy is about to write it again
-	Foreign               // these records never had it written: they are older, or others
+	Leftover Stray = iota // left by a crash, or by an expiry cut off by a crash
+	Awaited               // the deploy is about to write the manifest again
+	Foreign               // written under other records: these are older, or others
 )
 
-// StrayManifest judges the manifest of a version that no record names. w is the
-// deploy that the version was minted for, and known says whether there is one.
-// A deploy writes its manifest when its turn has come.
+// StrayManifest returns the reason why the manifest of a version has no record.
+// w is the deploy with the version, and known tells whether w exists. A deploy
+// writes the manifest at the head of the queue.
 func StrayManifest(w Deploy, known bool) Stray {
 	switch {
 	case !known || w.Status == Initialized || w.Status == Staged || w.Status == Queued:

@@ -2,13 +2,13 @@ package slipway
 
 import "maps"
 
-// Renamed is what a comparison makes of a file that is gone from one path and
-// stands, with the same content, at another.
+// Renamed is the change of a file removed at one path and added at another with
+// the same content.
 const Renamed Op = "renamed"
 
-// Comparison is what lies between two versions.
+// Comparison holds the differences between two versions.
 type Comparison struct {
-	Changes []Change // by path; the Old.Path of a renamed file is another
+	Changes []Change // by path; Old.Path of a renamed file differs
 	Sum     ChangeSum
 }
 
@@ -29,10 +29,10 @@ func (s *ChangeSum) Add(op Op) {
 	}
 }
 
-// Total returns how many files s counts.
+// Total returns the number of counted files.
 func (s ChangeSum) Total() int { return s.Added + s.Changed + s.Removed + s.Renamed }
 
-// Compare returns changes, which must be by path, with renames found.
+// Compare returns the comparison of changes, sorted by path, with renames.
 func Compare(changes []Change) Comparison {
 	c := Comparison{Changes: renames(changes)}
 	for _, change := range c.Changes {
@@ -41,10 +41,10 @@ func Compare(changes []Change) Comparison {
 	return c
 }
 
-// renames joins each added file with a removed one of the same content. Empty
-// files are all alike, which says nothing.
+// renames joins each added file with a removed file of the same content. Empty
+// files are all equal and never count as renamed.
 func renames(changes []Change) []Change {
-	removed := map[string][]int{} // places of removed files by content, in the order of their paths
+	removed := map[string][]int{} // indexes of removed files by content, by path
 	for i, c := range changes {
 		if c.Op == Removed && c.Old.SHA256 != "" && c.Old.Size > 0 {
 			removed[c.Old.SHA256] = append(removed[c.Old.SHA256], i)
@@ -70,7 +70,7 @@ func renames(changes []Change) []Change {
 	return list
 }
 
-// SumChanges returns what steps, one after the other, change all in all.
+// SumChanges returns the total of consecutive steps.
 func SumChanges(steps [][]Change) []Change {
 	all := map[string]Change{}
 	for _, step := range steps {
@@ -95,7 +95,7 @@ func SumChanges(steps [][]Change) []Change {
 	return Changes(old, new)
 }
 
-// Back returns what undoes changes.
+// Back returns the reverse of changes.
 func Back(changes []Change) []Change {
 	list := make([]Change, len(changes))
 	for i, c := range changes {

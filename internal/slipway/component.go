@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Desired is what an agent is told to make true on its side.
+// Desired is the desired state that the portal sends to an agent.
 type Desired struct {
 	Revision string  `json:"revision"` // opaque; changes whenever anything below does
 	DAGs     Source  `json:"dags"`
-	Version  Version `json:"version,omitempty"`  // that DAGs are mounted from
+	Version  Version `json:"version,omitempty"`  // mounted DAG bundle version
 	Image    string  `json:"image,omitempty"`    // "name@sha256:…"; a name without a host is in the portal's registry
 	DagsPath string  `json:"dagsPath,omitempty"` // of the image
-	Runtime  string  `json:"runtime,omitempty"`  // of the image, if it has one
+	Runtime  string  `json:"runtime,omitempty"`  // of the image, "" if unknown
 
 	Deployment DeploymentID `json:"deployment"`
 }
@@ -28,10 +28,10 @@ const (
 	FromImage  Source = "image"
 )
 
-// DefaultDagsPath is where an image keeps its DAGs when nothing is known of it.
+// DefaultDagsPath is the dags folder of an image that was not inspected.
 const DefaultDagsPath = "/usr/local/airflow/dags"
 
-// AgentKind is what an agent does for its component.
+// AgentKind is the job of an agent.
 type AgentKind string
 
 // The kinds of agent.
@@ -40,44 +40,45 @@ const (
 	Rollout AgentKind = "rollout" // applies images
 )
 
-// Report is what an agent says of its component.
+// Report is the state of a component, reported by its agent.
 type Report struct {
 	Component string    `json:"component"`
 	Kind      AgentKind `json:"kind,omitempty"`
-	DAGs      Source    `json:"dags,omitempty"`     // what current points to; "" before the first mount
-	Version   Version   `json:"version,omitempty"`  // that current points to
-	Image     string    `json:"image,omitempty"`    // that its containers run, by digest
-	Revision  string    `json:"revision,omitempty"` // of Desired, that it has applied or that Error is about; "" before the first
-	Age       int64     `json:"age,omitempty"`      // for how many seconds it has run what it runs, by the agent's own clock
-	Step      string    `json:"step,omitempty"`     // what it is doing, "mounting"
+	DAGs      Source    `json:"dags,omitempty"`     // target of current; "" before the first mount
+	Version   Version   `json:"version,omitempty"`  // target of current
+	Image     string    `json:"image,omitempty"`    // digest of the image that its containers run
+	Revision  string    `json:"revision,omitempty"` // Desired.Revision that was applied, or that Error is about; "" before the first
+	Age       int64     `json:"age,omitempty"`      // seconds since the running code last changed, by the agent's clock
+	Step      string    `json:"step,omitempty"`     // present step, "mounting"
 	Done      int64     `json:"done,omitempty"`     // of Total, bytes
 	Total     int64     `json:"total,omitempty"`
 	Error     string    `json:"error,omitempty"`
-	Agent     string    `json:"agent,omitempty"`     // its version
-	Ephemeral bool      `json:"ephemeral,omitempty"` // autoscaled: one that falls silent has left
+	Agent     string    `json:"agent,omitempty"`     // version of the agent
+	Ephemeral bool      `json:"ephemeral,omitempty"` // autoscaled: has left once silent
 	Leaving   bool      `json:"leaving,omitempty"`
 }
 
-// AgentLog is what an agent says for the log of the deploy that rolls out.
+// AgentLog holds lines from an agent for the log of the running rollout.
 type AgentLog struct {
 	Component string   `json:"component"`
 	Lines     []string `json:"lines"`
 }
 
-// ScaledAway reports whether it is the component that has left: its agent is
-// there, and has nothing to roll out to. An agent that leaves says no revision.
+// ScaledAway reports whether the component has left while its rollout agent
+// stays connected with nothing to roll out to. An agent that leaves itself
+// reports no revision.
 func (r Report) ScaledAway() bool { return r.Leaving && r.Kind == Rollout && r.Revision != "" }
 
 // Mounts reports whether the agent mounts DAGs.
 func (r Report) Mounts() bool { return r.Kind != Rollout }
 
-// Limits of what an agent may say, in bytes.
+// Limits of the texts in a report, in bytes.
 const (
 	maxComponent  = 100
 	maxReportText = 2000
 )
 
-// Check returns r as it may be kept, or says what is wrong with it.
+// Check returns r cleaned for storage, or an Invalid error.
 func (r Report) Check() (Report, error) {
 	r.Component = strings.TrimSpace(r.Component)
 	_, named := r.Version.Time()
@@ -98,7 +99,7 @@ func (r Report) Check() (Report, error) {
 	return r, nil
 }
 
-// clean returns text as it can be shown and kept: of one line, and not long.
+// clean returns text as one printable line of at most maxReportText bytes.
 func clean(text string) string {
 	text = strings.ToValidUTF8(text, "�")
 	if len(text) > maxReportText {
@@ -112,19 +113,17 @@ func clean(text string) string {
 	}, text)
 }
 
-// Component is a running part of Airflow with an agent beside it, as it last
-// reported.
+// Component is a running part of Airflow with an agent, by its last report.
 type Component struct {
 	Report
-	Since    time.Time // that it runs what it runs
+	Since    time.Time // start of the present code
 	LastSeen time.Time
 }
 
-// EmbeddedComponent is what the agent inside the portal calls itself.
+// EmbeddedComponent is the component name of the portal's embedded agent.
 const EmbeddedComponent = "this-machine"
 
-// How long a component may be silent before it counts as such, and before it
-// is forgotten.
+// Silence after which a component counts as silent, and as forgotten.
 const (
 	SilentAfter    = time.Minute
 	ForgottenAfter = time.Hour
@@ -133,8 +132,7 @@ const (
 // Silent reports whether c has not been heard of for a minute.
 func (c Component) Silent(now time.Time) bool { return now.Sub(c.LastSeen) >= SilentAfter }
 
-// Gone reports whether c, which has been silent, is no longer one of the
-// Deployment's components.
+// Gone reports whether the silent component c has left the Deployment.
 func (c Component) Gone(now time.Time) bool {
 	if c.Ephemeral && c.Silent(now) {
 		return true
@@ -142,19 +140,19 @@ func (c Component) Gone(now time.Time) bool {
 	return now.Sub(c.LastSeen) > ForgottenAfter
 }
 
-// Mounting returns those of all that mount DAGs.
+// Mounting returns the components of all that mount DAGs.
 func Mounting(all []Component) []Component {
 	return slices.DeleteFunc(slices.Clone(all), func(c Component) bool { return !c.Mounts() })
 }
 
-// OfKind returns those of all whose agents do what kind says.
+// OfKind returns the components of all with agents of a kind.
 func OfKind(all []Component, kind AgentKind) []Component {
 	return slices.DeleteFunc(slices.Clone(all), func(c Component) bool { return c.Mounts() != (kind == Sidecar) })
 }
 
-// About returns all without the errors that are about another wish than that
-// of a revision. A rollout that had one has yet to say whether its containers
-// work: what they run is left out as well.
+// About returns all without errors about another revision. For a rollout with
+// such an error the running image is left out too, until the agent reports
+// whether the new containers work.
 func About(revision string, all []Component) []Component {
 	all = slices.Clone(all)
 	for i, c := range all {
@@ -169,7 +167,7 @@ func About(revision string, all []Component) []Component {
 	return all
 }
 
-// Runs reports whether c runs what s wants of it.
+// Runs reports whether c runs its part of the desired state s.
 func (c Component) Runs(s State) bool {
 	if c.Kind == Rollout {
 		return s.Image == "" || digestOf(c.Image) == s.Image
@@ -182,14 +180,14 @@ func (c Component) Runs(s State) bool {
 
 // Progress is how far the components of a Deployment are.
 type Progress struct {
-	Of      int      // components that are connected
-	Running int      // of them, those that run what is wanted, and work
-	Errors  []string // "worker-2: disk full", of those that do not
+	Of      int      // connected components
+	Running int      // connected components that run the desired state and work
+	Errors  []string // "worker-2: disk full", of the other components
 }
 
-// NewProgress counts the components of a Deployment whose state s is wanted. For
-// a deploy, all are those About it: an error of before is none of its own.
-// Silent ones are no longer waited for.
+// NewProgress counts the connected components of a Deployment with desired
+// state s. For a deploy, pass all through About first, to leave out older
+// errors. Silent components are not waited for.
 func NewProgress(s State, all []Component, now time.Time) Progress {
 	var p Progress
 	for _, c := range all {
@@ -207,14 +205,14 @@ func NewProgress(s State, all []Component, now time.Time) Progress {
 	return p
 }
 
-// Done reports whether every connected component runs what is wanted.
+// Done reports whether every connected component runs the desired state.
 func (p Progress) Done() bool { return p.Running == p.Of }
 
-// Stuck reports whether every component that does not run it has said why.
+// Stuck reports whether every component without the desired state has an error.
 func (p Progress) Stuck() bool { return !p.Done() && p.Running+len(p.Errors) == p.Of }
 
-// Stragglers says of each component that does not run what s wants, or whose
-// containers do not work, where it is. Silent ones are no longer waited for.
+// Stragglers lists the connected components that do not run s, or whose
+// containers fail, each with its last step or error.
 func Stragglers(s State, all []Component, now time.Time) (list []string) {
 	for _, c := range all {
 		if !c.Silent(now) && !c.serves(s) {
@@ -244,7 +242,7 @@ func (c Component) whereabouts() string {
 	return " has nothing mounted"
 }
 
-// Health is a Deployment's status, as the API names it.
+// Health is a Deployment's status, by its name in the API.
 type Health string
 
 // The statuses of a Deployment.
@@ -255,6 +253,6 @@ const (
 	Unhealthy Health = "UNHEALTHY" // a component reports an error, lags or is silent
 )
 
-// serves reports whether c runs what s wants of it, and its containers work. A
-// mount that is in place serves whatever else its agent says.
+// serves reports whether c runs s and its containers work. An error of a
+// mounting agent does not matter once the mount is in place.
 func (c Component) serves(s State) bool { return c.Runs(s) && (c.Kind != Rollout || c.Error == "") }

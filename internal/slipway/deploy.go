@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// DeployID names a deploy in the whole installation. People name it by its
-// number, which counts from 1 in each Deployment.
+// DeployID names a deploy in the whole installation. People use its number,
+// counted from 1 in each Deployment.
 type DeployID string
 
-// DeployKind is what a deploy carries, as the API names it.
+// DeployKind is the content of a deploy, by its name in the API.
 type DeployKind string
 
 // The kinds.
@@ -28,10 +28,10 @@ func (k DeployKind) Title() string {
 // HasImage reports whether a deploy of kind k brings an image.
 func (k DeployKind) HasImage() bool { return k == ImageOnly || k == ImageAndDAG }
 
-// Status is where a deploy is in its life.
+// Status is a stage in the life of a deploy.
 type Status string
 
-// The states of a deploy, in their order; it ends in one of the last three.
+// The statuses of a deploy, in order; the last three are final.
 const (
 	Initialized Status = "initialized" // files arriving
 	Staged      Status = "staged"      // checked; its changes can be read
@@ -45,80 +45,81 @@ const (
 // Ended reports whether s is final.
 func (s Status) Ended() bool { return s == Deployed || s == Failed || s == Cancelled }
 
-// Active reports whether a deploy in s holds a place in its Deployment's queue.
+// Active reports whether a deploy with status s is in the queue of its
+// Deployment.
 func (s Status) Active() bool { return s == Queued || s == Deploying }
 
-// Deploy is one change of code to a Deployment: a row of its history.
+// Deploy is one change of code to a Deployment: a row of the history.
 type Deploy struct {
 	ID          DeployID
 	Deployment  DeploymentID
 	Number      int
 	Kind        DeployKind
 	Status      Status
-	Reason      string // why it failed or was cancelled: a sentence
-	Note        string // what else there is to say of its end: a sentence
+	Reason      string // why the deploy failed or was cancelled: a sentence
+	Note        string // further remark on the outcome: a sentence
 	Description string
 	By          Actor
-	ConfirmedBy Actor // zero until it is confirmed
+	ConfirmedBy Actor // zero until confirmed
 	Git         Git
 
-	Version  Version // that it brings, or for a return the old one it mounts again
+	Version  Version // new bundle version, or for a return the old one to mount again
 	Merge    Merge
 	Upload   string // the archive's name, or "3 files"
-	Fix      string // the file that was mended on a page, below dags; "" for what came from elsewhere
-	Bytes    int64  // that arrived
-	Resumes  int    // times that the upload was taken up again
+	Fix      string // the file edited on a page, below dags; "" for uploads
+	Bytes    int64  // received
+	Resumes  int    // times the upload was resumed
 	Base     Version
-	ReturnTo int         // number of the deploy it returns to; 0 for others
-	UndoneBy int         // number of the newest return to before this one; 0 for none
-	After    State       // after it: foreseen while it is queued, and before that no more than the image it brings
-	Image    *Image      // that it brings, as inspection found it; nil until then, and for others
-	Source   string      // reference that its image was asked for by; "" for an archive, and until a push is finalized
-	Tag      string      // that is kept for its image in the portal's registry; "" for none
-	WantsDAG bool        // its DAGs are announced, and not staged yet
-	Switch   *SafeSwitch // that it makes and follows up; nil for others
-	ByHand   bool        // somebody restarts Airflow with its image himself, and said so
+	ReturnTo int         // number of the deploy to return to; 0 for others
+	UndoneBy int         // number of the newest return to an earlier deploy; 0 for none
+	After    State       // state after the deploy: projected while queued, only the new image before
+	Image    *Image      // new image, by inspection; nil until inspected, and for deploys without image
+	Source   string      // requested image reference; "" for an archive, and until a push is finalized
+	Tag      string      // tag of the image in the portal's registry; "" for none
+	WantsDAG bool        // DAGs are announced, and not staged yet
+	Switch   *SafeSwitch // switch to apply with the deploy; nil for others
+	ByHand   bool        // the sender restarts Airflow with the image by hand, and said so
 	Counts   Counts
-	Position int64 // in the queue of its Deployment; 0 before it is confirmed
+	Position int64 // in the queue of the Deployment; 0 before confirmation
 
 	CreatedAt   time.Time
-	UploadedAt  time.Time // zero until then, as all that follow
+	UploadedAt  time.Time // zero until then, as all below
 	StagedAt    time.Time
 	QueuedAt    time.Time
 	DeployingAt time.Time
-	RollingAt   time.Time // its image is wanted of components from then on
-	MountingAt  time.Time // and its DAGs
+	RollingAt   time.Time // from then on the image is desired of components
+	MountingAt  time.Time // and the DAGs
 	StoredAt    time.Time // bundle version complete on the portal's side
 	LiveAt      time.Time // wanted of every component from then on
 	EndedAt     time.Time
 }
 
-// Git is where the files of a deploy came from, as its sender says.
+// Git is the origin of the files of a deploy, as given by the sender.
 type Git struct {
 	Commit, Branch, Repository, URL, Author string
 }
 
-// Counts sums up what a deploy did to the files.
+// Counts sums up the changes of a deploy to files.
 type Counts struct {
 	Added, Changed, Removed, Unchanged int
 	Files                              int   // of the version
-	NewBytes                           int64 // stored for it, compressed
+	NewBytes                           int64 // stored by the deploy, compressed
 	LeftOut                            int   // ignored
-	Outside                            int   // of the project but not DAGs: they need an image deploy
+	Outside                            int   // project files other than DAGs: an image deploy is needed for them
 }
 
-// WentLive reports whether d was what its Deployment should run, then or now.
+// WentLive reports whether d was ever the desired state of the Deployment.
 func (d Deploy) WentLive() bool { return !d.LiveAt.IsZero() }
 
-// UnfinishedLife is how long a deploy waits after its last byte to be confirmed
-// or finalized.
+// UnfinishedLife is the time from the last byte of a deploy to expiry without
+// confirmation or finalizing.
 const UnfinishedLife = 24 * time.Hour
 
-// errDAGOnlyOff is refused in the words that the astro CLI looks for.
+// errDAGOnlyOff has the text that the astro CLI looks for.
 var errDAGOnlyOff = &Error{Kind: Conflict, Text: "DAG-only deploys are not enabled for this Deployment."}
 
-// MayDeploy judges whether by, with role, may make a deploy of kind on d now.
-// The page offers the kinds that it allows.
+// MayDeploy checks whether by, with role, may make a deploy of kind on d now.
+// The page offers the allowed kinds.
 func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 	if err := d.roleFor(kind, role); err != nil {
 		return err
@@ -134,14 +135,14 @@ func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 
 // MayMake judges whether by, with role, may make w on d now.
 func (d Deployment) MayMake(w Deploy, role Role, by Actor) error {
-	if w.Switch != nil { // a switch is not refused by CI/CD enforcement, nor is what follows it
+	if w.Switch != nil { // CI/CD enforcement refuses neither a switch nor its follow-up
 		return d.MaySwitchSafely(w.Switch.On, role)
 	}
 	return d.MayDeploy(w.Kind, role, by)
 }
 
-// Takes judges w once more when its turn comes: a switch or an image before it
-// in the queue, on which it relied, may have been called back.
+// Takes checks w again at the head of the queue: a switch or an image earlier
+// in the queue, needed by w, may have been cancelled.
 func (d Deployment) Takes(w Deploy) error {
 	switch {
 	case w.ReturnTo != 0:
@@ -174,10 +175,10 @@ func (d Deployment) roleFor(kind DeployKind, role Role) error {
 	return role.atLeast(max(d.ImageRole, needs[DeployImages]), DeployImages)
 }
 
-// Confirm returns w in the queue of d, which must be as it will be at the end
-// of its queue. The caller says by base against which version the changes were
-// read: if somebody's deploy came in between, they must be read anew. What a
-// token sent, a person may confirm although CI/CD is enforced.
+// Confirm returns w queued on d, where d must be projected to the end of the
+// queue. base is the version of the changes that the caller has read: after a
+// deploy in between, the changes must be read again. A person may confirm a
+// token's deploy although CI/CD is enforced.
 func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy, error) {
 	sender := by
 	if w.By.Token != "" {
@@ -203,12 +204,12 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 	return w, nil
 }
 
-// ErrBaseChanged is what Confirm returns when the changes that were read are
-// no longer those that the deploy would make.
+// ErrBaseChanged is the error of Confirm when the changes that were read are
+// not the changes that the deploy would make.
 var ErrBaseChanged = &Error{Kind: Conflict, Text: "Another deploy came in between. Read the changes against it, then confirm again."}
 
-// Cancel returns w as a person gave it up before it was confirmed, or called
-// it back before its turn. While it runs it is too late.
+// Cancel returns w cancelled before confirmation or while queued. A running
+// deploy cannot be cancelled.
 func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 	if err := role.May(CancelDeploys); err != nil {
 		return w, err
@@ -227,8 +228,7 @@ func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 	return w, nil
 }
 
-// Checked returns w, which waits to be confirmed once all that it brings is
-// known.
+// Checked returns w ready for confirmation once all its contents are known.
 func (w Deploy) Checked() Deploy {
 	if !w.WantsDAG && (w.Image != nil || !w.Kind.HasImage()) {
 		w.Status = Staged
@@ -236,8 +236,8 @@ func (w Deploy) Checked() Deploy {
 	return w
 }
 
-// Clean returns g as it is kept and shown: what its sender says is cut and
-// printable, and its address leads to a web page or is left out.
+// Clean returns g for storage and pages: texts are shortened and printable, and
+// an address that is no web address is left out.
 func (g Git) Clean() Git {
 	for _, part := range []*string{&g.Commit, &g.Branch, &g.Repository, &g.URL, &g.Author} {
 		text := []rune(strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(*part, ""))))
@@ -249,8 +249,8 @@ func (g Git) Clean() Git {
 	return g
 }
 
-// Expired says why w is given up at now: nobody has finished it within a day
-// of its last byte. It is "" while w may still be finished.
+// Expired returns the reason for the expiry of w at now, a day after the last
+// byte; "" while w may still be finished.
 func (w Deploy) Expired(lastByte, now time.Time) string {
 	switch late := now.Sub(lastByte) >= UnfinishedLife; {
 	case late && w.Status == Staged:
@@ -263,7 +263,7 @@ func (w Deploy) Expired(lastByte, now time.Time) string {
 	return ""
 }
 
-// Describe returns w with another description, as long as it is not confirmed.
+// Describe returns w with another description, until confirmation.
 func (w Deploy) Describe(role Role, text string) (Deploy, error) {
 	if err := role.May(DeployDAGs); err != nil {
 		return w, err

@@ -12,42 +12,42 @@ import (
 // DeploymentID names a Deployment.
 type DeploymentID string
 
-// Deployment is one Airflow: its switch for DAG-only deploys, its image, its
-// DAG bundle, its components.
+// Deployment is one Airflow: switch for DAG-only deploys, image, DAG bundle,
+// components.
 type Deployment struct {
 	ID          DeploymentID
 	Workspace   WorkspaceID
 	Name        string
 	Description string
-	Namespace   string // "barren-ionization-0185": names its folders, never changes
+	Namespace   string // "barren-ionization-0185": names the folders, never changes
 	Here        bool   // on this machine: mounted by the embedded agent
 	State              // wanted now
-	Before      *State // what the switch can still restore; nil unless NeedsImage
+	Before      *State // state that switching back restores; nil unless NeedsImage
 
-	ImageRole    Role // who may deploy images: Author or Operator
+	ImageRole    Role // smallest role for image deploys: Author or Operator
 	CICDEnforced bool // only API tokens deploy
 	GuardAPI     bool // deploys of the API wait for a person where a page would ask for a tick
 	Platform     string
-	DagsPath     string // the image's dags folder where it is set by hand
-	ApplyCommand string // name of what this machine runs to apply an image; "" for none
+	DagsPath     string // dags folder of the image, if set by hand
+	ApplyCommand string // name of the command that applies images on this machine; "" for none
 	AirflowURL   string
 
-	KeepDays     int // versions stay for so many days after they were replaced
-	KeepVersions int // and at least so many of them stay in any case
+	KeepDays     int // days that versions stay after replacement
+	KeepVersions int // newest versions that stay in any case
 
 	CreatedAt time.Time
 	Creator   string
 }
 
-// State is what a Deployment runs, or is to run. Every deploy's row records the
-// state after it.
+// State is the running or desired state of a Deployment. Every deploy's row
+// records the state after the deploy.
 type State struct {
 	Image      string  // digest, "sha256:…"; "" while none is known
-	ImageName  string  // its repository, as Image.Name
-	ImageTag   string  // its tag, for people
+	ImageName  string  // the repository, as Image.Name
+	ImageTag   string  // the tag, for people
 	Runtime    string  // Astro Runtime version of the image, "3.1-4"
 	Version    Version // DAG bundle version; "" before the first
-	Mounted    bool    // current is that version; else it is the image's own dags folder
+	Mounted    bool    // current points to Version; else to the image's dags folder
 	DAGDeploys bool    // the switch
 	NeedsImage bool    // since the switch, until an "Image and DAGs" deploy has gone live
 }
@@ -60,7 +60,8 @@ func (s State) DAGsFrom() string {
 	return "Image"
 }
 
-// DefaultPlatform is what an image must offer unless the Deployment says otherwise.
+// DefaultPlatform is the required platform of images, unless the Deployment
+// sets another.
 const DefaultPlatform = "linux/amd64"
 
 // Retention of DAG bundle versions, DESIGN part 2.
@@ -69,8 +70,8 @@ const (
 	DefaultKeepVersions = 10
 )
 
-// NewDeployment returns a Deployment as it is at first: DAG-only deploys
-// enabled, DAGs from the image until the first bundle version is complete.
+// NewDeployment returns a new Deployment: DAG-only deploys enabled, DAGs from
+// the image until the first bundle version is complete.
 func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
 	name, err := CheckName("A Deployment", name)
 	return Deployment{
@@ -81,16 +82,16 @@ func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
 	}, err
 }
 
-// Settings are what may be edited of a Deployment.
+// Settings are the editable fields of a Deployment.
 type Settings struct {
 	Name, Description, AirflowURL, DagsPath string
-	Platform                                string // that images must offer; "" for what it is
+	Platform                                string // required of images; "" for no change
 	ImageRole                               Role
 	CICDEnforced, GuardAPI                  bool
 	KeepDays, KeepVersions                  int
 }
 
-// Settings returns d's settings as they are.
+// Settings returns the present settings of d.
 func (d Deployment) Settings() Settings {
 	return Settings{
 		Name: d.Name, Description: d.Description, AirflowURL: d.AirflowURL, DagsPath: d.DagsPath, Platform: d.Platform,
@@ -99,7 +100,7 @@ func (d Deployment) Settings() Settings {
 	}
 }
 
-// Edit returns d with the settings s, or says what is wrong with them.
+// Edit returns d with the settings s, or an error about one setting.
 func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
 	if err := role.May(ManageDeployments); err != nil {
 		return d, err
@@ -120,7 +121,7 @@ func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
 		return d, err
 	}
 	if s.DagsPath != "" {
-		s.DagsPath = path.Clean(s.DagsPath) // a symlink leads there
+		s.DagsPath = path.Clean(s.DagsPath) // a symlink points here
 	}
 	d.Name, d.Description, d.AirflowURL, d.DagsPath, d.Platform = s.Name, s.Description, s.AirflowURL, s.DagsPath, s.Platform
 	d.ImageRole, d.CICDEnforced, d.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI
@@ -155,7 +156,8 @@ func checkURL(text string) (string, error) {
 	return text, nil
 }
 
-// Delete judges whether someone with role, who typed the name typed, may delete d.
+// Delete checks whether someone with role may delete d after typing typed as
+// the name.
 func (d Deployment) Delete(role Role, typed string) error {
 	if err := role.May(ManageDeployments); err != nil {
 		return err
@@ -189,13 +191,13 @@ var namespaceNouns = strings.Fields(`aberration accretion albedo antenna apertur
 	photon planet plasma prominence quasar radiation reflector refraction rotation satellite sidereal solstice
 	spectrum star sunspot telescope transit twilight umbra vacuum velocity zenith zodiac`)
 
-// AppliesImages reports whether anything has d's components run an image: this
-// machine by its apply command, or an agent that is connected.
+// AppliesImages reports whether images of d can be applied: by the apply
+// command of this machine or by a connected agent.
 func (d Deployment) AppliesImages(all []Component, now time.Time) bool {
 	return d.Here && d.ApplyCommand != "" || len(Connected(OfKind(all, Rollout), now)) > 0
 }
 
-// takesImage judges the image that w brings.
+// takesImage checks the new image of w.
 func (d Deployment) takesImage(w Deploy) error {
 	if w.Image != nil && !offers(w.Image.Platform, d.Platform) {
 		return Errorf(Invalid, "The image is for %s, and this Deployment needs %s. Build it for that platform, or change the Deployment's settings.", w.Image.Platform, d.Platform)
@@ -208,9 +210,9 @@ func (d Deployment) takesImage(w Deploy) error {
 		next, d.Runtime, d.Runtime)
 }
 
-// Wanted returns what components of d are to run while running goes live: its
-// image first and then its DAGs. It is nil for none. Once it is live, or has to
-// go back, it is d's own state.
+// Wanted returns the desired state of components while running goes live: first
+// the image, then the DAGs. Without a running deploy, and once running is live
+// or undone, the desired state is d's own.
 func (d Deployment) Wanted(running *Deploy) State {
 	if running == nil || running.WentLive() || running.RollingAt.IsZero() || running.Reason != "" || running.Status.Ended() {
 		return d.State
@@ -222,9 +224,9 @@ func (d Deployment) Wanted(running *Deploy) State {
 	return next
 }
 
-// Holds returns what holds versions of d. last are its last KeepLast versions,
-// by when they were brought and by when they were wanted; needed are those that
-// deploys name which have not ended; all are the components as they report.
+// Holds returns the retained versions of d. last are the last KeepLast
+// versions, by upload and by use; needed are the versions of unfinished
+// deploys; all are the reported components.
 func (d Deployment) Holds(last, needed []Version, all []Component) Holds {
 	h := Holds{}
 	for _, v := range last {
@@ -247,7 +249,7 @@ func (d Deployment) Holds(last, needed []Version, all []Component) Holds {
 // KeepLast is how many of d's last versions stay in any case.
 func (d Deployment) KeepLast() int { return max(d.KeepVersions, DefaultKeepVersions) }
 
-// KeepFor is how long a version of d stays after it was replaced.
+// KeepFor is the retention time of a version of d after replacement.
 func (d Deployment) KeepFor() time.Duration {
 	days := d.KeepDays
 	if days <= 0 {
@@ -256,8 +258,8 @@ func (d Deployment) KeepFor() time.Duration {
 	return time.Duration(days) * 24 * time.Hour
 }
 
-// Retention judges a version of d that was replaced at a time. For one that is
-// wanted that time does not matter.
+// Retention returns the retention of a version of d, replaced at replacedAt.
+// For the desired version the time does not matter.
 func (d Deployment) Retention(v Version, replacedAt time.Time, h Holds) Retention {
 	r := Retention{Hold: h[v]}
 	if r.Hold != HoldCurrent {
@@ -266,7 +268,7 @@ func (d Deployment) Retention(v Version, replacedAt time.Time, h Holds) Retentio
 	return r
 }
 
-// Desired returns what agents of d are to make true. revision names it.
+// Desired returns the desired state for agents of d, under the name revision.
 func (d Deployment) Desired(revision string) Desired {
 	w := Desired{Revision: revision, DAGs: FromImage, Image: d.ImageRef(), DagsPath: d.DagsPath, Runtime: d.Runtime, Deployment: d.ID}
 	if d.Mounted {
@@ -278,8 +280,8 @@ func (d Deployment) Desired(revision string) Desired {
 	return w
 }
 
-// Health returns d's status and its reason in words. running is the deploy
-// that goes live now, nil if none.
+// Health returns d's status and a reason in words. running is the deploy going
+// live now, nil for none.
 func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Health, string) {
 	p := NewProgress(d.Wanted(running), all, now)
 	switch {
@@ -298,7 +300,7 @@ func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Hea
 	return Healthy, ""
 }
 
-// troubles says what is wrong with each component that is not as it should be.
+// troubles lists the components with a problem, each with a reason.
 func (d Deployment) troubles(all []Component, now time.Time) (list []string) {
 	for _, c := range all {
 		switch {

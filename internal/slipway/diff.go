@@ -7,14 +7,14 @@ type FileDiff struct {
 	TooLarge  bool // to be compared line by line
 	OldSize   int64
 	NewSize   int64
-	OldSHA256 string // "" where there was no file
-	NewSHA256 string // "" where there is none now
+	OldSHA256 string // "" for an added file
+	NewSHA256 string // "" for a removed file
 	Added     int    // lines
 	Removed   int
 	Hunks     []Hunk
 }
 
-// Hunk is a run of lines of which some differ.
+// Hunk is a run of lines with differences.
 type Hunk struct {
 	OldStart, OldLines int
 	NewStart, NewLines int
@@ -27,7 +27,7 @@ type DiffLine struct {
 	Old, New  int  // line numbers, 0 for none
 	Text      string
 	NoNewline bool   // the file ends here, without a newline
-	Marks     []Span // what of Text is not in the line that it replaces, or that replaces it
+	Marks     []Span // parts of Text that differ from the replaced or replacing line
 }
 
 // Span is a part of a text, in bytes.

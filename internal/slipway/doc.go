@@ -1,5 +1,4 @@
-// Package slipway holds the nouns and rules of the deploy portal: what a
-// Deployment, a deploy and a DAG bundle version are, and who may do what to
-// them when. Its functions judge values. They load and save nothing, know
-// nothing of SQL, HTTP, HTML or files, and never ask for the time.
+// Package slipway holds the nouns and rules of the deploy portal: Deployments,
+// deploys, DAG bundle versions, and who may change them. The rules are
+// functions of values: no files, SQL, HTTP, HTML or clock.
 package slipway

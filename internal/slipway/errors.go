@@ -5,26 +5,26 @@ import (
 	"fmt"
 )
 
-// Kind says what went wrong, in terms a caller can act on.
+// Kind is a sort of error that a caller can act on.
 type Kind int
 
-// The kinds of error. Internal is the zero value: a bug or an outage, of which
-// the user sees no detail.
+// The kinds of error. Internal is the zero value: a bug or a fault, hidden from
+// the user.
 const (
 	Internal     Kind = iota
-	Invalid           // the request cannot be carried out as it stands
+	Invalid           // the request cannot be carried out as sent
 	Unauthorized      // nobody is signed in, or the credential is not good
-	Forbidden         // the caller's role does not allow it
-	NotFound          // it does not exist, or not for this caller
-	Conflict          // somebody else was faster, or the state does not allow it
+	Forbidden         // the caller's role is too small
+	NotFound          // missing, or hidden from the caller
+	Conflict          // somebody else was faster, or the state forbids the request
 	TooLarge          // over a limit of size or number
 	TooMany           // too often in too short a time
 	NoSpace           // the disk is full, or would be
-	Unavailable       // what we rely on cannot be reached now
+	Unavailable       // a needed service cannot be reached now
 )
 
-// Error is a failure whose text the user may read: a sentence with a full stop
-// that says what, where and how to go on.
+// Error is a failure for the user to read: a full sentence with the fault, the
+// place and the next step.
 type Error struct {
 	Kind Kind
 	Text string

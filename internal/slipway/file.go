@@ -10,14 +10,14 @@ type File struct {
 	Path   string `json:"path"`             // below the dags folder, with slashes, "sales/load_orders.py"
 	SHA256 string `json:"sha256,omitempty"` // of the content, lower-case hex; "" for a symlink
 	Size   int64  `json:"size,omitempty"`   // bytes
-	Exec   bool   `json:"exec,omitempty"`   // whether it may be executed
+	Exec   bool   `json:"exec,omitempty"`   // executable
 	Link   string `json:"link,omitempty"`   // a symlink's target as written; "" for a file
-	DAG    bool   `json:"dag,omitempty"`    // whether Airflow's safe mode would parse it
+	DAG    bool   `json:"dag,omitempty"`    // Airflow's safe mode would parse the file
 	Place
 }
 
-// Place says where a content lies: in which pack and in which of its zstd
-// frames. Within the frame it is the tar entry named by the content's sha256.
+// Place is the location of a content: a pack and one of its zstd frames. The
+// tar entry in the frame is named by the content's sha256.
 type Place struct {
 	Pack   string `json:"pack,omitempty"`   // sha256 of the pack's compressed file, lower-case hex
 	Offset int64  `json:"offset,omitempty"` // of the frame in the pack's file, bytes
@@ -44,18 +44,18 @@ func (f File) Same(g File) bool {
 	return f.SHA256 == g.SHA256 && f.Exec == g.Exec && f.Link == g.Link
 }
 
-// Op is what a deploy does to a file.
+// Op is the kind of a change to a file.
 type Op string
 
-// The ops, as they are stored and shown in the API.
+// The ops, as stored and as shown in the API.
 const (
 	Added   Op = "added"
 	Changed Op = "changed"
 	Removed Op = "removed"
 )
 
-// Change is what a deploy does to the file at Path. Old is zero for an added
-// file, New for a removed one.
+// Change is the change of a deploy to the file at Path. Old is zero for an
+// added file, New for a removed one.
 type Change struct {
 	Op   Op
 	Path string
@@ -63,8 +63,8 @@ type Change struct {
 	New  File
 }
 
-// Changes returns what turns the files of old into those of new, by path. Both
-// must be sorted by path, as SortFiles leaves them.
+// Changes returns the changes from old to new, by path. Both must be sorted by
+// path, as by SortFiles.
 func Changes(old, new []File) []Change {
 	var list []Change
 	for len(old) > 0 || len(new) > 0 {
@@ -90,18 +90,18 @@ func SortFiles(files []File) {
 	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 }
 
-// Merge says what uploaded files mean for a bundle.
+// Merge is the effect of an upload on the other files of a bundle.
 type Merge string
 
-// The two meanings of an upload, as they are stored.
+// The two effects of an upload, as stored.
 const (
 	AddFiles   Merge = "add"     // add or change only these files
 	ReplaceAll Merge = "replace" // replace everything
 )
 
-// Apply returns the files of the version that uploading files onto base makes:
-// files themselves when everything is replaced, else base with files added or
-// put in place of those of the same path. Both must be sorted; so is the result.
+// Apply returns the files of the version after uploading files onto base: only
+// files when everything is replaced, else base with files added or replaced by
+// path. Both must be sorted, and the result is sorted.
 func (m Merge) Apply(base, files []File) []File {
 	if m != AddFiles {
 		return files
@@ -123,7 +123,7 @@ func (m Merge) Apply(base, files []File) []File {
 }
 
 // Manifest is a DAG bundle version: every file with the place of its content.
-// It is kept as <version>.json.zst and never changes.
+// The manifest is stored as <version>.json.zst and never changes.
 type Manifest struct {
 	Version Version `json:"version"`
 	Files   []File  `json:"files"` // sorted by path

@@ -9,8 +9,8 @@ import (
 // FixMax is how many bytes a text may have to be edited on a page.
 const FixMax = 1 << 20
 
-// Editable says why the text of a file cannot be edited in a form, which keeps
-// neither bytes that are no text nor lines that end in different ways.
+// Editable returns an error for text that a form cannot preserve: invalid
+// UTF-8, or mixed line ends.
 func Editable(text []byte) error {
 	switch _, alike := lineEnd(string(text)); {
 	case len(text) > FixMax:
@@ -23,7 +23,7 @@ func Editable(text []byte) error {
 	return nil
 }
 
-// lineEnd returns how the lines of text end, and whether all do so alike.
+// lineEnd returns the line end of text, and whether all lines end alike.
 func lineEnd(text string) (end string, alike bool) {
 	all, dos := strings.Count(text, "\n"), strings.Count(text, "\r\n")
 	if dos == 0 {
@@ -32,9 +32,8 @@ func lineEnd(text string) (end string, alike bool) {
 	return "\r\n", all == dos && strings.Count(text, "\r") == dos
 }
 
-// Retyped returns what was typed into a form in place of old, with the line
-// ends of old and, if it has one, its newline at the end. Browsers send CRLF
-// whatever the text had.
+// Retyped returns the text typed into a form in place of old, with the line
+// ends and the final newline of old. Browsers always send CRLF.
 func Retyped(old, typed string) (string, error) {
 	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(typed)
 	if text == "" {

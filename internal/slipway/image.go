@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Image is an OCI image as inspection found it: the manifest for one platform,
-// where its reference named an index.
+// Image is an OCI image, as inspected: the manifest for one platform, if the
+// reference named an index.
 type Image struct {
 	Name      string // repository without tag: "quay.io/team/airflow"; without a host, "barren-ionization-0185/airflow", in the portal's own registry
-	Tag       string // by which it was found; "" when it was named by digest
+	Tag       string // requested tag; "" for a reference by digest
 	Digest    string // of the platform's manifest, "sha256:…"
 	Platform  string // "linux/amd64", "linux/arm64/v8"
-	Size      int64  // of its config and layers as they travel, bytes
+	Size      int64  // of config and layers as transferred, bytes
 	Runtime   string // Astro Runtime version, label io.astronomer.docker.runtime.version; "" without
 	Airflow   string // version of Airflow where label or variable tells; "" if neither does
-	DagsPath  string // "$AIRFLOW_HOME/dags", else one of the known folders that it has; "" if none
-	User      string // that its processes run as, "50000" or "astro"; "" for root
+	DagsPath  string // "$AIRFLOW_HOME/dags", else a known dags folder of the image; "" if none
+	User      string // user of the processes, "50000" or "astro"; "" for root
 	CreatedAt time.Time
 	Layers    []Layer // the lowest first
 }
@@ -27,7 +27,7 @@ type Layer struct {
 	Size   int64  // of the compressed blob, bytes
 }
 
-// IsAirflow reports whether anything says that i is an image of Airflow.
+// IsAirflow reports whether i has any sign of an Airflow image.
 func (i Image) IsAirflow() bool { return i.Runtime != "" || i.Airflow != "" }
 
 // Title returns how people name i: "quay.io/team/airflow:1.2".
@@ -38,22 +38,22 @@ func (i Image) Title() string {
 	return i.Name + ":" + i.Tag
 }
 
-// Ref returns the reference that pulls i and nothing else: "name@sha256:…".
+// Ref returns the pull reference of i by digest: "name@sha256:…".
 func (i Image) Ref() string { return i.Name + "@" + i.Digest }
 
-// Brought returns what a deploy's state says of i.
+// Brought returns the image fields of a state for i.
 func (i Image) Brought() State {
 	return State{Image: i.Digest, ImageName: i.Name, ImageTag: i.Tag, Runtime: i.Runtime}
 }
 
-// Reminders says in sentences what is to be done about i, which a Deployment
-// runs or is to run: a newer patch of its Runtime, or its age.
+// Reminders returns advice in sentences about i, a running or new image: a
+// newer patch of the Runtime, or the image's age.
 func (i Image) Reminders(known []Release, now time.Time) []string {
 	var all []string
 	if next, found := Release(i.Runtime).NewerPatch(known); found {
 		all = append(all, fmt.Sprintf("Runtime %s has a newer patch, %s. An image deploy brings it; DAG deploys never change the Runtime.", i.Runtime, next))
 	}
-	// Images that are built reproducibly say that they are from 1970 or 1980.
+	// Reproducibly built images are dated 1970 or 1980.
 	if i.CreatedAt.Year() >= 2000 && now.Sub(i.CreatedAt) > ImageLife {
 		all = append(all, fmt.Sprintf("The image is older than %d days: it was built on %s.", int(ImageLife.Hours()/24), i.CreatedAt.UTC().Format("2006-01-02")))
 	}

@@ -8,9 +8,9 @@ import (
 // ImageChange is one image in place of another.
 type ImageChange struct {
 	Old, New Image   // Old is zero where none is known
-	Fresh    []Layer // of New, that Old does not have
-	Shared   int     // layers of New that Old has
-	Bytes    int64   // of Fresh: what whoever has Old has to pull
+	Fresh    []Layer // layers of New missing in Old
+	Shared   int     // number of layers in both
+	Bytes    int64   // of Fresh: to pull for machines with Old
 }
 
 // NewImageChange compares two images by their layers.
@@ -25,18 +25,18 @@ func NewImageChange(old, next Image) ImageChange {
 			c.Shared++
 			continue
 		}
-		has[l.Digest] = true // a layer that comes twice is pulled once
+		has[l.Digest] = true // a repeated layer is pulled once
 		c.Fresh = append(c.Fresh, l)
 		c.Bytes += l.Size
 	}
 	return c
 }
 
-// offers reports whether an image for platform has runs where wants does.
-// "linux/arm64/v8" runs on what is called "linux/arm64".
+// offers reports whether an image for platform has runs on wants. An image for
+// "linux/arm64/v8" runs on "linux/arm64".
 func offers(has, wants string) bool {
 	return wants == "" || has == wants || strings.HasPrefix(has, wants+"/") || strings.HasPrefix(wants, has+"/")
 }
 
-// ImageLife is the age from which the pages remind that an image is old.
+// ImageLife is the age from which pages call an image old.
 const ImageLife = 90 * 24 * time.Hour

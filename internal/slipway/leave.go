@@ -1,7 +1,7 @@
 package slipway
 
-// What somebody loses who leaves, gets a smaller role, or whose account ends.
+// Losses of a user who leaves, gets a smaller role, or loses the account.
 
-// MayKeepTokens judges whether somebody with role mine may have tokens go on
-// working whose holder leaves.
+// MayKeepTokens checks whether somebody with role mine may keep the tokens of a
+// leaving holder.
 func MayKeepTokens(mine Role) error { return mine.May(ManageMembers) }

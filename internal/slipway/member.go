@@ -55,12 +55,12 @@ type Membership struct {
 	Since     time.Time
 }
 
-// Invitation lets whoever holds its link join a Workspace, once.
+// Invitation lets the holder of its link join a Workspace, once.
 type Invitation struct {
 	ID        string // the SHA-256 of the link's secret, hex
 	Workspace WorkspaceID
 	Role      Role
-	Email     string // for whom it was meant; a note, not a condition
+	Email     string // of the intended person; a note, not a condition
 	By        UserID
 	CreatedAt time.Time
 	ExpiresAt time.Time
@@ -77,8 +77,9 @@ func (i Invitation) Open(now time.Time) error {
 	return nil
 }
 
-// SetRole judges whether by, with role mine, may give m the role next. owners
-// counts the Owners of the Workspace whose accounts work: the last one stays.
+// SetRole checks whether by, with role mine, may give m the role next. owners
+// counts the Owners of the Workspace with working accounts: the last Owner
+// stays.
 func (m Membership) SetRole(mine, next Role, owners int) error {
 	if err := mine.May(ManageMembers); err != nil {
 		return err
@@ -89,8 +90,7 @@ func (m Membership) SetRole(mine, next Role, owners int) error {
 	return m.leavesOwner(next, owners)
 }
 
-// AskRole judges whether it is to be asked if m is given the role next, which
-// they do not have.
+// AskRole checks whether giving m the new role next needs a confirmation.
 func (m Membership) AskRole(mine, next Role, owners int) error {
 	if err := m.SetRole(mine, next, owners); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (m Membership) leavesOwner(next Role, owners int) error {
 	return nil
 }
 
-// Limits of what people type, in characters.
+// Limits of typed texts, in characters.
 const (
 	maxName        = 80
 	maxDescription = 1000
@@ -130,7 +130,7 @@ const (
 	maxPassword    = 200
 )
 
-// CheckName returns the name of a thing, cleaned, or says why it cannot be one.
+// CheckName returns a cleaned name, or an Invalid error.
 func CheckName(what, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	switch {
@@ -144,7 +144,7 @@ func CheckName(what, name string) (string, error) {
 	return name, nil
 }
 
-// CheckDescription returns text cleaned, or says why it is not a description.
+// CheckDescription returns a cleaned description, or an Invalid error.
 func CheckDescription(text string) (string, error) {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if utf8.RuneCountInString(text) > maxDescription {
@@ -156,8 +156,8 @@ func CheckDescription(text string) (string, error) {
 	return text, nil
 }
 
-// CheckEmail returns an address in the form in which accounts keep it. Slipway
-// sends no mail: the address is a name to sign in by, so little is asked of it.
+// CheckEmail returns an address in the form stored in accounts. Slipway sends
+// no mail: the address is only a sign-in name, and checked loosely.
 func CheckEmail(typed string) (string, error) {
 	email := strings.ToLower(strings.TrimSpace(typed))
 	name, host, ok := strings.Cut(email, "@")
@@ -183,12 +183,12 @@ func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 
-// TakenBack reports whether i, which was meant for somebody, is taken back when
-// their role goes from before to next: it would give back what they lose.
+// TakenBack reports whether the invitation i for a person is revoked when the
+// person's role goes from before to next: accepting i would undo the change.
 func (i Invitation) TakenBack(before, next Role) bool { return next < before && i.Role > next }
 
-// Accept judges whether i brings its holder anything: m is the membership that
-// they have already, zero for none. An invitation never takes a role away.
+// Accept checks whether i raises the role of its holder: m is the holder's
+// present membership, zero for none. An invitation never lowers a role.
 func (m Membership) Accept(i Invitation) error {
 	if m.Role >= i.Role {
 		return Errorf(Conflict, "You are in this Workspace already, as %s. The invitation stays open for somebody else.", m.Role)
@@ -196,8 +196,8 @@ func (m Membership) Accept(i Invitation) error {
 	return nil
 }
 
-// EndAccount judges whether an account may be disabled or removed. admins counts
-// the Organization admins whose accounts work: the last one stays.
+// EndAccount checks whether an account may be disabled or removed. admins
+// counts the Organization admins with working accounts: the last admin stays.
 func (u User) EndAccount(admins int) error {
 	if u.Admin && !u.Disabled() && admins < 2 {
 		return Errorf(Conflict, "%s is the only Organization admin. Add another first: slipway user add --admin EMAIL.", u.Email)

@@ -5,26 +5,25 @@ import (
 	"strings"
 )
 
-// Ticks are what a person confirms beside the deploy itself.
+// Ticks are confirmations by a person beside the deploy.
 type Ticks struct {
-	RemoveDAGs bool // yes, remove these DAG files
+	RemoveDAGs bool // confirms the removal of these DAG files
 	NoDAGs     bool // yes, deploy without a single DAG file
-	NotAirflow bool // yes, deploy an image that nothing says is one of Airflow
+	NotAirflow bool // confirms an image without signs of Airflow
 	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
 }
 
-// Plan is what a deploy will do to the files of a base.
+// Plan holds the changes of a deploy to the files of a base.
 type Plan struct {
 	Changes     []Change
 	Counts      Counts
 	RemovedDAGs []string // paths
 	NoDAGs      bool     // the new version has no DAG file at all
-	NotAirflow  string   // the image that nothing says is one of Airflow; "" for none
-	ByHand      bool     // mounted DAGs go for those of an image that nothing here can run
+	NotAirflow  string   // image without signs of Airflow; "" for none
+	ByHand      bool     // mounted DAGs are replaced by the DAGs of an image that nothing here applies
 }
 
-// NewPlan compares the files of a base with those that would replace them.
-// Both must be sorted.
+// NewPlan compares the files of a base with the new files. Both must be sorted.
 func NewPlan(base, next []File) Plan {
 	p := Plan{Changes: Changes(base, next), NoDAGs: true}
 	for _, c := range p.Changes {
@@ -48,16 +47,16 @@ func NewPlan(base, next []File) Plan {
 	return p
 }
 
-// ErrNothingApplies refuses a deploy that would take mounted DAGs away before
-// the image that carries them runs.
+// ErrNothingApplies refuses a deploy that would remove mounted DAGs before the
+// image with the DAGs runs.
 var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the image: give the Deployment an apply command, or connect an agent with --images, so that the mounted DAGs stay until the image that carries them runs."}
 
-// Ticks returns what a person has to confirm before p is carried out.
+// Ticks returns the confirmations needed for p.
 func (p Plan) Ticks() Ticks {
 	return Ticks{RemoveDAGs: len(p.RemovedDAGs) > 0, NoDAGs: p.NoDAGs, NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand}
 }
 
-// Check refuses p while one of its ticks is missing from given.
+// Check refuses p while a needed tick is missing from given.
 func (p Plan) Check(given Ticks) error {
 	switch need := p.Ticks(); {
 	case need.RemoveDAGs && !given.RemoveDAGs && len(p.RemovedDAGs) == 1:
@@ -74,8 +73,8 @@ func (p Plan) Check(given Ticks) error {
 	return nil
 }
 
-// Warning says what a person would have to tick before p is carried out, in
-// sentences; "" for nothing. Deploys of the API carry it as a note.
+// Warning returns the needed confirmations in sentences; "" for none. Deploys
+// of the API carry the warning as a note.
 func (p Plan) Warning() string {
 	var all []string
 	if n := len(p.RemovedDAGs); n > 0 {

@@ -2,8 +2,8 @@ package slipway
 
 import "time"
 
-// Hold is why a DAG bundle version stays, however old it is. "" is no reason:
-// it stays for its days and then expires.
+// Hold is the reason to retain a DAG bundle version of any age. A version with
+// "" expires after its days.
 type Hold string
 
 // The reasons, the strongest first.
@@ -14,13 +14,13 @@ const (
 	HoldLast    Hold = "last"    // it is one of the last
 )
 
-// Holds says which versions of a Deployment are held.
+// Holds maps the retained versions of a Deployment to reasons.
 type Holds map[Version]Hold
 
 // Retention is how long a version stays.
 type Retention struct {
 	Hold  Hold
-	Until time.Time // its days; it stays beyond them while it is held
+	Until time.Time // end of the version's days; a Hold retains the version longer
 }
 
 // Expired reports whether the version is to go.

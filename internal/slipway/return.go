@@ -1,8 +1,8 @@
 package slipway
 
-// Return returns the deploy that would bring back the state after old. d must
-// be as it will be at the end of its queue. retained says whether the bundle
-// version of old is still kept.
+// Return returns a deploy that restores the state after old. d must be
+// projected to the end of the queue. retained tells whether the bundle version
+// of old still exists.
 func (d Deployment) Return(old Deploy, role Role, retained bool) (Deploy, error) {
 	if !old.WentLive() {
 		return Deploy{}, Errorf(Conflict, "Deploy #%d never went live.", old.Number)
@@ -40,8 +40,8 @@ func (d Deployment) returnTo(old Deploy) Deploy {
 	}
 }
 
-// returnKind names the kind of deploy that leads from now to then. While the
-// image carries the DAGs, another image means other DAGs.
+// returnKind returns the kind of a deploy from now to then. While DAGs come
+// from the image, another image means other DAGs.
 func returnKind(now, then State) DeployKind {
 	switch {
 	case now.Image == then.Image:
@@ -52,9 +52,9 @@ func returnKind(now, then State) DeployKind {
 	return ImageOnly
 }
 
-// takesReturn judges a return at its turn: it brings its own setting, but what
-// was judged when it was asked for is only what leads there from the state that
-// was foreseen.
+// takesReturn checks a return at the head of the queue. The return restores the
+// DAG-only setting of its target. Rules were checked against the projected
+// state, so the state must be as projected.
 func (d Deployment) takesReturn(w Deploy) error {
 	then := d.State.returned(w.After)
 	switch need := returnKind(d.State, then); {

@@ -2,11 +2,11 @@ package slipway
 
 import "strings"
 
-// Role is what someone may do in a Workspace. Each role may do all that the
-// ones before it may.
+// Role is a set of rights in a Workspace. Each role includes the rights of all
+// smaller roles.
 type Role int
 
-// The roles. NoRole is a stranger's: to them the Workspace does not exist.
+// The roles. NoRole is a stranger's: the Workspace is hidden from strangers.
 // Admin is the Organization's, and holds in every Workspace.
 const (
 	NoRole Role = iota
@@ -17,7 +17,7 @@ const (
 	Admin
 )
 
-// WorkspaceRoles are the roles that a member can be given, smallest first.
+// WorkspaceRoles are the roles for members, smallest first.
 var WorkspaceRoles = []Role{Member, Author, Operator, Owner}
 
 var roleNames = map[Role]string{
@@ -27,7 +27,7 @@ var roleNames = map[Role]string{
 
 func (r Role) String() string { return roleNames[r] }
 
-// RoleOf returns the role that a member can be given by its name, in any case.
+// RoleOf returns the member role of a name, in any case.
 func RoleOf(name string) (Role, error) {
 	for _, r := range WorkspaceRoles {
 		if strings.EqualFold(r.String(), name) {
@@ -37,10 +37,10 @@ func RoleOf(name string) (Role, error) {
 	return NoRole, Errorf(Invalid, "There is no role %q. The roles are Member, Author, Operator and Owner.", name)
 }
 
-// Action is something that a role may or may not do.
+// Action is an action that needs a role.
 type Action string
 
-// The actions, in the words that a refusal uses.
+// The actions, in the words of a refusal.
 const (
 	DeployDAGs        Action = "deploying DAGs"
 	DeployImages      Action = "deploying an image"
@@ -58,7 +58,7 @@ const (
 
 var needs = map[Action]Role{
 	DeployDAGs:        Author,
-	DeployImages:      Author, // or what the Deployment says
+	DeployImages:      Author, // or Deployment.ImageRole
 	CancelDeploys:     Author,
 	ManageDeployments: Operator,
 	ManageAgents:      Operator,
@@ -71,7 +71,7 @@ var needs = map[Action]Role{
 	SetApplyCommands:  Admin,
 }
 
-// May returns nil if r may do a, else a refusal that names the role it needs.
+// May returns nil if r may do a, else a refusal with the needed role.
 func (r Role) May(a Action) error { return r.atLeast(needs[a], a) }
 
 // MayIssue judges whether r may issue an API token with the role given: for a

@@ -9,15 +9,14 @@ import (
 	"strings"
 )
 
-// Release is a version of Astro Runtime: "3.1-4" of those on Airflow 3,
-// "12.7.1" of those before.
+// Release is a version of Astro Runtime: "3.1-4" for Airflow 3, "12.7.1" for
+// Airflow 2.
 type Release string
 
-// embeddedReleases are those that this program knows of itself: for each line
-// its first and its last. New ones come by --runtime-releases, and with every
-// image that is seen.
+// embeddedReleases are the first and last release of each known line. Newer
+// releases come from --runtime-releases and from inspected images.
 var embeddedReleases = []struct {
-	line string // up to the number that counts
+	line string // without the last number
 	n    int    // of the last one; the first is 0, or 1 on Airflow 3
 }{
 	{"3.1-", 12}, {"3.0-", 16},
@@ -70,13 +69,12 @@ var releaseForm = regexp.MustCompile(`^\d{1,6}\.\d{1,6}([.-]\d{1,6}){0,2}([.-]?[
 // Valid reports whether r has the form of a version of the Runtime.
 func (r Release) Valid() bool { return len(r) <= 64 && releaseForm.MatchString(string(r)) }
 
-// onAirflow3 reports whether r is of the kind that is named after Airflow.
+// onAirflow3 reports whether r has the form of releases for Airflow 3.
 func (r Release) onAirflow3() bool { return airflow3Form.MatchString(string(r)) }
 
 var airflow3Form = regexp.MustCompile(`^\d+\.\d+-\d`)
 
-// Airflow returns the line of Airflow that r is on, "3.1"; "" where that is not
-// known.
+// Airflow returns the Airflow line of r, "3.1"; "" if unknown.
 func (r Release) Airflow() string {
 	if !r.Valid() {
 		return ""
@@ -90,8 +88,9 @@ func (r Release) Airflow() string {
 	}[major]
 }
 
-// Compare returns how r is to other in age: negative if it is older. All on
-// Airflow 3 are newer than all before; the numbers decide then, one by one.
+// Compare compares the age of r and other: negative if r is older. Releases for
+// Airflow 3 are newer than all others; otherwise numbers are compared one by
+// one.
 func (r Release) Compare(other Release) int {
 	if r.onAirflow3() != other.onAirflow3() {
 		if r.onAirflow3() {
@@ -114,7 +113,7 @@ func (r Release) numbers() []int {
 	return all
 }
 
-// NewerPatch returns the newest of known that is a later patch of r's line:
+// NewerPatch returns the newest patch in known later than r on r's line:
 // "3.1-12" for "3.1-4", "12.7.1" for "12.7.0".
 func (r Release) NewerPatch(known []Release) (Release, bool) {
 	newest := r
@@ -126,7 +125,7 @@ func (r Release) NewerPatch(known []Release) (Release, bool) {
 	return newest, newest != r
 }
 
-// patchless returns r without its last number.
+// patchless returns r without the last number.
 func (r Release) patchless() string {
 	i := strings.LastIndexAny(string(r), ".-")
 	if i < 0 {

@@ -2,7 +2,8 @@ package slipway
 
 import "strings"
 
-// With returns the state after w: what it carries is replaced, the rest stays.
+// With returns the state after w: the parts carried by w are replaced, the
+// others stay.
 func (s State) With(w Deploy) State {
 	if w.Switch != nil {
 		s.DAGDeploys = w.Switch.On
@@ -19,7 +20,7 @@ func (s State) With(w Deploy) State {
 		s.Mounted, s.NeedsImage = false, false
 	case w.Kind == ImageAndDAG:
 		s = s.withImage(w.After)
-		if !w.UploadedAt.IsZero() { // else it brought no DAGs
+		if !w.UploadedAt.IsZero() { // else w has no DAGs
 			s.Version, s.Mounted, s.NeedsImage = w.Version, true, false
 		}
 	}
@@ -33,9 +34,8 @@ func (s State) withImage(of State) State {
 	return s
 }
 
-// returned is then, with what then did not have as it is in s: an image while
-// none was known, and a bundle version that was not mounted, which by now may
-// no longer be kept.
+// returned gives the state of an earlier deploy; the image, if unknown then,
+// and the version, if not mounted then, keep their values from s.
 func (s State) returned(then State) State {
 	if then.Image == "" {
 		then = then.withImage(s)
@@ -46,19 +46,19 @@ func (s State) returned(then State) State {
 	return then
 }
 
-// Brings reports whether w, made live on s, mounts a bundle version of its own.
+// Brings reports whether w, live on s, mounts a new bundle version.
 func (s State) Brings(w Deploy) bool {
 	return w.ReturnTo == 0 && w.Version != "" && s.With(w).Version == w.Version
 }
 
-// Uncovers reports whether w takes the DAGs that are mounted away, for those of
-// the image that it rolls out.
+// Uncovers reports whether w replaces mounted DAGs by the DAGs of the new
+// image.
 func (s State) Uncovers(w Deploy) bool {
 	return w.Kind.HasImage() && s.Mounted && !s.With(w).Mounted
 }
 
-// ImageRef returns the reference that pulls the image of s and nothing else,
-// "" while none is known.
+// ImageRef returns the pull reference of the image of s by digest, "" if
+// unknown.
 func (s State) ImageRef() string {
 	if s.ImageName == "" {
 		return s.Image
@@ -66,5 +66,5 @@ func (s State) ImageRef() string {
 	return s.ImageName + "@" + s.Image
 }
 
-// digestOf returns the digest of a reference, or of what is one.
+// digestOf returns the digest of a reference or of a bare digest.
 func digestOf(ref string) string { return ref[strings.LastIndex(ref, "@")+1:] }

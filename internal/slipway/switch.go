@@ -2,8 +2,8 @@ package slipway
 
 import "time"
 
-// SwitchOrder is somebody's wish to enable or disable DAG-only deploys. While
-// deploys are queued or running it waits its turn among them.
+// SwitchOrder is a request to enable or disable DAG-only deploys. Behind
+// unfinished deploys the order waits in the queue.
 type SwitchOrder struct {
 	ID         int64
 	Deployment DeploymentID
@@ -11,12 +11,12 @@ type SwitchOrder struct {
 	By         Actor
 	Position   int64 // in the queue of its Deployment
 	At         time.Time
-	AppliedAt  time.Time // zero while it waits
+	AppliedAt  time.Time // zero while queued
 	Cancelled  bool
 }
 
-// MaySwitch judges whether someone with role may turn DAG-only deploys of d on
-// or off. CI/CD enforcement does not refuse it.
+// MaySwitch checks whether someone with role may turn DAG-only deploys of d on
+// or off. CI/CD enforcement does not refuse a switch.
 func (d Deployment) MaySwitch(on bool, role Role) error {
 	if err := role.May(Switch); err != nil {
 		return err
@@ -27,8 +27,8 @@ func (d Deployment) MaySwitch(on bool, role Role) error {
 	return nil
 }
 
-// SwitchTo judges the switch and its tick: that the latest version of the
-// project is at hand, as an image deploy has to follow.
+// SwitchTo checks the switch and its tick: the latest version of the project
+// must be at hand, for the image deploy that has to follow.
 func (d Deployment) SwitchTo(on bool, role Role, projectAtHand bool) error {
 	if err := d.MaySwitch(on, role); err != nil {
 		return err
@@ -39,9 +39,9 @@ func (d Deployment) SwitchTo(on bool, role Role, projectAtHand bool) error {
 	return nil
 }
 
-// SwitchesBack reports whether turning the switch now would restore what was
-// before it was last turned: no image deploy has followed, and no other deploy
-// has gone live since.
+// SwitchesBack reports whether a switch now would restore the state before the
+// last switch: no image deploy has followed, and no other deploy has gone live
+// since.
 func (d Deployment) SwitchesBack() bool { return d.switchesBack(!d.DAGDeploys) }
 
 func (d Deployment) switchesBack(on bool) bool {
@@ -49,8 +49,8 @@ func (d Deployment) switchesBack(on bool) bool {
 		d.Before.Mounted == d.Mounted && d.Before.Image == d.Image
 }
 
-// Switched returns d after the switch was turned. Nothing moves by it: what is
-// mounted stays until the image deploy that has to follow.
+// Switched returns d after the switch. Mounted DAGs stay until the image deploy
+// that has to follow.
 func (d Deployment) Switched(on bool) Deployment {
 	if d.switchesBack(on) {
 		d.State, d.Before = *d.Before, nil
@@ -69,15 +69,15 @@ func onOff(on bool) string {
 	return "off"
 }
 
-// Turn is a place in a Deployment's queue: a deploy's or a switch's.
+// Turn is a place in a Deployment's queue, for a deploy or a switch.
 type Turn struct {
 	Deploy *Deploy
 	Switch *SwitchOrder
 }
 
-// Tail returns d as it will be once every turn of its queue, in order, is done.
-// New deploys and switches are judged against it. What has ended by now, or
-// will be refused at its turn, changes nothing.
+// Tail returns d projected to the end of its queue. New deploys and switches
+// are checked against the projected Deployment. Finished turns, and deploys
+// that d would refuse, change nothing.
 func (d Deployment) Tail(queue []Turn) Deployment {
 	for _, t := range queue {
 		switch {
@@ -91,7 +91,7 @@ func (d Deployment) Tail(queue []Turn) Deployment {
 	return d
 }
 
-// Deployed returns d as w makes it: the state that is wanted from then on.
+// Deployed returns d after w, with the new desired state.
 func (d Deployment) Deployed(w Deploy) Deployment {
 	d.State = d.State.With(w)
 	if !d.NeedsImage || d.Before != nil && d.Before.DAGDeploys == d.DAGDeploys {
@@ -107,7 +107,7 @@ func (t Turn) ended() bool {
 	return t.Deploy != nil && t.Deploy.Status.Ended()
 }
 
-// Position returns t's place in the queue.
+// Position returns the place of t in the queue.
 func (t Turn) Position() int64 {
 	if t.Switch != nil {
 		return t.Switch.Position

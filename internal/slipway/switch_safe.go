@@ -1,15 +1,15 @@
 package slipway
 
-// SafeSwitch is a switch that Slipway follows up itself, by the deploy that
-// makes it: setting, image and DAGs change together or not at all.
+// SafeSwitch is a switch with its follow-up in one deploy: setting, image and
+// DAGs change together or not at all.
 type SafeSwitch struct {
 	On   bool
-	From State // that it was prepared for
+	From State // state at preparation
 }
 
-// MaySwitchSafely judges whether someone with role may have Slipway turn
-// DAG-only deploys of d on or off and do the image deploy that has to follow,
-// or do what still has to follow an earlier switch.
+// MaySwitchSafely checks whether someone with role may have Slipway turn
+// DAG-only deploys of d on or off with the image deploy that has to follow, or
+// do the missing follow-up of an earlier switch.
 func (d Deployment) MaySwitchSafely(on bool, role Role) error {
 	if err := role.May(Switch); err != nil {
 		return err
@@ -25,8 +25,8 @@ func (d Deployment) MaySwitchSafely(on bool, role Role) error {
 	return nil
 }
 
-// takesSwitch judges a safe switch at its turn: what it was made of must still
-// be what runs, or something would disappear.
+// takesSwitch checks a safe switch at the head of the queue: the code must be
+// as prepared, or something would disappear.
 func (d Deployment) takesSwitch(s SafeSwitch) error {
 	if !sameCode(d.State, s.From) {
 		return Errorf(Conflict, "Something else has gone live, or was called back, since the switch was prepared. Prepare it again.")
@@ -34,8 +34,8 @@ func (d Deployment) takesSwitch(s SafeSwitch) error {
 	return nil
 }
 
-// MayRegister judges whether someone with role may say which image d runs
-// today. Where Slipway knows one, only a deploy changes it.
+// MayRegister checks whether someone with role may register the image running
+// today. A known image is changed only by a deploy.
 func (d Deployment) MayRegister(role Role) error {
 	if err := role.May(Switch); err != nil {
 		return err
@@ -46,10 +46,10 @@ func (d Deployment) MayRegister(role Role) error {
 	return nil
 }
 
-// Registered returns d with the image that it is said to run.
+// Registered returns d with the image i as running.
 func (d Deployment) Registered(i Image) Deployment {
 	d.State = d.withImage(i.Brought())
-	if d.Before != nil { // switching back restores the setting and not what was not known
+	if d.Before != nil { // switching back restores the setting and keeps the image
 		before := d.Before.withImage(i.Brought())
 		d.Before = &before
 	}

@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// Kinds are the kinds of deploy that an API token may make, joined by commas;
-// "" for all of them. It is text so that it can be compared and stored.
+// Kinds are the kinds of deploy allowed to an API token, joined by commas; ""
+// for all. Kinds are text for comparison and storage.
 type Kinds string
 
-// AllKinds are all there are, as the pages list them.
+// AllKinds are all kinds, in the order of the pages.
 var AllKinds = []DeployKind{DAGOnly, ImageOnly, ImageAndDAG}
 
-// KindsOf returns the set of the kinds that are named, in the order of
-// AllKinds. No name, or every one, is all of them, those of later releases
-// included.
+// KindsOf returns the set of the named kinds, in the order of AllKinds. No
+// name, or every name, means all kinds, including kinds of later releases.
 func KindsOf(names ...string) (Kinds, error) {
 	var parts []string
 	for _, k := range AllKinds {
@@ -66,18 +65,18 @@ func (k Kinds) Title() string {
 	return strings.Join(titles, ", ")
 }
 
-// Grant is what an API token may do, and until when.
+// Grant holds the rights of an API token, and their end.
 type Grant struct {
 	Role      Role
 	ForOne    bool // for one Deployment; else for the whole Workspace
-	Agents    bool // it is a token of agents, which deploy nothing
+	Agents    bool // a token of agents, without rights to deploy
 	Kinds     Kinds
 	ExpiresAt time.Time // zero: never
 }
 
-// IssuedBy judges whether somebody with a role may issue g, give it a new
-// secret, change it or revoke it. A token, whose own grant is by, hands on no
-// more than it has; by is nil for a person.
+// IssuedBy checks whether somebody with a role may issue, rotate, change or
+// revoke g. A token with the grant by passes on no more than its own rights; by
+// is nil for a person.
 func (g Grant) IssuedBy(role Role, by *Grant) error {
 	if err := role.MayIssue(g.Role, g.ForOne); err != nil || by == nil {
 		return err
@@ -88,8 +87,8 @@ func (g Grant) IssuedBy(role Role, by *Grant) error {
 	return nil
 }
 
-// LastsWithin judges whether the grant by of a token may issue g as far as its
-// end goes. by is nil for a person.
+// LastsWithin checks that g ends no later than by, the grant of the issuing
+// token. by is nil for a person.
 func (g Grant) LastsWithin(by *Grant) error {
 	if by == nil || by.ExpiresAt.IsZero() || !g.ExpiresAt.IsZero() && !g.ExpiresAt.After(by.ExpiresAt) {
 		return nil
@@ -100,14 +99,13 @@ func (g Grant) LastsWithin(by *Grant) error {
 // Expired reports whether g has ended at now.
 func (g Grant) Expired(now time.Time) bool { return !g.ExpiresAt.IsZero() && !now.Before(g.ExpiresAt) }
 
-// TokenDays are for how long the pages offer to issue an API token; 0 is for
-// ever.
+// TokenDays are the lifetimes of API tokens offered on pages; 0 is for ever.
 var TokenDays = []int{30, 90, 365, 0}
 
-// MaxTokenDays is the longest that an API token which expires may last.
+// MaxTokenDays is the longest lifetime of an API token with an end.
 const MaxTokenDays = 3650
 
-// Expiry returns when a token that is issued at now for some days ends.
+// Expiry returns the end of a token issued at now for some days.
 func Expiry(now time.Time, days int) (time.Time, error) {
 	switch {
 	case days == 0:
@@ -118,11 +116,10 @@ func Expiry(now time.Time, days int) (time.Time, error) {
 	return now.Add(time.Duration(days) * 24 * time.Hour), nil
 }
 
-// IdempotencyLife is for how long an Idempotency-Key stands for the deploy that
-// it made.
+// IdempotencyLife is the time during which an Idempotency-Key names its deploy.
 const IdempotencyLife = 24 * time.Hour
 
-// CheckIdempotencyKey says why key cannot be one.
+// CheckIdempotencyKey returns an error for an invalid key.
 func CheckIdempotencyKey(key string) error {
 	if len(key) > 200 || strings.ContainsFunc(key, func(r rune) bool { return r < '!' || r > '~' }) {
 		return Errorf(Invalid, "An Idempotency-Key has at most 200 letters, digits and signs, and no spaces.")
@@ -131,8 +128,8 @@ func CheckIdempotencyKey(key string) error {
 }
 
 // RevokedBy reports whether a token with grant g is revoked when its holder's
-// role goes from before to next: one with a role above next is, and one of agents
-// where next may not manage agents. Where the role does not get smaller, none is.
+// role goes from before to a smaller next: if the token's role is above next,
+// or if an agents' token has a holder who may not manage agents.
 func (g Grant) RevokedBy(before, next Role) bool {
 	if next >= before {
 		return false

@@ -1,4 +1,4 @@
 package slipway
 
-// maxNamed is how many DAG files a warning names.
+// maxNamed is the number of DAG files named in a warning.
 const maxNamed = 10
