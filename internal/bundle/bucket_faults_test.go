@@ -100,9 +100,12 @@ func failEverything(t *testing.T, s *Store, m slipway.Manifest, want string) {
 			return err
 		},
 		"list": func() (err error) {
-			for _, err = range s.Packs(ns) {
+			for _, err := range s.Packs(ns) {
+				if err != nil {
+					return err
+				}
 			}
-			return err
+			return nil
 		},
 	} {
 		wg.Go(func() { wantOutage(t, what, do(), want) })

@@ -84,7 +84,7 @@ func (a *archiveWriter) write(ctx context.Context, files []slipway.File) error {
 			places = append(places, f.Place)
 		}
 	}
-	err := eachContent(ctx, a.s.Source(a.ns), places, func(sha string, size int64, r io.Reader) error {
+	err := eachContent(ctx, a.s.Source(a.ns), places, func(sha string, _ int64, r io.Reader) error {
 		same := a.bySHA[sha]
 		delete(a.bySHA, sha)
 		return a.writeSame(ctx, same, r)

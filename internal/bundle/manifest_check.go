@@ -54,7 +54,9 @@ func CheckManifest(m slipway.Manifest) error {
 func firstFolders(files []slipway.File, i int) (dirs []string) {
 	name, common := files[i].Path, 0
 	if i > 0 {
-		for last := files[i-1].Path; common < min(len(last), len(name)) && last[common] == name[common]; common++ {
+		last := files[i-1].Path
+		for common < min(len(last), len(name)) && last[common] == name[common] {
+			common++
 		}
 	}
 	for j := common; j < len(name); j++ {

@@ -3,6 +3,7 @@ package bundle
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -73,4 +74,42 @@ func TestReadingAManifestEnds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// BenchmarkFiles compares AppendFile with encoding/json for the list of a
+// large version.
+func BenchmarkFiles(b *testing.B) {
+	files := make([]slipway.File, 100_000)
+	for i := range files {
+		files[i] = slipway.File{
+			Path: fmt.Sprintf("team/project/dag_%06d.py", i), SHA256: sha("b"), Size: 3000, DAG: true,
+			Place: slipway.Place{Pack: sha("pack"), Offset: int64(i) << 10, Length: 1 << 20},
+		}
+	}
+	b.Run("AppendFile", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := WriteList(io.Discard, slipway.Version("v"), files, AppendFile); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding/json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			enc := json.NewEncoder(io.Discard)
+			for _, f := range files {
+				if err := enc.Encode(f); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	b.Run("with zstd", func(b *testing.B) {
+		for b.Loop() {
+			if err := WriteManifest(io.Discard, slipway.Manifest{Version: "v", Files: files}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
