@@ -184,7 +184,7 @@ func withDiff(raw []byte, diff digest.Digest, by string) ([]byte, error) {
 	}
 	return marshalled(c, map[string]any{
 		"rootfs":  map[string]any{"type": "layers", "diff_ids": append(ids, diff.String())},
-		"history": append(slices.Clone(history), json.RawMessage(mustJSON(entry))),
+		"history": append(slices.Clone(history), mustJSON(entry)),
 	})
 }
 
@@ -195,7 +195,7 @@ func withLayer(raw []byte, config, layer descriptor) ([]byte, error) {
 	if err := errors.Join(json.Unmarshal(raw, &m), unmarshalAt(m, "layers", &layers)); err != nil {
 		return nil, damaged("its manifest cannot be read (%v)", err)
 	}
-	return marshalled(m, map[string]any{"config": config, "layers": append(layers, json.RawMessage(mustJSON(layer)))})
+	return marshalled(m, map[string]any{"config": config, "layers": append(layers, mustJSON(layer))})
 }
 
 func unmarshalAt(m map[string]json.RawMessage, key string, to any) error {

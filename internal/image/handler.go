@@ -98,10 +98,10 @@ func targetOf(path string) target {
 // withoutForbiddenMount turns a mount from a repository without pull right
 // into an upload. Clients expect an upload also where the mount's source is
 // missing.
-func withoutForbiddenMount(r *http.Request, door Authorizer) *http.Request {
+func withoutForbiddenMount(r *http.Request, authorizer Authorizer) *http.Request {
 	query := r.URL.Query()
 	from := query.Get("from")
-	if r.Method != http.MethodPost || from == "" || door.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
+	if r.Method != http.MethodPost || from == "" || authorizer.Admit(r, bearerOf(r), []Access{{from, Pulling}}) == nil {
 		return r
 	}
 	query.Del("from")

@@ -152,7 +152,7 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	if _, err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
+	if err := to.putManifest(ctx, m.mediaType, m.raw, tag); err != nil {
 		return slipway.Image{}, err
 	}
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, platform, Login{})
@@ -188,7 +188,7 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 	if err := f.append(ctx, to, entries, by); err != nil {
 		return slipway.Image{}, err
 	}
-	if _, err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
+	if err := to.putManifest(ctx, f.manifest.mediaType, f.manifest.raw, tag); err != nil {
 		return slipway.Image{}, err
 	}
 	return s.Inspect(ctx, Ref{Name: repository, Tag: tag}, base.Platform, Login{})
@@ -276,10 +276,10 @@ func (s *Store) temp() (*os.File, error) {
 
 // Handler serves the registry: /v2/ and all below except the token endpoint.
 // Wrap the handler without limits on bodies or time, and without compression.
-func (s *Store) Handler(door Authorizer) http.Handler {
-	app := sync.OnceValue(func() http.Handler { return s.newApp(door) })
+func (s *Store) Handler(authorizer Authorizer) http.Handler {
+	app := sync.OnceValue(func() http.Handler { return s.newApp(authorizer) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r = withoutForbiddenMount(r, door)
+		r = withoutForbiddenMount(r, authorizer)
 		if r.Method == http.MethodPut && targetOf(r.URL.Path).manifest {
 			r = withBufferedBody(r)
 		}
@@ -302,7 +302,7 @@ func (s *Store) pushed(t target, digest string) {
 	s.cfg.Pushed(p)
 }
 
-func (s *Store) newApp(door Authorizer) http.Handler {
+func (s *Store) newApp(authorizer Authorizer) http.Handler {
 	register()
 	cfg := &configuration.Configuration{
 		Storage: configuration.Storage{
@@ -311,7 +311,7 @@ func (s *Store) newApp(door Authorizer) http.Handler {
 			"redirect":    {"disable": true},
 			"maintenance": {"uploadpurging": map[any]any{"enabled": false}}, // Sweep purges uploads
 		},
-		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, authorizer: door}}},
+		Auth: configuration.Auth{registryName: {"controller": &controller{store: s, authorizer: authorizer}}},
 	}
 	cfg.HTTP.Secret = rand.Text() // signs the state of uploads that clients send back
 	cfg.HTTP.RelativeURLs = true  // right behind any proxy

@@ -28,7 +28,7 @@ const (
 	repository = namespace + "/airflow"
 )
 
-// portal is a registry behind HTTP, with a door that lets everybody in.
+// portal is a registry behind HTTP, with an Authorizer that admits everybody.
 type portal struct {
 	*image.Store
 
@@ -67,11 +67,11 @@ func serve(t *testing.T, s *image.Store) *portal {
 
 func (p *portal) listen(s *image.Store) {
 	p.Store = s
-	door := image.Authorizer{
+	authorizer := image.Authorizer{
 		Realm: func(r *http.Request) string { return "http://" + r.Host + "/v2/token" },
 		Admit: func(*http.Request, string, []image.Access) error { return nil },
 	}
-	h := s.Handler(door)
+	h := s.Handler(authorizer)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.mu.Lock()
 		p.requests = append(p.requests, r.Method+" "+r.URL.Path)

@@ -332,7 +332,7 @@ func (f *inspected) readLayers(ctx context.Context, v *view) error {
 
 // folder returns the real path of the folder p, with symlinks resolved, and
 // the view of that path. exists reports whether the folder exists.
-func (f *inspected) folder(ctx context.Context, p string) (real string, v *view, exists bool, err error) {
+func (f *inspected) folder(ctx context.Context, p string) (resolved string, v *view, exists bool, err error) {
 	if p = path.Clean(p); !path.IsAbs(p) || p == "/" {
 		return p, v, false, slipway.Errorf(slipway.Invalid, "It is not known where this image has its DAGs. Set the dags folder of the image in the Deployment's settings.")
 	}

@@ -122,7 +122,7 @@ func TestInspectRefuses(t *testing.T) {
 	other.push("team/airflow:1", runtimeImage(t, layer(t, file("a", "a"))))
 	chart := mutate.ConfigMediaType(imageWith(t, nil, layer(t, file("a", "b"))), types.MediaType("application/vnd.cncf.helm.config.v1+json"))
 	other.push("team/chart:1", chart)
-	locked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	locked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	}))

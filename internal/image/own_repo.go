@@ -184,27 +184,26 @@ func (r *ownRepo) mount(ctx context.Context, from string, d descriptor) error {
 	return errors.Join(gone, w.Cancel(ctx))
 }
 
-// putManifest stores a manifest under tag, after its blobs, and returns the
-// digest.
-func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) (string, error) {
+// putManifest stores a manifest under tag, after its blobs.
+func (r *ownRepo) putManifest(ctx context.Context, mediaType string, raw []byte, tag string) error {
 	m, desc, err := distribution.UnmarshalManifest(mediaType, raw)
 	if err != nil {
-		return "", errors.Join(damaged("its manifest cannot be read"), err)
+		return errors.Join(damaged("its manifest cannot be read"), err)
 	}
 	all, err := r.Manifests(ctx)
 	if err != nil {
-		return "", fmt.Errorf("manifests of %s: %w", r.name, err)
+		return fmt.Errorf("manifests of %s: %w", r.name, err)
 	}
 	if _, err := all.Put(ctx, m); err != nil {
-		return "", fmt.Errorf("put manifest: %w", err)
+		return fmt.Errorf("put manifest: %w", err)
 	}
 	if err := r.s.syncImage(ctx, r.name, desc.Digest.String()); err != nil {
-		return "", err
+		return err
 	}
 	if err := r.Tags(ctx).Tag(ctx, tag, desc); err != nil {
-		return "", fmt.Errorf("tag %s: %w", tag, err)
+		return fmt.Errorf("tag %s: %w", tag, err)
 	}
-	return desc.Digest.String(), nil
+	return nil
 }
 
 // syncImage makes an image durable, with all blobs: distribution does not
