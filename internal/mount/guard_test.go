@@ -51,20 +51,20 @@ func TestMountFailsWhole(t *testing.T) {
 		"forged large content": func(t *testing.T, w *world, m *slipway.Manifest) {
 			m.Files[0] = forgedPack(t, w.data, "wanted", noise(3, smallMax+1))
 		},
-		"another size": func(_ *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Size++ },
-		"missing pack": func(_ *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Pack = sha("no pack") },
+		"another size": func(_ *testing.T, _ *world, m *slipway.Manifest) { m.Files[0].Size++ },
+		"missing pack": func(_ *testing.T, _ *world, m *slipway.Manifest) { m.Files[0].Pack = sha("no pack") },
 		"frame of others": func(t *testing.T, w *world, m *slipway.Manifest) {
 			f := forgedPack(t, w.data, "other", "other")
 			m.Files[0].Place, m.Files[1].Place = f.Place, f.Place
 		},
-		"frame beyond the end": func(_ *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Offset += 1 << 20 },
+		"frame beyond the end": func(_ *testing.T, _ *world, m *slipway.Manifest) { m.Files[0].Offset += 1 << 20 },
 		"flipped bits": func(t *testing.T, w *world, m *slipway.Manifest) {
 			path := packPath(w.data, m.Files[0].Pack)
 			b := must[[]byte](t)(os.ReadFile(path))
 			copy(b[len(b)/2:], "flipped bits")
 			ok(t, os.WriteFile(path, b, 0o600))
 		},
-		"path that leads out": func(_ *testing.T, w *world, m *slipway.Manifest) { m.Files[0].Path = "../../a.py" },
+		"path that leads out": func(_ *testing.T, _ *world, m *slipway.Manifest) { m.Files[0].Path = "../../a.py" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
