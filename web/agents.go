@@ -37,12 +37,12 @@ const (
 
 // agentRoutes are the protocol.
 func (s *Server) agentRoutes(e *echo.Echo) {
-	agents := door{e, []echo.MiddlewareFunc{s.agentOnly}}
+	agents := group{e, []echo.MiddlewareFunc{s.agentOnly}}
 	agents.GET(agentsPath+"desired", s.sendDesired)
 	agents.GET(agentsPath+"manifests/:version", s.sendManifest)
 	agents.GET(agentsPath+"packs/:pack", s.sendPack)
-	agents.POST(agentsPath+"report", s.takeReport)
-	agents.POST(agentsPath+"log", s.takeLog)
+	agents.POST(agentsPath+"report", s.receiveReport)
+	agents.POST(agentsPath+"log", s.receiveLog)
 	e.Any(agentsPath+"*", func(echo.Context) error {
 		return slipway.Errorf(slipway.NotFound, "There is nothing at this address for agents. A newer portal may have it.")
 	})
@@ -169,8 +169,8 @@ func sendFile(c echo.Context, f io.ReadSeeker, name string) error {
 	return nil
 }
 
-// takeReport serves POST /agent/v1/report.
-func (s *Server) takeReport(c echo.Context) error {
+// receiveReport serves POST /agent/v1/report.
+func (s *Server) receiveReport(c echo.Context) error {
 	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxReport)
 	var r slipway.Report
 	if err := json.NewDecoder(body).Decode(&r); err != nil {

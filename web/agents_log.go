@@ -15,9 +15,9 @@ const (
 	maxAgentLines = 1000
 )
 
-// takeLog serves POST /agent/v1/log: lines for the log of the deploy that rolls
+// receiveLog serves POST /agent/v1/log: lines for the log of the deploy that rolls
 // out now.
-func (s *Server) takeLog(c echo.Context) error {
+func (s *Server) receiveLog(c echo.Context) error {
 	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxAgentLog)
 	var said slipway.AgentLog
 	if err := json.NewDecoder(body).Decode(&said); err != nil || len(said.Lines) > maxAgentLines {

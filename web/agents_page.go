@@ -81,7 +81,7 @@ func (s *Server) addAgentToken(c echo.Context) error {
 // askAgentToken serves GET /deployments/:deployment/agents/tokens/:agent/revoke.
 func (s *Server) askAgentToken(c echo.Context) error {
 	page := views.TokenAsked{Agents: true}
-	err := s.look(c, func(tx *store.Tx, sc scene) error {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) error {
 		if err := sc.role.May(slipway.ManageAgents); err != nil {
 			return err
 		}

@@ -20,12 +20,13 @@ const (
 	comparedFiles = 20 // on one page
 	comparedLines = 400
 	wholeContext  = 1 << 20 // unchanged lines around each change: all of them
+	listedFiles   = 300     // files that the tree names; of the others each folder gives the number
 )
 
-// comparing is a comparison as one request asks for it.
-type comparing struct {
+// comparison is a comparison as one request asks for it.
+type comparison struct {
 	of       slipway.Deployment
-	from, to pick
+	from, to compareSide
 	split    bool
 	under    string // the folder that is shown, with a slash; "" for the whole
 	file     string // that is shown alone
@@ -39,12 +40,12 @@ func (s *Server) showCompare(c echo.Context) error {
 		return c.Redirect(http.StatusSeeOther, address)
 	}
 	p := views.ComparePage{Split: c.QueryParam("view") == "split"}
-	ask := comparing{split: p.Split, file: c.QueryParam("file"), at: queryNumber(c, "at"), whole: c.QueryParam("context") == "all"}
+	ask := comparison{split: p.Split, file: c.QueryParam("file"), at: queryNumber(c, "at"), whole: c.QueryParam("context") == "all"}
 	if under := strings.Trim(c.QueryParam("under"), "/"); under != "" {
 		ask.under = under + "/"
 	}
 	var refusal error
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		refusal, err = s.addPicks(c, tx, sc, &ask, &p)
 		return err
 	})
@@ -67,7 +68,7 @@ func (s *Server) showCompare(c echo.Context) error {
 
 // addPicks completes p with the two versions and what else could be chosen. A
 // refusal is for the page, which stays to choose on.
-func (s *Server) addPicks(c echo.Context, tx *store.Tx, sc scene, ask *comparing, p *views.ComparePage) (refusal, err error) {
+func (s *Server) addPicks(c echo.Context, tx *store.Tx, sc scene, ask *comparison, p *views.ComparePage) (refusal, err error) {
 	offered, err := tx.BundleVersions(sc.ID, 0, pickedVersions)
 	if err != nil {
 		return nil, err
@@ -81,7 +82,7 @@ func (s *Server) addPicks(c echo.Context, tx *store.Tx, sc scene, ask *comparing
 }
 
 // addComparison completes p with what lies between the two versions.
-func (s *Server) addComparison(ctx context.Context, ask comparing, p *views.ComparePage) error {
+func (s *Server) addComparison(ctx context.Context, ask comparison, p *views.ComparePage) error {
 	all, err := s.engine.Compare(ctx, ask.of, ask.from.version, ask.to.version)
 	if err != nil {
 		return err
@@ -106,7 +107,7 @@ func (s *Server) addComparison(ctx context.Context, ask comparing, p *views.Comp
 }
 
 // within returns the changes in the folder that is shown.
-func (a comparing) within(changes []slipway.Change) []slipway.Change {
+func (a comparison) within(changes []slipway.Change) []slipway.Change {
 	from, _ := slices.BinarySearchFunc(changes, a.under, byPath)
 	n := slices.IndexFunc(changes[from:], func(c slipway.Change) bool { return !strings.HasPrefix(c.Path, a.under) })
 	if n < 0 {
@@ -118,7 +119,7 @@ func (a comparing) within(changes []slipway.Change) []slipway.Change {
 func byPath(c slipway.Change, path string) int { return strings.Compare(c.Path, path) }
 
 // addFiles completes p with the differences in a page of files, or in one.
-func (s *Server) addFiles(ctx context.Context, ask comparing, changes []slipway.Change, p *views.ComparePage) error {
+func (s *Server) addFiles(ctx context.Context, ask comparison, changes []slipway.Change, p *views.ComparePage) error {
 	shown := changes[min(ask.at, len(changes)):min(ask.at+comparedFiles, len(changes))]
 	p.Range = fmt.Sprintf("Files %s to %s of %s", views.Number(ask.at+1), views.Number(ask.at+len(shown)), views.Number(len(changes)))
 	if ask.file != "" {
@@ -145,7 +146,7 @@ func (s *Server) addFiles(ctx context.Context, ask comparing, changes []slipway.
 	return nil
 }
 
-func (s *Server) comparedFile(ctx context.Context, ask comparing, change slipway.Change) (f views.ComparedFile, err error) {
+func (s *Server) comparedFile(ctx context.Context, ask comparison, change slipway.Change) (f views.ComparedFile, err error) {
 	f.FileChange = views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path)}
 	f.Split, f.AloneURL, f.WholeURL = ask.split, ask.alone(change.Path).address(), ask.wholeURL(change)
 	if change.Op == slipway.Renamed {
@@ -177,7 +178,7 @@ func (s *Server) comparedFile(ctx context.Context, ask comparing, change slipway
 }
 
 // wholeURL is where the changed file can be read.
-func (a comparing) wholeURL(change slipway.Change) string {
+func (a comparison) wholeURL(change slipway.Change) string {
 	if change.Op == slipway.Removed {
 		return filePath(a.of.ID, a.from.version, change.Path)
 	}
@@ -185,7 +186,7 @@ func (a comparing) wholeURL(change slipway.Change) string {
 }
 
 // address is where a can be seen, by anyone who may.
-func (a comparing) address() string {
+func (a comparison) address() string {
 	at := url.Values{"from": {a.from.value}, "to": {a.to.value}}
 	for name, value := range map[string]string{"under": strings.TrimSuffix(a.under, "/"), "file": a.file} {
 		if value != "" {
@@ -204,25 +205,25 @@ func (a comparing) address() string {
 	return comparePath(a.of.ID) + "?" + at.Encode()
 }
 
-func (a comparing) viewed(split bool) string {
+func (a comparison) viewed(split bool) string {
 	a.split = split
 	return a.address()
 }
 
 // moved is all of a's files from the one at a place on.
-func (a comparing) moved(at int) comparing {
+func (a comparison) moved(at int) comparison {
 	a.at, a.file, a.whole = at, "", false
 	return a
 }
 
 // alone is one file of a.
-func (a comparing) alone(path string) comparing {
+func (a comparison) alone(path string) comparison {
 	a.file, a.at, a.whole = path, 0, false
 	return a
 }
 
 // in is a folder of a.
-func (a comparing) in(folder string) comparing {
+func (a comparison) in(folder string) comparison {
 	a = a.moved(0)
 	a.under = folder
 	return a
@@ -230,13 +231,13 @@ func (a comparing) in(folder string) comparing {
 
 // tree returns changes, which are by path, as folders with what changed in
 // each, and how many files it does not name.
-func (a comparing) tree(changes []slipway.Change) (all []views.TreeNode, more int) {
+func (a comparison) tree(changes []slipway.Change) (all []views.TreeNode, more int) {
 	room := listedFiles
 	return a.nodes(changes, a.under, &room)
 }
 
 // nodes lists what changed in a folder, as the names come, while there is room.
-func (a comparing) nodes(changes []slipway.Change, folder string, room *int) (all []views.TreeNode, more int) {
+func (a comparison) nodes(changes []slipway.Change, folder string, room *int) (all []views.TreeNode, more int) {
 	for len(changes) > 0 && *room > 0 {
 		name, _, deeper := strings.Cut(changes[0].Path[len(folder):], "/")
 		if !deeper {
@@ -245,14 +246,14 @@ func (a comparing) nodes(changes []slipway.Change, folder string, room *int) (al
 			changes = changes[1:]
 			continue
 		}
-		inside := comparing{under: folder + name + "/"}.within(changes)
+		inside := comparison{under: folder + name + "/"}.within(changes)
 		all = append(all, a.folder(inside, folder+name+"/", name, room))
 		changes = changes[len(inside):]
 	}
 	return all, len(changes)
 }
 
-func (a comparing) leaf(c slipway.Change, name string) views.TreeNode {
+func (a comparison) leaf(c slipway.Change, name string) views.TreeNode {
 	n := views.TreeNode{Name: name, Op: c.Op, URL: a.alone(c.Path).address()}
 	if c.Op == slipway.Renamed {
 		n.Was = c.Old.Path
@@ -260,7 +261,7 @@ func (a comparing) leaf(c slipway.Change, name string) views.TreeNode {
 	return n
 }
 
-func (a comparing) folder(inside []slipway.Change, path, name string, room *int) views.TreeNode {
+func (a comparison) folder(inside []slipway.Change, path, name string, room *int) views.TreeNode {
 	n := views.TreeNode{Name: name, URL: a.in(path).address()}
 	for _, c := range inside {
 		n.Sum.Add(c.Op)
@@ -270,7 +271,7 @@ func (a comparing) folder(inside []slipway.Change, path, name string, room *int)
 }
 
 // folders returns the folders above the one that is shown, and its name.
-func (a comparing) folders() (above []views.Link, last string) {
+func (a comparison) folders() (above []views.Link, last string) {
 	names := strings.Split(strings.TrimSuffix(a.under, "/"), "/")
 	above = []views.Link{{Text: "dags", URL: a.in("").address()}}
 	for i, name := range names[:len(names)-1] {

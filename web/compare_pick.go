@@ -15,11 +15,11 @@ import (
 
 const (
 	pickedVersions = 30     // the newest, that a comparison offers
-	nothingYet     = "none" // no version: what there was before the first
+	noVersion     = "none" // no version: what there was before the first
 )
 
-// pick is one side of a comparison.
-type pick struct {
+// compareSide is one side of a comparison.
+type compareSide struct {
 	value   string // in the address: a version's folder, a deploy's number, or nothingYet
 	title   string
 	version slipway.Version // "" for none
@@ -27,10 +27,10 @@ type pick struct {
 
 // sides returns what the address compares, else the current version with the
 // one before.
-func sides(c echo.Context, tx *store.Tx, sc scene, offered []store.BundleVersion) (from, to pick, err error) {
-	from, to = pick{value: c.QueryParam("from")}, pick{value: c.QueryParam("to")}
+func sides(c echo.Context, tx *store.Tx, sc scene, offered []store.BundleVersion) (from, to compareSide, err error) {
+	from, to = compareSide{value: c.QueryParam("from")}, compareSide{value: c.QueryParam("to")}
 	if to.value == "" {
-		to.value = orNothing(sc.Version)
+		to.value = orNone(sc.Version)
 	}
 	if from.value == "" {
 		from.value = before(to.value, offered)
@@ -41,9 +41,9 @@ func sides(c echo.Context, tx *store.Tx, sc scene, offered []store.BundleVersion
 	return from, to, to.read(tx, sc)
 }
 
-func orNothing(v slipway.Version) string {
+func orNone(v slipway.Version) string {
 	if v == "" {
-		return nothingYet
+		return noVersion
 	}
 	return v.Dir()
 }
@@ -52,14 +52,14 @@ func orNothing(v slipway.Version) string {
 func before(name string, offered []store.BundleVersion) string {
 	i := slices.IndexFunc(offered, func(v store.BundleVersion) bool { return v.Version.Dir() == name })
 	if i < 0 || i+1 >= len(offered) {
-		return nothingYet
+		return noVersion
 	}
 	return offered[i+1].Version.Dir()
 }
 
 // read looks up which version p names.
-func (p *pick) read(tx *store.Tx, sc scene) error {
-	if p.value == nothingYet {
+func (p *compareSide) read(tx *store.Tx, sc scene) error {
+	if p.value == noVersion {
 		p.title = "Nothing"
 		return nil
 	}
@@ -89,7 +89,7 @@ func (p *pick) read(tx *store.Tx, sc scene) error {
 func deployTitle(number int) string { return "#" + strconv.Itoa(number) }
 
 // view returns p as a field of the form.
-func (p pick) view(sc scene, name, label string, offered []store.BundleVersion) views.ComparePick {
+func (p compareSide) view(sc scene, name, label string, offered []store.BundleVersion) views.ComparePick {
 	v := views.ComparePick{Name: name, Label: label, Title: p.title, Version: p.version}
 	if p.version != "" {
 		v.URL = versionPath(sc.ID, p.version)
@@ -100,7 +100,7 @@ func (p pick) view(sc scene, name, label string, offered []store.BundleVersion) 
 		found = found || chosen
 		v.Options = append(v.Options, views.Option{Value: o.Version.Dir(), Text: deployTitle(o.Number) + " · " + o.Version.Short(), Chosen: chosen})
 	}
-	v.Options = append(v.Options, views.Option{Value: nothingYet, Text: "Nothing (before the first deploy)", Chosen: p.value == nothingYet})
+	v.Options = append(v.Options, views.Option{Value: noVersion, Text: "Nothing (before the first deploy)", Chosen: p.value == noVersion})
 	if !found && p.version != "" {
 		older := views.Option{Value: p.version.Dir(), Text: p.title + " · " + p.version.Short(), Chosen: true}
 		v.Options = slices.Insert(v.Options, len(v.Options)-1, older)
@@ -133,5 +133,5 @@ func comparePath(of slipway.DeploymentID) string { return deploymentPath(of) + "
 
 // compareURL is where two versions are compared.
 func compareURL(of slipway.DeploymentID, from, to slipway.Version) string {
-	return comparePath(of) + "?" + url.Values{"from": {orNothing(from)}, "to": {orNothing(to)}}.Encode()
+	return comparePath(of) + "?" + url.Values{"from": {orNone(from)}, "to": {orNone(to)}}.Encode()
 }

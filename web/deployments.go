@@ -160,7 +160,7 @@ func (s *Server) showDeployment(c echo.Context) error {
 // overviewPage is a Deployment's first page with what edit puts into its form.
 func (s *Server) overviewPage(c echo.Context, status int, edit func(*views.NewDeploy)) error {
 	var o views.Overview
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if o, err = s.overview(c, tx, sc); err != nil {
 			return err
 		}

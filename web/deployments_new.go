@@ -27,20 +27,20 @@ func kindPath(of slipway.DeploymentID, kind slipway.DeployKind) string {
 func againPath(of slipway.DeploymentID, kind slipway.DeployKind, source string) string {
 	asked := url.Values{"kind": {string(kind)}}
 	if source != "" {
-		asked.Set("ref", askedImage(source))
+		asked.Set("ref", writtenReference(source))
 	}
 	return deploymentPath(of) + "?" + asked.Encode() + "#new-deploy"
 }
 
-// kindAsked returns the kind of deploy that an address names, "" for none.
-func kindAsked(c echo.Context) slipway.DeployKind { return slipway.DeployKind(c.QueryParam("kind")) }
+// requestedKind returns the kind of deploy that an address names, "" for none.
+func requestedKind(c echo.Context) slipway.DeployKind { return slipway.DeployKind(c.QueryParam("kind")) }
 
 // newDeploy is the form for a deploy of the kind that was asked for, else of the
 // first one that may be made.
 func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewDeploy, err error) {
-	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Kind: kindAsked(c)}
+	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Kind: requestedKind(c)}
 	for _, kind := range deployKinds {
-		refused := sc.tail.MayDeploy(kind, sc.role, sc.by)
+		refused := sc.projected.MayDeploy(kind, sc.role, sc.by)
 		tab := views.KindTab{Title: kind.Title(), URL: kindPath(sc.ID, kind)}
 		if refused != nil {
 			_, tab.Refusal = slipway.Explain(refused)
@@ -58,11 +58,11 @@ func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewD
 		}
 	}
 	n.Action = deploymentPath(sc.ID) + "/deploys?kind=" + string(n.Kind)
-	n.DAGs = n.Kind == slipway.DAGOnly || n.Kind == slipway.ImageAndDAG && sc.tail.DAGDeploys
+	n.DAGs = n.Kind == slipway.DAGOnly || n.Kind == slipway.ImageAndDAG && sc.projected.DAGDeploys
 	switch {
 	case n.Refusal == "":
 		err = s.fillNewDeploy(c, tx, sc, &n)
-	case !sc.tail.DAGDeploys && sc.role.May(slipway.DeployDAGs) == nil:
+	case !sc.projected.DAGDeploys && sc.role.May(slipway.DeployDAGs) == nil:
 		n.SettingsURL = sc.links().Settings
 	}
 	return n, err
@@ -88,14 +88,14 @@ func kindText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error) {
 		return "For changes in the dags folder alone. Seconds, no restart. Image and packages stay.", nil
 	case kind == slipway.ImageOnly:
 		return "For everything but DAGs: packages, plugins, Runtime. Components restart. DAGs stay exactly as they are.", nil
-	case !sc.tail.DAGDeploys:
+	case !sc.projected.DAGDeploys:
 		return "DAG-only deploys are off: the image carries the DAGs. Components restart.", nil
 	}
 	text := "A whole project. Components restart, and the DAGs deployed before, by whomever, are replaced."
-	if !sc.tail.Mounted {
+	if !sc.projected.Mounted {
 		return text, nil
 	}
-	w, found, err := tx.VersionDeploy(sc.ID, sc.tail.Version)
+	w, found, err := tx.VersionDeploy(sc.ID, sc.projected.Version)
 	if found {
 		text = "A whole project. Components restart, and it replaces the DAGs of " + whose(w) + "."
 	}
@@ -123,14 +123,14 @@ func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 			Digest: shortDigest(t.Digest), At: sc.at(t.At),
 		})
 	}
-	p.Chosen = ticked(c, p.Rows)
+	p.Chosen = chosenTag(c, p.Rows)
 	return p, err
 }
 
-// ticked returns which of the pushed tags a form begins with: the newest. A live
+// chosenTag returns which of the pushed tags a form begins with: the newest. A live
 // page says by its address with which it did, and keeps to it: what comes later
 // must not take the place of what somebody has chosen.
-func ticked(c echo.Context, rows []views.PushedTag) string {
+func chosenTag(c echo.Context, rows []views.PushedTag) string {
 	if begun := c.QueryParam("ticked"); begun != "" {
 		return begun
 	}
@@ -147,9 +147,9 @@ func hashed(text string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// shape tells one new-deploy form from another: a live page replaces its form,
+// formKey tells one new-deploy form from another: a live page replaces its form,
 // in which somebody may be typing, only by a different one.
-func shape(n views.NewDeploy) string {
+func formKey(n views.NewDeploy) string {
 	parts := []string{string(n.Kind), n.Refusal, n.SettingsURL, strconv.FormatBool(n.DAGs)}
 	for _, t := range n.Kinds {
 		parts = append(parts, t.Refusal)

@@ -38,7 +38,7 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 		connect := s.connect(sc)
 		o.Connect = &connect
 	}
-	live := url.Values{"view": {"overview"}, "form": {shape(o.Form)}, "kind": {string(kindAsked(c))}}
+	live := url.Values{"view": {"overview"}, "form": {formKey(o.Form)}, "kind": {string(requestedKind(c))}}
 	if o.Form.Image != nil {
 		live.Set("ticked", o.Form.Image.Pushed.Chosen)
 	}
@@ -131,7 +131,7 @@ func components(sc scene) views.Running {
 		r.Empty = "The mount on this machine has not reported yet."
 	}
 	if !sc.Here && sc.live.Number > 0 { // before that, a card of its own says how
-		r.ConnectURL = elsewhere(sc).AgentsURL
+		r.ConnectURL = remoteConnect(sc).AgentsURL
 	}
 	p := slipway.NewProgress(sc.State, sc.components, sc.now)
 	if len(sc.components) > 0 {
@@ -197,7 +197,7 @@ func runsText(c slipway.Component) string {
 // connect says where the DAGs are mounted and how Airflow is told.
 func (s *Server) connect(sc scene) views.Connect {
 	if !sc.Here {
-		return elsewhere(sc)
+		return remoteConnect(sc)
 	}
 	dir := s.engine.MountDir(sc.Deployment)
 	if abs, err := filepath.Abs(dir); err == nil { // else the folder as it is called
@@ -210,8 +210,8 @@ func (s *Server) connect(sc scene) views.Connect {
 // agentDir is the folder of the examples in which an agent mounts.
 const agentDir = "/opt/airflow/slipway"
 
-// elsewhere is connect for an Airflow on other machines.
-func elsewhere(sc scene) views.Connect {
+// remoteConnect is connect for an Airflow on other machines.
+func remoteConnect(sc scene) views.Connect {
 	c := views.Connect{DAGsDir: agentDir + "/current/dags"}
 	if sc.role.May(slipway.ManageAgents) == nil {
 		c.AgentsURL = sc.links().Settings + "#agents"

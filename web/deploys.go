@@ -18,18 +18,18 @@ import (
 
 // showDeploy serves GET /deployments/:deployment/deploys/:number.
 func (s *Server) showDeploy(c echo.Context) error {
-	return s.deployPage(c, http.StatusOK, typed{})
+	return s.deployPage(c, http.StatusOK, confirmForm{})
 }
 
-// typed is what was filled into a confirming form that is shown again.
-type typed struct {
+// confirmForm is what was filled into a confirming form that is shown again.
+type confirmForm struct {
 	notice      string
 	description *string
 	reason      string
 	ticks       slipway.Ticks
 }
 
-func (s *Server) deployPage(c echo.Context, status int, t typed) error {
+func (s *Server) deployPage(c echo.Context, status int, t confirmForm) error {
 	n, err := number(c)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (s *Server) deployPage(c echo.Context, status int, t typed) error {
 	var p views.DeployPage
 	var sc scene
 	var w slipway.Deploy
-	err = s.look(c, func(tx *store.Tx, seen scene) (err error) {
+	err = s.viewScene(c, func(tx *store.Tx, seen scene) (err error) {
 		sc = seen
 		if p, w, err = deployHead(tx, sc, n); err != nil {
 			return err
@@ -90,7 +90,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 		Number: w.Number, Kind: w.Kind, Status: w.Status, Current: w.Number == sc.live.Number, Description: w.Description,
 		By: w.By.Title(), From: fromText(w.By), At: sc.at(w.CreatedAt), Reason: w.Reason, Note: w.Note,
 		ReturnURL: returnURL(sc, w, kept[w.After.Version]), CancelURL: cancelURL(sc, w), CancelText: "Cancel",
-		Waits: waits(sc, w), Links: related(sc, w), Source: askedImage(w.Source),
+		Waits: waits(sc, w), Links: related(sc, w), Source: writtenReference(w.Source),
 	}
 	h.Harmless = w.Status.Ended() && !w.WentLive() && w.RollingAt.IsZero()
 	h.GoesBack = w.Status == slipway.Deploying && w.Reason != ""
@@ -103,7 +103,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 	if w.WentLive() && w.Base != w.After.Version && kept[w.After.Version] && (w.Base == "" || kept[w.Base]) {
 		h.CompareURL = compareURL(sc.ID, w.Base, w.After.Version)
 	}
-	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.tail.MayDeploy(w.Kind, sc.role, sc.by) == nil {
+	if !w.WentLive() && (w.Status == slipway.Failed || w.Status == slipway.Cancelled) && sc.projected.MayDeploy(w.Kind, sc.role, sc.by) == nil {
 		h.AgainURL, h.AgainText = kindPath(sc.ID, w.Kind), "Upload again"
 		if w.Kind.HasImage() {
 			h.AgainURL, h.AgainText = againPath(sc.ID, w.Kind, w.Source), "Try again"
@@ -139,9 +139,9 @@ func waits(sc scene, w slipway.Deploy) string {
 	return ""
 }
 
-// askedImage is a reference as somebody wrote it: the digest that was found behind a
+// writtenReference is a reference as somebody wrote it: the digest that was found behind a
 // tag stands elsewhere.
-func askedImage(source string) string {
+func writtenReference(source string) string {
 	name, digest, found := strings.Cut(source, "@")
 	if found && !strings.Contains(path.Base(name), ":") {
 		return name + "@" + digest
@@ -157,7 +157,7 @@ func arriving(w slipway.Deploy) string {
 	case w.WantsDAG && w.UploadedAt.IsZero() && w.Image != nil:
 		return "The image is checked. Its DAGs are arriving."
 	case w.Kind.HasImage() && w.Image == nil && w.Source != "":
-		return "The image " + askedImage(w.Source) + " is being looked at."
+		return "The image " + writtenReference(w.Source) + " is being looked at."
 	case w.Kind.HasImage() && w.Image == nil && w.Upload == "" && w.Tag != "":
 		return "Waits for the image to be pushed as " + w.Tag + "."
 	case w.Kind.HasImage() && w.Image == nil:
@@ -180,7 +180,7 @@ func related(sc scene, w slipway.Deploy) (all []views.Link) {
 }
 
 // addChanges completes p with what w will do or did to files.
-func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views.DeployPage, t typed) error {
+func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views.DeployPage, t confirmForm) error {
 	ctx, open := c.Request().Context(), c.QueryParam("file")
 	switch {
 	case w.Status == slipway.Staged:
@@ -209,7 +209,7 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 }
 
 // addReview completes p with the form that confirms a staged deploy.
-func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.DeployPage, t typed, open string) error {
+func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.DeployPage, t confirmForm, open string) error {
 	ch, err := s.changes(ctx, r, open)
 	if err != nil {
 		return err
@@ -237,7 +237,7 @@ func (s *Server) confirm(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("read form: %w", err)
 	}
-	t := typed{ticks: ticks(c)}
+	t := confirmForm{ticks: ticks(c)}
 	if form.Has("description") {
 		text := form.Get("description")
 		t.description = &text
@@ -246,8 +246,8 @@ func (s *Server) confirm(c echo.Context) error {
 		}
 	}
 	_, err = s.engine.Confirm(ctx, of, n, by, slipway.Version(c.FormValue("base")), t.ticks)
-	if asks(err) {
-		return s.askAgain(c, err, t, s.deployPage)
+	if needsReview(err) {
+		return s.reviewAgain(c, err, t, s.deployPage)
 	}
 	if err != nil {
 		return err

@@ -22,8 +22,8 @@ const pageSize = 50
 // showDeploys serves GET /deployments/:deployment/deploys.
 func (s *Server) showDeploys(c echo.Context) error {
 	var p views.HistoryPage
-	ask := askedOf(c)
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	ask := historyQueryOf(c)
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if p, err = history(tx, sc, ask, queryNumber(c, "before"), queryNumber(c, "after")); err != nil {
 			return err
 		}
@@ -54,11 +54,11 @@ func queryNumber(c echo.Context, name string) int {
 
 // history returns a page of the deploys that are asked for, with numbers below
 // before or above after.
-func history(tx *store.Tx, sc scene, ask asked, before, after int) (p views.HistoryPage, err error) {
+func history(tx *store.Tx, sc scene, ask historyQuery, before, after int) (p views.HistoryPage, err error) {
 	if p.Filters, err = filters(tx, sc, ask); err != nil {
 		return p, err
 	}
-	if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+	if sc.projected.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
 		p.DeployURL = sc.links().Overview + "#new-deploy"
 	}
 	if p.Filters.Error != "" {
@@ -85,7 +85,7 @@ func history(tx *store.Tx, sc scene, ask asked, before, after int) (p views.Hist
 
 // addNeighbours completes p with the pages beside it, and returns whether
 // there are newer deploys.
-func addNeighbours(tx *store.Tx, sc scene, ask asked, all []slipway.Deploy, more bool, before, after int, p *views.HistoryPage) (newer int, err error) {
+func addNeighbours(tx *store.Tx, sc scene, ask historyQuery, all []slipway.Deploy, more bool, before, after int, p *views.HistoryPage) (newer int, err error) {
 	if len(all) == 0 {
 		return 0, nil
 	}
@@ -202,7 +202,7 @@ func imageTag(s slipway.State) string { return cmp.Or(s.ImageTag, shortDigest(s.
 
 // returnURL is where w is returned to, "" where the rule does not allow it.
 func returnURL(sc scene, w slipway.Deploy, kept bool) string {
-	if _, err := sc.tail.Return(w, sc.role, kept); err != nil || w.Number == sc.live.Number {
+	if _, err := sc.projected.Return(w, sc.role, kept); err != nil || w.Number == sc.live.Number {
 		return ""
 	}
 	return deployPath(sc.ID, w.Number) + "/return"

@@ -29,7 +29,7 @@ func (s *Server) sendPatch(c echo.Context) error {
 		return err
 	}
 	var name string
-	err = s.look(c, func(_ *store.Tx, sc scene) error {
+	err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
 		name = strings.NewReplacer("/", "-", `\`, "-").Replace(sc.Name)
 		return nil
 	})

@@ -18,7 +18,7 @@ const maxLines = 500
 
 // review is the form that confirms r, without what differs between a deploy
 // and a return.
-func review(r deploy.Review, ch views.Changes, t typed) views.Review {
+func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	v := views.Review{
 		Base: r.Base, Against: against(r), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
@@ -71,29 +71,29 @@ func against(r deploy.Review) string {
 	return fmt.Sprintf("against #%d", w.Number)
 }
 
-// asks reports whether err is answered by showing the changes anew.
-func asks(err error) bool {
+// needsReview reports whether err is answered by showing the changes anew.
+func needsReview(err error) bool {
 	kind, _ := slipway.Explain(err)
 	return err != nil && (kind == slipway.Invalid || errors.Is(err, slipway.ErrBaseChanged))
 }
 
-// askAgain shows the page of a confirmation with the reason why it was not
+// reviewAgain shows the page of a confirmation with the reason why it was not
 // taken, and what was filled in.
-func (s *Server) askAgain(c echo.Context, err error, t typed, page func(echo.Context, int, typed) error) error {
+func (s *Server) reviewAgain(c echo.Context, err error, t confirmForm, page func(echo.Context, int, confirmForm) error) error {
 	status, text := explain(err)
 	t.notice = text
 	if errors.Is(err, slipway.ErrBaseChanged) {
 		t.ticks = slipway.Ticks{} // they were for other changes
-		if who := s.cameBetween(c); who != "" {
+		if who := s.newestTurn(c); who != "" {
 			t.notice = who + " came in between. These are the changes against it: read them, then confirm again."
 		}
 	}
 	return page(c, status, t)
 }
 
-// cameBetween names the newest turn of the queue, or what is live.
-func (s *Server) cameBetween(c echo.Context) (text string) {
-	err := s.look(c, func(_ *store.Tx, sc scene) error {
+// newestTurn names the newest turn of the queue, or what is live.
+func (s *Server) newestTurn(c echo.Context) (text string) {
+	err := s.viewScene(c, func(_ *store.Tx, sc scene) error {
 		w := sc.live
 		for _, t := range sc.queue {
 			if t.Deploy != nil {
@@ -126,10 +126,10 @@ func (s *Server) cancel(c echo.Context) error {
 
 // showReturn serves GET /deployments/:deployment/deploys/:number/return.
 func (s *Server) showReturn(c echo.Context) error {
-	return s.returnPage(c, http.StatusOK, typed{})
+	return s.returnPage(c, http.StatusOK, confirmForm{})
 }
 
-func (s *Server) returnPage(c echo.Context, status int, t typed) error {
+func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	n, err := number(c)
 	if err != nil {
 		return err
@@ -140,7 +140,7 @@ func (s *Server) returnPage(c echo.Context, status int, t typed) error {
 		return err
 	}
 	var p views.DeployPage
-	err = s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err = s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if p, _, err = deployHead(tx, sc, n); err != nil {
 			return err
 		}
@@ -194,10 +194,10 @@ func (s *Server) returnTo(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	t := typed{reason: c.FormValue("reason"), ticks: ticks(c)}
+	t := confirmForm{reason: c.FormValue("reason"), ticks: ticks(c)}
 	w, err := s.engine.Return(c.Request().Context(), deploymentID(c), n, actorOf(c), slipway.Version(c.FormValue("base")), t.ticks, t.reason)
-	if asks(err) {
-		return s.askAgain(c, err, t, s.returnPage)
+	if needsReview(err) {
+		return s.reviewAgain(c, err, t, s.returnPage)
 	}
 	if err != nil {
 		return err

@@ -19,8 +19,8 @@ const (
 	timeLayout = "2006-01-02T15:04:05" // as a browser sends it, with or without seconds
 )
 
-// asked is what the address wants to see of a history.
-type asked struct {
+// historyQuery is what the address wants to see of a history.
+type historyQuery struct {
 	values url.Values // of the fields, without those left empty
 	filter store.DeployFilter
 	live   time.Time // of which it asks what was live; zero for none
@@ -29,9 +29,9 @@ type asked struct {
 
 var historyFields = []string{"q", "kind", "status", "by", "commit", "from", "to", "live_at"}
 
-// askedOf reads the filters from the address.
-func askedOf(c echo.Context) asked {
-	a := asked{values: url.Values{}}
+// historyQueryOf reads the filters from the address.
+func historyQueryOf(c echo.Context) historyQuery {
+	a := historyQuery{values: url.Values{}}
 	for _, name := range historyFields {
 		if value := strings.TrimSpace(c.QueryParam(name)); value != "" {
 			a.values.Set(name, value)
@@ -53,7 +53,7 @@ func askedOf(c echo.Context) asked {
 	return a
 }
 
-func (a *asked) time(name, layout string) time.Time {
+func (a *historyQuery) time(name, layout string) time.Time {
 	text := a.values.Get(name)
 	if text == "" {
 		return time.Time{}
@@ -67,7 +67,7 @@ func (a *asked) time(name, layout string) time.Time {
 }
 
 // path is the address of what a asks.
-func (a asked) path(path string) string {
+func (a historyQuery) path(path string) string {
 	if len(a.values) == 0 {
 		return path
 	}
@@ -75,7 +75,7 @@ func (a asked) path(path string) string {
 }
 
 // page is a page of what a asks.
-func (a asked) page(path, key string, number int) string {
+func (a historyQuery) page(path, key string, number int) string {
 	at := url.Values{key: {strconv.Itoa(number)}}
 	for name, value := range a.values {
 		at[name] = value
@@ -84,7 +84,7 @@ func (a asked) page(path, key string, number int) string {
 }
 
 // filters returns the form with what was asked in it.
-func filters(tx *store.Tx, sc scene, a asked) (f views.HistoryFilters, err error) {
+func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, err error) {
 	get := a.values.Get
 	f = views.HistoryFilters{
 		Action: sc.links().Deploys, Text: get("q"), Commit: get("commit"), From: get("from"), Until: get("to"), LiveAt: get("live_at"), Error: a.wrong,
@@ -133,7 +133,7 @@ func chooseTwo(sc scene, rows []views.HistoryRow) string {
 }
 
 // liveThen answers what was live at the time that was asked for.
-func liveThen(tx *store.Tx, sc scene, a asked) (*views.LiveThen, error) {
+func liveThen(tx *store.Tx, sc scene, a historyQuery) (*views.LiveThen, error) {
 	if a.live.IsZero() {
 		return nil, nil
 	}

@@ -10,9 +10,9 @@ import (
 	"slipway/views"
 )
 
-// leg is a part of a deploy's life: from is zero until it begins, to until it
+// phase is a part of a deploy's life: from is zero until it begins, to until it
 // has ended.
-type leg struct {
+type phase struct {
 	title, detail string
 	from, to      time.Time
 	person        bool // somebody took the time, not the portal
@@ -21,8 +21,8 @@ type leg struct {
 // waited is the title of the time in the queue.
 const waited = "Waited"
 
-// worthSaying reports whether a wait was long enough to be noticed.
-func worthSaying(l leg) bool {
+// notable reports whether a wait was long enough to be noticed.
+func notable(l phase) bool {
 	return !l.from.IsZero() && (l.to.IsZero() || l.to.Sub(l.from) >= time.Second)
 }
 
@@ -30,9 +30,9 @@ func worthSaying(l leg) bool {
 func timeline(sc scene, w slipway.Deploy) views.Timeline {
 	var t views.Timeline
 	var total time.Duration
-	for _, l := range legs(sc, w) {
+	for _, l := range phases(sc, w) {
 		step := stepOf(sc, w, l)
-		if step.Class == "" || l.title == waited && !worthSaying(l) {
+		if step.Class == "" || l.title == waited && !notable(l) {
 			continue
 		}
 		if !l.person && !l.from.IsZero() && !l.to.IsZero() {
@@ -46,19 +46,19 @@ func timeline(sc scene, w slipway.Deploy) views.Timeline {
 	return t
 }
 
-func legs(sc scene, w slipway.Deploy) []leg {
-	mounted := leg{title: "Mounted", detail: mountedText(sc, w), from: w.LiveAt, to: w.EndedAt}
+func phases(sc scene, w slipway.Deploy) []phase {
+	mounted := phase{title: "Mounted", detail: mountedText(sc, w), from: w.LiveAt, to: w.EndedAt}
 	if !sc.Here && len(sc.components) == 0 {
 		mounted.title = "Published"
 	}
-	turn := leg{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}
+	turn := phase{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}
 	if w.Kind.HasImage() {
-		return imageLegs(sc, w, turn, mounted)
+		return imagePhases(sc, w, turn, mounted)
 	}
 	if w.ReturnTo > 0 {
-		return []leg{askedFor(w), turn, mounted}
+		return []phase{requestPhase(w), turn, mounted}
 	}
-	return []leg{
+	return []phase{
 		{title: "Uploaded", detail: uploadedText(w), from: w.CreatedAt, to: w.UploadedAt},
 		{title: "Checked", detail: checkedText(w), from: w.UploadedAt, to: w.StagedAt},
 		{title: "Confirmed", detail: w.ConfirmedBy.Title(), from: w.StagedAt, to: w.QueuedAt, person: true},
@@ -68,20 +68,20 @@ func legs(sc scene, w slipway.Deploy) []leg {
 	}
 }
 
-func askedFor(w slipway.Deploy) leg {
-	return leg{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}
+func requestPhase(w slipway.Deploy) phase {
+	return phase{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}
 }
 
-// imageLegs are the legs of a deploy with an image.
-func imageLegs(sc scene, w slipway.Deploy, turn, mounted leg) []leg {
-	rolled := leg{title: "Image rolled out", from: w.RollingAt, to: cmp.Or(w.MountingAt, w.LiveAt, w.EndedAt)}
+// imagePhases are the legs of a deploy with an image.
+func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
+	rolled := phase{title: "Image rolled out", from: w.RollingAt, to: cmp.Or(w.MountingAt, w.LiveAt, w.EndedAt)}
 	if !w.Status.Ended() && w.MountingAt.IsZero() {
 		rolled.to = time.Time{}
 	}
-	stored := leg{title: "Stored", detail: storedText(w), from: w.DeployingAt, to: w.RollingAt}
-	all := []leg{askedFor(w), turn, rolled}
+	stored := phase{title: "Stored", detail: storedText(w), from: w.DeployingAt, to: w.RollingAt}
+	all := []phase{requestPhase(w), turn, rolled}
 	if w.ReturnTo == 0 {
-		all = []leg{
+		all = []phase{
 			{title: "Checked", detail: imageText(w), from: w.CreatedAt, to: w.StagedAt},
 			{title: "Confirmed", detail: w.ConfirmedBy.Title(), from: w.StagedAt, to: w.QueuedAt, person: true},
 			turn, rolled,
@@ -123,7 +123,7 @@ func imageText(w slipway.Deploy) string {
 }
 
 // stepOf says where a leg is. Its class is "" when there is nothing to say.
-func stepOf(sc scene, w slipway.Deploy, l leg) views.Step {
+func stepOf(sc scene, w slipway.Deploy, l phase) views.Step {
 	step := views.Step{Title: l.title, Detail: l.detail}
 	stopped := w.Status == slipway.Failed || w.Status == slipway.Cancelled
 	switch {

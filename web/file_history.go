@@ -25,13 +25,13 @@ func (s *Server) showFileHistory(c echo.Context) error {
 	p.Name, p.Action = path.Base(p.Path), historyPath(deploymentID(c), p.Path)
 	var d slipway.Deployment
 	var two [2]*store.FileStep
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		d = sc.Deployment
 		if err := fileHistory(c, tx, sc, &p); err != nil {
 			return err
 		}
 		for i, name := range []string{"from", "to"} {
-			if two[i], err = askedStep(tx, sc, p.Path, queryNumber(c, name)); err != nil {
+			if two[i], err = requestedStep(tx, sc, p.Path, queryNumber(c, name)); err != nil {
 				return err
 			}
 		}
@@ -64,7 +64,7 @@ func fileHistory(c echo.Context, tx *store.Tx, sc scene, p *views.FileHistoryPag
 	if older {
 		p.Older = pageOf(p.Action, "before", steps[len(steps)-1].Deploy.Number)
 	}
-	if !newer && steps[0].Op != slipway.Removed && sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+	if !newer && steps[0].Op != slipway.Removed && sc.projected.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
 		p.FixURL = fixPath(sc.ID, p.Path)
 	}
 	kept, err := tx.RetainedOf(sc.ID, versionsOf(steps))
@@ -144,8 +144,8 @@ func stepOptions(steps []store.FileStep, asked, otherwise int) (all []views.Opti
 	return all
 }
 
-// askedStep returns the step of deploy number, nil if none is asked for.
-func askedStep(tx *store.Tx, sc scene, path string, number int) (*store.FileStep, error) {
+// requestedStep returns the step of deploy number, nil if none is asked for.
+func requestedStep(tx *store.Tx, sc scene, path string, number int) (*store.FileStep, error) {
 	if number == 0 {
 		return nil, nil
 	}

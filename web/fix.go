@@ -45,8 +45,8 @@ func (s *Server) fixURL(c echo.Context, d slipway.Deployment, v slipway.Version,
 	return fixPath(d.ID, f.Path) + "?" + url.Values{"seen": {v.Dir()}}.Encode(), nil
 }
 
-// attempt is a fix that was sent and not taken.
-type attempt struct {
+// refusedFix is a fix that was sent and not taken.
+type refusedFix struct {
 	error string
 	fix   deploy.NewFix
 }
@@ -54,7 +54,7 @@ type attempt struct {
 // showFix serves GET /deployments/:deployment/fix/*.
 func (s *Server) showFix(c echo.Context) error { return s.fixPage(c, http.StatusOK, nil) }
 
-func (s *Server) fixPage(c echo.Context, status int, tried *attempt) error {
+func (s *Server) fixPage(c echo.Context, status int, tried *refusedFix) error {
 	p := views.FixPage{Path: pathBelow(c, "fix")}
 	p.Name = path.Base(p.Path)
 	f, err := s.engine.Fixable(c.Request().Context(), deploymentID(c), p.Path, actorOf(c))
@@ -72,7 +72,7 @@ func (s *Server) fixPage(c echo.Context, status int, tried *attempt) error {
 	if err := s.fixContent(c, f, &p, tried); err != nil {
 		return err
 	}
-	err = s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err = s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if err := fixPast(c, tx, sc, f, &p); err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (s *Server) fixPage(c echo.Context, status int, tried *attempt) error {
 
 // fixContent fills in what is in the form: the file's text, or what was typed
 // into it and, if the file was changed meanwhile, how.
-func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, tried *attempt) error {
+func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, tried *refusedFix) error {
 	if p.Refusal != "" && tried == nil {
 		return nil
 	}
@@ -168,17 +168,17 @@ func (s *Server) fix(c echo.Context) error {
 	if err := api.Unhurried(c); err != nil {
 		return err
 	}
-	sp, err := s.readSpool(c.Request(), maxFixForm)
+	form, err := s.bufferForm(c.Request(), maxFixForm)
 	if err != nil {
 		return err
 	}
-	defer sp.file.Close() // it was only for this request
-	n := deploy.NewFix{Path: pathBelow(c, "fix"), Base: sp.fields["base"], Description: sp.fields["description"], Text: sp.fields["text"]}
-	if _, typed := sp.fields["text"]; !typed {
-		if len(sp.parts) == 0 {
+	defer form.file.Close() // it was only for this request
+	n := deploy.NewFix{Path: pathBelow(c, "fix"), Base: form.fields["base"], Description: form.fields["description"], Text: form.fields["text"]}
+	if _, typed := form.fields["text"]; !typed {
+		if len(form.parts) == 0 {
 			return s.fixAgain(c, slipway.Errorf(slipway.Invalid, "Choose a file first."), n)
 		}
-		n.Content = io.NewSectionReader(sp.file, sp.parts[0].start, sp.parts[0].size)
+		n.Content = io.NewSectionReader(form.file, form.parts[0].start, form.parts[0].size)
 	}
 	w, err := s.engine.Fix(c.Request().Context(), deploymentID(c), actorOf(c), n)
 	if err != nil {
@@ -194,5 +194,5 @@ func (s *Server) fixAgain(c echo.Context, err error, n deploy.NewFix) error {
 	if correctable(err) == "" && kind != slipway.TooLarge {
 		return err
 	}
-	return s.fixPage(c, status, &attempt{text, n})
+	return s.fixPage(c, status, &refusedFix{text, n})
 }

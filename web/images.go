@@ -14,25 +14,25 @@ import (
 
 // receiveImage makes a deploy of an image from a form, and hands the DAGs that
 // go with it to the engine.
-func (s *Server) receiveImage(c echo.Context, sp *spool, kind slipway.DeployKind) (slipway.Deploy, error) {
+func (s *Server) receiveImage(c echo.Context, form *bufferedForm, kind slipway.DeployKind) (slipway.Deploy, error) {
 	dags, err := s.takesDAGs(c, kind)
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	if dags && len(sp.parts) == 0 {
+	if dags && len(form.parts) == 0 {
 		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, "Choose the DAGs that go with the image: an archive, files or a folder.")
 	}
-	n, err := newUpload(sp.fields["merge"], sp.fields["folder_path"], sp.fields["description"], true)
+	n, err := newUpload(form.fields["merge"], form.fields["folder_path"], form.fields["description"], true)
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	w, err := s.beginImage(c, sp, deploy.NewImage{Kind: kind, DAGs: dags, Description: n.Description})
+	w, err := s.beginImage(c, form, deploy.NewImage{Kind: kind, DAGs: dags, Description: n.Description})
 	if err != nil || !dags {
 		return w, err
 	}
-	done, err := s.receiveDAGs(c, sp, w.Number)
+	done, err := s.receiveDAGs(c, form, w.Number)
 	if err != nil {
-		return s.lost(c, w, err)
+		return s.cancelRefused(c, w, err)
 	}
 	return done, nil
 }
@@ -48,28 +48,28 @@ func imageRefusal(err error) string {
 
 // takesDAGs reports whether a deploy of a kind brings DAGs beside its image.
 func (s *Server) takesDAGs(c echo.Context, kind slipway.DeployKind) (takes bool, err error) {
-	err = s.look(c, func(_ *store.Tx, sc scene) error {
-		takes = kind == slipway.ImageAndDAG && sc.tail.DAGDeploys
+	err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
+		takes = kind == slipway.ImageAndDAG && sc.projected.DAGDeploys
 		return nil
 	})
 	return takes, err
 }
 
 // beginImage makes the deploy, with the image that the form says.
-func (s *Server) beginImage(c echo.Context, sp *spool, n deploy.NewImage) (w slipway.Deploy, err error) {
-	switch sp.fields["source"] {
+func (s *Server) beginImage(c echo.Context, form *bufferedForm, n deploy.NewImage) (w slipway.Deploy, err error) {
+	switch form.fields["source"] {
 	case views.FromArchive:
-		if sp.image == nil {
+		if form.image == nil {
 			return w, slipway.Errorf(slipway.Invalid, "Choose the archive of an image first.")
 		}
-		u := deploy.NewUpload{Length: sp.image.size, Name: sp.image.name, Image: true, Kind: n.Kind, DAGs: n.DAGs, Description: n.Description}
-		return s.engine.Receive(c.Request().Context(), deploymentID(c), actorOf(c), u, sp.content(*sp.image))
+		u := deploy.NewUpload{Length: form.image.size, Name: form.image.name, Image: true, Kind: n.Kind, DAGs: n.DAGs, Description: n.Description}
+		return s.engine.Receive(c.Request().Context(), deploymentID(c), actorOf(c), u, form.content(*form.image))
 	case views.FromPush:
-		if n.Ref = sp.fields["tag"]; n.Ref == "" {
+		if n.Ref = form.fields["tag"]; n.Ref == "" {
 			return w, slipway.Errorf(slipway.Invalid, "Choose one of the pushed tags, or push an image first.")
 		}
 	case views.FromRef:
-		if n.Ref = sp.fields["ref"]; n.Ref == "" {
+		if n.Ref = form.fields["ref"]; n.Ref == "" {
 			return w, slipway.Errorf(slipway.Invalid, "Type the reference of an image, like quay.io/team/airflow:1.2.")
 		}
 	default:
@@ -78,9 +78,9 @@ func (s *Server) beginImage(c echo.Context, sp *spool, n deploy.NewImage) (w sli
 	return s.engine.CreateImage(c.Request().Context(), deploymentID(c), actorOf(c), n)
 }
 
-// lost ends w, whose DAGs were refused. When its image was refused meanwhile,
+// cancelRefused ends w, whose DAGs were refused. When its image was refused meanwhile,
 // the page of w says why, and there is no other error.
-func (s *Server) lost(c echo.Context, w slipway.Deploy, refused error) (slipway.Deploy, error) {
+func (s *Server) cancelRefused(c echo.Context, w slipway.Deploy, refused error) (slipway.Deploy, error) {
 	ctx, by := c.Request().Context(), actorOf(c)
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
 		w, err = tx.Deploy(w.Deployment, w.Number)
@@ -120,7 +120,7 @@ func (s *Server) beginOf(c echo.Context, meta map[string]string, n deploy.NewUpl
 	if err == nil || made.Number == 0 {
 		return u, w, err
 	}
-	if w, err = s.lost(c, made, err); err == nil {
+	if w, err = s.cancelRefused(c, made, err); err == nil {
 		err = slipway.Errorf(slipway.Conflict, "%s", w.Reason)
 	}
 	return u, w, err

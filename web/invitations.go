@@ -57,8 +57,8 @@ func (s *Server) addInvitation(c echo.Context, secret string) (i slipway.Invitat
 	})
 }
 
-// takeBack serves POST /workspaces/:workspace/invitations/:invitation/remove.
-func (s *Server) takeBack(c echo.Context) error {
+// removeInvitation serves POST /workspaces/:workspace/invitations/:invitation/remove.
+func (s *Server) removeInvitation(c echo.Context) error {
 	id := slipway.WorkspaceID(c.Param("workspace"))
 	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		_, role, err := tx.Workspace(id, actorOf(c))

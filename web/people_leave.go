@@ -64,10 +64,10 @@ func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err e
 	return rows, nil
 }
 
-// leave changes or ends a membership by calling record, revokes the tokens that
+// changeAccess changes or ends a membership by calling record, revokes the tokens that
 // end with l, takes back the invitations of somebody who may invite no more, and
 // audits e. counts says how many tokens were revoked and kept.
-func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
+func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
 		return "", err
 	}
@@ -80,7 +80,7 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, reco
 			return "", err
 		}
 	}
-	if err := takeBackInvitations(tx, l); err != nil {
+	if err := dropInvitationsFor(tx, l); err != nil {
 		return "", err
 	}
 	if len(ended) > 0 {
@@ -91,9 +91,9 @@ func leave(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, reco
 	return counts, tx.Audit(actorOf(c), e)
 }
 
-// takeBackInvitations forgets the open invitations for somebody's address that
+// dropInvitationsFor forgets the open invitations for somebody's address that
 // would give back what they lose.
-func takeBackInvitations(tx *store.Tx, l auth.Leaving) error {
+func dropInvitationsFor(tx *store.Tx, l auth.Leaving) error {
 	all, err := tx.Invitations(l.Workspace)
 	if err != nil {
 		return err
@@ -175,7 +175,7 @@ func (s *Server) setRole(c echo.Context) error {
 			return err
 		}
 		e := slipway.Event{Action: "member.role", Detail: m.Role.String() + " before, " + next.String() + " now."}
-		counts, err = leave(c, tx, mine, auth.RoleChange(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
+		counts, err = changeAccess(c, tx, mine, auth.RoleChange(m, next), func() error { return tx.SetRole(m.Workspace, m.User.ID, next) }, e)
 		return err
 	})
 	if err != nil {
@@ -228,7 +228,7 @@ func (s *Server) removeMember(c echo.Context) error {
 			return err
 		}
 		record := func() error { return tx.RemoveMember(m.Workspace, m.User.ID) }
-		counts, err = leave(c, tx, mine, auth.Removal(m), record, slipway.Event{Action: "member.remove"})
+		counts, err = changeAccess(c, tx, mine, auth.Removal(m), record, slipway.Event{Action: "member.remove"})
 		return err
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ func (s *Server) registryToken(c echo.Context) error {
 	secret, login := tokenOf(r)
 	b := bearer{Secret: auth.Fingerprint(secret), Login: login, Until: s.store.Now().Add(bearerLife)}
 	err := s.store.View(r.Context(), func(tx *store.Tx) error {
-		who, err := s.visitorOf(tx, b)
+		who, err := s.principalOf(tx, b)
 		if err != nil {
 			return err
 		}
@@ -189,7 +189,7 @@ func (s *Server) admit(r *http.Request, text string, wants []image.Access) error
 		}
 	}
 	return s.store.View(r.Context(), func(tx *store.Tx) error {
-		who, err := s.visitorOf(tx, b)
+		who, err := s.principalOf(tx, b)
 		if err != nil {
 			return err
 		}

@@ -17,8 +17,8 @@ import (
 	"slipway/views"
 )
 
-// dressed tells components where the style sheet, scripts and icons are.
-func dressed(next echo.HandlerFunc) echo.HandlerFunc {
+// withAssets tells components where the style sheet, scripts and icons are.
+func withAssets(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		c.SetRequest(r.WithContext(views.WithAssets(r.Context(), static.URL)))

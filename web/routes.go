@@ -8,17 +8,17 @@ import (
 	"slipway/static"
 )
 
-// door adds routes that share what stands before their handlers.
-type door struct {
+// group adds routes that share what stands before their handlers.
+type group struct {
 	e      *echo.Echo
 	before []echo.MiddlewareFunc
 }
 
-func (d door) GET(path string, h echo.HandlerFunc)  { d.e.GET(path, h, d.before...) }
-func (d door) POST(path string, h echo.HandlerFunc) { d.e.POST(path, h, d.before...) }
+func (d group) GET(path string, h echo.HandlerFunc)  { d.e.GET(path, h, d.before...) }
+func (d group) POST(path string, h echo.HandlerFunc) { d.e.POST(path, h, d.before...) }
 
-// on is GET for a method that no browser's form has.
-func (d door) on(method, path string, h echo.HandlerFunc) { d.e.Add(method, path, h, d.before...) }
+// method is GET for a method that no browser's form has.
+func (d group) method(method, path string, h echo.HandlerFunc) { d.e.Add(method, path, h, d.before...) }
 
 // routes is every page and action of the portal, and who stands at its door.
 func (s *Server) routes(e *echo.Echo) {
@@ -27,7 +27,7 @@ func (s *Server) routes(e *echo.Echo) {
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 
-	user := door{e, []echo.MiddlewareFunc{readForm, s.requireUser}}
+	user := group{e, []echo.MiddlewareFunc{readForm, s.requireUser}}
 	s.accountRoutes(e, user)
 	s.workspaceRoutes(user)
 	s.deploymentRoutes(user)
@@ -38,8 +38,8 @@ func (s *Server) routes(e *echo.Echo) {
 }
 
 // accountRoutes are of people: how they come in, and their account.
-func (s *Server) accountRoutes(e *echo.Echo, user door) {
-	anyone := door{e, []echo.MiddlewareFunc{readForm}}
+func (s *Server) accountRoutes(e *echo.Echo, user group) {
+	anyone := group{e, []echo.MiddlewareFunc{readForm}}
 	anyone.GET("/signin", s.showSignIn)
 	anyone.POST("/signin", s.signIn)
 	anyone.GET("/setup/:secret", s.showSetup)
@@ -58,7 +58,7 @@ func (s *Server) accountRoutes(e *echo.Echo, user door) {
 }
 
 // workspaceRoutes are of a Workspace: its people, credentials and Deployments.
-func (s *Server) workspaceRoutes(user door) {
+func (s *Server) workspaceRoutes(user group) {
 	user.GET("/workspaces", s.showWorkspaces)
 	user.POST("/workspaces", s.addWorkspace)
 	user.POST("/workspaces/:workspace", s.renameWorkspace)
@@ -69,7 +69,7 @@ func (s *Server) workspaceRoutes(user door) {
 	user.GET("/workspaces/:workspace/people/:user/remove", s.showRemoveMember)
 	user.POST("/workspaces/:workspace/people/:user/remove", s.removeMember)
 	user.POST("/workspaces/:workspace/invitations", s.invite)
-	user.POST("/workspaces/:workspace/invitations/:invitation/remove", s.takeBack)
+	user.POST("/workspaces/:workspace/invitations/:invitation/remove", s.removeInvitation)
 
 	user.GET("/workspaces/:workspace/tokens", s.showTokens)
 	user.POST("/workspaces/:workspace/tokens", s.addToken)
@@ -91,7 +91,7 @@ func (s *Server) workspaceRoutes(user door) {
 }
 
 // deploymentRoutes are of a Deployment: its Overview, settings and switch.
-func (s *Server) deploymentRoutes(user door) {
+func (s *Server) deploymentRoutes(user group) {
 	user.GET("/deployments/:deployment", s.showDeployment)
 	user.GET("/deployments/:deployment/live", s.liveDeployment)
 	user.GET("/deployments/:deployment/settings", s.showSettings)
@@ -105,12 +105,12 @@ func (s *Server) deploymentRoutes(user door) {
 	user.POST("/deployments/:deployment/apply-command", s.setApplyCommand)
 	user.GET("/deployments/:deployment/switch", s.showSwitch)
 	user.POST("/deployments/:deployment/switch", s.turnSwitch)
-	user.POST("/deployments/:deployment/switch/:id/cancel", s.callBackSwitch)
+	user.POST("/deployments/:deployment/switch/:id/cancel", s.cancelSwitch)
 }
 
 // deployRoutes are of what is deployed: the deploys, their versions, and the
 // way in.
-func (s *Server) deployRoutes(e *echo.Echo, user door) {
+func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.GET("/deployments/:deployment/deploys", s.showDeploys)
 	user.GET("/deployments/:deployment/deploys/:number", s.showDeploy)
 	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
@@ -127,14 +127,14 @@ func (s *Server) deployRoutes(e *echo.Echo, user door) {
 	user.GET("/deployments/:deployment/history/*", s.showFileHistory)
 	user.GET("/deployments/:deployment/fix/*", s.showFix)
 
-	files := door{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
+	files := group{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
 	files.POST("/deployments/:deployment/deploys", s.deployForm)
 	files.POST("/deployments/:deployment/fix/*", s.fix)
 
-	uploads := door{e, []echo.MiddlewareFunc{s.requireUser, tus}}
-	uploads.on(http.MethodOptions, "/uploads", s.tusOptions)
+	uploads := group{e, []echo.MiddlewareFunc{s.requireUser, tus}}
+	uploads.method(http.MethodOptions, "/uploads", s.tusOptions)
 	uploads.POST("/uploads", s.beginUpload)
-	uploads.on(http.MethodHead, "/uploads/:upload", s.showUpload)
-	uploads.on(http.MethodPatch, "/uploads/:upload", s.appendUpload)
-	uploads.on(http.MethodDelete, "/uploads/:upload", s.dropUpload)
+	uploads.method(http.MethodHead, "/uploads/:upload", s.showUpload)
+	uploads.method(http.MethodPatch, "/uploads/:upload", s.appendUpload)
+	uploads.method(http.MethodDelete, "/uploads/:upload", s.dropUpload)
 }

@@ -44,7 +44,7 @@ type Server struct {
 	origin    *http.CrossOriginProtection
 	metrics   *metrics
 	api       *api.Server
-	seats     *seats
+	slots     *slots
 
 	registryKey []byte // of the bearers of /v2/token, made anew at each start
 }
@@ -62,7 +62,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 	}
 	jar := auth.NewCookies(cfg.URL)
 	return &Server{
-		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), seats: newSeats(),
+		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), slots: newSlots(),
 		cookies: jar, sessions: &auth.Sessions{Store: st, Cookies: jar},
 		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
 		passwords: auth.NewPasswords(), accounts: auth.NewThrottle(auth.AccountTries, auth.AccountPause), addresses: auth.NewThrottle(auth.AddressTries, auth.AddressPause),
@@ -78,7 +78,7 @@ func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
 	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
-	e.Use(dressed, s.counted, s.logged, s.recovered, s.secured)
+	e.Use(withAssets, s.counted, s.logged, s.recovered, s.secured)
 	s.routes(e)
 	return e
 }

@@ -22,7 +22,7 @@ func (s *Server) showSettings(c echo.Context) error {
 // it was refused.
 func (s *Server) settingsPage(c echo.Context, status int, edit func(*views.SettingsPage)) error {
 	var p views.SettingsPage
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		p = views.SettingsPage{
 			Action: sc.links().Settings, Settings: sc.Settings(), Apply: s.applyCard(sc),
 			KeepDays: strconv.Itoa(sc.KeepDays), KeepVersions: strconv.Itoa(sc.KeepVersions),
@@ -146,7 +146,7 @@ func wholeNumber(c echo.Context, field, what string) (int, error) {
 func (s *Server) deleteDeployment(c echo.Context) error {
 	var name string
 	var workspace slipway.WorkspaceID
-	err := s.look(c, func(_ *store.Tx, sc scene) error {
+	err := s.viewScene(c, func(_ *store.Tx, sc scene) error {
 		name, workspace = sc.Name, sc.Workspace
 		return nil
 	})

@@ -12,8 +12,8 @@ import (
 	"slipway/views"
 )
 
-// lately is how far back the switch looks for people who will be refused.
-const lately = 30 * 24 * time.Hour
+// recentWindow is how far back the switch looks for people who will be refused.
+const recentWindow = 30 * 24 * time.Hour
 
 // showSwitch serves GET /deployments/:deployment/switch?to=on|off.
 func (s *Server) showSwitch(c echo.Context) error {
@@ -40,11 +40,11 @@ func switchedTo(word string) (bool, error) {
 // is nil, with what edit puts into the page.
 func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*views.SwitchPage)) error {
 	var p views.SwitchPage
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if err := sc.role.May(slipway.Switch); err != nil {
 			return err
 		}
-		to := !sc.tail.DAGDeploys
+		to := !sc.projected.DAGDeploys
 		if on != nil {
 			to = *on
 		}
@@ -67,13 +67,13 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*vie
 func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.SwitchPage, err error) {
 	p = views.SwitchPage{
 		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
-		Restores: sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on, Changes: switchChanges(sc, on),
+		Restores: sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on, Changes: switchChanges(sc, on),
 		DeployURL: kindPath(sc.ID, slipway.ImageAndDAG),
 	}
 	if sc.Mounted {
 		p.Mounted = sc.Version
 	}
-	if err := sc.tail.MaySwitch(on, sc.role); err != nil {
+	if err := sc.projected.MaySwitch(on, sc.role); err != nil {
 		_, p.Refusal = slipway.Explain(err)
 	}
 	if n := len(sc.queue); n > 0 {
@@ -82,25 +82,25 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 	if p.Restores || p.Refusal != "" {
 		return p, nil
 	}
-	if err := sc.tail.MaySwitchSafely(on, sc.role); err != nil {
+	if err := sc.projected.MaySwitchSafely(on, sc.role); err != nil {
 		_, p.NoImage = slipway.Explain(err)
 	}
 	if sc.MayRegister(sc.role) == nil {
 		p.Register = registerCard(sc, onOff(on))
 	}
-	if p.DoesIt, err = doesIt(tx, sc, on); err != nil || on {
+	if p.DoesIt, err = followUp(tx, sc, on); err != nil || on {
 		return p, err
 	}
-	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-lately))
+	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-recentWindow))
 	for _, w := range recent {
 		p.Refused = append(p.Refused, views.Deployer{Name: w.By.Name, Token: w.By.Token != "", At: sc.at(w.CreatedAt)})
 	}
 	return p, err
 }
 
-// doesIt says how Slipway does by itself what has to follow the switch.
-func doesIt(tx *store.Tx, sc scene, on bool) (string, error) {
-	d := sc.tail
+// followUp says how Slipway does by itself what has to follow the switch.
+func followUp(tx *store.Tx, sc scene, on bool) (string, error) {
+	d := sc.projected
 	switch tag := imageTag(d.State); {
 	case tag == "":
 		return "Slipway makes the deploy that has to follow.", nil
@@ -123,12 +123,12 @@ func doesIt(tx *store.Tx, sc scene, on bool) (string, error) {
 
 func switchChanges(sc scene, on bool) []string {
 	switch {
-	case sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on && on:
+	case sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on && on:
 		return []string{
 			"No image deploy has followed yet: this restores everything as it was before the switch.",
 			"DAGs can be deployed on their own again. Nothing restarts.",
 		}
-	case sc.tail.SwitchesBack() && sc.tail.DAGDeploys != on:
+	case sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on:
 		return []string{
 			"No image deploy has followed yet: this restores everything as it was before the switch.",
 			"Deploys of DAGs alone are refused again. Nothing restarts.",
@@ -193,8 +193,8 @@ func (s *Server) switchSafely(c echo.Context, on bool) error {
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
-// callBackSwitch serves POST /deployments/:deployment/switch/:id/cancel.
-func (s *Server) callBackSwitch(c echo.Context) error {
+// cancelSwitch serves POST /deployments/:deployment/switch/:id/cancel.
+func (s *Server) cancelSwitch(c echo.Context) error {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
 		return slipway.Errorf(slipway.NotFound, "There is no such switch.")

@@ -148,7 +148,7 @@ func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
 // addToken serves POST /workspaces/:workspace/tokens. The answer shows the
 // token, of which only the fingerprint is kept.
 func (s *Server) addToken(c echo.Context) error {
-	n, err := tokenAsked(c)
+	n, err := tokenInput(c)
 	var token string
 	if err == nil {
 		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -166,8 +166,8 @@ func (s *Server) addToken(c echo.Context) error {
 	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &views.MadeToken{Name: n.Name, Secret: token} })
 }
 
-// tokenAsked reads the form. What it could read it returns with the error too.
-func tokenAsked(c echo.Context) (n auth.NewToken, err error) {
+// tokenInput reads the form. What it could read it returns with the error too.
+func tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	n = auth.NewToken{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
 		Workspace: slipway.WorkspaceID(c.Param("workspace")), Deployment: slipway.DeploymentID(c.FormValue("deployment")),

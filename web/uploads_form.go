@@ -22,15 +22,15 @@ import (
 	"slipway/web/api"
 )
 
-// spool collects the files of a plain form. Browsers send them before the
+// bufferedForm collects the files of a plain form. Browsers send them before the
 // fields below them, and without their sizes: they wait in one file on disk.
-type spool struct {
+type bufferedForm struct {
 	file   *deploy.TempFile
 	size   int64
 	loose  int64 // bytes of all files but the archive of an image
-	limit  int64 // that they may have together
-	most   int64 // that the archive of an image may have
-	words  int64 // bytes that all fields together may have
+	maxFiles  int64 // that they may have together
+	maxImage   int64 // that the archive of an image may have
+	maxText  int64 // bytes that all fields together may have
 	parts  []part
 	image  *part // the archive of an image; nil for none
 	names  int   // bytes of the files' names
@@ -57,42 +57,42 @@ type part struct {
 // deployForm serves POST /deployments/:deployment/deploys: the plain form,
 // without JavaScript.
 func (s *Server) deployForm(c echo.Context) error {
-	kind := cmp.Or(kindAsked(c), slipway.DAGOnly)
+	kind := cmp.Or(requestedKind(c), slipway.DAGOnly)
 	if err := s.mayDeploy(c, kind); err != nil { // before the first byte is read
 		return err
 	}
 	if err := api.Unhurried(c); err != nil {
 		return err
 	}
-	sp, err := s.readSpool(c.Request(), maxForm)
+	form, err := s.bufferForm(c.Request(), maxForm)
 	if err != nil {
-		return s.refuseForm(c, &spool{}, err)
+		return s.refuseForm(c, &bufferedForm{}, err)
 	}
-	defer sp.file.Close() // it was only for this request
-	w, err := s.receive(c, sp, kind)
+	defer form.file.Close() // it was only for this request
+	w, err := s.receive(c, form, kind)
 	if err != nil {
-		return s.refuseForm(c, sp, err)
+		return s.refuseForm(c, form, err)
 	}
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
 // receive hands what was sent to the engine.
-func (s *Server) receive(c echo.Context, sp *spool, kind slipway.DeployKind) (slipway.Deploy, error) {
+func (s *Server) receive(c echo.Context, form *bufferedForm, kind slipway.DeployKind) (slipway.Deploy, error) {
 	if kind.HasImage() {
-		return s.receiveImage(c, sp, kind)
+		return s.receiveImage(c, form, kind)
 	}
-	return s.receiveDAGs(c, sp, 0)
+	return s.receiveDAGs(c, form, 0)
 }
 
 // receiveDAGs hands the DAGs that were sent to the engine, for the deploy to if
 // there is one already.
-func (s *Server) receiveDAGs(c echo.Context, sp *spool, to int) (slipway.Deploy, error) {
-	if len(sp.parts) == 0 {
+func (s *Server) receiveDAGs(c echo.Context, form *bufferedForm, to int) (slipway.Deploy, error) {
+	if len(form.parts) == 0 {
 		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first.")
 	}
-	name, archive, body := sp.upload()
+	name, archive, body := form.upload()
 	defer body.Close()
-	n, err := newUpload(sp.fields["merge"], sp.fields["folder_path"], sp.fields["description"], archive)
+	n, err := newUpload(form.fields["merge"], form.fields["folder_path"], form.fields["description"], archive)
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
@@ -101,14 +101,14 @@ func (s *Server) receiveDAGs(c echo.Context, sp *spool, to int) (slipway.Deploy,
 }
 
 func (s *Server) mayDeploy(c echo.Context, kind slipway.DeployKind) error {
-	return s.look(c, func(_ *store.Tx, sc scene) error {
-		return sc.tail.MayDeploy(kind, sc.role, sc.by)
+	return s.viewScene(c, func(_ *store.Tx, sc scene) error {
+		return sc.projected.MayDeploy(kind, sc.role, sc.by)
 	})
 }
 
 // refuseForm shows the page again with the reason above the form, and with what
 // was typed as far as it has arrived.
-func (s *Server) refuseForm(c echo.Context, sp *spool, err error) error {
+func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error {
 	text := imageRefusal(err)
 	if text == "" {
 		return err
@@ -116,17 +116,17 @@ func (s *Server) refuseForm(c echo.Context, sp *spool, err error) error {
 	status, _ := explain(err)
 	return s.overviewPage(c, status, func(n *views.NewDeploy) {
 		n.Error = text
-		n.Merge, n.Folder, n.Description = slipway.Merge(sp.fields["merge"]), sp.fields["folder_path"], sp.fields["description"]
+		n.Merge, n.Folder, n.Description = slipway.Merge(form.fields["merge"]), form.fields["folder_path"], form.fields["description"]
 		if n.Image != nil {
-			n.Image.Ref, n.Image.Pushed.Chosen = sp.fields["ref"], sp.fields["tag"]
-			n.Image.Source = cmp.Or(sp.fields["source"], n.Image.Source)
+			n.Image.Ref, n.Image.Pushed.Chosen = form.fields["ref"], form.fields["tag"]
+			n.Image.Source = cmp.Or(form.fields["source"], n.Image.Source)
 		}
 	})
 }
 
-// readSpool reads a multipart form, whose fields may have so many bytes
+// bufferForm reads a multipart form, whose fields may have so many bytes
 // together. The caller closes the spool.
-func (s *Server) readSpool(r *http.Request, words int64) (_ *spool, err error) {
+func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, "Send the files as a form of the type multipart/form-data.")
@@ -135,10 +135,10 @@ func (s *Server) readSpool(r *http.Request, words int64) (_ *spool, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("spool a form: %w", err)
 	}
-	sp := &spool{file: f, limit: s.engine.MaxArchive(), most: s.engine.MaxImage(), words: words, fields: map[string]string{}}
+	form := &bufferedForm{file: f, maxFiles: s.engine.MaxArchive(), maxImage: s.engine.MaxImage(), maxText: words, fields: map[string]string{}}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, sp.file.Close())
+			err = errors.Join(err, form.file.Close())
 		}
 	}()
 	for {
@@ -149,34 +149,34 @@ func (s *Server) readSpool(r *http.Request, words int64) (_ *spool, err error) {
 		if err != nil {
 			return nil, brokenForm(err)
 		}
-		if err := sp.take(p); err != nil {
+		if err := form.readPart(p); err != nil {
 			return nil, err
 		}
 	}
-	return sp, nil
+	return form, nil
 }
 
 func brokenForm(err error) error {
 	return errors.Join(slipway.Errorf(slipway.Invalid, "The upload broke off. Send it again."), err)
 }
 
-// take reads a field or a file of the form.
-func (sp *spool) take(p *multipart.Part) error {
+// readPart reads a field or a file of the form.
+func (form *bufferedForm) readPart(p *multipart.Part) error {
 	name, isFile := sentName(p)
 	switch {
 	case !isFile:
-		return sp.takeField(p)
+		return form.readField(p)
 	case name == "": // nothing was chosen in this field
 		return nil
 	}
-	if sp.names += len(name) + nameCost; sp.names > maxNames {
+	if form.names += len(name) + nameCost; form.names > maxNames {
 		return slipway.Errorf(slipway.TooLarge, "These are too many files for a form. Pack them, and upload the archive.")
 	}
-	most, before := sp.limit, sp.loose
+	most, before := form.maxFiles, form.loose
 	if p.FormName() == imageField {
-		most, before = sp.most, 0
+		most, before = form.maxImage, 0
 	}
-	n, err := sp.file.Append(io.LimitReader(p, most-before+1))
+	n, err := form.file.Append(io.LimitReader(p, most-before+1))
 	_, ours := errors.AsType[*os.PathError](err)
 	kind, _ := slipway.Explain(err)
 	switch {
@@ -188,30 +188,30 @@ func (sp *spool) take(p *multipart.Part) error {
 	if before+n > most {
 		return slipway.Errorf(slipway.TooLarge, "The files are larger than %s together.", views.Bytes(most))
 	}
-	sp.keep(p.FormName(), part{name: name, start: sp.size, size: n})
+	form.addPart(p.FormName(), part{name: name, start: form.size, size: n})
 	return nil
 }
 
-func (sp *spool) keep(field string, one part) {
-	sp.size += one.size
+func (form *bufferedForm) addPart(field string, one part) {
+	form.size += one.size
 	if field == imageField {
-		sp.image = &one
+		form.image = &one
 		return
 	}
-	sp.loose += one.size
-	sp.parts = append(sp.parts, one)
+	form.loose += one.size
+	form.parts = append(form.parts, one)
 }
 
-// takeField reads a field of the form. All fields are kept in memory.
-func (sp *spool) takeField(p *multipart.Part) error {
-	text, err := io.ReadAll(io.LimitReader(p, sp.words+1))
+// readField reads a field of the form. All fields are kept in memory.
+func (form *bufferedForm) readField(p *multipart.Part) error {
+	text, err := io.ReadAll(io.LimitReader(p, form.maxText+1))
 	if err != nil {
 		return brokenForm(err)
 	}
-	if sp.text += len(p.FormName()) + len(text) + nameCost; int64(sp.text) > sp.words {
-		return slipway.Errorf(slipway.TooLarge, "The fields of the form are larger than %s together.", views.Bytes(sp.words))
+	if form.text += len(p.FormName()) + len(text) + nameCost; int64(form.text) > form.maxText {
+		return slipway.Errorf(slipway.TooLarge, "The fields of the form are larger than %s together.", views.Bytes(form.maxText))
 	}
-	sp.fields[p.FormName()] = string(text)
+	form.fields[p.FormName()] = string(text)
 	return nil
 }
 
@@ -232,17 +232,17 @@ func sentName(p *multipart.Part) (string, bool) {
 
 // upload returns what was sent as one archive: the archive that it is, or a
 // tar of the loose files.
-func (sp *spool) upload() (name string, archive bool, body io.ReadCloser) {
-	first := sp.parts[0]
-	if len(sp.parts) == 1 && isArchive(first.name) {
-		return first.name, true, io.NopCloser(sp.content(first))
+func (form *bufferedForm) upload() (name string, archive bool, body io.ReadCloser) {
+	first := form.parts[0]
+	if len(form.parts) == 1 && isArchive(first.name) {
+		return first.name, true, io.NopCloser(form.content(first))
 	}
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(sp.writeTar(w)) }()
-	return sp.label(), false, r
+	go func() { w.CloseWithError(form.writeTar(w)) }()
+	return form.label(), false, r
 }
 
-func (sp *spool) content(p part) io.Reader { return io.NewSectionReader(sp.file, p.start, p.size) }
+func (form *bufferedForm) content(p part) io.Reader { return io.NewSectionReader(form.file, p.start, p.size) }
 
 // isArchive goes by the name, as the upload client does.
 func isArchive(name string) bool {
@@ -255,20 +255,20 @@ func isArchive(name string) bool {
 	return false
 }
 
-func (sp *spool) label() string {
-	if len(sp.parts) == 1 {
-		return path.Base(sp.parts[0].name)
+func (form *bufferedForm) label() string {
+	if len(form.parts) == 1 {
+		return path.Base(form.parts[0].name)
 	}
-	return fmt.Sprintf("%d files", len(sp.parts))
+	return fmt.Sprintf("%d files", len(form.parts))
 }
 
-func (sp *spool) writeTar(w io.Writer) error {
+func (form *bufferedForm) writeTar(w io.Writer) error {
 	tw := tar.NewWriter(w)
-	for _, p := range sp.parts {
+	for _, p := range form.parts {
 		if err := tw.WriteHeader(&tar.Header{Name: p.name, Mode: 0o644, Size: p.size}); err != nil {
 			return fmt.Errorf("pack %s: %w", p.name, err)
 		}
-		if _, err := io.Copy(tw, sp.content(p)); err != nil {
+		if _, err := io.Copy(tw, form.content(p)); err != nil {
 			return fmt.Errorf("pack %s: %w", p.name, err)
 		}
 	}

@@ -21,7 +21,7 @@ const namedUses = 4
 // showVersions serves GET /deployments/:deployment/versions.
 func (s *Server) showVersions(c echo.Context) error {
 	var p views.VersionsPage
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if p, err = versions(tx, sc, queryNumber(c, "before")); err != nil {
 			return err
 		}
@@ -68,7 +68,7 @@ func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err err
 		p.Newer = sc.links().Versions
 	}
 	p.Keeps = fmt.Sprintf("Kept for %d days after they were replaced, and at least the last %d.", sc.KeepDays, sc.KeepVersions)
-	if sc.tail.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
+	if sc.projected.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
 		p.DeployURL = sc.links().Overview + "#new-deploy"
 	}
 	for i, v := range all {
@@ -110,10 +110,10 @@ func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, err
 	return tx.BundleVersion(sc.ID, v)
 }
 
-// lookInto returns the version that the address names, with its Deployment and
+// loadVersion returns the version that the address names, with its Deployment and
 // the frame of its page.
-func (s *Server) lookInto(c echo.Context) (d slipway.Deployment, v store.BundleVersion, frame views.DeploymentFrame, err error) {
-	err = s.look(c, func(tx *store.Tx, sc scene) (err error) {
+func (s *Server) loadVersion(c echo.Context) (d slipway.Deployment, v store.BundleVersion, frame views.DeploymentFrame, err error) {
+	err = s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if v, err = versionOf(c, tx, sc); err != nil {
 			return err
 		}
@@ -134,7 +134,7 @@ func (s *Server) showVersion(c echo.Context) error {
 	if c.Param("version") == imageVersion {
 		return c.Redirect(http.StatusSeeOther, deploymentPath(slipway.DeploymentID(c.Param("deployment"))))
 	}
-	d, v, frame, err := s.lookInto(c)
+	d, v, frame, err := s.loadVersion(c)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *Server) showVersion(c echo.Context) error {
 
 // showVersionFile serves GET /deployments/:deployment/versions/:version/files/*.
 func (s *Server) showVersionFile(c echo.Context) error {
-	d, v, frame, err := s.lookInto(c)
+	d, v, frame, err := s.loadVersion(c)
 	if err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (s *Server) showVersionFile(c echo.Context) error {
 func (s *Server) sendArchive(c echo.Context) error {
 	var d slipway.Deployment
 	var v store.BundleVersion
-	err := s.look(c, func(tx *store.Tx, sc scene) (err error) {
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		d = sc.Deployment
 		v, err = versionOf(c, tx, sc)
 		return err

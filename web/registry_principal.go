@@ -8,34 +8,34 @@ import (
 	"slipway/store"
 )
 
-// visitor is who comes to the registry: somebody who deploys, or an agent.
-type visitor struct {
+// principal is who comes to the registry: somebody who deploys, or an agent.
+type principal struct {
 	by    slipway.Actor
 	agent slipway.DeploymentID // "" for who is none
 }
 
-// visitorOf returns whose token a bearer stands for, if it still works.
-func (s *Server) visitorOf(tx *store.Tx, b bearer) (visitor, error) {
+// principalOf returns whose token a bearer stands for, if it still works.
+func (s *Server) principalOf(tx *store.Tx, b bearer) (principal, error) {
 	if b.Login {
 		t, err := tx.LoginToken(store.LoginAccess, b.Secret)
 		if err != nil {
-			return visitor{}, err
+			return principal{}, err
 		}
-		return visitor{by: slipway.Actor{User: t.User, Via: slipway.API}}, nil
+		return principal{by: slipway.Actor{User: t.User, Via: slipway.API}}, nil
 	}
 	t, err := tx.Token(b.Secret)
 	switch {
 	case err != nil:
-		return visitor{}, err
+		return principal{}, err
 	case t.Kind == store.AgentToken:
-		return visitor{agent: t.Deployment}, nil
+		return principal{agent: t.Deployment}, nil
 	}
-	return visitor{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
+	return principal{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
 }
 
 // grant returns what of wants v may do. It is refused if that is nothing, and
 // if v may not push where it wants to: it would find out layers later.
-func (v visitor) grant(tx *store.Tx, wants []image.Access) (granted []image.Access, err error) {
+func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Access, err error) {
 	var why error
 	for _, a := range wants {
 		err := v.may(tx, a)
@@ -57,7 +57,7 @@ func (v visitor) grant(tx *store.Tx, wants []image.Access) (granted []image.Acce
 
 // may judges one thing that v wants to do. Pulling is for everybody who sees a
 // Deployment, the rest for those who may deploy images to it.
-func (v visitor) may(tx *store.Tx, a image.Access) error {
+func (v principal) may(tx *store.Tx, a image.Access) error {
 	none := slipway.Errorf(slipway.NotFound, "There is no repository %s, or not for this token. Those of a Deployment begin with its namespace.", a.Repository)
 	if !slices.Contains([]image.Action{image.Pulling, image.Pushing, image.Deleting}, a.Action) {
 		return slipway.Errorf(slipway.Invalid, "There is nothing like %q to do with a repository.", a.Action)

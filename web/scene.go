@@ -15,7 +15,7 @@ import (
 // scene is a Deployment as one request sees it.
 type scene struct {
 	slipway.Deployment // as it is now
-	tail               slipway.Deployment
+	projected               slipway.Deployment
 	role               slipway.Role
 	by                 slipway.Actor
 	queue              []slipway.Turn
@@ -49,14 +49,14 @@ func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
 	if sc.live, _, err = tx.LiveDeploy(sc.ID); err != nil {
 		return sc, err
 	}
-	sc.tail = sc.Tail(sc.queue)
+	sc.projected = sc.Tail(sc.queue)
 	sc.components = s.engine.Components(sc.ID)
 	return sc, nil
 }
 
-// look reads the Deployment that the address names, and whatever more else
+// viewScene reads the Deployment that the address names, and whatever more else
 // wants, in one View.
-func (s *Server) look(c echo.Context, more func(*store.Tx, scene) error) error {
+func (s *Server) viewScene(c echo.Context, more func(*store.Tx, scene) error) error {
 	return s.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		sc, err := s.sceneOf(c, tx)
 		if err != nil {
@@ -133,15 +133,15 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	if sc.Mounted {
 		b.Text += " Version " + sc.Version.Short() + " stays in use until Image and DAGs are deployed."
 	}
-	b.On = sc.tail.DAGDeploys
-	if sc.tail.MaySwitchSafely(b.On, sc.role) == nil {
+	b.On = sc.projected.DAGDeploys
+	if sc.projected.MaySwitchSafely(b.On, sc.role) == nil {
 		b.SafeURL = deploymentPath(sc.ID) + "/switch"
 	}
-	if sc.tail.MayDeploy(slipway.ImageAndDAG, sc.role, sc.by) == nil {
+	if sc.projected.MayDeploy(slipway.ImageAndDAG, sc.role, sc.by) == nil {
 		b.DeployURL = kindPath(sc.ID, slipway.ImageAndDAG)
 	}
-	if sc.tail.SwitchesBack() && sc.tail.MaySwitch(!sc.tail.DAGDeploys, sc.role) == nil {
-		b.SwitchURL = switchPath(sc.ID, !sc.tail.DAGDeploys)
+	if sc.projected.SwitchesBack() && sc.projected.MaySwitch(!sc.projected.DAGDeploys, sc.role) == nil {
+		b.SwitchURL = switchPath(sc.ID, !sc.projected.DAGDeploys)
 	}
 	return b, nil
 }

@@ -3,20 +3,20 @@ package web
 import "testing"
 
 func TestSeats(t *testing.T) {
-	s := newSeats()
+	s := newSlots()
 	for n := range maxStreams {
-		if !s.take("ada") {
+		if !s.acquire("ada") {
 			t.Fatalf("live page %d is refused, want %d", n+1, maxStreams)
 		}
 	}
-	if s.take("ada") || !s.take("eve") {
+	if s.acquire("ada") || !s.acquire("eve") {
 		t.Error("want one page too many refused, and another person's not")
 	}
-	s.leave("ada")
-	if !s.take("ada") {
+	s.release("ada")
+	if !s.acquire("ada") {
 		t.Error("a page that was closed leaves no room")
 	}
-	s.leave("eve")
+	s.release("eve")
 	if _, there := s.taken["eve"]; there {
 		t.Error("somebody without a live page is remembered")
 	}

@@ -10,16 +10,16 @@ import (
 // anew whenever something happens.
 const maxStreams = 50
 
-// seats counts the live pages of each person.
-type seats struct {
+// slots counts the live pages of each person.
+type slots struct {
 	mu    sync.Mutex
 	taken map[slipway.UserID]int
 }
 
-func newSeats() *seats { return &seats{taken: map[slipway.UserID]int{}} }
+func newSlots() *slots { return &slots{taken: map[slipway.UserID]int{}} }
 
-// take reports whether there is room for one more of a user's.
-func (s *seats) take(id slipway.UserID) bool {
+// acquire reports whether there is room for one more of a user's.
+func (s *slots) acquire(id slipway.UserID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.taken[id] >= maxStreams {
@@ -29,7 +29,7 @@ func (s *seats) take(id slipway.UserID) bool {
 	return true
 }
 
-func (s *seats) leave(id slipway.UserID) {
+func (s *slots) release(id slipway.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.taken[id]--; s.taken[id] <= 0 {

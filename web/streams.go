@@ -60,7 +60,7 @@ func (s *Server) liveDeployment(c echo.Context) error {
 		return s.stream(c, changed, s.agentsSnapshot(c))
 	}
 	return s.stream(c, changed, func() (all []fragment, err error) {
-		err = s.look(c, func(tx *store.Tx, sc scene) error {
+		err = s.viewScene(c, func(tx *store.Tx, sc scene) error {
 			o, err := s.overview(c, tx, sc)
 			if err != nil {
 				return err
@@ -78,7 +78,7 @@ func (s *Server) liveDeployment(c echo.Context) error {
 // agentsSnapshot follows which agents are connected.
 func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 	return func() (all []fragment, err error) {
-		err = s.look(c, func(_ *store.Tx, sc scene) error {
+		err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
 			all = []fragment{{"agents-now", views.AgentsNow(connected(sc))}}
 			return nil
 		})
@@ -97,7 +97,7 @@ func overviewFragments(o views.Overview, seen string) []fragment {
 		{"newest", views.NewestCard(o)},
 	}
 	switch {
-	case shape(o.Form) != seen:
+	case formKey(o.Form) != seen:
 		all = append(all, fragment{"new-deploy", views.NewDeployCard(o.Form)})
 	case o.Form.Image != nil:
 		all = append(all, fragment{"pushed", views.PushedTags(o.Form.Image.Pushed)})
@@ -114,7 +114,7 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 		var p views.DeployPage
 		var w slipway.Deploy
 		var sc scene
-		err = s.look(c, func(tx *store.Tx, now scene) (err error) {
+		err = s.viewScene(c, func(tx *store.Tx, now scene) (err error) {
 			sc = now
 			p, w, err = deployHead(tx, sc, queryNumber(c, "number"))
 			return err
@@ -131,7 +131,7 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 		if string(w.Status) == seen {
 			return all, nil
 		}
-		if err := s.addChanges(c, sc, w, &p, typed{}); err != nil {
+		if err := s.addChanges(c, sc, w, &p, confirmForm{}); err != nil {
 			return nil, err
 		}
 		seen = string(w.Status)
@@ -143,10 +143,10 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 // different whenever changed has a token. It ends with the connection, the
 // session or the role.
 func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
-	if !s.seats.take(userOf(c).ID) {
+	if !s.slots.acquire(userOf(c).ID) {
 		return slipway.Errorf(slipway.TooMany, "You have %d live pages open. Close some of them.", maxStreams)
 	}
-	defer s.seats.leave(userOf(c).ID)
+	defer s.slots.release(userOf(c).ID)
 	sent := map[string]string{}
 	first, err := message(c.Request().Context(), next, sent)
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	h.Set(echo.HeaderCacheControl, "no-store")
 	h.Set("X-Accel-Buffering", "no") // for a proxy that would collect events
 	c.Response().WriteHeader(http.StatusOK)
-	if err := push(c, first); err != nil {
+	if err := writeEvent(c, first); err != nil {
 		return nil // the reader has gone
 	}
 	beat := time.NewTicker(heartbeat)
@@ -172,16 +172,16 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 		case <-beat.C:
 		case <-changed:
 		}
-		if !s.again(c, next, sent) {
+		if !s.sendChanges(c, next, sent) {
 			return nil
 		}
 		time.Sleep(pause)
 	}
 }
 
-// again sends what is different from what was sent before, at least a comment.
+// sendChanges sends what is different from what was sent before, at least a comment.
 // It reports whether to go on.
-func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bool {
+func (s *Server) sendChanges(c echo.Context, next snapshot, sent map[string]string) bool {
 	if !s.stillSignedIn(c) {
 		return false
 	}
@@ -192,7 +192,7 @@ func (s *Server) again(c echo.Context, next snapshot, sent map[string]string) bo
 	if len(text) == 0 {
 		text = []byte(": still there\n\n")
 	}
-	return push(c, text) == nil
+	return writeEvent(c, text) == nil
 }
 
 // stillSignedIn looks the session up anew: recognise would remember what it was
@@ -206,7 +206,7 @@ func (s *Server) stillSignedIn(c echo.Context) bool {
 	return ok && u.ID == userOf(c).ID
 }
 
-func push(c echo.Context, text []byte) error {
+func writeEvent(c echo.Context, text []byte) error {
 	if _, err := c.Response().Write(text); err != nil {
 		return err
 	}
