@@ -4,22 +4,22 @@ import "time"
 
 // AgentsCardProps is how agents are connected to a Deployment.
 type AgentsCardProps struct {
-	Here      bool   // this machine's agent mounts it; others may do so as well
-	Refusal   string // why the visitor manages none; "" if they do
+	Here      bool   // the embedded agent mounts the Deployment; other agents may do the same
+	Refusal   string // why the reader may not manage agents; "" for an allowed reader
 	Connected AgentsConnected
 	Tokens    []AgentTokenRow
 	AddURL    string
 	NewName   string     // of the token to be made
-	Error     string     // why it was refused
-	Made      *MadeToken // that was just made
+	Error     string     // why the new token was refused
+	Made      *MadeToken // the token made by this request
 	Lines     AgentLines
 	Now       time.Time
 	LiveURL   string
 }
 
-// AgentsConnected says who has reported.
+// AgentsConnected lists the components that have reported.
 type AgentsConnected struct {
-	Names  []string // of the components that report
+	Names  []string // of components with a recent report
 	Silent int
 }
 
@@ -28,11 +28,11 @@ type AgentTokenRow struct {
 	Name, Short, By       string
 	CreatedAt, LastUsedAt time.Time
 	RevokeURL             string
-	Gone                  []string // who can use it though they have no access any more
+	Gone                  []string // people without access today who still know the secret
 }
 
-// AgentLines are to be copied where Airflow runs. They hold a token that was
-// just made, else a word in its place.
+// AgentLines are the commands and files to copy where Airflow runs. Each holds
+// the token just made, or the word TOKEN in its place.
 type AgentLines struct{ Command, Systemd, Compose, Kubernetes string }
 
 // NewAgentLines returns the lines for a portal at an address.

@@ -8,32 +8,32 @@ import (
 	"github.com/a-h/templ"
 )
 
-// ComparePage shows what lies between two versions.
+// ComparePage shows the difference between two versions.
 type ComparePage struct {
 	Frame    DeploymentFrame
 	Action   string
 	From, To ComparePick
-	Problem  string // why they cannot be compared
-	Alike    string // why there is nothing to show
+	Problem  string // why the versions cannot be compared
+	Alike    string // why no difference is shown
 
 	SwapURL, UnifiedURL, SplitURL string
 	Split                         bool
 	Sum                           slipway.ChangeSum
-	Under                         []Link // the folders above the one that is shown; none for the whole
-	Folder                        string // it, "dags/" for the whole
+	Under                         []Link // the folders above the shown one; empty at the root
+	Folder                        string // name of the shown folder; "dags/" at the root
 	Tree                          []TreeNode
-	TreeMore                      int // files that it does not name
+	TreeMore                      int // files missing from the tree
 	Files                         []ComparedFile
 	Range                         string // "Files 1 to 20 of 300"
 	Newer, Older                  string
 	AllURL                        string // of all files, where one alone is shown
 }
 
-// ComparePick is one of the two versions, and what else could be.
+// ComparePick is one side of a comparison, with the versions on offer.
 type ComparePick struct {
 	Name, Label string // of the field
 	Options     []Option
-	Title       string // "#12", or what it is else
+	Title       string // "#12", or another name of the version
 	Version     slipway.Version
 	URL         string // of the version's files; "" for none
 }
@@ -44,30 +44,30 @@ type Option struct {
 	Chosen      bool
 }
 
-// TreeNode is a changed file, or a folder with some in it.
+// TreeNode is a changed file, or a folder with changed files.
 type TreeNode struct {
 	Name  string
 	URL   string
 	Op    slipway.Op // of a file
-	Was   string     // the path from which a file was renamed
+	Was   string     // the path before a rename
 	Sum   slipway.ChangeSum
 	Nodes []TreeNode // of a folder
-	More  int        // files of a folder that are not listed; its URL has them
+	More  int        // files of a folder left out of the list; all are at URL
 }
 
 // ComparedFile is a file in a comparison.
 type ComparedFile struct {
 	FileChange
-	Was        string // the path from which it was renamed
+	Was        string // the path before a rename
 	AloneURL   string // of the file alone, with as many lines as can be shown
-	ContextURL string // of the same with its unchanged lines; "" where they are shown
+	ContextURL string // of the file alone with unchanged lines; "" where the page shows them
 	Split      bool
 }
 
 // pair is a line of a difference side by side; nil where a side has none.
 type pair struct{ Old, New *slipway.DiffLine }
 
-// pairs puts each removed line beside the added one that took its place.
+// pairs puts each removed line beside the added line in the same place.
 func pairs(h slipway.Hunk) (all []pair) {
 	var old, new []*slipway.DiffLine
 	flush := func() {
@@ -98,7 +98,7 @@ func pairs(h slipway.Hunk) (all []pair) {
 	return all
 }
 
-// markedText is a line with its changed words marked, and not a space more.
+// markedText is a line with the changed words marked and no space added.
 func markedText(l slipway.DiffLine) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		at, text := 0, ""

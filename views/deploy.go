@@ -5,9 +5,9 @@ import (
 )
 
 // HistoryRow is a deploy in the history, or a switch of DAG-only deploys
-// between two of them.
+// between two deploys.
 type HistoryRow struct {
-	Switch string // what a switch did; "" for a deploy
+	Switch string // "DAG-only deploys turned on"; "" for a deploy
 
 	Number      int
 	URL         string
@@ -18,17 +18,17 @@ type HistoryRow struct {
 	Description string
 	Fix         bool   // made in the portal
 	Commit      string // short
-	CommitURL   string // "" when the sender named none that can be linked
+	CommitURL   string // "" without an address that is safe to link
 	Branch      string
 	Reason      string
 	Version     slipway.Version // "" when the deploy brings none
-	VersionURL  string          // "" when it is not kept
-	Image       string          // "" when it stays as it was
+	VersionURL  string          // "" for a version no longer retained
+	Image       string          // "" for a deploy without an image
 	Digest      string          // of the image, short
 	Runtime     string
 	By          string
-	ReturnURL   string // "" where the rule does not allow it
-	Compares    int    // 1 where its version can be compared, 2 and 3 where it is chosen as the older or newer one
+	ReturnURL   string // "" where the rule refuses a return
+	Compares    int    // 1 for a comparable version, 2 and 3 for the chosen older and newer one
 }
 
 // DeployPage is the page of one deploy.
@@ -37,15 +37,15 @@ type DeployPage struct {
 	LiveURL  string
 	Header   DeployHeader
 	Timeline Timeline
-	Review   *Review      // while it waits to be confirmed
-	Image    *ImageReview // once that is over
+	Review   *Review      // while the deploy waits to be confirmed
+	Image    *ImageReview // after the review
 	Changes  *Changes
 	Log      LogCardProps
 	LeftOut  []Omission
 	Outside  []string
 }
 
-// DeployHeader is what stands above a deploy's page.
+// DeployHeader is the head of a deploy's page.
 type DeployHeader struct {
 	Number      int
 	Kind        slipway.DeployKind
@@ -57,28 +57,28 @@ type DeployHeader struct {
 	Branch      string
 	By, From    string
 	At          Moment
-	Reason      string // why it failed or was cancelled
-	Harmless    bool   // it ended before anything changed
+	Reason      string // why the deploy failed or was cancelled
+	Harmless    bool   // the deploy ended before anything changed
 	Note        string
-	Links       []Link // what it returned to, was undone by
-	Fix         string // the file that was mended in the portal; "" for others
-	MadeHere    bool   // it went live, and the repository does not know of it
+	Links       []Link // the deploy returned to, the deploy that undid this one
+	Fix         string // the file edited in the portal; "" for other deploys
+	MadeHere    bool   // live, and unknown to the repository
 	DownloadURL string
-	PatchURL    string // "" when there is none
-	CompareURL  string // of its version with the one before
+	PatchURL    string // "" without a patch
+	CompareURL  string // of the new version with the version before
 	ReturnURL   string
 	CancelURL   string // a POST
 	CancelText  string
-	AgainURL    string // to try again what was refused
+	AgainURL    string // to try again after a refusal
 	AgainText   string
-	Source      string // reference that the image was asked for by
+	Source      string // the image reference in the request
 	Version     slipway.Version
 	VersionURL  string
-	Waits       string // its place in the queue
-	GoesBack    bool   // it failed in the middle, and what was before comes back
+	Waits       string // the place in the queue
+	GoesBack    bool   // the deploy failed halfway, and the state before returns
 }
 
-// Link is words that lead somewhere.
+// Link is a text with an address.
 type Link struct{ Text, URL string }
 
 // Timeline is a deploy's life in steps.
@@ -87,7 +87,7 @@ type Timeline struct {
 	Steps []Step
 }
 
-// Step is one of them.
+// Step is one step of a Timeline.
 type Step struct {
 	Class  string // done, busy, failed or waiting
 	Title  string
@@ -95,14 +95,14 @@ type Step struct {
 	Took   string
 }
 
-// Review is what a deploy will do, with the form that confirms it.
+// Review is the effect of a deploy, with the form to confirm the deploy.
 type Review struct {
 	Action      string
 	Button      string
 	Base        slipway.Version
-	Against     string // "#127, which is live"
-	Notice      string // what is new since the page was last shown
-	Refusal     string // why it cannot be confirmed
+	Against     string // "against #127"
+	Notice      string // why the form is shown again
+	Refusal     string // why the deploy cannot be confirmed
 	DiscardURL  string // a POST; "" for a return
 	BackURL     string // of a return
 	Describes   bool   // whether the description can be edited
@@ -115,52 +115,52 @@ type Review struct {
 	MoreLines   int
 	RemovedDAGs []string
 	NoDAGs      bool
-	Ticks       slipway.Ticks // as they were given
+	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission
 	Outside     []string
-	Effects     []string     // what it does beside files
-	Image       *ImageReview // that it rolls out; nil for none
-	Reminders   []string     // about the image that runs, or will
-	NotAirflow  string       // the image that nothing says is one of Airflow; "" for none
-	ByHand      bool         // nothing here can run the image that carries the DAGs
-	NoFiles     bool         // files are not what it is about
+	Effects     []string     // effects besides file changes
+	Image       *ImageReview // the image to roll out; nil for none
+	Reminders   []string     // about the present or the next image
+	NotAirflow  string       // an image without any sign of Airflow; "" for none
+	ByHand      bool         // no agent and no command here can run the image with the DAGs
+	NoFiles     bool         // the deploy changes no files
 }
 
 // ChangeLine is a changed file in a list.
 type ChangeLine struct {
 	Op          slipway.Op
 	Path        string
-	URL         string // of its difference; "" when it is not on the page
+	URL         string // of the file's difference; "" when elsewhere
 	DAG         bool
 	Counted     bool // Added and Removed are known
 	Added       int
 	Removed     int
-	GoesBack    string // "#119 (Grace H., 18 Nov 2026)"; "" if it does not
+	GoesBack    string // "#119 (Grace H., 18 Nov 2026)"; "" without an older equal version
 	GoesBackURL string
 }
 
-// Omission is something that was left out, and why.
+// Omission is a file left out of an upload, with the reason.
 type Omission struct{ Name, Why string }
 
-// Changes are the differences that a deploy makes, file by file.
+// Changes are the file differences of a deploy.
 type Changes struct {
 	Title   string
 	Counts  slipway.Counts
 	Files   []FileChange
-	More    string // what is not listed
-	Missing string // why there are none to show
+	More    string // a note on files left out of the list
+	Missing string // why no differences are shown
 }
 
-// FileChange is what happens to one file.
+// FileChange is the change of one file.
 type FileChange struct {
 	Op       slipway.Op
 	Path     string
 	Anchor   string
-	WholeURL string // of the file in the version; "" when it is not kept or not stored yet
-	PastURL  string // of the file's history; "" where it has none
-	ShowURL  string // of the page with its difference; "" when it stands below
+	WholeURL string // of the file in the version; "" for a version not retained or not stored yet
+	PastURL  string // of the file's history; "" without a history
+	ShowURL  string // of the page with the difference; "" when shown below
 	Diff     *slipway.FileDiff
 	Folded   bool
-	Cut      int    // lines that are not shown
-	Link     string // what a symlink does, in words
+	Cut      int    // lines left out
+	Link     string // the change of a symlink, in words
 }

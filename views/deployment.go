@@ -4,13 +4,13 @@ import (
 	"slipway/internal/slipway"
 )
 
-// DeploymentFrame is what every page of a Deployment has above its content:
-// breadcrumb, name, banner and tabs.
+// DeploymentFrame is the head of every page of a Deployment: breadcrumb, name,
+// banner and tabs.
 type DeploymentFrame struct {
 	Page       Frame
 	Name       string
 	Links      DeploymentLinks
-	Tab        string // URL of the tab that is open; "" for a page below one of them
+	Tab        string // URL of the open tab; "" for a page below a tab
 	AirflowURL string
 	Banner     Banner
 }
@@ -20,21 +20,21 @@ type DeploymentLinks struct {
 	Workspace, Overview, Deploys, Versions, Settings string
 }
 
-// Banner says that a Deployment needs an image deploy. Without Text there is
-// none.
+// Banner says that a Deployment needs an image deploy. Without Text no banner
+// is shown.
 type Banner struct {
 	Text      string
-	At        Moment // of the switch; zero when it is not known
-	SwitchURL string // to switch back; "" for those who may not
-	DeployURL string // to deploy image and DAGs; "" for those who may not
-	SafeURL   string // a POST that has Slipway do it; "" where it cannot, or for those who may not
+	At        Moment // of the switch; zero when unknown
+	SwitchURL string // to switch back; "" without the permission
+	DeployURL string // to deploy image and DAGs; "" without the permission
+	SafeURL   string // a POST to have Slipway follow the switch; "" when impossible or not allowed
 	On        bool   // where the switch is
 }
 
 // DeploymentsPage is the list of a Workspace's Deployments.
 type DeploymentsPage struct {
 	Page    Frame
-	NewURL  string // "" for those who may not add one
+	NewURL  string // "" without the permission to add a Deployment
 	LiveURL string
 	Rows    []DeploymentRow
 }
@@ -50,7 +50,7 @@ type DeploymentRow struct {
 	VersionURL           string
 	ImageTag, Runtime    string
 	Last                 *DeployLine // nil before the first
-	DeployURL            string      // to make the first deploy; "" for those who may not
+	DeployURL            string      // to make the first deploy; "" without the permission
 }
 
 // DeployLine names a deploy in a few words.
@@ -66,19 +66,19 @@ type DeployLine struct {
 type NewDeploymentPage struct {
 	Page              Frame
 	Action, CancelURL string
-	Name, Description string // as they were typed
+	Name, Description string // as typed
 	Elsewhere         bool
 	Error             string
 }
 
-// Facts are the strip of what a Deployment runs.
+// Facts are the strip with the present state of a Deployment.
 type Facts struct {
 	Health            slipway.Health
 	Reason            string
 	Version           slipway.Version
 	VersionURL        string
 	ImageTag, Runtime string
-	ImageRef          string // that pulls the image and nothing else
+	ImageRef          string // by digest
 	DAGsFrom          string
 	DAGsNote          string
 }
@@ -93,28 +93,28 @@ type Overview struct {
 	Running Running
 	Newest  []HistoryRow
 	AllURL  string   // of the deploy history
-	Connect *Connect // how Airflow reads the DAGs; nil once there was a deploy
+	Connect *Connect // how Airflow reads the DAGs; nil after the first deploy went live
 }
 
-// WaitingRow is a deploy, or a switch, that waits for a person or for its turn.
+// WaitingRow is a deploy or a switch in wait for a person or for a turn.
 type WaitingRow struct {
 	Title, URL string
 	Status     slipway.Status
 	Text       string
-	CancelURL  string // a POST; "" for those who may not
+	CancelURL  string // a POST; "" without the permission
 	CancelText string
 }
 
-// Running is what each component runs now.
+// Running lists the components with their versions.
 type Running struct {
 	Summary string
-	Empty   string // what is so when no component is connected
+	Empty   string // the text shown without components
 	Rows    []ComponentRow
 
-	ConnectURL string // where agents are connected; "" for those who may not, and where none is needed
+	ConnectURL string // where to connect agents; "" without the permission or the need
 }
 
-// ComponentRow is a component as it last reported.
+// ComponentRow is the last report of a component.
 type ComponentRow struct {
 	Name   string
 	Tone   string // ok, busy, warn or bad
@@ -123,19 +123,19 @@ type ComponentRow struct {
 	Title  string // the full name of the version
 	Since  Moment
 	Detail string
-	Seen   Moment // when it reported last
+	Seen   Moment // time of the last report
 	Error  string
 
-	ForgetURL string // "" for those who may not, and for what reports
-	Component string // its name in the form that forgets it
+	ForgetURL string // "" without the permission, and for a component with a recent report
+	Component string // the name in the form that forgets the component
 }
 
 // Connect says where DAGs are mounted and how Airflow is told.
 type Connect struct {
 	Here      bool
-	MountDir  string // on this machine
-	DAGsDir   string // current/dags below it
+	MountDir  string // on the host of the portal
+	DAGsDir   string // current/dags in MountDir
 	Airflow2  string // lines of airflow.cfg
 	Airflow3  string
-	AgentsURL string // the part of Settings about agents; "" for those who may not manage them
+	AgentsURL string // the part of Settings about agents; "" without the permission to manage agents
 }

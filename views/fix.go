@@ -4,24 +4,24 @@ import (
 	"slipway/internal/slipway"
 )
 
-// FixPage is the form that mends one file.
+// FixPage is the form that edits or replaces one file.
 type FixPage struct {
 	Frame       DeploymentFrame
 	Path        string // below dags
 	Name        string
 	Action      string
-	BackURL     string // of the file as it is now
+	BackURL     string // of the current file
 	HistoryURL  string
-	Refusal     string // of the rule, in its words: why there is no form
-	Error       string // why what was sent was not taken
-	OtherThen   string // where the file was opened: an old version in which it was different
-	Gone        bool   // the file is not there any more
+	Refusal     string // the rule's reason for showing no form
+	Error       string // why the sent fix was refused
+	OtherThen   string // a note that the file differs from the older version opened by the reader
+	Gone        bool   // the file no longer exists
 	Base        string
 	Text        string
-	NoText      string // why its text cannot be edited
+	NoText      string // why the text cannot be edited
 	Exec        bool
 	Description string
-	Meanwhile   *FileChange // what happened to the file since it was opened
+	Meanwhile   *FileChange // the change of the file since the form was opened
 }
 
 // FileHistoryPage is the history of one file.
@@ -29,16 +29,16 @@ type FileHistoryPage struct {
 	Frame        DeploymentFrame
 	Path, Name   string
 	Action       string
-	FixURL       string // "" for those who may not, or where it is gone
+	FixURL       string // "" without the permission, or for a removed file
 	Rows         []FileStepRow
 	Newer, Older string
 	From, To     []Option // steps to compare; fewer than two: nothing to compare
 	Title        string   // of the comparison
 	Diff         *FileChange
-	Problem      string // why they cannot be compared
+	Problem      string // why the steps cannot be compared
 }
 
-// FileStepRow is what a deploy did to the file.
+// FileStepRow is one deploy's change of the file.
 type FileStepRow struct {
 	Op          slipway.Op
 	Number      int
@@ -50,6 +50,6 @@ type FileStepRow struct {
 	Fix         bool   // made in the portal
 	SHA256      string // of the content afterwards; "" for none
 	Link        bool   // the file was a link then
-	ThenURL     string // of the file as the deploy left it, or before it was removed; "" when that is not kept
-	DiffURL     string // of what the deploy changed in it; "" when that is not kept
+	ThenURL     string // of the file after the deploy, or before a removal; "" for a version not retained
+	DiffURL     string // of the deploy's change of the file; "" for versions not retained
 }

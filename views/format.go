@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Bytes returns n as people read it: "48.0 MB".
+// Bytes returns n for reading: "48.0 MB".
 func Bytes(n int64) string {
 	if n < 1000 {
 		return strconv.FormatInt(n, 10) + " B"
@@ -22,7 +22,7 @@ func Bytes(n int64) string {
 	return strconv.FormatFloat(v, 'f', 1, 64) + " " + unit
 }
 
-// Duration returns d as people read it: "0.81 s", "12 s", "3 min 20 s", "2 h 5 min".
+// Duration returns d for reading: "0.81 s", "12 s", "3 min 20 s", "2 h 5 min".
 func Duration(d time.Duration) string {
 	switch d = max(d, 0); {
 	case d < 10*time.Second:
@@ -77,7 +77,7 @@ func count(n int, noun string) string {
 	return Number(n) + " " + noun + "s"
 }
 
-// Number returns n with commas between its thousands.
+// Number returns n with commas between thousands.
 func Number(n int) string {
 	text := strconv.Itoa(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {

@@ -2,8 +2,8 @@ package views
 
 import "time"
 
-// Moment is a time as seen from another, usually that of the request: views do
-// not read the clock.
+// Moment is a time as seen from another, usually the time of the request: views
+// do not read the clock.
 type Moment struct{ At, Now time.Time }
 
 // Known reports whether m is a time at all.

@@ -2,20 +2,20 @@ package views
 
 import "slipway/internal/slipway"
 
-// NewDeploy is the form that begins a deploy of one kind.
+// NewDeploy is the form to begin a deploy of one kind.
 type NewDeploy struct {
 	Action, TusURL string
 	Deployment     slipway.DeploymentID
 	Kind           slipway.DeployKind
 	Kinds          []KindTab
-	Text           string        // what a deploy of the kind does
-	Refusal        string        // why there is no form
+	Text           string        // the effect of a deploy of this kind
+	Refusal        string        // why no form is shown
 	SettingsURL    string        // where the refusal can be seen to; "" if nowhere
-	First          bool          // nothing was deployed so far
+	First          bool          // nothing has been deployed yet
 	Image          *ImageChoice  // nil for a kind without one
 	DAGs           bool          // the form takes DAGs
-	Merge          slipway.Merge // as it was chosen; "" before that
-	Folder         string        // as it was typed or linked
+	Merge          slipway.Merge // as chosen; "" before the first choice
+	Folder         string        // as typed or linked
 	Description    string
 	Error          string
 }
@@ -24,35 +24,35 @@ type NewDeploy struct {
 type KindTab struct {
 	Title, URL string
 	Open       bool
-	Refusal    string // why it cannot be chosen; "" if it can
+	Refusal    string // why the kind cannot be chosen; "" for an allowed kind
 }
 
-// ImageChoice asks which image is deployed.
+// ImageChoice asks for the image to deploy.
 type ImageChoice struct {
-	Source string // as it was chosen: one of the sources
-	Ref    string // as it was typed, or asked for before
+	Source string // as chosen: one of the sources
+	Ref    string // as typed, or from the deploy to try again
 	Pushed Pushed
 
 	RegistriesURL string // where the credentials for other registries are
 }
 
-// The sources of an image, as the form names them.
+// The sources of an image, as named in the form.
 const (
 	FromPush    = "pushed"
 	FromRef     = "reference"
 	FromArchive = "archive"
 )
 
-// Pushed are the tags that were pushed for a Deployment.
+// Pushed are the tags pushed for a Deployment.
 type Pushed struct {
 	Rows      []PushedTag
-	More      int    // that are not listed
-	Chosen    string // Ref of the one that is ticked; "" for none
-	Lines     string // that push an image
+	More      int    // tags left out of the list
+	Chosen    string // Ref of the ticked tag; "" for none
+	Lines     string // the commands to push an image
 	TokensURL string // where the password comes from
 }
 
-// PushedTag is one of them.
+// PushedTag is one pushed tag.
 type PushedTag struct {
 	ID, Ref, Name, Digest string
 	At                    Moment

@@ -10,27 +10,27 @@ type SettingsPage struct {
 	Switch       SwitchCard
 	Action       string
 	Settings     slipway.Settings
-	KeepDays     string // as it was typed
+	KeepDays     string // as typed
 	KeepVersions string
-	Refusal      string // why they cannot be edited; "" if they can
+	Refusal      string // why the settings cannot be edited; "" with the permission
 	Error        string
 	Connect      Connect
 	Agents       AgentsCardProps
-	Register     *RegisterCardProps // nil for those who may not, or where an image is known
+	Register     *RegisterCardProps // nil without the permission, or with a known image
 	Apply        *ApplyCardProps    // nil for an Airflow elsewhere
-	Delete       *DeleteCard        // nil for those who may not
+	Delete       *DeleteCard        // nil without the permission
 }
 
-// SwitchCard shows the switch and who may turn it.
+// SwitchCard shows the switch and the reason for a refusal.
 type SwitchCard struct {
 	On      bool
 	Text    string
-	URL     string // of the confirmation; "" for those who may not
+	URL     string // of the confirmation; "" without the permission
 	Refusal string
 	Waiting *WaitingRow
 }
 
-// DeleteCard is the form that deletes a Deployment.
+// DeleteCard is the form to delete a Deployment.
 type DeleteCard struct {
 	Action, Name, Typed string
 	Lost                []string
@@ -41,21 +41,21 @@ type DeleteCard struct {
 type SwitchPage struct {
 	Frame      DeploymentFrame
 	Action     string
-	On         bool // where it is turned to
-	Restores   bool // it only takes the last switch back
+	On         bool // the wanted position
+	Restores   bool // the switch only undoes the last one
 	Refusal    string
 	Error      string
 	Changes    []string
-	Refused    []Deployer // who deployed DAGs lately
+	Refused    []Deployer // people and tokens with recent DAG deploys
 	Mounted    slipway.Version
-	Waits      string // that it takes its turn
+	Waits      string // a note on the place in the queue
 	SupportURL string
 	CancelURL  string
 	AtHand     bool
-	Self       bool               // whoever switches chose to do the follow-up
+	Self       bool               // the person chose to make the follow-up deploy by hand
 	DoesIt     string             // how Slipway does the follow-up
-	NoImage    string             // why it cannot
-	DeployURL  string             // where it can be done here
+	NoImage    string             // why Slipway cannot make the follow-up
+	DeployURL  string             // the form for the follow-up deploy
 	Register   *RegisterCardProps // nil where an image is known
 }
 

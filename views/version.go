@@ -4,7 +4,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// VersionsPage lists the DAG bundle versions that are kept.
+// VersionsPage lists the retained DAG bundle versions.
 type VersionsPage struct {
 	Frame        DeploymentFrame
 	Rows         []VersionRow
@@ -23,10 +23,10 @@ type VersionRow struct {
 	Mounted      bool
 	Files        int
 	Size, Stored int64
-	Frees        int64        // bytes that go with it when it expires
-	Hold         slipway.Hold // why it does not expire; "" if it will
+	Frees        int64        // bytes freed on expiry
+	Hold         slipway.Hold // why the version does not expire; "" for one that will
 	Expires      Moment
-	Uses         []Link // deploys that made it the wanted one
+	Uses         []Link // deploys of the version
 }
 
 // FolderPage is a folder of a version.
@@ -61,10 +61,10 @@ type FilePage struct {
 	Name       string
 	File       slipway.File
 	RawURL     string
-	FixURL     string // to edit or replace it; "" for those who may not, or where it is gone
+	FixURL     string // to edit or replace the file; "" without the permission, or for a removed file
 	HistoryURL string
 	Lines      []string
-	Refusal    string // why its text is not shown
+	Refusal    string // why the text is not shown
 }
 
 // holdWords says why a version does not expire.

@@ -15,7 +15,7 @@ import (
 
 const (
 	pickedVersions = 30     // the newest, that a comparison offers
-	noVersion     = "none" // no version: what there was before the first
+	noVersion      = "none" // no version: what there was before the first
 )
 
 // compareSide is one side of a comparison.

@@ -33,7 +33,9 @@ func againPath(of slipway.DeploymentID, kind slipway.DeployKind, source string) 
 }
 
 // requestedKind returns the kind of deploy that an address names, "" for none.
-func requestedKind(c echo.Context) slipway.DeployKind { return slipway.DeployKind(c.QueryParam("kind")) }
+func requestedKind(c echo.Context) slipway.DeployKind {
+	return slipway.DeployKind(c.QueryParam("kind"))
+}
 
 // newDeploy is the form for a deploy of the kind that was asked for, else of the
 // first one that may be made.

@@ -15,7 +15,7 @@ import (
 // scene is a Deployment as one request sees it.
 type scene struct {
 	slipway.Deployment // as it is now
-	projected               slipway.Deployment
+	projected          slipway.Deployment
 	role               slipway.Role
 	by                 slipway.Actor
 	queue              []slipway.Turn

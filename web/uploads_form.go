@@ -25,17 +25,17 @@ import (
 // bufferedForm collects the files of a plain form. Browsers send them before the
 // fields below them, and without their sizes: they wait in one file on disk.
 type bufferedForm struct {
-	file   *deploy.TempFile
-	size   int64
-	loose  int64 // bytes of all files but the archive of an image
-	maxFiles  int64 // that they may have together
-	maxImage   int64 // that the archive of an image may have
+	file     *deploy.TempFile
+	size     int64
+	loose    int64 // bytes of all files but the archive of an image
+	maxFiles int64 // that they may have together
+	maxImage int64 // that the archive of an image may have
 	maxText  int64 // bytes that all fields together may have
-	parts  []part
-	image  *part // the archive of an image; nil for none
-	names  int   // bytes of the files' names
-	fields map[string]string
-	text   int // bytes of the fields
+	parts    []part
+	image    *part // the archive of an image; nil for none
+	names    int   // bytes of the files' names
+	fields   map[string]string
+	text     int // bytes of the fields
 }
 
 // maxNames is how many bytes the names of a form's files may have together, to
@@ -242,7 +242,9 @@ func (form *bufferedForm) upload() (name string, archive bool, body io.ReadClose
 	return form.label(), false, r
 }
 
-func (form *bufferedForm) content(p part) io.Reader { return io.NewSectionReader(form.file, p.start, p.size) }
+func (form *bufferedForm) content(p part) io.Reader {
+	return io.NewSectionReader(form.file, p.start, p.size)
+}
 
 // isArchive goes by the name, as the upload client does.
 func isArchive(name string) bool {
