@@ -42,11 +42,13 @@ var may = map[string][]string{
 	"internal/backup":            {rules, "store", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
 	"internal/auth":              {rules, "store"},
 	"internal/agent":             {rules, "internal/durable", "internal/bundle", "internal/mount"},
+	"internal/agent/docker":      {rules, "internal/agent"},
+	"internal/agent/agenttest":   {rules, "internal/archive", "internal/bundle"}, // only for tests
 	"views":                      {rules},
 	"web":                        {rules, "store", "internal/image", "internal/deploy", "internal/auth", "views", "static", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "views"},
 	"static":                     {},
-	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/auth", "web", "internal/datadir"},
+	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "web", "internal/datadir"},
 	"e2e":                        {"store/storetest"},
 	"e2e/airflow":                {rules, "store", "store/storetest", "internal/image/dockertest"},
 
@@ -59,12 +61,13 @@ var may = map[string][]string{
 // mayTest holds what tests may import beside: web's and the engine's run what
 // mounts, as cmd does.
 var mayTest = map[string][]string{
-	"internal/bundle": {"internal/bundle/buckettest"},
-	"internal/mount":  {"internal/bundle/buckettest"},
-	"internal/deploy": {"internal/bundle/buckettest", "internal/mount", "internal/backup", "internal/agent"},
-	"web":             {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
-	"internal/image":  {"internal/image/dockertest"},
-	"internal/agent":  {"internal/archive", "internal/image/dockertest"},
+	"internal/bundle":       {"internal/bundle/buckettest"},
+	"internal/mount":        {"internal/bundle/buckettest"},
+	"internal/deploy":       {"internal/bundle/buckettest", "internal/mount", "internal/backup", "internal/agent"},
+	"web":                   {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
+	"internal/image":        {"internal/image/dockertest"},
+	"internal/agent":        {"internal/agent/agenttest"},
+	"internal/agent/docker": {"internal/image/dockertest", "internal/agent/agenttest"},
 
 	"cmd/slipway": {"internal/bundle/buckettest", "internal/image/dockertest"},
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"slipway/internal/agent"
+	"slipway/internal/agent/docker"
 )
 
 // agentCommand runs an agent beside a component of Airflow.
@@ -134,7 +135,7 @@ func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logge
 func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
 	name, isExec := strings.CutPrefix(a.Images, execPrefix)
 	if !isExec {
-		return agent.NewDocker(agent.DockerConfig{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
+		return docker.NewDocker(docker.DockerConfig{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
 	}
 	file := a.ImageEnv
 	if file == "" && a.DAGs != "" {

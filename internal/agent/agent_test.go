@@ -1,12 +1,11 @@
 package agent
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,104 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/archive"
-	"slipway/internal/bundle"
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/slipway"
 )
 
-// portal is a small portal on a real bundle store.
-type portal struct {
-	bundle.Source
-	store *bundle.Store
-
-	mu      sync.Mutex
-	want    slipway.Desired
-	changed chan struct{} // closed when want changes
-	fail    error         // what every call answers
-	reports []slipway.Report
-}
-
-func newPortal(t *testing.T) *portal {
-	t.Helper()
-	st, err := bundle.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &portal{Source: st.Source("ns"), store: st, changed: make(chan struct{})}
-}
-
-func (p *portal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
-	for {
-		p.mu.Lock()
-		want, changed, err := p.want, p.changed, p.fail
-		p.mu.Unlock()
-		if err != nil || want.Revision != since {
-			return want, err
-		}
-		select {
-		case <-ctx.Done():
-			return want, ctx.Err()
-		case <-changed:
-		}
-	}
-}
-
-func (p *portal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
-	return p.store.Manifest("ns", v)
-}
-
-func (p *portal) Report(_ context.Context, r slipway.Report) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.fail == nil {
-		p.reports = append(p.reports, r)
-	}
-	return p.fail
-}
-
-// wants changes what is wanted, and what calls answer.
-func (p *portal) wants(d slipway.Desired, fail error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.want, p.fail = d, fail
-	close(p.changed)
-	p.changed = make(chan struct{})
-}
-
-func (p *portal) last() (r slipway.Report) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.reports) > 0 {
-		r = p.reports[len(p.reports)-1]
-	}
-	return r
-}
-
-// put stores a version with one file, a.py.
-func (p *portal) put(t *testing.T, v slipway.Version, text string) slipway.Desired {
-	t.Helper()
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	if err := w.WriteHeader(&tar.Header{Name: "a.py", Mode: 0o644, Size: int64(len(text))}); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(w, text)
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	unknown := func(string) (at slipway.Place, ok bool) { return at, false }
-	staged, err := p.store.Stage(t.Context(), "ns", bytes.NewReader(b.Bytes()), int64(b.Len()), archive.DefaultLimits(), unknown)
-	if err == nil {
-		_, err = p.store.PutManifest("ns", slipway.Manifest{Version: v, Files: staged.Files})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return slipway.Desired{Revision: string(v), DAGs: slipway.FromBundle, Version: v}
-}
-
 // start runs an agent until the test ends or stop is called.
-func start(t *testing.T, dir string, p *portal) (stop func()) {
+func start(t *testing.T, dir string, p *agenttest.Portal) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -145,15 +52,6 @@ func mountDir(t *testing.T) string {
 	return dir
 }
 
-func eventually(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for late := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatalf("it did not come to pass that %s", what)
-		}
-	}
-}
-
 func content(t *testing.T, dir string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, "current/dags/a.py"))
@@ -169,62 +67,62 @@ const (
 )
 
 func TestMountsWhatIsWanted(t *testing.T) {
-	p, dir := newPortal(t), mountDir(t)
-	p.wants(slipway.Desired{Revision: "0", DAGs: slipway.FromImage, DagsPath: "/opt/dags"}, nil)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
+	p.Wants(slipway.Desired{Revision: "0", DAGs: slipway.FromImage, DagsPath: "/opt/dags"}, nil)
 	stop := start(t, dir, p)
-	eventually(t, "the image is used", func() bool { return p.last().DAGs == slipway.FromImage })
+	agenttest.Eventually(t, "the image is used", func() bool { return p.Last().DAGs == slipway.FromImage })
 	for _, v := range []slipway.Version{one, two, one} {
-		p.wants(p.put(t, v, "text of "+string(v)), nil)
-		eventually(t, "it is mounted", func() bool { return p.last().Version == v && p.last().Step == "" })
+		p.Wants(p.Put(t, v, "text of "+string(v)), nil)
+		agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == v && p.Last().Step == "" })
 		if got := content(t, dir); got != "text of "+string(v) {
 			t.Errorf("content %q of %s", got, v)
 		}
 	}
 	stop()
-	if r := p.last(); !r.Leaving || r.Component != "worker-0" || r.Version != one {
+	if r := p.Last(); !r.Leaving || r.Component != "worker-0" || r.Version != one {
 		t.Errorf("last report %+v, want that it leaves", r)
 	}
 	start(t, dir, p) // what is mounted already is told at once
-	eventually(t, "it is back", func() bool { return !p.last().Leaving && p.last().Version == one })
+	agenttest.Eventually(t, "it is back", func() bool { return !p.Last().Leaving && p.Last().Version == one })
 }
 
 func TestGoesOnAfterErrors(t *testing.T) {
-	p, dir := newPortal(t), mountDir(t)
-	first := p.put(t, one, "1")
-	p.wants(first, nil)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
+	first := p.Put(t, one, "1")
+	p.Wants(first, nil)
 	start(t, dir, p)
-	eventually(t, "the first is mounted", func() bool { return p.last().Version == one })
+	agenttest.Eventually(t, "the first is mounted", func() bool { return p.Last().Version == one })
 
 	missing := slipway.Desired{Revision: "x", DAGs: slipway.FromBundle, Version: two}
-	p.wants(missing, nil)
-	eventually(t, "the missing manifest is told", func() bool {
-		return strings.HasPrefix(p.last().Error, "Version "+two.Short()+" cannot be mounted: ")
+	p.Wants(missing, nil)
+	agenttest.Eventually(t, "the missing manifest is told", func() bool {
+		return strings.HasPrefix(p.Last().Error, "Version "+two.Short()+" cannot be mounted: ")
 	})
-	if r := p.last(); r.Version != one || r.DAGs != slipway.FromBundle || content(t, dir) != "1" {
+	if r := p.Last(); r.Version != one || r.DAGs != slipway.FromBundle || content(t, dir) != "1" {
 		t.Errorf("report %+v with %q mounted: want the first version still", r, content(t, dir))
 	}
-	p.put(t, two, "2") // nothing new is wanted: it tries by itself
-	eventually(t, "the second is mounted", func() bool { return p.last().Version == two && p.last().Error == "" })
+	p.Put(t, two, "2") // nothing new is wanted: it tries by itself
+	agenttest.Eventually(t, "the second is mounted", func() bool { return p.Last().Version == two && p.Last().Error == "" })
 
-	p.wants(first, errors.New("the portal is away"))
+	p.Wants(first, errors.New("the portal is away"))
 	time.Sleep(20 * time.Millisecond)
-	p.wants(first, nil)
-	eventually(t, "it is back at the first", func() bool { return p.last().Version == one })
+	p.Wants(first, nil)
+	agenttest.Eventually(t, "it is back at the first", func() bool { return p.Last().Version == one })
 }
 
 func TestFolderInTheWay(t *testing.T) {
-	p := newPortal(t)
+	p := agenttest.NewPortal(t)
 	dir := filepath.Join(mountDir(t), "mount")
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.wants(p.put(t, one, "1"), nil)
+	p.Wants(p.Put(t, one, "1"), nil)
 	start(t, dir, p)
-	eventually(t, "the error is told", func() bool { return strings.HasPrefix(p.last().Error, "The folder "+dir+" cannot be used: ") })
+	agenttest.Eventually(t, "the error is told", func() bool { return strings.HasPrefix(p.Last().Error, "The folder "+dir+" cannot be used: ") })
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is mounted", func() bool { return p.last().Version == one && p.last().Error == "" })
+	agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == one && p.Last().Error == "" })
 }
 
 func TestSentence(t *testing.T) {
@@ -248,3 +146,5 @@ func TestSentence(t *testing.T) {
 		})
 	}
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

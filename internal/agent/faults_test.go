@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -47,19 +48,19 @@ func TestHealsWhatWasDeletedByHand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, dir := newPortal(t), mountDir(t)
-			p.wants(p.put(t, one, "1"), nil)
+			p, dir := agenttest.NewPortal(t), mountDir(t)
+			p.Wants(p.Put(t, one, "1"), nil)
 			start(t, dir, p)
-			eventually(t, "it is mounted", func() bool { return p.last().Version == one })
+			agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == one })
 			harm(t, dir)
-			eventually(t, "it is mounted again", func() bool {
+			agenttest.Eventually(t, "it is mounted again", func() bool {
 				to, err := os.Readlink(filepath.Join(dir, "current"))
 				b, readErr := os.ReadFile(filepath.Join(dir, "current/dags/a.py"))
 				_, recordErr := os.Stat(filepath.Join(dir, "versions", one.Dir()+".json"))
 				_, inUseErr := os.Stat(filepath.Join(dir, "in-use"))
 				return err == nil && to == "versions/"+one.Dir() && readErr == nil && string(b) == "1" && errors.Join(recordErr, inUseErr) == nil
 			})
-			eventually(t, "it is told", func() bool { r := p.last(); return r.Version == one && r.Error == "" && r.Step == "" })
+			agenttest.Eventually(t, "it is told", func() bool { r := p.Last(); return r.Version == one && r.Error == "" && r.Step == "" })
 		})
 	}
 }
@@ -84,33 +85,33 @@ func deleteAllIn(t *testing.T, dir string) {
 // somebody's folder.
 func TestStartsWhereCurrentIsStrange(t *testing.T) {
 	t.Run("a link to elsewhere", func(t *testing.T) {
-		p, dir := newPortal(t), mountDir(t)
+		p, dir := agenttest.NewPortal(t), mountDir(t)
 		if err := os.Symlink("/opt/dags", filepath.Join(dir, "current")); err != nil {
 			t.Fatal(err)
 		}
-		p.wants(p.put(t, one, "1"), nil)
+		p.Wants(p.Put(t, one, "1"), nil)
 		start(t, dir, p)
-		eventually(t, "it is mounted", func() bool { r := p.last(); return r.Version == one && r.Error == "" })
+		agenttest.Eventually(t, "it is mounted", func() bool { r := p.Last(); return r.Version == one && r.Error == "" })
 		if got := content(t, dir); got != "1" {
 			t.Errorf("content %q", got)
 		}
 	})
 	t.Run("a folder", func(t *testing.T) {
-		p, dir := newPortal(t), mountDir(t)
+		p, dir := agenttest.NewPortal(t), mountDir(t)
 		file := filepath.Join(dir, "current", "mine.py")
 		if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o700), os.WriteFile(file, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		p.wants(p.put(t, one, "1"), nil)
+		p.Wants(p.Put(t, one, "1"), nil)
 		start(t, dir, p)
-		eventually(t, "it is told", func() bool { return strings.HasPrefix(p.last().Error, filepath.Dir(file)+" is a file or a folder") })
+		agenttest.Eventually(t, "it is told", func() bool { return strings.HasPrefix(p.Last().Error, filepath.Dir(file)+" is a file or a folder") })
 		if _, err := os.Stat(file); err != nil {
 			t.Error(err)
 		}
 		if err := os.RemoveAll(filepath.Dir(file)); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "it is mounted", func() bool { r := p.last(); return r.Version == one && r.Error == "" })
+		agenttest.Eventually(t, "it is mounted", func() bool { r := p.Last(); return r.Version == one && r.Error == "" })
 	})
 }
 
@@ -132,39 +133,39 @@ func relink(t *testing.T, path, to string) {
 }
 
 func TestTwoAgentsOnOneFolder(t *testing.T) {
-	p, dir := newPortal(t), mountDir(t)
-	p.wants(p.put(t, one, "1"), nil)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
+	p.Wants(p.Put(t, one, "1"), nil)
 	stop := start(t, dir, p)
-	eventually(t, "it is mounted", func() bool { return p.last().Version == one })
+	agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == one })
 
-	other := newPortal(t)
-	other.wants(other.put(t, two, "2"), nil)
+	other := agenttest.NewPortal(t)
+	other.Wants(other.Put(t, two, "2"), nil)
 	start(t, dir, other)
-	eventually(t, "the second says why it does nothing", func() bool {
-		return other.last().Error == "Another agent uses the folder "+dir+"."
+	agenttest.Eventually(t, "the second says why it does nothing", func() bool {
+		return other.Last().Error == "Another agent uses the folder "+dir+"."
 	})
 	if got := content(t, dir); got != "1" {
 		t.Errorf("content %q", got)
 	}
 	stop()
-	eventually(t, "the second takes over", func() bool { r := other.last(); return r.Version == two && r.Error == "" })
+	agenttest.Eventually(t, "the second takes over", func() bool { r := other.Last(); return r.Version == two && r.Error == "" })
 }
 
 // Without room nothing is mounted, and what is mounted stays.
 func TestKeepsSpaceFree(t *testing.T) {
-	p, dir := newPortal(t), mountDir(t)
-	p.wants(p.put(t, one, "1"), nil)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
+	p.Wants(p.Put(t, one, "1"), nil)
 	stop := start(t, dir, p)
-	eventually(t, "it is mounted", func() bool { return p.last().Version == one })
+	agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == one })
 	stop()
-	p.wants(p.put(t, two, "2"), nil)
+	p.Wants(p.Put(t, two, "2"), nil)
 	cfg := configFor(dir, p)
 	cfg.Reserve = 1 << 62
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- New(cfg).Run(ctx) }()
-	eventually(t, "the lack of space is told", func() bool {
-		r := p.last()
+	agenttest.Eventually(t, "the lack of space is told", func() bool {
+		r := p.Last()
 		return strings.HasPrefix(r.Error, "The disk of the folder "+dir+" has ") && strings.Contains(r.Error, two.Short()) && r.Version == one && r.Revision == string(two)
 	})
 	if got := content(t, dir); got != "1" {
@@ -175,11 +176,11 @@ func TestKeepsSpaceFree(t *testing.T) {
 		t.Error(err)
 	}
 	start(t, dir, p) // there is room again
-	eventually(t, "it is mounted", func() bool { r := p.last(); return r.Version == two && r.Error == "" })
+	agenttest.Eventually(t, "it is mounted", func() bool { r := p.Last(); return r.Version == two && r.Error == "" })
 }
 
 // forgetful is a portal that has lost every file, and only knows what is wanted.
-type forgetful struct{ *portal }
+type forgetful struct{ *agenttest.Portal }
 
 func (forgetful) Manifest(context.Context, slipway.Version) (slipway.Manifest, error) {
 	return slipway.Manifest{}, errors.New("lost")
@@ -190,18 +191,18 @@ func (forgetful) Frames(context.Context, string, int64, int64) (io.ReadCloser, e
 }
 
 func TestSwitchesToWhatIsOnDiskWithoutADownload(t *testing.T) {
-	p, dir := newPortal(t), mountDir(t)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
 	stop := start(t, dir, p)
 	for _, v := range []slipway.Version{one, two} {
-		p.wants(p.put(t, v, string(v)), nil)
-		eventually(t, "it is mounted", func() bool { return p.last().Version == v })
+		p.Wants(p.Put(t, v, string(v)), nil)
+		agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == v })
 	}
 	stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- New(configFor(dir, forgetful{p})).Run(ctx) }()
-	p.wants(slipway.Desired{Revision: "back", DAGs: slipway.FromBundle, Version: one}, nil)
-	eventually(t, "it is back at the first", func() bool { return p.last().Version == one && p.last().Revision == "back" })
+	p.Wants(slipway.Desired{Revision: "back", DAGs: slipway.FromBundle, Version: one}, nil)
+	agenttest.Eventually(t, "it is back at the first", func() bool { return p.Last().Version == one && p.Last().Revision == "back" })
 	if got := content(t, dir); got != string(one) {
 		t.Errorf("content %q", got)
 	}
@@ -214,26 +215,26 @@ func TestSwitchesToWhatIsOnDiskWithoutADownload(t *testing.T) {
 // With the portal away, what is mounted stays, also when the agent is started
 // anew, and since when it has been is known.
 func TestGoesOnWithoutThePortal(t *testing.T) {
-	p, dir := newPortal(t), mountDir(t)
-	p.wants(p.put(t, one, "1"), nil)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
+	p.Wants(p.Put(t, one, "1"), nil)
 	stop := start(t, dir, p)
-	eventually(t, "it is mounted", func() bool { return p.last().Version == one })
+	agenttest.Eventually(t, "it is mounted", func() bool { return p.Last().Version == one })
 	stop()
 	hour := time.Now().Add(-time.Hour)
 	if err := lutimes(filepath.Join(dir, "current"), hour); err != nil {
 		t.Fatal(err)
 	}
-	p.wants(p.want, errors.New("the portal is away"))
+	p.Fail(errors.New("the portal is away"))
 	a := New(configFor(dir, p))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	eventually(t, "it knows what is mounted", func() bool { return a.Status().Report.Version == one })
+	agenttest.Eventually(t, "it knows what is mounted", func() bool { return a.Status().Report.Version == one })
 	if s := a.Status(); content(t, dir) != "1" || !s.Heard.IsZero() || s.Report.Error != "" || s.Report.Age < 3590 || s.Report.Age > 3700 {
 		t.Errorf("status %+v", s)
 	}
-	p.wants(p.put(t, two, "2"), nil)
-	eventually(t, "it goes on with the next", func() bool { return p.last().Version == two })
+	p.Wants(p.Put(t, two, "2"), nil)
+	agenttest.Eventually(t, "it goes on with the next", func() bool { return p.Last().Version == two })
 	if s := a.Status(); s.Heard.IsZero() || s.Report.Age > 60 {
 		t.Errorf("status %+v", s)
 	}
@@ -244,25 +245,25 @@ func TestGoesOnWithoutThePortal(t *testing.T) {
 }
 
 func TestOnce(t *testing.T) {
-	p, dir := newPortal(t), filepath.Join(mountDir(t), "new", "folder")
-	p.wants(p.put(t, one, "1"), nil)
+	p, dir := agenttest.NewPortal(t), filepath.Join(mountDir(t), "new", "folder")
+	p.Wants(p.Put(t, one, "1"), nil)
 	if err := New(configFor(dir, p)).Once(t.Context()); err != nil || content(t, dir) != "1" {
 		t.Fatalf("%v with %q", err, content(t, dir))
 	}
-	if len(p.reports) > 0 {
-		t.Errorf("reports %+v: want none", p.reports)
+	if len(p.Reports()) > 0 {
+		t.Errorf("reports %+v: want none", p.Reports())
 	}
-	p.wants(p.want, errors.New("away")) // then it goes on with what is there
+	p.Fail(errors.New("away")) // then it goes on with what is there
 	if err := New(configFor(dir, p)).Once(t.Context()); err != nil {
 		t.Error(err)
 	}
-	p.wants(p.want, slipway.Errorf(slipway.Unauthorized, "This token is unknown."))
+	p.Fail(slipway.Errorf(slipway.Unauthorized, "This token is unknown."))
 	if err := New(configFor(dir, p)).Once(t.Context()); err == nil || err.Error() != "This token is unknown." {
 		t.Errorf("%v, want the portal's words", err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	p.wants(p.want, errors.New("away"))
+	p.Fail(errors.New("away"))
 	if err := New(configFor(t.TempDir(), p)).Once(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v: want it to wait while nothing is mounted", err)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -155,7 +156,7 @@ func (r *Rollout) settle(ctx context.Context, want slipway.Desired) error {
 // itself is no reason to give an image back.
 func (r *Rollout) look(ctx context.Context, at Place, i Image) (Running, error) {
 	now, err := r.cfg.Driver.Running(ctx, at, i)
-	if err == nil || wait(ctx, lookOnce) != nil {
+	if err == nil || Sleep(ctx, lookOnce) != nil {
 		return now, err
 	}
 	return r.cfg.Driver.Running(ctx, at, i)
@@ -283,5 +284,17 @@ func (r *Rollout) flushWithin(ctx context.Context, d time.Duration) {
 	defer cancel()
 	if err := r.flush(ctx); err != nil {
 		r.log.Warn("send the deploy's log", slog.Any("error", err))
+	}
+}
+
+// Sleep waits, or says that ctx is over.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return errors.Join(ctx.Err(), context.Cause(ctx))
+	case <-t.C:
+		return nil
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/slipway"
 )
 
@@ -38,8 +39,8 @@ echo "args: $*"; echo "token: ${SLIPWAY_TOKEN:-none}" >&2; printf 'no end'`)
 	if now, err := e.Running(t.Context(), at, i); err != nil || now != (Running{Parts: 1}) {
 		t.Errorf("before: %+v, %v", now, err)
 	}
-	var log record
-	if err := e.Apply(t.Context(), at, i, log.tell()); err != nil {
+	var log agenttest.Record
+	if err := e.Apply(t.Context(), at, i, tell(&log)); err != nil {
 		t.Fatal(err)
 	}
 	vars := "AIRFLOW_IMAGE=registry.example/a@" + aDigest + "\nRUNTIME_VERSION=3.1-4\n"
@@ -52,8 +53,8 @@ echo "args: $*"; echo "token: ${SLIPWAY_TOKEN:-none}" >&2; printf 'no end'`)
 			t.Errorf("%s holds %q, %v; want %q", file, got, err, want)
 		}
 	}
-	if want := "args: up $(touch shell)\ntoken: none\nno end"; !strings.HasSuffix(log.text(), want) {
-		t.Errorf("log %q, want it to end in %q", log.text(), want)
+	if want := "args: up $(touch shell)\ntoken: none\nno end"; !strings.HasSuffix(log.Text(), want) {
+		t.Errorf("log %q, want it to end in %q", log.Text(), want)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "shell")); err == nil {
 		t.Error("a shell read the arguments")
@@ -77,18 +78,18 @@ func TestExecFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			e, dir := command(t, tt.script)
 			e.Timeout = tt.timeout
-			var log record
-			err := e.Apply(t.Context(), Place{}, Image{Ref: "a@" + aDigest}, log.tell())
+			var log agenttest.Record
+			err := e.Apply(t.Context(), Place{}, Image{Ref: "a@" + aDigest}, tell(&log))
 			if _, text := slipway.Explain(err); text != tt.want {
 				t.Errorf("%v, want %q", err, tt.want)
 			}
-			if !strings.HasSuffix(log.text(), "no such service") {
-				t.Errorf("log %q", log.text())
+			if !strings.HasSuffix(log.Text(), "no such service") {
+				t.Errorf("log %q", log.Text())
 			}
 			if now, err := e.Running(t.Context(), Place{}, Image{}); err != nil || now.Image != "" {
 				t.Errorf("running %+v, %v; want that nobody knows", now, err)
 			}
-			eventually(t, "no process is left", func() bool { return !alive(t, filepath.Join(dir, "child")) })
+			agenttest.Eventually(t, "no process is left", func() bool { return !alive(t, filepath.Join(dir, "child")) })
 		})
 	}
 }
@@ -122,21 +123,23 @@ func TestExecIsCalledOff(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "cleared")); err != nil {
 		t.Errorf("it could not clear up: %v", err)
 	}
-	eventually(t, "no process is left", func() bool { return !alive(t, filepath.Join(dir, "child")) })
+	agenttest.Eventually(t, "no process is left", func() bool { return !alive(t, filepath.Join(dir, "child")) })
 }
 
 func TestExecWithoutAFile(t *testing.T) {
 	e := &Exec{Name: "true", Argv: []string{"true"}, Timeout: time.Minute}
-	var log record
-	if err := e.Apply(t.Context(), Place{}, Image{Ref: "a@" + aDigest}, log.tell()); err != nil {
+	var log agenttest.Record
+	if err := e.Apply(t.Context(), Place{}, Image{Ref: "a@" + aDigest}, tell(&log)); err != nil {
 		t.Fatal(err)
 	}
 	if now, err := e.Running(t.Context(), Place{}, Image{}); err != nil || now.Image != aDigest {
 		t.Errorf("running %+v, %v", now, err)
 	}
 	e.Argv = []string{"/no/such/program"}
-	err := e.Apply(t.Context(), Place{}, Image{Ref: "b@" + aDigest}, log.tell())
+	err := e.Apply(t.Context(), Place{}, Image{Ref: "b@" + aDigest}, tell(&log))
 	if _, text := slipway.Explain(err); !strings.HasPrefix(text, "The command true failed: ") || !strings.Contains(text, "/no/such/program") {
 		t.Errorf("%v", err)
 	}
 }
+
+func tell(r *agenttest.Record) Tell { return Tell{Step: r.Step, Log: r.Log} }

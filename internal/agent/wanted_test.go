@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
@@ -18,22 +19,22 @@ import (
 // A worker that began after a run did gets the version that the run names.
 func TestVersionsThatRunsNeedAreAdded(t *testing.T) {
 	const old, now, gone = slipway.Version("2026-11-22T14:03:51.2040000Z"), slipway.Version("2026-11-23T10:00:00.0000000Z"), slipway.Version("2026-11-01T10:00:00.0000000Z")
-	p, dir := newPortal(t), mountDir(t)
-	p.put(t, old, "old")
-	p.wants(p.put(t, now, "now"), nil)
+	p, dir := agenttest.NewPortal(t), mountDir(t)
+	p.Put(t, old, "old")
+	p.Wants(p.Put(t, now, "now"), nil)
 	start(t, dir, p)
-	eventually(t, "the version is mounted", func() bool { return p.last().Version == now })
+	agenttest.Eventually(t, "the version is mounted", func() bool { return p.Last().Version == now })
 
 	for _, v := range []slipway.Version{old, gone} {
 		if err := os.WriteFile(filepath.Join(dir, "in-use", v.Dir()), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "the version that is needed is there", func() bool {
+	agenttest.Eventually(t, "the version that is needed is there", func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, "versions", old.Dir(), "dags", "a.py"))
 		return err == nil && string(b) == "old"
 	})
-	eventually(t, "what is no longer kept is not asked for again", func() bool {
+	agenttest.Eventually(t, "what is no longer kept is not asked for again", func() bool {
 		_, err := os.Stat(filepath.Join(dir, "in-use", gone.Dir()))
 		return errors.Is(err, os.ErrNotExist)
 	})
@@ -44,19 +45,19 @@ func TestVersionsThatRunsNeedAreAdded(t *testing.T) {
 
 // asked counts the manifests that are asked for.
 type asked struct {
-	*portal
+	*agenttest.Portal
 	n int
 }
 
 func (a *asked) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
 	a.n++
-	return a.portal.Manifest(ctx, v)
+	return a.Portal.Manifest(ctx, v)
 }
 
 // lending returns a lender on a mount without versions, and how to mark some.
 func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
 	t.Helper()
-	p = &asked{portal: newPortal(t)}
+	p = &asked{Portal: agenttest.NewPortal(t)}
 	dir := mountDir(t)
 	m, err := mount.Open(dir)
 	if err != nil {
@@ -113,7 +114,7 @@ func TestWhatIsGoneIsBounded(t *testing.T) {
 func TestLendsSoManyAtATime(t *testing.T) {
 	l, p, mark := lending(t)
 	for n := range maxLent + 2 {
-		p.put(t, nth(n), "x")
+		p.Put(t, nth(n), "x")
 		mark(nth(n))
 	}
 	for range 2 {
@@ -130,7 +131,7 @@ func TestLendsSoManyAtATime(t *testing.T) {
 
 // slow is a portal whose downloads of lent versions do not get on.
 type slow struct {
-	*portal
+	*agenttest.Portal
 	asked chan struct{}
 }
 
@@ -143,16 +144,16 @@ func (s slow) Frames(ctx context.Context, _ string, _, _ int64) (io.ReadCloser, 
 // A deploy does not wait for what is lent, which is tried again soon.
 func TestWhatIsLentGivesWay(t *testing.T) {
 	l, p, mark := lending(t)
-	p.put(t, nth(0), "old")
-	p.put(t, nth(1), "new")
+	p.Put(t, nth(0), "old")
+	p.Put(t, nth(1), "new")
 	mark(nth(0))
-	s := slow{p.portal, make(chan struct{})}
+	s := slow{p.Portal, make(chan struct{})}
 	fast := l.portal
 	l.portal = s
 	now, looked := time.Now(), make(chan error, 1)
 	go func() { looked <- l.look(t.Context(), now) }()
 	<-s.asked
-	man, err := p.store.Manifest("ns", nth(1))
+	man, err := p.Manifest(t.Context(), nth(1))
 	if err == nil {
 		err = l.mount.Mount(t.Context(), man, p, nil)
 	}
@@ -172,7 +173,7 @@ func TestWhatIsLentGivesWay(t *testing.T) {
 // from its version.
 func TestInUseHoldsNothingElse(t *testing.T) {
 	l, p, mark := lending(t)
-	p.put(t, nth(0), "x")
+	p.Put(t, nth(0), "x")
 	mark(nth(0))
 	dir := filepath.Join(l.cfg.Dir, "in-use")
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "large"), make([]byte, 1<<20), 0o600), os.MkdirAll(filepath.Join(dir, "full", "folder"), 0o700)); err != nil {

@@ -1,4 +1,4 @@
-package agent
+package docker
 
 import (
 	"encoding/json"
@@ -9,13 +9,14 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"slipway/internal/agent"
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/image/dockertest"
 )
 
@@ -67,12 +68,12 @@ type yard struct {
 	*dockertest.Engine
 	shared string
 	images map[string]string // name to reference by digest
-	at     Place
+	at     agent.Place
 }
 
 func newYard(t *testing.T) *yard {
 	t.Helper()
-	y := &yard{Engine: dockertest.Start(t), shared: t.TempDir(), images: map[string]string{}, at: Place{"cm1", "scheduler"}}
+	y := &yard{Engine: dockertest.Start(t), shared: t.TempDir(), images: map[string]string{}, at: agent.Place{Deployment: "cm1", Component: "scheduler"}}
 	reg := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(reg.Close)
 	binary, err := os.ReadFile(dockertest.Program(t, airflow))
@@ -121,7 +122,7 @@ func (y *yard) agent(t *testing.T, grace time.Duration) *Docker {
 	return d
 }
 
-func (y *yard) image(name string) Image { return Image{Ref: y.images[name]} }
+func (y *yard) image(name string) agent.Image { return agent.Image{Ref: y.images[name]} }
 
 // names returns the names of all containers, sorted.
 func (y *yard) names(t *testing.T) []string {
@@ -160,29 +161,11 @@ func (y *yard) inspect(t *testing.T, name string) (c inspected) {
 	return c
 }
 
-// record is what a Tell was told.
-type record struct {
-	mu    sync.Mutex
-	lines []string
-	steps []string
-}
-
-func (r *record) tell() Tell {
-	return Tell{
-		Step: func(step string, _, _ int64) { r.mu.Lock(); r.steps = append(r.steps, step); r.mu.Unlock() },
-		Log:  func(line string) { r.mu.Lock(); r.lines = append(r.lines, line); r.mu.Unlock() },
-	}
-}
-
-func (r *record) text() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return strings.Join(r.lines, "\n")
-}
+func tell(r *agenttest.Record) agent.Tell { return agent.Tell{Step: r.Step, Log: r.Log} }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
-func (y *yard) runs(t *testing.T, d *Docker, want Running) {
+func (y *yard) runs(t *testing.T, d *Docker, want agent.Running) {
 	t.Helper()
 	if now, err := d.Running(t.Context(), y.at, y.image("two")); err != nil || now != want {
 		t.Errorf("running %+v, %v; want %+v", now, err, want)
@@ -199,7 +182,7 @@ func (y *yard) tend(t *testing.T, d *Docker) {
 // onlyLeft waits until tending has left only containers of these names.
 func (y *yard) onlyLeft(t *testing.T, d *Docker, names ...string) {
 	t.Helper()
-	eventually(t, "only "+strings.Join(names, " and ")+" are left", func() bool {
+	agenttest.Eventually(t, "only "+strings.Join(names, " and ")+" are left", func() bool {
 		y.tend(t, d)
 		return slices.Equal(y.names(t), names)
 	})

@@ -1,4 +1,4 @@
-package agent
+package docker
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
+	"slipway/internal/agent"
 	"slipway/internal/slipway"
 )
 
@@ -68,7 +69,7 @@ func unreachable(err error) error {
 // Apply replaces the containers that do not run i: the new ones beside the
 // old, and when all of them are healthy the old ones are told to stop. If one
 // does not become healthy, the new ones are removed and nothing has changed.
-func (d *Docker) Apply(ctx context.Context, at Place, i Image, tell Tell) error {
+func (d *Docker) Apply(ctx context.Context, at agent.Place, i agent.Image, tell agent.Tell) error {
 	if err := d.clear(ctx, at); err != nil {
 		return err
 	}
@@ -104,7 +105,7 @@ func (d *Docker) Apply(ctx context.Context, at Place, i Image, tell Tell) error 
 }
 
 // replace carries swaps out, all of them or none.
-func (d *Docker) replace(ctx context.Context, swaps []*swap, i Image, tell Tell) error {
+func (d *Docker) replace(ctx context.Context, swaps []*swap, i agent.Image, tell agent.Tell) error {
 	tell.Step(startingStep, 0, 0)
 	for _, s := range swaps {
 		if err := s.create(ctx, i); err != nil {
@@ -137,7 +138,7 @@ const undoWithin = 30 * time.Second
 
 // undo removes what replace has created. Tend brings back those that were told
 // to stop.
-func (d *Docker) undo(ctx context.Context, at Place, swaps []*swap) {
+func (d *Docker) undo(ctx context.Context, at agent.Place, swaps []*swap) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoWithin)
 	defer cancel()
 	for _, s := range swaps {
@@ -154,13 +155,13 @@ func (d *Docker) undo(ctx context.Context, at Place, swaps []*swap) {
 }
 
 // clear removes what an Apply before this one has left.
-func (d *Docker) clear(ctx context.Context, at Place) error { return d.tend(ctx, at, "") }
+func (d *Docker) clear(ctx context.Context, at agent.Place) error { return d.tend(ctx, at, "") }
 
 // Tend tells replaced containers to stop, removes those that have ended or are
 // late, and clears up after an agent that was killed.
-func (d *Docker) Tend(ctx context.Context, at Place) error { return d.tend(ctx, at, d.self) }
+func (d *Docker) Tend(ctx context.Context, at agent.Place) error { return d.tend(ctx, at, d.self) }
 
-func (d *Docker) tend(ctx context.Context, at Place, self string) error {
+func (d *Docker) tend(ctx context.Context, at agent.Place, self string) error {
 	all, err := d.boxes(ctx, at)
 	if err != nil {
 		return err
@@ -225,7 +226,7 @@ func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (o
 }
 
 // pull makes i available and returns its id on this Engine.
-func (d *Docker) pull(ctx context.Context, i Image, tell Tell) (id string, err error) {
+func (d *Docker) pull(ctx context.Context, i agent.Image, tell agent.Tell) (id string, err error) {
 	if img, err := d.engine.ImageInspect(ctx, i.Ref); err == nil {
 		return img.ID, nil
 	}
@@ -241,7 +242,7 @@ func (d *Docker) pull(ctx context.Context, i Image, tell Tell) (id string, err e
 	return img.ID, nil
 }
 
-func (d *Docker) fetch(ctx context.Context, i Image, tell Tell) error {
+func (d *Docker) fetch(ctx context.Context, i agent.Image, tell agent.Tell) error {
 	auth, err := authOf(i)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package agent
+package docker
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"slipway/internal/agent"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
@@ -18,7 +20,7 @@ const oneOff = "com.docker.compose.oneoff"
 
 // boxes returns the containers of a component, the ones that do not run
 // included.
-func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
+func (d *Docker) boxes(ctx context.Context, at agent.Place) ([]box, error) {
 	labels := client.Filters{}.Add("label", labelDeployment+"="+string(at.Deployment), labelComponent+"="+at.Component)
 	found, err := d.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labels})
 	if err != nil {
@@ -46,7 +48,7 @@ func (d *Docker) boxes(ctx context.Context, at Place) ([]box, error) {
 
 // parts returns those containers that the component consists of, having looked
 // at each: boxes is asked every second, and does without.
-func (d *Docker) parts(ctx context.Context, at Place) ([]box, error) {
+func (d *Docker) parts(ctx context.Context, at agent.Place) ([]box, error) {
 	all, err := d.boxes(ctx, at)
 	if err != nil {
 		return nil, err
@@ -136,21 +138,21 @@ func telling(list []box) []box {
 }
 
 // Running says which image the containers run that are in charge.
-func (d *Docker) Running(ctx context.Context, at Place, i Image) (Running, error) {
+func (d *Docker) Running(ctx context.Context, at agent.Place, i agent.Image) (agent.Running, error) {
 	list, err := d.parts(ctx, at)
 	if err != nil {
-		return Running{}, err
+		return agent.Running{}, err
 	}
 	tell := telling(list)
 	switch {
 	case len(list) == 0:
 		text := "No container that runs on this Docker Engine carries the labels %s=%s and %s=%s."
-		return Running{Wrong: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
+		return agent.Running{Wrong: fmt.Sprintf(text, labelDeployment, at.Deployment, labelComponent, at.Component)}, nil
 	case slices.ContainsFunc(tell, func(b box) bool { return b.Image != tell[0].Image || b.Role == held }):
-		return Running{Parts: len(list), Wrong: crashes(list)}, nil
+		return agent.Running{Parts: len(list), Wrong: crashes(list)}, nil
 	}
 	digest, err := d.digest(ctx, tell[0].Image, i)
-	return Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
+	return agent.Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
 }
 
 // crashes says which of list have crashed, and what to do.
@@ -174,7 +176,7 @@ func crashes(list []box) string {
 
 // digest returns the digest of the image with an id, of the several that it may
 // have (in an index, and by itself) i's.
-func (d *Docker) digest(ctx context.Context, id string, i Image) (string, error) {
+func (d *Docker) digest(ctx context.Context, id string, i agent.Image) (string, error) {
 	if i.Ref != "" {
 		if want, err := d.engine.ImageInspect(ctx, i.Ref); err == nil && want.ID == id {
 			return i.Digest(), nil

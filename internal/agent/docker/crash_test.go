@@ -1,4 +1,4 @@
-package agent
+package docker
 
 import (
 	"os"
@@ -10,6 +10,8 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 
+	"slipway/internal/agent"
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/slipway"
 )
 
@@ -70,20 +72,20 @@ func TestDockerReplacesWhatCrashed(t *testing.T) {
 	y.Docker(t, "kill", "stopped")
 	d := y.agent(t, time.Minute)
 	wrong := "The container aa exited with code 3 and does not run. Start it again, remove it, or deploy another image."
-	eventually(t, "it is seen", func() bool {
+	agenttest.Eventually(t, "it is seen", func() bool {
 		now, err := d.Running(t.Context(), y.at, y.image("crash"))
-		return err == nil && now == Running{Parts: 2, Image: y.image("one").Digest(), Wrong: wrong}
+		return err == nil && now == agent.Running{Parts: 2, Image: y.image("one").Digest(), Wrong: wrong}
 	})
 	y.touch(t, "sick")
 	id := y.inspect(t, "aa").ID
-	err := d.Apply(t.Context(), y.at, y.image("checked"), (&record{}).tell())
+	err := d.Apply(t.Context(), y.at, y.image("checked"), tell(&agenttest.Record{}))
 	if _, text := slipway.Explain(err); !strings.Contains(text, "is unhealthy") || y.inspect(t, "aa").ID != id {
 		t.Errorf("error %v, want what crashed left as it was", err)
 	}
-	if err := d.Apply(t.Context(), y.at, y.image("two"), (&record{}).tell()); err != nil {
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&agenttest.Record{})); err != nil {
 		t.Fatal(err)
 	}
-	y.runs(t, d, Running{Parts: 2, Image: y.image("two").Digest()})
+	y.runs(t, d, agent.Running{Parts: 2, Image: y.image("two").Digest()})
 	y.onlyLeft(t, d, "aa", "bb", "stopped")
 }
 
@@ -91,7 +93,7 @@ func TestDockerTellsOfCrashLoops(t *testing.T) {
 	y := newYard(t)
 	y.run(t, "aa", "crash", "--restart", "always")
 	d := y.agent(t, time.Minute)
-	eventually(t, "it is seen", func() bool {
+	agenttest.Eventually(t, "it is seen", func() bool {
 		now, err := d.Running(t.Context(), y.at, y.image("crash"))
 		return err == nil && now.Parts == 1 && now.Image == y.image("crash").Digest() &&
 			strings.HasPrefix(now.Wrong, "The container aa exits again and again. ")
@@ -108,7 +110,7 @@ func TestDockerTellsOfSlowCrashLoops(t *testing.T) {
 	}
 	y.run(t, "aa", "fails twice", "--restart", "always")
 	d := y.agent(t, time.Minute)
-	eventually(t, "it is seen", func() bool {
+	agenttest.Eventually(t, "it is seen", func() bool {
 		now, err := d.Running(t.Context(), y.at, y.image("fails twice"))
 		return err == nil && now.Parts == 1 && strings.HasPrefix(now.Wrong, "The container aa ended and was restarted 2 times, last at ") &&
 			strings.HasSuffix(now.Wrong, " UTC. Look at what it wrote last, or deploy another image.")
@@ -121,11 +123,11 @@ func TestDockerLeavesOneOffs(t *testing.T) {
 	y.run(t, "aa", "one")
 	id := y.run(t, "migrate", "crash", "--label", "com.docker.compose.oneoff=True")
 	d := y.agent(t, time.Minute)
-	eventually(t, "it has failed", func() bool { return !y.inspect(t, "migrate").State.Running })
-	if err := d.Apply(t.Context(), y.at, y.image("two"), (&record{}).tell()); err != nil {
+	agenttest.Eventually(t, "it has failed", func() bool { return !y.inspect(t, "migrate").State.Running })
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&agenttest.Record{})); err != nil {
 		t.Fatal(err)
 	}
-	y.runs(t, d, Running{Parts: 1, Image: y.image("two").Digest()})
+	y.runs(t, d, agent.Running{Parts: 1, Image: y.image("two").Digest()})
 	if y.inspect(t, "migrate").ID != id {
 		t.Error("it was replaced")
 	}
@@ -136,10 +138,10 @@ func TestDockerDoesNotStartWhatCrashed(t *testing.T) {
 	y := newYard(t)
 	id := y.run(t, "aa", "crash", "--label", "slipway.order=stop-first")
 	d := y.agent(t, time.Minute)
-	eventually(t, "it has crashed", func() bool { return !y.inspect(t, "aa").State.Running })
+	agenttest.Eventually(t, "it has crashed", func() bool { return !y.inspect(t, "aa").State.Running })
 	was := y.inspect(t, "aa")
 	y.touch(t, "sick")
-	err := d.Apply(t.Context(), y.at, y.image("checked"), (&record{}).tell())
+	err := d.Apply(t.Context(), y.at, y.image("checked"), tell(&agenttest.Record{}))
 	if _, text := slipway.Explain(err); !strings.HasSuffix(text, " The old one had crashed before.") {
 		t.Errorf("error %v", err)
 	}
@@ -158,7 +160,7 @@ func TestDockerRevivesUntilItRuns(t *testing.T) {
 	const held = "aa.slipway-held-until-20990101T000000Z"
 	y.Docker(t, "rename", "aa", held)
 	y.Docker(t, "kill", id)
-	eventually(t, "it has ended", func() bool { return !y.inspect(t, held).State.Running })
+	agenttest.Eventually(t, "it has ended", func() bool { return !y.inspect(t, held).State.Running })
 	if err := os.Remove(extra); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +172,7 @@ func TestDockerRevivesUntilItRuns(t *testing.T) {
 		if names := y.names(t); !slices.Equal(names, []string{held}) {
 			t.Fatalf("containers %q", names)
 		}
-		y.runs(t, d, Running{Parts: 1})
+		y.runs(t, d, agent.Running{Parts: 1})
 	}
 	mkdir(t, extra)
 	y.onlyLeft(t, d, "aa")
@@ -192,7 +194,7 @@ func TestDockerKeepsTheUser(t *testing.T) {
 	y.run(t, "aa", "one", "--user", "50000:0")
 	d := y.agent(t, time.Minute)
 	for _, image := range []string{"as 50000", "as root", "two"} {
-		if err := d.Apply(t.Context(), y.at, y.image(image), (&record{}).tell()); err != nil {
+		if err := d.Apply(t.Context(), y.at, y.image(image), tell(&agenttest.Record{})); err != nil {
 			t.Fatal(err)
 		}
 		if user := y.inspect(t, "aa").Config.User; user != "50000:0" {

@@ -1,4 +1,4 @@
-package agent
+package docker
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/agent"
+	"slipway/internal/agent/agenttest"
 	"slipway/internal/slipway"
 )
 
@@ -20,11 +22,11 @@ func TestDockerReplacesContainers(t *testing.T) {
 	stopped := y.run(t, "stopped", "one")
 	y.Docker(t, "kill", "stopped")
 	d, was := y.agent(t, time.Minute), y.inspect(t, "aa")
-	var log record
-	if err := d.Apply(t.Context(), y.at, y.image("two"), log.tell()); err != nil {
+	var log agenttest.Record
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&log)); err != nil {
 		t.Fatal(err)
 	}
-	y.runs(t, d, Running{Parts: 2, Image: y.image("two").Digest()})
+	y.runs(t, d, agent.Running{Parts: 2, Image: y.image("two").Digest()})
 	a := y.inspect(t, "aa")
 	if !slices.Contains(a.Config.Env, "MINE=1") || !slices.Contains(a.Config.Env, "VERSION=two") || slices.Contains(a.Config.Env, "VERSION=one") {
 		t.Errorf("variables %q", a.Config.Env)
@@ -45,11 +47,11 @@ func TestDockerReplacesContainers(t *testing.T) {
 	if y.inspect(t, "other").ID != other || y.inspect(t, "stopped").ID != stopped {
 		t.Error("a container was replaced that is not to be")
 	}
-	if !strings.Contains(log.text(), "The new container aa is healthy") || !slices.Contains(log.steps, "waiting until healthy") {
-		t.Errorf("log %q, steps %q", log.text(), log.steps)
+	if !strings.Contains(log.Text(), "The new container aa is healthy") || !slices.Contains(log.Steps(), "waiting until healthy") {
+		t.Errorf("log %q, steps %q", log.Text(), log.Steps())
 	}
 	again := y.inspect(t, "aa").ID
-	if err := d.Apply(t.Context(), y.at, y.image("two"), log.tell()); err != nil || y.inspect(t, "aa").ID != again {
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&log)); err != nil || y.inspect(t, "aa").ID != again {
 		t.Errorf("applied anew: %v", err)
 	}
 }
@@ -71,10 +73,10 @@ func TestDockerLeavesStrays(t *testing.T) {
 	y.Docker(t, "run", "--detach", "--name", "stray", "--network", "none", y.images["labelled"])
 	d, was := y.agent(t, time.Minute), y.inspect(t, "stray").ID
 	for _, image := range []string{"labelled", "two"} {
-		if err := d.Apply(t.Context(), y.at, y.image(image), (&record{}).tell()); err != nil {
+		if err := d.Apply(t.Context(), y.at, y.image(image), tell(&agenttest.Record{})); err != nil {
 			t.Fatal(err)
 		}
-		if now, err := d.Running(t.Context(), y.at, y.image(image)); err != nil || now != (Running{Parts: 1, Image: y.image(image).Digest()}) {
+		if now, err := d.Running(t.Context(), y.at, y.image(image)); err != nil || now != (agent.Running{Parts: 1, Image: y.image(image).Digest()}) {
 			t.Errorf("running %+v, %v; want one part with %s", now, err, image)
 		}
 	}
@@ -107,18 +109,18 @@ func TestDockerGoesBack(t *testing.T) {
 			}
 			was := y.inspect(t, "aa")
 			y.images["gone"] = strings.Replace(y.images["one"], "team", "gone", 1)
-			var log record
-			err := d.Apply(t.Context(), y.at, y.image(tt.image), log.tell())
+			var log agenttest.Record
+			err := d.Apply(t.Context(), y.at, y.image(tt.image), tell(&log))
 			if _, text := slipway.Explain(err); !strings.Contains(strings.Replace(text, "container bb", "container aa", 1), tt.want) {
 				t.Errorf("error %v, want %q", err, tt.want)
 			}
-			if !strings.Contains(strings.ReplaceAll(log.text(), "bb | ", "aa | "), tt.log) {
-				t.Errorf("log %q, want %q", log.text(), tt.log)
+			if !strings.Contains(strings.ReplaceAll(log.Text(), "bb | ", "aa | "), tt.log) {
+				t.Errorf("log %q, want %q", log.Text(), tt.log)
 			}
 			if a := y.inspect(t, "aa"); a.ID != id || a.State != was.State {
 				t.Errorf("the old container is %+v, want %+v", a, was)
 			}
-			y.runs(t, d, Running{Parts: 2, Image: y.image("one").Digest()})
+			y.runs(t, d, agent.Running{Parts: 2, Image: y.image("one").Digest()})
 			if got := y.names(t); !slices.Equal(got, []string{"aa", "bb"}) {
 				t.Errorf("containers %q are left", got)
 			}
@@ -143,7 +145,7 @@ func TestDockerWaitsForHealth(t *testing.T) {
 	y := newYard(t)
 	y.run(t, "aa", "one")
 	d := y.agent(t, time.Minute)
-	if err := d.Apply(t.Context(), y.at, y.image("checked"), (&record{}).tell()); err != nil {
+	if err := d.Apply(t.Context(), y.at, y.image("checked"), tell(&agenttest.Record{})); err != nil {
 		t.Fatal(err)
 	}
 	if got := y.Docker(t, "inspect", "--format", "{{.State.Health.Status}}", "aa"); got != "healthy" {
@@ -156,11 +158,11 @@ func TestDockerWaitsForHealth(t *testing.T) {
 func TestDockerLetsTasksFinish(t *testing.T) {
 	y := newYard(t)
 	worker := y.run(t, "worker", "one", "--env", "TASK=1", "--restart", "always")
-	if err := y.agent(t, time.Hour).Apply(t.Context(), y.at, y.image("two"), (&record{}).tell()); err != nil {
+	if err := y.agent(t, time.Hour).Apply(t.Context(), y.at, y.image("two"), tell(&agenttest.Record{})); err != nil {
 		t.Fatal(err)
 	}
 	d := y.agent(t, time.Hour) // after a restart
-	y.runs(t, d, Running{Parts: 1, Image: y.image("two").Digest()})
+	y.runs(t, d, agent.Running{Parts: 1, Image: y.image("two").Digest()})
 	for range 3 {
 		y.tend(t, d)
 	}
@@ -168,11 +170,11 @@ func TestDockerLetsTasksFinish(t *testing.T) {
 	if names := y.names(t); !old.State.Running || old.HostConfig.RestartPolicy.Name != "no" || len(names) != 2 || !strings.HasPrefix(names[1], "worker.slipway-until-") {
 		t.Fatalf("containers %q; the old one is %+v", names, old)
 	}
-	eventually(t, "it was told to stop", func() bool { return strings.Contains(y.Docker(t, "logs", worker), "told to stop") })
+	agenttest.Eventually(t, "it was told to stop", func() bool { return strings.Contains(y.Docker(t, "logs", worker), "told to stop") })
 	if n := strings.Count(y.Docker(t, "logs", worker), "told to stop"); n != 1 {
 		t.Errorf("it was told to stop %d times", n)
 	}
-	if err := d.Apply(t.Context(), y.at, y.image("checked"), (&record{}).tell()); err != nil { // the queue goes on
+	if err := d.Apply(t.Context(), y.at, y.image("checked"), tell(&agenttest.Record{})); err != nil { // the queue goes on
 		t.Fatal(err)
 	}
 	y.touch(t, "finished")
@@ -183,19 +185,19 @@ func TestDockerEndsTheGrace(t *testing.T) {
 	y := newYard(t)
 	y.run(t, "worker", "one", "--env", "TASK=1")
 	d := y.agent(t, time.Second)
-	if err := d.Apply(t.Context(), y.at, y.image("two"), (&record{}).tell()); err != nil {
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&agenttest.Record{})); err != nil {
 		t.Fatal(err)
 	}
 	y.onlyLeft(t, d, "worker")
-	y.runs(t, d, Running{Parts: 1, Image: y.image("two").Digest()})
+	y.runs(t, d, agent.Running{Parts: 1, Image: y.image("two").Digest()})
 }
 
 func TestDockerStopsFirst(t *testing.T) {
 	y := newYard(t)
 	id := y.run(t, "aa", "one", "--label", "slipway.order=stop-first", "--restart", "always")
 	d := y.agent(t, time.Minute)
-	var log record
-	err := d.Apply(t.Context(), y.at, y.image("crash"), log.tell())
+	var log agenttest.Record
+	err := d.Apply(t.Context(), y.at, y.image("crash"), tell(&log))
 	if _, text := slipway.Explain(err); !strings.HasPrefix(text, "The new container aa exit") || !strings.HasSuffix(text, " The old one is started again.") {
 		t.Errorf("error %v", err)
 	}
@@ -203,14 +205,14 @@ func TestDockerStopsFirst(t *testing.T) {
 	if a := y.inspect(t, "aa"); a.ID != id || !a.State.Running || a.HostConfig.RestartPolicy.Name != "always" {
 		t.Errorf("the old one is %+v, want it back", a)
 	}
-	if err := d.Apply(t.Context(), y.at, y.image("two"), log.tell()); err != nil {
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&log)); err != nil {
 		t.Fatal(err)
 	}
-	if at := slices.Index(log.steps, slipway.StepEnding); at < 0 || log.steps[at+1] != "starting new containers" {
-		t.Errorf("steps %q", log.steps)
+	if at := slices.Index(log.Steps(), slipway.StepEnding); at < 0 || log.Steps()[at+1] != "starting new containers" {
+		t.Errorf("steps %q", log.Steps())
 	}
 	y.onlyLeft(t, d, "aa")
-	y.runs(t, d, Running{Parts: 1, Image: y.image("two").Digest()})
+	y.runs(t, d, agent.Running{Parts: 1, Image: y.image("two").Digest()})
 }
 
 // What an agent leaves that was killed is put right by the next.
@@ -256,7 +258,7 @@ func TestDockerIsCalledOff(t *testing.T) {
 	d := y.agent(t, time.Minute)
 	d.cfg.HealthyAfter = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
-	tell := (&record{}).tell()
+	tell := tell(&agenttest.Record{})
 	step := tell.Step
 	tell.Step = func(s string, done, total int64) {
 		if step(s, done, total); s == "waiting until healthy" {
@@ -278,7 +280,7 @@ func TestDockerWithoutContainersOrEngine(t *testing.T) {
 	if want := "No container that runs on this Docker Engine carries the labels slipway.deployment=cm1 and slipway.component=scheduler."; err != nil || now.Parts != 0 || now.Wrong != want {
 		t.Errorf("%+v, %v", now, err)
 	}
-	if err := d.Apply(t.Context(), y.at, y.image("two"), (&record{}).tell()); err != nil {
+	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&agenttest.Record{})); err != nil {
 		t.Errorf("apply to none: %v", err)
 	}
 	d, err = NewDocker(DockerConfig{Host: "unix:///nowhere.sock"}, quiet())

@@ -1,9 +1,8 @@
-package agent
+package docker
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 
+	"slipway/internal/agent"
 	"slipway/internal/slipway"
 )
 
@@ -26,7 +26,7 @@ import (
 type swap struct {
 	*Docker
 	old       box
-	tell      Tell
+	tell      agent.Tell
 	next      string // id of the new one
 	stopFirst bool
 	over      bool // the new one is in charge
@@ -34,13 +34,13 @@ type swap struct {
 
 // authOf returns how the Engine may open i's registry: as i says, else as
 // "docker login" has left it on this machine.
-func authOf(i Image) (string, error) {
+func authOf(i agent.Image) (string, error) {
 	ref, err := name.NewDigest(i.Ref)
 	if err != nil {
 		return "", err
 	}
 	host := ref.RegistryStr()
-	if i.Login != (Login{}) {
+	if i.Login != (agent.Login{}) {
 		return authconfig.Encode(registry.AuthConfig{Username: i.Login.User, Password: i.Login.Password, ServerAddress: host})
 	}
 	known, err := authn.DefaultKeychain.Resolve(ref.Context())
@@ -70,7 +70,7 @@ func sum(layers map[string]jsonstream.Progress) (done, total int64) {
 }
 
 // create makes the container that is to replace s.old, without starting it.
-func (s *swap) create(ctx context.Context, i Image) error {
+func (s *swap) create(ctx context.Context, i agent.Image) error {
 	was, err := s.engine.ContainerInspect(ctx, s.old.ID, client.ContainerInspectOptions{})
 	if err != nil {
 		return fmt.Errorf("container %s: %w", s.old.Base, err)
@@ -137,7 +137,7 @@ func (s *swap) stopOld(ctx context.Context) error {
 				return fmt.Errorf("kill container %s: %w", s.old.Base, err)
 			}
 		}
-		if err := wait(ctx, lookAgain); err != nil {
+		if err := agent.Sleep(ctx, lookAgain); err != nil {
 			return err
 		}
 	}
@@ -158,18 +158,6 @@ func (s *swap) takeOver(ctx context.Context) error {
 	return nil
 }
 
-// wait waits, or says that ctx is over.
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return errors.Join(ctx.Err(), context.Cause(ctx))
-	case <-t.C:
-		return nil
-	}
-}
-
 // healthy waits until the new container is.
 func (s *swap) healthy(ctx context.Context) error {
 	for since := time.Now(); ; {
@@ -186,7 +174,7 @@ func (s *swap) healthy(ctx context.Context) error {
 			s.tell.Log("The new container " + s.old.Base + " is healthy")
 			return nil
 		}
-		if err := wait(ctx, lookAgain); err != nil {
+		if err := agent.Sleep(ctx, lookAgain); err != nil {
 			return err
 		}
 	}
