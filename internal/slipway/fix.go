@@ -9,8 +9,8 @@ import (
 // FixMax is how many bytes a text may have to be edited on a page.
 const FixMax = 1 << 20
 
-// Editable returns an error for text that a form cannot preserve: invalid
-// UTF-8, or mixed line ends.
+// Editable returns an error for text that a page cannot edit: above FixMax,
+// with NUL bytes or invalid UTF-8, or with mixed line ends.
 func Editable(text []byte) error {
 	switch _, alike := lineEnd(string(text)); {
 	case len(text) > FixMax:

@@ -90,7 +90,8 @@ func (m Membership) SetRole(mine, next Role, owners int) error {
 	return m.leavesOwner(next, owners)
 }
 
-// AskRole checks whether giving m the new role next needs a confirmation.
+// AskRole checks SetRole for a role that m does not have yet: the present role
+// is a Conflict.
 func (m Membership) AskRole(mine, next Role, owners int) error {
 	if err := m.SetRole(mine, next, owners); err != nil {
 		return err

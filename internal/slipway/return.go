@@ -53,8 +53,8 @@ func returnKind(now, then State) DeployKind {
 }
 
 // takesReturn checks a return at the head of the queue. The return restores the
-// DAG-only setting of its target. Rules were checked against the projected
-// state, so the state must be as projected.
+// DAG-only setting of its target. Its kind was chosen for the projected state,
+// and must still lead from d's state to the target.
 func (d Deployment) takesReturn(w Deploy) error {
 	then := d.State.returned(w.After)
 	switch need := returnKind(d.State, then); {
