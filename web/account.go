@@ -48,7 +48,7 @@ func (s *Server) renameAccount(c echo.Context) error {
 	return s.done(c, "/account", "Your name is %s now.", name)
 }
 
-// changePassword serves POST /account/password. Every session ends, and this
+// changePassword serves POST /account/password. Every session ends, and the
 // browser gets a new one.
 func (s *Server) changePassword(c echo.Context) error {
 	u, ctx := userOf(c), c.Request().Context()

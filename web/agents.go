@@ -16,8 +16,8 @@ import (
 	"slipway/web/api"
 )
 
-// The agents' side of the portal: what is wanted of one Deployment, the files
-// that it takes, and what became of it. Nothing here reads a cookie.
+// The agents' side of the portal: the desired state of one Deployment, the
+// files in the bundle, reports and logs. No handler here reads a cookie.
 
 // agentsPath is where agents ask.
 const agentsPath = "/agent/v1/"
@@ -48,7 +48,8 @@ func (s *Server) agentRoutes(e *echo.Echo) {
 	})
 }
 
-// agentOnly lets pass who brings an agent token, which is for one Deployment.
+// agentOnly lets requests with an agent token pass. An agent token is for one
+// Deployment.
 func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		t, d, err := s.agentOf(c)
@@ -69,7 +70,7 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// agentOf looks up whose token a request carries.
+// agentOf loads the agent token of a request and the token's Deployment.
 func (s *Server) agentOf(c echo.Context) (t store.Token, d slipway.Deployment, err error) {
 	scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
 	if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -88,14 +89,14 @@ func (s *Server) agentOf(c echo.Context) (t store.Token, d slipway.Deployment, e
 	return t, d, err
 }
 
-// portalOf returns the portal as the agent that asks sees it.
+// portalOf returns the portal as seen by the asking agent.
 func portalOf(c echo.Context) *deploy.LocalPortal {
 	p, _ := c.Get(agentKey).(*deploy.LocalPortal)
 	return p
 }
 
-// sendDesired serves GET /agent/v1/desired?since=: at once what is wanted when
-// that is no longer the revision since, else when it changes or after a while.
+// sendDesired serves GET /agent/v1/desired?since=. With a revision other than
+// since the answer comes at once, else on the next change or after a while.
 func (s *Server) sendDesired(c echo.Context) error {
 	if err := api.Unhurried(c); err != nil {
 		return err
@@ -108,7 +109,7 @@ func (s *Server) sendDesired(c echo.Context) error {
 		return err
 	}
 	if _, _, err := s.agentOf(c); err != nil {
-		return err // it was revoked while it waited
+		return err // the token was revoked during the wait
 	}
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	return c.JSON(http.StatusOK, want)
@@ -152,8 +153,8 @@ func toBucket(c echo.Context, address string) error {
 	return c.Redirect(http.StatusTemporaryRedirect, address)
 }
 
-// sendFile sends a file that never changes, whose name says what it holds: all
-// of it or one range, as each of many would be a request to a bucket.
+// sendFile sends a file named by its content: whole or one range. Several
+// ranges are refused, because each one would be a request to a bucket.
 func sendFile(c echo.Context, f io.ReadSeeker, name string) error {
 	if strings.Contains(c.Request().Header.Get("Range"), ",") {
 		return c.String(http.StatusRequestedRangeNotSatisfiable, "Ask for one range at a time.\n")

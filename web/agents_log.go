@@ -9,14 +9,15 @@ import (
 	"slipway/internal/slipway"
 )
 
-// maxAgentLog is the most that agents may send of a log at once, bytes.
+// maxAgentLog is the most bytes of log in one request of an agent,
+// maxAgentLines the most lines.
 const (
 	maxAgentLog   = 1 << 20
 	maxAgentLines = 1000
 )
 
-// receiveLog serves POST /agent/v1/log: lines for the log of the deploy that rolls
-// out now.
+// receiveLog serves POST /agent/v1/log: lines for the log of the present
+// rollout.
 func (s *Server) receiveLog(c echo.Context) error {
 	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxAgentLog)
 	var said slipway.AgentLog

@@ -42,8 +42,8 @@ func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.Agent
 	return card, err
 }
 
-// connected says which components report. The one of this machine is no
-// agent's that anybody has to connect.
+// connected lists the reporting components. The embedded component is left out:
+// nobody has to connect an agent for the portal's own mount.
 func connected(sc scene) (c views.AgentsConnected) {
 	for _, one := range sc.components {
 		switch {
@@ -57,7 +57,7 @@ func connected(sc scene) (c views.AgentsConnected) {
 }
 
 // addAgentToken serves POST /deployments/:deployment/agents/tokens. The answer
-// shows the token, of which only the fingerprint is kept.
+// shows the token once; only the fingerprint is stored.
 func (s *Server) addAgentToken(c echo.Context) error {
 	name := c.FormValue("name")
 	var token string

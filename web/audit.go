@@ -62,8 +62,8 @@ func auditPage(tx *store.Tx, w slipway.WorkspaceID, before int) (p views.AuditPa
 	return p, nil
 }
 
-// auditVerbs say what was done, before what it was done to. Where one has a %s,
-// the detail stands there.
+// auditVerbs are the verbs of audit rows, each before the subject. The detail
+// replaces a %s.
 var auditVerbs = map[string]string{
 	"account.disable":          "disabled the account",
 	"account.enable":           "enabled the account",
@@ -100,8 +100,8 @@ var auditVerbs = map[string]string{
 	"workspace.rename":         "renamed the Workspace",
 }
 
-// auditRow puts e into words. exists says whether its Deployment is still there,
-// to link to.
+// auditRow puts e into words. exists says whether the Deployment of e still
+// exists and can be linked.
 func auditRow(e store.AuditEntry, exists bool) views.AuditRow {
 	row := views.AuditRow{At: e.At, By: e.By.Title(), From: string(e.By.Via), Verb: auditVerbs[e.Action], Subject: e.Target, Detail: e.Detail}
 	if row.Verb == "" {
@@ -135,8 +135,9 @@ func auditRow(e store.AuditEntry, exists bool) views.AuditRow {
 	return row
 }
 
-// auditedDeploy returns the number of the deploy that e is about, and what else
-// was noted of it, if it is about one: "#5" or "#5, to #2".
+// auditedDeploy returns the number of the deploy in e's detail and the rest of
+// the detail: "#5" or "#5, to #2". ok is false for an event about anything
+// else.
 func auditedDeploy(e store.AuditEntry) (number, rest string, ok bool) {
 	if !strings.HasPrefix(e.Action, "deploy.") && e.Action != "switch.prepare" {
 		return "", "", false

@@ -19,18 +19,18 @@ import (
 const (
 	comparedFiles = 20 // on one page
 	comparedLines = 400
-	wholeContext  = 1 << 20 // unchanged lines around each change: all of them
-	listedFiles   = 300     // files that the tree names; of the others each folder gives the number
+	wholeContext  = 1 << 20 // unchanged lines around each change: every line
+	listedFiles   = 300     // files named in the tree; folders count the rest
 )
 
-// comparison is a comparison as one request asks for it.
+// comparison is the comparison of one request.
 type comparison struct {
 	of       slipway.Deployment
 	from, to compareSide
 	split    bool
-	under    string // the folder that is shown, with a slash; "" for the whole
-	file     string // that is shown alone
-	at       int    // the first of the files that are shown
+	under    string // the shown folder, with a slash; "" for the root
+	file     string // the one shown file; "" for all
+	at       int    // index of the first shown file
 	whole    bool   // with unchanged lines
 }
 
@@ -66,8 +66,8 @@ func (s *Server) showCompare(c echo.Context) error {
 	return render(c, statusOf(kind), views.Compare(p))
 }
 
-// addPicks completes p with the two versions and what else could be chosen. A
-// refusal is for the page, which stays to choose on.
+// addPicks completes p with the two versions and the versions on offer. A
+// refusal belongs on the page, where another choice is possible.
 func (s *Server) addPicks(c echo.Context, tx *store.Tx, sc scene, ask *comparison, p *views.ComparePage) (refusal, err error) {
 	offered, err := tx.BundleVersions(sc.ID, 0, pickedVersions)
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Server) addPicks(c echo.Context, tx *store.Tx, sc scene, ask *compariso
 	return refusal, err
 }
 
-// addComparison completes p with what lies between the two versions.
+// addComparison completes p with the difference between the two versions.
 func (s *Server) addComparison(ctx context.Context, ask comparison, p *views.ComparePage) error {
 	all, err := s.engine.Compare(ctx, ask.of, ask.from.version, ask.to.version)
 	if err != nil {
@@ -106,7 +106,7 @@ func (s *Server) addComparison(ctx context.Context, ask comparison, p *views.Com
 	return s.addFiles(ctx, ask, changes, p)
 }
 
-// within returns the changes in the folder that is shown.
+// within returns the changes in the shown folder.
 func (a comparison) within(changes []slipway.Change) []slipway.Change {
 	from, _ := slices.BinarySearchFunc(changes, a.under, byPath)
 	n := slices.IndexFunc(changes[from:], func(c slipway.Change) bool { return !strings.HasPrefix(c.Path, a.under) })
@@ -185,7 +185,7 @@ func (a comparison) wholeURL(change slipway.Change) string {
 	return filePath(a.of.ID, a.to.version, change.Path)
 }
 
-// address is where a can be seen, by anyone who may.
+// address is the address of a, good for every member.
 func (a comparison) address() string {
 	at := url.Values{"from": {a.from.value}, "to": {a.to.value}}
 	for name, value := range map[string]string{"under": strings.TrimSuffix(a.under, "/"), "file": a.file} {
@@ -229,14 +229,15 @@ func (a comparison) in(folder string) comparison {
 	return a
 }
 
-// tree returns changes, which are by path, as folders with what changed in
-// each, and how many files it does not name.
+// tree returns changes, sorted by path, as nested folders, with the number of
+// files left out.
 func (a comparison) tree(changes []slipway.Change) (all []views.TreeNode, more int) {
 	room := listedFiles
 	return a.nodes(changes, a.under, &room)
 }
 
-// nodes lists what changed in a folder, as the names come, while there is room.
+// nodes lists the changes in a folder in the order of names, until room is used
+// up.
 func (a comparison) nodes(changes []slipway.Change, folder string, room *int) (all []views.TreeNode, more int) {
 	for len(changes) > 0 && *room > 0 {
 		name, _, deeper := strings.Cut(changes[0].Path[len(folder):], "/")
@@ -270,7 +271,8 @@ func (a comparison) folder(inside []slipway.Change, path, name string, room *int
 	return n
 }
 
-// folders returns the folders above the one that is shown, and its name.
+// folders returns the folders above the shown one, and the name of the shown
+// folder.
 func (a comparison) folders() (above []views.Link, last string) {
 	names := strings.Split(strings.TrimSuffix(a.under, "/"), "/")
 	above = []views.Link{{Text: "dags", URL: a.in("").address()}}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	pickedVersions = 30     // the newest, that a comparison offers
+	pickedVersions = 30     // the newest versions, offered in a comparison
 	noVersion      = "none" // no version: what there was before the first
 )
 
@@ -25,8 +25,8 @@ type compareSide struct {
 	version slipway.Version // "" for none
 }
 
-// sides returns what the address compares, else the current version with the
-// one before.
+// sides returns the two sides in the address; by default the current version
+// and the version before.
 func sides(c echo.Context, tx *store.Tx, sc scene, offered []store.BundleVersion) (from, to compareSide, err error) {
 	from, to = compareSide{value: c.QueryParam("from")}, compareSide{value: c.QueryParam("to")}
 	if to.value == "" {
@@ -48,7 +48,7 @@ func orNone(v slipway.Version) string {
 	return v.Dir()
 }
 
-// before is the version that was brought before the one named.
+// before returns the offered version before the named one.
 func before(name string, offered []store.BundleVersion) string {
 	i := slices.IndexFunc(offered, func(v store.BundleVersion) bool { return v.Version.Dir() == name })
 	if i < 0 || i+1 >= len(offered) {
@@ -57,7 +57,7 @@ func before(name string, offered []store.BundleVersion) string {
 	return offered[i+1].Version.Dir()
 }
 
-// read looks up which version p names.
+// read loads the version named by p.
 func (p *compareSide) read(tx *store.Tx, sc scene) error {
 	if p.value == noVersion {
 		p.title = "Nothing"
@@ -108,8 +108,8 @@ func (p compareSide) view(sc scene, name, label string, offered []store.BundleVe
 	return v
 }
 
-// byNumbers returns the address for deploys that were named by number instead
-// of chosen, "" if none was.
+// byNumbers returns the address for deploys typed by number instead of chosen,
+// "" without a typed number.
 func byNumbers(c echo.Context) string {
 	q := c.QueryParams()
 	if q.Get("from_number")+q.Get("to_number") == "" {

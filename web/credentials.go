@@ -18,8 +18,8 @@ func (s *Server) showRegistries(c echo.Context) error {
 	return s.registriesPage(c, http.StatusOK, func(*views.RegistriesPage) {})
 }
 
-// registriesPage is the page with what edit puts into it: what was typed, and
-// why it was refused. A password is never shown again.
+// registriesPage renders the page after edit, which adds a refused input and
+// the reason. No password is shown again.
 func (s *Server) registriesPage(c echo.Context, status int, edit func(*views.RegistriesPage)) error {
 	var page views.RegistriesPage
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {

@@ -27,7 +27,7 @@ func (s *Server) showDeployments(c echo.Context) error {
 	return render(c, http.StatusOK, views.DeploymentsList(p))
 }
 
-// deployments returns the list without what stands around it.
+// deployments returns the list without the frame.
 func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsPage, err error) {
 	w, role, err := tx.Workspace(workspaceID(c), actorOf(c))
 	if err != nil {
@@ -81,7 +81,7 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 	return row, err
 }
 
-// only returns a pointer to v if there is one.
+// only returns a pointer to v, or nil if v is absent.
 func only[T any](v T, there bool) *T {
 	if !there {
 		return nil
@@ -137,8 +137,8 @@ func (s *Server) addDeployment(c echo.Context) error {
 	return s.done(c, deploymentPath(d.ID), "%s is added. Deploy its DAGs now.", d.Name)
 }
 
-// correctable returns the sentence of an error that the same form, filled in
-// differently, would not meet; "" for others.
+// correctable returns the sentence of an error that another input in the same
+// form would avoid; "" for other errors.
 func correctable(err error) string {
 	if err == nil {
 		return ""
@@ -157,7 +157,7 @@ func (s *Server) showDeployment(c echo.Context) error {
 	})
 }
 
-// overviewPage is a Deployment's first page with what edit puts into its form.
+// overviewPage renders the Overview after edit has changed the form.
 func (s *Server) overviewPage(c echo.Context, status int, edit func(*views.NewDeploy)) error {
 	var o views.Overview
 	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {

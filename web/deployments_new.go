@@ -14,7 +14,7 @@ import (
 	"slipway/views"
 )
 
-// deployKinds are in the order in which the pages offer them.
+// deployKinds are the kinds in the order of the pages.
 var deployKinds = []slipway.DeployKind{slipway.DAGOnly, slipway.ImageOnly, slipway.ImageAndDAG}
 
 // kindPath is the form for a deploy of a kind.
@@ -22,8 +22,8 @@ func kindPath(of slipway.DeploymentID, kind slipway.DeployKind) string {
 	return deploymentPath(of) + "?" + url.Values{"kind": {string(kind)}}.Encode() + "#new-deploy"
 }
 
-// againPath is the form for another try of a deploy of an image, with what was
-// asked for. An archive has to be chosen anew.
+// againPath is the form for another try of an image deploy, filled in with
+// source. An archive has to be chosen anew.
 func againPath(of slipway.DeploymentID, kind slipway.DeployKind, source string) string {
 	asked := url.Values{"kind": {string(kind)}}
 	if source != "" {
@@ -32,13 +32,13 @@ func againPath(of slipway.DeploymentID, kind slipway.DeployKind, source string) 
 	return deploymentPath(of) + "?" + asked.Encode() + "#new-deploy"
 }
 
-// requestedKind returns the kind of deploy that an address names, "" for none.
+// requestedKind returns the kind of deploy in the address, "" for none.
 func requestedKind(c echo.Context) slipway.DeployKind {
 	return slipway.DeployKind(c.QueryParam("kind"))
 }
 
-// newDeploy is the form for a deploy of the kind that was asked for, else of the
-// first one that may be made.
+// newDeploy is the form for the requested kind of deploy, else for the first
+// allowed kind.
 func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewDeploy, err error) {
 	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Kind: requestedKind(c)}
 	for _, kind := range deployKinds {
@@ -70,7 +70,7 @@ func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewD
 	return n, err
 }
 
-// fillNewDeploy adds what a form that may be sent has.
+// fillNewDeploy completes the form of an allowed kind.
 func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.NewDeploy) (err error) {
 	if n.Text, err = kindText(tx, sc, n.Kind); err != nil || !n.Kind.HasImage() {
 		return err
@@ -83,7 +83,7 @@ func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.
 	return err
 }
 
-// kindText says what a deploy of a kind does.
+// kindText describes the effect of a kind of deploy.
 func kindText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error) {
 	switch {
 	case kind == slipway.DAGOnly:
@@ -104,13 +104,13 @@ func kindText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error) {
 	return text, err
 }
 
-// whose names a deploy and who made it: "#127, token ci-sales".
+// whose names a deploy and its sender: "#127, token ci-sales".
 func whose(w slipway.Deploy) string { return "#" + strconv.Itoa(w.Number) + ", " + w.By.Title() }
 
 // maxPushed is how many pushed tags a form lists.
 const maxPushed = 20
 
-// pushed lists the tags that were pushed for the Deployment.
+// pushed lists the tags pushed for the Deployment.
 func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 	target := s.engine.PushTarget(sc.Deployment)
 	host, _, _ := strings.Cut(target, "/")
@@ -129,9 +129,9 @@ func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 	return p, err
 }
 
-// chosenTag returns which of the pushed tags a form begins with: the newest. A live
-// page says by its address with which it did, and keeps to it: what comes later
-// must not take the place of what somebody has chosen.
+// chosenTag returns the pushed tag to tick at first: the newest. A live page
+// keeps the tag in its address, so a later push does not replace a person's
+// choice.
 func chosenTag(c echo.Context, rows []views.PushedTag) string {
 	if begun := c.QueryParam("ticked"); begun != "" {
 		return begun
@@ -149,8 +149,8 @@ func hashed(text string) string {
 	return strconv.FormatUint(h.Sum64(), 36)
 }
 
-// formKey tells one new-deploy form from another: a live page replaces its form,
-// in which somebody may be typing, only by a different one.
+// formKey identifies the contents of a new-deploy form. A live page replaces
+// the form only when the key differs, because somebody may be typing.
 func formKey(n views.NewDeploy) string {
 	parts := []string{string(n.Kind), n.Refusal, n.SettingsURL, strconv.FormatBool(n.DAGs)}
 	for _, t := range n.Kinds {

@@ -17,7 +17,7 @@ import (
 // newest is how many deploys the Overview lists.
 const newest = 8
 
-// overview returns a Deployment's first page without what stands around it.
+// overview returns the Overview of a Deployment without the frame.
 func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overview, err error) {
 	o.Facts, o.Running, o.AllURL = facts(sc), components(sc), sc.links().Deploys
 	deploys, err := tx.Deploys(sc.ID, 0, newest)
@@ -64,7 +64,7 @@ func facts(sc scene) views.Facts {
 	return f
 }
 
-// waiting lists what waits for a person to confirm it, or for its turn.
+// waiting lists the deploys and switches in wait for a confirmation or a turn.
 func waiting(tx *store.Tx, sc scene) (all []views.WaitingRow, err error) {
 	staged, err := tx.StagedFor(sc.ID, sc.by.User)
 	if err != nil {
@@ -124,13 +124,13 @@ func cancelURL(sc scene, w slipway.Deploy) string {
 	return deployPath(sc.ID, w.Number) + "/cancel"
 }
 
-// components says what each component runs.
+// components lists the components with their versions.
 func components(sc scene) views.Running {
 	r := views.Running{Empty: "No component is connected. What you deploy is checked, published and kept."}
 	if sc.Here {
 		r.Empty = "The mount on this machine has not reported yet."
 	}
-	if !sc.Here && sc.live.Number > 0 { // before that, a card of its own says how
+	if !sc.Here && sc.live.Number > 0 { // before the first deploy, the Connect card shows the same
 		r.ConnectURL = remoteConnect(sc).AgentsURL
 	}
 	p := slipway.NewProgress(sc.State, sc.components, sc.now)
@@ -200,14 +200,14 @@ func (s *Server) connect(sc scene) views.Connect {
 		return remoteConnect(sc)
 	}
 	dir := s.engine.MountDir(sc.Deployment)
-	if abs, err := filepath.Abs(dir); err == nil { // else the folder as it is called
+	if abs, err := filepath.Abs(dir); err == nil { // else the configured path
 		dir = abs
 	}
 	dags := filepath.Join(dir, "current", "dags")
 	return airflowReads(views.Connect{Here: true, MountDir: dir, DAGsDir: dags}, sc.Namespace)
 }
 
-// agentDir is the folder of the examples in which an agent mounts.
+// agentDir is the mount of an agent in the examples.
 const agentDir = "/opt/airflow/slipway"
 
 // remoteConnect is connect for an Airflow on other machines.
@@ -237,7 +237,7 @@ func bundleConfig(name, dags string) string {
 	return strings.ReplaceAll(text, "%", "%%")
 }
 
-// shortDigest is a digest as people compare it.
+// shortDigest returns the first 12 hex digits of a digest.
 func shortDigest(digest string) string {
 	_, hex, _ := strings.Cut(digest, ":")
 	return hex[:min(12, len(hex))]

@@ -21,7 +21,7 @@ func (s *Server) showDeploy(c echo.Context) error {
 	return s.deployPage(c, http.StatusOK, confirmForm{})
 }
 
-// confirmForm is what was filled into a confirming form that is shown again.
+// confirmForm is the input of a confirmation that is shown again.
 type confirmForm struct {
 	notice      string
 	description *string
@@ -59,7 +59,7 @@ func (s *Server) deployPage(c echo.Context, status int, t confirmForm) error {
 	return render(c, status, views.Deploy(p))
 }
 
-// deployHead returns of a deploy's page what the records tell.
+// deployHead returns the part of a deploy's page that comes from records.
 func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.Deploy, err error) {
 	if w, err = tx.Deploy(sc.ID, n); err != nil {
 		return p, w, err
@@ -124,7 +124,7 @@ func fromText(by slipway.Actor) string {
 	return text
 }
 
-// waits says what a deploy waits for.
+// waits says why a deploy waits.
 func waits(sc scene, w slipway.Deploy) string {
 	switch w.Status {
 	case slipway.Initialized:
@@ -139,8 +139,8 @@ func waits(sc scene, w slipway.Deploy) string {
 	return ""
 }
 
-// writtenReference is a reference as somebody wrote it: the digest that was found behind a
-// tag stands elsewhere.
+// writtenReference is a reference as written by the sender, without the digest
+// found behind a tag.
 func writtenReference(source string) string {
 	name, digest, found := strings.Cut(source, "@")
 	if found && !strings.Contains(path.Base(name), ":") {
@@ -149,7 +149,7 @@ func writtenReference(source string) string {
 	return name
 }
 
-// arriving says what a deploy that is made ready waits for.
+// arriving says why a deploy in preparation waits.
 func arriving(w slipway.Deploy) string {
 	switch {
 	case w.Switch != nil:
@@ -168,7 +168,7 @@ func arriving(w slipway.Deploy) string {
 	return "The files have arrived and are being checked."
 }
 
-// related are the deploys that w returned to, or that undid it.
+// related links the deploy that w returned to and the deploy that undid w.
 func related(sc scene, w slipway.Deploy) (all []views.Link) {
 	if w.ReturnTo > 0 {
 		all = append(all, views.Link{Text: "Returned to #" + strconv.Itoa(w.ReturnTo), URL: deployPath(sc.ID, w.ReturnTo)})
@@ -179,7 +179,7 @@ func related(sc scene, w slipway.Deploy) (all []views.Link) {
 	return all
 }
 
-// addChanges completes p with what w will do or did to files.
+// addChanges completes p with the file changes of w, planned or done.
 func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views.DeployPage, t confirmForm) error {
 	ctx, open := c.Request().Context(), c.QueryParam("file")
 	switch {
@@ -196,7 +196,7 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 	if err != nil {
 		return err
 	}
-	if r.Image != nil && !w.WentLive() && !w.Status.Active() { // it is in the place of none
+	if r.Image != nil && !w.WentLive() && !w.Status.Active() { // the deploy replaced no image
 		r.Image.ImageChange = slipway.NewImageChange(slipway.Image{}, r.Image.New)
 	}
 	p.Image = imageReview(r)
@@ -208,7 +208,7 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 	return err
 }
 
-// addReview completes p with the form that confirms a staged deploy.
+// addReview completes p with the form to confirm a staged deploy.
 func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.DeployPage, t confirmForm, open string) error {
 	ch, err := s.changes(ctx, r, open)
 	if err != nil {

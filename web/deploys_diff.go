@@ -12,19 +12,19 @@ import (
 	"slipway/views"
 )
 
-// What a page shows of the differences between files.
+// Limits of the file differences on a page.
 const (
 	maxFiles  = 500     // named
 	openFiles = 20      // compared
-	openBytes = 4 << 20 // compared, of all files together: it takes a second or so
+	openBytes = 4 << 20 // compared, of all files together: about a second of work
 	maxShown  = 3000    // lines of all files together
-	foldFrom  = 80      // lines from which a file is folded
+	foldFrom  = 80      // lines; longer files are folded
 	maxFile   = 1500    // lines of one file
 	maxAlone  = 20_000
 )
 
-// changes compares the files that r changes: the first ones line by line, and
-// the one named open in any case.
+// changes compares the files changed by r: the first ones line by line, and the
+// file at open in any case.
 func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (views.Changes, error) {
 	ch := views.Changes{Title: changesTitle(r), Counts: r.Plan.Counts}
 	switch {
@@ -85,15 +85,15 @@ func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway
 	return f, nil
 }
 
-// anchor names a file on its page, whatever the file's name holds.
+// anchor is a fragment id for a file, safe for every path.
 func anchor(path string) string {
 	h := fnv.New64a()
 	h.Write([]byte(path)) // never fails
 	return "file-" + strconv.FormatUint(h.Sum64(), 36)
 }
 
-// wholeURL is where the changed file can be read: in the version that the
-// deploy made, or for a removed one in that before it.
+// wholeURL is the address of the changed file: in the new version, or for a
+// removed file in the version before.
 func wholeURL(r deploy.Review, change slipway.Change) string {
 	switch {
 	case change.Op == slipway.Removed && r.Base != "":

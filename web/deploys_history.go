@@ -43,17 +43,17 @@ func (s *Server) showDeploys(c echo.Context) error {
 	return render(c, http.StatusOK, views.History(p))
 }
 
-// queryNumber returns a number of the query, 0 if there is none.
+// queryNumber returns a number of the query, 0 if absent or no number.
 func queryNumber(c echo.Context, name string) int {
 	n, err := strconv.Atoi(c.QueryParam(name))
 	if err != nil {
-		return 0 // the first page, as for an address without it
+		return 0 // the first page
 	}
 	return max(n, 0)
 }
 
-// history returns a page of the deploys that are asked for, with numbers below
-// before or above after.
+// history returns a page of the requested deploys, with numbers below before or
+// above after.
 func history(tx *store.Tx, sc scene, ask historyQuery, before, after int) (p views.HistoryPage, err error) {
 	if p.Filters, err = filters(tx, sc, ask); err != nil {
 		return p, err
@@ -83,14 +83,14 @@ func history(tx *store.Tx, sc scene, ask historyQuery, before, after int) (p vie
 	return p, err
 }
 
-// addNeighbours completes p with the pages beside it, and returns whether
-// there are newer deploys.
+// addNeighbours completes p with the addresses of the neighbouring pages. newer
+// is above 0 if newer deploys exist.
 func addNeighbours(tx *store.Tx, sc scene, ask historyQuery, all []slipway.Deploy, more bool, before, after int, p *views.HistoryPage) (newer int, err error) {
 	if len(all) == 0 {
 		return 0, nil
 	}
 	newest, oldest := all[0].Number, all[len(all)-1].Number
-	if before > 0 || after > 0 { // else this is the first page
+	if before > 0 || after > 0 { // otherwise this is the first page
 		above, err := tx.FindDeploysAfter(sc.ID, ask.filter, newest, 1)
 		if err != nil {
 			return 0, err
@@ -116,8 +116,8 @@ func pageOf(path, key string, number int) string {
 	return path + "?" + url.Values{key: {strconv.Itoa(number)}}.Encode()
 }
 
-// deploysPage returns a page of deploys, newest first, and whether there are
-// older ones.
+// deploysPage returns a page of deploys, newest first, and whether older ones
+// exist.
 func deploysPage(tx *store.Tx, of slipway.DeploymentID, f store.DeployFilter, before, after int) ([]slipway.Deploy, bool, error) {
 	if after > 0 {
 		all, err := tx.FindDeploysAfter(of, f, after, pageSize)
@@ -127,8 +127,8 @@ func deploysPage(tx *store.Tx, of slipway.DeploymentID, f store.DeployFilter, be
 	return all[:min(len(all), pageSize)], len(all) > pageSize, err
 }
 
-// rows returns deploys as rows of the history, with the switches that were
-// made between them. above says that there are newer deploys on another page.
+// rows returns deploys as rows of the history, with the switches between the
+// deploys. above is more than 0 if another page has newer deploys.
 func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.HistoryRow, error) {
 	var versions []slipway.Version
 	for _, w := range deploys {
@@ -185,8 +185,7 @@ func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Histor
 	return r
 }
 
-// bringsVersion returns the DAG bundle version that w mounts or mounted, "" for
-// none.
+// bringsVersion returns the DAG bundle version mounted by w, "" for none.
 func bringsVersion(w slipway.Deploy) slipway.Version {
 	switch {
 	case w.Kind == slipway.ImageOnly:
@@ -197,10 +196,10 @@ func bringsVersion(w slipway.Deploy) slipway.Version {
 	return ""
 }
 
-// imageTag is what people call the image of a state.
+// imageTag is the short name of a state's image: the tag, else the digest.
 func imageTag(s slipway.State) string { return cmp.Or(s.ImageTag, shortDigest(s.Image)) }
 
-// returnURL is where w is returned to, "" where the rule does not allow it.
+// returnURL is the address for returning to w, "" where the rule refuses.
 func returnURL(sc scene, w slipway.Deploy, kept bool) string {
 	if _, err := sc.projected.Return(w, sc.role, kept); err != nil || w.Number == sc.live.Number {
 		return ""
@@ -208,8 +207,8 @@ func returnURL(sc scene, w slipway.Deploy, kept bool) string {
 	return deployPath(sc.ID, w.Number) + "/return"
 }
 
-// commit returns a commit's short name, an address of it if that is safe to
-// follow, and its branch.
+// commit returns a commit's short name, an address if safe to follow, and the
+// branch.
 func commit(g slipway.Git) (short, address, branch string) {
 	if u, err := url.Parse(g.URL); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
 		address = g.URL

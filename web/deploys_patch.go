@@ -11,8 +11,8 @@ import (
 	"slipway/store"
 )
 
-// patchURL is where what w does to text files can be had as a patch, "" where
-// there is nothing or its versions are not kept.
+// patchURL is the address of w's text changes as a patch; "" without changes,
+// or when a version is no longer retained.
 func patchURL(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) string {
 	waits := w.Status == slipway.Staged || w.Status.Active() && !w.WentLive()
 	did := w.WentLive() && kept[w.After.Version] && (w.Base == "" || kept[w.Base])

@@ -16,8 +16,8 @@ import (
 // maxLines is how many changed files a review lists.
 const maxLines = 500
 
-// review is the form that confirms r, without what differs between a deploy
-// and a return.
+// review is the form to confirm r, in the parts common to a deploy and a
+// return.
 func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	v := views.Review{
 		Base: r.Base, Against: against(r), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
@@ -57,7 +57,7 @@ func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.F
 	return l
 }
 
-// against says which state the changes are compared with.
+// against names the deploy with the base of the changes.
 func against(r deploy.Review) string {
 	w := r.BaseDeploy
 	switch {
@@ -77,13 +77,13 @@ func needsReview(err error) bool {
 	return err != nil && (kind == slipway.Invalid || errors.Is(err, slipway.ErrBaseChanged))
 }
 
-// reviewAgain shows the page of a confirmation with the reason why it was not
-// taken, and what was filled in.
+// reviewAgain shows the page of a refused confirmation again, with the reason
+// and the input.
 func (s *Server) reviewAgain(c echo.Context, err error, t confirmForm, page func(echo.Context, int, confirmForm) error) error {
 	status, text := explain(err)
 	t.notice = text
 	if errors.Is(err, slipway.ErrBaseChanged) {
-		t.ticks = slipway.Ticks{} // they were for other changes
+		t.ticks = slipway.Ticks{} // the given ticks were for other changes
 		if who := s.newestTurn(c); who != "" {
 			t.notice = who + " came in between. These are the changes against it: read them, then confirm again."
 		}
@@ -91,7 +91,7 @@ func (s *Server) reviewAgain(c echo.Context, err error, t confirmForm, page func
 	return page(c, status, t)
 }
 
-// newestTurn names the newest turn of the queue, or what is live.
+// newestTurn names the newest deploy of the queue, else the live deploy.
 func (s *Server) newestTurn(c echo.Context) (text string) {
 	err := s.viewScene(c, func(_ *store.Tx, sc scene) error {
 		w := sc.live
@@ -154,7 +154,7 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	if err != nil {
 		return err
 	}
-	r.GoesBack = nil // all of it goes back
+	r.GoesBack = nil // a return restores every file
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, n)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
@@ -165,7 +165,7 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	return render(c, status, views.Return(p))
 }
 
-// effects says what a return does beside changing files.
+// effects lists the effects of a return besides file changes.
 func effects(r deploy.Review) (all []string) {
 	then, now := r.Deploy.After, r.Projected.State
 	switch moves := then.Image != now.Image; {

@@ -19,12 +19,12 @@ const (
 	timeLayout = "2006-01-02T15:04:05" // as a browser sends it, with or without seconds
 )
 
-// historyQuery is what the address wants to see of a history.
+// historyQuery is the query of a history page.
 type historyQuery struct {
-	values url.Values // of the fields, without those left empty
+	values url.Values // of the filled fields
 	filter store.DeployFilter
-	live   time.Time // of which it asks what was live; zero for none
-	wrong  string    // why it was not understood
+	live   time.Time // of the question for the live deploy; zero for none
+	wrong  string    // why a field could not be read
 }
 
 var historyFields = []string{"q", "kind", "status", "by", "commit", "from", "to", "live_at"}
@@ -66,7 +66,7 @@ func (a *historyQuery) time(name, layout string) time.Time {
 	return t
 }
 
-// path is the address of what a asks.
+// path is the address of the query's first page.
 func (a historyQuery) path(path string) string {
 	if len(a.values) == 0 {
 		return path
@@ -74,7 +74,7 @@ func (a historyQuery) path(path string) string {
 	return path + "?" + a.values.Encode()
 }
 
-// page is a page of what a asks.
+// page is the address of another page of the query.
 func (a historyQuery) page(path, key string, number int) string {
 	at := url.Values{key: {strconv.Itoa(number)}}
 	for name, value := range a.values {
@@ -83,7 +83,7 @@ func (a historyQuery) page(path, key string, number int) string {
 	return path + "?" + at.Encode()
 }
 
-// filters returns the form with what was asked in it.
+// filters returns the filter form, filled in with the query.
 func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, err error) {
 	get := a.values.Get
 	f = views.HistoryFilters{
@@ -113,8 +113,8 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 	return f, err
 }
 
-// chooseTwo chooses the two newest rows that can be compared, and returns
-// where.
+// chooseTwo ticks the two newest comparable rows, and returns the address of
+// the comparison.
 func chooseTwo(sc scene, rows []views.HistoryRow) string {
 	chosen := 3
 	for i := range rows {
@@ -123,7 +123,7 @@ func chooseTwo(sc scene, rows []views.HistoryRow) string {
 			chosen--
 		}
 	}
-	if chosen > 1 { // there are no two
+	if chosen > 1 { // fewer than two
 		for i := range rows {
 			rows[i].Compares = 0
 		}
@@ -132,7 +132,7 @@ func chooseTwo(sc scene, rows []views.HistoryRow) string {
 	return comparePath(sc.ID)
 }
 
-// liveThen answers what was live at the time that was asked for.
+// liveThen returns the live deploy at the requested time.
 func liveThen(tx *store.Tx, sc scene, a historyQuery) (*views.LiveThen, error) {
 	if a.live.IsZero() {
 		return nil, nil

@@ -10,8 +10,8 @@ import (
 	"slipway/views"
 )
 
-// phase is a part of a deploy's life: from is zero until it begins, to until it
-// has ended.
+// phase is a part of a deploy's life. from is zero before the start, to is zero
+// before the end.
 type phase struct {
 	title, detail string
 	from, to      time.Time
@@ -100,8 +100,8 @@ func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
 	return append(all, mounted)
 }
 
-// brings reports whether w makes a bundle version, mounts whether one is mounted
-// after it.
+// brings reports whether w makes a bundle version; mounts reports whether a
+// version is mounted afterwards.
 func brings(sc scene, w slipway.Deploy) bool {
 	return w.WentLive() && bringsVersion(w) != "" || !w.WentLive() && sc.Brings(w)
 }
@@ -110,7 +110,7 @@ func mounts(sc scene, w slipway.Deploy) bool {
 	return w.WentLive() && w.After.Mounted || !w.WentLive() && sc.State.With(w).Mounted
 }
 
-// imageText says what was looked at.
+// imageText gives the size of the checked image and the number of files.
 func imageText(w slipway.Deploy) string {
 	if w.Image == nil {
 		return ""
@@ -122,7 +122,8 @@ func imageText(w slipway.Deploy) string {
 	return text
 }
 
-// stepOf says where a leg is. Its class is "" when there is nothing to say.
+// stepOf returns the step of a phase. The class is "" for a phase without a
+// step.
 func stepOf(sc scene, w slipway.Deploy, l phase) views.Step {
 	step := views.Step{Title: l.title, Detail: l.detail}
 	stopped := w.Status == slipway.Failed || w.Status == slipway.Cancelled
@@ -179,7 +180,7 @@ func storedText(w slipway.Deploy) string {
 	return views.Bytes(w.Counts.NewBytes) + " new"
 }
 
-// mountedText counts components while a deploy is the one that is wanted.
+// mountedText counts the components on a deploy, if the deploy is the live one.
 func mountedText(sc scene, w slipway.Deploy) string {
 	if w.Number != sc.live.Number || len(sc.components) == 0 {
 		return ""

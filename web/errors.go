@@ -15,14 +15,14 @@ import (
 	"slipway/web/api"
 )
 
-// routerTexts say what echo's own errors mean.
+// routerTexts are sentences for echo's own errors.
 var routerTexts = map[int]string{
 	http.StatusNotFound:         "There is nothing at this address.",
 	http.StatusMethodNotAllowed: "This address does not take requests of this kind.",
 }
 
-// statusOf is the HTTP status of a kind of error, as the API has it but for what
-// was typed into a form.
+// statusOf is the HTTP status of a kind of error: the API's, except 422 for a
+// refused form.
 func statusOf(kind slipway.Kind) int {
 	if kind == slipway.Invalid {
 		return http.StatusUnprocessableEntity
@@ -48,8 +48,8 @@ func explain(err error) (int, string) {
 	return http.StatusInternalServerError, text
 }
 
-// fail turns the error of any handler into a response. Only errors meant for
-// the user reach the user; logged writes down all of them.
+// fail turns the error of any handler into a response. Users see only errors
+// meant for users; logged writes every error.
 func (s *Server) fail(err error, c echo.Context) {
 	c.Set(errorKey, err)
 	if c.Response().Committed {
@@ -64,7 +64,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 }
 
-// answer shows a failure in the form that the client can read.
+// answer shows a failure in a format for the client.
 func (s *Server) answer(c echo.Context, status int, text string) error {
 	switch {
 	case c.Request().Method == http.MethodHead:
@@ -79,12 +79,13 @@ func (s *Server) answer(c echo.Context, status int, text string) error {
 		return render(c, status, views.FailureNotice(text, failureID(c, status)))
 	}
 	if !userKnown(c) {
-		_, _ = s.recognise(c) // without it the page has no menu: it must not fail as well
+		_, _ = s.recognise(c) // a menu is missing without a user, and the failure page must not fail too
 	}
 	return render(c, status, views.FailurePage(s.bareFrame(c, failureTitle(status)), text, failureID(c, status)))
 }
 
-// sendToSignIn brings back to the page afterwards, when it was one.
+// sendToSignIn leads to the sign-in page, and from there back to the page
+// before.
 func (s *Server) sendToSignIn(c echo.Context) error {
 	next := c.Request().URL.RequestURI()
 	if wantsPartial(c) || c.Request().Method != http.MethodGet {
@@ -93,7 +94,7 @@ func (s *Server) sendToSignIn(c echo.Context) error {
 	return seeOther(c, signInPath(localPath(next)))
 }
 
-// pageBefore returns the path of the page that a form or htmx request came from.
+// pageBefore returns the path of the page behind a form or htmx request.
 func pageBefore(c echo.Context) string {
 	h := c.Request().Header
 	for _, name := range []string{"HX-Current-URL", "Referer"} {
@@ -116,7 +117,8 @@ func failureTitle(status int) string {
 	return "This did not work"
 }
 
-// failureID is what to quote when asking for help with an outage.
+// failureID is the request id to quote when asking for help; "" below status
+// 500.
 func failureID(c echo.Context, status int) string {
 	if status < http.StatusInternalServerError {
 		return ""

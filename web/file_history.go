@@ -18,8 +18,9 @@ func historyPath(of slipway.DeploymentID, path string) string {
 	return deploymentPath(of) + "/history/" + (&url.URL{Path: path}).EscapedPath()
 }
 
-// showFileHistory serves GET /deployments/:deployment/history/*: which deploys
-// brought, changed or removed a file, and what lies between two of them.
+// showFileHistory serves GET /deployments/:deployment/history/*: the deploys
+// that added, changed or removed a file, and the difference between two of
+// them.
 func (s *Server) showFileHistory(c echo.Context) error {
 	p := views.FileHistoryPage{Path: pathBelow(c, "history")}
 	p.Name, p.Action = path.Base(p.Path), historyPath(deploymentID(c), p.Path)
@@ -49,7 +50,7 @@ func (s *Server) showFileHistory(c echo.Context) error {
 	return render(c, http.StatusOK, views.FileHistory(p))
 }
 
-// fileHistory fills in a page of what deploys did to the file.
+// fileHistory fills in a page of the file's changes by deploys.
 func fileHistory(c echo.Context, tx *store.Tx, sc scene, p *views.FileHistoryPage) error {
 	steps, newer, older, err := stepsPage(tx, sc.ID, p.Path, queryNumber(c, "before"), queryNumber(c, "after"))
 	if err != nil {
@@ -78,8 +79,8 @@ func fileHistory(c echo.Context, tx *store.Tx, sc scene, p *views.FileHistoryPag
 	return nil
 }
 
-// stepsPage returns a page of a file's steps, and whether there are newer and
-// older ones.
+// stepsPage returns a page of a file's steps, and whether newer and older ones
+// exist.
 func stepsPage(tx *store.Tx, of slipway.DeploymentID, path string, before, after int) (steps []store.FileStep, newer, older bool, err error) {
 	if after > 0 {
 		steps, err = tx.FileHistoryAfter(of, path, after, pageSize+1)
@@ -122,8 +123,8 @@ func fileStepRow(sc scene, path string, step store.FileStep, kept map[slipway.Ve
 	return row
 }
 
-// stepOptions are the steps that can be compared. Unless one is asked for, it
-// is the one at place otherwise.
+// stepOptions are the comparable steps. asked is the number of the chosen
+// deploy; with 0 the step at place otherwise is chosen.
 func stepOptions(steps []store.FileStep, asked, otherwise int) (all []views.Option) {
 	listed := false
 	for _, s := range steps {
@@ -153,7 +154,7 @@ func requestedStep(tx *store.Tx, sc scene, path string, number int) (*store.File
 	return &step, err
 }
 
-// compareSteps fills in what is different in the file after two deploys.
+// compareSteps fills in the difference of the file after two deploys.
 func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to store.FileStep, p *views.FileHistoryPage) error {
 	p.Title = fmt.Sprintf("From #%d to #%d", from.Deploy.Number, to.Deploy.Number)
 	isLink := func(f store.FileStep) bool { return f.SHA256 == "" && f.Op != slipway.Removed }

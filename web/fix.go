@@ -17,23 +17,23 @@ import (
 	"slipway/web/api"
 )
 
-// maxFixForm is how many bytes the fields of a fix may have: its text comes
-// with two bytes for each newline.
+// maxFixForm is the most bytes in the fields of a fix: browsers send two bytes
+// for a newline.
 const maxFixForm = 2*slipway.FixMax + maxForm
 
 func fixPath(of slipway.DeploymentID, path string) string {
 	return deploymentPath(of) + "/fix/" + (&url.URL{Path: path}).EscapedPath()
 }
 
-// pathBelow returns the file's path that the address has below one of the
-// Deployment's.
+// pathBelow returns the file path in the address, below a page of the
+// Deployment.
 func pathBelow(c echo.Context, name string) string {
 	path, _ := strings.CutPrefix(c.Request().URL.Path, deploymentPath(deploymentID(c))+"/"+name+"/")
 	return path
 }
 
-// fixURL is where a file of a version is mended; "" if the caller may not, or
-// it is not there any more.
+// fixURL is the address for editing a file of a version; "" without the
+// permission or the file.
 func (s *Server) fixURL(c echo.Context, d slipway.Deployment, v slipway.Version, f slipway.File) (string, error) {
 	now, err := s.engine.Fixable(c.Request().Context(), d.ID, f.Path, actorOf(c))
 	if err != nil || now.Refusal != nil || now.File.Path == "" || now.File.Link != "" {
@@ -45,7 +45,7 @@ func (s *Server) fixURL(c echo.Context, d slipway.Deployment, v slipway.Version,
 	return fixPath(d.ID, f.Path) + "?" + url.Values{"seen": {v.Dir()}}.Encode(), nil
 }
 
-// refusedFix is a fix that was sent and not taken.
+// refusedFix is a fix that was sent and refused.
 type refusedFix struct {
 	error string
 	fix   deploy.NewFix
@@ -85,8 +85,8 @@ func (s *Server) fixPage(c echo.Context, status int, tried *refusedFix) error {
 	return render(c, status, views.Fix(p))
 }
 
-// fixContent fills in what is in the form: the file's text, or what was typed
-// into it and, if the file was changed meanwhile, how.
+// fixContent fills the form with the file's text, or with a refused input and
+// the change of the file in the meantime.
 func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, tried *refusedFix) error {
 	if p.Refusal != "" && tried == nil {
 		return nil
@@ -133,8 +133,8 @@ func (s *Server) contentChange(c echo.Context, d slipway.Deployment, path, old, 
 	return &f, nil
 }
 
-// fixPast fills in where the file can be read, and whether the version in which
-// it was opened had another.
+// fixPast fills in the addresses for reading the file, and a note if the
+// version opened by the reader has another content.
 func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.FixPage) error {
 	steps, err := tx.FileHistory(sc.ID, p.Path, 0, 1)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s *Server) fix(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	defer form.file.Close() // it was only for this request
+	defer form.file.Close() // the file lives as long as the request
 	n := deploy.NewFix{Path: pathBelow(c, "fix"), Base: form.fields["base"], Description: form.fields["description"], Text: form.fields["text"]}
 	if _, typed := form.fields["text"]; !typed {
 		if len(form.parts) == 0 {
@@ -187,7 +187,7 @@ func (s *Server) fix(c echo.Context) error {
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
-// fixAgain shows the form again, with what was typed and why it was not taken.
+// fixAgain shows the form again, with the input and the reason for the refusal.
 func (s *Server) fixAgain(c echo.Context, err error, n deploy.NewFix) error {
 	status, text := explain(err)
 	kind, _ := slipway.Explain(err)

@@ -12,8 +12,8 @@ import (
 	"slipway/views"
 )
 
-// receiveImage makes a deploy of an image from a form, and hands the DAGs that
-// go with it to the engine.
+// receiveImage makes an image deploy from a form, and passes the DAGs of the
+// form to the engine.
 func (s *Server) receiveImage(c echo.Context, form *bufferedForm, kind slipway.DeployKind) (slipway.Deploy, error) {
 	dags, err := s.takesDAGs(c, kind)
 	if err != nil {
@@ -37,8 +37,8 @@ func (s *Server) receiveImage(c echo.Context, form *bufferedForm, kind slipway.D
 	return done, nil
 }
 
-// imageRefusal is correctable where an image is named, which may not be there.
-// The page that shows it says itself when it is the Deployment that is missing.
+// imageRefusal is correctable for forms with an image reference, and includes
+// an image not found.
 func imageRefusal(err error) string {
 	if kind, text := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 		return text
@@ -46,7 +46,7 @@ func imageRefusal(err error) string {
 	return correctable(err)
 }
 
-// takesDAGs reports whether a deploy of a kind brings DAGs beside its image.
+// takesDAGs reports whether a deploy of a kind needs DAGs beside the image.
 func (s *Server) takesDAGs(c echo.Context, kind slipway.DeployKind) (takes bool, err error) {
 	err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
 		takes = kind == slipway.ImageAndDAG && sc.projected.DAGDeploys
@@ -55,7 +55,7 @@ func (s *Server) takesDAGs(c echo.Context, kind slipway.DeployKind) (takes bool,
 	return takes, err
 }
 
-// beginImage makes the deploy, with the image that the form says.
+// beginImage makes the deploy of the form's image.
 func (s *Server) beginImage(c echo.Context, form *bufferedForm, n deploy.NewImage) (w slipway.Deploy, err error) {
 	switch form.fields["source"] {
 	case views.FromArchive:
@@ -78,8 +78,9 @@ func (s *Server) beginImage(c echo.Context, form *bufferedForm, n deploy.NewImag
 	return s.engine.CreateImage(c.Request().Context(), deploymentID(c), actorOf(c), n)
 }
 
-// cancelRefused ends w, whose DAGs were refused. When its image was refused meanwhile,
-// the page of w says why, and there is no other error.
+// cancelRefused cancels w after a refusal of the DAGs. If the image was refused
+// in the meantime, w has ended already, its page shows the reason, and no error
+// is returned.
 func (s *Server) cancelRefused(c echo.Context, w slipway.Deploy, refused error) (slipway.Deploy, error) {
 	ctx, by := c.Request().Context(), actorOf(c)
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -96,8 +97,8 @@ func (s *Server) cancelRefused(c echo.Context, w slipway.Deploy, refused error) 
 	return w, errors.Join(refused, err)
 }
 
-// beginOf begins an upload as a tus client describes it: of the DAGs of a deploy,
-// for which an image is named or was uploaded before, or of an image.
+// beginOf begins an upload as described by a tus client: of an image, or of the
+// DAGs for a named or uploaded image.
 func (s *Server) beginOf(c echo.Context, meta map[string]string, n deploy.NewUpload) (u store.Upload, w slipway.Deploy, err error) {
 	ctx, of, by := c.Request().Context(), slipway.DeploymentID(meta["deployment"]), actorOf(c)
 	kind := slipway.DeployKind(meta["deploy"])

@@ -15,13 +15,13 @@ import (
 // maxLogLines is how many lines of a log a page shows: the last ones.
 const maxLogLines = 300
 
-// logTail is the end of a deploy's log, as far as it has been read.
+// logTail is the end of a deploy's log, up to the last line read.
 type logTail struct {
 	lines []string
 	read  int // lines
 }
 
-// readLog reads what has come since.
+// readLog reads the lines added since the last call.
 func (s *Server) readLog(ctx context.Context, sc scene, w slipway.Deploy, t *logTail) error {
 	for w.Kind.HasImage() { // nothing else has one
 		more, err := s.engine.Log(ctx, sc.ID, w.Number, sc.by, t.read)

@@ -8,14 +8,14 @@ import (
 	"slipway/views"
 )
 
-// addImage completes the form that confirms r with what r does to the image.
+// addImage completes the form to confirm r with the effect on the image.
 func addImage(v *views.Review, r deploy.Review) {
 	v.Reminders, v.NotAirflow, v.ByHand = r.Reminders, r.Plan.NotAirflow, r.Plan.ByHand
 	v.Image = imageReview(r)
 	v.NoFiles = r.Deploy.Kind.HasImage() && len(r.Plan.Changes) == 0
 }
 
-// imageReview says what r does to the image, nil for nothing.
+// imageReview describes the effect of r on the image, nil for none.
 func imageReview(r deploy.Review) *views.ImageReview {
 	if r.Image == nil {
 		return nil
@@ -54,7 +54,7 @@ func layersText(c slipway.ImageChange) string {
 	return text
 }
 
-// confirmWords are what the button says that confirms r.
+// confirmWords is the label of the button that confirms r.
 func confirmWords(r deploy.Review) string {
 	switch w := r.Deploy; {
 	case w.Switch != nil && w.Switch.On != r.Projected.DAGDeploys && w.Switch.On:
@@ -69,10 +69,10 @@ func confirmWords(r deploy.Review) string {
 	return "Deploy DAGs"
 }
 
-// graceWords say what becomes of running tasks.
+// graceWords describe the end of running tasks.
 const graceWords = "How long running tasks may take to finish is set where they run: 10 minutes with an agent, unless its --grace says more."
 
-// imageEffects says what a staged deploy of an image does beside changing files.
+// imageEffects lists the effects of a staged image deploy besides file changes.
 func imageEffects(r deploy.Review) (all []string) {
 	w, d := r.Deploy, r.Projected
 	if !w.Kind.HasImage() {
@@ -88,7 +88,7 @@ func imageEffects(r deploy.Review) (all []string) {
 	return all
 }
 
-// dagEffect says what becomes of the DAGs.
+// dagEffect describes the effect on the DAGs.
 func dagEffect(r deploy.Review) string {
 	w, d := r.Deploy, r.Projected
 	switch next := d.State.With(w); {

@@ -14,7 +14,7 @@ import (
 )
 
 // invite serves POST /workspaces/:workspace/invitations. The answer shows the
-// link, which is kept nowhere.
+// link once; the link is not stored.
 func (s *Server) invite(c echo.Context) error {
 	secret := rand.Text()
 	i, err := s.addInvitation(c, secret)
@@ -104,7 +104,7 @@ func (s *Server) invitationForm(c echo.Context, status int, refusal error) error
 	return render(c, status, views.InvitationPage(form))
 }
 
-// invitation returns the one that the link's secret opens.
+// invitation loads the invitation of the link's secret.
 func (s *Server) invitation(c echo.Context) (i slipway.Invitation, w slipway.Workspace, err error) {
 	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		i, w, err = tx.Invitation(auth.Fingerprint(c.Param("secret")))
@@ -113,8 +113,8 @@ func (s *Server) invitation(c echo.Context) (i slipway.Invitation, w slipway.Wor
 	return i, w, err
 }
 
-// acceptInvitation serves POST /invitations/:secret: whoever is signed in
-// joins, anybody else makes an account first.
+// acceptInvitation serves POST /invitations/:secret. A signed-in user joins at
+// once, anybody else makes an account first.
 func (s *Server) acceptInvitation(c echo.Context) error {
 	known, err := s.recognise(c)
 	if err != nil {
@@ -138,8 +138,7 @@ func (s *Server) acceptInvitation(c echo.Context) error {
 	return s.done(c, workspacePath(w.ID), "Welcome to %s.", w.Name)
 }
 
-// joinAnew makes an account and joins with it. A form that is not good is
-// shown again.
+// joinAnew makes an account and joins. A refused form is shown again.
 func (s *Server) joinAnew(c echo.Context) error {
 	if _, _, err := s.invitation(c); err != nil {
 		return err // before the costly hash
@@ -168,7 +167,7 @@ func (s *Server) joinAnew(c echo.Context) error {
 	return s.done(c, workspacePath(w.ID), "Welcome to %s.", w.Name)
 }
 
-// newAccount reads the fields of a new account and hashes its password.
+// newAccount reads the fields of a new account and hashes the password.
 func (s *Server) newAccount(c echo.Context) (u slipway.User, hash string, err error) {
 	if u.Email, err = slipway.CheckEmail(c.FormValue("email")); err != nil {
 		return u, "", err
@@ -180,7 +179,7 @@ func (s *Server) newAccount(c echo.Context) (u slipway.User, hash string, err er
 	return u, hash, err
 }
 
-// join uses the invitation up and gives u its role.
+// join gives u the role of the invitation and deletes the invitation.
 func join(c echo.Context, tx *store.Tx, u slipway.User) (slipway.Workspace, error) {
 	i, w, err := tx.Invitation(auth.Fingerprint(c.Param("secret")))
 	if err != nil {

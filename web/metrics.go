@@ -17,7 +17,7 @@ import (
 	"slipway/store"
 )
 
-// metrics is what a Prometheus server can read of the portal.
+// metrics are the portal's metrics for Prometheus.
 type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.CounterVec // by method, route and status
@@ -32,15 +32,15 @@ func newMetrics(st *store.Store, engine *deploy.Engine) *metrics {
 	return m
 }
 
-// Metrics returns the handler of GET /metrics. It stands apart from the pages:
-// who may read it is decided by where it listens.
+// Metrics returns the handler of GET /metrics, to listen apart from the pages:
+// the listening address decides who can read metrics.
 func (s *Server) Metrics() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// counted counts each request once it is answered.
+// counted counts each answered request.
 func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		defer func() {
@@ -50,7 +50,7 @@ func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// methodLabel and routeLabel keep what clients make up out of the labels.
+// methodLabel and routeLabel keep values invented by clients out of the labels.
 func methodLabel(c echo.Context) string {
 	switch m := c.Request().Method; m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -66,20 +66,20 @@ func routeLabel(c echo.Context) string {
 	return c.Path()
 }
 
-// gauges looks at records and components whenever it is asked.
+// gauges reads records and components at each scrape.
 type gauges struct {
 	store  *store.Store
 	engine *deploy.Engine
 
 	mu    sync.Mutex
-	since time.Time                 // until then, deploys that ended have been counted
-	seen  map[slipway.DeployID]bool // those that ended just then
+	since time.Time                 // deploys ended until this time are counted
+	seen  map[slipway.DeployID]bool // counted deploys that ended exactly at since
 	ended *prometheus.CounterVec    // deploys by kind and status
 	took  *prometheus.HistogramVec  // seconds by kind
 }
 
-// durations are the bounds of what deploys take: from a file or two to an
-// image on many components.
+// durations are the bucket bounds for deploys: from a few files to an image on
+// many components.
 var durations = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600}
 
 func newGauges(st *store.Store, engine *deploy.Engine) *gauges {
@@ -148,7 +148,7 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	g.took.Collect(ch)
 }
 
-// countEnded counts the deploys that have ended since it was called last.
+// countEnded counts the deploys ended since the last call.
 func (g *gauges) countEnded(tx *store.Tx) error {
 	all, err := tx.EndedSince(g.since)
 	for _, e := range all {
@@ -180,7 +180,7 @@ func openDeploys(tx *store.Tx, ch chan<- prometheus.Metric) error {
 	return err
 }
 
-// deployments tells what there is of each Deployment.
+// deployments sends the gauges of each Deployment.
 func (g *gauges) deployments(tx *store.Tx, ch chan<- prometheus.Metric) error {
 	all, err := tx.AllDeployments()
 	for _, d := range all {

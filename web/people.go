@@ -27,7 +27,7 @@ func (s *Server) showPeople(c echo.Context) error {
 	return render(c, http.StatusOK, views.PeoplePage(page))
 }
 
-// people loads and shapes what the People page shows.
+// people loads the People page.
 func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team, err error) {
 	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		var role slipway.Role
@@ -61,7 +61,7 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 	return page, err
 }
 
-// tokensByHolder returns the tokens of a Workspace by who holds them.
+// tokensByHolder returns the tokens of a Workspace by holder.
 func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]store.Token, error) {
 	all, err := tx.AllTokens(w, "")
 	if err != nil {
@@ -82,8 +82,8 @@ func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]s
 	return held, nil
 }
 
-// memberRow offers what the rules allow someone with a role to do with m, who
-// holds some tokens.
+// memberRow offers the changes of m allowed for role mine. held are the tokens
+// of m.
 func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owners int, held []store.Token) views.MemberRow {
 	row := views.MemberRow{Membership: m, You: m.User.ID == me}
 	for _, next := range slipway.WorkspaceRoles {
@@ -119,7 +119,8 @@ func invitationRows(tx *store.Tx, id slipway.WorkspaceID, base string) (rows []v
 	return rows, nil
 }
 
-// member loads one membership with what judging it takes.
+// member loads a membership, the caller's role and the number of Owners, for
+// the rules.
 func (s *Server) member(c echo.Context, tx *store.Tx) (m slipway.Membership, mine slipway.Role, owners int, err error) {
 	id := slipway.WorkspaceID(c.Param("workspace"))
 	if _, mine, err = tx.Workspace(id, actorOf(c)); err != nil {

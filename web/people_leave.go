@@ -14,20 +14,20 @@ import (
 	"slipway/views"
 )
 
-// The fields of the page that asks before tokens end: one for each token that it
-// showed, and one for each whose box is ticked.
+// Fields of the form to confirm the end of tokens: one for each shown token,
+// and one for each ticked token.
 const (
 	shownField  = "shown"
 	revokeField = "revoke"
 )
 
-// keptTokens returns the tokens of a person that somebody else, with role mine,
-// saw on the page and wants to keep. Whoever leaves keeps none of their own, and
-// a request that does not come from the page keeps none.
+// keptTokens returns the tokens that a person with role mine saw unticked on
+// the page. A person's own tokens are never kept, and a request without the
+// page's fields keeps none.
 func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slipway.TokenID) {
 	form, err := c.FormParams()
 	if err != nil || slipway.MayKeepTokens(mine) != nil || of.ID == userOf(c).ID {
-		return nil // readForm has refused a form that cannot be read
+		return nil // readForm has already refused an unreadable form
 	}
 	for _, id := range form[shownField] {
 		if !slices.Contains(form[revokeField], id) {
@@ -37,7 +37,7 @@ func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slip
 	return keep
 }
 
-// leavingRows puts the tokens into words that end with l.
+// leavingRows puts the tokens that end with l into words.
 func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err error) {
 	tokens, err := auth.LeavingTokens(tx, l)
 	if err != nil {
@@ -64,9 +64,9 @@ func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err e
 	return rows, nil
 }
 
-// changeAccess changes or ends a membership by calling record, revokes the tokens that
-// end with l, takes back the invitations of somebody who may invite no more, and
-// audits e. counts says how many tokens were revoked and kept.
+// changeAccess calls record to change or end a membership, revokes the tokens
+// of l, deletes invitations made without the permission from now on, and audits
+// e. counts gives the numbers of revoked and kept tokens.
 func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
 		return "", err
@@ -91,8 +91,8 @@ func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leavin
 	return counts, tx.Audit(actorOf(c), e)
 }
 
-// dropInvitationsFor forgets the open invitations for somebody's address that
-// would give back what they lose.
+// dropInvitationsFor deletes open invitations to l's address that would restore
+// the lost access.
 func dropInvitationsFor(tx *store.Tx, l auth.Leaving) error {
 	all, err := tx.Invitations(l.Workspace)
 	if err != nil {
@@ -109,7 +109,7 @@ func dropInvitationsFor(tx *store.Tx, l auth.Leaving) error {
 	return nil
 }
 
-// openLinks counts the open invitations that are for nobody by name.
+// openLinks counts the open invitations without an address.
 func openLinks(tx *store.Tx, w slipway.WorkspaceID) (n int, err error) {
 	all, err := tx.Invitations(w)
 	if err != nil {
@@ -123,8 +123,8 @@ func openLinks(tx *store.Tx, w slipway.WorkspaceID) (n int, err error) {
 	return n, nil
 }
 
-// showSetRole serves GET /workspaces/:workspace/people/:user/role?role=: what a
-// smaller role takes, before it is given.
+// showSetRole serves GET /workspaces/:workspace/people/:user/role?role=: the
+// effects of a smaller role, for confirmation.
 func (s *Server) showSetRole(c echo.Context) error {
 	next, wrong := slipway.RoleOf(c.QueryParam("role"))
 	page := views.ChangeRole{Next: next}
@@ -133,7 +133,7 @@ func (s *Server) showSetRole(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := mine.May(slipway.ManageMembers); err != nil { // before a word about the role that was typed
+		if err := mine.May(slipway.ManageMembers); err != nil { // before any word about the typed role
 			return err
 		}
 		if wrong != nil {

@@ -21,19 +21,19 @@ import (
 	"slipway/web/api"
 )
 
-// bearerLife is how long a client of the registry works with one bearer. What
-// it opens is asked anew at each request all the same.
+// bearerLife is the lifetime of a registry bearer. Each request still checks
+// access anew.
 const bearerLife = 5 * time.Minute
 
-// bearer is what /v2/token hands out, signed.
+// bearer is the signed answer of /v2/token.
 type bearer struct {
-	Secret  string // SHA-256 of the token that it stands for, as the store knows it
-	Login   bool   // it is a login token
+	Secret  string // SHA-256 of the token, as stored
+	Login   bool   // of a login token
 	Granted []image.Access
 	Until   time.Time
 }
 
-// registryRoutes adds the registry and its token endpoint.
+// registryRoutes adds the registry and the token endpoint.
 func (s *Server) registryRoutes(e *echo.Echo) {
 	registry := echo.WrapHandler(s.engine.Images().Handler(image.Authorizer{
 		Realm: func(r *http.Request) string { return s.address(e.NewContext(r, nil), "/v2/token") },
@@ -45,9 +45,9 @@ func (s *Server) registryRoutes(e *echo.Echo) {
 	e.Any("/v2/*", registry)
 }
 
-// registryToken serves /v2/token: a bearer for the owner of a token, as the
-// password of any user. What may not be done is refused here, with 401: clients
-// try again for minutes when the registry itself refuses.
+// registryToken serves /v2/token: a bearer for the holder of a token, sent as
+// the password of any user. Refusals happen here, with 401: clients retry for
+// minutes when the registry itself refuses.
 func (s *Server) registryToken(c echo.Context) error {
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
@@ -81,8 +81,8 @@ func (s *Server) registryToken(c echo.Context) error {
 	})
 }
 
-// tokenOf returns the token that a request brings: as the password of Basic
-// authentication or of a form, bare or with the word Bearer before it.
+// tokenOf returns the token of a request: the password of Basic authentication
+// or of a form, bare or after the word Bearer.
 func tokenOf(r *http.Request) (secret string, login bool) {
 	_, secret, ok := r.BasicAuth()
 	if !ok {
@@ -106,7 +106,7 @@ func (s *Server) refuseRegistry(c echo.Context, err error) error {
 	return c.JSON(status, map[string]any{"errors": []any{map[string]any{"code": code, "message": text}}})
 }
 
-// noteUse records that an API token was used, now and then.
+// noteUse records the use of an API token, at most once a minute.
 func (s *Server) noteUse(r *http.Request, b bearer) error {
 	if b.Login {
 		return nil
@@ -125,7 +125,7 @@ func (s *Server) noteUse(r *http.Request, b bearer) error {
 }
 
 // scopesOf reads scopes: "repository:barren-ionization-0185/airflow:pull,push".
-// What is no repository's is left out, and so is not granted.
+// Other scopes are left out and not granted.
 func scopesOf(texts []string) (wants []image.Access) {
 	for _, text := range strings.Fields(strings.Join(texts, " ")) {
 		rest, ok := strings.CutPrefix(text, "repository:")
@@ -144,7 +144,7 @@ func scopesOf(texts []string) (wants []image.Access) {
 	return wants
 }
 
-// sealed returns b as clients carry it.
+// sealed returns b as text with a signature.
 func (s *Server) sealed(b bearer) (string, error) {
 	body, err := json.Marshal(b)
 	if err != nil {
@@ -160,7 +160,8 @@ func (s *Server) signature(text string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// unsealed reads what a client carries.
+// unsealed checks the signature and the expiry of a bearer, and reads the
+// bearer.
 func (s *Server) unsealed(text string) (b bearer, err error) {
 	body, signature, _ := strings.Cut(text, ".")
 	if !hmac.Equal([]byte(signature), []byte(s.signature(body))) {
@@ -176,8 +177,8 @@ func (s *Server) unsealed(text string) (b bearer, err error) {
 	return b, nil
 }
 
-// admit lets a request to the registry pass. Its token is looked up again: one
-// that was revoked fails at once, and so does what its role lost.
+// admit checks a request to the registry. The token and the role are loaded
+// again: a revoked token or a lost role has effect at once.
 func (s *Server) admit(r *http.Request, text string, wants []image.Access) error {
 	b, err := s.unsealed(text)
 	if err != nil {

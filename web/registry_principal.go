@@ -8,13 +8,14 @@ import (
 	"slipway/store"
 )
 
-// principal is who comes to the registry: somebody who deploys, or an agent.
+// principal is the sender of a registry request: a person, an API token or an
+// agent.
 type principal struct {
 	by    slipway.Actor
-	agent slipway.DeploymentID // "" for who is none
+	agent slipway.DeploymentID // "" for people and API tokens
 }
 
-// principalOf returns whose token a bearer stands for, if it still works.
+// principalOf returns the principal of a bearer, if the token still works.
 func (s *Server) principalOf(tx *store.Tx, b bearer) (principal, error) {
 	if b.Login {
 		t, err := tx.LoginToken(store.LoginAccess, b.Secret)
@@ -33,8 +34,9 @@ func (s *Server) principalOf(tx *store.Tx, b bearer) (principal, error) {
 	return principal{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
 }
 
-// grant returns what of wants v may do. It is refused if that is nothing, and
-// if v may not push where it wants to: it would find out layers later.
+// grant returns the part of wants allowed for v. Nothing allowed is a refusal,
+// and so is a push that is not allowed: otherwise the client would notice only
+// after uploading layers.
 func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Access, err error) {
 	var why error
 	for _, a := range wants {
@@ -55,8 +57,9 @@ func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Ac
 	return granted, nil
 }
 
-// may judges one thing that v wants to do. Pulling is for everybody who sees a
-// Deployment, the rest for those who may deploy images to it.
+// may decides on one access of v. Pulling is for everybody with the Deployment
+// in sight, pushing and deleting for principals with the right to deploy
+// images.
 func (v principal) may(tx *store.Tx, a image.Access) error {
 	none := slipway.Errorf(slipway.NotFound, "There is no repository %s, or not for this token. Those of a Deployment begin with its namespace.", a.Repository)
 	if !slices.Contains([]image.Action{image.Pulling, image.Pushing, image.Deleting}, a.Action) {

@@ -26,9 +26,8 @@ func withAssets(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// render writes a page or partial. It buffers, so that a failing view is a
-// clean 500. Only what comes through here is compressed: no event stream, no
-// download.
+// render writes a page or partial, after buffering: a failing view becomes a
+// clean 500. Pages are compressed; event streams and downloads are not.
 func render(c echo.Context, status int, view templ.Component) error {
 	buf := templ.GetBuffer()
 	defer templ.ReleaseBuffer(buf)
@@ -49,7 +48,7 @@ func render(c echo.Context, status int, view templ.Component) error {
 var compressed = sync.OnceValue(func() func(http.HandlerFunc) http.HandlerFunc {
 	wrap, err := gzhttp.NewWrapper()
 	if err != nil {
-		panic(err) // its default options are good
+		panic(err) // the default options are good
 	}
 	return func(h http.HandlerFunc) http.HandlerFunc { return http.HandlerFunc(wrap(h)) }
 })
@@ -62,7 +61,7 @@ func wantsPartial(c echo.Context) bool {
 // wantsHTML reports whether a person's browser will show the answer.
 func wantsHTML(c echo.Context) bool {
 	if strings.HasPrefix(c.Request().URL.Path, agentsPath) {
-		return false // no person is there
+		return false // no person reads the answer
 	}
 	return wantsPartial(c) || strings.Contains(c.Request().Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
 }
@@ -79,13 +78,13 @@ func seeOther(c echo.Context, path string) error {
 // doneCookie carries a sentence to the page after an action.
 const doneCookie = "done"
 
-// done is seeOther with a sentence that the next page shows once.
+// done is seeOther with a sentence for the next page, shown once.
 func (s *Server) done(c echo.Context, path, format string, args ...any) error {
 	s.cookies.Keep(c, doneCookie, fmt.Sprintf(format, args...), auth.DoneLife)
 	return seeOther(c, path)
 }
 
-// frame returns what stands around a page that is in no Workspace.
+// frame returns the frame of a page outside Workspaces.
 func (s *Server) frame(c echo.Context, tx *store.Tx, title string) (views.Frame, error) {
 	p := s.bareFrame(c, title)
 	if p.You == "" {
@@ -97,8 +96,7 @@ func (s *Server) frame(c echo.Context, tx *store.Tx, title string) (views.Frame,
 	return p, err
 }
 
-// frameIn returns what stands around a page of a Workspace, and the caller's
-// role in it.
+// frameIn returns the frame of a page in a Workspace, and the caller's role.
 func (s *Server) frameIn(c echo.Context, tx *store.Tx, title string, id slipway.WorkspaceID, section views.Section) (views.Frame, slipway.Role, error) {
 	w, role, err := tx.Workspace(id, actorOf(c))
 	if err != nil {
@@ -109,7 +107,7 @@ func (s *Server) frameIn(c echo.Context, tx *store.Tx, title string, id slipway.
 	return p, role, err
 }
 
-// bareFrame is what stands around a page that needs no database.
+// bareFrame is the frame of a page without database access.
 func (s *Server) bareFrame(c echo.Context, title string) views.Frame {
 	u := userOf(c)
 	return views.Frame{
@@ -118,7 +116,7 @@ func (s *Server) bareFrame(c echo.Context, title string) views.Frame {
 	}
 }
 
-// address returns path as an address that can be handed to somebody else.
+// address returns path as an absolute address, to hand to other people.
 func (s *Server) address(c echo.Context, path string) string {
 	if s.cfg.URL != nil {
 		return s.cfg.URL.Scheme + "://" + s.cfg.URL.Host + path
@@ -126,7 +124,7 @@ func (s *Server) address(c echo.Context, path string) string {
 	return c.Scheme() + "://" + c.Request().Host + path
 }
 
-// favicon answers browsers that ask before they have read a page.
+// favicon answers browsers that ask before reading a page.
 func (s *Server) favicon(c echo.Context) error {
 	return c.Redirect(http.StatusFound, static.URL("mark.svg"))
 }

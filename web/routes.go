@@ -8,7 +8,7 @@ import (
 	"slipway/static"
 )
 
-// group adds routes that share what stands before their handlers.
+// group adds routes with the same middleware.
 type group struct {
 	e      *echo.Echo
 	before []echo.MiddlewareFunc
@@ -17,10 +17,10 @@ type group struct {
 func (d group) GET(path string, h echo.HandlerFunc)  { d.e.GET(path, h, d.before...) }
 func (d group) POST(path string, h echo.HandlerFunc) { d.e.POST(path, h, d.before...) }
 
-// method is GET for a method that no browser's form has.
+// method adds a route for a method other than GET and POST.
 func (d group) method(method, path string, h echo.HandlerFunc) { d.e.Add(method, path, h, d.before...) }
 
-// routes is every page and action of the portal, and who stands at its door.
+// routes adds every page and action of the portal, with the middleware of each.
 func (s *Server) routes(e *echo.Echo) {
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
 	e.GET("/favicon.ico", s.favicon)
@@ -37,7 +37,7 @@ func (s *Server) routes(e *echo.Echo) {
 	s.agentRoutes(e)
 }
 
-// accountRoutes are of people: how they come in, and their account.
+// accountRoutes are the routes of people: signing in, and accounts.
 func (s *Server) accountRoutes(e *echo.Echo, user group) {
 	anyone := group{e, []echo.MiddlewareFunc{readForm}}
 	anyone.GET("/signin", s.showSignIn)
@@ -57,7 +57,8 @@ func (s *Server) accountRoutes(e *echo.Echo, user group) {
 	user.POST("/auth/authorize", s.authorize)
 }
 
-// workspaceRoutes are of a Workspace: its people, credentials and Deployments.
+// workspaceRoutes are the routes of a Workspace: people, credentials and
+// Deployments.
 func (s *Server) workspaceRoutes(user group) {
 	user.GET("/workspaces", s.showWorkspaces)
 	user.POST("/workspaces", s.addWorkspace)
@@ -90,7 +91,8 @@ func (s *Server) workspaceRoutes(user group) {
 	user.POST("/workspaces/:workspace/deployments/new", s.addDeployment)
 }
 
-// deploymentRoutes are of a Deployment: its Overview, settings and switch.
+// deploymentRoutes are the routes of a Deployment: Overview, settings and
+// switch.
 func (s *Server) deploymentRoutes(user group) {
 	user.GET("/deployments/:deployment", s.showDeployment)
 	user.GET("/deployments/:deployment/live", s.liveDeployment)
@@ -108,8 +110,7 @@ func (s *Server) deploymentRoutes(user group) {
 	user.POST("/deployments/:deployment/switch/:id/cancel", s.cancelSwitch)
 }
 
-// deployRoutes are of what is deployed: the deploys, their versions, and the
-// way in.
+// deployRoutes are the routes of deploys, versions and uploads.
 func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.GET("/deployments/:deployment/deploys", s.showDeploys)
 	user.GET("/deployments/:deployment/deploys/:number", s.showDeploy)
@@ -127,7 +128,7 @@ func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.GET("/deployments/:deployment/history/*", s.showFileHistory)
 	user.GET("/deployments/:deployment/fix/*", s.showFix)
 
-	files := group{e, []echo.MiddlewareFunc{s.requireUser}} // their handlers read bodies as they come
+	files := group{e, []echo.MiddlewareFunc{s.requireUser}} // the handlers read bodies as a stream
 	files.POST("/deployments/:deployment/deploys", s.deployForm)
 	files.POST("/deployments/:deployment/fix/*", s.fix)
 

@@ -12,15 +12,15 @@ import (
 	"slipway/views"
 )
 
-// scene is a Deployment as one request sees it.
+// scene is the state of a Deployment for one request.
 type scene struct {
-	slipway.Deployment // as it is now
+	slipway.Deployment // as recorded now
 	projected          slipway.Deployment
 	role               slipway.Role
 	by                 slipway.Actor
 	queue              []slipway.Turn
 	components         []slipway.Component
-	live               slipway.Deploy // whose state is the one wanted now; zero before the first
+	live               slipway.Deploy // the deploy with the desired state; zero before the first
 	now                time.Time
 }
 
@@ -28,7 +28,7 @@ func deploymentID(c echo.Context) slipway.DeploymentID {
 	return slipway.DeploymentID(c.Param("deployment"))
 }
 
-// number returns the number of the deploy that the address names.
+// number returns the deploy number in the address.
 func number(c echo.Context) (int, error) {
 	n, err := strconv.Atoi(c.Param("number"))
 	if err != nil || n < 1 {
@@ -37,7 +37,7 @@ func number(c echo.Context) (int, error) {
 	return n, nil
 }
 
-// sceneOf reads the Deployment that the address names.
+// sceneOf loads the Deployment in the address.
 func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
 	sc.by, sc.now = actorOf(c), tx.Now
 	if sc.Deployment, sc.role, err = tx.Deployment(deploymentID(c), sc.by); err != nil {
@@ -54,8 +54,7 @@ func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
 	return sc, nil
 }
 
-// viewScene reads the Deployment that the address names, and whatever more else
-// wants, in one View.
+// viewScene loads the Deployment in the address and calls more, in one View.
 func (s *Server) viewScene(c echo.Context, more func(*store.Tx, scene) error) error {
 	return s.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		sc, err := s.sceneOf(c, tx)
@@ -66,7 +65,7 @@ func (s *Server) viewScene(c echo.Context, more func(*store.Tx, scene) error) er
 	})
 }
 
-// running returns the deploy that goes live now, nil if none.
+// running returns the deploy that is going live, nil if none.
 func (sc scene) running() *slipway.Deploy {
 	for _, t := range sc.queue {
 		if t.Deploy != nil && t.Deploy.Status == slipway.Deploying {
@@ -99,13 +98,13 @@ func versionPath(of slipway.DeploymentID, v slipway.Version) string {
 	return deploymentPath(of) + "/versions/" + v.Dir()
 }
 
-// filePath is the page of a file of a version, whatever its name.
+// filePath is the page of a file in a version, safe for every path.
 func filePath(of slipway.DeploymentID, v slipway.Version, path string) string {
 	return versionPath(of, v) + "/files/" + (&url.URL{Path: path}).EscapedPath()
 }
 
-// frameOf returns what stands around a page of the Deployment; tab is the
-// address of the tab that is open.
+// frameOf returns the frame of a page of the Deployment; tab is the address of
+// the open tab.
 func (s *Server) frameOf(c echo.Context, tx *store.Tx, sc scene, title, tab string) (f views.DeploymentFrame, err error) {
 	f = views.DeploymentFrame{Name: sc.Name, Links: sc.links(), Tab: tab, AirflowURL: sc.AirflowURL}
 	if title != sc.Name {
@@ -118,7 +117,8 @@ func (s *Server) frameOf(c echo.Context, tx *store.Tx, sc scene, title, tab stri
 	return f, err
 }
 
-// banner says that the Deployment needs an image deploy, if it does.
+// banner is the banner of a Deployment in need of an image deploy, else the
+// zero Banner.
 func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	if !sc.NeedsImage {
 		return b, nil

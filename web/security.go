@@ -23,21 +23,21 @@ const (
 	errorKey     = "error"
 )
 
-// maxForm is the most that a form without files may hold, in bytes.
+// maxForm is the most bytes in a form without files.
 const maxForm = 1 << 20
 
-// contentPolicy lets a page load nothing but what this portal serves. Handlers
-// of files that people uploaded set a stricter one.
+// contentPolicy lets a page load only files of the portal. Handlers of uploaded
+// files set a stricter policy.
 const contentPolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
 
-// requestID returns the id that the log and a page of failure share.
+// requestID returns the id shared by the log and the failure page.
 func requestID(c echo.Context) string {
 	id, _ := c.Get(requestIDKey).(string)
 	return id
 }
 
-// logged gives each request an id and writes one line about it once it is
-// answered: also why it was refused.
+// logged gives each request an id and writes one line after the answer, with
+// the reason of a refusal.
 func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Set(requestIDKey, rand.Text()[:12])
@@ -66,8 +66,8 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// pathForLog returns the path of a request, or its pattern where the path
-// holds a secret.
+// pathForLog returns the path of a request, or the route's pattern for a path
+// with a secret.
 func pathForLog(c echo.Context) string {
 	if strings.Contains(c.Path(), ":secret") || strings.Contains(c.Path(), ":upload") {
 		return c.Path()
@@ -75,7 +75,7 @@ func pathForLog(c echo.Context) string {
 	return c.Request().URL.Path
 }
 
-// recovered turns a panic into an error, so that it is answered and logged.
+// recovered turns a panic into an error, to be answered and logged.
 func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
@@ -91,8 +91,8 @@ func (s *Server) recovered(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// secured sets the headers that keep other sites out, and refuses forms that
-// were sent from one.
+// secured sets the headers against other sites, and refuses forms sent from
+// other sites.
 func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -110,8 +110,8 @@ func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readForm reads the form of a request, so that one that is too large or
-// broken is refused before its handler sees half of it.
+// readForm reads the form of a request, and refuses a broken or too large one
+// before the handler starts.
 func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -132,7 +132,7 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// ipExtractor believes X-Forwarded-For only when it comes from proxies.
+// ipExtractor believes X-Forwarded-For only from proxies.
 func ipExtractor(proxies []netip.Prefix) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()

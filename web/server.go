@@ -18,13 +18,13 @@ import (
 	"slipway/web/api"
 )
 
-// Config is what the command line says about the pages.
+// Config is the part of the command line about the pages.
 type Config struct {
-	URL            *url.URL       // where browsers find the portal; nil: wherever they came to
-	SupportURL     string         // a page or mailto: address for people who need help; "" for none
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
-	Version        string         // of this program
-	SetupSecret    string         // of the link that sets up the first account; "" for none
+	URL            *url.URL       // the portal's address for browsers; nil: the address of the request
+	SupportURL     string         // a page or mailto: address for help; "" for none
+	TrustedProxies []netip.Prefix // trusted for X-Forwarded-For
+	Version        string         // of the running program
+	SetupSecret    string         // of the link to set up the first account; "" for none
 
 	Releases []slipway.Release // of the Runtime, beside the embedded ones
 }
@@ -58,7 +58,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 		}
 	}
 	for _, pattern := range []string{"/v1/", "/v1alpha1/", "/private/", "/auth/oauth/", "/v2/", agentsPath} {
-		origin.AddInsecureBypassPattern(pattern) // no cookie counts there
+		origin.AddInsecureBypassPattern(pattern) // no cookie is read at these addresses
 	}
 	jar := auth.NewCookies(cfg.URL)
 	return &Server{

@@ -14,7 +14,7 @@ import (
 
 const sessionName = "session"
 
-// userOf returns who is signed in: the zero User for nobody.
+// userOf returns the signed-in user, the zero User without one.
 func userOf(c echo.Context) slipway.User {
 	u, _ := c.Get(auth.UserKey).(slipway.User)
 	return u
@@ -22,14 +22,14 @@ func userOf(c echo.Context) slipway.User {
 
 func userKnown(c echo.Context) bool { return userOf(c).ID != "" }
 
-// actorOf returns who is signed in as the rules and the audit trail name them.
+// actorOf returns the signed-in user as an actor, for rules and the audit log.
 func actorOf(c echo.Context) slipway.Actor { return actor(c, userOf(c)) }
 
 func actor(c echo.Context, u slipway.User) slipway.Actor {
 	return slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.Portal, IP: c.RealIP()}
 }
 
-// requireUser lets only people pass who are signed in.
+// requireUser lets only signed-in people pass.
 func (s *Server) requireUser(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		known, err := s.recognise(c)
@@ -43,8 +43,8 @@ func (s *Server) requireUser(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// recognise reports whether the request belongs to a session, and whose it is
-// to userOf.
+// recognise reports whether the request has a session, and sets the user for
+// userOf.
 func (s *Server) recognise(c echo.Context) (bool, error) {
 	sess, err := s.sessions.Get(c.Request(), sessionName)
 	if err != nil {
@@ -57,7 +57,8 @@ func (s *Server) recognise(c echo.Context) (bool, error) {
 	return ok, nil
 }
 
-// startSession signs u in under a new id, whatever the browser had before.
+// startSession signs u in under a new id. An older session of the browser is
+// not reused.
 func (s *Server) startSession(c echo.Context, u slipway.User) error {
 	sess, err := s.sessions.Get(c.Request(), sessionName)
 	if err != nil {
@@ -84,7 +85,7 @@ func (s *Server) endSession(c echo.Context) error {
 	return nil
 }
 
-// localPath returns path if it leads to a page of this portal, else "/".
+// localPath returns path if path leads to a page of this portal, else "/".
 func localPath(path string) string {
 	u, err := url.Parse(path)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") ||

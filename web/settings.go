@@ -18,8 +18,8 @@ func (s *Server) showSettings(c echo.Context) error {
 	return s.settingsPage(c, http.StatusOK, func(*views.SettingsPage) {})
 }
 
-// settingsPage is the page with what edit puts into it: what was typed, and why
-// it was refused.
+// settingsPage renders the page after edit, which adds a refused input and the
+// reason.
 func (s *Server) settingsPage(c echo.Context, status int, edit func(*views.SettingsPage)) error {
 	var p views.SettingsPage
 	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
@@ -68,7 +68,7 @@ func switchCard(sc scene) views.SwitchCard {
 	return card
 }
 
-// deleteCard says what would be lost.
+// deleteCard lists the losses of a deletion.
 func (s *Server) deleteCard(tx *store.Tx, sc scene) (*views.DeleteCard, error) {
 	versions, err := tx.CountVersions(sc.ID)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Server) saveSettings(c echo.Context) error {
 	return s.done(c, deploymentPath(deploymentID(c))+"/settings", "The settings are saved.")
 }
 
-// settingsForm reads the form. What it could read it returns with the error too.
+// settingsForm reads the form. With an error it returns the fields read so far.
 func settingsForm(c echo.Context) (w slipway.Settings, err error) {
 	w = slipway.Settings{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),

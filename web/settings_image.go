@@ -7,8 +7,8 @@ import (
 	"slipway/views"
 )
 
-// registerCard is the form that tells which image runs; to is where the switch
-// is turned to afterwards.
+// registerCard is the form to register the running image; to is the position of
+// the switch to ask for afterwards.
 func registerCard(sc scene, to string) *views.RegisterCardProps {
 	return &views.RegisterCardProps{Action: deploymentPath(sc.ID) + "/image", To: to}
 }
@@ -30,7 +30,8 @@ func (s *Server) registerImage(c echo.Context) error {
 	return s.done(c, next, "%s is registered as what runs today.", i.Title())
 }
 
-// registerAgain shows the page that the form stood on, with why it was refused.
+// registerAgain shows the page of the form again, with the reason for the
+// refusal.
 func (s *Server) registerAgain(c echo.Context, err error, text string) error {
 	status, _ := explain(err)
 	refill := func(r *views.RegisterCardProps) {
@@ -44,7 +45,7 @@ func (s *Server) registerAgain(c echo.Context, err error, text string) error {
 	return s.settingsPage(c, status, func(p *views.SettingsPage) { refill(p.Register) })
 }
 
-// applyCard chooses what this machine runs to apply an image; nil for an
+// applyCard is the form to choose the portal's apply command; nil for an
 // Airflow elsewhere.
 func (s *Server) applyCard(sc scene) *views.ApplyCardProps {
 	if !sc.Here {

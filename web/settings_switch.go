@@ -12,7 +12,8 @@ import (
 	"slipway/views"
 )
 
-// recentWindow is how far back the switch looks for people who will be refused.
+// recentWindow is the period of deploys that name the people affected by a
+// switch.
 const recentWindow = 30 * 24 * time.Hour
 
 // showSwitch serves GET /deployments/:deployment/switch?to=on|off.
@@ -36,8 +37,8 @@ func switchedTo(word string) (bool, error) {
 	return word == "on", nil
 }
 
-// switchPage asks about turning the switch to on, or to where it is not if that
-// is nil, with what edit puts into the page.
+// switchPage asks to confirm the switch to on; a nil on means the opposite of
+// the present position. edit changes the page.
 func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*views.SwitchPage)) error {
 	var p views.SwitchPage
 	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
@@ -63,7 +64,7 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*vie
 	return render(c, status, views.Switch(p))
 }
 
-// switchQuestion says what turning DAG-only deploys on or off will mean.
+// switchQuestion describes the effects of turning DAG-only deploys on or off.
 func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.SwitchPage, err error) {
 	p = views.SwitchPage{
 		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
@@ -98,7 +99,7 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 	return p, err
 }
 
-// followUp says how Slipway does by itself what has to follow the switch.
+// followUp describes Slipway's own follow-up to the switch.
 func followUp(tx *store.Tx, sc scene, on bool) (string, error) {
 	d := sc.projected
 	switch tag := imageTag(d.State); {
@@ -115,7 +116,7 @@ func followUp(tx *store.Tx, sc scene, on bool) (string, error) {
 	v, err := tx.BundleVersion(sc.ID, d.Version)
 	if kind, _ := slipway.Explain(err); err == nil {
 		files = "the " + plural(v.Files, "file")
-	} else if kind == slipway.NotFound { // of a deploy that still waits for its turn
+	} else if kind == slipway.NotFound { // of a deploy still in the queue
 		err = nil
 	}
 	return "Put " + files + " of version " + d.Version.Short() + " into " + imageTag(d.State) + " and deploy the result.", err
@@ -173,8 +174,8 @@ func (s *Server) turnSwitch(c echo.Context) error {
 	return s.done(c, deploymentPath(of), "DAG-only deploys are %s.", onOff(on))
 }
 
-// switchSafely has Slipway prepare the switch with the deploy that follows. Its
-// page shows the files, and asks once more.
+// switchSafely prepares the switch with the deploy to follow. The page of the
+// deploy shows the files and asks for a confirmation.
 func (s *Server) switchSafely(c echo.Context, on bool) error {
 	var w slipway.Deploy
 	var err error

@@ -13,7 +13,7 @@ import (
 	"slipway/views"
 )
 
-// checkSetup returns nil if the link's secret sets up this installation.
+// checkSetup returns nil if the secret in the link sets up this installation.
 func (s *Server) checkSetup(c echo.Context) error {
 	given, want := auth.Fingerprint(c.Param("secret")), auth.Fingerprint(s.cfg.SetupSecret)
 	if s.cfg.SetupSecret == "" || subtle.ConstantTimeCompare([]byte(given), []byte(want)) != 1 {
@@ -38,7 +38,7 @@ func (s *Server) showSetup(c echo.Context) error {
 	}))
 }
 
-// setUp serves POST /setup/:secret. A form that is not good is shown again.
+// setUp serves POST /setup/:secret. A refused form is shown again.
 func (s *Server) setUp(c echo.Context) error {
 	if err := s.checkSetup(c); err != nil {
 		return err

@@ -36,7 +36,7 @@ func (s *Server) showSignIn(c echo.Context) error {
 	return render(c, http.StatusOK, views.SignInPage(s.signInForm(c, nil)))
 }
 
-// signInForm is the form as it was sent, with the reason that it was refused.
+// signInForm is the sign-in form with the input and the reason of a refusal.
 func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
 	form := views.SignIn{
 		Page: s.bareFrame(c, "Sign in"), Next: localPath(c.FormValue("next")), Email: c.FormValue("email"),
@@ -64,9 +64,8 @@ func (s *Server) signIn(c echo.Context) error {
 	return seeOther(c, localPath(c.FormValue("next")))
 }
 
-// authenticate returns the account that email and password are of. Wrong
-// password, unknown account and disabled account cannot be told apart, by words
-// or by time.
+// authenticate returns the account of email and password. Wrong password,
+// unknown account and disabled account look the same, in words and in time.
 func (s *Server) authenticate(c echo.Context, email, password string) (slipway.User, error) {
 	wrong := slipway.Errorf(slipway.Unauthorized, "Email address or password is wrong.")
 	clean, err := slipway.CheckEmail(email)
@@ -121,8 +120,8 @@ func (s *Server) account(ctx context.Context, email string) (u slipway.User, has
 	return u, hash, err
 }
 
-// rehash keeps the password under today's costs. When that fails the old hash
-// still works, so it is only logged.
+// rehash stores the password under today's costs. A failure is only logged,
+// because the old hash still works.
 func (s *Server) rehash(ctx context.Context, u slipway.User, password string) {
 	hash, err := s.passwords.Hash(ctx, password)
 	if err == nil {
@@ -141,7 +140,7 @@ func (s *Server) signOut(c echo.Context) error {
 	return s.done(c, "/signin", "You have signed out.")
 }
 
-// signInPath is the sign-in page that leads back to path.
+// signInPath is the sign-in page with a way back to path.
 func signInPath(path string) string {
 	return "/signin?" + url.Values{"next": {path}}.Encode()
 }

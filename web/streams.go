@@ -21,18 +21,18 @@ import (
 
 // The pace of a live page.
 const (
-	heartbeat = 15 * time.Second       // between comments that keep the connection open
+	heartbeat = 15 * time.Second       // between comments to keep the connection open
 	pause     = 100 * time.Millisecond // between two snapshots
 )
 
-// fragment is a part of a page that is sent anew when it has changed.
+// fragment is a part of a page, sent again after a change.
 type fragment struct {
-	id   string // of the element that it replaces
+	id   string // of the element to replace
 	view templ.Component
 }
 
-// snapshot returns what a page shows now, and an error once its reader may no
-// longer see it.
+// snapshot returns the present contents of a page, and an error once the reader
+// has lost access.
 type snapshot func() ([]fragment, error)
 
 // liveDeployments serves GET /workspaces/:workspace/live.
@@ -75,7 +75,7 @@ func (s *Server) liveDeployment(c echo.Context) error {
 	})
 }
 
-// agentsSnapshot follows which agents are connected.
+// agentsSnapshot follows the connected agents.
 func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 	return func() (all []fragment, err error) {
 		err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
@@ -86,8 +86,8 @@ func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 	}
 }
 
-// overviewFragments are the parts of the Overview that change. seen is the
-// shape of the form that the page has.
+// overviewFragments are the changing parts of the Overview. seen is the key of
+// the form on the page.
 func overviewFragments(o views.Overview, seen string) []fragment {
 	all := []fragment{
 		{"facts", views.FactsStrip(o.Facts)},
@@ -105,8 +105,8 @@ func overviewFragments(o views.Overview, seen string) []fragment {
 	return all
 }
 
-// deploySnapshot follows a deploy. Its changes are compared again only when its
-// status is another: a form that somebody reads must not change under them.
+// deploySnapshot follows a deploy. The changes are compared again only after a
+// change of the status: a form must not change while somebody reads.
 func (s *Server) deploySnapshot(c echo.Context) snapshot {
 	seen := c.QueryParam("status")
 	var log logTail
@@ -139,9 +139,9 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 	}
 }
 
-// stream sends snapshots as server-sent events: a full one first, then what is
-// different whenever changed has a token. It ends with the connection, the
-// session or the role.
+// stream sends snapshots as server-sent events: a full one first, then the
+// differences after each token in changed. The stream ends with the connection,
+// the session or the role.
 func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
 	if !s.slots.acquire(userOf(c).ID) {
 		return slipway.Errorf(slipway.TooMany, "You have %d live pages open. Close some of them.", maxStreams)
@@ -158,7 +158,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set("X-Accel-Buffering", "no") // for a proxy that would collect events
+	h.Set("X-Accel-Buffering", "no") // against proxies that collect events
 	c.Response().WriteHeader(http.StatusOK)
 	if err := writeEvent(c, first); err != nil {
 		return nil // the reader has gone
@@ -179,8 +179,8 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	}
 }
 
-// sendChanges sends what is different from what was sent before, at least a comment.
-// It reports whether to go on.
+// sendChanges sends the fragments changed since the last message, or a comment.
+// It reports whether the stream goes on.
 func (s *Server) sendChanges(c echo.Context, next snapshot, sent map[string]string) bool {
 	if !s.stillSignedIn(c) {
 		return false
@@ -195,12 +195,12 @@ func (s *Server) sendChanges(c echo.Context, next snapshot, sent map[string]stri
 	return writeEvent(c, text) == nil
 }
 
-// stillSignedIn looks the session up anew: recognise would remember what it was
-// when the request began.
+// stillSignedIn loads the session anew: recognise would return the state at the
+// start of the request.
 func (s *Server) stillSignedIn(c echo.Context) bool {
 	sess, _, err := s.sessions.Read(c.Request(), sessionName)
 	if err != nil {
-		return false // the page asks again, and then it is logged
+		return false // the page asks again, and the failure is logged then
 	}
 	u, ok := sess.Values[auth.UserKey].(slipway.User)
 	return ok && u.ID == userOf(c).ID
@@ -213,8 +213,8 @@ func writeEvent(c echo.Context, text []byte) error {
 	return http.NewResponseController(c.Response()).Flush()
 }
 
-// message renders a snapshot as one event with those fragments that differ
-// from sent; nil for none.
+// message renders the fragments that differ from sent as one event; nil for
+// none.
 func message(ctx context.Context, next snapshot, sent map[string]string) ([]byte, error) {
 	all, err := next()
 	if err != nil {
@@ -238,11 +238,11 @@ func message(ctx context.Context, next snapshot, sent map[string]string) ([]byte
 	return event.Bytes(), nil
 }
 
-// lineEnds are all that end a line of an event stream: a lone CR in a file that
-// is shown would begin a field of its own.
+// lineEnds covers all line ends of an event stream: a lone CR in a shown file
+// would begin a new field.
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// writeData writes html as data of an event, in which every line is marked.
+// writeData writes html as data of an event, with a mark on every line.
 func writeData(w io.Writer, html string) {
 	for line := range strings.SplitSeq(lineEnds.Replace(html), "\n") {
 		fmt.Fprintf(w, "data: %s\n", line)

@@ -18,7 +18,7 @@ type slots struct {
 
 func newSlots() *slots { return &slots{taken: map[slipway.UserID]int{}} }
 
-// acquire reports whether there is room for one more of a user's.
+// acquire takes a slot for a user, and reports whether one was free.
 func (s *slots) acquire(id slipway.UserID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

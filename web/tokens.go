@@ -28,8 +28,8 @@ func (s *Server) showTokens(c echo.Context) error {
 	return s.tokensPage(c, http.StatusOK, func(*views.TokensPage) {})
 }
 
-// tokensPage is the page with what edit puts into it: a token that was just
-// made, or what was typed and why it was refused.
+// tokensPage renders the page after edit, which adds a new token, or a refused
+// input and the reason.
 func (s *Server) tokensPage(c echo.Context, status int, edit func(*views.TokensPage)) error {
 	id := slipway.WorkspaceID(c.Param("workspace"))
 	var page views.TokensPage
@@ -66,7 +66,7 @@ func (s *Server) tokenHelp(c echo.Context, all []slipway.Deployment) views.Token
 	return h
 }
 
-// tokenForm offers what the rules allow someone with a role to issue.
+// tokenForm offers the tokens that a person with a role may issue.
 func tokenForm(id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment) *views.TokenForm {
 	f := &views.TokenForm{Action: tokensPath(id), Role: slipway.Author, Days: defaultDays, Scopes: []views.Option{{Text: "The whole Workspace"}}}
 	for _, r := range slipway.WorkspaceRoles {
@@ -82,8 +82,7 @@ func tokenForm(id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployme
 	return f
 }
 
-// tokenRows are the tokens that someone with a role sees, with what they may
-// do with each.
+// tokenRows are the tokens visible to a role, with the allowed actions.
 func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment) (rows []views.TokenRow, err error) {
 	names := map[slipway.DeploymentID]string{"": ""}
 	for _, d := range all {
@@ -111,7 +110,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 	return rows, err
 }
 
-// holdersOf returns who holds the tokens of a Workspace, by token.
+// holdersOf returns the holders of a Workspace's tokens, by token.
 func holdersOf(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]store.Holder, error) {
 	all, err := tx.Holders(w)
 	if err != nil {
@@ -124,8 +123,9 @@ func holdersOf(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]store
 	return by, nil
 }
 
-// unfitHolders says who of those that know the secret of t could not have it
-// today, and why: t was kept when they left, or got a smaller role.
+// unfitHolders names the people who know the secret of t and could not hold t
+// today, with the reason: t was kept when the person left or got a smaller
+// role.
 func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
 	for _, h := range holders {
 		if !t.Grant().RevokedBy(slipway.Admin, h.Role) {
@@ -146,7 +146,7 @@ func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
 }
 
 // addToken serves POST /workspaces/:workspace/tokens. The answer shows the
-// token, of which only the fingerprint is kept.
+// token once; only the fingerprint is stored.
 func (s *Server) addToken(c echo.Context) error {
 	n, err := tokenInput(c)
 	var token string
@@ -166,7 +166,7 @@ func (s *Server) addToken(c echo.Context) error {
 	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &views.MadeToken{Name: n.Name, Secret: token} })
 }
 
-// tokenInput reads the form. What it could read it returns with the error too.
+// tokenInput reads the form. With an error it returns the fields read so far.
 func tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	n = auth.NewToken{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
@@ -186,7 +186,7 @@ func tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	return n, err
 }
 
-// refillToken puts what was refused back into the form.
+// refillToken puts a refused input back into the form.
 func refillToken(f *views.TokenForm, n auth.NewToken, refusal string) {
 	if f == nil {
 		return
@@ -198,8 +198,8 @@ func refillToken(f *views.TokenForm, n auth.NewToken, refusal string) {
 	}
 }
 
-// askToken returns the handler of a page that asks before a token is rotated
-// or revoked.
+// askToken returns the handler of the page to confirm rotating or revoking a
+// token.
 func (s *Server) askToken(rotate bool) echo.HandlerFunc {
 	title, path := "Revoke a token", "/revoke"
 	if rotate {
@@ -224,8 +224,8 @@ func (s *Server) askToken(rotate bool) echo.HandlerFunc {
 	}
 }
 
-// tokenOfPage returns the token that an action is about, if it may be done and
-// the token belongs to the Workspace of the page.
+// tokenOfPage returns the token of an action, if the action is allowed and the
+// token belongs to the page's Workspace.
 func tokenOfPage(c echo.Context, tx *store.Tx) (store.Token, error) {
 	id := slipway.WorkspaceID(c.Param("workspace"))
 	if _, _, err := tx.Workspace(id, actorOf(c)); err != nil {

@@ -13,11 +13,12 @@ import (
 	"slipway/web/api"
 )
 
-// tusVersion is the version of the tus protocol for resumable uploads that is
-// spoken here: its core with the extensions creation and termination.
+// tusVersion is the version of tus, the protocol for resumable uploads: its
+// core with the extensions creation and termination.
 const tusVersion = "1.0.0"
 
-// The header that leads the browser on, to the page of the deploy.
+// deployHeader carries the address of the deploy's page, for the browser to go
+// on to.
 const deployHeader = "Slipway-Deploy"
 
 // tus lets only requests of the protocol's version pass.
@@ -65,7 +66,7 @@ func (s *Server) beginUpload(c echo.Context) error {
 	return c.NoContent(http.StatusCreated)
 }
 
-// metadata reads pairs of a key and its value in base64.
+// metadata reads pairs of a key and a value in base64.
 func metadata(header string) (map[string]string, error) {
 	all := map[string]string{}
 	for pair := range strings.SplitSeq(header, ",") {
@@ -79,8 +80,8 @@ func metadata(header string) (map[string]string, error) {
 	return all, nil
 }
 
-// newUpload reads what a form or a tus client says of its files. When it does
-// not say what they mean, an archive replaces everything and files are added.
+// newUpload reads the options of a form or a tus client. By default an archive
+// replaces all files, and loose files are added.
 func newUpload(merge, folder, description string, archive bool) (n deploy.NewUpload, err error) {
 	switch slipway.Merge(merge) {
 	case slipway.AddFiles, slipway.ReplaceAll:
@@ -98,7 +99,7 @@ func newUpload(merge, folder, description string, archive bool) (n deploy.NewUpl
 	return n, err
 }
 
-// uploadName says to people what was uploaded.
+// uploadName is the name of the upload on pages.
 func uploadName(meta map[string]string) string {
 	if meta["kind"] == "loose" && meta["names"] != "" {
 		return meta["names"]
@@ -106,8 +107,8 @@ func uploadName(meta map[string]string) string {
 	return meta["filename"]
 }
 
-// showUpload serves HEAD /uploads/:upload: how far it is. A client that never
-// heard that its last bytes came learns it here, and where to go on.
+// showUpload serves HEAD /uploads/:upload: the offset reached, and the page of
+// the deploy. A client that missed the last answer learns both here.
 func (s *Server) showUpload(c echo.Context) error {
 	p, err := s.engine.Progress(c.Request().Context(), c.Param("upload"), actorOf(c))
 	if err != nil {

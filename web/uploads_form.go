@@ -22,15 +22,15 @@ import (
 	"slipway/web/api"
 )
 
-// bufferedForm collects the files of a plain form. Browsers send them before the
-// fields below them, and without their sizes: they wait in one file on disk.
+// bufferedForm collects the files of a plain form in one temporary file:
+// browsers send files before later fields, and without sizes.
 type bufferedForm struct {
 	file     *deploy.TempFile
 	size     int64
 	loose    int64 // bytes of all files but the archive of an image
-	maxFiles int64 // that they may have together
-	maxImage int64 // that the archive of an image may have
-	maxText  int64 // bytes that all fields together may have
+	maxFiles int64 // bytes allowed for loose files together
+	maxImage int64 // bytes allowed for the archive of an image
+	maxText  int64 // bytes allowed for all fields together
 	parts    []part
 	image    *part // the archive of an image; nil for none
 	names    int   // bytes of the files' names
@@ -38,8 +38,8 @@ type bufferedForm struct {
 	text     int // bytes of the fields
 }
 
-// maxNames is how many bytes the names of a form's files may have together, to
-// which each file adds what is kept beside its name.
+// maxNames is the most bytes of file names in a form. Each file adds nameCost
+// for its record.
 const (
 	maxNames = 64 << 20
 	nameCost = 64
@@ -50,7 +50,7 @@ const imageField = "image"
 
 // part is a file of the form: size bytes of the spool's file from start.
 type part struct {
-	name        string // with the folders above it, as the browser sent it
+	name        string // with the folders above, as sent by the browser
 	start, size int64
 }
 
@@ -68,7 +68,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err != nil {
 		return s.refuseForm(c, &bufferedForm{}, err)
 	}
-	defer form.file.Close() // it was only for this request
+	defer form.file.Close() // the file lives as long as the request
 	w, err := s.receive(c, form, kind)
 	if err != nil {
 		return s.refuseForm(c, form, err)
@@ -76,7 +76,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
-// receive hands what was sent to the engine.
+// receive passes the form to the engine.
 func (s *Server) receive(c echo.Context, form *bufferedForm, kind slipway.DeployKind) (slipway.Deploy, error) {
 	if kind.HasImage() {
 		return s.receiveImage(c, form, kind)
@@ -84,8 +84,8 @@ func (s *Server) receive(c echo.Context, form *bufferedForm, kind slipway.Deploy
 	return s.receiveDAGs(c, form, 0)
 }
 
-// receiveDAGs hands the DAGs that were sent to the engine, for the deploy to if
-// there is one already.
+// receiveDAGs passes the DAGs of the form to the engine, for deploy number to
+// if not 0.
 func (s *Server) receiveDAGs(c echo.Context, form *bufferedForm, to int) (slipway.Deploy, error) {
 	if len(form.parts) == 0 {
 		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first.")
@@ -106,8 +106,8 @@ func (s *Server) mayDeploy(c echo.Context, kind slipway.DeployKind) error {
 	})
 }
 
-// refuseForm shows the page again with the reason above the form, and with what
-// was typed as far as it has arrived.
+// refuseForm shows the page again with the reason above the form, and with the
+// input read so far.
 func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error {
 	text := imageRefusal(err)
 	if text == "" {
@@ -124,8 +124,8 @@ func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error
 	})
 }
 
-// bufferForm reads a multipart form, whose fields may have so many bytes
-// together. The caller closes the spool.
+// bufferForm reads a multipart form with at most words bytes of fields. The
+// caller closes the file.
 func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -215,8 +215,8 @@ func (form *bufferedForm) readField(p *multipart.Part) error {
 	return nil
 }
 
-// sentName returns the name of a file with its folders, which FileName cuts
-// off, and whether the part is a file at all.
+// sentName returns the name of a file with folders, unlike FileName, and
+// whether the part is a file.
 func sentName(p *multipart.Part) (string, bool) {
 	_, params, err := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
 	if err != nil {
@@ -230,7 +230,7 @@ func sentName(p *multipart.Part) (string, bool) {
 	return name, isFile
 }
 
-// upload returns what was sent as one archive: the archive that it is, or a
+// upload returns the files as one archive: the single uploaded archive, or a
 // tar of the loose files.
 func (form *bufferedForm) upload() (name string, archive bool, body io.ReadCloser) {
 	first := form.parts[0]

@@ -37,7 +37,8 @@ func (s *Server) showVersions(c echo.Context) error {
 	return render(c, http.StatusOK, views.Versions(p))
 }
 
-// addCosts says of each version what its expiring frees, and when that is.
+// addCosts adds to each version the bytes freed on expiry, and the time of
+// expiry.
 func (s *Server) addCosts(c echo.Context, p *views.VersionsPage) error {
 	names := make([]slipway.Version, len(p.Rows))
 	for i, row := range p.Rows {
@@ -101,7 +102,7 @@ func versionRow(tx *store.Tx, sc scene, v store.BundleVersion) (views.VersionRow
 	return row, err
 }
 
-// versionOf reads the version that the address names.
+// versionOf loads the version in the address.
 func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, error) {
 	v, ok := slipway.VersionOfDir(c.Param("version"))
 	if !ok {
@@ -110,8 +111,8 @@ func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, err
 	return tx.BundleVersion(sc.ID, v)
 }
 
-// loadVersion returns the version that the address names, with its Deployment and
-// the frame of its page.
+// loadVersion loads the version in the address, with the Deployment and the
+// frame of the page.
 func (s *Server) loadVersion(c echo.Context) (d slipway.Deployment, v store.BundleVersion, frame views.DeploymentFrame, err error) {
 	err = s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if v, err = versionOf(c, tx, sc); err != nil {
@@ -124,12 +125,12 @@ func (s *Server) loadVersion(c echo.Context) (d slipway.Deployment, v store.Bund
 	return d, v, frame, err
 }
 
-// imageVersion is what Airflow is told to call the version of a run whose DAGs
-// came from the image, and so what it links to.
+// imageVersion is the version name given to Airflow for runs with DAGs from the
+// image; Airflow links to a version of this name.
 const imageVersion = "image"
 
 // showVersion serves GET /deployments/:deployment/versions/:version: a folder
-// of it.
+// of the version.
 func (s *Server) showVersion(c echo.Context) error {
 	if c.Param("version") == imageVersion {
 		return c.Redirect(http.StatusSeeOther, deploymentPath(slipway.DeploymentID(c.Param("deployment"))))
@@ -201,8 +202,8 @@ func (s *Server) sendArchive(c echo.Context) error {
 	return nil
 }
 
-// breakOff cuts the connection of a download that failed half-way, so that it
-// is not taken for whole.
+// breakOff cuts the connection of a download that failed halfway: the client
+// must not take the file for complete.
 func (s *Server) breakOff(c echo.Context, err error) error {
 	if !c.Response().Committed {
 		c.Response().Header().Del(echo.HeaderContentDisposition)

@@ -20,14 +20,13 @@ import (
 	"slipway/web/api"
 )
 
-// What a page shows of a file.
+// Limits of the text of a file on a page.
 const (
 	maxShownBytes = 1 << 20
 	maxShownLines = 50_000
 )
 
-// above returns the folders above the one at path, and its own name with a
-// slash.
+// above returns the folders above path, and the folder's own name with a slash.
 func above(of slipway.DeploymentID, v slipway.Version, folder string) (all []views.Link, last string) {
 	all = []views.Link{{Text: "dags", URL: versionPath(of, v)}}
 	if folder == "" {
@@ -44,7 +43,7 @@ func folderPath(of slipway.DeploymentID, v slipway.Version, folder string) strin
 	return versionPath(of, v) + "?" + url.Values{"path": {folder}}.Encode()
 }
 
-// entries lists what lies in a folder: folders first.
+// entries lists the contents of a folder, folders first.
 func entries(of slipway.DeploymentID, v slipway.Version, files []slipway.File, folder string) []views.FolderEntry {
 	prefix := ""
 	if folder != "" {
@@ -88,7 +87,8 @@ func (s *Server) file(c echo.Context, d slipway.Deployment, v slipway.Version, p
 	return files[i], nil
 }
 
-// filePage completes p with the content of its file, if that can be shown.
+// filePage completes p with the content of the file, or the reason why none is
+// shown.
 func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePage) error {
 	f := p.File
 	p.Name = path.Base(f.Path)
@@ -116,7 +116,7 @@ func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePag
 	return nil
 }
 
-// lines returns the lines of a text, or says why they cannot be shown.
+// lines returns the lines of a text, or the reason why none are shown.
 func lines(text []byte) ([]string, string) {
 	switch {
 	case len(text) == 0:
@@ -133,7 +133,8 @@ func lines(text []byte) ([]string, string) {
 	return all, ""
 }
 
-// sendFile sends a file as it is, in a way that no browser runs or shows it.
+// sendFile sends a file as an attachment, so no browser runs or shows the
+// content.
 func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) error {
 	if f.Link != "" {
 		return slipway.Errorf(slipway.NotFound, "%q is a link: it has no content of its own.", f.Path)
@@ -157,8 +158,8 @@ func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) 
 	return nil
 }
 
-// attach makes the browser save the answer under name, and gives whatever is
-// in it no rights here.
+// attach makes the browser save the answer under name, and gives the content no
+// rights on this site.
 func attach(h http.Header, name string) {
 	h.Set(echo.HeaderContentDisposition, mime.FormatMediaType("attachment", map[string]string{"filename": name}))
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")

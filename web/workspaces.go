@@ -10,7 +10,7 @@ import (
 	"slipway/views"
 )
 
-// home serves GET /: the first Workspace that the caller is in.
+// home serves GET /: the caller's first Workspace.
 func (s *Server) home(c echo.Context) error {
 	var page views.Frame
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -85,8 +85,8 @@ func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row vie
 	return row, err
 }
 
-// addWorkspace serves POST /workspaces. The admin sees it without being its
-// member.
+// addWorkspace serves POST /workspaces. The admin sees the Workspace without
+// being a member.
 func (s *Server) addWorkspace(c echo.Context) error {
 	name, err := slipway.CheckName("A Workspace", c.FormValue("name"))
 	if err == nil {
@@ -137,7 +137,7 @@ func (s *Server) renameWorkspace(c echo.Context) error {
 	return s.done(c, "/workspaces", "The Workspace is named %s now.", name)
 }
 
-// ownWorkspace serves POST /workspaces/:workspace/own: an admin becomes its
+// ownWorkspace serves POST /workspaces/:workspace/own: an admin becomes an
 // Owner.
 func (s *Server) ownWorkspace(c echo.Context) error {
 	id, u := slipway.WorkspaceID(c.Param("workspace")), userOf(c)
