@@ -9,15 +9,16 @@ import (
 	"slipway/store"
 )
 
-// EndedAccount is what ended with an account.
+// EndedAccount is the result of disabling or removing an account.
 type EndedAccount struct {
 	User      slipway.User
 	Sessions  int
 	Tokens    []LeavingToken
-	Ownerless []slipway.Workspace // that have no Owner left who can sign in
+	Ownerless []slipway.Workspace // Workspaces left without an Owner who can sign in
 }
 
-// Counts says what ended: "2 sessions, 3 tokens revoked, 1 kept".
+// Counts returns the ended sessions and tokens as text: "2 sessions, 3 tokens
+// revoked, 1 kept".
 func (a EndedAccount) Counts() string {
 	sessions := fmt.Sprintf("%d sessions, ", a.Sessions)
 	if a.Sessions == 1 {
@@ -26,9 +27,9 @@ func (a EndedAccount) Counts() string {
 	return sessions + strings.ToLower(strings.TrimSuffix(CountTokens(a.Tokens), "."))
 }
 
-// DisableAccount ends the sessions, logins and invitations of somebody, and
-// their tokens in all Workspaces but those in keep. Their memberships stay for
-// EnableAccount.
+// DisableAccount ends all sessions, logins and invitations of a user, and the
+// user's tokens except the ids in keep. Memberships stay for EnableAccount. The
+// user is found by email; the only Organization admin cannot be disabled.
 func DisableAccount(tx *store.Tx, by slipway.Actor, email string, keep []slipway.TokenID) (EndedAccount, error) {
 	a, err := endAccount(tx, by, email, "was disabled", keep)
 	if err != nil {
@@ -40,8 +41,8 @@ func DisableAccount(tx *store.Tx, by slipway.Actor, email string, keep []slipway
 	return a, a.audit(tx, by, "account.disable")
 }
 
-// RemoveAccount is DisableAccount for good: the account goes with its
-// memberships. The history and the audit log keep its name.
+// RemoveAccount ends an account like DisableAccount, and deletes the account
+// with its memberships. The history and the audit log keep the name.
 func RemoveAccount(tx *store.Tx, by slipway.Actor, email string, keep []slipway.TokenID) (EndedAccount, error) {
 	a, err := endAccount(tx, by, email, "was removed", keep)
 	if err != nil {
@@ -53,8 +54,9 @@ func RemoveAccount(tx *store.Tx, by slipway.Actor, email string, keep []slipway.
 	return a, tx.RemoveUser(a.User.ID)
 }
 
-// EnableAccount lets somebody sign in again, with the memberships that they had.
-// What ended when the account was disabled stays ended.
+// EnableAccount lets a disabled user sign in again, with the earlier
+// memberships. Sessions, logins, invitations and revoked tokens do not come
+// back.
 func EnableAccount(tx *store.Tx, by slipway.Actor, email string) (slipway.User, error) {
 	u, err := tx.UserByEmail(email)
 	if err != nil {
@@ -69,15 +71,15 @@ func EnableAccount(tx *store.Tx, by slipway.Actor, email string) (slipway.User, 
 	return u, auditAccount(tx, by, "account.enable", u, func(slipway.WorkspaceID) string { return "" })
 }
 
-// audit records what became of the account, with its tokens.
+// audit records an action on the account, with the counts of its tokens.
 func (a EndedAccount) audit(tx *store.Tx, by slipway.Actor, action string) error {
 	return auditAccount(tx, by, action, a.User, func(w slipway.WorkspaceID) string {
 		return CountTokens(slices.DeleteFunc(slices.Clone(a.Tokens), func(t LeavingToken) bool { return w != "" && t.Workspace != w }))
 	})
 }
 
-// auditAccount records what became of an account, for the Organization and in
-// each Workspace of which it is a member, so that its Owners learn it.
+// auditAccount records an action on an account for the Organization, and once
+// more in each Workspace of the user, where the Owners read the audit log.
 func auditAccount(tx *store.Tx, by slipway.Actor, action string, u slipway.User, detail func(slipway.WorkspaceID) string) error {
 	memberships, err := tx.Memberships(u.ID)
 	if err != nil {
@@ -92,7 +94,8 @@ func auditAccount(tx *store.Tx, by slipway.Actor, action string, u slipway.User,
 	return nil
 }
 
-// endAccount judges whether an account may end, and ends its tokens.
+// endAccount checks that an account may end, and revokes the account's tokens
+// except the ids in keep. An id in keep without a token is an error.
 func endAccount(tx *store.Tx, by slipway.Actor, email, what string, keep []slipway.TokenID) (a EndedAccount, err error) {
 	if a.User, err = tx.UserByEmail(email); err != nil {
 		return a, err

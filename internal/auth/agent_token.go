@@ -7,12 +7,12 @@ import (
 	"slipway/store"
 )
 
-// agentPrefix tells an agent's token from others, also to scanners for secrets
-// in repositories.
+// agentPrefix starts every agent token. Scanners for leaked secrets in
+// repositories recognize the prefix.
 const agentPrefix = "swa_"
 
-// AddAgentToken records t, whose id and secret it sets, and returns the token
-// itself, to be shown once.
+// AddAgentToken records t under a new id and secret. The returned token is
+// shown once, as only a fingerprint is stored.
 func AddAgentToken(tx *store.Tx, t store.Token) (string, store.Token, error) {
 	token := agentPrefix + rand.Text() + rand.Text()
 	t.ID, t.Kind, t.Secret, t.Short = tx.NewTokenID(), store.AgentToken, Fingerprint(token), token[len(token)-shortLength:]
@@ -20,8 +20,9 @@ func AddAgentToken(tx *store.Tx, t store.Token) (string, store.Token, error) {
 	return token, t, err
 }
 
-// IssueAgentToken makes a token for the agents of a Deployment if by may, and
-// returns it with its record. It is shown once.
+// IssueAgentToken creates a token for the agents of a Deployment, and returns
+// the token and its record. The actor needs the right to manage agents. The
+// token is shown once.
 func IssueAgentToken(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID, name string) (token string, t store.Token, err error) {
 	d, err := withAgents(tx, by, of)
 	if err != nil {
@@ -39,8 +40,8 @@ func IssueAgentToken(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID, na
 	return token, t, auditAgentToken(tx, by, "token.create", t)
 }
 
-// RevokeAgentToken ends a token at once: the agents that carry it are refused
-// from their next request on.
+// RevokeAgentToken revokes a token at once. Agents that carry the token are
+// refused from their next request on.
 func RevokeAgentToken(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID, id slipway.TokenID) (store.Token, error) {
 	if _, err := withAgents(tx, by, of); err != nil {
 		return store.Token{}, err
@@ -55,7 +56,8 @@ func RevokeAgentToken(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID, i
 	return t, auditAgentToken(tx, by, "token.revoke", t)
 }
 
-// withAgents returns a Deployment whose agents by may manage.
+// withAgents loads a Deployment, and returns an error unless the actor may
+// manage its agents.
 func withAgents(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID) (slipway.Deployment, error) {
 	d, role, err := tx.Deployment(of, by)
 	if err == nil {

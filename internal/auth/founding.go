@@ -5,15 +5,15 @@ import (
 	"slipway/store"
 )
 
-// Founding is what an installation begins with.
+// Founding holds the input of a first setup.
 type Founding struct {
-	Email, Name string // of the first person, who becomes admin and Owner
+	Email, Name string // of the first user, who becomes Organization admin and Owner
 	Workspace   string
 	Deployment  string
-	Here        bool // mount the Deployment on this machine
+	Here        bool // mount the Deployment on this machine, with the embedded agent
 }
 
-// Founded is what became of a Founding.
+// Founded holds the records created by a first setup.
 type Founded struct {
 	User       slipway.User
 	Workspace  slipway.Workspace
@@ -22,7 +22,8 @@ type Founded struct {
 
 var ErrFounded = slipway.Errorf(slipway.Conflict, "Slipway has been set up already. Sign in.")
 
-// Check returns f cleaned, or says what is wrong with it.
+// Check returns f with cleaned fields, or an error that names the invalid
+// field.
 func (f Founding) Check() (_ Founding, err error) {
 	if f.Email, err = slipway.CheckEmail(f.Email); err != nil {
 		return f, err
@@ -37,9 +38,9 @@ func (f Founding) Check() (_ Founding, err error) {
 	return f, err
 }
 
-// Found sets up an empty installation with the hash of the first person's
-// password. by says from where; who it is becomes known here. Of two at once
-// one wins.
+// Found sets up an empty installation; hash is of the first user's password.
+// The actor by holds only the origin of the request; Found fills in the user.
+// Of two concurrent calls, one gets ErrFounded.
 func Found(tx *store.Tx, f Founding, hash string, by slipway.Actor) (all Founded, err error) {
 	if f, err = f.Check(); err != nil {
 		return all, err

@@ -8,7 +8,7 @@ import (
 	"slipway/store"
 )
 
-// Leaving is somebody whose role gets smaller, in one Workspace or in all.
+// Leaving is a user whose role gets smaller, in one Workspace or in all.
 type Leaving struct {
 	User         slipway.User
 	Workspace    slipway.WorkspaceID // "" for all
@@ -16,37 +16,39 @@ type Leaving struct {
 	Why          string // for the audit log: "ada@example.com was removed."
 }
 
-// Removal is the end of a membership.
+// Removal returns the Leaving for the end of a membership.
 func Removal(m slipway.Membership) Leaving {
 	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Why: m.User.Email + " was removed from the Workspace."}
 }
 
-// RoleChange is another role of a member.
+// RoleChange returns the Leaving for a member's change to the role next.
 func RoleChange(m slipway.Membership, next slipway.Role) Leaving {
 	why := m.User.Email + " was " + m.Role.String() + " and is " + next.String() + " now."
 	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Next: next, Why: why}
 }
 
-// Revokes returns those of somebody's tokens that end with l.
+// Revokes returns the tokens of all to be revoked with l.
 func (l Leaving) Revokes(all []store.Token) []store.Token {
 	return slices.DeleteFunc(slices.Clone(all), func(t store.Token) bool { return !t.Grant().RevokedBy(l.Before, l.Next) })
 }
 
-// LeavingToken is a token that ends with its holder's role, or is kept.
+// LeavingToken is a token revoked because its holder leaves, or kept on
+// request.
 type LeavingToken struct {
 	store.Token
 	Kept bool
 }
 
-// LeavingTokens returns the tokens that end with l.
+// LeavingTokens loads the tokens to be revoked with l.
 func LeavingTokens(tx *store.Tx, l Leaving) ([]store.Token, error) {
 	all, err := tx.HeldTokens(l.User.ID, l.Workspace)
 	return l.Revokes(all), err
 }
 
-// EndTokens revokes what ends with l but for the tokens in keep, and records
-// each. It stands in the transaction that makes the role smaller: whatever was
-// issued before that transaction is found here, and afterwards nothing can be.
+// EndTokens revokes the tokens of l except the ids in keep, and audits each
+// token, kept ones as well. Call EndTokens in the transaction that reduces the
+// role: a token issued before is found, and a token cannot be issued
+// afterwards.
 func EndTokens(tx *store.Tx, by slipway.Actor, l Leaving, keep []slipway.TokenID) (ended []LeavingToken, err error) {
 	tokens, err := LeavingTokens(tx, l)
 	if err != nil {
@@ -71,7 +73,7 @@ func EndTokens(tx *store.Tx, by slipway.Actor, l Leaving, keep []slipway.TokenID
 	return ended, nil
 }
 
-// kindOfToken is how a token is called in words.
+// kindOfToken names the kind of a token in the audit log.
 func kindOfToken(t store.Token) string {
 	if t.Kind == store.AgentToken {
 		return "agent token"
@@ -79,7 +81,8 @@ func kindOfToken(t store.Token) string {
 	return "API token"
 }
 
-// CountTokens says how many tokens ended and stayed ("2 tokens revoked, 1 kept.").
+// CountTokens returns the number of revoked and kept tokens as text: "2 tokens
+// revoked, 1 kept."
 func CountTokens(ended []LeavingToken) string {
 	kept := 0
 	for _, t := range ended {

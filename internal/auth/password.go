@@ -13,29 +13,28 @@ import (
 	"slipway/internal/slipway"
 )
 
-// argonParams are argon2id's costs, as the PHC string format writes them.
-type argonParams struct {
+// argonCosts are the cost parameters of argon2id, as in the PHC string format.
+type argonCosts struct {
 	memory  uint32 // KiB
 	time    uint32
 	threads uint8
 }
 
-// wanted is what OWASP recommends where memory is short: 19 MiB instead of the
-// 64 MiB of RFC 9106, as the portal shares its machine with what it deploys and
-// is to stay small.
-var wanted = argonParams{memory: 19 * 1024, time: 2, threads: 1}
+// currentCosts are the costs of new hashes. RFC 9106 recommends 64 MiB; OWASP allows
+// 19 MiB where memory is short, as on a machine shared with Airflow.
+var currentCosts = argonCosts{memory: 19 * 1024, time: 2, threads: 1}
 
 const (
 	saltBytes = 16
 	keyBytes  = 32
-	// maxMemory bounds what a stored hash can make us use, in KiB.
+	// maxMemory limits the memory for checking a stored hash, in KiB.
 	maxMemory = 1 << 20
 )
 
-// passwordsAtOnce bounds the memory that sign-ins take together.
+// passwordsAtOnce limits concurrent hashes, and so the memory of sign-ins.
 const passwordsAtOnce = 2
 
-// Passwords makes and checks hashes, few at a time.
+// Passwords makes and checks password hashes, few at a time.
 type Passwords struct {
 	slots chan struct{}
 }
@@ -44,7 +43,7 @@ func NewPasswords() *Passwords {
 	return &Passwords{slots: make(chan struct{}, passwordsAtOnce)}
 }
 
-// Hash is HashPassword in its turn.
+// Hash waits for a free slot and returns HashPassword(password).
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if err := p.enter(ctx); err != nil {
 		return "", err
@@ -53,16 +52,17 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	return HashPassword(password)
 }
 
-// Check reports whether password is the one of hash, and whether that should
-// be made anew as it was made with other costs. An empty hash, of an account
-// that does not exist, takes as long and matches nothing.
+// Check reports whether password matches hash. stale means other costs than the
+// current ones: hash the password again. An empty hash (no such account)
+// matches nothing and takes equally long, so an attacker cannot find out which
+// accounts exist.
 func (p *Passwords) Check(ctx context.Context, hash, password string) (ok, stale bool, err error) {
 	if err := p.enter(ctx); err != nil {
 		return false, false, err
 	}
 	defer p.leave()
 	if hash == "" {
-		argon2.IDKey([]byte(password), make([]byte, saltBytes), wanted.time, wanted.memory, wanted.threads, keyBytes)
+		argon2.IDKey([]byte(password), make([]byte, saltBytes), currentCosts.time, currentCosts.memory, currentCosts.threads, keyBytes)
 		return false, false, nil
 	}
 	params, salt, key, err := parsePHC(hash)
@@ -70,7 +70,7 @@ func (p *Passwords) Check(ctx context.Context, hash, password string) (ok, stale
 		return false, false, err
 	}
 	got := argon2.IDKey([]byte(password), salt, params.time, params.memory, params.threads, uint32(len(key)))
-	return subtle.ConstantTimeCompare(got, key) == 1, params != wanted, nil
+	return subtle.ConstantTimeCompare(got, key) == 1, params != currentCosts, nil
 }
 
 func (p *Passwords) enter(ctx context.Context) error {
@@ -84,20 +84,20 @@ func (p *Passwords) enter(ctx context.Context) error {
 
 func (p *Passwords) leave() { <-p.slots }
 
-// HashPassword returns the argon2id hash of a password that is good enough, in
-// PHC string format.
+// HashPassword returns the argon2id hash of password in PHC string format, or
+// an error for a password of invalid length.
 func HashPassword(password string) (string, error) {
 	if err := slipway.CheckPassword(password); err != nil {
 		return "", err
 	}
 	salt := make([]byte, saltBytes)
-	rand.Read(salt) // it never fails: crypto/rand aborts the program instead
-	key := argon2.IDKey([]byte(password), salt, wanted.time, wanted.memory, wanted.threads, keyBytes)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, wanted.memory, wanted.time, wanted.threads,
+	rand.Read(salt) // never fails: crypto/rand aborts the program instead
+	key := argon2.IDKey([]byte(password), salt, currentCosts.time, currentCosts.memory, currentCosts.threads, keyBytes)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, currentCosts.memory, currentCosts.time, currentCosts.threads,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
 }
 
-func parsePHC(hash string) (p argonParams, salt, key []byte, err error) {
+func parsePHC(hash string) (p argonCosts, salt, key []byte, err error) {
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, nil, nil, fmt.Errorf("parse password hash: it is not argon2id of version %d", argon2.Version)

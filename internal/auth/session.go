@@ -15,22 +15,23 @@ import (
 	"slipway/store"
 )
 
-// How long a session lasts without use, and at all, and how often its use is
-// written down.
+// How long a session lasts without use, how long at most, and the interval
+// between two records of its last use.
 const (
 	SessionIdle  = 7 * 24 * time.Hour
 	SessionLife  = 30 * 24 * time.Hour
 	sessionTouch = time.Minute
 )
 
-// UserKey is the key of the signed-in slipway.User among the values of a session.
+// UserKey is the key of the signed-in slipway.User in a session's values.
 const UserKey = "user"
 
-// DoneLife is how long the sentence of an action waits for its page.
+// DoneLife is the lifetime of the cookie with an action's result for the next
+// page.
 const DoneLife = time.Minute
 
-// Cookies are ours, and say how the browser guards them. Over https their
-// names promise it that no other host has set them.
+// Cookies makes the portal's cookies. Over https the prefix __Host- makes the
+// browser refuse a cookie set by another host.
 type Cookies struct {
 	prefix string
 	Secure bool
@@ -43,7 +44,8 @@ func NewCookies(u *url.URL) Cookies {
 	return Cookies{prefix: "slipway"}
 }
 
-// cookie returns a cookie of ours; name is "" for the session's.
+// cookie returns a cookie with the portal's attributes; name is "" for the
+// session cookie.
 func (k Cookies) cookie(name, value string, life time.Duration) http.Cookie {
 	if name != "" {
 		name = "-" + name
@@ -54,13 +56,14 @@ func (k Cookies) cookie(name, value string, life time.Duration) http.Cookie {
 	}
 }
 
-// Keep hands a text to a later request of the same browser.
+// Keep sends a text to a later request of the same browser, in a cookie.
 func (k Cookies) Keep(c echo.Context, name, text string, life time.Duration) {
 	cookie := k.cookie(name, base64.RawURLEncoding.EncodeToString([]byte(text)), life)
 	c.SetCookie(&cookie)
 }
 
-// Take returns what keep left, once.
+// Take returns the text of an earlier Keep and deletes the cookie; "" if
+// absent.
 func (k Cookies) Take(c echo.Context, name string) string {
 	sent, err := c.Cookie(k.cookie(name, "", 0).Name)
 	if err != nil {
@@ -75,33 +78,34 @@ func (k Cookies) Take(c echo.Context, name string) string {
 	return string(text)
 }
 
-// Sessions is the sessions.Store over our database. The cookie holds a
-// random id, the database its SHA-256: neither can be made from the other.
+// Sessions is a sessions.Store over the database. The cookie holds a random
+// secret, the database its SHA-256: a leaked database opens no session.
 type Sessions struct {
 	Store   *store.Store
 	Cookies Cookies
 }
 
-// Get returns the session of r, read once a request.
+// Get returns the session of r, read once per request.
 func (s *Sessions) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(s, name)
 }
 
-// New returns the session that r's cookie names, or an empty one, and notes
-// that it was used.
+// New returns the session of r's cookie, or an empty session. New updates the
+// session's time of last use, at most once per sessionTouch.
 func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) {
 	sess, stale, err := s.Read(r, name)
 	if err == nil && stale {
 		err = s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
 	}
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NoSpace {
-		err = nil // pages still show while the disk is full: nothing is lost but the time of its last use
+		err = nil // show pages on a full disk: only the time of last use is lost
 	}
 	return sess, err
 }
 
-// Read is New for a page that is merely open. stale says that the session's
-// last use is to be written down if this is one.
+// Read returns a session like New, without writing. For the live updates of an
+// open page, no sign of use. stale means that New would update the time of last
+// use.
 func (s *Sessions) Read(r *http.Request, name string) (_ *sessions.Session, stale bool, err error) {
 	sess := sessions.NewSession(s, name)
 	sess.IsNew = true
@@ -112,27 +116,27 @@ func (s *Sessions) Read(r *http.Request, name string) (_ *sessions.Session, stal
 	}
 	sess.ID = Fingerprint(cookie.Value)
 	err = s.Store.View(r.Context(), func(tx *store.Tx) error {
-		kept, err := tx.Session(sess.ID)
+		row, err := tx.Session(sess.ID)
 		if err != nil {
 			return err
 		}
-		if tx.Now.Sub(kept.SeenAt) > SessionIdle || tx.Now.Sub(kept.CreatedAt) > SessionLife {
+		if tx.Now.Sub(row.SeenAt) > SessionIdle || tx.Now.Sub(row.CreatedAt) > SessionLife {
 			return slipway.Errorf(slipway.Unauthorized, "The session has ended.")
 		}
-		stale = tx.Now.Sub(kept.SeenAt) > sessionTouch
-		sess.Values[UserKey], err = tx.WorkingUser(kept.User)
+		stale = tx.Now.Sub(row.SeenAt) > sessionTouch
+		sess.Values[UserKey], err = tx.WorkingUser(row.User)
 		sess.IsNew = false
 		return err
 	})
 	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
 		delete(sess.Values, UserKey)
-		return sess, false, nil // a cookie that is not good is as good as none
+		return sess, false, nil // treat an invalid cookie as no cookie
 	}
 	return sess, stale, err
 }
 
-// Save keeps the session under a new id, so that nobody can have planted it,
-// or forgets it where its MaxAge is negative.
+// Save stores the session under a new id, as a defence against session
+// fixation. A session with a negative MaxAge is deleted.
 func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, sess *sessions.Session) error {
 	u, _ := sess.Values[UserKey].(slipway.User)
 	secret := rand.Text() + rand.Text() // 256 bits
@@ -154,7 +158,7 @@ func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, sess *sessions.S
 	return nil
 }
 
-// expired is a cookie that makes the browser forget the one of its name.
+// expired returns c with an expiry in the past: the browser deletes the cookie.
 func expired(c http.Cookie) http.Cookie {
 	c.Value, c.MaxAge = "", -1
 	return c

@@ -8,8 +8,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// How many wrong passwords may follow each other, and how long until another
-// one may.
+// Allowed wrong passwords in a row, and the pause until one more is allowed:
+// for one account, and for one network address.
 const (
 	AccountTries = 10
 	AccountPause = time.Minute
@@ -17,12 +17,12 @@ const (
 	AddressPause = 10 * time.Second
 )
 
-// throttleKeys is how many accounts or addresses are remembered at most.
+// throttleKeys limits the accounts or addresses held in memory.
 const throttleKeys = 10_000
 
-// Throttle slows down whoever guesses. Each key has tries that come back one
-// by one; a try is taken before the password is checked, so that many at once
-// gain nothing, and given back when it was right.
+// Throttle limits password guessing. Each key has a number of tries, refilled
+// one by one. Take a try before checking a password, so that concurrent guesses
+// gain nothing; restore the try after a correct password.
 type Throttle struct {
 	tries int
 	pause time.Duration
@@ -31,7 +31,7 @@ type Throttle struct {
 	used map[string]tries
 }
 
-// tries are those that were used up at some moment.
+// tries is the number of used tries at a point in time.
 type tries struct {
 	n  float64
 	at time.Time
@@ -41,7 +41,7 @@ func NewThrottle(n int, pause time.Duration) *Throttle {
 	return &Throttle{tries: n, pause: pause, used: map[string]tries{}}
 }
 
-// Take uses up one of key's tries, or says when there will be one.
+// Take uses one of key's tries, or returns a WaitError if none is left.
 func (t *Throttle) Take(key string, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -58,7 +58,8 @@ func (t *Throttle) Take(key string, now time.Time) error {
 	return nil
 }
 
-// Restore returns one try to key: it was right. Those before it stay used.
+// Restore returns one try to key, after a correct password. Tries used before
+// stay used.
 func (t *Throttle) Restore(key string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,15 +67,15 @@ func (t *Throttle) Restore(key string, now time.Time) {
 	t.used[key] = tries{n: max(0, left.n-1), at: now}
 }
 
-// Forget returns every try to key.
+// Forget returns all tries to key.
 func (t *Throttle) Forget(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.used, key)
 }
 
-// Network returns what one person has of addresses: with IPv6 that is a whole
-// network, whose addresses cost them nothing.
+// Network returns the address range that one attacker controls: the address
+// itself for IPv4, the /64 network for IPv6.
 func Network(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil || addr.Unmap().Is4() {
@@ -87,15 +88,15 @@ func Network(ip string) string {
 	return p.String()
 }
 
-// at returns what key has used up, less what came back since.
+// at returns the tries used by key, minus the tries refilled until now.
 func (t *Throttle) at(key string, now time.Time) tries {
 	u := t.used[key]
 	back := float64(now.Sub(u.at)) / float64(t.pause)
 	return tries{n: max(0, u.n-back), at: now}
 }
 
-// shrink forgets keys that have all their tries again, and if that is not
-// enough any others: memory stays bounded, whoever asks.
+// shrink bounds memory: above the limit, drop keys with all tries refilled,
+// then arbitrary keys until half of the limit is reached.
 func (t *Throttle) shrink(now time.Time) {
 	if len(t.used) <= throttleKeys {
 		return
@@ -113,7 +114,7 @@ func (t *Throttle) shrink(now time.Time) {
 	}
 }
 
-// WaitError is a refusal that says when to try again.
+// WaitError refuses a try until After has passed.
 type WaitError struct {
 	error
 	After time.Duration

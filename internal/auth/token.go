@@ -1,5 +1,5 @@
-// Package auth knows people and programs: passwords, sessions, API and agent
-// tokens, throttling of guesses, and the end of access.
+// Package auth authenticates people and programs: passwords, sessions, API and
+// agent tokens, throttling of guesses, and revocation of access.
 package auth
 
 import (
@@ -16,42 +16,43 @@ import (
 	"slipway/store"
 )
 
-// TokenKey is the name of the setting that holds the key of API tokens.
+// TokenKey is the name of the setting with the signing key of API tokens.
 const TokenKey = "jwt-key"
 
-// claims are what an API token says of itself. The astro CLI reads them; we
-// only believe the record that AddToken kept.
+// claims are the JWT claims of an API token, for the astro CLI. The portal
+// authorizes by the record of AddToken only.
 type claims struct {
 	Permissions []string `json:"permissions"`
 	APITokenID  string   `json:"apiTokenId"`
-	JWTID       string   `json:"jti"` // makes each token of one record another
+	JWTID       string   `json:"jti"` // random: a rotated token differs from the old one
 	IssuedAt    int64    `json:"iat"`
 	ExpiresAt   int64    `json:"exp,omitempty"`
 	Issuer      string   `json:"iss"`
 }
 
-// AddToken records t, whose id and secret it sets, and returns the token
-// itself: a JWT, to be shown once.
+// AddToken records t under a new id and secret, and returns the token, a JWT.
+// The token is shown once, as only a fingerprint is stored.
 func AddToken(tx *store.Tx, t store.Token) (string, store.Token, error) {
 	t.ID, t.Kind = tx.NewTokenID(), store.APIToken
 	token, err := mint(tx, t)
 	if err != nil {
 		return "", t, err
 	}
-	t.Secret, t.Short = kept(token)
+	t.Secret, t.Short = storedParts(token)
 	t, err = tx.AddToken(t)
 	return token, t, err
 }
 
-// shortLength is how many signs of a token are kept, to know it by.
+// shortLength is the number of a token's last characters stored in clear, for
+// recognizing the token in a list.
 const shortLength = 6
 
-// kept returns what is stored of a token.
-func kept(token string) (secret, short string) {
+// storedParts returns the stored parts of a token: fingerprint and last characters.
+func storedParts(token string) (secret, short string) {
 	return Fingerprint(token), token[max(0, len(token)-shortLength):]
 }
 
-// mint returns a JWT for t, which has its id.
+// mint returns a signed JWT for t. The id of t must be set.
 func mint(tx *store.Tx, t store.Token) (string, error) {
 	key, err := KeyOf(tx, TokenKey)
 	if err != nil {
@@ -81,19 +82,20 @@ func signed(c claims, key []byte) (string, error) {
 	return text + "." + encode(MAC(key, text)), nil
 }
 
-// KeyOf returns a key of this installation by the name of its setting. It is
-// made when it is first needed.
+// KeyOf returns a key of the installation by the name of its setting. The first
+// call for a name creates the key.
 func KeyOf(tx *store.Tx, name string) ([]byte, error) {
 	key, err := tx.Setting(name)
 	if err != nil || key != nil {
 		return key, err
 	}
 	key = make([]byte, sha256.Size)
-	rand.Read(key) // it never fails: crypto/rand aborts the program instead
+	rand.Read(key) // never fails: crypto/rand aborts the program instead
 	return key, tx.SetSetting(name, key)
 }
 
-// Fingerprint returns how a secret is kept: a stolen database lets nobody in.
+// Fingerprint returns the SHA-256 of a secret, in hex. Secrets are stored as
+// fingerprints: a stolen database grants no access.
 func Fingerprint(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
@@ -106,8 +108,8 @@ func MAC(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// Genuine reports whether token is a JWT that was signed with key. What it
-// claims is not believed: its record says what it may.
+// Genuine reports whether token is a JWT signed with key. The claims are
+// ignored: rights come from the token's record.
 func Genuine(token string, key []byte) bool {
 	i := strings.LastIndexByte(token, '.')
 	if i < 0 || len(key) == 0 {

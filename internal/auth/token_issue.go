@@ -5,18 +5,18 @@ import (
 	"slipway/store"
 )
 
-// NewToken is what somebody asks for who issues an API token.
+// NewToken holds the input for issuing an API token.
 type NewToken struct {
 	Name, Description string
 	Workspace         slipway.WorkspaceID
 	Deployment        slipway.DeploymentID // "" for the whole Workspace
 	Role              slipway.Role
 	Kinds             slipway.Kinds
-	Days              int // that it lasts; 0 for ever
+	Days              int // lifetime; 0 for unlimited
 }
 
-// IssueToken makes an API token if by may, and returns it with its record. It
-// is shown once.
+// IssueToken creates an API token within the actor's own rights, and returns
+// the token and its record. The token is shown once.
 func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t store.Token, err error) {
 	t = store.Token{
 		Description: n.Description, Workspace: n.Workspace, Deployment: n.Deployment, Role: n.Role, Kinds: n.Kinds,
@@ -32,7 +32,7 @@ func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t sto
 	if err := mayIssue(tx, by, role, t); err != nil {
 		return "", t, err
 	}
-	if t, err = named(t, n.Name, n.Description); err != nil {
+	if t, err = withName(t, n.Name, n.Description); err != nil {
 		return "", t, err
 	}
 	if token, t, err = AddToken(tx, t); err != nil {
@@ -41,8 +41,9 @@ func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t sto
 	return token, t, auditToken(tx, by, "token.create", t, "As "+t.Role.String()+".")
 }
 
-// ScopeRole returns by's role over what t is for: NotFound for a stranger. A
-// Deployment says which Workspace it is in.
+// ScopeRole returns the actor's role over the scope of t, the Workspace or
+// Deployment, and NotFound for an actor without a role. For a Deployment,
+// ScopeRole sets the Workspace of t.
 func ScopeRole(tx *store.Tx, by slipway.Actor, t *store.Token) (slipway.Role, error) {
 	if t.Deployment == "" {
 		_, role, err := tx.Workspace(t.Workspace, by)
@@ -56,7 +57,7 @@ func ScopeRole(tx *store.Tx, by slipway.Actor, t *store.Token) (slipway.Role, er
 	return role, err
 }
 
-// grantOf returns the grant of the token that asks, nil for a person.
+// grantOf returns the grant of the token that the actor used, nil for a person.
 func grantOf(tx *store.Tx, by slipway.Actor) (*slipway.Grant, error) {
 	if by.Token == "" {
 		return nil, nil
@@ -66,7 +67,7 @@ func grantOf(tx *store.Tx, by slipway.Actor) (*slipway.Grant, error) {
 	return &g, err
 }
 
-// mayManage judges whether by may change or revoke t.
+// mayManage checks that the actor may change or revoke t.
 func mayManage(tx *store.Tx, by slipway.Actor, role slipway.Role, t store.Token) error {
 	mine, err := grantOf(tx, by)
 	if err != nil {
@@ -75,7 +76,7 @@ func mayManage(tx *store.Tx, by slipway.Actor, role slipway.Role, t store.Token)
 	return t.Grant().IssuedBy(role, mine)
 }
 
-// mayIssue judges whether by may hand out a secret of t.
+// mayIssue checks that the actor may receive a secret of t.
 func mayIssue(tx *store.Tx, by slipway.Actor, role slipway.Role, t store.Token) error {
 	mine, err := grantOf(tx, by)
 	if err != nil {
@@ -87,7 +88,7 @@ func mayIssue(tx *store.Tx, by slipway.Actor, role slipway.Role, t store.Token) 
 	return t.Grant().LastsWithin(mine)
 }
 
-func named(t store.Token, name, description string) (_ store.Token, err error) {
+func withName(t store.Token, name, description string) (_ store.Token, err error) {
 	if t.Name, err = slipway.CheckName("An API token", name); err != nil {
 		return t, err
 	}
@@ -95,13 +96,14 @@ func named(t store.Token, name, description string) (_ store.Token, err error) {
 	return t, err
 }
 
-// auditToken records what was done with t. It never holds the secret.
+// auditToken records an action on t, without the secret.
 func auditToken(tx *store.Tx, by slipway.Actor, action string, t store.Token, detail string) error {
 	return tx.Audit(by, slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: action, Target: "API token " + t.Name, Detail: detail})
 }
 
-// SeenToken returns an API token with by's role over it. To those who may
-// manage none of its scope it does not exist, or is forbidden to members.
+// SeenToken returns an API token and the actor's role over its scope. The error
+// is NotFound for an actor without a role in the scope, and Forbidden for a
+// role below MaySeeToken.
 func SeenToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token, slipway.Role, error) {
 	t, err := tx.TokenByID(id)
 	if err != nil {
@@ -120,7 +122,7 @@ func SeenToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token,
 	return t, role, nil
 }
 
-// MaySeeToken judges whether somebody with role over the scope of t sees it.
+// MaySeeToken checks that role, over the scope of t, includes seeing t.
 func MaySeeToken(role slipway.Role, t store.Token) error {
 	if t.Deployment != "" {
 		return role.May(slipway.IssueForOne)
@@ -128,7 +130,7 @@ func MaySeeToken(role slipway.Role, t store.Token) error {
 	return role.May(slipway.ManageTokens)
 }
 
-// MayManageToken returns t if by may give it a new secret, or revoke it.
+// MayManageToken returns t if the actor may revoke t or give t a new secret.
 func MayManageToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token, error) {
 	t, role, err := SeenToken(tx, by, id)
 	if err != nil {
@@ -137,8 +139,9 @@ func MayManageToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.T
 	return t, mayManage(tx, by, role, t)
 }
 
-// RotateToken gives an API token a new secret, which is shown once. The old one
-// fails at once; the token lasts as long anew as it did at first.
+// RotateToken gives an API token a new secret, to be shown once. The old secret
+// fails at once. The token expires after its original lifetime, counted from
+// now.
 func RotateToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (token string, t store.Token, err error) {
 	t, role, err := SeenToken(tx, by, id)
 	if err != nil {
@@ -153,14 +156,14 @@ func RotateToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (token stri
 	if token, err = mint(tx, t); err != nil {
 		return "", t, err
 	}
-	t.Secret, t.Short = kept(token)
+	t.Secret, t.Short = storedParts(token)
 	if t, err = tx.RotateToken(t, by); err != nil {
 		return "", t, err
 	}
 	return token, t, auditToken(tx, by, "token.rotate", t, "")
 }
 
-// RevokeToken ends an API token at once.
+// RevokeToken revokes an API token at once.
 func RevokeToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token, error) {
 	t, err := MayManageToken(tx, by, id)
 	if err != nil {
@@ -172,8 +175,8 @@ func RevokeToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Toke
 	return t, auditToken(tx, by, "token.revoke", t, "")
 }
 
-// EditToken keeps what change makes of a token, if by may manage it as it was
-// and as it becomes.
+// EditToken applies change to a token and saves the result. The actor must be
+// allowed to manage the token both before and after the change.
 func EditToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID, change func(*store.Token) error) (store.Token, error) {
 	t, role, err := SeenToken(tx, by, id)
 	if err != nil {
@@ -188,7 +191,7 @@ func EditToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID, change func(*
 	if err := mayManage(tx, by, role, t); err != nil {
 		return t, err
 	}
-	if t, err = named(t, t.Name, t.Description); err != nil {
+	if t, err = withName(t, t.Name, t.Description); err != nil {
 		return t, err
 	}
 	if t, err = tx.SaveToken(t); err != nil {
