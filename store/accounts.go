@@ -2,20 +2,22 @@ package store
 
 import "slipway/internal/slipway"
 
-// WorkingUser returns a user by id if their account works, for what a session
-// or login asks for: it may have ended since the request began.
+// WorkingUser returns a user by id if the account works. Sessions and logins
+// load the user here, because the account may have been disabled since the
+// request began.
 func (tx *Tx) WorkingUser(id slipway.UserID) (slipway.User, error) {
 	return one(tx, "working user", errNoSession, scanUser,
 		`SELECT `+userColumns+` FROM users WHERE id = ? AND disabled_at = 0`, id)
 }
 
-// CountAdmins returns how many Organization admins there are whose accounts
-// work.
+// CountAdmins counts the Organization admins whose accounts work.
 func (tx *Tx) CountAdmins() (int, error) {
 	return tx.count("admins", `SELECT COUNT(*) FROM users WHERE admin AND disabled_at = 0`)
 }
 
-// DisableUser has an account let nobody in any more. Its memberships stay.
+// DisableUser refuses every later sign-in of an account, ends the user's
+// sessions and logins, and removes the invitations by and to the user.
+// Memberships stay.
 func (tx *Tx) DisableUser(id slipway.UserID) error {
 	if err := tx.exec("disable user", `UPDATE users SET disabled_at = ? WHERE id = ? AND disabled_at = 0`, ms(tx.Now), id); err != nil {
 		return err
@@ -26,13 +28,13 @@ func (tx *Tx) DisableUser(id slipway.UserID) error {
 	return tx.DropInvitationsOf(id)
 }
 
-// EnableUser takes DisableUser back. Sessions, logins and invitations stay away.
+// EnableUser undoes DisableUser. Sessions, logins and invitations stay away.
 func (tx *Tx) EnableUser(id slipway.UserID) error {
 	return tx.exec("enable user", `UPDATE users SET disabled_at = 0 WHERE id = ?`, id)
 }
 
-// RemoveUser forgets an account with its memberships, sessions, logins and
-// invitations. What it did keeps its name.
+// RemoveUser deletes an account with all memberships, sessions, logins and
+// invitations. Deploys and audit entries keep the user's name.
 func (tx *Tx) RemoveUser(id slipway.UserID) error {
 	if err := tx.DropInvitationsOf(id); err != nil {
 		return err
@@ -40,8 +42,8 @@ func (tx *Tx) RemoveUser(id slipway.UserID) error {
 	return tx.exec("remove user", `DELETE FROM users WHERE id = ?`, id)
 }
 
-// OwnedAlone returns the Workspaces in which a user is the only Owner whose
-// account works, by name.
+// OwnedAlone returns the Workspaces, by name, in which a user is the only Owner
+// whose account works.
 func (tx *Tx) OwnedAlone(user slipway.UserID) ([]slipway.Workspace, error) {
 	return list(tx, "workspaces owned alone", scanWorkspace, `
 		SELECT w.id, w.name, w.created_at FROM workspaces w JOIN members m ON m.workspace = w.id

@@ -6,14 +6,13 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Audit records that by did something. It stands in the same transaction as
-// what was done.
+// Audit records an event of by, in the transaction of the change itself.
 func (tx *Tx) Audit(by slipway.Actor, e slipway.Event) error {
 	return tx.exec("audit", `INSERT INTO audit (at, workspace, deployment, by, action, target, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		ms(tx.Now), e.Workspace, e.Deployment, asJSON(by), e.Action, e.Target, e.Detail)
 }
 
-// AuditEntry is an event with its time and its actor.
+// AuditEntry is an event with its time and actor.
 type AuditEntry struct {
 	ID int64
 	At time.Time
@@ -33,7 +32,7 @@ func (tx *Tx) AuditTrail(w slipway.WorkspaceID, before int64, limit int) ([]Audi
 		WHERE workspace = ?1 AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3`, w, before, limit)
 }
 
-// Setting returns a value kept under name, nil if there is none.
+// Setting returns the value of a setting, nil for none.
 func (tx *Tx) Setting(name string) ([]byte, error) {
 	return one(tx, "setting", nil, func(r row) (b []byte, err error) {
 		err = r.Scan(&b)

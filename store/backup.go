@@ -12,9 +12,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Attach opens the database file at path, which is there already, beside the
-// process that it belongs to. Its schema stays as it is: another one than this
-// program knows is refused.
+// Attach opens the existing database file at path beside the running portal.
+// The schema stays unchanged; any other schema than this program's is refused.
 func Attach(ctx context.Context, path string) (*Store, error) {
 	switch found, err := Look(ctx, path, 0); {
 	case err != nil:
@@ -43,8 +42,8 @@ func newerSchema() error {
 	return slipway.Errorf(slipway.Conflict, "The database is of a newer Slipway than this program. Install that version again, or restore a backup of this one's.")
 }
 
-// schemaOf returns the version of the schema that a database has; made is false
-// if there is no table of them.
+// schemaOf returns the version of a database's schema; made is false if the
+// database has no table of schema versions.
 func schemaOf(ctx context.Context, db *sql.DB) (version int64, made bool, err error) {
 	err = db.QueryRowContext(ctx, `SELECT COUNT(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = 'goose_db_version'`).Scan(&made)
 	if err != nil || !made {
@@ -54,7 +53,7 @@ func schemaOf(ctx context.Context, db *sql.DB) (version int64, made bool, err er
 	return version, made, err
 }
 
-// knownSchema returns the version of the schema that this program makes.
+// knownSchema returns the version of the newest schema in this program.
 func knownSchema() (last int64, err error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
 	for _, name := range files {
@@ -67,8 +66,9 @@ func knownSchema() (last int64, err error) {
 	return last, err
 }
 
-// Restored puts a database in order that comes out of a backup: uploads that
-// were arriving are not in it, and nobody holds a lease on it.
+// Restored prepares a database from a backup for use: unfinished uploads fail,
+// because a backup has no upload files, and leases and login tokens are
+// deleted.
 func Restored(ctx context.Context, path string) error {
 	s, err := connect(path)
 	if err != nil {
@@ -99,15 +99,15 @@ func (tx *Tx) restored() error {
 			reason = 'Its upload was not part of the backup that was restored. Upload the files again.'
 		WHERE status = 'initialized'`, ms(tx.Now))
 	return errors.Join(err,
-		tx.exec("forget what was set aside", `DELETE FROM set_aside`), // it is about other files
+		tx.exec("forget what was set aside", `DELETE FROM set_aside`), // orphans were found among other files
 		tx.exec("forget uploads", `DELETE FROM uploads`),
-		tx.exec("forget logins", `DELETE FROM login_tokens`), // what was used or ended since would work again
+		tx.exec("forget logins", `DELETE FROM login_tokens`), // a token used or revoked since the backup would work again
 		tx.exec("forget leases", `DELETE FROM leases`))
 }
 
-// refreshSearch makes the connection look where the parts of the search index
-// lie. It remembers that from its last search; without another one a check
-// takes what was moved since for lost. An old backup has no such index.
+// refreshSearch runs a search, so that the connection reads again where the
+// parts of the search index lie. With the old places in memory, a check reports
+// moved parts as missing. An old backup has no search index.
 func (tx *Tx) refreshSearch() error {
 	there, err := tx.count("search index", `SELECT COUNT(*) FROM sqlite_schema WHERE name = 'deploys_words'`)
 	if err == nil && there > 0 {

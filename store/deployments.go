@@ -48,11 +48,11 @@ func noDeployment(id slipway.DeploymentID) error {
 	return slipway.Errorf(slipway.NotFound, "There is no Deployment %s.", id)
 }
 
-// namespaceTries is how often AddDeployment draws a namespace before it gives
-// up; there are some fifty million.
+// namespaceTries is the number of namespaces drawn by AddDeployment before
+// giving up; there are some fifty million.
 const namespaceTries = 20
 
-// AddDeployment records d and returns it with its id, namespace and time set.
+// AddDeployment records d and returns d with id, namespace and time.
 func (tx *Tx) AddDeployment(d slipway.Deployment) (slipway.Deployment, error) {
 	d.ID, d.CreatedAt = slipway.DeploymentID(tx.newID()), tx.Now
 	taken, err := tx.count("deployments of this name",
@@ -66,8 +66,8 @@ func (tx *Tx) AddDeployment(d slipway.Deployment) (slipway.Deployment, error) {
 	return tx.addIn(d, randomNamespace)
 }
 
-// addIn records d in a namespace that is free. What lies in one that is set
-// aside is somebody else's.
+// addIn records d in a free namespace. An orphaned namespace is not free: the
+// files in one belong to somebody else.
 func (tx *Tx) addIn(d slipway.Deployment, draw func() string) (slipway.Deployment, error) {
 	for range namespaceTries {
 		d.Namespace = draw()
@@ -97,8 +97,8 @@ func (tx *Tx) insertDeployment(d slipway.Deployment) error {
 	return tx.exec("add deployment", query, values...)
 }
 
-// Deployment returns a Deployment with by's role in its Workspace. To someone
-// who is not a member it does not exist.
+// Deployment returns a Deployment with by's role in the Workspace; NotFound for
+// everybody who is not a member.
 func (tx *Tx) Deployment(id slipway.DeploymentID, by slipway.Actor) (slipway.Deployment, slipway.Role, error) {
 	var role slipway.Role
 	scan := func(r row) (d slipway.Deployment, err error) {
@@ -137,7 +137,7 @@ func (tx *Tx) Deployments(w slipway.WorkspaceID) ([]slipway.Deployment, error) {
 		WHERE d.workspace = ? AND d.deleted_at = 0 ORDER BY d.name COLLATE NOCASE`, w)
 }
 
-// SeenDeployments returns the Deployments that by sees, by name.
+// SeenDeployments returns the Deployments visible to by, by name.
 func (tx *Tx) SeenDeployments(by slipway.Actor) ([]slipway.Deployment, error) {
 	role, args := tx.seenBy(by)
 	return list(tx, "seen deployments", scanDeployment, `
@@ -152,7 +152,7 @@ func (tx *Tx) AllDeployments() ([]slipway.Deployment, error) {
 	return list(tx, "all deployments", scanDeployment, `SELECT `+deploymentColumns+` FROM deployments d WHERE d.deleted_at = 0 ORDER BY d.id`)
 }
 
-// SaveSettings keeps the settings of d, as Deployment.Edit has judged them.
+// SaveSettings saves the settings of d, as checked by Deployment.Edit.
 func (tx *Tx) SaveSettings(d slipway.Deployment) error {
 	set, values := deployments.update(settings, &d)
 	err := tx.exec("save settings", `UPDATE deployments SET `+set+`, revision = revision + 1 WHERE id = ?`, append(values, d.ID)...)
@@ -162,31 +162,32 @@ func (tx *Tx) SaveSettings(d slipway.Deployment) error {
 	return err
 }
 
-// SaveState keeps the state that is wanted of d from now on.
+// SaveState saves the desired state of d.
 func (tx *Tx) SaveState(d slipway.Deployment) error {
 	set, values := deployments.update(desired, &d)
 	return tx.exec("save state", `UPDATE deployments SET `+set+`, revision = revision + 1 WHERE id = ?`, append(values, d.ID)...)
 }
 
-// Revision returns the number that grows whenever something else is wanted of
-// a Deployment.
+// Revision returns a number that grows with each change of a Deployment's
+// settings or desired state.
 func (tx *Tx) Revision(id slipway.DeploymentID) (int, error) {
 	return one(tx, "revision", noDeployment(id), scanCount, `SELECT revision FROM deployments WHERE id = ? AND deleted_at = 0`, id)
 }
 
-// MarkDeleted makes a Deployment vanish for everyone; RemoveDeployment follows
-// once its folders are gone.
+// MarkDeleted hides a Deployment from everyone; RemoveDeployment follows once
+// its folders are gone.
 func (tx *Tx) MarkDeleted(id slipway.DeploymentID) error {
 	return tx.exec("mark deployment deleted", `UPDATE deployments SET deleted_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
 
-// DeletedDeployments returns those whose folders are still to be removed.
+// DeletedDeployments returns the deleted Deployments whose folders are still to
+// be removed.
 func (tx *Tx) DeletedDeployments() ([]slipway.Deployment, error) {
 	return list(tx, "deleted deployments", scanDeployment, `SELECT `+deploymentColumns+` FROM deployments d WHERE d.deleted_at > 0 ORDER BY d.id`)
 }
 
-// RemoveDeployment forgets a Deployment that was marked, and all that belonged
-// to it but its audit trail.
+// RemoveDeployment deletes a Deployment marked as deleted, with all its records
+// except the audit trail.
 func (tx *Tx) RemoveDeployment(id slipway.DeploymentID) error {
 	return tx.exec("remove deployment", `DELETE FROM deployments WHERE id = ? AND deleted_at > 0`, id)
 }

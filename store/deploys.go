@@ -9,8 +9,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// deploys is the table of deploys. Its fixed columns are written once: who made
-// the deploy, when, and with which number and version.
+// deploys is the table of deploys. The fixed columns are written once: sender,
+// time, number and version.
 var deploys = table[slipway.Deploy]{"deploys", "w", []column[slipway.Deploy]{
 	{"id", fixed, func(w *slipway.Deploy) any { return &w.ID }},
 	{"deployment", fixed, func(w *slipway.Deploy) any { return &w.Deployment }},
@@ -66,9 +66,9 @@ func noDeploy(of slipway.DeploymentID, number int) error {
 	return slipway.Errorf(slipway.NotFound, "There is no deploy #%d of Deployment %s.", number, of)
 }
 
-// AddDeploy records w with the next number of its Deployment and returns it
-// with id, number and time set. A deploy that brings DAGs, and returns to none,
-// gets a bundle version of its own.
+// AddDeploy records w with the next number of its Deployment and returns w with
+// id, number and time. A deploy with DAGs gets a new bundle version, except for
+// a return.
 func (tx *Tx) AddDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 	var last slipway.Version
 	err := tx.tx.QueryRowContext(tx.ctx, `
@@ -100,9 +100,9 @@ func (tx *Tx) insertDeploy(w slipway.Deploy) error {
 	return tx.exec("add deploy", query, values...)
 }
 
-// SaveDeploy keeps what changes of a deploy in its life. Who made it, when,
-// with which number and version never does. The time of a status that it newly
-// has is the transaction's.
+// SaveDeploy saves the progress columns of w. Sender, creation time, number and
+// version never change. The first save with a status sets the time of the
+// status to the transaction's.
 func (tx *Tx) SaveDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 	w = tx.stamped(w)
 	set, values := deploys.update(progress, &w)
@@ -124,7 +124,7 @@ func (tx *Tx) stamped(w slipway.Deploy) slipway.Deploy {
 	return w
 }
 
-// Enqueue gives w the next place in the queue of its Deployment and saves it.
+// Enqueue gives w the next position in the queue of its Deployment and saves w.
 func (tx *Tx) Enqueue(w slipway.Deploy) (slipway.Deploy, error) {
 	w, err := tx.enqueue(w)
 	if err != nil {
@@ -166,66 +166,63 @@ func (tx *Tx) Deploys(of slipway.DeploymentID, before, limit int) ([]slipway.Dep
 		WHERE w.deployment = ?1 AND (?2 = 0 OR w.number < ?2) ORDER BY w.number DESC LIMIT ?3`, of, before, limit)
 }
 
-// CountDeploys counts the deploys of a Deployment, however many: they are
-// numbered without gaps, and none goes alone.
+// CountDeploys counts the deploys of a Deployment by one look-up: numbers have
+// no gaps, and no deploy is deleted alone.
 func (tx *Tx) CountDeploys(of slipway.DeploymentID) (int, error) {
 	return tx.count("deploys", `SELECT COALESCE(MAX(number), 0) FROM deploys WHERE deployment = ?`, of)
 }
 
-// LastDeploy returns the newest deploy of a Deployment, and whether there is
-// one.
+// LastDeploy returns the newest deploy of a Deployment, false for none.
 func (tx *Tx) LastDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(tx.Deploys(of, 0, 1))
 }
 
-// LiveDeploy returns the deploy whose state is the one wanted now, and whether
-// any ever went live.
+// LiveDeploy returns the deploy whose state is the desired one now, false if no
+// deploy ever went live.
 func (tx *Tx) LiveDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(list(tx, "live deploy", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_live
 		WHERE w.deployment = ? AND w.live_at > 0 ORDER BY w.position DESC LIMIT 1`, of))
 }
 
-// RunningDeploy returns the deploy that goes live now, and whether there is one.
+// RunningDeploy returns the deploy going live now, false for none.
 func (tx *Tx) RunningDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(list(tx, "running deploy", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w WHERE w.deployment = ? AND w.status = 'deploying'`, of))
 }
 
-// LiveBefore returns the deploy that w replaced when it went live, and whether
-// there was one.
+// LiveBefore returns the deploy replaced by w, false for none.
 func (tx *Tx) LiveBefore(w slipway.Deploy) (slipway.Deploy, bool, error) {
 	return first(list(tx, "live deploy before", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_live
 		WHERE w.deployment = ? AND w.live_at > 0 AND w.position < ? ORDER BY w.position DESC LIMIT 1`, w.Deployment, w.Position))
 }
 
-// Rolling returns the image deploy that is on its way to components, and
-// whether there is one.
+// Rolling returns the image deploy in rollout, false for none.
 func (tx *Tx) Rolling(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(list(tx, "rolling deploy", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_queue
 		WHERE w.deployment = ? AND w.status IN ('queued', 'deploying') AND w.status = 'deploying' AND w.rolling_at > 0`, of))
 }
 
-// VersionDeploy returns the deploy that brought a bundle version, and whether
-// there is one.
+// VersionDeploy returns the deploy that brought a bundle version, false for
+// none.
 func (tx *Tx) VersionDeploy(of slipway.DeploymentID, v slipway.Version) (slipway.Deploy, bool, error) {
 	return first(list(tx, "deploy of version", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w JOIN versions v ON v.deploy = w.id
 		WHERE v.deployment = ? AND v.version = ?`, of, v))
 }
 
-// Unfinished returns every deploy that waits for files or for a person, for
-// the engine.
+// Unfinished returns every deploy waiting for files or for a person, for the
+// engine.
 func (tx *Tx) Unfinished() ([]slipway.Deploy, error) {
 	return list(tx, "unfinished deploys", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w JOIN deployments d ON d.id = w.deployment AND d.deleted_at = 0
 		WHERE w.status IN ('initialized', 'staged') ORDER BY w.created_at`)
 }
 
-// RecentDeployers returns who made the DAG deploys of a Deployment since a
-// time: the newest deploy of each.
+// RecentDeployers returns the newest DAG deploy since a time of each person and
+// each token.
 func (tx *Tx) RecentDeployers(of slipway.DeploymentID, since time.Time) ([]slipway.Deploy, error) {
 	return list(tx, "recent deployers", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w
@@ -235,9 +232,9 @@ func (tx *Tx) RecentDeployers(of slipway.DeploymentID, since time.Time) ([]slipw
 		ORDER BY w.number DESC LIMIT 20`, of, ms(since))
 }
 
-// StagedFor returns the deploys of a Deployment that wait for a person to
-// confirm them, newest first: those that user uploaded, and those of tokens,
-// which anyone may see to.
+// StagedFor returns the deploys of a Deployment waiting for confirmation,
+// newest first: the user's own, and all of tokens, because anyone may confirm a
+// token's.
 func (tx *Tx) StagedFor(of slipway.DeploymentID, user slipway.UserID) ([]slipway.Deploy, error) {
 	return list(tx, "staged deploys", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
@@ -245,8 +242,8 @@ func (tx *Tx) StagedFor(of slipway.DeploymentID, user slipway.UserID) ([]slipway
 		ORDER BY w.number DESC LIMIT 10`, of, user)
 }
 
-// Undo notes that a return to before number was made: each deploy that went
-// live after the one returned to was undone by it.
+// Undo records the return number by to deploy number after: every deploy live
+// in between is undone by the return.
 func (tx *Tx) Undo(of slipway.DeploymentID, after, by int) error {
 	return tx.exec("undo", `
 		UPDATE deploys INDEXED BY deploys_live SET undone_by = ?1
@@ -264,7 +261,7 @@ func first[T any](all []T, err error) (T, bool, error) {
 	return all[0], true, nil
 }
 
-// LogLine is a line of what a deploy's rollout said.
+// LogLine is a line of the log of a deploy's rollout.
 type LogLine struct {
 	Line int // counts from 1
 	At   time.Time
@@ -284,7 +281,7 @@ func (tx *Tx) AddLog(id slipway.DeployID, lines []string) error {
 	return nil
 }
 
-// Log returns up to limit lines of the log of a deploy, those after a line.
+// Log returns up to limit lines of the log of a deploy, starting behind a line.
 func (tx *Tx) Log(id slipway.DeployID, after, limit int) ([]LogLine, error) {
 	return list(tx, "log", func(r row) (l LogLine, err error) {
 		err = r.Scan(&l.Line, millis{&l.At}, &l.Text)

@@ -9,14 +9,14 @@ import (
 	"slipway/internal/slipway"
 )
 
-// FileStep is what a deploy that went live did to a file.
+// FileStep is the change of a file by a deploy that went live.
 type FileStep struct {
 	Deploy slipway.Deploy
 	Op     slipway.Op
 	SHA256 string // of the content afterwards; "" for a link or a removed file
 }
 
-// with is a row with more columns than its scan knows of.
+// with is a row with further columns behind the columns of its scan.
 type with struct {
 	row
 	more []any
@@ -31,8 +31,8 @@ func scanFileStep(r row) (s FileStep, err error) {
 	return s, err
 }
 
-// FileHistory returns up to limit deploys that brought, changed or removed the
-// file at path, newest first, with numbers below before; 0 for the newest.
+// FileHistory returns up to limit deploys with a change of the file at path,
+// newest first, with numbers below before; 0 for the newest.
 func (tx *Tx) FileHistory(of slipway.DeploymentID, path string, before, limit int) ([]FileStep, error) {
 	if before == 0 {
 		before = math.MaxInt32
@@ -40,23 +40,22 @@ func (tx *Tx) FileHistory(of slipway.DeploymentID, path string, before, limit in
 	return list(tx, "file history", scanFileStep, fileStepsBefore, of, path, before, limit)
 }
 
-// FileHistoryAfter returns up to limit of them with numbers above after, newest
-// first: the page before.
+// FileHistoryAfter returns up to limit deploys with a change of the file at
+// path and numbers above after, newest first: the page before.
 func (tx *Tx) FileHistoryAfter(of slipway.DeploymentID, path string, after, limit int) ([]FileStep, error) {
 	steps, err := list(tx, "file history after", scanFileStep, fileStepsAfter, of, path, after, limit)
 	slices.Reverse(steps)
 	return steps, err
 }
 
-// FileStep returns what deploy number did to the file at path.
+// FileStep returns the change of the file at path by deploy number.
 func (tx *Tx) FileStep(of slipway.DeploymentID, path string, number int) (FileStep, error) {
 	return one(tx, "file step", slipway.Errorf(slipway.NotFound, "Deploy #%d did nothing to the file %q.", number, path), scanFileStep,
 		fileStepAt, of, path, number)
 }
 
 // SameBefore returns the newest deploy that brought the content sum to path,
-// and whether any did. Only those that were confirmed before position count; 0
-// for all.
+// false for none. Only deploys with a position below position count; 0 for all.
 func (tx *Tx) SameBefore(of slipway.DeploymentID, path, sum string, position int64) (slipway.Deploy, bool, error) {
 	key, err := hex.DecodeString(sum)
 	if err != nil {
@@ -68,8 +67,8 @@ func (tx *Tx) SameBefore(of slipway.DeploymentID, path, sum string, position int
 		ORDER BY w.position DESC LIMIT 1`, of, path, key, position))
 }
 
-// A file's steps lie beside each other in their table, in the order of their
-// numbers. CROSS JOIN keeps the tables in this order.
+// A file's steps lie side by side in the table, by number. CROSS JOIN keeps the
+// tables in the order written here.
 var (
 	fileSteps = `
 		SELECT ` + deployColumns + `, c.op, c.sha256

@@ -9,26 +9,26 @@ import (
 	"slipway/internal/slipway"
 )
 
-// DeployFilter says which deploys of a Deployment are wanted; its zero value
-// wants all.
+// DeployFilter selects deploys of a Deployment; the zero value selects all.
 type DeployFilter struct {
 	Kind   slipway.DeployKind
 	Status slipway.Status
 	By     string // id of a token, or of a person
 	Text   string // words, or their beginnings; or a deploy's number
-	Commit string // its beginning
+	Commit string // first letters of the commit
 	From   time.Time
-	Until  time.Time // before it
+	Until  time.Time // exclusive
 }
 
-// Deployer is somebody, or a token, that deployed to a Deployment.
+// Deployer is a person or a token with deploys to a Deployment.
 type Deployer struct {
 	ID    string
 	Name  string
 	Token bool
 }
 
-// Deployers returns who deployed to a Deployment, people first.
+// Deployers returns the people and tokens with deploys to a Deployment, people
+// first.
 func (tx *Tx) Deployers(of slipway.DeploymentID) ([]Deployer, error) {
 	return list(tx, "deployers", func(r row) (d Deployer, err error) {
 		err = r.Scan(&d.ID, &d.Name, &d.Token)
@@ -38,7 +38,7 @@ func (tx *Tx) Deployers(of slipway.DeploymentID) ([]Deployer, error) {
 
 const deployersOf = `SELECT id, name, token FROM deployers WHERE deployment = ? ORDER BY token, name COLLATE NOCASE, id`
 
-// FindDeploys returns up to limit deploys of a Deployment that f wants, newest
+// FindDeploys returns up to limit deploys of a Deployment selected by f, newest
 // first, with numbers below before; 0 for the newest.
 func (tx *Tx) FindDeploys(of slipway.DeploymentID, f DeployFilter, before, limit int) ([]slipway.Deploy, error) {
 	span, err := tx.numbers(of, f)
@@ -51,7 +51,7 @@ func (tx *Tx) FindDeploys(of slipway.DeploymentID, f DeployFilter, before, limit
 	return tx.findDeploys(of, f, span, "DESC", limit)
 }
 
-// FindDeploysAfter returns up to limit deploys that f wants with numbers above
+// FindDeploysAfter returns up to limit deploys selected by f with numbers above
 // after, newest first: the page before.
 func (tx *Tx) FindDeploysAfter(of slipway.DeploymentID, f DeployFilter, after, limit int) ([]slipway.Deploy, error) {
 	span, err := tx.numbers(of, f)
@@ -67,8 +67,8 @@ func (tx *Tx) FindDeploysAfter(of slipway.DeploymentID, f DeployFilter, after, l
 // span is a range of deploys' numbers.
 type span struct{ first, last int }
 
-// numbers returns the numbers of the deploys that were made in f's time: they
-// count up as time goes by.
+// numbers returns the range of numbers of the deploys made between f.From and
+// f.Until: numbers grow with time.
 func (tx *Tx) numbers(of slipway.DeploymentID, f DeployFilter) (s span, err error) {
 	s.last = math.MaxInt32
 	if !f.From.IsZero() {
@@ -104,8 +104,9 @@ var deploysIn = `
 	SELECT ` + deployColumns + ` FROM deploys w
 	WHERE w.deployment = ? AND w.number BETWEEN ? AND ? ORDER BY w.number `
 
-// deploysFound reads the index in the order of its rows, which is that of the
-// numbers, and stops at the limit. CROSS JOIN keeps the tables in this order.
+// deploysFound reads the index by row, in the order of the deploys' numbers,
+// and stops at the limit. CROSS JOIN keeps the tables in the order written
+// here.
 var deploysFound = `
 	SELECT ` + deployColumns + ` FROM histories h
 		CROSS JOIN deploys_words t
@@ -114,8 +115,8 @@ var deploysFound = `
 		AND (?5 = '' OR w.git ->> '$.Commit' LIKE ?5 || '%')
 	ORDER BY t.rowid `
 
-// LiveAt returns the deploy whose state was the wanted one at a time, and the
-// one that took its place; nil for none.
+// LiveAt returns the deploy whose state was desired at a time, and the deploy
+// after; nil for none.
 func (tx *Tx) LiveAt(of slipway.DeploymentID, at time.Time) (was, next *slipway.Deploy, err error) {
 	if was, err = tx.anyDeploy("live then", liveThen, of, ms(at)); err != nil {
 		return nil, nil, err
@@ -139,7 +140,7 @@ var (
 		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at + 0 > ? ORDER BY w.live_at + 0, w.position LIMIT 1`
 )
 
-// key is what the deploys that have f's kind, status and deployer are found by.
+// key is the word in the index for deploys with f's kind, status and deployer.
 func (f DeployFilter) key() string {
 	key := ""
 	if f.Kind != "" {
@@ -154,8 +155,8 @@ func (f DeployFilter) key() string {
 	return key
 }
 
-// match returns what f looks up in deploys_words, "" for nothing, and whether
-// any deploy can be what it wants.
+// match returns the query of f on deploys_words, "" for none; possible is false
+// if no deploy can match.
 func (f DeployFilter) match() (query string, possible bool) {
 	var terms []string
 	if key := f.key(); key != "" {

@@ -10,13 +10,14 @@ import (
 
 const (
 	keySign   = "¤" // with which a key of deploys_words begins, and no word
-	prefixMax = 10  // letters of a word's beginning that are indexed
+	prefixMax = 10  // indexed first letters of a word
 	wordsMax  = 12  // of a search; more tell nothing more
 )
 
 var deployNumber = regexp.MustCompile(`^#\d{1,9}$`)
 
-// textTerms are what a text is looked up by: every word of it.
+// textTerms returns the terms to find every word of a text; possible is false
+// for a text without words.
 func textTerms(text string) (terms []string, possible bool) {
 	text = strings.TrimSpace(text)
 	if deployNumber.MatchString(text) {
@@ -33,8 +34,9 @@ func textTerms(text string) (terms []string, possible bool) {
 	return terms, text == "" || len(terms) > 0
 }
 
-// beginning is the term for words that begin with w. A single letter stands
-// for itself: what begins with it is not indexed, and half of all words.
+// beginning is the term for words beginning with w. A single letter finds only
+// itself: the index has no beginnings of one letter, which would match half of
+// all words.
 func beginning(w string) string {
 	letters := []rune(w)
 	if len(letters) == 1 {
@@ -48,8 +50,8 @@ func words(text string) []string {
 	return strings.FieldsFunc(norm.NFC.String(strings.ToValidUTF8(text, " ")), func(r rune) bool { return !inWord(r) })
 }
 
-// inWord reports whether the index takes r for a letter or digit. Of a few
-// letters it knows nothing.
+// inWord reports whether the index counts r as a letter or digit. A few letters
+// are unknown to the index.
 func inWord(r rune) bool {
 	unknown := unicode.Is(unicode.New_Tai_Lue, r) || r == '\u1cf2' || r == '\u1cf3'
 	return (unicode.IsLetter(r) || unicode.IsNumber(r)) && !unknown

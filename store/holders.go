@@ -2,26 +2,26 @@ package store
 
 import "slipway/internal/slipway"
 
-// Holder is a person who was shown the secret of a token: who made the token, or
-// rotated it last, themselves or by a token that they hold. It is kept with the
-// token, and so outlasts the tokens in between.
+// Holder is a person who has seen the secret of a token: its maker or the last
+// person to rotate the token, in person or by another token. A record stays
+// with its token, also after the other token is deleted.
 type Holder struct {
 	Token   slipway.TokenID
 	User    slipway.UserID
-	Name    string       // as it was then
-	Role    slipway.Role // that they have now
-	Account string       // "" for one that works, else "disabled" or "removed"
+	Name    string       // at the time
+	Role    slipway.Role // at present
+	Account string       // "" if the account works, else "disabled" or "removed"
 }
 
-// What became of the account of a holder.
+// The states of a holder's account that no longer works.
 const (
 	DisabledAccount = "disabled"
 	RemovedAccount  = "removed"
 )
 
-// hold records that by was shown the secret of a token, which is a new one: who
-// was shown the one before holds the token no longer. Where it is not known who
-// by is, the holders stay.
+// hold records by as the holder of a token with a new secret, in place of all
+// earlier holders. The earlier holders stay if the people behind by are
+// unknown.
 func (tx *Tx) hold(id slipway.TokenID, by slipway.Actor) error {
 	people, err := tx.shownTo(by)
 	if err != nil || len(people) == 0 {
@@ -39,8 +39,8 @@ func (tx *Tx) hold(id slipway.TokenID, by slipway.Actor) error {
 	return nil
 }
 
-// shownTo returns the people who see what by sees: the person, or all who hold
-// the token.
+// shownTo returns the people behind by: the person, or all holders of the
+// token.
 func (tx *Tx) shownTo(by slipway.Actor) ([]Holder, error) {
 	scan := func(r row) (h Holder, err error) { return h, r.Scan(&h.User, &h.Name) }
 	if by.Token != "" {
@@ -49,9 +49,9 @@ func (tx *Tx) shownTo(by slipway.Actor) ([]Holder, error) {
 	return list(tx, "holder", scan, `SELECT id, IIF(name = '', email, name) FROM users WHERE id = ?`, by.User)
 }
 
-// HeldTokens returns the tokens of both kinds that somebody holds in a
-// Workspace, "" for all of them: those that were used last first, then those
-// that were never used, at the end those that have expired.
+// HeldTokens returns the tokens of both kinds held by a person in a Workspace,
+// or in all with "": last used first, then never used, and at the end the
+// expired ones.
 func (tx *Tx) HeldTokens(user slipway.UserID, w slipway.WorkspaceID) ([]Token, error) {
 	return list(tx, "held tokens", scanToken, `
 		SELECT `+tokenColumns+` FROM tokens
@@ -59,7 +59,8 @@ func (tx *Tx) HeldTokens(user slipway.UserID, w slipway.WorkspaceID) ([]Token, e
 		ORDER BY expires_at > 0 AND expires_at <= ?3, last_used_at DESC, created_at DESC, id DESC`, user, w, ms(tx.Now))
 }
 
-// Holders returns who holds the tokens of a Workspace, with their role in it.
+// Holders returns the holders of the tokens of a Workspace, with each person's
+// role in the Workspace.
 func (tx *Tx) Holders(w slipway.WorkspaceID) ([]Holder, error) {
 	scan := func(r row) (h Holder, err error) {
 		return h, r.Scan(&h.Token, &h.User, &h.Name, &h.Role, &h.Account)

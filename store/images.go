@@ -6,7 +6,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// KeepImage notes that an image was brought to a Deployment, or runs there.
+// KeepImage records an image as deployed to a Deployment or running in the
+// Deployment.
 func (tx *Tx) KeepImage(of slipway.DeploymentID, i slipway.Image) error {
 	return tx.exec("keep image", `
 		INSERT INTO images (deployment, digest, name, info, created_at) VALUES (?, ?, ?, ?, ?)
@@ -14,8 +15,7 @@ func (tx *Tx) KeepImage(of slipway.DeploymentID, i slipway.Image) error {
 		of, i.Digest, i.Name, asJSON(i), ms(tx.Now))
 }
 
-// Image returns what is known of an image of a Deployment, and whether it is
-// kept.
+// Image returns the record of an image of a Deployment, false for none.
 func (tx *Tx) Image(of slipway.DeploymentID, digest string) (slipway.Image, bool, error) {
 	return first(list(tx, "image", func(r row) (i slipway.Image, err error) {
 		err = r.Scan(jsonText{&i})
@@ -23,7 +23,7 @@ func (tx *Tx) Image(of slipway.DeploymentID, digest string) (slipway.Image, bool
 	}, `SELECT info FROM images WHERE deployment = ? AND digest = ?`, of, digest))
 }
 
-// Images returns the images of a Deployment that are kept.
+// Images returns the retained images of a Deployment.
 func (tx *Tx) Images(of slipway.DeploymentID) ([]slipway.Image, error) {
 	return list(tx, "images", func(r row) (i slipway.Image, err error) {
 		err = r.Scan(jsonText{&i})
@@ -31,24 +31,24 @@ func (tx *Tx) Images(of slipway.DeploymentID) ([]slipway.Image, error) {
 	}, `SELECT info FROM images WHERE deployment = ? ORDER BY created_at, digest`, of)
 }
 
-// Runtimes returns the Runtime versions of the images that any Deployment runs,
-// and of those that deploys brought and that are still known.
+// Runtimes returns the Runtime versions of the images in use by any Deployment,
+// and of all retained images.
 func (tx *Tx) Runtimes() ([]string, error) {
 	return list(tx, "runtimes", scanText, `
 		SELECT runtime FROM deployments WHERE runtime <> ''
 		UNION SELECT info ->> '$.Runtime' FROM images WHERE info ->> '$.Runtime' <> ''`)
 }
 
-// Want notes that an image of a Deployment is the wanted one although no deploy
-// made it so.
+// Want records an image as the desired one of a Deployment without a deploy.
 func (tx *Tx) Want(of slipway.DeploymentID, digest string) error {
 	return tx.exec("want image", `
 		UPDATE images SET replaced_at = 0, position = (SELECT last_position FROM deployments WHERE id = ?1)
 		WHERE deployment = ?1 AND digest = ?2`, of, digest)
 }
 
-// heldImages are those that a Deployment needs whatever their age: the wanted
-// one, those of deploys that have not ended, and what a switch restores.
+// heldImages are the images needed by a Deployment at any age: the desired one,
+// the images of unfinished deploys, the images restored by a switch, and the
+// newest ones by position.
 const heldImages = `
 	SELECT image AS digest FROM deployments WHERE id = ?1
 	UNION SELECT COALESCE(before ->> '$.Image', '') FROM deployments WHERE id = ?1 AND before <> ''
@@ -60,9 +60,9 @@ const heldImages = `
 		WHERE deployment = ?1 AND status IN ('initialized', 'staged') AND safe_switch <> ''
 	UNION SELECT digest FROM (SELECT digest FROM images WHERE deployment = ?1 AND position > 0 ORDER BY position DESC LIMIT ?2)`
 
-// ForgetImages forgets the images of d that were replaced before a time, and
-// those that were brought before another and never wanted, but for the last ones
-// and those that something needs.
+// ForgetImages deletes the records of images of d replaced before a time, and
+// of images never desired and older than brought. The last images and all in
+// heldImages stay.
 func (tx *Tx) ForgetImages(d slipway.Deployment, before, brought time.Time) error {
 	return tx.exec("forget images", `
 		DELETE FROM images WHERE deployment = ?1 AND digest NOT IN (`+heldImages+`)
@@ -70,8 +70,7 @@ func (tx *Tx) ForgetImages(d slipway.Deployment, before, brought time.Time) erro
 		d.ID, d.KeepLast(), ms(before), ms(brought))
 }
 
-// ImageRepositories returns the digests of the images that are kept, by
-// repository.
+// ImageRepositories returns the digests of the retained images, by repository.
 func (tx *Tx) ImageRepositories() (map[string][]string, error) {
 	all := map[string][]string{}
 	_, err := list(tx, "image repositories", func(r row) (none struct{}, err error) {
@@ -90,23 +89,23 @@ type ImageFile struct {
 	Link string `json:",omitempty"`
 }
 
-// ImageFiles is what the dags folder of an image holds. Where there are very
-// many, only the first are named.
+// ImageFiles describes the dags folder of an image. Of very many files, only
+// the first have an entry in Files.
 type ImageFiles struct {
 	Folder string
 	Count  int
 	Bytes  int64
 	Files  []ImageFile
-	Unread string `json:",omitempty"` // why it could not be read; "" when it was
+	Unread string `json:",omitempty"` // reason why the folder could not be read; "" for none
 }
 
-// SetImageFiles keeps what the dags folder of a deploy's image holds.
+// SetImageFiles saves the content of the dags folder of a deploy's image.
 func (tx *Tx) SetImageFiles(id slipway.DeployID, f ImageFiles) error {
 	return tx.exec("set image files", `
 		INSERT INTO image_files (deploy, files) VALUES (?, ?) ON CONFLICT DO UPDATE SET files = excluded.files`, id, asJSON(f))
 }
 
-// ImageFiles returns what SetImageFiles kept, and whether it did.
+// ImageFiles returns the value of SetImageFiles, false for none.
 func (tx *Tx) ImageFiles(id slipway.DeployID) (ImageFiles, bool, error) {
 	return first(list(tx, "image files", func(r row) (f ImageFiles, err error) {
 		err = r.Scan(jsonText{&f})
@@ -114,26 +113,26 @@ func (tx *Tx) ImageFiles(id slipway.DeployID) (ImageFiles, bool, error) {
 	}, `SELECT files FROM image_files WHERE deploy = ?`, id))
 }
 
-// TagDeploy returns the deploy that a tag of a Deployment is kept for, and
-// whether there is one.
+// TagDeploy returns the deploy with a tag of a Deployment, false for none.
 func (tx *Tx) TagDeploy(of slipway.DeploymentID, tag string) (slipway.Deploy, bool, error) {
 	return first(list(tx, "deploy of tag", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w WHERE w.deployment = ? AND w.tag = ? AND w.tag <> ''`, of, tag))
 }
 
-// DeploymentIn returns the Deployment whose namespace is given, for the engine.
+// DeploymentIn returns the Deployment of a namespace, for the engine.
 func (tx *Tx) DeploymentIn(namespace string) (slipway.Deployment, error) {
 	return one(tx, "deployment in namespace", slipway.Errorf(slipway.NotFound, "There is no Deployment with the namespace %s.", namespace), scanDeployment,
 		`SELECT `+deploymentColumns+` FROM deployments d WHERE d.namespace = ? AND d.deleted_at = 0`, namespace)
 }
 
-// SetApplyCommand names what this machine runs to apply an image of a
-// Deployment; "" for nothing.
+// SetApplyCommand names the command on this machine to apply an image of a
+// Deployment; "" for none.
 func (tx *Tx) SetApplyCommand(of slipway.DeploymentID, name string) error {
 	return tx.exec("set apply command", `UPDATE deployments SET apply_command = ? WHERE id = ?`, name, of)
 }
 
-// Rewant has agents of a Deployment ask anew, although its state is as before.
+// Rewant makes the agents of a Deployment load the unchanged desired state
+// again.
 func (tx *Tx) Rewant(of slipway.DeploymentID) error {
 	return tx.exec("want anew", `UPDATE deployments SET revision = revision + 1 WHERE id = ?`, of)
 }

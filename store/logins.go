@@ -9,10 +9,10 @@ import (
 // LoginToken lets a program act as a person. A code is exchanged for the other
 // two, once; a refresh token for the next two, once.
 type LoginToken struct {
-	Secret    string // its SHA-256, hex
+	Secret    string // SHA-256 of the secret, hex
 	Kind      string // "code", "access" or "refresh"
 	User      slipway.UserID
-	Login     string // the same for all that come from one code
+	Login     string // the same for all tokens from one code
 	Challenge string // of a code
 	ExpiresAt time.Time
 	UsedAt    time.Time
@@ -25,11 +25,11 @@ const (
 	LoginRefresh = "refresh"
 )
 
-// errNoLogin is for a login that does not exist, or not any more.
+// errNoLogin is the error for an unknown or expired login.
 var errNoLogin = &slipway.Error{Kind: slipway.Unauthorized, Text: "This login is unknown or has expired. Log in again."}
 
-// AddLoginToken records t, of a user whose account works. What has expired is
-// forgotten.
+// AddLoginToken records t for a user whose account works, and deletes expired
+// login tokens.
 func (tx *Tx) AddLoginToken(t LoginToken) error {
 	if err := tx.exec("drop login tokens", `DELETE FROM login_tokens WHERE expires_at <= ?`, ms(tx.Now)); err != nil {
 		return err
@@ -44,8 +44,8 @@ func (tx *Tx) AddLoginToken(t LoginToken) error {
 	return err
 }
 
-// LoginToken returns the login token of a kind whose secret has the SHA-256
-// given, used or not, unless it has expired or the account does not work.
+// LoginToken returns the login token of a kind by the SHA-256 of the secret,
+// used or not. Expired tokens and accounts that do not work are refused.
 func (tx *Tx) LoginToken(kind, secret string) (LoginToken, error) {
 	return one(tx, "login token", errNoLogin,
 		func(r row) (t LoginToken, err error) {
@@ -56,12 +56,12 @@ func (tx *Tx) LoginToken(kind, secret string) (LoginToken, error) {
 		WHERE t.kind = ? AND t.secret = ? AND t.expires_at > ? AND u.disabled_at = 0`, kind, secret, ms(tx.Now))
 }
 
-// UseLoginToken notes that a token that works once was used.
+// UseLoginToken records the use of a single-use token.
 func (tx *Tx) UseLoginToken(secret string) error {
 	return tx.exec("use login token", `UPDATE login_tokens SET used_at = ? WHERE secret = ?`, ms(tx.Now), secret)
 }
 
-// EndLogin forgets all tokens that come from one code.
+// EndLogin deletes all tokens from one code.
 func (tx *Tx) EndLogin(login string) error {
 	return tx.exec("end login", `DELETE FROM login_tokens WHERE login = ?`, login)
 }

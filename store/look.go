@@ -16,36 +16,37 @@ import (
 	"slipway/internal/slipway"
 )
 
-// State is what lies where a database is expected.
+// State is the state of a database file.
 type State int
 
-// The states. All but Records have no records in them.
+// The states. Only Records has records.
 const (
 	Records State = iota // a database with records
 	Missing              // no file
 	Empty                // a file of no bytes
-	Blank                // a database of SQLite in which nobody ever made a table for records
+	Blank                // a database of SQLite without the table of schema versions
 )
 
-// String returns the state as it follows the name of the file in a sentence.
+// String returns the state in words, to follow the name of the file in a
+// sentence.
 func (s State) String() string {
 	return [...]string{"holds records", "is missing", "is empty", "holds no records"}[s]
 }
 
-// Found is what Look found.
+// Found is the result of Look.
 type Found struct {
 	State State
-	Log   bool // without records: the -wal beside it may hold some
+	Log   bool // without records: the -wal beside the file may have some
 }
 
-// Look says what lies at path. It writes nothing there, so that a database that
-// was lost can be put back: SQLite itself deletes the -wal beside an empty file,
-// and adds what stands in it to whatever file it finds. A database that this
-// program cannot use is an error.
+// Look returns the state of the database file at path. Look writes nothing, so
+// that people can still put a lost database back: SQLite itself deletes the
+// -wal beside an empty file, and applies a -wal to any database file beside the
+// -wal. A database unusable for this program is an error.
 //
-// starts is the number of the start after which the -wal was begun, as
-// CountStart returned it, or 0 where that is not known. The -wal of another file
-// is found out by it.
+// starts is the number, from CountStart, of the start before the beginning of
+// the -wal, or 0 if unknown. Look uses the number to detect the -wal of another
+// file.
 func Look(ctx context.Context, path string, starts int64) (Found, error) {
 	log := sizeOf(path + walSuffix)
 	info, err := os.Stat(path)
@@ -60,7 +61,7 @@ func Look(ctx context.Context, path string, starts int64) (Found, error) {
 	if err := checkFormat(path); err != nil {
 		return Found{}, err
 	}
-	file, err := peek(ctx, path, "mode=ro&immutable=1") // without its -wal
+	file, err := peek(ctx, path, "mode=ro&immutable=1") // without the -wal
 	switch {
 	case err == nil && file.newer():
 		return Found{}, newerSchema()
@@ -74,7 +75,7 @@ func Look(ctx context.Context, path string, starts int64) (Found, error) {
 	return Found{}, nil
 }
 
-// lookWithLog is Look for a file that has a -wal. fits says that the two are
+// lookWithLog is Look for a file with a -wal. fits is true if the two files are
 // known to belong together.
 func lookWithLog(ctx context.Context, path string, fits bool) (Found, error) {
 	now, err := peek(ctx, path, "mode=ro")
@@ -95,8 +96,8 @@ func lookWithLog(ctx context.Context, path string, fits bool) (Found, error) {
 	return Found{}, nil
 }
 
-// walSuffix ends the name of the file in which SQLite keeps what was committed
-// last, until it moves it to the database.
+// walSuffix ends the name of the -wal, where SQLite keeps the last commits
+// until a checkpoint moves the pages to the database.
 const walSuffix = "-wal"
 
 func sizeOf(path string) int64 {
@@ -107,7 +108,7 @@ func sizeOf(path string) int64 {
 	return info.Size()
 }
 
-// sqliteMagic is what a database of SQLite begins with.
+// sqliteMagic is the beginning of every database file of SQLite.
 const sqliteMagic = "SQLite format 3\x00"
 
 func checkFormat(path string) error {
@@ -123,7 +124,7 @@ func checkFormat(path string) error {
 	return nil
 }
 
-// putBack says how to go on without the database that should be there.
+// putBack tells people how to go on without the right database.
 const putBack = "Put the right file back, or restore a backup into an empty folder: slipway restore FILE --data NEW. " +
 	"To start anew instead, move this file elsewhere and run slipway serve with --set-aside."
 
@@ -136,17 +137,17 @@ func strayLog(path string, err error) error {
 		"Put the file back that was there with it, or move %[2]s elsewhere if the database came from a copy without it.", path, path+walSuffix, err)
 }
 
-// peeked is what a database says of itself.
+// peeked holds the facts about a database file, as recorded inside.
 type peeked struct {
-	made   bool  // there is a table of the schema's versions
-	schema int64 // the last of them
-	known  int64 // the last that this program knows
+	made   bool  // the table of schema versions exists
+	schema int64 // newest schema version in the file
+	known  int64 // newest schema version known to this program
 	starts int64 // as CountStart counts
 }
 
 func (p peeked) newer() bool { return p.schema > p.known }
 
-// peek reads from the file at path over a connection that cannot write.
+// peek reads from the file at path over a read-only connection.
 func peek(ctx context.Context, path, mode string) (p peeked, err error) {
 	if p.known, err = knownSchema(); err != nil {
 		return p, err
@@ -154,7 +155,7 @@ func peek(ctx context.Context, path, mode string) (p peeked, err error) {
 	err = reading(path, mode, func(db *sql.DB) (err error) {
 		p.schema, p.made, err = schemaOf(ctx, db)
 		if err != nil || p.schema == 0 || p.newer() {
-			return err // there are no settings yet, or others
+			return err // no settings yet, or settings of another form
 		}
 		return db.QueryRowContext(ctx, `SELECT COALESCE(MAX(n), 0) FROM (
 			SELECT CAST(CAST(value AS TEXT) AS INTEGER) AS n FROM settings WHERE name = ?)`, startsSetting).Scan(&p.starts)
@@ -187,20 +188,20 @@ func checkSound(ctx context.Context, path string) error {
 	})
 }
 
-// The parts of a -wal, as SQLite's description of its file format has them: a
-// header, then frames, each of them a head and a page.
+// The layout of a -wal, by SQLite's description of the file format: a header,
+// then frames, each with a head and a page.
 const (
 	walHeader    = 32
 	walFrameHead = 24
 	walPageSize  = 8  // where the header has the size of a page
-	walSalt      = 16 // where it has what its frames repeat
-	frameCommit  = 4  // where a frame's head has the size of the database, if a transaction ends there
+	walSalt      = 16 // offset in the header of the salt repeated by valid frames
+	frameCommit  = 4  // offset in a frame's head of the size of the database; 0 unless a transaction ends here
 	frameSalt    = 8
 	saltBytes    = 8
 )
 
-// committed reports whether a transaction has ended in the -wal at path. What
-// comes before the end of the first one is nothing yet.
+// committed reports whether a transaction has ended in the -wal at path. Frames
+// before the first end have no effect on the database.
 func committed(path string) (bool, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -213,7 +214,7 @@ func committed(path string) (bool, error) {
 	in := bufio.NewReaderSize(f, 1<<16)
 	var head [walHeader]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return false, nil // not even its header is whole
+		return false, nil // not even a whole header
 	}
 	salt := head[walSalt : walSalt+saltBytes]
 	page := int(binary.BigEndian.Uint32(head[walPageSize:]))

@@ -6,7 +6,7 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Ended is a deploy that has ended, as the metrics count it.
+// Ended is a finished deploy for the metrics.
 type Ended struct {
 	ID       slipway.DeployID
 	Kind     slipway.DeployKind
@@ -15,7 +15,7 @@ type Ended struct {
 	EndedAt  time.Time
 }
 
-// EndedSince returns the deploys that have ended since a time, that included.
+// EndedSince returns the deploys finished at a time or later.
 func (tx *Tx) EndedSince(t time.Time) ([]Ended, error) {
 	return list(tx, "ended deploys", func(r row) (e Ended, err error) {
 		err = r.Scan(&e.ID, &e.Kind, &e.Status, millis{&e.QueuedAt}, millis{&e.EndedAt})
@@ -23,15 +23,14 @@ func (tx *Tx) EndedSince(t time.Time) ([]Ended, error) {
 	}, `SELECT id, kind, status, queued_at, ended_at FROM deploys WHERE ended_at >= ? AND ended_at > 0 ORDER BY ended_at`, ms(t))
 }
 
-// OpenDeploys is how many deploys of a kind have a status in which they have not
-// ended.
+// OpenDeploys is the number of unfinished deploys of a kind with a status.
 type OpenDeploys struct {
 	Kind   slipway.DeployKind
 	Status slipway.Status
 	Number int
 }
 
-// CountOpen counts the deploys that have not ended.
+// CountOpen counts the unfinished deploys.
 func (tx *Tx) CountOpen() ([]OpenDeploys, error) {
 	return list(tx, "open deploys", func(r row) (o OpenDeploys, err error) {
 		err = r.Scan(&o.Kind, &o.Status, &o.Number)
@@ -41,15 +40,15 @@ func (tx *Tx) CountOpen() ([]OpenDeploys, error) {
 		SELECT kind, status, COUNT(*) FROM deploys WHERE status IN ('initialized', 'staged') GROUP BY kind, status`)
 }
 
-// Measure is what is counted of a Deployment.
+// Measure has the figures of a Deployment.
 type Measure struct {
-	Queue    int   // deploys that run or wait
-	Versions int   // that are kept
-	Packs    int   // that are kept
+	Queue    int   // running or waiting deploys
+	Versions int   // retained
+	Packs    int   // retained
 	Stored   int64 // bytes of packs
 }
 
-// Measures returns what is counted of a Deployment.
+// Measures returns the figures of a Deployment.
 func (tx *Tx) Measures(of slipway.DeploymentID) (Measure, error) {
 	return one(tx, "measure deployment", nil, func(r row) (m Measure, err error) {
 		err = r.Scan(&m.Queue, &m.Versions, &m.Packs, &m.Stored)

@@ -14,8 +14,8 @@ func scanSwitch(r row) (s slipway.SwitchOrder, err error) {
 	return s, err
 }
 
-// AddSwitch gives a switch its place in the queue of its Deployment and
-// returns it with id, place and time set.
+// AddSwitch gives a switch the next position in the queue of its Deployment and
+// returns the switch with id, position and time.
 func (tx *Tx) AddSwitch(s slipway.SwitchOrder) (slipway.SwitchOrder, error) {
 	var err error
 	if s.Position, err = tx.nextPosition(s.Deployment); err != nil {
@@ -28,12 +28,12 @@ func (tx *Tx) AddSwitch(s slipway.SwitchOrder) (slipway.SwitchOrder, error) {
 		s.Deployment, s.On, asJSON(s.By), s.Position, ms(s.At), ms(s.AppliedAt))
 }
 
-// SwitchApplied notes that a switch had its turn.
+// SwitchApplied records the time at which a switch was applied.
 func (tx *Tx) SwitchApplied(id int64) error {
 	return tx.exec("switch applied", `UPDATE switches SET applied_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
 
-// CancelSwitch calls a waiting switch back.
+// CancelSwitch cancels a waiting switch.
 func (tx *Tx) CancelSwitch(of slipway.DeploymentID, id int64) error {
 	n, err := tx.changed("cancel switch", `
 		UPDATE switches SET cancelled = 1 WHERE id = ? AND deployment = ? AND applied_at = 0 AND cancelled = 0`, id, of)
@@ -43,15 +43,15 @@ func (tx *Tx) CancelSwitch(of slipway.DeploymentID, id int64) error {
 	return err
 }
 
-// Switches returns the switches of a Deployment that were made, newest first.
+// Switches returns the applied switches of a Deployment, newest first.
 func (tx *Tx) Switches(of slipway.DeploymentID, limit int) ([]slipway.SwitchOrder, error) {
 	return list(tx, "switches", scanSwitch, `
 		SELECT `+switchColumns+` FROM switches
 		WHERE deployment = ? AND applied_at > 0 ORDER BY id DESC LIMIT ?`, of, limit)
 }
 
-// SwitchesBetween returns the switches of a Deployment that were made from one
-// time until before another, newest first.
+// SwitchesBetween returns the switches of a Deployment applied at from or later
+// and before until, newest first.
 func (tx *Tx) SwitchesBetween(of slipway.DeploymentID, from, until time.Time) ([]slipway.SwitchOrder, error) {
 	return list(tx, "switches between", scanSwitch, `
 		SELECT `+switchColumns+` FROM switches
@@ -59,8 +59,8 @@ func (tx *Tx) SwitchesBetween(of slipway.DeploymentID, from, until time.Time) ([
 		of, ms(from), ms(until))
 }
 
-// Queue returns the deploys and switches of a Deployment that run or wait, in
-// their order.
+// Queue returns the running and waiting deploys and switches of a Deployment,
+// in order.
 func (tx *Tx) Queue(of slipway.DeploymentID) ([]slipway.Turn, error) {
 	deploys, err := list(tx, "queue", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w
@@ -85,8 +85,8 @@ func (tx *Tx) Queue(of slipway.DeploymentID) ([]slipway.Turn, error) {
 	return queue, nil
 }
 
-// Tail returns a Deployment as it will be at the end of its queue, with by's
-// role. New deploys and switches are judged against it.
+// Tail returns a Deployment projected to the end of its queue, with by's role.
+// New deploys and switches are checked against the projection.
 func (tx *Tx) Tail(id slipway.DeploymentID, by slipway.Actor) (slipway.Deployment, slipway.Role, error) {
 	d, role, err := tx.Deployment(id, by)
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"slipway/internal/slipway"
 )
 
-// RegistryLogin is who the portal is to a registry, for one Workspace.
+// RegistryLogin is the portal's login to a registry, for one Workspace.
 type RegistryLogin struct {
 	Workspace slipway.WorkspaceID
 	Host      string
 	User      string
-	Sealed    []byte // its password, as package deploy seals it
-	By        string // who set it
+	Sealed    []byte // password, sealed by package deploy
+	By        string // name of the person or token
 	At        time.Time
 }
 
@@ -21,7 +21,7 @@ func scanRegistryLogin(r row) (l RegistryLogin, err error) {
 	return l, err
 }
 
-// SetRegistryLogin keeps l in place of what was there for its host.
+// SetRegistryLogin saves l in place of the earlier login for the host.
 func (tx *Tx) SetRegistryLogin(l RegistryLogin) error {
 	return tx.exec("set registry login", `
 		INSERT INTO registry_logins (workspace, host, user, password, by, at) VALUES (?, ?, ?, ?, ?, ?)
@@ -29,20 +29,19 @@ func (tx *Tx) SetRegistryLogin(l RegistryLogin) error {
 		l.Workspace, l.Host, l.User, l.Sealed, l.By, ms(tx.Now))
 }
 
-// RegistryLogins returns those of a Workspace, by host.
+// RegistryLogins returns the registry logins of a Workspace, by host.
 func (tx *Tx) RegistryLogins(w slipway.WorkspaceID) ([]RegistryLogin, error) {
 	return list(tx, "registry logins", scanRegistryLogin, `
 		SELECT workspace, host, user, password, by, at FROM registry_logins WHERE workspace = ? ORDER BY host`, w)
 }
 
-// RegistryLogin returns that of a Workspace for a host, and whether there is
-// one.
+// RegistryLogin returns the login of a Workspace for a host, false for none.
 func (tx *Tx) RegistryLogin(w slipway.WorkspaceID, host string) (RegistryLogin, bool, error) {
 	return first(list(tx, "registry login", scanRegistryLogin, `
 		SELECT workspace, host, user, password, by, at FROM registry_logins WHERE workspace = ? AND host = ?`, w, host))
 }
 
-// DropRegistryLogin forgets that of a Workspace for a host.
+// DropRegistryLogin deletes the login of a Workspace for a host.
 func (tx *Tx) DropRegistryLogin(w slipway.WorkspaceID, host string) error {
 	n, err := tx.changed("drop registry login", `DELETE FROM registry_logins WHERE workspace = ? AND host = ?`, w, host)
 	if err == nil && n == 0 {

@@ -8,19 +8,19 @@ import (
 	"slipway/internal/slipway"
 )
 
-// KeptVersion is a version as retention looks at it.
+// KeptVersion is a version with the figures for retention.
 type KeptVersion struct {
 	Version    slipway.Version
-	ReplacedAt time.Time // by another that was wanted then
-	Stored     int64     // bytes that it brought: its manifest and its own pack
-	Frees      int64     // bytes that go with it: its manifest, and the packs that it alone needs
+	ReplacedAt time.Time // time of the replacement by another desired version
+	Stored     int64     // bytes of the manifest and of the version's own pack
+	Frees      int64     // bytes freed by removal: the manifest, and all packs without another user
 }
 
-// replacedAt is for what was recorded before anything replaced it, too.
+// replacedAt falls back to the creation for a version never replaced.
 const replacedAt = `CASE v.replaced_at WHEN 0 THEN v.created_at ELSE v.replaced_at END`
 
-// ReplacedBefore returns the versions of a Deployment that were replaced up to
-// a time, the oldest first.
+// ReplacedBefore returns the versions of a Deployment replaced at or before a
+// time, oldest first.
 func (tx *Tx) ReplacedBefore(of slipway.DeploymentID, until time.Time) ([]KeptVersion, error) {
 	return list(tx, "replaced versions", func(r row) (v KeptVersion, err error) {
 		err = r.Scan(&v.Version, millis{&v.ReplacedAt})
@@ -29,8 +29,8 @@ func (tx *Tx) ReplacedBefore(of slipway.DeploymentID, until time.Time) ([]KeptVe
 		WHERE v.deployment = ? AND since <= ? ORDER BY v.version`, of, ms(until))
 }
 
-// KeptVersion returns a version of a Deployment with what it costs, and whether
-// it is kept.
+// KeptVersion returns a version of a Deployment with its sizes, false if the
+// version is not retained.
 func (tx *Tx) KeptVersion(of slipway.DeploymentID, v slipway.Version) (KeptVersion, bool, error) {
 	return first(list(tx, "cost of version", func(r row) (v KeptVersion, err error) {
 		err = r.Scan(&v.Version, millis{&v.ReplacedAt}, &v.Stored, &v.Frees)
@@ -43,16 +43,16 @@ func (tx *Tx) KeptVersion(of slipway.DeploymentID, v slipway.Version) (KeptVersi
 		FROM versions v WHERE v.deployment = ? AND v.version = ?`, of, v))
 }
 
-// LastVersions returns the last n versions of a Deployment: by when they were
-// brought, and by when they were wanted. The two differ after a return.
+// LastVersions returns the last n versions of a Deployment by creation, and the
+// last n by use. The two differ after a return.
 func (tx *Tx) LastVersions(of slipway.DeploymentID, n int) ([]slipway.Version, error) {
 	return list(tx, "last versions", scanVersionName, `
 		SELECT version FROM (SELECT version FROM versions WHERE deployment = ?1 ORDER BY version DESC LIMIT ?2)
 		UNION SELECT version FROM (SELECT version FROM versions WHERE deployment = ?1 ORDER BY position DESC LIMIT ?2)`, of, n)
 }
 
-// NeededVersions returns the versions of a Deployment that deploys name which
-// have not ended: what they bring, mount again or were compared with.
+// NeededVersions returns the versions of a Deployment named by unfinished
+// deploys: new versions, versions to mount again, and bases of comparison.
 func (tx *Tx) NeededVersions(of slipway.DeploymentID) ([]slipway.Version, error) {
 	return list(tx, "needed versions", scanVersionName, `
 		WITH open AS (
@@ -69,9 +69,9 @@ func scanVersionName(r row) (v slipway.Version, err error) {
 	return v, err
 }
 
-// DropVersion forgets a version of a Deployment and the claims of the deploy
-// that brought it. Its manifest is the caller's to remove once the transaction
-// has committed, and then the packs that nobody needs any more.
+// DropVersion deletes the record of a version of a Deployment, and the claims
+// of its deploy. After the commit, the caller removes the manifest, then the
+// packs without a claim.
 func (tx *Tx) DropVersion(of slipway.DeploymentID, v slipway.Version) error {
 	err := tx.exec("release packs of version", `
 		DELETE FROM pack_uses WHERE deploy IN (SELECT deploy FROM versions WHERE deployment = ? AND version = ?)`, of, v)
@@ -90,8 +90,8 @@ func (tx *Tx) SmallPacks(of slipway.DeploymentID, v slipway.Version, size int64)
 		WHERE v.deployment = ? AND v.version = ? AND p.size < ?`, of, v, size)
 }
 
-// MergedPacks returns which of packs have been merged: their contents may lie
-// elsewhere by now.
+// MergedPacks returns the merged packs out of packs. Contents of a merged pack
+// may lie elsewhere by now.
 func (tx *Tx) MergedPacks(of slipway.DeploymentID, packs []string) (map[string]bool, error) {
 	merged := map[string]bool{}
 	stmt, err := tx.tx.PrepareContext(tx.ctx, `SELECT COUNT(*) FROM packs WHERE deployment = ? AND sha256 = ? AND merged = 1`)
@@ -111,9 +111,8 @@ func (tx *Tx) MergedPacks(of slipway.DeploymentID, packs []string) (map[string]b
 	return merged, nil
 }
 
-// AddMergedPack records the pack p, in which contents that lay in the packs
-// from have their place from now on, and has the deploy that brought a version
-// need it.
+// AddMergedPack records the pack p as the new place of contents from the packs
+// from, and claims p for the deploy of a version.
 func (tx *Tx) AddMergedPack(of slipway.DeploymentID, v slipway.Version, p Pack, contents map[string]slipway.Place, from []string) error {
 	if err := tx.AddPack(of, p, nil); err != nil {
 		return err

@@ -6,18 +6,18 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Session is a browser that somebody signed in with.
+// Session is the session of a signed-in browser.
 type Session struct {
 	User      slipway.UserID
 	CreatedAt time.Time
 	SeenAt    time.Time // within a minute
 }
 
-// errNoSession is for a session that does not exist, or not any more.
+// errNoSession is the error for an unknown or ended session.
 var errNoSession = &slipway.Error{Kind: slipway.Unauthorized, Text: "Sign in to go on."}
 
 // AddSession records a session of a user whose account works. id is the SHA-256
-// of what the cookie holds.
+// of the value in the cookie.
 func (tx *Tx) AddSession(id string, user slipway.UserID) error {
 	n, err := tx.changed("add session", `
 		INSERT INTO sessions (id, user, created_at, seen_at) SELECT ?, u.id, ?, ? FROM users u WHERE u.id = ? AND u.disabled_at = 0`,
@@ -28,7 +28,7 @@ func (tx *Tx) AddSession(id string, user slipway.UserID) error {
 	return err
 }
 
-// Session returns a session by id, if the account of its user works.
+// Session returns a session by id if the account of the user works.
 func (tx *Tx) Session(id string) (Session, error) {
 	return one(tx, "session", errNoSession,
 		func(r row) (s Session, err error) {
@@ -38,7 +38,7 @@ func (tx *Tx) Session(id string) (Session, error) {
 		`SELECT s.user, s.created_at, s.seen_at FROM sessions s JOIN users u ON u.id = s.user WHERE s.id = ? AND u.disabled_at = 0`, id)
 }
 
-// TouchSession notes that a session was used.
+// TouchSession records the use of a session.
 func (tx *Tx) TouchSession(id string) error {
 	return tx.exec("touch session", `UPDATE sessions SET seen_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
@@ -53,8 +53,8 @@ func (tx *Tx) EndSession(id string) error {
 	return tx.exec("end session", `DELETE FROM sessions WHERE id = ?`, id)
 }
 
-// EndSessions forgets every session of a user, and every login of a program that
-// they let act as them.
+// EndSessions deletes every session of a user, and every login of a program on
+// the user's behalf.
 func (tx *Tx) EndSessions(user slipway.UserID) error {
 	if err := tx.EndLogins(user); err != nil {
 		return err
@@ -62,7 +62,7 @@ func (tx *Tx) EndSessions(user slipway.UserID) error {
 	return tx.exec("end sessions", `DELETE FROM sessions WHERE user = ?`, user)
 }
 
-// DropSessions forgets sessions that began before start or were not used since
+// DropSessions deletes the sessions begun before start or last used before
 // idle.
 func (tx *Tx) DropSessions(start, idle time.Time) error {
 	return tx.exec("drop sessions", `DELETE FROM sessions WHERE created_at < ? OR seen_at < ?`, ms(start), ms(idle))

@@ -36,7 +36,7 @@ func (m millis) Scan(v any) error {
 // Value implements driver.Valuer.
 func (m millis) Value() (driver.Value, error) { return ms(*m.Time), nil }
 
-// ms returns t as millis scans it.
+// ms returns t in the form for millis.
 func ms(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -66,8 +66,8 @@ func (j jsonText) Value() (driver.Value, error) {
 	return asJSON(j.v), nil
 }
 
-// asJSON returns v as jsonText scans it. Only our own plain structs come here,
-// and those always marshal.
+// asJSON returns v in the form for jsonText. Callers pass plain structs of this
+// program, which always marshal.
 func asJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -82,14 +82,14 @@ func isUnique(err error) bool {
 	return ok && e.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE
 }
 
-// newID returns an id that sorts by the time of its making.
+// newID returns an id. Ids sort by time.
 func (tx *Tx) newID() string {
 	return strings.ToLower(ulid.MustNew(ulid.Timestamp(tx.Now), rand.Reader).String())
 }
 
 type row interface{ Scan(...any) error }
 
-// list collects what scan makes of each row of a query.
+// list returns the results of scan over all rows of a query.
 func list[T any](tx *Tx, what string, scan func(row) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := tx.tx.QueryContext(tx.ctx, query, args...)
 	if err != nil {
@@ -110,8 +110,8 @@ func list[T any](tx *Tx, what string, scan func(row) (T, error), query string, a
 	return all, nil
 }
 
-// one returns what scan makes of the only row of a query, or missing if there
-// is none.
+// one returns the result of scan for the only row of a query, or the error
+// missing for none.
 func one[T any](tx *Tx, what string, missing error, scan func(row) (T, error), query string, args ...any) (T, error) {
 	v, err := scan(tx.tx.QueryRowContext(tx.ctx, query, args...))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -131,7 +131,7 @@ func (tx *Tx) exec(what, query string, args ...any) error {
 	return nil
 }
 
-// changed is exec, and reports how many rows there were to change.
+// changed is exec, and returns the number of changed rows.
 func (tx *Tx) changed(what, query string, args ...any) (int64, error) {
 	res, err := tx.tx.ExecContext(tx.ctx, query, args...)
 	if err != nil {
@@ -140,14 +140,14 @@ func (tx *Tx) changed(what, query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// outage says to people what is wrong when nothing can be recorded because of
-// the disk. The cause stays for the log.
+// outage turns an error of the disk into a sentence for people. The cause stays
+// in the error, for the log.
 func outage(err error) error {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return err
 	}
-	switch e.Code() & 0xff { // the rest says more of the same
+	switch e.Code() & 0xff { // extended codes give details only
 	case sqlite3.SQLITE_FULL:
 		return slipway.DiskFull(err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:

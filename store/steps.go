@@ -9,11 +9,11 @@ import (
 	"slipway/internal/slipway"
 )
 
-// stepMax is how many changed files a step keeps. Beyond it the manifests say
-// the same sooner.
+// stepMax is the largest number of changed files recorded in a step. For more,
+// comparing the manifests is faster.
 const stepMax = 2000
 
-// step is what a deploy did to the files of its Deployment.
+// step is the change of the files of a Deployment by one deploy.
 type step struct {
 	base, version slipway.Version
 	changes       []byte
@@ -24,7 +24,7 @@ func scanStep(r row) (s step, err error) {
 	return s, err
 }
 
-// AddStep records what w, which is live from now on, did to the files.
+// AddStep records the changes to files by w, which is live from now on.
 func (tx *Tx) AddStep(w slipway.Deploy, changes []slipway.Change) error {
 	packed, err := packChanges(changes)
 	if err != nil {
@@ -35,7 +35,8 @@ func (tx *Tx) AddStep(w slipway.Deploy, changes []slipway.Change) error {
 		w.Deployment, w.Position, w.Base, w.After.Version, len(changes), packed)
 }
 
-// packChanges leaves out where contents lie: that changes as packs are merged.
+// packChanges leaves out the places of contents, because merging packs changes
+// places.
 func packChanges(changes []slipway.Change) ([]byte, error) {
 	if len(changes) > stepMax {
 		return nil, nil
@@ -66,10 +67,9 @@ func (s step) unpack() (changes []slipway.Change, err error) {
 	return changes, err
 }
 
-// Steps returns what the deploys of a Deployment did to its files between two
-// versions, each deploy's changes by path and without places. known is false
-// where the records do not lead from one version to the other, or only by more
-// than limit changes.
+// Steps returns the changes to files between two versions of a Deployment, for
+// each deploy by path and without places. known is false if the records do not
+// lead from one version to the other, or only by more than limit changes.
 func (tx *Tx) Steps(of slipway.DeploymentID, from, to slipway.Version, limit int) (steps [][]slipway.Change, known bool, err error) {
 	first, last, err := tx.stepRange(of, from, to)
 	if err != nil || first == 0 && from != "" || first >= last {
@@ -85,7 +85,7 @@ func (tx *Tx) Steps(of slipway.DeploymentID, from, to slipway.Version, limit int
 	}
 	for _, s := range all {
 		if s.base != from || s.changes == nil {
-			return nil, false, nil // something else happened in between
+			return nil, false, nil // an unrecorded change came in between
 		}
 		changes, err := s.unpack()
 		if err != nil {
@@ -96,8 +96,8 @@ func (tx *Tx) Steps(of slipway.DeploymentID, from, to slipway.Version, limit int
 	return steps, from == to, nil
 }
 
-// stepRange returns the places of the deploys that made two versions the wanted
-// ones last; 0 for no version.
+// stepRange returns the positions of the last deploys to make each of two
+// versions the desired one; 0 for no version.
 func (tx *Tx) stepRange(of slipway.DeploymentID, from, to slipway.Version) (first, last int64, err error) {
 	if first, err = tx.wantedAt(of, from); err != nil {
 		return 0, 0, err

@@ -1,4 +1,4 @@
-// Package store keeps the portal's records in one SQLite file: who, what, when.
+// Package store keeps the portal's records in one SQLite file.
 package store
 
 import (
@@ -21,7 +21,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// readers is how many connections read beside the one that writes.
+// readers is the number of connections for reading; one more connection writes.
 const readers = 4
 
 // Store is the portal's database.
@@ -31,9 +31,9 @@ type Store struct {
 	read, write *sql.DB
 }
 
-// Open opens the database file at path and brings its schema up to date. One
-// that is newer than this program is refused. Look first where a database should
-// be there already: Open makes it.
+// Open opens the database file at path and migrates the schema to this
+// program's. A newer schema is refused. Open creates a missing file; where the
+// database should exist already, call Look first.
 func Open(ctx context.Context, path string) (*Store, error) {
 	s, err := connect(path)
 	if err != nil {
@@ -48,7 +48,7 @@ func Open(ctx context.Context, path string) (*Store, error) {
 	return s, nil
 }
 
-// connect opens the database file at path as it is.
+// connect opens the database file at path without a change to the schema.
 func connect(path string) (*Store, error) {
 	// Pragmas belong in the DSN: database/sql may open a new connection at
 	// any time, and each one starts from SQLite's defaults.
@@ -58,7 +58,7 @@ func connect(path string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	write.SetMaxOpenConns(1) // SQLite has one writer; queue here, not on its lock
+	write.SetMaxOpenConns(1) // SQLite has one writer; queue here, not on SQLite's lock
 	read, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
@@ -76,7 +76,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read.QueryRowContext(ctx, `SELECT 1 FROM settings UNION SELECT 1`).Scan(&one)
 }
 
-// View runs fn in a read-only transaction: all its queries see one moment.
+// View runs fn in a read-only transaction: all queries see the same snapshot.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 	return s.run(ctx, s.read, fn)
 }
@@ -98,9 +98,10 @@ func (s *Store) run(ctx context.Context, db *sql.DB, fn func(*Tx) error) error {
 	return tx.Commit()
 }
 
-// Tx is a transaction. It lives no longer than the function it is passed to.
+// Tx is a transaction, valid until the function that receives the transaction
+// returns.
 type Tx struct {
-	Now time.Time // one timestamp for all that the transaction writes
+	Now time.Time // one timestamp for all writes of the transaction
 
 	ctx context.Context
 	tx  *sql.Tx
@@ -120,12 +121,12 @@ func (s *Store) migrate(ctx context.Context) error {
 }
 
 // CountStart counts a start of the portal and returns its number. last is the
-// number that the caller has noted last, outside of the database: a database with
-// a lower one is an older copy that somebody put there, and Everything is set
-// aside in it, unless it was made only now.
+// last number noted by the caller outside of the database. A lower number in
+// the database means that somebody has put an older copy in place: CountStart
+// then marks Everything as orphaned, unless the database was made just now.
 //
-// The new number is in the database file itself, and not only in its -wal; whole
-// is false if someone who reads kept that from being so.
+// The new number is in the database file itself, not only in the -wal; whole is
+// false if a concurrent reader prevented the checkpoint.
 func (s *Store) CountStart(ctx context.Context, last int64, made bool) (n int64, whole bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		if n, err = tx.starts(); err != nil {
@@ -145,9 +146,9 @@ func (s *Store) CountStart(ctx context.Context, last int64, made bool) (n int64,
 	return n, busy == 0, err
 }
 
-// CountRound counts on before files are deleted that records no longer name, so
-// that a copy of the database from before is known as older, and at a stop. It
-// waits for no one who reads.
+// CountRound increases the number at a stop, and before each deletion of files
+// without a record, so that an earlier copy of the database is detected as
+// older. CountRound does not wait for readers.
 func (s *Store) CountRound(ctx context.Context) (n int64, whole bool, err error) {
 	err = s.Update(ctx, func(tx *Tx) error {
 		if n, err = tx.starts(); err != nil {
@@ -164,7 +165,7 @@ func (s *Store) CountRound(ctx context.Context) (n int64, whole bool, err error)
 	return n, busy == 0 && pages == moved, err
 }
 
-// checkSchema refuses a database whose schema is not this program's.
+// checkSchema refuses a database with any other schema than this program's.
 func (s *Store) checkSchema(ctx context.Context) error {
 	have, want, err := s.schema(ctx)
 	switch {
@@ -178,7 +179,7 @@ func (s *Store) checkSchema(ctx context.Context) error {
 	return nil
 }
 
-// notNewer refuses a database whose schema this program does not know.
+// notNewer refuses a database with a newer schema than this program's.
 func (s *Store) notNewer(ctx context.Context) error {
 	have, want, err := s.schema(ctx)
 	if err == nil && have > want {
@@ -187,8 +188,8 @@ func (s *Store) notNewer(ctx context.Context) error {
 	return err
 }
 
-// schema returns the versions of the schema that the file has, 0 for none, and
-// that this program makes.
+// schema returns the version of the schema in the file, 0 for none, and the
+// version of this program.
 func (s *Store) schema(ctx context.Context) (have, want int64, err error) {
 	if have, _, err = schemaOf(ctx, s.write); err != nil {
 		return 0, 0, fmt.Errorf("read the schema's version: %w", err)
@@ -197,15 +198,15 @@ func (s *Store) schema(ctx context.Context) (have, want int64, err error) {
 	return have, want, err
 }
 
-// Snapshot writes the database as it is at one moment to a new file at path.
-// Others go on writing meanwhile.
+// Snapshot writes a copy of the database at one moment to a new file at path.
+// Other connections may write meanwhile.
 func (s *Store) Snapshot(ctx context.Context, path string) (err error) {
 	conn, err := s.read.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}
 	defer func() {
-		// It may write now, so no one else gets it.
+		// The connection may write now, so the pool must drop the connection.
 		if e := conn.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(e, driver.ErrBadConn) {
 			err = errors.Join(err, e)
 		}
@@ -227,8 +228,8 @@ func (s *Store) sound(ctx context.Context) error {
 	return err
 }
 
-// Damage returns what SQLite finds wrong with the file itself, nothing if it
-// is sound.
+// Damage returns the faults of the database file found by SQLite, none for a
+// sound file.
 func (s *Store) Damage(ctx context.Context) (all []string, err error) {
 	err = s.View(ctx, func(tx *Tx) error {
 		if err := tx.refreshSearch(); err != nil {
@@ -244,7 +245,8 @@ func (s *Store) Damage(ctx context.Context) (all []string, err error) {
 	return all, err
 }
 
-// startsSetting is the name under which starts, stops and rounds are counted.
+// startsSetting is the name of the setting with the number of starts, stops and
+// rounds.
 const startsSetting = "starts"
 
 func (tx *Tx) setStarts(n int64) error {

@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// table lists the columns of a table, each once, with its field in T.
+// table lists the columns of a table, each once, with the column's field in T.
 type table[T any] struct {
 	name    string
 	alias   string // in queries
@@ -12,14 +12,14 @@ type table[T any] struct {
 }
 
 // column is a column and the address of its field: a pointer, or a millis or
-// jsonText around one, good to scan into and to read from.
+// jsonText around one, to scan into and to read from.
 type column[T any] struct {
 	name  string
 	part  part
 	field func(*T) any
 }
 
-// part tells which update writes a column.
+// part groups the columns by the update that writes a column.
 type part int
 
 const (

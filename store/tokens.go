@@ -6,11 +6,11 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Token is an API token or an agent's, without its secret.
+// Token is an API token or an agent token, without the secret.
 type Token struct {
 	ID          slipway.TokenID
-	Secret      string // its SHA-256, hex
-	Short       string // its last signs, to know it by
+	Secret      string // SHA-256 of the secret, hex
+	Short       string // last characters of the secret, for recognition
 	Kind        string // "api" or "agent"
 	Name        string
 	Description string
@@ -20,10 +20,10 @@ type Token struct {
 	Kinds       slipway.Kinds
 	CreatedBy   string // "Ada Lovelace", "token ci-sales"
 	ByUser      slipway.UserID
-	ByToken     slipway.TokenID // that made it; "" where a person did
+	ByToken     slipway.TokenID // token of the creator; "" for a person
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
-	StartedAt   time.Time // its secret was made
+	StartedAt   time.Time // time of the present secret
 	ExpiresAt   time.Time // zero: never
 	LastUsedAt  time.Time // within a minute
 }
@@ -43,13 +43,13 @@ func scanToken(r row) (t Token, err error) {
 	return t, err
 }
 
-// Grant returns what t may do.
+// Grant returns the rights of t.
 func (t Token) Grant() slipway.Grant {
 	return slipway.Grant{Role: t.Role, ForOne: t.Deployment != "", Agents: t.Kind == AgentToken, Kinds: t.Kinds, ExpiresAt: t.ExpiresAt}
 }
 
-// AddToken records t, with who holds it, and returns it with its times set. The
-// caller has set its id, which stands in the token itself.
+// AddToken records t and the holders of t, and returns t with all times set.
+// The caller sets the id, which is part of the token's text.
 func (tx *Tx) AddToken(t Token) (Token, error) {
 	t.CreatedAt, t.UpdatedAt, t.StartedAt = tx.Now, tx.Now, tx.Now
 	err := tx.exec("add token", `
@@ -64,17 +64,17 @@ func (tx *Tx) AddToken(t Token) (Token, error) {
 	return t, tx.hold(t.ID, slipway.Actor{User: t.ByUser, Token: t.ByToken})
 }
 
-// NewTokenID returns an id for a token that is about to be made.
+// NewTokenID returns an id for a new token.
 func (tx *Tx) NewTokenID() slipway.TokenID { return slipway.TokenID(tx.newID()) }
 
-// Token returns the token whose secret has the SHA-256 given, unless it has
+// Token returns the token with a SHA-256 of the secret, unless the token has
 // expired.
 func (tx *Tx) Token(secret string) (Token, error) {
 	return one(tx, "token", slipway.Errorf(slipway.Unauthorized, "This token is unknown, revoked or expired."), scanToken,
 		`SELECT `+tokenColumns+` FROM tokens WHERE secret = ? AND (expires_at = 0 OR expires_at > ?)`, secret, ms(tx.Now))
 }
 
-// AgentsSince returns the Deployments whose agents have been heard of since a
+// AgentsSince returns the Deployments with a request from an agent since a
 // time.
 func (tx *Tx) AgentsSince(since time.Time) ([]slipway.DeploymentID, error) {
 	scan := func(r row) (of slipway.DeploymentID, err error) { return of, r.Scan(&of) }
@@ -94,8 +94,8 @@ func (tx *Tx) AgentTokenByID(of slipway.DeploymentID, id slipway.TokenID) (Token
 		`SELECT `+tokenColumns+` FROM tokens WHERE deployment = ? AND id = ? AND kind = 'agent'`, of, id)
 }
 
-// AllTokens returns the tokens of both kinds of a Workspace, or with of those
-// of one Deployment, newest first.
+// AllTokens returns the tokens of both kinds of a Workspace, or only of one
+// Deployment with of, newest first.
 func (tx *Tx) AllTokens(w slipway.WorkspaceID, of slipway.DeploymentID) ([]Token, error) {
 	return list(tx, "all tokens", scanToken, `
 		SELECT `+tokenColumns+` FROM tokens WHERE workspace = ? AND (? = '' OR deployment = ?) ORDER BY created_at DESC, id DESC`, w, of, of)
@@ -107,7 +107,7 @@ func (tx *Tx) AnyToken(id slipway.TokenID) (Token, error) {
 		`SELECT `+tokenColumns+` FROM tokens WHERE id = ?`, id)
 }
 
-// TouchToken notes that a token was used.
+// TouchToken records the use of a token.
 func (tx *Tx) TouchToken(id slipway.TokenID) error {
 	return tx.exec("touch token", `UPDATE tokens SET last_used_at = ? WHERE id = ?`, ms(tx.Now), id)
 }

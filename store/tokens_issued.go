@@ -3,21 +3,20 @@ package store
 import "slipway/internal/slipway"
 
 // Tokens returns the API tokens of a Workspace and its Deployments, newest
-// first, those that have expired too. The caller has asked for the Workspace
-// with a role.
+// first, expired ones as well. The caller has loaded the Workspace with a role.
 func (tx *Tx) Tokens(w slipway.WorkspaceID) ([]Token, error) {
 	return list(tx, "tokens", scanToken, `
 		SELECT `+tokenColumns+` FROM tokens WHERE workspace = ? AND kind = 'api' ORDER BY created_at DESC, id DESC`, w)
 }
 
-// TokenByID returns an API token, expired or not. Whether the caller may see
-// it is theirs to ask.
+// TokenByID returns an API token, expired or not. The caller must check the
+// right to see the token.
 func (tx *Tx) TokenByID(id slipway.TokenID) (Token, error) {
 	return one(tx, "token by id", NoToken(id), scanToken,
 		`SELECT `+tokenColumns+` FROM tokens WHERE id = ? AND kind = 'api'`, id)
 }
 
-// NoToken is the error for a token that does not exist, or not for the caller.
+// NoToken is the error for an unknown token, or one hidden from the caller.
 func NoToken(id slipway.TokenID) error {
 	return slipway.Errorf(slipway.NotFound, "There is no API token %s.", id)
 }
@@ -29,8 +28,8 @@ func (tx *Tx) SaveToken(t Token) (Token, error) {
 		t.Name, t.Description, t.Role, t.Kinds, ms(t.UpdatedAt), t.ID)
 }
 
-// RotateToken keeps the new secret and the new end of t, and that by was shown
-// it. The old secret fails from then on.
+// RotateToken saves the new secret and expiry of t, with by as the holder. The
+// old secret fails from then on.
 func (tx *Tx) RotateToken(t Token, by slipway.Actor) (Token, error) {
 	t.UpdatedAt, t.StartedAt = tx.Now, tx.Now
 	err := tx.exec("rotate token", `UPDATE tokens SET secret = ?, short = ?, expires_at = ?, updated_at = ?, started_at = ? WHERE id = ?`,
@@ -41,13 +40,13 @@ func (tx *Tx) RotateToken(t Token, by slipway.Actor) (Token, error) {
 	return t, tx.hold(t.ID, by)
 }
 
-// RevokeToken forgets a token: it fails from then on.
+// RevokeToken deletes a token: requests with the token fail from then on.
 func (tx *Tx) RevokeToken(id slipway.TokenID) error {
 	return tx.exec("revoke token", `DELETE FROM tokens WHERE id = ?`, id)
 }
 
-// KeyedDeploy returns the deploy that owner made of a Deployment under an
-// idempotency key, and whether there is one.
+// KeyedDeploy returns the deploy of owner to a Deployment under an idempotency
+// key, false for none.
 func (tx *Tx) KeyedDeploy(owner string, of slipway.DeploymentID, key string) (slipway.Deploy, bool, error) {
 	return first(list(tx, "deploy of a key", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w
@@ -55,8 +54,8 @@ func (tx *Tx) KeyedDeploy(owner string, of slipway.DeploymentID, key string) (sl
 		owner, of, key, ms(tx.Now.Add(-slipway.IdempotencyLife))))
 }
 
-// KeepKey notes the deploy that owner made last under an idempotency key, and
-// forgets the keys that have had their day.
+// KeepKey records the last deploy of owner under an idempotency key, and
+// deletes the keys older than IdempotencyLife.
 func (tx *Tx) KeepKey(owner, key string, w slipway.Deploy) error {
 	if err := tx.exec("drop old keys", `DELETE FROM idempotency WHERE at <= ?`, ms(tx.Now.Add(-slipway.IdempotencyLife))); err != nil {
 		return err

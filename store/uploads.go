@@ -7,16 +7,16 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Upload is an archive that arrives, or has arrived, for a deploy.
+// Upload is an archive for a deploy, arriving or complete.
 type Upload struct {
-	ID        string // of its file, and of the tus resource: that of its deploy, marked for an image
+	ID        string // name of the file and id of the tus resource: the deploy's id, with a suffix for an image
 	Deploy    slipway.DeployID
-	Image     bool   // it is an image; else DAGs
-	Length    int64  // bytes that will have arrived
+	Image     bool   // an image; else DAGs
+	Length    int64  // bytes of the whole archive
 	Folder    string // below dags, where loose files go
 	CreatedAt time.Time
-	TouchedAt time.Time // when its last byte came, within a minute
-	ArrivedAt time.Time // all of it; zero until then
+	TouchedAt time.Time // time of the last received byte, within a minute
+	ArrivedAt time.Time // time of completion; zero until then
 }
 
 const uploadColumns = `id, deploy, image, length, folder, created_at, touched_at, arrived_at`
@@ -26,10 +26,10 @@ func scanUpload(r row) (u Upload, err error) {
 	return u, err
 }
 
-// ofImage ends the id of an upload that brings an image.
+// ofImage ends the id of an upload of an image.
 const ofImage = "-image"
 
-// AddUpload records an upload and returns it with its id and times set.
+// AddUpload records an upload and returns the upload with id and times.
 func (tx *Tx) AddUpload(u Upload) (Upload, error) {
 	u.ID, u.CreatedAt, u.TouchedAt = string(u.Deploy), tx.Now, tx.Now
 	if u.Image {
@@ -39,8 +39,8 @@ func (tx *Tx) AddUpload(u Upload) (Upload, error) {
 		u.ID, u.Deploy, u.Image, u.Length, u.Folder, ms(u.CreatedAt), ms(u.TouchedAt), ms(u.ArrivedAt))
 }
 
-// Upload returns an upload by id, with its deploy. To anyone but whoever began
-// it, it does not exist; whether they still may deploy is the caller's to ask.
+// Upload returns an upload by id, with the deploy; NotFound for everyone but
+// the sender. The caller must check that the sender may still deploy.
 func (tx *Tx) Upload(id string, by slipway.Actor) (Upload, slipway.Deploy, error) {
 	u, err := one(tx, "upload", errUploadGone, scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE id = ?`, id)
 	if err != nil {
@@ -55,8 +55,8 @@ func (tx *Tx) Upload(id string, by slipway.Actor) (Upload, slipway.Deploy, error
 
 var errUploadGone = &slipway.Error{Kind: slipway.NotFound, Text: "This upload is over or was discarded. Start it again."}
 
-// ArrivedUpload returns the deploy of an upload that is no longer there, if all
-// of it arrived after since, for whoever began it.
+// ArrivedUpload returns the deploy of a removed upload if the upload was
+// completed after since, for the sender only.
 func (tx *Tx) ArrivedUpload(id string, by slipway.Actor, since time.Time) (slipway.Deploy, error) {
 	deploy, image := strings.CutSuffix(id, ofImage)
 	w, err := tx.LoadDeploy(slipway.DeployID(deploy))
@@ -65,7 +65,7 @@ func (tx *Tx) ArrivedUpload(id string, by slipway.Actor, since time.Time) (slipw
 	}
 	arrived := w.UploadedAt
 	if image {
-		arrived = w.StagedAt // it is there until then
+		arrived = w.StagedAt // the file of an image stays until then
 	}
 	if err != nil || w.By.User != by.User || w.By.Token != by.Token || !arrived.After(since) {
 		return slipway.Deploy{}, errUploadGone
@@ -73,25 +73,24 @@ func (tx *Tx) ArrivedUpload(id string, by slipway.Actor, since time.Time) (slipw
 	return w, nil
 }
 
-// UploadOf returns the upload of a deploy that brings DAGs, and whether it has
-// one.
+// UploadOf returns the DAG upload of a deploy, false for none.
 func (tx *Tx) UploadOf(id slipway.DeployID) (Upload, bool, error) {
 	return first(list(tx, "upload of deploy", scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE deploy = ? AND image = 0`, id))
 }
 
-// UploadsFor returns the uploads of a deploy: of its image, and of its DAGs.
+// UploadsFor returns the uploads of a deploy: the image's, then the DAGs'.
 func (tx *Tx) UploadsFor(id slipway.DeployID) ([]Upload, error) {
 	return list(tx, "uploads of deploy", scanUpload, `SELECT `+uploadColumns+` FROM uploads WHERE deploy = ? ORDER BY image DESC`, id)
 }
 
-// UploadArrived notes that all of an upload is here.
+// UploadArrived records the completion of an upload.
 func (tx *Tx) UploadArrived(id string) error {
 	return tx.exec("upload arrived", `UPDATE uploads SET touched_at = ?1, arrived_at = IIF(arrived_at = 0, ?1, arrived_at) WHERE id = ?2`, ms(tx.Now), id)
 }
 
-// Arrived returns the deploys of a Deployment of which something waits to be
-// staged: a complete upload, an image to inspect, or a safe switch to prepare.
-// They come in the order of their arrival.
+// Arrived returns the deploys of a Deployment with work to stage: a complete
+// upload, an image to inspect, or a safe switch to prepare. The order is by
+// arrival.
 func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
 	return list(tx, "arrived uploads", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
@@ -112,34 +111,34 @@ func (tx *Tx) UploadsOf(of slipway.DeploymentID) ([]Upload, error) {
 		SELECT `+uploadColumns+` FROM uploads WHERE deploy IN (SELECT id FROM deploys WHERE deployment = ?)`, of)
 }
 
-// TouchUpload notes that bytes arrived.
+// TouchUpload records the arrival of bytes.
 func (tx *Tx) TouchUpload(id string) error {
 	return tx.exec("touch upload", `UPDATE uploads SET touched_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
 
-// DropUpload forgets an upload; its file is the caller's to remove.
+// DropUpload deletes the record of an upload; the caller removes the file.
 func (tx *Tx) DropUpload(id string) error {
 	return tx.exec("drop upload", `DELETE FROM uploads WHERE id = ?`, id)
 }
 
-// Report says what of an upload is not deployed.
+// Report names the files of an upload left out of the deploy.
 type Report struct {
 	LeftOut []LeftOut `json:",omitempty"`
-	Outside []string  `json:",omitempty"` // of the project, but no DAGs: an image deploy brings them
+	Outside []string  `json:",omitempty"` // project files other than DAGs: only an image deploy brings them
 }
 
-// LeftOut is a file or folder that was ignored, and by which pattern.
+// LeftOut is an ignored file or folder, with the pattern.
 type LeftOut struct{ Name, Why string }
 
-// SetStaged keeps what an upload brought until its deploy has its turn. files
-// is as package deploy encodes it.
+// SetStaged saves the files of an upload until the turn of the deploy. files
+// has the encoding of package deploy.
 func (tx *Tx) SetStaged(id slipway.DeployID, files []byte, r Report) error {
 	return tx.exec("set staged", `
 		INSERT INTO staged (deploy, files, report) VALUES (?, ?, ?)
 		ON CONFLICT (deploy) DO UPDATE SET files = excluded.files, report = excluded.report`, id, files, asJSON(r))
 }
 
-// StagedFiles returns what SetStaged kept, nil if nothing.
+// StagedFiles returns the files of SetStaged, nil for none.
 func (tx *Tx) StagedFiles(id slipway.DeployID) ([]byte, error) {
 	b, _, err := first(list(tx, "staged files", func(r row) (b []byte, err error) {
 		err = r.Scan(&b)
@@ -148,7 +147,7 @@ func (tx *Tx) StagedFiles(id slipway.DeployID) ([]byte, error) {
 	return b, err
 }
 
-// StagedReport returns what of a deploy's upload was left out.
+// StagedReport returns the report of SetStaged.
 func (tx *Tx) StagedReport(id slipway.DeployID) (Report, error) {
 	rep, _, err := first(list(tx, "staged report", func(r row) (rep Report, err error) {
 		err = r.Scan(jsonText{&rep})
@@ -157,8 +156,8 @@ func (tx *Tx) StagedReport(id slipway.DeployID) (Report, error) {
 	return rep, err
 }
 
-// DropStaged forgets the files that a deploy brought, once its version stands
-// or it has ended. What was left out stays to be read.
+// DropStaged deletes the staged files of a deploy once the version is complete
+// or the deploy has finished. The report stays for the pages.
 func (tx *Tx) DropStaged(id slipway.DeployID) error {
 	return tx.exec("drop staged", `UPDATE staged SET files = x'' WHERE deploy = ?`, id)
 }

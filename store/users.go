@@ -13,8 +13,8 @@ func scanUser(r row) (u slipway.User, err error) {
 	return u, err
 }
 
-// AddUser records u with the hash of a password, and returns it with its id and
-// time set.
+// AddUser records u with the hash of a password, and returns u with id and
+// time.
 func (tx *Tx) AddUser(u slipway.User, password string) (slipway.User, error) {
 	u.ID, u.CreatedAt = slipway.UserID(tx.newID()), tx.Now
 	err := tx.exec("add user", `INSERT INTO users (id, email, name, password, admin, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
@@ -31,7 +31,7 @@ func (tx *Tx) User(id slipway.UserID) (slipway.User, error) {
 		`SELECT `+userColumns+` FROM users WHERE id = ?`, id)
 }
 
-// UserByEmail returns a user by the address that they sign in with.
+// UserByEmail returns a user by the address for signing in.
 func (tx *Tx) UserByEmail(email string) (slipway.User, error) {
 	return one(tx, "user by email", slipway.Errorf(slipway.NotFound, "There is no account for %s.", email), scanUser,
 		`SELECT `+userColumns+` FROM users WHERE email = ?`, email)
@@ -42,7 +42,7 @@ func (tx *Tx) Users() ([]slipway.User, error) {
 	return list(tx, "users", scanUser, `SELECT `+userColumns+` FROM users ORDER BY email`)
 }
 
-// CountUsers returns how many accounts there are.
+// CountUsers returns the number of accounts.
 func (tx *Tx) CountUsers() (int, error) {
 	return tx.count("users", `SELECT COUNT(*) FROM users`)
 }

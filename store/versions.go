@@ -12,14 +12,14 @@ import (
 	"slipway/internal/slipway"
 )
 
-// BundleVersion is a DAG bundle version that is kept.
+// BundleVersion is a retained DAG bundle version.
 type BundleVersion struct {
 	Version   slipway.Version
-	Deploy    slipway.DeployID // that brought it
-	Number    int              // of that deploy
+	Deploy    slipway.DeployID // that brought the version
+	Number    int              // of the deploy
 	Files     int
-	Size      int64 // of its files, bytes
-	Stored    int64 // for its manifest and its own pack, bytes
+	Size      int64 // of the files, bytes
+	Stored    int64 // bytes of the manifest and of the version's own pack
 	CreatedAt time.Time
 }
 
@@ -30,8 +30,8 @@ func scanVersion(r row) (v BundleVersion, err error) {
 	return v, err
 }
 
-// AddVersion records a version of a Deployment that is complete on disk.
-// Recording it twice is harmless: a deploy that a crash cut off is run again.
+// AddVersion records a version of a Deployment that is complete on disk. A
+// second record is ignored: after a crash, the same deploy runs again.
 func (tx *Tx) AddVersion(of slipway.DeploymentID, v BundleVersion) error {
 	return tx.exec("add version", `
 		INSERT INTO versions (deployment, version, deploy, number, files, size, stored, created_at)
@@ -51,7 +51,7 @@ func (tx *Tx) Retained(of slipway.DeploymentID, v slipway.Version) (bool, error)
 	return n > 0, err
 }
 
-// RetainedOf returns those of versions that a Deployment still keeps.
+// RetainedOf returns the retained versions of a Deployment out of versions.
 func (tx *Tx) RetainedOf(of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]bool, error) {
 	kept, err := list(tx, "retained versions", scanText, `
 		SELECT version FROM versions WHERE deployment = ? AND version IN (SELECT value FROM json_each(?))`, of, asJSON(versions))
@@ -70,26 +70,26 @@ func (tx *Tx) BundleVersions(of slipway.DeploymentID, before, limit int) ([]Bund
 		WHERE v.deployment = ?1 AND (?2 = 0 OR v.number < ?2) ORDER BY v.version DESC LIMIT ?3`, of, before, limit)
 }
 
-// CountVersions counts the DAG bundle versions that a Deployment keeps.
+// CountVersions counts the retained DAG bundle versions of a Deployment.
 func (tx *Tx) CountVersions(of slipway.DeploymentID) (int, error) {
 	return tx.count("versions", `SELECT COUNT(*) FROM versions WHERE deployment = ?`, of)
 }
 
-// UsesOf returns the numbers of up to limit deploys that made a version of a
-// Deployment the wanted one, newest first.
+// UsesOf returns the numbers of up to limit deploys that made a version the
+// desired one of a Deployment, newest first.
 func (tx *Tx) UsesOf(of slipway.DeploymentID, v slipway.Version, limit int) ([]int, error) {
 	return list(tx, "uses of version", scanCount, `
 		SELECT number FROM deploys INDEXED BY deploys_version WHERE deployment = ? AND version = ? AND live_at > 0 ORDER BY number DESC LIMIT ?`, of, v, limit)
 }
 
-// Pack is a file of contents that a deploy brought.
+// Pack is a file with the new contents of a deploy.
 type Pack struct {
 	SHA256    string
 	Size      int64
 	CreatedAt time.Time
 }
 
-// AddPack records a pack of a Deployment and where its contents lie, by
+// AddPack records a pack of a Deployment, and the place of each content by
 // sha256.
 func (tx *Tx) AddPack(of slipway.DeploymentID, p Pack, contents map[string]slipway.Place) error {
 	err := tx.exec("add pack", `INSERT INTO packs (deployment, sha256, size, created_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -103,7 +103,7 @@ func (tx *Tx) AddPack(of slipway.DeploymentID, p Pack, contents map[string]slipw
 		return fmt.Errorf("add contents: %w", err)
 	}
 	defer stmt.Close()
-	for _, sum := range slices.Sorted(maps.Keys(contents)) { // as the table lies
+	for _, sum := range slices.Sorted(maps.Keys(contents)) { // in the order of the table
 		at := contents[sum]
 		key, err := hex.DecodeString(sum)
 		if err != nil {
@@ -122,8 +122,8 @@ func (tx *Tx) HasContents(of slipway.DeploymentID) (bool, error) {
 	return n > 0, err
 }
 
-// Content returns where a content of a Deployment lies, and whether it is
-// stored at all.
+// Content returns the place of a content of a Deployment, false if the content
+// is not stored.
 func (tx *Tx) Content(of slipway.DeploymentID, sum string) (slipway.Place, bool, error) {
 	key, err := hex.DecodeString(sum)
 	if err != nil {
@@ -152,8 +152,8 @@ func (tx *Tx) Contents(of slipway.DeploymentID) (*Contents, error) {
 	return &Contents{tx: tx, of: of, stmt: stmt}, nil
 }
 
-// Place returns where a content lies, and whether it is stored. After an error
-// nothing is; Close tells it.
+// Place returns the place of a content, and false for a content that is not
+// stored. After an error Place always returns false; Close returns the error.
 func (c *Contents) Place(sum string) (p slipway.Place, stored bool) {
 	key, err := hex.DecodeString(sum)
 	if err == nil && c.err == nil {
@@ -165,10 +165,10 @@ func (c *Contents) Place(sum string) (p slipway.Place, stored bool) {
 	return p, err == nil && c.err == nil
 }
 
-// Close ends the look-up and returns the first error that it met.
+// Close ends the look-up and returns the first error of Place.
 func (c *Contents) Close() error { return errors.Join(c.err, c.stmt.Close()) }
 
-// ClaimPacks notes that a deploy needs packs.
+// ClaimPacks records packs as needed by a deploy.
 func (tx *Tx) ClaimPacks(w slipway.Deploy, packs []string) error {
 	for _, p := range packs {
 		err := tx.exec("claim pack", `INSERT INTO pack_uses (deployment, pack, deploy) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -180,7 +180,8 @@ func (tx *Tx) ClaimPacks(w slipway.Deploy, packs []string) error {
 	return nil
 }
 
-// DropUnusedPacks forgets the packs of a Deployment that no deploy needs.
+// DropUnusedPacks deletes the records of the packs of a Deployment without a
+// claim, and returns the packs.
 func (tx *Tx) DropUnusedPacks(of slipway.DeploymentID) (unused []string, err error) {
 	unused, err = list(tx, "drop unused packs", scanText, `
 		DELETE FROM packs INDEXED BY packs_loose WHERE deployment = ?1 AND loose = 1 AND NOT EXISTS (
@@ -200,7 +201,7 @@ func (tx *Tx) Packs(of slipway.DeploymentID) ([]Pack, error) {
 	}, `SELECT sha256, size, created_at FROM packs WHERE deployment = ? ORDER BY created_at, sha256`, of)
 }
 
-// AddChanges records what a deploy did to files.
+// AddChanges records the changes to files by a deploy.
 func (tx *Tx) AddChanges(w slipway.Deploy, changes []slipway.Change) error {
 	stmt, err := tx.tx.PrepareContext(tx.ctx, `
 		INSERT INTO file_changes (deployment, path, number, op, sha256) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)

@@ -9,11 +9,12 @@ func scanWorkspace(r row) (w slipway.Workspace, err error) {
 	return w, err
 }
 
-// roleIn is the role of a person in the Workspace that column names, 0 for a
-// stranger and for a disabled account; its one argument is the user's id.
+// roleIn is the SQL expression for the role of a person in the Workspace named
+// by column; 0 for a stranger or a disabled account. The only argument is the
+// user's id.
 func roleIn(column string) string { return roleOf("?", column) }
 
-// roleOf is roleIn for the person that an expression names.
+// roleOf is roleIn for the person named by an expression.
 func roleOf(user, column string) string {
 	return `COALESCE((SELECT CASE WHEN u.disabled_at > 0 THEN 0 WHEN u.admin THEN 5 ELSE (
 		SELECT m.role FROM members m WHERE m.workspace = ` + column + ` AND m.user = u.id) END
@@ -24,7 +25,7 @@ func noWorkspace(id slipway.WorkspaceID) error {
 	return slipway.Errorf(slipway.NotFound, "There is no Workspace %s.", id)
 }
 
-// AddWorkspace records a Workspace and returns it with its id and time set.
+// AddWorkspace records a Workspace and returns the Workspace with id and time.
 func (tx *Tx) AddWorkspace(name string) (slipway.Workspace, error) {
 	w := slipway.Workspace{ID: slipway.WorkspaceID(tx.newID()), Name: name, CreatedAt: tx.Now}
 	err := tx.exec("add workspace", `INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)`, w.ID, w.Name, ms(w.CreatedAt))
@@ -43,8 +44,8 @@ func (tx *Tx) RenameWorkspace(id slipway.WorkspaceID, name string) error {
 	return err
 }
 
-// Workspace returns a Workspace with by's role in it. To someone who is not a
-// member it does not exist.
+// Workspace returns a Workspace with by's role; NotFound for everybody who is
+// not a member.
 func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Workspace, slipway.Role, error) {
 	var role slipway.Role
 	scan := func(r row) (w slipway.Workspace, err error) {
@@ -67,7 +68,7 @@ func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Works
 	return w, role, nil
 }
 
-// Workspaces returns the Workspaces that a person sees, by name: all of them
+// Workspaces returns the Workspaces visible to a person, by name: all of them
 // for an admin.
 func (tx *Tx) Workspaces(user slipway.UserID) ([]slipway.Workspace, error) {
 	return list(tx, "workspaces", scanWorkspace, `
@@ -75,8 +76,8 @@ func (tx *Tx) Workspaces(user slipway.UserID) ([]slipway.Workspace, error) {
 		WHERE `+roleIn("w.id")+` > 0 ORDER BY w.name COLLATE NOCASE`, user)
 }
 
-// seenBy is the role of an actor in the Workspace w, over the whole of it or
-// one of its Deployments, with its arguments; 0 for a stranger.
+// seenBy returns the SQL expression for the role of an actor in the Workspace w
+// or in one of its Deployments, with arguments; 0 for a stranger.
 func (tx *Tx) seenBy(by slipway.Actor) (string, []any) {
 	if by.Token == "" {
 		return roleIn("w.id"), []any{by.User}
@@ -84,14 +85,14 @@ func (tx *Tx) seenBy(by slipway.Actor) (string, []any) {
 	return `COALESCE((SELECT t.role FROM tokens t WHERE ` + tokenWorks + ` AND t.workspace = w.id), 0)`, tx.worksArgs(by)
 }
 
-// tokenWorks is the condition that the API token t of an actor is still the one
-// that was presented, with the arguments of worksArgs.
+// tokenWorks is the SQL condition that the API token t of an actor is valid and
+// has the presented secret, with the arguments of worksArgs.
 const tokenWorks = `t.id = ? AND t.kind = 'api' AND (t.expires_at = 0 OR t.expires_at > ?) AND ? IN ('', t.secret)`
 
 func (tx *Tx) worksArgs(by slipway.Actor) []any { return []any{by.Token, ms(tx.Now), by.Secret} }
 
-// SeenWorkspaces returns the Workspaces of which by sees anything, by name: a
-// token of one Deployment the one around it.
+// SeenWorkspaces returns the Workspaces visible to by, by name; for a token of
+// one Deployment, the Workspace of the Deployment.
 func (tx *Tx) SeenWorkspaces(by slipway.Actor) ([]slipway.Workspace, error) {
 	role, args := tx.seenBy(by)
 	return list(tx, "seen workspaces", scanWorkspace, `
@@ -149,14 +150,13 @@ func scanInvitation(r row) (i slipway.Invitation, err error) {
 	return i, err
 }
 
-// AddInvitation records an invitation, whose ID the caller has set.
+// AddInvitation records an invitation. The caller sets the ID.
 func (tx *Tx) AddInvitation(i slipway.Invitation) error {
 	return tx.exec("add invitation", `INSERT INTO invitations (`+invitationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		i.ID, i.Workspace, i.Role, i.Email, i.By, ms(tx.Now), ms(tx.Now.Add(slipway.InvitationLife)))
 }
 
-// Invitation returns an invitation that can still be accepted, with its
-// Workspace.
+// Invitation returns an open invitation with its Workspace.
 func (tx *Tx) Invitation(id string) (i slipway.Invitation, w slipway.Workspace, err error) {
 	gone := slipway.Errorf(slipway.NotFound, "This invitation has been used or taken back. Ask for a new one.")
 	if i, err = one(tx, "invitation", gone, scanInvitation, `SELECT `+invitationColumns+` FROM invitations WHERE id = ?`, id); err != nil {
@@ -176,20 +176,19 @@ func (tx *Tx) Invitations(w slipway.WorkspaceID) ([]slipway.Invitation, error) {
 		WHERE workspace = ? AND expires_at > ? ORDER BY created_at DESC, id`, w, ms(tx.Now))
 }
 
-// DropInvitationsBy forgets the invitations to a Workspace that somebody made.
+// DropInvitationsBy deletes the invitations to a Workspace made by a user.
 func (tx *Tx) DropInvitationsBy(w slipway.WorkspaceID, by slipway.UserID) error {
 	return tx.exec("drop invitations", `DELETE FROM invitations WHERE workspace = ? AND by = ?`, w, by)
 }
 
-// DropInvitationsOf forgets all invitations that somebody made, and those that
-// were meant for their address.
+// DropInvitationsOf deletes all invitations made by a user or addressed to the
+// user's address.
 func (tx *Tx) DropInvitationsOf(user slipway.UserID) error {
 	return tx.exec("drop invitations of a person", `
 		DELETE FROM invitations WHERE by = ?1 OR email <> '' AND email = (SELECT email FROM users WHERE id = ?1)`, user)
 }
 
-// DropInvitation forgets an invitation to a Workspace: it was used, or taken
-// back.
+// DropInvitation deletes an invitation to a Workspace after use or withdrawal.
 func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {
 	n, err := tx.changed("drop invitation", `DELETE FROM invitations WHERE id = ? AND workspace = ?`, id, w)
 	if err == nil && n == 0 {
@@ -198,8 +197,8 @@ func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {
 	return err
 }
 
-// LoadWorkspace returns a Workspace, for those who need no role: whoever may
-// read the data folder.
+// LoadWorkspace returns a Workspace without a role check, for commands on the
+// data folder.
 func (tx *Tx) LoadWorkspace(id slipway.WorkspaceID) (slipway.Workspace, error) {
 	return one(tx, "load workspace", slipway.Errorf(slipway.NotFound, "There is no Workspace %s.", id), scanWorkspace,
 		`SELECT id, name, created_at FROM workspaces WHERE id = ?`, id)

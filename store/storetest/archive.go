@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// Archive returns a .tar.gz of files by path; one that begins with "-> " is a
-// symlink, one with "#!" may be executed.
+// Archive returns a .tar.gz of files by path. A text beginning with "-> " makes
+// a symlink, with "#!" an executable.
 func Archive(t testing.TB, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer

@@ -1,4 +1,4 @@
-// Package storetest gives tests a real store with a small, known world in it.
+// Package storetest gives tests a real store with a small, known world.
 package storetest
 
 import (
@@ -15,18 +15,18 @@ import (
 	"slipway/store"
 )
 
-// Password is what everyone in the world signs in with.
+// Password is the password of every user in the world.
 const Password = "correct horse battery"
 
 // passwordHash is Password's, made as cheap as argon2id allows: a test signs
 // in a thousand times.
 const passwordHash = "$argon2id$v=19$m=64,t=1,p=1$c2xpcHdheS10ZXN0LXNhbA$vXBpGKS+N8fjlfzX51TDzDiBtmrh2o6n649eB+X2MWs"
 
-// World is what Seed makes: one person for each role in the Workspace "Data
-// Platform", and a Deployment in it.
+// World is the result of Seed: one person for each role in the Workspace "Data
+// Platform", and a Deployment there.
 type World struct {
 	Workspace slipway.Workspace
-	Sales     slipway.Deployment // "sales-prod", on this machine, no deploy yet
+	Sales     slipway.Deployment // "sales-prod", embedded, no deploy yet
 	Ada       slipway.Actor      // Owner, ada@example.com
 	Oli       slipway.Actor      // Operator
 	Eve       slipway.Actor      // Author
@@ -36,13 +36,13 @@ type World struct {
 	Other     slipway.Workspace
 }
 
-// Open opens an empty store on a file that goes away with the test.
+// Open opens an empty store on a file removed after the test.
 func Open(t testing.TB) *store.Store {
 	t.Helper()
 	return OpenAt(t, filepath.Join(t.TempDir(), "slipway.db"))
 }
 
-// OpenAt is Open at a path of the caller's choice. What is there already stays.
+// OpenAt is Open at a path of the caller's choice. An existing file stays.
 func OpenAt(t testing.TB, path string) *store.Store {
 	t.Helper()
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -58,7 +58,7 @@ func OpenAt(t testing.TB, path string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = st.Close() }) // a test may have closed it
+	t.Cleanup(func() { _ = st.Close() }) // a test may have closed the store
 	return st
 }
 
@@ -128,9 +128,9 @@ func Seed(t testing.TB, st *store.Store) (w World) {
 	return w
 }
 
-// AddLongNames adds a person and a Deployment whose names are as long as names
-// may be, in letters that nothing can break, and returns the Deployment. The
-// person is Operator and holds tokens.
+// AddLongNames adds a person and a Deployment whose names have the longest
+// allowed length without a place to break the line, and returns the Deployment.
+// The person is Operator and holds tokens.
 func AddLongNames(t testing.TB, st *store.Store, w World) (d slipway.Deployment) {
 	t.Helper()
 	Update(t, st, func(tx *store.Tx) (err error) {
@@ -146,7 +146,7 @@ func AddLongNames(t testing.TB, st *store.Store, w World) (d slipway.Deployment)
 	return d
 }
 
-// addTokens adds tokens of both kinds that somebody holds.
+// addTokens adds tokens of both kinds, held by a person.
 func addTokens(tx *store.Tx, w World, who slipway.Actor, d slipway.Deployment) error {
 	long := strings.Repeat("a-very-long-name-", 4)
 	of := store.Token{Name: long, Workspace: w.Workspace.ID, Role: slipway.Operator, Kind: store.APIToken, CreatedBy: who.Title(), ByUser: who.User}
@@ -171,8 +171,8 @@ func addTokens(tx *store.Tx, w World, who slipway.Actor, d slipway.Deployment) e
 	return nil
 }
 
-// AddPerson adds a user with an address made of the first name, and a role in
-// a Workspace unless they are an admin.
+// AddPerson adds a user with an address made of the first name, and a role in a
+// Workspace, except for an admin.
 func AddPerson(tx *store.Tx, name string, in slipway.WorkspaceID, role slipway.Role) (slipway.Actor, error) {
 	u, err := tx.AddUser(slipway.User{Email: email(name), Name: name, Admin: role == slipway.Admin}, passwordHash)
 	if err == nil && role != slipway.Admin {
