@@ -8,8 +8,8 @@ import (
 	"slipway/store"
 )
 
-// inBucket counts the manifests and packs recorded in st, and returns an error
-// unless the bucket has all of them, packs in full length.
+// inBucket counts the manifests and packs recorded in st. A file missing in the
+// bucket, or a pack of another length, is an error.
 func inBucket(ctx context.Context, st *store.Store, bundles *bundle.Store) (versions, packs int, err error) {
 	var in listing
 	for n, err := range storedFiles(ctx, st, ever) {
@@ -37,6 +37,7 @@ type listing struct {
 	packs    map[string]int64 // size by sha256
 }
 
+// reads the names of a namespace's manifests and packs in the bucket.
 func list(bundles *bundle.Store, ns string) (listing, error) {
 	l := listing{ns, map[slipway.Version]bool{}, map[string]int64{}}
 	for v, err := range bundles.Manifests(ns) {

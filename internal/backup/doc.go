@@ -1,4 +1,3 @@
-// Package backup writes, reads and checks the whole of a portal's data: the
-// database with every file it records, and the registry. All of it works beside
-// a running portal.
+// Package backup writes, restores and checks all data of a portal: the database
+// with every recorded file, and the registry. A portal may run meanwhile.
 package backup

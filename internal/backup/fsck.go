@@ -21,7 +21,7 @@ type Damage struct {
 	Path       string            `json:"path,omitempty"` // relative to the data folder
 	Problem    string            `json:"problem"`        // a sentence
 	Versions   []slipway.Version `json:"versions,omitempty"`
-	Deploys    []int             `json:"deploys,omitempty"`  // numbers of queued deploys that need the file
+	Deploys    []int             `json:"deploys,omitempty"`  // numbers of queued deploys in need of the file
 	Leftover   bool              `json:"leftover,omitempty"` // an unrecorded file; nothing is lost
 }
 
@@ -31,7 +31,7 @@ type FsckTotals struct {
 	Versions    int   `json:"versions"`
 	Packs       int   `json:"packs"`
 	Contents    int   `json:"contents"`
-	Images      int   `json:"images"` // of the portal's registry that deploys need
+	Images      int   `json:"images"` // images of deploys in the portal's registry
 	Bytes       int64 `json:"bytes"`  // of packs
 	Damages     int   `json:"damages"`
 	Leftovers   int   `json:"leftovers"`
@@ -39,7 +39,7 @@ type FsckTotals struct {
 
 const (
 	// fsckContents limits the contents held in memory, at about 100 bytes each.
-	// More contents than the limit mean that manifests are read repeatedly.
+	// Above the limit, manifests are read repeatedly.
 	fsckContents = 200_000
 
 	// inFlight is the age from which an unrecorded file is a leftover: the
@@ -57,8 +57,8 @@ type Fsck struct {
 }
 
 // Run compares every manifest, pack and image with the database and with its
-// checksum. An engine may run meanwhile, in any process: Run leaves out
-// records made after its start.
+// checksum. An engine may run meanwhile, in any process: Run ignores records
+// newer than its start.
 func (c Fsck) Run(ctx context.Context) (FsckTotals, error) {
 	f := &fsck{store: c.Store, bundles: c.Bundles, dir: c.Dir, started: c.Store.Now(), limit: cmp.Or(c.Contents, fsckContents), damaged: c.Report}
 	err := withLease(ctx, c.Store, "fsck", f.run)
@@ -77,6 +77,8 @@ type fsck struct {
 	totals  FsckTotals
 }
 
+// checks the database, then the files of each Deployment, then images, and last
+// unrecorded files.
 func (f *fsck) run(ctx context.Context) error {
 	f.ctx = ctx
 	damage, err := f.store.Damage(ctx)
@@ -102,6 +104,7 @@ func (f *fsck) run(ctx context.Context) error {
 	return f.leftovers()
 }
 
+// counts a damage and passes the damage on.
 func (f *fsck) report(d Damage) {
 	if d.Leftover {
 		f.totals.Leftovers++
@@ -136,7 +139,7 @@ func (f *fsck) deployment(d slipway.Deployment) error {
 	return f.current(d)
 }
 
-// current checks that the desired version of d is recorded.
+// current checks for a record of d's desired version.
 func (f *fsck) current(d slipway.Deployment) error {
 	if d.Version == "" {
 		return nil
@@ -162,6 +165,7 @@ func (f *fsck) current(d slipway.Deployment) error {
 	return err
 }
 
+// reports whether version v of d is recorded.
 func (f *fsck) retained(d slipway.Deployment, v slipway.Version) (ok bool, err error) {
 	err = f.store.View(f.ctx, func(tx *store.Tx) (err error) {
 		ok, err = tx.Retained(d.ID, v)
@@ -170,6 +174,7 @@ func (f *fsck) retained(d slipway.Deployment, v slipway.Version) (ok bool, err e
 	return ok, err
 }
 
+// reports whether a pack of d is recorded, by sha256.
 func (f *fsck) recorded(d slipway.Deployment, pack string) (known bool, err error) {
 	err = f.store.View(f.ctx, func(tx *store.Tx) (err error) {
 		known, err = tx.HasPack(d.ID, pack)
@@ -178,7 +183,7 @@ func (f *fsck) recorded(d slipway.Deployment, pack string) (known bool, err erro
 	return known, err
 }
 
-// leftovers reports unrecorded files, which a running portal removes.
+// leftovers reports unrecorded files. A running portal removes leftovers.
 func (f *fsck) leftovers() error {
 	known := map[string]slipway.Deployment{}
 	err := f.store.View(f.ctx, func(tx *store.Tx) error {
@@ -226,6 +231,7 @@ func (f *fsck) deleted() (map[string]bool, error) {
 	return namespaces, err
 }
 
+// reports the unrecorded packs and manifests of a Deployment.
 func (f *fsck) leftoversOf(d slipway.Deployment) error {
 	for p, err := range f.bundles.Packs(d.Namespace) {
 		if err != nil {

@@ -30,7 +30,7 @@ const absent = -1
 type batch struct {
 	*fsck
 	of      slipway.Deployment
-	first   bool                // of the Deployment: its manifests are checked themselves
+	first   bool                // of the Deployment: check the manifests themselves
 	index   map[string]int      // of packs
 	faults  map[string]*Damage  // of damaged packs
 	missing map[string]bool     // packs
@@ -49,7 +49,7 @@ func (b *batch) damage(path, format string, args ...any) Damage {
 	return Damage{Deployment: b.of.Name, Namespace: b.of.Namespace, Path: path, Problem: fmt.Sprintf(format, args...)}
 }
 
-// pack reads a pack, and keeps the places of its contents and its damage.
+// pack reads a pack, and records the places of its contents, or the damage.
 func (b *batch) pack(p store.Pack) error {
 	b.totals.Packs++
 	b.totals.Bytes += p.Size
@@ -87,8 +87,8 @@ func (b *batch) at(c slipway.File) (at contentAt, ok bool) {
 	return at, ok && err == nil && n == len(at.sum)
 }
 
-// contentRows checks the recorded places of a pack's contents, on which later
-// deploys rely.
+// contentRows checks the recorded places of a pack's contents. Later deploys
+// rely on the records.
 func (b *batch) contentRows(p store.Pack) error {
 	wrong := 0
 	rows := paged(b.ctx, b.store, func(tx *store.Tx, last store.StoredContent) ([]store.StoredContent, error) {
@@ -136,8 +136,8 @@ func (b *batch) finish() error {
 	return nil
 }
 
-// files checks the places of files' contents. For a content in a damaged pack,
-// add completes the damage of the pack by the reader that needs the content; other wrong
+// files checks the places of files' contents. A content in a damaged pack
+// completes the pack's damage with the name of the reader, by add. Other wrong
 // places are one damage of the manifest at path.
 func (b *batch) files(files []slipway.File, path string, add func(*Damage)) error {
 	var wrong []string
@@ -182,6 +182,8 @@ func (b *batch) size(at contentAt, f slipway.File, fault *Damage) (int64, error)
 	return size, errors.Join(err, b.ctx.Err())
 }
 
+// returns the size of the content of f as read from its pack, or absent for
+// damage.
 func (b *batch) read(f slipway.File) (int64, error) {
 	r, err := b.bundles.Content(b.ctx, b.of.Namespace, f)
 	if err == nil {
@@ -197,14 +199,15 @@ func (b *batch) read(f slipway.File) (int64, error) {
 	return absent, nil
 }
 
-// unreachable reports whether err means an unreachable bucket, which is no damage.
+// unreachable reports whether err means an unreachable bucket, as opposed to
+// damage.
 func unreachable(err error) bool {
 	kind, _ := slipway.Explain(err)
 	return err != nil && kind == slipway.Unavailable
 }
 
-// version checks a version: its manifest, its record, and its contents in packs
-// of the batch.
+// version checks the manifest and the record of a version, and the contents in
+// packs of the batch.
 func (b *batch) version(v store.BundleVersion) error {
 	if b.first {
 		b.totals.Versions++
@@ -225,6 +228,8 @@ func (b *batch) version(v store.BundleVersion) error {
 	})
 }
 
+// reports an unreadable manifest, unless the version has been removed
+// meanwhile.
 func (b *batch) badManifest(v store.BundleVersion, problem error) error {
 	if unreachable(problem) {
 		return problem
@@ -263,7 +268,7 @@ func (b *batch) row(v store.BundleVersion, m slipway.Manifest) error {
 	return b.claims(v.Deploy, m.Files, report)
 }
 
-// claims reports packs that a deploy needs and has not claimed.
+// claims reports packs needed but not claimed by a deploy.
 func (b *batch) claims(w slipway.DeployID, files []slipway.File, report func(format string, args ...any)) error {
 	var free []string
 	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {
@@ -298,6 +303,7 @@ func (b *batch) waiting() error {
 	return err
 }
 
+// checks the uploaded files of one deploy: their list, claims and contents.
 func (b *batch) staged(w slipway.Deploy) error {
 	var packed []byte
 	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {

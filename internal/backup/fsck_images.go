@@ -17,8 +17,8 @@ import (
 	"slipway/store"
 )
 
-// images checks the portal's registry: every image that a deploy needs is
-// complete, and every blob has the sha256 in its name.
+// images checks the portal's registry: images of deploys must be complete, and
+// every blob must match the sha256 in its name.
 func (f *fsck) images() error {
 	root := filepath.Join(f.dir, datadir.Registry)
 	if _, err := os.Stat(root); errors.Is(err, fs.ErrNotExist) {
@@ -40,6 +40,7 @@ func (f *fsck) images() error {
 	return f.blobs(filepath.Join(root, "docker", "registry", "v2", "blobs"))
 }
 
+// checks the images of a Deployment in the portal's own registry.
 func (f *fsck) imagesOf(d slipway.Deployment, images *image.Store) error {
 	var all []slipway.Image
 	err := f.store.View(f.ctx, func(tx *store.Tx) (err error) {
@@ -87,6 +88,7 @@ func (f *fsck) blobs(dir string) error {
 	})
 }
 
+// returns the sha256 of a file, in hex.
 func sumOf(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

@@ -89,6 +89,7 @@ func (in *restoring) members() error {
 	}
 }
 
+// unpacks one member and adds its checksum to sums.
 func (in *restoring) member(h *tar.Header) error {
 	if h.Typeflag != tar.TypeReg || !isMember(h.Name) {
 		return errNoBackup
@@ -191,7 +192,7 @@ func checkComplete(ctx context.Context, dir string, attach func(dir string) (*bu
 			err = errors.Join(slipway.Errorf(slipway.Invalid, "%s is missing in the backup. Nothing was restored.", n.title()), err)
 			break
 		}
-		_ = f.Close() // opened only to see that the file exists
+		_ = f.Close() // opened only to check existence
 	}
 	return errors.Join(err, st.Close())
 }

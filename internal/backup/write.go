@@ -79,6 +79,7 @@ func newBackup(ctx context.Context, bundles *bundle.Store, temp string, w io.Wri
 	return &backup{ctx: ctx, bundles: bundles, temp: temp, tar: tar.NewWriter(w), sums: sums, progress: progress}, nil
 }
 
+// adds all members, in the order of the format: database first, checksums last.
 func (b *backup) write(from *store.Store, dir string) error {
 	snapshot := filepath.Join(b.temp, datadir.Database)
 	if err := from.Snapshot(b.ctx, snapshot); err != nil {
@@ -109,6 +110,7 @@ func (b *backup) write(from *store.Store, dir string) error {
 	return b.tar.Close()
 }
 
+// adds the snapshot of the database, compressed.
 func (b *backup) addDatabase(snapshot string) error {
 	packed := filepath.Join(b.temp, databaseMember)
 	if err := pack(snapshot, packed); err != nil {
@@ -202,6 +204,7 @@ func (b *backup) add(name string, f bundle.File) (sum string, err error) {
 	return sum, writeSum(b.sums, sum, name)
 }
 
+// writes one member, without a checksum.
 func (b *backup) append(name string, size int64, r io.Reader) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
@@ -220,6 +223,7 @@ func writeSum(w io.Writer, sum, name string) error {
 	return err
 }
 
+// adds the list of checksums.
 func (b *backup) addSums() error {
 	size, err := b.sums.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -281,6 +285,7 @@ func (b *backup) addTree(dir, name string) error {
 	})
 }
 
+// adds one file of the data folder, if present.
 func (b *backup) addPlain(dir, name string) error {
 	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -296,7 +301,7 @@ func (b *backup) addPlain(dir, name string) error {
 	return nil
 }
 
-// isImageMember reports whether addImages writes members of such a name.
+// isImageMember reports whether addImages may write a member of this name.
 func isImageMember(name string) bool {
 	return name == datadir.SecretKey || fs.ValidPath(name) && strings.HasPrefix(name, datadir.Registry+"/")
 }
