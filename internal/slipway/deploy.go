@@ -26,7 +26,9 @@ func (k DeployKind) Title() string {
 }
 
 // HasImage reports whether a deploy of kind k brings an image.
-func (k DeployKind) HasImage() bool { return k == ImageOnly || k == ImageAndDAG }
+func (k DeployKind) HasImage() bool {
+	return k == ImageOnly || k == ImageAndDAG
+}
 
 // Status is a stage in the life of a deploy.
 type Status string
@@ -43,7 +45,9 @@ const (
 )
 
 // Ended reports whether s is final.
-func (s Status) Ended() bool { return s == Deployed || s == Failed || s == Cancelled }
+func (s Status) Ended() bool {
+	return s == Deployed || s == Failed || s == Cancelled
+}
 
 // Active reports whether a deploy with status s is in the queue of its
 // Deployment.
