@@ -14,9 +14,6 @@ import (
 	"slipway/views"
 )
 
-// deployKinds are the kinds in the order of the pages.
-var deployKinds = []slipway.DeployKind{slipway.DAGOnly, slipway.ImageOnly, slipway.ImageAndDAG}
-
 // kindPath is the form for a deploy of a kind.
 func kindPath(of slipway.DeploymentID, kind slipway.DeployKind) string {
 	return deploymentPath(of) + "?" + url.Values{"kind": {string(kind)}}.Encode() + "#new-deploy"
@@ -41,7 +38,7 @@ func requestedKind(c echo.Context) slipway.DeployKind {
 // allowed kind.
 func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewDeploy, err error) {
 	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Kind: requestedKind(c)}
-	for _, kind := range deployKinds {
+	for _, kind := range slipway.AllKinds {
 		refused := sc.projected.MayDeploy(kind, sc.role, sc.by)
 		tab := views.KindTab{Title: kind.Title(), URL: kindPath(sc.ID, kind)}
 		if refused != nil {
@@ -54,7 +51,7 @@ func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewD
 	if n.Kind.Title() == "" {
 		n.Kind = slipway.DAGOnly
 	}
-	for i, kind := range deployKinds {
+	for i, kind := range slipway.AllKinds {
 		if kind == n.Kind {
 			n.Kinds[i].Open, n.Refusal = true, n.Kinds[i].Refusal
 		}
