@@ -30,9 +30,9 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	var engine *deploy.Engine // no request reaches the registry before it is there
 	cfg.Images, err = image.Open(image.Config{
 		Dir: filepath.Join(d.dir, datadir.Registry), Registries: s.Registries,
-		CheckSpace:    s.room(d.dir),
-		MayPush: func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
-		Pushed:  func(p image.Push) { engine.Pushed(p) },
+		CheckSpace: s.room(d.dir),
+		MayPush:    func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
+		Pushed:     func(p image.Push) { engine.Pushed(p) },
 	}, log)
 	if err != nil {
 		return nil, err

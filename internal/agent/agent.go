@@ -15,8 +15,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Wishes is the side of a portal that every agent talks to.
-type Wishes interface {
+// DesiredState is the side of a portal that every agent talks to.
+type DesiredState interface {
 	// Desired returns what is wanted, at once if its revision is not since,
 	// else after a while.
 	Desired(ctx context.Context, since string) (slipway.Desired, error)
@@ -29,7 +29,7 @@ type Wishes interface {
 // over HTTP.
 type Portal interface {
 	bundle.Source
-	Wishes
+	DesiredState
 
 	Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error)
 }
@@ -45,31 +45,25 @@ type Config struct {
 	Reserve   int64  // bytes that stay free on the disk of Dir
 }
 
-// Agent is one component's.
+// Agent mounts the DAGs of one component.
 type Agent struct {
+	*reporter
 	cfg    Config
 	portal Portal
 	log    *slog.Logger
-
-	fresh signal // the report has changed
-	wish  signal // something else is wanted, or what was mounted is damaged
-	done  signal // something was mounted
-
-	mu     sync.Mutex
-	report slipway.Report
-	since  time.Time // it runs what it runs
-	heard  time.Time // the portal answered
-	want   slipway.Desired
-	cancel context.CancelFunc // of what is being mounted
+	done   signal // a version was mounted
 }
 
 // New returns an agent. Nothing happens before Run or Once.
 func New(cfg Config) *Agent {
-	return &Agent{
-		cfg: cfg, portal: cfg.Portal, log: cfg.Log.With(slog.String("component", cfg.Component)),
-		fresh: make(signal, 1), wish: make(signal, 1), done: make(signal, 1),
-		report: slipway.Report{Component: cfg.Component, Kind: slipway.Sidecar, Agent: cfg.Version, Ephemeral: cfg.Ephemeral},
-	}
+	log := cfg.Log.With(slog.String("component", cfg.Component))
+	first := slipway.Report{Component: cfg.Component, Kind: slipway.Sidecar, Agent: cfg.Version, Ephemeral: cfg.Ephemeral}
+	return &Agent{reporter: newReporter(cfg.Portal, log, first), cfg: cfg, portal: cfg.Portal, log: log, done: make(signal, 1)}
+}
+
+// outdatedMount reports whether a mount in progress is of no use any more.
+func outdatedMount(old, want slipway.Desired) bool {
+	return want.DAGs != old.DAGs || want.Version != old.Version
 }
 
 // signal wakes a loop: however often it is set meanwhile, once more.
@@ -87,18 +81,18 @@ func (s signal) set() {
 func (a *Agent) Run(ctx context.Context) error {
 	m, err := a.open(ctx)
 	if err != nil {
-		a.leave(ctx)
+		a.leave(ctx, func(r *slipway.Report) { r.Step = "" })
 		return nil // ctx is over
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { a.reporting(ctx) })
-	wg.Go(func() { a.watch(ctx) })
+	wg.Go(func() { a.watch(ctx, outdatedMount) })
 	wg.Go(func() { a.tidy(ctx, m) })
 	wg.Go(func() { a.guard(ctx, m) })
 	wg.Go(func() { a.lend(ctx, m) })
 	a.mounting(ctx, m)
 	wg.Wait()
-	a.leave(ctx)
+	a.leave(ctx, func(r *slipway.Report) { r.Step = "" })
 	return m.Close()
 }
 
@@ -137,16 +131,6 @@ func (a *Agent) openOnce() (*mount.Mount, error) {
 		a.mu.Unlock()
 	}
 	return m, nil
-}
-
-// leave reports that nothing more will come. Run's context is over by then.
-func (a *Agent) leave(ctx context.Context) {
-	bye, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	a.tell(func(r *slipway.Report) { r.Leaving, r.Step = true, "" })
-	if err := a.portal.Report(bye, a.snapshot()); err != nil {
-		a.log.Warn("report leaving", slog.Any("error", err))
-	}
 }
 
 // mounting makes true what is wanted, each time that changes, and tries again
@@ -188,15 +172,6 @@ func (a *Agent) step(ctx context.Context, m *mount.Mount) error {
 	}
 	a.done.set()
 	return nil
-}
-
-// next returns what is wanted, with a context that ends when that changes.
-func (a *Agent) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
-	stepCtx, cancel := context.WithCancel(ctx)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.cancel = cancel
-	return a.want, stepCtx, cancel
 }
 
 // apply makes true what is wanted.
@@ -249,44 +224,6 @@ func (a *Agent) progress() func(done, total int64) {
 // tellEvery is how often progress is reported.
 const tellEvery = 250 * time.Millisecond
 
-// watch keeps asking what is wanted.
-func (a *Agent) watch(ctx context.Context) {
-	revision := ""
-	for tries := 0; ctx.Err() == nil; {
-		want, err := a.portal.Desired(ctx, revision)
-		if err != nil {
-			a.away(ctx, "ask what is wanted", err, tries)
-			pause(ctx, tries, nil)
-			tries++
-			continue
-		}
-		if a.answered(); tries > 0 {
-			a.log.Info("the portal answers again")
-		}
-		tries = 0
-		if want.Revision == revision {
-			continue
-		}
-		revision = want.Revision
-		a.wants(want)
-	}
-}
-
-// wants notes what is wanted. If it is something else, what is being mounted
-// is no longer.
-func (a *Agent) wants(want slipway.Desired) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if want.DAGs != a.want.DAGs || want.Version != a.want.Version {
-		a.report.Error = "" // it is about what was wanted before
-		if a.cancel != nil {
-			a.cancel()
-		}
-	}
-	a.want = want
-	a.wish.set()
-}
-
 func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
 	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
 	tick := time.NewTicker(wantedEvery)
@@ -302,4 +239,33 @@ func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
 			l.log.Error("look for versions that runs need", slog.Any("error", err))
 		}
 	}
+}
+
+// runs notes what current points to: a version, or the image, or neither; and
+// which revision asked for it.
+func (a *Agent) runs(v slipway.Version, image bool, revision string) {
+	a.tell(func(r *slipway.Report) {
+		was := *r
+		r.Version, r.DAGs, r.Revision = v, "", revision
+		r.Step, r.Error, r.Done, r.Total = "", "", 0, 0
+		switch {
+		case image:
+			r.DAGs = slipway.FromImage
+		case v != "":
+			r.DAGs = slipway.FromBundle
+		}
+		if was.DAGs != r.DAGs || was.Version != r.Version {
+			a.since = time.Now() // tell holds the lock
+		}
+	})
+}
+
+// explain notes why what is wanted could not be mounted, or the folder not be
+// used.
+func (a *Agent) explain(err error, want slipway.Desired) {
+	a.log.Error("mount", slog.String("version", string(want.Version)), slog.Any("error", err))
+	text := sentence(err, a.cfg.Dir, want.Version)
+	a.tell(func(r *slipway.Report) {
+		r.Error, r.Revision, r.Step, r.Done, r.Total = text, want.Revision, "", 0, 0
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"syscall"
 	"time"
@@ -23,96 +22,6 @@ const (
 
 	awayEvery = 30 // tries between two lines of the log about a portal that is away
 )
-
-// pause waits before the next try, longer each time, but no longer than until
-// early is set. It reports whether there is to be a next try.
-func pause(ctx context.Context, tries int, early signal) bool {
-	d := min(firstPause<<min(tries, 10), longPause)
-	t := time.NewTimer(d/2 + rand.N(d/2)) // so that many agents do not ask at once
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-early:
-	case <-t.C:
-	}
-	return true
-}
-
-// tell changes what is reported.
-func (a *Agent) tell(change func(r *slipway.Report)) {
-	a.mu.Lock()
-	change(&a.report)
-	a.mu.Unlock()
-	a.fresh.set()
-}
-
-func (a *Agent) snapshot() slipway.Report {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r := a.report
-	if r.DAGs != "" {
-		r.Age = int64(time.Since(a.since).Seconds())
-	}
-	return r
-}
-
-// Status is how an agent does, or a rollout.
-type Status struct {
-	Report slipway.Report
-	Want   slipway.Desired // its Revision is "" until the portal has told
-	Heard  time.Time       // when the portal answered last; zero for not yet
-}
-
-// Status returns how a does now.
-func (a *Agent) Status() Status {
-	r := a.snapshot()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return Status{r, a.want, a.heard}
-}
-
-func (a *Agent) answered() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.heard = time.Now()
-}
-
-// away says in the log that the portal does not answer, not each time.
-func (a *Agent) away(ctx context.Context, what string, err error, tries int) {
-	if ctx.Err() == nil && tries%awayEvery == 0 {
-		a.log.Warn(what, slog.Any("error", err))
-	}
-}
-
-// runs notes what current points to: a version, or the image, or neither; and
-// which revision asked for it.
-func (a *Agent) runs(v slipway.Version, image bool, revision string) {
-	a.tell(func(r *slipway.Report) {
-		was := *r
-		r.Version, r.DAGs, r.Revision = v, "", revision
-		r.Step, r.Error, r.Done, r.Total = "", "", 0, 0
-		switch {
-		case image:
-			r.DAGs = slipway.FromImage
-		case v != "":
-			r.DAGs = slipway.FromBundle
-		}
-		if was.DAGs != r.DAGs || was.Version != r.Version {
-			a.since = time.Now() // tell holds the lock
-		}
-	})
-}
-
-// explain notes why what is wanted could not be mounted, or the folder not be
-// used.
-func (a *Agent) explain(err error, want slipway.Desired) {
-	a.log.Error("mount", slog.String("version", string(want.Version)), slog.Any("error", err))
-	text := sentence(err, a.cfg.Dir, want.Version)
-	a.tell(func(r *slipway.Report) {
-		r.Error, r.Revision, r.Step, r.Done, r.Total = text, want.Revision, "", 0, 0
-	})
-}
 
 // sentence returns what people are told of err.
 func sentence(err error, dir string, v slipway.Version) string {
@@ -137,41 +46,6 @@ func deepest(err error) string {
 		return e.Error()
 	}
 	return err.Error()
-}
-
-// reporting sends the report whenever it changes, and as a sign of life.
-func (a *Agent) reporting(ctx context.Context) {
-	tick := time.NewTicker(heartbeat)
-	defer tick.Stop()
-	for {
-		a.send(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-a.fresh:
-		case <-tick.C:
-		}
-	}
-}
-
-// send sends the report as it is, again until the portal has it.
-func (a *Agent) send(ctx context.Context) {
-	for tries := 0; ctx.Err() == nil; tries++ {
-		err := a.tryToSend(ctx)
-		if err == nil {
-			return
-		}
-		a.away(ctx, "report", err, tries)
-		pause(ctx, tries, nil)
-	}
-}
-
-func (a *Agent) tryToSend(ctx context.Context) error {
-	err := a.portal.Report(ctx, a.snapshot())
-	if err == nil {
-		a.answered()
-	}
-	return err
 }
 
 const (

@@ -14,7 +14,7 @@ import (
 
 // Images is the side of a portal that a rollout talks to.
 type Images interface {
-	Wishes
+	DesiredState
 
 	// Log adds lines to the log of the deploy that goes live now, if one does.
 	Log(ctx context.Context, component string, lines []string) error
@@ -34,32 +34,24 @@ type RolloutConfig struct {
 
 // Rollout applies the images that the portal wants of one component.
 type Rollout struct {
-	cfg RolloutConfig
-	log *slog.Logger
-
-	fresh signal // the report has changed
-	wish  signal // something else is wanted
-	said  signal // there are lines to send
-
-	mu     sync.Mutex
-	report slipway.Report
-	since  time.Time // it runs what it runs
-	seen   bool      // there were parts of the component
-	heard  time.Time // the portal answered
-	want   slipway.Desired
-	cancel context.CancelFunc // of what is being applied
-
+	*reporter
+	cfg  RolloutConfig
+	log  *slog.Logger
+	said signal // lines wait to be sent
+	seen bool   // the component has had parts; guarded by the reporter's lock
 	book book
 }
 
 // NewRollout returns a Rollout. Nothing happens before Run.
 func NewRollout(cfg RolloutConfig) *Rollout {
-	return &Rollout{
-		cfg: cfg, log: cfg.Log.With(slog.String("component", cfg.Component)),
-		fresh: make(signal, 1), wish: make(signal, 1), said: make(signal, 1),
-		report: slipway.Report{Component: cfg.Component, Kind: slipway.Rollout, Agent: cfg.Version, Ephemeral: cfg.Ephemeral},
-	}
+	log := cfg.Log.With(slog.String("component", cfg.Component))
+	first := slipway.Report{Component: cfg.Component, Kind: slipway.Rollout, Agent: cfg.Version, Ephemeral: cfg.Ephemeral}
+	return &Rollout{reporter: newReporter(cfg.Portal, log, first), cfg: cfg, log: log, said: make(signal, 1)}
 }
+
+// outdatedRollout reports whether a rollout in progress is of no use any more. A
+// change of DAGs alone does not matter.
+func outdatedRollout(old, want slipway.Desired) bool { return want.Image != old.Image }
 
 const (
 	lookEvery = 5 * time.Second // at what runs: containers come and go
@@ -76,11 +68,11 @@ func (r *Rollout) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.reporting(ctx) })
 	wg.Go(func() { r.logging(ctx) })
-	wg.Go(func() { r.watch(ctx) })
+	wg.Go(func() { r.watch(ctx, outdatedRollout) })
 	wg.Go(func() { r.tending(ctx) })
 	r.rolling(ctx)
 	wg.Wait()
-	r.leave(ctx)
+	r.leave(ctx, func(rep *slipway.Report) { rep.Step, rep.Revision = "", "" })
 	return nil
 }
 
@@ -121,15 +113,6 @@ func (r *Rollout) step(ctx context.Context) error {
 		r.explain(err, want)
 	}
 	return err
-}
-
-// next returns what is wanted, with a context that ends when that changes.
-func (r *Rollout) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
-	stepCtx, cancel := context.WithCancel(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.cancel = cancel
-	return r.want, stepCtx, cancel
 }
 
 // settle sees to it that the component runs the image that is wanted.
@@ -296,5 +279,51 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return errors.Join(ctx.Err(), context.Cause(ctx))
 	case <-t.C:
 		return nil
+	}
+}
+
+// runs notes what runs, and whether that is what want asks for. A component
+// without parts that had some has left, until it has some again.
+func (r *Rollout) runs(now Running, want slipway.Desired, asWanted bool) {
+	r.tell(func(rep *slipway.Report) {
+		if rep.Image != now.Image || r.since.IsZero() {
+			r.since = time.Now()
+		}
+		rep.Image, rep.Leaving = now.Image, now.Parts == 0 && r.seen
+		r.seen = r.seen || now.Parts > 0
+		if asWanted {
+			rep.Revision, rep.Step, rep.Error, rep.Done, rep.Total = want.Revision, "", now.Wrong, 0, 0
+		}
+	})
+}
+
+// explain notes why what is wanted does not run. It stays until it does.
+func (r *Rollout) explain(err error, want slipway.Desired) {
+	r.log.Error("apply image", slog.String("image", want.Image), slog.Any("error", err))
+	text := rolloutSentence(err)
+	r.tell(func(rep *slipway.Report) {
+		rep.Error, rep.Revision, rep.Step, rep.Done, rep.Total = text, want.Revision, "", 0, 0
+	})
+}
+
+// rolloutSentence returns what people are told of err.
+func rolloutSentence(err error) string {
+	if kind, text := slipway.Explain(err); kind != slipway.Internal {
+		return text
+	}
+	return "The image could not be applied: " + strings.TrimSuffix(err.Error(), ".") + "."
+}
+
+// tellStep returns what notes the step that a driver is at, and how far, now
+// and then.
+func (r *Rollout) tellStep() func(step string, done, total int64) {
+	var told time.Time
+	last := ""
+	return func(step string, done, total int64) {
+		if step == last && time.Since(told) < tellEvery {
+			return
+		}
+		told, last = time.Now(), step
+		r.tell(func(rep *slipway.Report) { rep.Step, rep.Done, rep.Total = step, done, total })
 	}
 }

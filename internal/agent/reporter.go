@@ -1,0 +1,194 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"slipway/internal/slipway"
+)
+
+// reporter is an agent's connection to the portal: the reporter asks for the
+// desired state and sends the report, again and again while the portal is away.
+type reporter struct {
+	portal DesiredState
+	log    *slog.Logger
+
+	fresh signal // the report has changed
+	wish  signal // the desired state has changed, or a mount is damaged
+
+	mu     sync.Mutex
+	report slipway.Report
+	since  time.Time // start of the reported state
+	heard  time.Time // last answer of the portal
+	want   slipway.Desired
+	cancel context.CancelFunc // of the step in progress
+}
+
+func newReporter(portal DesiredState, log *slog.Logger, first slipway.Report) *reporter {
+	return &reporter{portal: portal, log: log, report: first, fresh: make(signal, 1), wish: make(signal, 1)}
+}
+
+// Status is the state of a DAG agent or a rollout agent.
+type Status struct {
+	Report slipway.Report
+	Want   slipway.Desired // with an empty Revision before the portal's first answer
+	Heard  time.Time       // last answer of the portal; zero for none yet
+}
+
+// Status returns the state now.
+func (r *reporter) Status() Status {
+	rep := r.snapshot()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return Status{rep, r.want, r.heard}
+}
+
+// tell changes the report.
+func (r *reporter) tell(change func(*slipway.Report)) {
+	r.mu.Lock()
+	change(&r.report)
+	r.mu.Unlock()
+	r.fresh.set()
+}
+
+// snapshot returns the report with the age of its state.
+func (r *reporter) snapshot() slipway.Report {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rep := r.report
+	if !r.since.IsZero() && (rep.Kind == slipway.Rollout || rep.DAGs != "") {
+		rep.Age = int64(time.Since(r.since).Seconds())
+	}
+	return rep
+}
+
+// wanted returns the desired state.
+func (r *reporter) wanted() slipway.Desired {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.want
+}
+
+// next returns the desired state, with a context that ends when outdated says so
+// of a later one.
+func (r *reporter) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
+	step, cancel := context.WithCancel(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cancel = cancel
+	return r.want, step, cancel
+}
+
+// watch keeps asking for the desired state. outdated reports whether a change of
+// the desired state ends the step in progress.
+func (r *reporter) watch(ctx context.Context, outdated func(old, want slipway.Desired) bool) {
+	revision := ""
+	for tries := 0; ctx.Err() == nil; {
+		want, err := r.portal.Desired(ctx, revision)
+		if err != nil {
+			r.away(ctx, "ask for the desired state", err, tries)
+			pause(ctx, tries, nil)
+			tries++
+			continue
+		}
+		if r.answered(); tries > 0 {
+			r.log.Info("the portal answers again")
+		}
+		tries = 0
+		if want.Revision == revision {
+			continue
+		}
+		revision = want.Revision
+		r.mu.Lock()
+		if outdated(r.want, want) {
+			r.report.Error = "" // of the state desired before
+			if r.cancel != nil {
+				r.cancel()
+			}
+		}
+		r.want = want
+		r.wish.set()
+		r.mu.Unlock()
+	}
+}
+
+// answered keeps the time of an answer of the portal.
+func (r *reporter) answered() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = time.Now()
+}
+
+// away logs some of the failed tries to reach the portal.
+func (r *reporter) away(ctx context.Context, action string, err error, tries int) {
+	if ctx.Err() == nil && tries%awayEvery == 0 {
+		r.log.Warn(action, slog.Any("error", err))
+	}
+}
+
+// reporting sends the report at every change, and as a sign of life.
+func (r *reporter) reporting(ctx context.Context) {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		r.send(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.fresh:
+		case <-tick.C:
+		}
+	}
+}
+
+// send sends the report until the portal has answered.
+func (r *reporter) send(ctx context.Context) {
+	for tries := 0; ctx.Err() == nil; tries++ {
+		err := r.tryToSend(ctx)
+		if err == nil {
+			return
+		}
+		r.away(ctx, "report", err, tries)
+		pause(ctx, tries, nil)
+	}
+}
+
+// tryToSend sends the report once.
+func (r *reporter) tryToSend(ctx context.Context) error {
+	err := r.portal.Report(ctx, r.snapshot())
+	if err == nil {
+		r.answered()
+	}
+	return err
+}
+
+// leave sends a last report, after the end of Run's context.
+func (r *reporter) leave(ctx context.Context, change func(*slipway.Report)) {
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	r.tell(func(rep *slipway.Report) {
+		rep.Leaving = true
+		change(rep)
+	})
+	if err := r.portal.Report(last, r.snapshot()); err != nil {
+		r.log.Warn("report leaving", slog.Any("error", err))
+	}
+}
+
+// pause waits before the next try, longer each time, but no longer than until
+// early is set. It reports whether there is to be a next try.
+func pause(ctx context.Context, tries int, early signal) bool {
+	d := min(firstPause<<min(tries, 10), longPause)
+	t := time.NewTimer(d/2 + rand.N(d/2)) // so that many agents do not ask at once
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-early:
+	case <-t.C:
+	}
+	return true
+}
