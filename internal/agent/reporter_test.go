@@ -13,19 +13,19 @@ import (
 	"slipway/internal/slipway"
 )
 
-// lines is a log that several goroutines may write and read.
-type lines struct {
+// logLines is a log that several goroutines may write and read.
+type logLines struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-func (l *lines) Write(p []byte) (int, error) {
+func (l *logLines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.Write(p)
 }
 
-func (l *lines) count(text string) int {
+func (l *logLines) count(text string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return strings.Count(l.b.String(), text)
@@ -45,7 +45,7 @@ func TestLossAndRecoveryAreLogged(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, log := agenttest.NewRolloutPortal(t), &lines{}
+			p, log := agenttest.NewRolloutPortal(t), &logLines{}
 			p.Wants(slipway.Desired{}, errors.New("the portal is away"))
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
