@@ -1,5 +1,5 @@
-// Package agent mounts, beside a component of Airflow, what the portal wants
-// there, and reports on it.
+// Package agent mounts the portal's desired state beside a component of
+// Airflow, and reports the component's state.
 package agent
 
 import (
@@ -15,18 +15,18 @@ import (
 	"slipway/internal/slipway"
 )
 
-// DesiredState is the side of a portal that every agent talks to.
+// DesiredState is the part of a portal common to all agents.
 type DesiredState interface {
-	// Desired returns what is wanted, at once if its revision is not since,
-	// else after a while.
+	// Desired returns the desired state: at once if its revision is not since,
+	// else at the next change or after a while.
 	Desired(ctx context.Context, since string) (slipway.Desired, error)
 
 	// Report tells how the agent does.
 	Report(ctx context.Context, r slipway.Report) error
 }
 
-// Portal is what an agent talks to: the engine of its own process, or a portal
-// over HTTP.
+// Portal is the portal of a DAG agent: the engine of the same process, or a
+// portal over HTTP.
 type Portal interface {
 	bundle.Source
 	DesiredState
@@ -34,15 +34,15 @@ type Portal interface {
 	Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error)
 }
 
-// Config is what New needs to know.
+// Config configures New.
 type Config struct {
-	Dir       string // in which Airflow finds its DAGs
+	Dir       string // Airflow's dags folder
 	Component string // "scheduler-0"
 	Portal    Portal
 	Log       *slog.Logger
-	Version   string // of this program; the portal's own where it is ""
-	Ephemeral bool   // it has left when it falls silent
-	Reserve   int64  // bytes that stay free on the disk of Dir
+	Version   string // of this program; "" for the version of the portal
+	Ephemeral bool   // silence means that the component has left
+	Reserve   int64  // bytes kept free on the disk of Dir
 }
 
 // Agent mounts the DAGs of one component.
@@ -66,7 +66,7 @@ func outdatedMount(old, want slipway.Desired) bool {
 	return want.DAGs != old.DAGs || want.Version != old.Version
 }
 
-// signal wakes a loop: however often it is set meanwhile, once more.
+// signal wakes a loop: set once or many times, the loop runs once more.
 type signal chan struct{}
 
 func (s signal) set() {
@@ -76,8 +76,8 @@ func (s signal) set() {
 	}
 }
 
-// Run mounts what is wanted until ctx ends. It goes on whatever fails, and
-// reports it.
+// Run mounts the desired state until ctx ends. After a failure, Run reports the
+// error and tries again.
 func (a *Agent) Run(ctx context.Context) error {
 	m, err := a.open(ctx)
 	if err != nil {
@@ -96,7 +96,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return m.Close()
 }
 
-// open opens the mount, as soon as that is possible.
+// open opens the mount as soon as possible.
 func (a *Agent) open(ctx context.Context) (*mount.Mount, error) {
 	for tries := 0; ; tries++ {
 		m, err := a.openOnce()
@@ -113,7 +113,7 @@ func (a *Agent) open(ctx context.Context) (*mount.Mount, error) {
 	}
 }
 
-// openOnce opens the mount and notes what is there.
+// openOnce opens the mount and reports the version mounted.
 func (a *Agent) openOnce() (*mount.Mount, error) {
 	m, err := mount.Open(a.cfg.Dir)
 	if err != nil {
@@ -133,8 +133,8 @@ func (a *Agent) openOnce() (*mount.Mount, error) {
 	return m, nil
 }
 
-// mounting makes true what is wanted, each time that changes, and tries again
-// what fails.
+// mounting mounts the desired state at every change, and retries after a
+// failure.
 func (a *Agent) mounting(ctx context.Context, m *mount.Mount) {
 	for tries := 0; ; {
 		err := a.step(ctx, m)
@@ -155,7 +155,7 @@ func (a *Agent) mounting(ctx context.Context, m *mount.Mount) {
 	}
 }
 
-// step makes true what is wanted now, if anything is known to be.
+// step mounts the desired state, if the portal has sent one.
 func (a *Agent) step(ctx context.Context, m *mount.Mount) error {
 	want, step, cancel := a.next(ctx)
 	defer cancel()
@@ -174,7 +174,7 @@ func (a *Agent) step(ctx context.Context, m *mount.Mount) error {
 	return nil
 }
 
-// apply makes true what is wanted.
+// apply mounts the desired state.
 func (a *Agent) apply(ctx context.Context, m *mount.Mount, want slipway.Desired) error {
 	if want.DAGs == slipway.FromImage {
 		if err := m.UseImage(want.DagsPath); err != nil {
@@ -190,15 +190,14 @@ func (a *Agent) apply(ctx context.Context, m *mount.Mount, want slipway.Desired)
 	return nil
 }
 
-// mount makes v current. One that is on disk already is switched to as it is,
-// without the portal.
+// mount makes v current. A version on disk is made current without the portal.
 func (a *Agent) mount(ctx context.Context, m *mount.Mount, v slipway.Version) error {
 	man, onDisk, err := m.Manifest(v)
 	if err != nil {
 		return err
 	}
 	if onDisk && m.Mount(ctx, man, a.portal, a.progress()) == nil {
-		return nil // else what its record says is not enough: the portal knows better
+		return nil // else the record on disk is incomplete, and the portal sends the list
 	}
 	a.tell(func(r *slipway.Report) { r.Step, r.Error, r.Done, r.Total = mountingStep, "", 0, 0 })
 	if man, err = a.portal.Manifest(ctx, v); err != nil {
@@ -209,7 +208,8 @@ func (a *Agent) mount(ctx context.Context, m *mount.Mount, v slipway.Version) er
 
 const mountingStep = "mounting"
 
-// progress returns what notes how far a mount is, now and then.
+// progress returns a function that reports the progress of a mount now and
+// then.
 func (a *Agent) progress() func(done, total int64) {
 	told := time.Now()
 	return func(done, total int64) {
@@ -241,8 +241,8 @@ func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
 	}
 }
 
-// runs notes what current points to: a version, or the image, or neither; and
-// which revision asked for it.
+// runs reports the target of the link current: a version, the image, or
+// neither, and the revision with that desired state.
 func (a *Agent) runs(v slipway.Version, image bool, revision string) {
 	a.tell(func(r *slipway.Report) {
 		was := *r
@@ -260,8 +260,8 @@ func (a *Agent) runs(v slipway.Version, image bool, revision string) {
 	})
 }
 
-// explain notes why what is wanted could not be mounted, or the folder not be
-// used.
+// explain reports why the desired state could not be mounted, or the folder not
+// be used.
 func (a *Agent) explain(err error, want slipway.Desired) {
 	a.log.Error("mount", slog.String("version", string(want.Version)), slog.Any("error", err))
 	text := sentence(err, a.cfg.Dir, want.Version)

@@ -18,12 +18,12 @@ const (
 	heartbeat = 20 * time.Second
 
 	firstPause = 500 * time.Millisecond
-	longPause  = 10 * time.Second // less than the portal waits for agents after its start
+	longPause  = 10 * time.Second // shorter than the portal's wait for agents after a start
 
-	awayEvery = 30 // tries between two lines of the log about a portal that is away
+	awayEvery = 30 // failed tries between two log lines
 )
 
-// sentence returns what people are told of err.
+// sentence returns an error for people.
 func sentence(err error, dir string, v slipway.Version) string {
 	if _, ok := errors.AsType[*slipway.Error](err); ok {
 		_, text := slipway.Explain(err)
@@ -40,7 +40,7 @@ func sentence(err error, dir string, v slipway.Version) string {
 	return fmt.Sprintf("Version %s cannot be mounted: %s.", v.Short(), strings.TrimSuffix(err.Error(), "."))
 }
 
-// deepest returns the text of the error that the others are about.
+// deepest returns the text of the innermost file error.
 func deepest(err error) string {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Error()
@@ -73,7 +73,7 @@ func (a *Agent) tidy(ctx context.Context, m *mount.Mount) {
 			a.prune(ctx, m)
 		case <-hour.C:
 			a.prune(ctx, m)
-			a.wish.set() // looks at every file that is mounted
+			a.wish.set() // checks every mounted file
 		}
 	}
 }
@@ -88,7 +88,7 @@ func (a *Agent) prune(ctx context.Context, m *mount.Mount) {
 	}
 }
 
-// scrub has what is damaged mounted anew.
+// scrub has damaged files mounted anew.
 func (a *Agent) scrub(ctx context.Context, m *mount.Mount) {
 	damage, err := m.Scrub(ctx, scrubSpeed)
 	if err != nil && ctx.Err() == nil {
@@ -102,10 +102,10 @@ func (a *Agent) scrub(ctx context.Context, m *mount.Mount) {
 	}
 }
 
-// guardEvery is how often it is looked whether what is mounted still is.
+// guardEvery is the time between two checks that the mount is intact.
 const guardEvery = 5 * time.Second
 
-// guard has mounted anew what somebody deleted by hand.
+// guard has files mounted anew after somebody deleted them by hand.
 func (a *Agent) guard(ctx context.Context, m *mount.Mount) {
 	tick := time.NewTicker(guardEvery)
 	defer tick.Stop()

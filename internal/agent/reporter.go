@@ -54,7 +54,7 @@ func (r *reporter) tell(change func(*slipway.Report)) {
 	r.fresh.set()
 }
 
-// snapshot returns the report with the age of its state.
+// snapshot returns the report with the age of the reported state.
 func (r *reporter) snapshot() slipway.Report {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,8 +72,8 @@ func (r *reporter) wanted() slipway.Desired {
 	return r.want
 }
 
-// next returns the desired state, with a context that ends when outdated says so
-// of a later one.
+// next returns the desired state, with a context that ends once a later state
+// makes the step outdated.
 func (r *reporter) next(ctx context.Context) (slipway.Desired, context.Context, context.CancelFunc) {
 	step, cancel := context.WithCancel(ctx)
 	r.mu.Lock()
@@ -178,11 +178,11 @@ func (r *reporter) leave(ctx context.Context, change func(*slipway.Report)) {
 	}
 }
 
-// pause waits before the next try, longer each time, but no longer than until
-// early is set. It reports whether there is to be a next try.
+// pause waits before the next try, longer after each try, but not longer than
+// until early is set. pause reports whether ctx goes on.
 func pause(ctx context.Context, tries int, early signal) bool {
 	d := min(firstPause<<min(tries, 10), longPause)
-	t := time.NewTimer(d/2 + rand.N(d/2)) // so that many agents do not ask at once
+	t := time.NewTimer(d/2 + rand.N(d/2)) // spreads the requests of many agents
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

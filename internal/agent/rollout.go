@@ -12,27 +12,27 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Images is the side of a portal that a rollout talks to.
+// Images is the portal of a rollout agent.
 type Images interface {
 	DesiredState
 
-	// Log adds lines to the log of the deploy that goes live now, if one does.
+	// Log adds lines to the log of the deploy in rollout, if there is one.
 	Log(ctx context.Context, component string, lines []string) error
 }
 
-// RolloutConfig is what NewRollout needs to know.
+// RolloutConfig configures NewRollout.
 type RolloutConfig struct {
 	Component string
 	Driver    Driver
 	Portal    Images
-	Registry  string                // host of the portal's own registry, for images whose names have none
-	Login     func() (Login, error) // for that registry
+	Registry  string                // host of the portal's own registry, for image names without a host
+	Login     func() (Login, error) // for Registry
 	Log       *slog.Logger
 	Version   string // of this program
-	Ephemeral bool   // it has left when it falls silent
+	Ephemeral bool   // silence means that the component has left
 }
 
-// Rollout applies the images that the portal wants of one component.
+// Rollout applies the desired images of one component.
 type Rollout struct {
 	*reporter
 	cfg  RolloutConfig
@@ -54,16 +54,16 @@ func NewRollout(cfg RolloutConfig) *Rollout {
 func outdatedRollout(old, want slipway.Desired) bool { return want.Image != old.Image }
 
 const (
-	lookEvery = 5 * time.Second // at what runs: containers come and go
-	lookOnce  = time.Second     // before it is looked again, after an error
+	lookEvery = 5 * time.Second // between two reads of the running containers
+	lookOnce  = time.Second     // before a read is repeated after an error
 	tendEvery = time.Second
 
 	firstRetry = 5 * time.Second
 	longRetry  = 2 * time.Minute
 )
 
-// Run applies what is wanted until ctx ends. It goes on whatever fails, and
-// reports it.
+// Run applies the desired state until ctx ends. After a failure, Run reports
+// the error and tries again.
 func (r *Rollout) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.reporting(ctx) })
@@ -76,8 +76,8 @@ func (r *Rollout) Run(ctx context.Context) error {
 	return nil
 }
 
-// rolling makes true what is wanted, each time that changes, and tries again
-// what fails.
+// rolling applies the desired state at every change, and retries after a
+// failure.
 func (r *Rollout) rolling(ctx context.Context) {
 	for tries := 0; ctx.Err() == nil; {
 		after := lookEvery
@@ -98,7 +98,7 @@ func (r *Rollout) rolling(ctx context.Context) {
 	}
 }
 
-// step makes true what is wanted now, if anything is known to be.
+// step applies the desired state, if the portal has sent one.
 func (r *Rollout) step(ctx context.Context) error {
 	want, stepCtx, cancel := r.next(ctx)
 	defer cancel()
@@ -115,7 +115,7 @@ func (r *Rollout) step(ctx context.Context) error {
 	return err
 }
 
-// settle sees to it that the component runs the image that is wanted.
+// settle makes the component run the desired image.
 func (r *Rollout) settle(ctx context.Context, want slipway.Desired) error {
 	at, i, err := r.order(want)
 	if err != nil {
@@ -135,8 +135,8 @@ func (r *Rollout) settle(ctx context.Context, want slipway.Desired) error {
 	return nil
 }
 
-// look says what runs. Before it fails it looks again: an error that goes by
-// itself is no reason to give an image back.
+// look returns the running image, after a second try for an error: a passing
+// error is no reason to undo a rollout.
 func (r *Rollout) look(ctx context.Context, at Place, i Image) (Running, error) {
 	now, err := r.cfg.Driver.Running(ctx, at, i)
 	if err == nil || Sleep(ctx, lookOnce) != nil {
@@ -145,8 +145,8 @@ func (r *Rollout) look(ctx context.Context, at Place, i Image) (Running, error) 
 	return r.cfg.Driver.Running(ctx, at, i)
 }
 
-// move applies i and returns what runs then. If that fails it notes it, as the
-// driver may not have been able to go back.
+// move applies i and returns the running image. After a failure, move reports
+// the running image, as the driver may have been unable to undo.
 func (r *Rollout) move(ctx context.Context, at Place, i Image, want slipway.Desired) (Running, error) {
 	failed := r.apply(ctx, at, i)
 	now, err := r.cfg.Driver.Running(ctx, at, i)
@@ -162,8 +162,8 @@ func (r *Rollout) move(ctx context.Context, at Place, i Image, want slipway.Desi
 	return now, err
 }
 
-// order returns what want says, as a driver understands it. Its Ref is "" while
-// no image is known that could be pulled.
+// order translates the desired state for a driver. Ref is "" while the desired
+// image is not known by a name to pull.
 func (r *Rollout) order(want slipway.Desired) (at Place, i Image, err error) {
 	at = Place{Deployment: want.Deployment, Component: r.cfg.Component}
 	name, _, pinned := strings.Cut(want.Image, "@")
@@ -187,8 +187,8 @@ func foreign(name string) bool {
 	return found && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
-// apply has the driver apply i. Its log is with the portal before the outcome
-// is.
+// apply has the driver apply i. The portal receives the driver's log before the
+// outcome.
 func (r *Rollout) apply(ctx context.Context, at Place, i Image) error {
 	r.log.Info("apply image", slog.String("image", i.Ref))
 	err := r.cfg.Driver.Apply(ctx, at, i, Tell{Step: r.tellStep(), Log: r.say})
@@ -199,7 +199,7 @@ func (r *Rollout) apply(ctx context.Context, at Place, i Image) error {
 	return err
 }
 
-// tending has the driver go on with what is left for later.
+// tending has the driver finish the work left for later.
 func (r *Rollout) tending(ctx context.Context) {
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
@@ -231,7 +231,7 @@ func (r *Rollout) say(line string) {
 	r.said.set()
 }
 
-// logging sends lines as they come.
+// logging sends log lines.
 func (r *Rollout) logging(ctx context.Context) {
 	for {
 		select {
@@ -245,7 +245,7 @@ func (r *Rollout) logging(ctx context.Context) {
 	}
 }
 
-// flush sends all lines that wait.
+// flush sends all waiting lines.
 func (r *Rollout) flush(ctx context.Context) error {
 	r.book.sending.Lock()
 	defer r.book.sending.Unlock()
@@ -261,7 +261,7 @@ func (r *Rollout) flush(ctx context.Context) error {
 	}
 }
 
-// flushWithin sends all lines that wait, unless that takes too long.
+// flushWithin sends all waiting lines within d.
 func (r *Rollout) flushWithin(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d)
 	defer cancel()
@@ -270,7 +270,7 @@ func (r *Rollout) flushWithin(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Sleep waits, or says that ctx is over.
+// Sleep waits for d, or returns the error of ctx.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -282,8 +282,9 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// runs notes what runs, and whether that is what want asks for. A component
-// without parts that had some has left, until it has some again.
+// runs reports the running image; asWanted tells whether the desired state is
+// reached. A component that had parts and has none is reported as leaving until
+// parts are back.
 func (r *Rollout) runs(now Running, want slipway.Desired, asWanted bool) {
 	r.tell(func(rep *slipway.Report) {
 		if rep.Image != now.Image || r.since.IsZero() {
@@ -297,7 +298,8 @@ func (r *Rollout) runs(now Running, want slipway.Desired, asWanted bool) {
 	})
 }
 
-// explain notes why what is wanted does not run. It stays until it does.
+// explain reports why the desired image does not run. The error stays in the
+// report until the image runs.
 func (r *Rollout) explain(err error, want slipway.Desired) {
 	r.log.Error("apply image", slog.String("image", want.Image), slog.Any("error", err))
 	text := rolloutSentence(err)
@@ -306,7 +308,7 @@ func (r *Rollout) explain(err error, want slipway.Desired) {
 	})
 }
 
-// rolloutSentence returns what people are told of err.
+// rolloutSentence returns an error for people.
 func rolloutSentence(err error) string {
 	if kind, text := slipway.Explain(err); kind != slipway.Internal {
 		return text
@@ -314,8 +316,8 @@ func rolloutSentence(err error) string {
 	return "The image could not be applied: " + strings.TrimSuffix(err.Error(), ".") + "."
 }
 
-// tellStep returns what notes the step that a driver is at, and how far, now
-// and then.
+// tellStep returns a function that reports the step of a driver, with its
+// progress, now and then.
 func (r *Rollout) tellStep() func(step string, done, total int64) {
 	var told time.Time
 	last := ""

@@ -7,20 +7,22 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Driver makes a component run images: through a Docker Engine, by a command
-// of the configuration, or by whatever else runs Airflow's processes. It knows
-// nothing of the portal.
+// Driver makes a component run images: through a Docker Engine, by a command of
+// the configuration, or by another manager of Airflow's processes. A Driver
+// does not know the portal.
 type Driver interface {
-	// Apply makes at run i, and returns when i serves there. What i replaces may
-	// still be ending then. Where it fails, at runs what it ran before, or as
-	// much of that as the driver can see to, and err says what happened.
+	// Apply makes a component run i, and returns once i serves. The replaced
+	// containers may still be ending. After a failure, the component runs its
+	// old image as far as the driver can achieve, and err describes the
+	// failure.
 	Apply(ctx context.Context, at Place, i Image, tell Tell) error
 
-	// Running says what at runs now. i is what is wanted there.
+	// Running returns the parts and image of a component. i is the desired
+	// image.
 	Running(ctx context.Context, at Place, i Image) (Running, error)
 
-	// Tend goes on with what Apply left for later, also what an agent left that
-	// was killed. It is called every second, also while Apply is at work.
+	// Tend finishes the work that Apply left for later, also that of a killed
+	// agent. Tend is called every second, also during Apply.
 	Tend(ctx context.Context, at Place) error
 }
 
@@ -30,27 +32,27 @@ type Place struct {
 	Component  string
 }
 
-// Image is an image as a driver gets it.
+// Image is an image for a driver.
 type Image struct {
-	Ref     string // that pulls it and nothing else: "registry/team/airflow@sha256:…"
-	Runtime string // Astro Runtime version; "" if it has none
-	Login   Login  // for its registry; the zero value for none
+	Ref     string // pinned, to pull: "registry/team/airflow@sha256:…"
+	Runtime string // Astro Runtime version; "" for none
+	Login   Login  // for the registry of Ref; zero for none
 }
 
 // Login opens a registry.
 type Login struct{ User, Password string }
 
-// Digest returns the digest that i is pinned by.
+// Digest returns the digest in Ref.
 func (i Image) Digest() string {
 	_, digest, _ := strings.Cut(i.Ref, "@")
 	return digest
 }
 
-// Running is what a component runs.
+// Running is the running state of a component.
 type Running struct {
-	Parts int    // containers or the like; 0 for one that has been scaled away
-	Image string // digest of the image that all of them run; "" if they differ or nobody knows
-	Wrong string // what is wrong with the parts, in a sentence; where there are none: what was looked for
+	Parts int    // containers or the like; 0 for a component that was scaled away
+	Image string // digest of the image of all parts; "" if parts differ or the image is unknown
+	Wrong string // a sentence about failing parts, or about the search if there are no parts
 }
 
 // Tell is told how an Apply goes on.

@@ -15,7 +15,7 @@ const (
 	flushTime = 5 * time.Second
 )
 
-// book holds log lines until the portal has received them.
+// book holds log lines until the portal has received all of them.
 type book struct {
 	mu      sync.Mutex
 	lines   []string

@@ -24,7 +24,7 @@ type Portal struct {
 	mu      sync.Mutex
 	want    slipway.Desired
 	changed chan struct{} // closed when want changes
-	fail    error         // what every call answers
+	fail    error         // answer to every call
 	reports []slipway.Report
 }
 
@@ -66,7 +66,7 @@ func (p *Portal) Report(_ context.Context, r slipway.Report) error {
 	return p.fail
 }
 
-// Wants changes what is wanted, and what calls answer.
+// Wants changes the desired state, and the answer to calls.
 func (p *Portal) Wants(d slipway.Desired, fail error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -107,17 +107,17 @@ func (p *Portal) Put(t *testing.T, v slipway.Version, text string) slipway.Desir
 	return slipway.Desired{Revision: string(v), DAGs: slipway.FromBundle, Version: v}
 }
 
-// RolloutPortal is a portal that keeps the log of deploys as well.
+// RolloutPortal is a Portal with a deploy log.
 type RolloutPortal struct {
 	*Portal
-	Slow   time.Duration // until it has taken lines
-	logged []string      // its lock is the portal's
-	early  []string      // errors that were reported before they were logged
+	Slow   time.Duration // delay of Log
+	logged []string      // guarded by the Portal's lock
+	early  []string      // errors reported before being logged
 }
 
 func NewRolloutPortal(t *testing.T) *RolloutPortal { return &RolloutPortal{Portal: NewPortal(t)} }
 
-// Log notes what the portal is told for a deploy's log.
+// Log keeps lines of a deploy's log.
 func (b *RolloutPortal) Log(_ context.Context, component string, lines []string) error {
 	time.Sleep(b.Slow)
 	b.mu.Lock()
@@ -130,7 +130,7 @@ func (b *RolloutPortal) Log(_ context.Context, component string, lines []string)
 	return b.fail
 }
 
-// Report notes as well what comes too early.
+// Report keeps r, and errors that are reported too early.
 func (b *RolloutPortal) Report(ctx context.Context, r slipway.Report) error {
 	if !strings.Contains(b.Logged(), r.Error) {
 		b.mu.Lock()
@@ -154,14 +154,14 @@ func (p *Portal) Fail(err error) {
 	p.Wants(want, err)
 }
 
-// Reports returns all reports so far.
+// Reports returns all reports.
 func (p *Portal) Reports() []slipway.Report {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.reports)
 }
 
-// Early returns the errors that were reported before they were logged.
+// Early returns the errors reported before being logged.
 func (b *RolloutPortal) Early() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

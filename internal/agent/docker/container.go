@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// The names of containers hold what must survive a crash of the agent: labels
-// never change, names do, and people see them.
+// Names of containers hold the state that must survive a crash of the agent:
+// labels never change, and people see names.
 const (
 	nextMark  = ".slipway-next"        // beside NAME, not healthy yet
 	heldMark  = ".slipway-held-until-" // NAME told to stop before its successor starts
@@ -17,28 +17,28 @@ const (
 // nameTime is how a time stands in a name.
 const nameTime = "20060102T150405Z"
 
-// role is what a container is to the component that it belongs to.
+// role is a container's part in its component.
 type role int
 
 const (
 	inCharge role = iota
-	next          // to be in charge once it is healthy
-	held          // told to stop so that next can start; in charge again if next fails
+	next          // in charge after becoming healthy
+	held          // told to stop for next; in charge again if next fails
 	old           // replaced
 	draining      // replaced, and ending
 )
 
 // box is a container of a component.
 type box struct {
-	ID, Image string // Image is the id of its image
+	ID, Image string // Image is the image's id
 	Name      string
-	Base      string // name of the container that is in charge
+	Base      string // name of the container in charge
 	Role      role
-	Until     time.Time // held or draining: it is killed then
-	Running   bool      // also if it is paused or restarted again and again
-	State     string    // as the Engine names it
-	Crashed   string    // how it fails by itself, "exited with code 3 and does not run"; "" if it runs well, was told to end, or nobody asked
-	Agent     string    // the process that made it, "" for people's
+	Until     time.Time // end of held or draining, then killed
+	Running   bool      // also while paused or restarting
+	State     string    // in the Engine's words
+	Crashed   string    // a failure: "exited with code 3 and does not run"; "" for a healthy, stopped or uninspected container
+	Agent     string    // process that made the container; "" for people
 }
 
 // newBox reads the role from a name.
@@ -54,15 +54,16 @@ func newBox(name string) box {
 		}
 		b.Base, b.Role = base, m.role
 		stamp, _, _ := strings.Cut(rest, "-")
-		b.Until, _ = time.Parse(nameTime, stamp) // of a name that somebody made up: long ago
+		b.Until, _ = time.Parse(nameTime, stamp) // zero for a name made by hand
 		break
 	}
 	return b
 }
 
-// as returns the name of b in another role. until counts where the role has it.
+// as returns the name of b in another role. until is part of the names of some
+// roles.
 func (b box) as(r role, until time.Time) string {
-	short := b.ID[:min(12, len(b.ID))] // so that a base can have several
+	short := b.ID[:min(12, len(b.ID))] // distinguishes several containers of one base
 	switch r {
 	case next:
 		return b.Base + nextMark
@@ -76,14 +77,14 @@ func (b box) as(r role, until time.Time) string {
 	return b.Base
 }
 
-// verb is what is to be done with a container.
+// verb is an action on a container.
 type verb string
 
 const (
 	promote verb = "promote" // give it the name of the one in charge
-	revive  verb = "revive"  // start it, and do that
+	revive  verb = "revive"  // start the container, and keep the role
 	dismiss verb = "dismiss" // tell it to stop, and note until when
-	remove  verb = "remove"  // kill it if it still runs
+	remove  verb = "remove"  // kill the container if running
 )
 
 // chore is one thing to be done with a container.
@@ -92,9 +93,9 @@ type chore struct {
 	box  box
 }
 
-// chores returns what is to be done now with the containers of a component,
-// in order. self is the process that may be at work on the next ones; those of
-// others are leftovers.
+// chores returns the due actions on the containers of a component, in order.
+// self may be working on next containers of its own; next containers of other
+// processes are leftovers.
 func chores(all []box, self string, now time.Time) []chore {
 	var list []chore
 	for _, b := range all {
@@ -110,13 +111,13 @@ func chores(all []box, self string, now time.Time) []chore {
 	return list
 }
 
-// decided reports whether the next container of base is to take over: the one
-// before it has given the name away.
+// decided reports whether the next container of base takes over: the old one
+// has given up the name.
 func decided(all []box, base string) bool {
 	return !has(all, base, inCharge) && !has(all, base, held) && has(all, base, old)
 }
 
-// todo returns what is to be done with b, beside clearing leftovers.
+// todo returns the action on b, apart from clearing leftovers.
 func todo(all []box, b box, self string, now time.Time) verb {
 	switch late := !now.Before(b.Until); {
 	case b.Role == next && decided(all, b.Base):
@@ -145,7 +146,7 @@ func todoHeld(all []box, b box, self string, late bool) verb {
 	case !b.Running:
 		return revive
 	case late:
-		return promote // it did not stop: nothing has changed
+		return promote // the container did not stop: nothing has changed
 	}
 	return ""
 }

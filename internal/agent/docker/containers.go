@@ -14,12 +14,11 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// oneOff marks what "docker compose run" starts: it has the labels of a service,
-// and is none of its containers.
+// oneOff marks containers of "docker compose run": labelled as a service, but
+// no part of the service.
 const oneOff = "com.docker.compose.oneoff"
 
-// boxes returns the containers of a component, the ones that do not run
-// included.
+// boxes returns the containers of a component, including stopped ones.
 func (d *Docker) boxes(ctx context.Context, at agent.Place) ([]box, error) {
 	labels := client.Filters{}.Add("label", labelDeployment+"="+string(at.Deployment), labelComponent+"="+at.Component)
 	found, err := d.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labels})
@@ -46,8 +45,8 @@ func (d *Docker) boxes(ctx context.Context, at agent.Place) ([]box, error) {
 	return all, nil
 }
 
-// parts returns those containers that the component consists of, having looked
-// at each: boxes is asked every second, and does without.
+// parts returns the containers of which the component consists, each inspected;
+// boxes, called every second, does not inspect.
 func (d *Docker) parts(ctx context.Context, at agent.Place) ([]box, error) {
 	all, err := d.boxes(ctx, at)
 	if err != nil {
@@ -63,7 +62,7 @@ func (d *Docker) parts(ctx context.Context, at agent.Place) ([]box, error) {
 	return serving(all), nil
 }
 
-// crashed says how b fails by itself, "" if it does not.
+// crashed says how b failed by itself; "" for no failure.
 func (d *Docker) crashed(ctx context.Context, b box) (string, error) {
 	switch container.ContainerState(b.State) {
 	case container.StateRestarting:
@@ -75,7 +74,7 @@ func (d *Docker) crashed(ctx context.Context, b box) (string, error) {
 	now, err := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
 	switch {
 	case errdefs.IsNotFound(err):
-		return "", nil // it was removed meanwhile
+		return "", nil // removed meanwhile
 	case err != nil:
 		return "", unreachable(err)
 	case now.Container.State == nil:
@@ -86,9 +85,9 @@ func (d *Docker) crashed(ctx context.Context, b box) (string, error) {
 	return crash(*now.Container.State, time.Now()), nil
 }
 
-// stray reports whether c has the labels of a component from its image alone:
-// whoever runs it has not said that we may replace it. Those that we made are
-// none, whatever image they run.
+// stray reports whether c has the labels of a component from its image alone,
+// so that nobody agreed to a replacement. A container made by an agent is never
+// stray.
 func (d *Docker) stray(ctx context.Context, c container.Summary) (bool, error) {
 	img, err := d.engine.ImageInspect(ctx, c.ImageID)
 	switch {
@@ -104,8 +103,8 @@ func (d *Docker) stray(ctx context.Context, c container.Summary) (bool, error) {
 	return !ours && from(labelDeployment) && from(labelComponent), nil
 }
 
-// ownName returns the name of a container among those by which others link to
-// it, "/other/alias".
+// ownName returns a container's name, from a list that also has aliases of
+// links ("/other/alias").
 func ownName(names []string) string {
 	for _, n := range names {
 		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
@@ -115,8 +114,8 @@ func ownName(names []string) string {
 	return strings.TrimPrefix(names[0], "/")
 }
 
-// serving returns those of all that the component consists of now. One that
-// somebody has stopped is scaled away; one that has crashed is not.
+// serving returns the containers of which the component consists now. A stopped
+// container is scaled away; a crashed container is not.
 func serving(all []box) (list []box) {
 	for _, b := range all {
 		if b.Role == inCharge && (b.Running || b.Crashed != "") || b.Role == held {
@@ -126,9 +125,9 @@ func serving(all []box) (list []box) {
 	return list
 }
 
-// telling returns those of list whose images say what a component runs: those
-// that run, or all where none does. One that crashed alone is replaced by the
-// next image, and does not bring it about.
+// telling returns the containers whose images define the image of the
+// component: the running ones, or all if none runs. A single crashed container
+// is replaced by the next image, without causing a rollout.
 func telling(list []box) []box {
 	running := slices.DeleteFunc(slices.Clone(list), func(b box) bool { return !b.Running && b.Role != held })
 	if len(running) == 0 {
@@ -137,7 +136,7 @@ func telling(list []box) []box {
 	return running
 }
 
-// Running says which image the containers run that are in charge.
+// Running returns the image of the containers in charge.
 func (d *Docker) Running(ctx context.Context, at agent.Place, i agent.Image) (agent.Running, error) {
 	list, err := d.parts(ctx, at)
 	if err != nil {
@@ -155,7 +154,7 @@ func (d *Docker) Running(ctx context.Context, at agent.Place, i agent.Image) (ag
 	return agent.Running{Parts: len(list), Image: digest, Wrong: crashes(list)}, err
 }
 
-// crashes says which of list have crashed, and what to do.
+// crashes lists crashed containers, and the remedy.
 func crashes(list []box) string {
 	var all []string
 	advice := "Look at what it wrote last, or deploy another image."
@@ -174,8 +173,8 @@ func crashes(list []box) string {
 	return strings.Join(append(all, advice), " ")
 }
 
-// digest returns the digest of the image with an id, of the several that it may
-// have (in an index, and by itself) i's.
+// digest returns the digest of a local image. Of several digests (in an index,
+// and by itself), i's is preferred.
 func (d *Docker) digest(ctx context.Context, id string, i agent.Image) (string, error) {
 	if i.Ref != "" {
 		if want, err := d.engine.ImageInspect(ctx, i.Ref); err == nil && want.ID == id {

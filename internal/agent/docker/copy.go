@@ -12,18 +12,18 @@ import (
 	"github.com/moby/moby/api/types/network"
 )
 
-// creation is what a container is created with.
+// creation configures a new container.
 type creation struct {
 	config    *container.Config
 	host      *container.HostConfig
-	first     *network.NetworkingConfig            // nil where host says it all
+	first     *network.NetworkingConfig            // nil if host configures the network
 	more      map[string]*network.EndpointSettings // connected before the start
-	stopFirst bool                                 // it cannot run beside the one that it replaces
+	stopFirst bool                                 // must not run beside its predecessor
 }
 
-// successor returns how to create the container that replaces c: as somebody
-// configured c, and for the rest as the image ref has it. img is what c's own
-// image brought.
+// successor configures the container that replaces c: the settings that people
+// made for c, and the rest from image ref. img is the configuration of c's own
+// image.
 func successor(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig, ref string) creation {
 	host := *c.HostConfig
 	host.ContainerIDFile = ""
@@ -36,7 +36,7 @@ func successor(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig
 	return n
 }
 
-// configured returns c's configuration without what its image brought.
+// configured returns c's configuration without the values of its image.
 func configured(c container.InspectResponse, img *dockerspec.DockerOCIImageConfig) *container.Config {
 	cfg := *c.Config
 	cfg.OnBuild, cfg.ArgsEscaped = nil, false
@@ -49,7 +49,7 @@ func configured(c container.InspectResponse, img *dockerspec.DockerOCIImageConfi
 	}
 	set, known := settingsOf(&cfg, img)
 	if !known {
-		delete(cfg.Labels, labelSet) // it may be the image's
+		delete(cfg.Labels, labelSet) // perhaps the image's
 		return &cfg
 	}
 	set.only(&cfg)
@@ -63,8 +63,8 @@ func brought(labels map[string]string, k, v string) bool {
 	return ok && own == v
 }
 
-// links turns "/db:/airflow/db", as the Engine tells links, into "db:db", as it
-// takes them.
+// links turns the Engine's output "/db:/airflow/db" into the Engine's input
+// "db:db".
 func links(told []string) (list []string) {
 	for _, l := range told {
 		from, alias, _ := strings.Cut(l, ":")
@@ -73,8 +73,7 @@ func links(told []string) (list []string) {
 	return list
 }
 
-// unnamed returns mounts for the volumes of c that only c knows: those that the
-// Engine made for it.
+// unnamed returns mounts for the anonymous volumes of c.
 func unnamed(c container.InspectResponse) (list []mount.Mount) {
 	for _, m := range c.Mounts {
 		if m.Type != mount.TypeVolume || m.Name == "" || named(c.HostConfig, m.Destination) {
@@ -94,8 +93,8 @@ func named(host *container.HostConfig, target string) bool {
 	return len(host.VolumesFrom) > 0 || slices.ContainsFunc(host.Mounts, func(m mount.Mount) bool { return m.Target == target })
 }
 
-// networks returns the networks of c: the one to create its successor in, and
-// those to connect it to.
+// networks returns the networks of c: the first for the creation of the
+// successor, the rest to connect later.
 func networks(c container.InspectResponse) (first *network.NetworkingConfig, more map[string]*network.EndpointSettings) {
 	mode := c.HostConfig.NetworkMode
 	if c.NetworkSettings == nil || mode.IsHost() || mode.IsNone() || mode.IsContainer() {
@@ -113,7 +112,7 @@ func networks(c container.InspectResponse) (first *network.NetworkingConfig, mor
 	return first, more
 }
 
-// endpoint returns what somebody configured of e.
+// endpoint returns the configured part of e.
 func endpoint(e *network.EndpointSettings, id string) *network.EndpointSettings {
 	if e == nil {
 		return &network.EndpointSettings{}
@@ -124,8 +123,8 @@ func endpoint(e *network.EndpointSettings, id string) *network.EndpointSettings 
 	}
 }
 
-// fixedPorts reports whether one of ports of the host is asked for by number:
-// two containers cannot have it.
+// fixedPorts reports whether a host port is given by number, so that two
+// containers cannot share it.
 func fixedPorts(ports network.PortMap) bool {
 	for _, bindings := range ports {
 		for _, b := range bindings {
@@ -137,7 +136,7 @@ func fixedPorts(ports network.PortMap) bool {
 	return false
 }
 
-// fixedAddress reports whether c has an address of its own in some network.
+// fixedAddress reports whether c has a fixed address in a network.
 func fixedAddress(c container.InspectResponse) bool {
 	if c.NetworkSettings == nil {
 		return false

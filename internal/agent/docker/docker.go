@@ -19,26 +19,26 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Labels of containers. The first two say whose a container is.
+// Labels of containers. The first two name the owner.
 const (
 	ourLabels       = "slipway."
 	labelDeployment = "slipway.deployment" // its id
 	labelComponent  = "slipway.component"
 	labelOrder      = "slipway.order" // "stop-first" for those that cannot run beside their successor
 	labelAgent      = "slipway.agent" // set by us: the process that made it
-	labelSet        = "slipway.set"   // set by us: what somebody gave the first container
+	labelSet        = "slipway.set"   // set by agents: the settings of the first container
 )
 
 // DockerConfig says how containers are replaced.
 type DockerConfig struct {
-	Host          string        // of the Docker Engine; "" for DOCKER_HOST, or else this machine's
-	Grace         time.Duration // how long a replaced container may take to end once it is told to
+	Host          string        // Docker Engine; "" for DOCKER_HOST, or else the local Engine
+	Grace         time.Duration // time for a replaced container to stop
 	HealthyAfter  time.Duration // without exit, for containers without a health check
 	HealthyWithin time.Duration // else the new container counts as failed
 }
 
-// Docker applies images through a Docker Engine: it replaces the containers
-// that carry the labels of a component.
+// Docker applies images through a Docker Engine, by replacing the containers
+// with the labels of a component.
 type Docker struct {
 	engine *client.Client
 	cfg    DockerConfig
@@ -66,9 +66,10 @@ func unreachable(err error) error {
 	return fmt.Errorf("docker engine: %w", err)
 }
 
-// Apply replaces the containers that do not run i: the new ones beside the
-// old, and when all of them are healthy the old ones are told to stop. If one
-// does not become healthy, the new ones are removed and nothing has changed.
+// Apply replaces the containers that do not run i: new containers start beside
+// the old ones, and the old ones are told to stop once all new ones are
+// healthy. If a new container does not become healthy, all new ones are removed
+// and nothing has changed.
 func (d *Docker) Apply(ctx context.Context, at agent.Place, i agent.Image, tell agent.Tell) error {
 	if err := d.clear(ctx, at); err != nil {
 		return err
@@ -78,7 +79,7 @@ func (d *Docker) Apply(ctx context.Context, at agent.Place, i agent.Image, tell 
 		return err
 	}
 	if len(list) == 0 {
-		return nil // it has been scaled away
+		return nil // scaled away
 	}
 	id, err := d.pull(ctx, i, tell)
 	if err != nil {
@@ -98,13 +99,13 @@ func (d *Docker) Apply(ctx context.Context, at agent.Place, i agent.Image, tell 
 		d.undo(ctx, at, swaps)
 		return err
 	}
-	if err := d.Tend(ctx, at); err != nil { // that is done again each second
+	if err := d.Tend(ctx, at); err != nil { // repeated each second
 		d.log.Error("look after what was replaced", slog.Any("error", err))
 	}
 	return nil
 }
 
-// replace carries swaps out, all of them or none.
+// replace carries out all swaps, or none.
 func (d *Docker) replace(ctx context.Context, swaps []*swap, i agent.Image, tell agent.Tell) error {
 	tell.Step(startingStep, 0, 0)
 	for _, s := range swaps {
@@ -133,11 +134,10 @@ func (d *Docker) replace(ctx context.Context, swaps []*swap, i agent.Image, tell
 	return nil
 }
 
-// undoWithin bounds what is done after a failure, whatever ended Apply.
+// undoWithin bounds the work after a failed Apply.
 const undoWithin = 30 * time.Second
 
-// undo removes what replace has created. Tend brings back those that were told
-// to stop.
+// undo removes the new containers of replace. Tend starts the old ones again.
 func (d *Docker) undo(ctx context.Context, at agent.Place, swaps []*swap) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoWithin)
 	defer cancel()
@@ -154,11 +154,11 @@ func (d *Docker) undo(ctx context.Context, at agent.Place, swaps []*swap) {
 	}
 }
 
-// clear removes what an Apply before this one has left.
+// clear removes the leftovers of an earlier Apply.
 func (d *Docker) clear(ctx context.Context, at agent.Place) error { return d.tend(ctx, at, "") }
 
-// Tend tells replaced containers to stop, removes those that have ended or are
-// late, and clears up after an agent that was killed.
+// Tend tells replaced containers to stop, removes ended and late ones, and
+// removes the leftovers of a killed agent.
 func (d *Docker) Tend(ctx context.Context, at agent.Place) error { return d.tend(ctx, at, d.self) }
 
 func (d *Docker) tend(ctx context.Context, at agent.Place, self string) error {
@@ -186,7 +186,8 @@ func (d *Docker) do(ctx context.Context, c chore) error {
 	case promote:
 		return d.rename(ctx, c.box, inCharge)
 	case revive:
-		// In this order: one that could not be started stays held, and is tried again.
+		// In order: a container that could not be started stays held for the
+		// next try.
 		if _, err := d.engine.ContainerStart(ctx, c.box.ID, client.ContainerStartOptions{}); err != nil {
 			return err
 		}
@@ -200,8 +201,8 @@ func (d *Docker) do(ctx context.Context, c chore) error {
 	return d.remove(ctx, c.box.ID)
 }
 
-// judge reports whether c is healthy after it has run for a time, or why it
-// will not be.
+// judge reports whether c is healthy after running for a time, or why c never
+// will be.
 func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (ok bool, why string) {
 	st := c.State
 	if st == nil {
@@ -225,7 +226,7 @@ func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (o
 	return false, ""
 }
 
-// pull makes i available and returns its id on this Engine.
+// pull makes i available and returns its id on the Engine.
 func (d *Docker) pull(ctx context.Context, i agent.Image, tell agent.Tell) (id string, err error) {
 	if img, err := d.engine.ImageInspect(ctx, i.Ref); err == nil {
 		return img.ID, nil
@@ -270,7 +271,7 @@ func (d *Docker) fetch(ctx context.Context, i agent.Image, tell agent.Tell) erro
 	return nil
 }
 
-// rename gives b the name that it has in role r.
+// rename gives b the name of role r.
 func (d *Docker) rename(ctx context.Context, b box, r role) error {
 	name := b.as(r, time.Now().Add(d.cfg.Grace))
 	_, err := d.engine.ContainerRename(ctx, b.ID, client.ContainerRenameOptions{NewName: name})
@@ -279,7 +280,7 @@ func (d *Docker) rename(ctx context.Context, b box, r role) error {
 	}
 	now, inspectErr := d.engine.ContainerInspect(ctx, b.ID, client.ContainerInspectOptions{})
 	if inspectErr == nil && strings.TrimPrefix(now.Container.Name, "/") == name {
-		return nil // Apply and Tend may both be about it
+		return nil // Apply and Tend may rename at the same time
 	}
 	return err
 }
@@ -303,16 +304,15 @@ func (d *Docker) signal(ctx context.Context, b box) error {
 	}
 	_, err = d.engine.ContainerKill(ctx, b.ID, client.ContainerKillOptions{Signal: stop})
 	if errdefs.IsConflict(err) {
-		return nil // it does not run
+		return nil // not running
 	}
 	return err
 }
 
-// remove kills a container and removes it. Its volumes stay: its successor has
-// them.
+// remove kills and removes a container. Volumes stay for the successor.
 func (d *Docker) remove(ctx context.Context, id string) error {
 	_, err := d.engine.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true})
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // gone, or on its way
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // removed, or in removal
 		return nil
 	}
 	return err

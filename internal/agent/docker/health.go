@@ -12,16 +12,16 @@ import (
 // lookAgain is how often a container is looked at.
 const lookAgain = 200 * time.Millisecond
 
-// endedBySignal are the exit codes of what was told to end: interrupted, quit,
-// killed or terminated.
+// endedBySignal are the exit codes of an interrupted, quit, killed or
+// terminated process.
 var endedBySignal = []int{128 + 2, 128 + 3, 128 + 9, 128 + 15}
 
-// crashIsNews is for how long a container that crashed is one of a component's.
-// What nobody looked after for longer is left alone.
+// crashIsNews is how long a crashed container belongs to a component. A
+// container left alone for longer is ignored.
 const crashIsNews = 24 * time.Hour
 
-// crash says how a container ended: "" if somebody may have stopped it, or it
-// was long ago.
+// crash describes the crash of a container; "" for a container that somebody
+// may have stopped, or an old crash.
 func crash(st container.State, now time.Time) string {
 	at, err := time.Parse(time.RFC3339Nano, st.FinishedAt)
 	switch {
@@ -35,16 +35,17 @@ func crash(st container.State, now time.Time) string {
 	return fmt.Sprintf("exited with code %d and does not run", st.ExitCode)
 }
 
-// noMemory reports whether a container ended for want of memory. By OOMKilled
-// alone it may have been any process in it, at any time since it was started.
+// noMemory reports whether a container ended for want of memory. OOMKilled
+// alone may mean any process in the container, at any time since the start.
 func noMemory(st container.State) bool { return st.OOMKilled && st.ExitCode == 128+9 }
 
-// shortLife is how long one lives that ends and is started again and again.
+// shortLife is the average life below which a restarting container counts as
+// failing.
 const shortLife = 5 * time.Minute
 
-// restarted says how often its restart policy has started c, which runs, again:
-// "" unless that happens again and again. Some end by themselves now and then,
-// as a scheduler does after --num-runs.
+// restarted describes the restarts of c, a running container; "" unless
+// restarts are frequent. Some processes end by themselves now and then, as a
+// scheduler does after --num-runs.
 func restarted(c container.InspectResponse, now time.Time) string {
 	at, err := time.Parse(time.RFC3339Nano, c.State.StartedAt)
 	made, madeErr := time.Parse(time.RFC3339Nano, c.Created)

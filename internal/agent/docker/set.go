@@ -12,13 +12,14 @@ import (
 	"github.com/moby/moby/api/types/network"
 )
 
-// settings name what somebody gave a container beyond its image: "user",
-// "env PATH". Successors carry them in a label: where a later image happens to
-// have the same value, nothing else tells that it is not the image's.
+// settings name the values that people gave a container beyond its image:
+// "user", "env PATH". Successors carry the names in a label, because a later
+// image may happen to have the same value.
 type settings map[string]bool
 
-// settingsOf returns the settings of the first in the line of containers that c
-// is of. img is c's image, nil if it is gone: then they may not be known.
+// settingsOf returns the settings of the first predecessor of c. img is the
+// configuration of c's image, or nil for a removed image, whose settings may be
+// unknown.
 func settingsOf(c *container.Config, img *dockerspec.DockerOCIImageConfig) (set settings, known bool) {
 	var labels map[string]string
 	if img != nil {
@@ -48,7 +49,7 @@ func readSettings(text string) (settings, bool) {
 	return set, true
 }
 
-// String returns set as its label has it.
+// String returns the label's text.
 func (set settings) String() string {
 	names := slices.AppendSeq([]string{}, maps.Keys(set))
 	slices.Sort(names)
@@ -56,14 +57,14 @@ func (set settings) String() string {
 	return string(text)
 }
 
-// Names of settings; those of several begin so.
+// Names of settings, and prefixes of names.
 const (
 	setUser, setDir, setSignal, setHealth = "user", "workdir", "stop-signal", "healthcheck"
 	setEntrypoint, setCmd, setShell       = "entrypoint", "cmd", "shell"
 	setEnv, setLabel, setPort, setVolume  = "env ", "label ", "port ", "volume "
 )
 
-// beyond returns what c has that img has not, or has otherwise.
+// beyond returns the settings of c that differ from img.
 func beyond(c *container.Config, img *dockerspec.DockerOCIImageConfig) settings {
 	set := settings{}
 	note := func(name string, own bool) {
@@ -95,7 +96,7 @@ func beyond(c *container.Config, img *dockerspec.DockerOCIImageConfig) settings 
 	return set
 }
 
-// only leaves in cfg what set names, beside labels of ours.
+// only removes all values from cfg but those named in set, and agents' labels.
 func (set settings) only(cfg *container.Config) {
 	for name, field := range map[string]*string{setUser: &cfg.User, setDir: &cfg.WorkingDir, setSignal: &cfg.StopSignal} {
 		if !set[name] {

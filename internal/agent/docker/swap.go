@@ -32,8 +32,8 @@ type swap struct {
 	over      bool // the new one is in charge
 }
 
-// authOf returns how the Engine may open i's registry: as i says, else as
-// "docker login" has left it on this machine.
+// authOf returns the Engine's credentials for i's registry: i's login, else the
+// login of "docker login".
 func authOf(i agent.Image) (string, error) {
 	ref, err := name.NewDigest(i.Ref)
 	if err != nil {
@@ -56,7 +56,7 @@ func authOf(i agent.Image) (string, error) {
 	})
 }
 
-// Steps that are told in more than one place.
+// Steps reported from several places.
 const (
 	pullingStep  = "pulling the image"
 	startingStep = "starting new containers"
@@ -69,7 +69,7 @@ func sum(layers map[string]jsonstream.Progress) (done, total int64) {
 	return done, total
 }
 
-// create makes the container that is to replace s.old, without starting it.
+// create creates the successor of s.old, without starting it.
 func (s *swap) create(ctx context.Context, i agent.Image) error {
 	was, err := s.engine.ContainerInspect(ctx, s.old.ID, client.ContainerInspectOptions{})
 	if err != nil {
@@ -97,9 +97,9 @@ func (s *swap) create(ctx context.Context, i agent.Image) error {
 	return nil
 }
 
-// start starts the new container, after the old one has stopped if they cannot
-// run at once. One that does not run is not held: else it would be started if
-// the new one fails.
+// start starts the new container, after stopping the old one if both cannot run
+// at once. A stopped old container is not held, because a held container is
+// started again after a failure.
 func (s *swap) start(ctx context.Context) error {
 	if s.stopFirst && (s.old.Running || s.old.Role == held) {
 		if err := s.stopOld(ctx); err != nil {
@@ -113,7 +113,7 @@ func (s *swap) start(ctx context.Context) error {
 	return nil
 }
 
-// stopOld stops the old container and waits for its end.
+// stopOld stops the old container and waits for the end.
 func (s *swap) stopOld(ctx context.Context) error {
 	s.tell.Log("Container " + s.old.Base + " cannot run beside its successor: it is stopped first")
 	s.tell.Step(slipway.StepEnding, 0, 0)
@@ -143,8 +143,8 @@ func (s *swap) stopOld(ctx context.Context) error {
 	}
 }
 
-// takeOver puts the new container in charge. That the old one gives its name
-// away is the moment from which on there is no way back.
+// takeOver puts the new container in charge. The rename of the old container is
+// the point of no return.
 func (s *swap) takeOver(ctx context.Context) error {
 	if err := s.rename(ctx, s.old, old); err != nil {
 		return fmt.Errorf("put the successor of %s in charge: %w", s.old.Base, err)
@@ -190,7 +190,7 @@ func (s *swap) wayBack() string {
 	return "The old one goes on."
 }
 
-// lastWords puts the end of what a container wrote into the deploy's log.
+// lastWords copies the last lines of a container's log to the deploy's log.
 func (s *swap) lastWords(ctx context.Context, c container.InspectResponse) {
 	r, err := s.engine.ContainerLogs(ctx, c.ID, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lastLines})
 	if err != nil {
