@@ -15,7 +15,7 @@ import (
 // Attach opens the existing database file at path beside the running portal.
 // The schema stays unchanged; any other schema than this program's is refused.
 func Attach(ctx context.Context, path string) (*Store, error) {
-	switch found, err := Look(ctx, path, 0); {
+	switch found, err := Probe(ctx, path, 0); {
 	case err != nil:
 		return nil, err
 	case found.State == Missing && !found.Log:
@@ -99,7 +99,7 @@ func (tx *Tx) restored() error {
 			reason = 'Its upload was not part of the backup that was restored. Upload the files again.'
 		WHERE status = 'initialized'`, ms(tx.Now))
 	return errors.Join(err,
-		tx.exec("forget what was set aside", `DELETE FROM set_aside`), // orphans were found among other files
+		tx.exec("forget orphaned namespaces", `DELETE FROM set_aside`), // orphans were found among other files
 		tx.exec("forget uploads", `DELETE FROM uploads`),
 		tx.exec("forget logins", `DELETE FROM login_tokens`), // a token used or revoked since the backup would work again
 		tx.exec("forget leases", `DELETE FROM leases`))

@@ -71,11 +71,11 @@ func (tx *Tx) AddDeployment(d slipway.Deployment) (slipway.Deployment, error) {
 func (tx *Tx) addIn(d slipway.Deployment, draw func() string) (slipway.Deployment, error) {
 	for range namespaceTries {
 		d.Namespace = draw()
-		aside, err := tx.isAside(d.Namespace)
-		if err == nil && !aside {
+		orphaned, err := tx.isOrphaned(d.Namespace)
+		if err == nil && !orphaned {
 			err = tx.insertDeployment(d)
 		}
-		if !aside && !isUnique(err) {
+		if !orphaned && !isUnique(err) {
 			return d, err
 		}
 	}

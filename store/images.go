@@ -131,8 +131,8 @@ func (tx *Tx) SetApplyCommand(of slipway.DeploymentID, name string) error {
 	return tx.exec("set apply command", `UPDATE deployments SET apply_command = ? WHERE id = ?`, name, of)
 }
 
-// Rewant makes the agents of a Deployment load the unchanged desired state
+// WakeAgents makes the agents of a Deployment load the unchanged desired state
 // again.
-func (tx *Tx) Rewant(of slipway.DeploymentID) error {
+func (tx *Tx) WakeAgents(of slipway.DeploymentID) error {
 	return tx.exec("want anew", `UPDATE deployments SET revision = revision + 1 WHERE id = ?`, of)
 }

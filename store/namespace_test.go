@@ -27,7 +27,7 @@ func TestNamespaceIsFree(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if err := tx.SetAside("aside-nova-0001"); err != nil {
+		if err := tx.AddOrphanedNamespace("aside-nova-0001"); err != nil {
 			return err
 		}
 		for i, want := range []string{"taken-nova-0001", "free-nova-0001"} {

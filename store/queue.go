@@ -85,13 +85,13 @@ func (tx *Tx) Queue(of slipway.DeploymentID) ([]slipway.Turn, error) {
 	return queue, nil
 }
 
-// Tail returns a Deployment projected to the end of its queue, with by's role.
-// New deploys and switches are checked against the projection.
-func (tx *Tx) Tail(id slipway.DeploymentID, by slipway.Actor) (slipway.Deployment, slipway.Role, error) {
+// Projected returns a Deployment projected to the end of its queue, with by's
+// role. New deploys and switches are checked against the projection.
+func (tx *Tx) Projected(id slipway.DeploymentID, by slipway.Actor) (slipway.Deployment, slipway.Role, error) {
 	d, role, err := tx.Deployment(id, by)
 	if err != nil {
 		return d, role, err
 	}
 	queue, err := tx.Queue(id)
-	return d.Tail(queue), role, err
+	return d.Projected(queue), role, err
 }

@@ -33,7 +33,7 @@ type Store struct {
 
 // Open opens the database file at path and migrates the schema to this
 // program's. A newer schema is refused. Open creates a missing file; where the
-// database should exist already, call Look first.
+// database should exist already, call Probe first.
 func Open(ctx context.Context, path string) (*Store, error) {
 	s, err := connect(path)
 	if err != nil {
@@ -133,7 +133,7 @@ func (s *Store) CountStart(ctx context.Context, last int64, made bool) (n int64,
 			return err
 		}
 		if n < last && !made {
-			err = errors.Join(tx.DropAside(slipway.Everything), tx.SetAside(slipway.Everything))
+			err = errors.Join(tx.DropOrphanedNamespace(slipway.Everything), tx.AddOrphanedNamespace(slipway.Everything))
 		}
 		n = max(n, last) + 1
 		return errors.Join(err, tx.setStarts(n))

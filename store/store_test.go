@@ -153,7 +153,7 @@ func TestQueueKeepsTheOrderOfConfirming(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) || !slices.IsSorted(want) {
 			t.Errorf("queue %v, %v, want %v in rising order", got, err, want)
 		}
-		tail, _, err := tx.Tail(w.Sales.ID, w.Ada)
+		tail, _, err := tx.Projected(w.Sales.ID, w.Ada)
 		if err != nil || tail.DAGDeploys || tail.Version == "" {
 			t.Errorf("tail %+v, %v: want the switch off and a version", tail.State, err)
 		}

@@ -49,7 +49,7 @@ func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
 	if sc.live, _, err = tx.LiveDeploy(sc.ID); err != nil {
 		return sc, err
 	}
-	sc.projected = sc.Tail(sc.queue)
+	sc.projected = sc.Projected(sc.queue)
 	sc.components = s.engine.Components(sc.ID)
 	return sc, nil
 }

@@ -33,7 +33,7 @@ type notNew struct {
 // program can use, or is new, which it reports. It changes nothing there. starts
 // is the number of the last start, 0 where it is not known.
 func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err error) {
-	found, err := store.Look(ctx, filepath.Join(dir, datadir.Database), starts)
+	found, err := store.Probe(ctx, filepath.Join(dir, datadir.Database), starts)
 	if err != nil {
 		return false, err
 	}

@@ -73,7 +73,7 @@ func (a *app) onDisk(t *testing.T) (all []string) {
 func (a *app) asides(t *testing.T) (all []string) {
 	t.Helper()
 	storetest.View(t, a.store, func(tx *store.Tx) error {
-		noted, err := tx.Asides()
+		noted, err := tx.OrphanedNamespaces()
 		for _, n := range noted {
 			all = append(all, n.Namespace)
 		}
@@ -100,7 +100,7 @@ func TestUnnamedNamespaceIsSetAside(t *testing.T) {
 		a.ageTo(t, filepath.Join(a.dir, path), 1000*time.Hour)
 	}
 	all := a.onDisk(t)
-	for _, pass := range []time.Duration{0, time.Hour, slipway.AsideFor - time.Hour - time.Second} {
+	for _, pass := range []time.Duration{0, time.Hour, slipway.OrphanLife - time.Hour - time.Second} {
 		a.later(pass)
 		a.build(t)
 		a.wantOnDisk(t, "after a start", all)
@@ -134,9 +134,9 @@ func TestNamedAgain(t *testing.T) {
 	a := newApp(t)
 	a.put(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, "x"))
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
-		return errors.Join(tx.SetAside(a.Sales.Namespace), tx.SetAside("gone-nova-0001"))
+		return errors.Join(tx.AddOrphanedNamespace(a.Sales.Namespace), tx.AddOrphanedNamespace("gone-nova-0001"))
 	})
-	a.later(slipway.AsideFor)
+	a.later(slipway.OrphanLife)
 	a.build(t)
 	a.retainAside(t)
 	if got := a.asides(t); len(got) != 0 || len(a.packs(t)) != 1 {
@@ -174,7 +174,7 @@ func TestOlderRecords(t *testing.T) {
 			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
 				t.Fatal(err)
 			}
-			for _, pass := range []time.Duration{time.Hour, slipway.AsideFor - time.Hour - time.Minute} {
+			for _, pass := range []time.Duration{time.Hour, slipway.OrphanLife - time.Hour - time.Minute} {
 				a.later(pass)
 				a.build(t)
 				a.expire(t)

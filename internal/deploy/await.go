@@ -230,7 +230,7 @@ func (a *awaiter) missing(d slipway.Deployment, w slipway.Deploy, p part) string
 // image with DAGs in place of the mounted ones, unless a person has promised to
 // start the image by hand. After a start, agents have time to report again.
 func (a *awaiter) mayRemoveDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
-	if !d.Uncovers(w) || w.ByHand {
+	if !d.RemovesDAGs(w) || w.ByHand {
 		return nil
 	}
 	_, err := a.wait(ctx, d.ID, func() (outcome, error) {

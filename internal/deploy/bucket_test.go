@@ -199,7 +199,7 @@ func TestUnnamedNamespaceInABucket(t *testing.T) {
 	t.Parallel()
 	a := inBucket(t, buckettest.Fake(t).Address)
 	a.strayPack(t, "nobody")
-	for _, pass := range []time.Duration{0, slipway.AsideFor - time.Minute, time.Minute} {
+	for _, pass := range []time.Duration{0, slipway.OrphanLife - time.Minute, time.Minute} {
 		a.later(pass)
 		a.build(t)
 		var left []string

@@ -22,7 +22,7 @@ type orphans struct {
 
 // note compares the recorded orphaned namespaces with the namespaces on disk,
 // updates the records, and returns all orphaned namespaces and the new ones.
-func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err error) {
+func (o *orphans) note(ctx context.Context) (all, fresh []slipway.OrphanedNamespace, err error) {
 	existing, err := o.namespaces() // before the records: by then, a namespace found here is on record
 	if err != nil {
 		return nil, nil, err
@@ -32,24 +32,24 @@ func (o *orphans) note(ctx context.Context) (all, fresh []slipway.Aside, err err
 		if err != nil {
 			return err
 		}
-		noted, err := tx.Asides()
+		noted, err := tx.OrphanedNamespaces()
 		if err != nil {
 			return err
 		}
 		for _, ns := range existing {
-			known := slices.ContainsFunc(noted, func(a slipway.Aside) bool { return a.Namespace == ns })
+			known := slices.ContainsFunc(noted, func(a slipway.OrphanedNamespace) bool { return a.Namespace == ns })
 			if named[ns] || known {
 				continue
 			}
-			fresh = append(fresh, slipway.Aside{Namespace: ns, Since: tx.Now})
-			err = errors.Join(err, tx.SetAside(ns))
+			fresh = append(fresh, slipway.OrphanedNamespace{Namespace: ns, Since: tx.Now})
+			err = errors.Join(err, tx.AddOrphanedNamespace(ns))
 		}
 		for _, a := range noted {
 			if a.Namespace == slipway.Everything || !named[a.Namespace] && slices.Contains(existing, a.Namespace) {
 				all = append(all, a)
 				continue
 			}
-			err = errors.Join(err, tx.DropAside(a.Namespace)) // a record names the namespace again, or the namespace is gone
+			err = errors.Join(err, tx.DropOrphanedNamespace(a.Namespace)) // a record names the namespace again, or the namespace is gone
 		}
 		all = append(all, fresh...)
 		return err
@@ -108,25 +108,25 @@ func (o *orphans) resumeOrphans(ctx context.Context, older bool) (held bool, err
 // checkRecords sets a hold on all deletions of unrecorded files if the records
 // are older than the files, and ends the hold after its time.
 func checkRecords(tx *store.Tx, older bool) error {
-	noted, err := tx.Asides()
+	noted, err := tx.OrphanedNamespaces()
 	if err != nil {
 		return err
 	}
-	over := slices.ContainsFunc(noted, func(a slipway.Aside) bool {
+	over := slices.ContainsFunc(noted, func(a slipway.OrphanedNamespace) bool {
 		return a.Namespace == slipway.Everything && a.Over(tx.Now)
 	})
 	switch {
 	case over:
-		return tx.DropAside(slipway.Everything)
+		return tx.DropOrphanedNamespace(slipway.Everything)
 	case older:
-		return tx.SetAside(slipway.Everything)
+		return tx.AddOrphanedNamespace(slipway.Everything)
 	}
 	return nil
 }
 
 // warn logs an orphaned namespace or a hold on deletions, with the steps to
 // take.
-func (o *orphans) warn(a slipway.Aside, now time.Time) {
+func (o *orphans) warn(a slipway.OrphanedNamespace, now time.Time) {
 	until := slog.Time("until", a.Until().UTC())
 	switch {
 	case a.Namespace == slipway.Everything && !a.Over(now):
@@ -168,7 +168,7 @@ func (o *orphans) deleteOrphan(ctx context.Context, ns string) error {
 		return fmt.Errorf("delete the namespace %s: %w", ns, err)
 	}
 	o.log.Info("a namespace was deleted that no record named", slog.String("namespace", ns))
-	return o.store.Update(ctx, func(tx *store.Tx) error { return tx.DropAside(ns) })
+	return o.store.Update(ctx, func(tx *store.Tx) error { return tx.DropOrphanedNamespace(ns) })
 }
 
 // deletions deletes Deployments and packs, unless a lease or an older database
@@ -195,7 +195,7 @@ func deletionPausedIn(tx *store.Tx) (bool, error) {
 	if err != nil || leased {
 		return leased, err
 	}
-	return tx.Held()
+	return tx.EverythingOrphaned()
 }
 
 // releaseEnded drops the records of a Deployment's unused packs, and returns
@@ -209,7 +209,7 @@ func (e *deletions) releaseEnded(tx *store.Tx, of slipway.DeploymentID) (unused 
 		time.AfterFunc(store.LeaseLife, func() { e.wakers.wakeStage(of) })
 		return nil, nil
 	}
-	if held, err := tx.Held(); err != nil || held {
+	if held, err := tx.EverythingOrphaned(); err != nil || held {
 		return nil, err
 	}
 	return tx.DropUnusedPacks(of)

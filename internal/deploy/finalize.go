@@ -190,7 +190,7 @@ func (i *finalizer) settleImage(ctx context.Context, of slipway.DeploymentID, id
 	var d slipway.Deployment
 	err = i.store.View(ctx, func(tx *store.Tx) error {
 		var role slipway.Role
-		if d, role, err = tx.Tail(of, by); err != nil {
+		if d, role, err = tx.Projected(of, by); err != nil {
 			return err
 		}
 		return d.MayMake(w, role, by)

@@ -94,7 +94,7 @@ func (m *imageStager) recordImage(ctx context.Context, d slipway.Deployment, w s
 		if err != nil {
 			return err
 		}
-		tail, _, err := tx.Tail(d.ID, w.By)
+		tail, _, err := tx.Projected(d.ID, w.By)
 		if err != nil {
 			return err
 		}

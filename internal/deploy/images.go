@@ -125,7 +125,7 @@ func (i *images) CreateImage(ctx context.Context, of slipway.DeploymentID, by sl
 		return w, err
 	}
 	err = i.store.Update(ctx, func(tx *store.Tx) error {
-		d, role, err := tx.Tail(of, by)
+		d, role, err := tx.Projected(of, by)
 		if err != nil {
 			return err
 		}

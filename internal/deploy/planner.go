@@ -121,7 +121,7 @@ func readQueue(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b queue
 	if b.queue, err = tx.Queue(of); err != nil {
 		return b, err
 	}
-	b.projected, b.staged = b.now.Tail(b.queue), map[slipway.DeployID][]byte{}
+	b.projected, b.staged = b.now.Projected(b.queue), map[slipway.DeployID][]byte{}
 	for _, t := range b.queue {
 		if t.Deploy == nil || t.Deploy.WentLive() || t.Deploy.ReturnTo != 0 {
 			continue
@@ -152,7 +152,7 @@ func (b queueState) same(now queueState) bool {
 	for gone < len(b.queue) && now.queue[0].Deploy != nil && now.queue[0].Deploy.WentLive() {
 		gone, now.queue = gone+1, now.queue[1:]
 	}
-	return b.now.GuardAPI == now.now.GuardAPI && b.now.Tail(b.queue[:gone]).State == now.now.State
+	return b.now.GuardAPI == now.now.GuardAPI && b.now.Projected(b.queue[:gone]).State == now.now.State
 }
 
 // before returns b without w and without the deploys after w.
@@ -160,7 +160,7 @@ func (b queueState) before(w slipway.Deploy) queueState {
 	i := slices.IndexFunc(b.queue, func(t slipway.Turn) bool { return t.Deploy != nil && t.Deploy.ID == w.ID })
 	if i >= 0 {
 		b.queue = b.queue[:i]
-		b.projected = b.now.Tail(b.queue)
+		b.projected = b.now.Projected(b.queue)
 	}
 	return b
 }
@@ -174,7 +174,7 @@ func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 	tail := b.now
 	for _, t := range b.queue {
 		before := tail
-		tail = tail.Tail([]slipway.Turn{t})
+		tail = tail.Projected([]slipway.Turn{t})
 		if t.Deploy == nil || t.Deploy.WentLive() || before.Takes(*t.Deploy) != nil {
 			continue // a deploy that will be refused at its turn changes nothing
 		}
@@ -211,7 +211,7 @@ func (p *planner) planReturn(b queueState, w slipway.Deploy) (slipway.Plan, erro
 // image with DAGs in place of the mounted ones: a person has to start the image
 // by hand.
 func (p *planner) byHand(d slipway.Deployment, w slipway.Deploy) bool {
-	return d.Uncovers(w) && !d.AppliesImages(p.components.Components(d.ID), p.store.Now())
+	return d.RemovesDAGs(w) && !d.AppliesImages(p.components.Components(d.ID), p.store.Now())
 }
 
 // review returns the review of w without the files.

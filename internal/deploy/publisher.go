@@ -255,7 +255,7 @@ func (e *versions) dropUnretained(ctx context.Context, d slipway.Deployment, v s
 	retained := false
 	err := e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if retained, err = tx.Retained(d.ID, v); err == nil && !retained {
-			retained, err = tx.Held()
+			retained, err = tx.EverythingOrphaned()
 		}
 		return err
 	})

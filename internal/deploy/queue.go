@@ -129,7 +129,7 @@ func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *s
 	if w, err = tx.Deploy(d.ID, number); err != nil {
 		return w, err
 	}
-	projected := d.Tail(queue)
+	projected := d.Projected(queue)
 	if w, err = projected.Confirm(w, role, by, versionOr(base, projected)); err != nil {
 		return w, err
 	}
@@ -323,7 +323,7 @@ func (q *queue) Switch(ctx context.Context, of slipway.DeploymentID, on bool, by
 		if err != nil {
 			return err
 		}
-		if err := d.Tail(queue).SwitchTo(on, role, projectAtHand); err != nil {
+		if err := d.Projected(queue).SwitchTo(on, role, projectAtHand); err != nil {
 			return err
 		}
 		s, err := tx.AddSwitch(slipway.SwitchOrder{Deployment: of, On: on, By: by})

@@ -274,7 +274,7 @@ func (a *app) deployedBehind(t *testing.T) {
 func (a *app) tail(t *testing.T) (d slipway.Deployment) {
 	t.Helper()
 	storetest.View(t, a.store, func(tx *store.Tx) (err error) {
-		d, _, err = tx.Tail(a.Sales.ID, a.Eve)
+		d, _, err = tx.Projected(a.Sales.ID, a.Eve)
 		return err
 	})
 	return d

@@ -90,7 +90,7 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 			return note, err
 		}
 	}
-	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, removesDAGs: d.Uncovers(*w), connected: connected})
+	v, err := o.awaiter.awaitPart(ctx, *w, part{kind: slipway.Rollout, within: o.cfg.ApplyTimeout, removesDAGs: d.RemovesDAGs(*w), connected: connected})
 	switch {
 	case err != nil:
 		return note, err
@@ -134,7 +134,7 @@ func (o *rollouts) setDesired(ctx context.Context, w *slipway.Deploy, change fun
 		}
 		change(&now, tx.Now)
 		*w, err = tx.SaveDeploy(now)
-		return errors.Join(err, tx.Rewant(w.Deployment))
+		return errors.Join(err, tx.WakeAgents(w.Deployment))
 	})
 	o.watchers.changed(w.Deployment, w.ID)
 	return err

@@ -207,9 +207,9 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 
 // unrecordedManifests returns the versions without a record among stored, with
 // the origin of each manifest.
-func unrecordedManifests(tx *store.Tx, d slipway.Deployment, stored []slipway.Version) (map[slipway.Version]slipway.Stray, error) {
+func unrecordedManifests(tx *store.Tx, d slipway.Deployment, stored []slipway.Version) (map[slipway.Version]slipway.Unrecorded, error) {
 	retained, err := tx.RetainedOf(d.ID, stored)
-	unrecorded := map[slipway.Version]slipway.Stray{}
+	unrecorded := map[slipway.Version]slipway.Unrecorded{}
 	for _, v := range stored {
 		if err != nil {
 			return nil, err
@@ -220,7 +220,7 @@ func unrecordedManifests(tx *store.Tx, d slipway.Deployment, stored []slipway.Ve
 		var w slipway.Deploy
 		var known bool
 		w, known, err = tx.MintedFor(d.ID, v)
-		unrecorded[v] = slipway.StrayManifest(w, known)
+		unrecorded[v] = slipway.UnrecordedManifest(w, known)
 	}
 	return unrecorded, err
 }

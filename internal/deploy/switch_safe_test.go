@@ -255,7 +255,7 @@ func TestImagesAreKept(t *testing.T) {
 	if tags, err := a.engine.PushedTags(t.Context(), a.Sales); err != nil || len(tags) != 1 {
 		t.Errorf("what came afterwards: %v, %v; want it set aside", tags, err)
 	}
-	a.later(slipway.AsideFor)
+	a.later(slipway.OrphanLife)
 	a.retainAside(t)
 	if tags, err := a.engine.PushedTags(t.Context(), a.Sales); err != nil || len(tags) != 0 {
 		t.Errorf("what came afterwards: %v, %v; want it gone after days", tags, err)

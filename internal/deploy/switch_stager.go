@@ -31,7 +31,7 @@ type switchStager struct {
 // changes before.
 func (t *switchStager) SwitchSafely(ctx context.Context, of slipway.DeploymentID, on bool, by slipway.Actor) (w slipway.Deploy, err error) {
 	err = t.store.Update(ctx, func(tx *store.Tx) error {
-		d, role, err := tx.Tail(of, by)
+		d, role, err := tx.Projected(of, by)
 		if err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func tooLarge(name string, most int64) error {
 // DAGs of an existing deploy of image and DAGs.
 func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (u store.Upload, w slipway.Deploy, err error) {
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
-		d, role, err := tx.Tail(of, by)
+		d, role, err := tx.Projected(of, by)
 		if err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u
 
 // mayUpload refuses w if the author of w may no longer make w.
 func mayUpload(tx *store.Tx, w slipway.Deploy) error {
-	d, role, err := tx.Tail(w.Deployment, w.By)
+	d, role, err := tx.Projected(w.Deployment, w.By)
 	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
 		return slipway.Errorf(slipway.NotFound, "%s no longer has access to this Deployment.", w.By.Title())
 	}

@@ -57,8 +57,8 @@ func TestUncovers(t *testing.T) {
 		"a return to the image that runs": {on, slipway.Deploy{Kind: slipway.DAGOnly, After: bare, ReturnTo: 1}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tt.s.Uncovers(tt.w); got != tt.want {
-				t.Errorf("Uncovers %v, want %v", got, tt.want)
+			if got := tt.s.RemovesDAGs(tt.w); got != tt.want {
+				t.Errorf("RemovesDAGs %v, want %v", got, tt.want)
 			}
 		})
 	}

@@ -51,9 +51,9 @@ func (s State) Brings(w Deploy) bool {
 	return w.ReturnTo == 0 && w.Version != "" && s.With(w).Version == w.Version
 }
 
-// Uncovers reports whether w replaces mounted DAGs by the DAGs of the new
+// RemovesDAGs reports whether w replaces mounted DAGs by the DAGs of the new
 // image.
-func (s State) Uncovers(w Deploy) bool {
+func (s State) RemovesDAGs(w Deploy) bool {
 	return w.Kind.HasImage() && s.Mounted && !s.With(w).Mounted
 }
 

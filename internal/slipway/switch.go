@@ -75,10 +75,10 @@ type Turn struct {
 	Switch *SwitchOrder
 }
 
-// Tail returns d projected to the end of its queue. New deploys and switches
-// are checked against the projected Deployment. Finished turns, and deploys
-// that d would refuse, change nothing.
-func (d Deployment) Tail(queue []Turn) Deployment {
+// Projected returns d projected to the end of its queue. New deploys and
+// switches are checked against the projected Deployment. Finished turns, and
+// deploys that d would refuse, change nothing.
+func (d Deployment) Projected(queue []Turn) Deployment {
 	for _, t := range queue {
 		switch {
 		case t.ended():

@@ -116,7 +116,7 @@ func TestTail(t *testing.T) {
 			d := Deployment{ID: "d1", Name: "etl", State: tt.now}
 			want := d
 			want.State, want.Before = tt.want, tt.before
-			if got := d.Tail(turnsOf(tt.queue)); !reflect.DeepEqual(got, want) {
+			if got := d.Projected(turnsOf(tt.queue)); !reflect.DeepEqual(got, want) {
 				t.Errorf("at the end %+v, before %+v; want %+v, before %+v", got.State, got.Before, want.State, want.Before)
 			}
 			if d.State != tt.now || d.Before != nil {
@@ -131,7 +131,7 @@ func ptr(s State) *State { return &s }
 func TestTailPassesOverAnAppliedSwitch(t *testing.T) {
 	d := Deployment{State: State{DAGDeploys: true}}
 	queue := []Turn{{Switch: &SwitchOrder{On: false, AppliedAt: time.Unix(1, 0)}}}
-	if got := d.Tail(queue); !got.DAGDeploys {
+	if got := d.Projected(queue); !got.DAGDeploys {
 		t.Errorf("the switch had its turn, and was turned again: %+v", got.State)
 	}
 }
@@ -143,7 +143,7 @@ func TestSwitchesBack(t *testing.T) {
 		"off both:i2:v2 on dags:v2 off": true, "dags:v2": false,
 	} {
 		t.Run(queue, func(t *testing.T) {
-			d := Deployment{State: State{Image: "i1", Version: "v1", Mounted: true, DAGDeploys: true}}.Tail(turnsOf(queue))
+			d := Deployment{State: State{Image: "i1", Version: "v1", Mounted: true, DAGDeploys: true}}.Projected(turnsOf(queue))
 			if got := d.SwitchesBack(); got != want {
 				t.Errorf("switches back: %v, want %v; %+v, before %+v", got, want, d.State, d.Before)
 			}
@@ -155,7 +155,7 @@ func TestSwitchesBack(t *testing.T) {
 // restore once more.
 func TestReturnOverTheSwitch(t *testing.T) {
 	carried := State{Image: "i1"}
-	d := Deployment{State: carried}.Tail(turnsOf("on dags:v2"))
+	d := Deployment{State: carried}.Projected(turnsOf("on dags:v2"))
 	row := Deploy{Number: 2, After: d.State, LiveAt: live}
 	d = d.Switched(false)
 	back, err := d.Return(row, Owner, true)

@@ -18,7 +18,7 @@ func misfits(s State, w Deploy) bool {
 
 // switchSafely prepares a safe switch, or confirms one that was prepared.
 func (w *walk) switchSafely() {
-	tail := w.d.Tail(w.queue)
+	tail := w.d.Projected(w.queue)
 	if n := len(w.prepared); n > 0 && w.r.IntN(2) == 0 {
 		next := w.prepared[n-1]
 		w.prepared = w.prepared[:n-1]

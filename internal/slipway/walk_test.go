@@ -92,10 +92,10 @@ func (w *walk) willBeOn() bool {
 		case t.Switch != nil:
 			on = t.Switch.On
 		case t.Deploy.Switch != nil:
-			if w.d.Tail(w.queue[:i]).Takes(*t.Deploy) == nil {
+			if w.d.Projected(w.queue[:i]).Takes(*t.Deploy) == nil {
 				on = t.Deploy.Switch.On
 			}
-		case t.Deploy.ReturnTo != 0 && !misfits(w.d.Tail(w.queue[:i]).State, *t.Deploy):
+		case t.Deploy.ReturnTo != 0 && !misfits(w.d.Projected(w.queue[:i]).State, *t.Deploy):
 			on = t.Deploy.After.DAGDeploys
 		}
 	}
@@ -113,7 +113,7 @@ func (w *walk) confirm() {
 		next.After = State{Image: fmt.Sprint("i", w.n), Runtime: fmt.Sprint("3.1-", 1+w.n/8+w.r.IntN(4))}
 		w.dags[next.After.Image] = fmt.Sprint("DAGs of image ", w.n)
 	}
-	tail := w.d.Tail(w.queue)
+	tail := w.d.Projected(w.queue)
 	if w.r.IntN(8) == 0 {
 		_, err := tail.Confirm(next, Owner, ada, "v0")
 		w.check(err != nil, "deploy %+v was confirmed against a base that is not there", next)
@@ -151,7 +151,7 @@ func (w *walk) call() {
 
 func (w *walk) turnSwitch() {
 	on := w.r.IntN(2) == 0
-	err := w.d.Tail(w.queue).SwitchTo(on, Owner, true)
+	err := w.d.Projected(w.queue).SwitchTo(on, Owner, true)
 	w.check((err == nil) == (w.willBeOn() != on), "switching to %v: %v", on, err)
 	if err == nil {
 		w.queue = append(w.queue, Turn{Switch: &SwitchOrder{On: on}})
@@ -164,7 +164,7 @@ func (w *walk) goBack() {
 		return
 	}
 	old := w.rows[w.r.IntN(len(w.rows))]
-	tail := w.d.Tail(w.queue)
+	tail := w.d.Projected(w.queue)
 	next, err := tail.Return(old, Owner, true)
 	if err != nil {
 		w.check(runs(tail.State, old.After), "returning to %+v from %+v: %v", old, tail.State, err)
@@ -280,7 +280,7 @@ func wanted(s State, w Deploy) State {
 
 // drain lets the whole queue go live: it ends as it was foreseen.
 func (w *walk) drain() {
-	foreseen := w.d.Tail(w.queue)
+	foreseen := w.d.Projected(w.queue)
 	for len(w.queue) > 0 {
 		w.turn(true)
 	}

@@ -223,7 +223,7 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 // judged returns what b would change, all of it judged before any of it is done.
 func (e *deployments) judged(c echo.Context, b deploymentBody) (set slipway.Settings, edit, turn bool, err error) {
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		d, role, err := tx.Tail(deploymentID(c), caller(c))
+		d, role, err := tx.Projected(deploymentID(c), caller(c))
 		if err != nil {
 			return err
 		}
@@ -306,7 +306,7 @@ func (e *deployments) sceneOf(c echo.Context, tx *store.Tx, d slipway.Deployment
 	if err != nil {
 		return scene{}, err
 	}
-	v := scene{Deployment: d, tail: d.Tail(queue), target: e.deploys.pushTarget(c, d)}
+	v := scene{Deployment: d, tail: d.Projected(queue), target: e.deploys.pushTarget(c, d)}
 	for _, w := range workspaces {
 		if w.ID == d.Workspace {
 			v.workspace = w.Name

@@ -245,7 +245,7 @@ func (e *deploys) pushTarget(c echo.Context, d slipway.Deployment) string {
 func (e *deploys) takesDeploy(c echo.Context, kind slipway.DeployKind) (d slipway.Deployment, err error) {
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		var role slipway.Role
-		if d, role, err = tx.Tail(deploymentID(c), caller(c)); err != nil {
+		if d, role, err = tx.Projected(deploymentID(c), caller(c)); err != nil {
 			return err
 		}
 		if kind == "BUNDLE" {

@@ -33,67 +33,67 @@ func (s State) String() string {
 	return [...]string{"holds records", "is missing", "is empty", "holds no records"}[s]
 }
 
-// Found is the result of Look.
-type Found struct {
+// ProbeResult is the result of Probe.
+type ProbeResult struct {
 	State State
 	Log   bool // without records: the -wal beside the file may have some
 }
 
-// Look returns the state of the database file at path. Look writes nothing, so
+// Probe returns the state of the database file at path. Probe writes nothing, so
 // that people can still put a lost database back: SQLite itself deletes the
 // -wal beside an empty file, and applies a -wal to any database file beside the
 // -wal. A database unusable for this program is an error.
 //
 // starts is the number, from CountStart, of the start before the beginning of
-// the -wal, or 0 if unknown. Look uses the number to detect the -wal of another
+// the -wal, or 0 if unknown. Probe uses the number to detect the -wal of another
 // file.
-func Look(ctx context.Context, path string, starts int64) (Found, error) {
+func Probe(ctx context.Context, path string, starts int64) (ProbeResult, error) {
 	log := sizeOf(path + walSuffix)
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Found{State: Missing, Log: log > 0}, nil
+		return ProbeResult{State: Missing, Log: log > 0}, nil
 	case err != nil:
-		return Found{}, fmt.Errorf("look at the database: %w", err)
+		return ProbeResult{}, fmt.Errorf("look at the database: %w", err)
 	case info.Mode().IsRegular() && info.Size() == 0:
-		return Found{State: Empty, Log: log > 0}, nil
+		return ProbeResult{State: Empty, Log: log > 0}, nil
 	}
 	if err := checkFormat(path); err != nil {
-		return Found{}, err
+		return ProbeResult{}, err
 	}
 	file, err := peek(ctx, path, "mode=ro&immutable=1") // without the -wal
 	switch {
 	case err == nil && file.newer():
-		return Found{}, newerSchema()
+		return ProbeResult{}, newerSchema()
 	case log > 0:
-		return lookWithLog(ctx, path, err == nil && file.made && file.starts >= starts)
+		return probeWithLog(ctx, path, err == nil && file.made && file.starts >= starts)
 	case err != nil:
-		return Found{}, unreadable(path, err)
+		return ProbeResult{}, unreadable(path, err)
 	case !file.made:
-		return Found{State: Blank}, nil
+		return ProbeResult{State: Blank}, nil
 	}
-	return Found{}, nil
+	return ProbeResult{}, nil
 }
 
-// lookWithLog is Look for a file with a -wal. fits is true if the two files are
-// known to belong together.
-func lookWithLog(ctx context.Context, path string, fits bool) (Found, error) {
+// probeWithLog is Probe for a file with a -wal. fits is true if the two files
+// are known to belong together.
+func probeWithLog(ctx context.Context, path string, fits bool) (ProbeResult, error) {
 	now, err := peek(ctx, path, "mode=ro")
 	switch {
 	case err != nil:
-		return Found{}, strayLog(path, err)
+		return ProbeResult{}, foreignLog(path, err)
 	case now.newer():
-		return Found{}, newerSchema()
+		return ProbeResult{}, newerSchema()
 	case !now.made:
 		log, err := committed(path + walSuffix)
-		return Found{State: Blank, Log: log}, err
+		return ProbeResult{State: Blank, Log: log}, err
 	case fits:
-		return Found{}, nil
+		return ProbeResult{}, nil
 	}
 	if err := checkSound(ctx, path); err != nil {
-		return Found{}, strayLog(path, err)
+		return ProbeResult{}, foreignLog(path, err)
 	}
-	return Found{}, nil
+	return ProbeResult{}, nil
 }
 
 // walSuffix ends the name of the -wal, where SQLite keeps the last commits
@@ -132,7 +132,7 @@ func unreadable(path string, err error) error {
 	return slipway.Errorf(slipway.Invalid, "The database %s is damaged: %v. "+putBack, path, err)
 }
 
-func strayLog(path string, err error) error {
+func foreignLog(path string, err error) error {
 	return slipway.Errorf(slipway.Invalid, "The database %s and the file %s beside it do not fit together: %v. "+
 		"Put the file back that was there with it, or move %[2]s elsewhere if the database came from a copy without it.", path, path+walSuffix, err)
 }

@@ -10,7 +10,7 @@ func TestStrayManifest(t *testing.T) {
 	for name, tt := range map[string]struct {
 		w     Deploy
 		known bool
-		want  Stray
+		want  Unrecorded
 	}{
 		"of no deploy":                       {Deploy{}, false, Foreign},
 		"of one whose files arrive":          {Deploy{Status: Initialized}, true, Foreign},
@@ -22,7 +22,7 @@ func TestStrayManifest(t *testing.T) {
 		"of one that failed":                 {Deploy{Status: Failed}, true, Leftover},
 		"of one that was cancelled":          {Deploy{Status: Cancelled}, true, Leftover},
 	} {
-		if got := StrayManifest(tt.w, tt.known); got != tt.want {
+		if got := UnrecordedManifest(tt.w, tt.known); got != tt.want {
 			t.Errorf("the manifest %s is %d, want %d", name, got, tt.want)
 		}
 	}
@@ -30,7 +30,7 @@ func TestStrayManifest(t *testing.T) {
 
 func TestAsideIsOver(t *testing.T) {
 	since := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
-	a := Aside{Namespace: "bright-nova-0001", Since: since}
+	a := OrphanedNamespace{Namespace: "bright-nova-0001", Since: since}
 	for after, want := range map[time.Duration]bool{
 		-time.Hour: false, 0: false, 7*24*time.Hour - time.Millisecond: false, 7 * 24 * time.Hour: true, 1000 * time.Hour: true,
 	} {

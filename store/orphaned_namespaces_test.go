@@ -14,11 +14,11 @@ func TestAsides(t *testing.T) {
 	now := time.UnixMilli(1_000_000_000_000).UTC()
 	st.Now = func() time.Time { return now }
 	set := func(ns string) {
-		storetest.Update(t, st, func(tx *store.Tx) error { return tx.SetAside(ns) })
+		storetest.Update(t, st, func(tx *store.Tx) error { return tx.AddOrphanedNamespace(ns) })
 	}
 	held := func() (held bool) {
 		storetest.View(t, st, func(tx *store.Tx) (err error) {
-			held, err = tx.Held()
+			held, err = tx.EverythingOrphaned()
 			return err
 		})
 		return held
@@ -29,7 +29,7 @@ func TestAsides(t *testing.T) {
 	}
 	set(slipway.Everything)
 	first := now
-	now = now.Add(slipway.AsideFor - time.Millisecond)
+	now = now.Add(slipway.OrphanLife - time.Millisecond)
 	set("gone-nova-0001") // stays so since then
 	set(slipway.Everything)
 	if !held() {
@@ -40,8 +40,8 @@ func TestAsides(t *testing.T) {
 		t.Error("held when it is over")
 	}
 	storetest.View(t, st, func(tx *store.Tx) error {
-		all, err := tx.Asides()
-		if len(all) != 2 || all[0] != (slipway.Aside{Since: first}) || all[1] != (slipway.Aside{Namespace: "gone-nova-0001", Since: first}) {
+		all, err := tx.OrphanedNamespaces()
+		if len(all) != 2 || all[0] != (slipway.OrphanedNamespace{Since: first}) || all[1] != (slipway.OrphanedNamespace{Namespace: "gone-nova-0001", Since: first}) {
 			t.Errorf("set aside: %+v", all)
 		}
 		return err
@@ -74,7 +74,7 @@ func TestCountStart(t *testing.T) {
 				t.Errorf("start %d, whole %t, %v; want %d", n, whole, err, tt.n)
 			}
 			storetest.View(t, st, func(tx *store.Tx) error {
-				held, err := tx.Held()
+				held, err := tx.EverythingOrphaned()
 				if held != tt.held {
 					t.Errorf("held %t, want %t", held, tt.held)
 				}

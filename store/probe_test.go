@@ -51,7 +51,7 @@ func opened(t *testing.T, statements ...string) func(path string) func() error {
 // lookCase is a database and the -wal beside it, nil for no file.
 type lookCase struct {
 	db, wal []byte
-	want    store.Found
+	want    store.ProbeResult
 	says    string
 }
 
@@ -79,15 +79,15 @@ func lookCases(t *testing.T) map[string]lookCase {
 	}
 	half := len(firstWAL) / 2
 	return map[string]lookCase{
-		"nothing":                             {want: store.Found{State: store.Missing}},
-		"a -wal alone":                        {wal: firstWAL, want: store.Found{State: store.Missing, Log: true}},
-		"no bytes":                            {db: []byte{}, want: store.Found{State: store.Empty}},
-		"no bytes, and a -wal":                {db: []byte{}, wal: firstWAL, want: store.Found{State: store.Empty, Log: true}},
+		"nothing":                             {want: store.ProbeResult{State: store.Missing}},
+		"a -wal alone":                        {wal: firstWAL, want: store.ProbeResult{State: store.Missing, Log: true}},
+		"no bytes":                            {db: []byte{}, want: store.ProbeResult{State: store.Empty}},
+		"no bytes, and a -wal":                {db: []byte{}, wal: firstWAL, want: store.ProbeResult{State: store.Empty, Log: true}},
 		"killed in its first start":           {db: first, wal: firstWAL},
 		"cut off in its first start":          {db: first, wal: firstWAL[:half]},
-		"no table yet":                        {db: first, wal: []byte{}, want: store.Found{State: store.Blank}},
-		"no commit yet":                       {db: first, wal: firstWAL[:1000], want: store.Found{State: store.Blank}},
-		"of others":                           {db: other, wal: otherWAL, want: store.Found{State: store.Blank, Log: true}},
+		"no table yet":                        {db: first, wal: []byte{}, want: store.ProbeResult{State: store.Blank}},
+		"no commit yet":                       {db: first, wal: firstWAL[:1000], want: store.ProbeResult{State: store.Blank}},
+		"of others":                           {db: other, wal: otherWAL, want: store.ProbeResult{State: store.Blank, Log: true}},
 		"newer":                               {db: whole, says: "is of a newer Slipway"},
 		"newer, and an old -wal":              {db: whole, wal: firstWAL, says: "is of a newer Slipway"},
 		"newer by its -wal":                   {db: first, wal: newerWAL, says: "is of a newer Slipway"},
@@ -109,7 +109,7 @@ func TestLook(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got, err := store.Look(t.Context(), path, 0)
+			got, err := store.Probe(t.Context(), path, 0)
 			if tt.says == "" && (err != nil || got != tt.want) || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {
 				t.Errorf("found %+v, %v; want %+v, %q", got, err, tt.want, tt.says)
 			}
