@@ -12,8 +12,11 @@ import (
 	"slipway/views"
 )
 
+// peoplePath is the address of the People page of w.
 func peoplePath(w slipway.WorkspaceID) string { return workspacePath(w) + "/people" }
 
+// memberPath is the address of one member, the start of the addresses of the
+// member's actions.
 func memberPath(m slipway.Membership) string {
 	return peoplePath(m.Workspace) + "/" + string(m.User.ID)
 }
@@ -42,14 +45,14 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 		if err != nil {
 			return err
 		}
-		var held map[slipway.UserID][]store.Token
-		if role.May(slipway.ManageMembers) == nil { // else no role can be changed
-			if held, err = tokensByHolder(tx, id); err != nil {
+		var tokens map[slipway.UserID][]store.Token
+		if role.May(slipway.ManageMembers) == nil { // nobody else changes roles, so the tokens are not needed
+			if tokens, err = tokensByHolder(tx, id); err != nil {
 				return err
 			}
 		}
 		for _, m := range members {
-			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners, held[m.User.ID]))
+			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners, tokens[m.User.ID]))
 		}
 		if role.May(slipway.ManageMembers) != nil {
 			return nil
@@ -75,16 +78,16 @@ func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]s
 	if err != nil {
 		return nil, err
 	}
-	held := map[slipway.UserID][]store.Token{}
+	tokens := map[slipway.UserID][]store.Token{}
 	for _, h := range holders {
-		held[h.User] = append(held[h.User], byID[h.Token])
+		tokens[h.User] = append(tokens[h.User], byID[h.Token])
 	}
-	return held, nil
+	return tokens, nil
 }
 
-// memberRow offers the changes of m allowed for role mine. held are the tokens
-// of m.
-func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owners int, held []store.Token) views.MemberRow {
+// memberRow is the row of m, with the changes that the role mine may make.
+// tokens are the tokens of m.
+func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owners int, tokens []store.Token) views.MemberRow {
 	row := views.MemberRow{Membership: m, You: m.User.ID == me}
 	for _, next := range slipway.WorkspaceRoles {
 		if m.SetRole(mine, next, owners) == nil {
@@ -93,7 +96,7 @@ func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owner
 	}
 	if len(row.Roles) > 1 {
 		row.RoleURL = memberPath(m)
-		row.AskRole = slices.ContainsFunc(row.Roles, func(next slipway.Role) bool { return len(auth.RoleChange(m, next).Revokes(held)) > 0 })
+		row.AskRole = slices.ContainsFunc(row.Roles, func(next slipway.Role) bool { return len(auth.RoleChange(m, next).Revokes(tokens)) > 0 })
 	}
 	if row.AskRole {
 		row.RoleURL += "/role"
@@ -104,6 +107,8 @@ func memberRow(m slipway.Membership, me slipway.UserID, mine slipway.Role, owner
 	return row
 }
 
+// invitationRows returns the open invitations of a Workspace; base is the start
+// of the addresses to revoke one.
 func invitationRows(tx *store.Tx, id slipway.WorkspaceID, base string) (rows []views.InvitationRow, err error) {
 	all, err := tx.Invitations(id)
 	if err != nil {

@@ -14,16 +14,16 @@ import (
 	"slipway/views"
 )
 
-// Fields of the form to confirm the end of tokens: one for each shown token,
-// and one for each ticked token.
+// Fields of the form that confirms a smaller role or a removal: one for each
+// token on the page, and one for each ticked token.
 const (
 	shownField  = "shown"
 	revokeField = "revoke"
 )
 
-// keptTokens returns the tokens that a person with role mine saw unticked on
-// the page. A person's own tokens are never kept, and a request without the
-// page's fields keeps none.
+// keptTokens returns the tokens to keep: on the page but not ticked. mine is
+// the caller's role. Nobody keeps tokens of their own account, and a request
+// without the fields keeps none.
 func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slipway.TokenID) {
 	form, err := c.FormParams()
 	if err != nil || slipway.MayKeepTokens(mine) != nil || of.ID == userOf(c).ID {
@@ -37,7 +37,7 @@ func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slip
 	return keep
 }
 
-// leavingRows puts the tokens that end with l into words.
+// leavingRows returns the rows of the tokens that end with l.
 func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err error) {
 	tokens, err := auth.LeavingTokens(tx, l)
 	if err != nil {
@@ -64,9 +64,10 @@ func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err e
 	return rows, nil
 }
 
-// changeAccess calls record to change or end a membership, revokes the tokens
-// of l, deletes invitations made without the permission from now on, and audits
-// e. counts gives the numbers of revoked and kept tokens.
+// changeAccess calls record to change or end a membership, and revokes the
+// tokens of l. It deletes the person's invitations if the next role may not
+// invite, and those to the person above the next role. Then it audits e. counts
+// gives the numbers of revoked and kept tokens.
 func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
 		return "", err
@@ -75,7 +76,7 @@ func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leavin
 	if err != nil {
 		return "", err
 	}
-	if l.Next.May(slipway.ManageMembers) != nil { // then no link of theirs may bring the role back
+	if l.Next.May(slipway.ManageMembers) != nil { // an invitation made by the person could bring the role back
 		if err := tx.DropInvitationsBy(l.Workspace, l.User.ID); err != nil {
 			return "", err
 		}
@@ -91,8 +92,8 @@ func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leavin
 	return counts, tx.Audit(actorOf(c), e)
 }
 
-// dropInvitationsFor deletes open invitations to l's address that would restore
-// the lost access.
+// dropInvitationsFor deletes open invitations to l's address above the next
+// role: accepting one would undo the change.
 func dropInvitationsFor(tx *store.Tx, l auth.Leaving) error {
 	all, err := tx.Invitations(l.Workspace)
 	if err != nil {
@@ -133,7 +134,7 @@ func (s *Server) showSetRole(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := mine.May(slipway.ManageMembers); err != nil { // before any word about the typed role
+		if err := mine.May(slipway.ManageMembers); err != nil { // the refusal for a missing permission comes first
 			return err
 		}
 		if wrong != nil {

@@ -25,10 +25,11 @@ import (
 // access anew.
 const bearerLife = 5 * time.Minute
 
-// bearer is the signed answer of /v2/token.
+// bearer is the contents of a token of /v2/token, signed by the portal and
+// checked at each request.
 type bearer struct {
 	Secret  string // SHA-256 of the token, as stored
-	Login   bool   // of a login token
+	Login   bool   // a token of a CLI login; false: an API token or an agent token
 	Granted []image.Access
 	Until   time.Time
 }
@@ -45,9 +46,9 @@ func (s *Server) registryRoutes(e *echo.Echo) {
 	e.Any("/v2/*", registry)
 }
 
-// registryToken serves /v2/token: a bearer for the holder of a token, sent as
-// the password of any user. Refusals happen here, with 401: clients retry for
-// minutes when the registry itself refuses.
+// registryToken serves /v2/token: a bearer for the holder of a token. Clients
+// send the token as the password of any user. Refusals happen here, with 401:
+// clients retry for minutes when the registry itself refuses.
 func (s *Server) registryToken(c echo.Context) error {
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxForm)
@@ -95,7 +96,7 @@ func tokenOf(r *http.Request) (secret string, login bool) {
 	return secret, api.IsLogin(secret)
 }
 
-// refuseRegistry answers as registries do.
+// refuseRegistry answers with err in the JSON form of the registry protocol.
 func (s *Server) refuseRegistry(c echo.Context, err error) error {
 	kind, text := slipway.Explain(err)
 	status, code := http.StatusUnauthorized, "UNAUTHORIZED"
@@ -106,7 +107,8 @@ func (s *Server) refuseRegistry(c echo.Context, err error) error {
 	return c.JSON(status, map[string]any{"errors": []any{map[string]any{"code": code, "message": text}}})
 }
 
-// noteUse records the use of an API token, at most once a minute.
+// noteUse records the use of an API token or an agent token, at most once a
+// minute.
 func (s *Server) noteUse(r *http.Request, b bearer) error {
 	if b.Login {
 		return nil
@@ -124,8 +126,9 @@ func (s *Server) noteUse(r *http.Request, b bearer) error {
 	return s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
 }
 
-// scopesOf reads scopes: "repository:barren-ionization-0185/airflow:pull,push".
-// Other scopes are left out and not granted.
+// scopesOf reads scopes of the form
+// "repository:barren-ionization-0185/airflow:pull,push". The action * means
+// pushing and deleting. Scopes of other forms are ignored.
 func scopesOf(texts []string) (wants []image.Access) {
 	for _, text := range strings.Fields(strings.Join(texts, " ")) {
 		rest, ok := strings.CutPrefix(text, "repository:")
@@ -154,6 +157,7 @@ func (s *Server) sealed(b bearer) (string, error) {
 	return text + "." + s.signature(text), nil
 }
 
+// signature returns the HMAC of text under the registry key, in base64.
 func (s *Server) signature(text string) string {
 	h := hmac.New(sha256.New, s.registryKey)
 	h.Write([]byte(text))

@@ -17,7 +17,8 @@ import (
 	"slipway/views"
 )
 
-// withAssets tells components where the style sheet, scripts and icons are.
+// withAssets puts the addresses of style sheet, scripts and icons into the
+// context for views.
 func withAssets(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -26,8 +27,9 @@ func withAssets(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// render writes a page or partial, after buffering: a failing view becomes a
-// clean 500. Pages are compressed; event streams and downloads are not.
+// render writes a page or partial. The view is buffered first, so that a
+// failing view becomes a complete page with status 500. Pages are compressed;
+// event streams and downloads are not.
 func render(c echo.Context, status int, view templ.Component) error {
 	buf := templ.GetBuffer()
 	defer templ.ReleaseBuffer(buf)
@@ -45,10 +47,12 @@ func render(c echo.Context, status int, view templ.Component) error {
 	return failed
 }
 
+// compressed wraps a handler so that answers are compressed if the client
+// accepts gzip.
 var compressed = sync.OnceValue(func() func(http.HandlerFunc) http.HandlerFunc {
 	wrap, err := gzhttp.NewWrapper()
 	if err != nil {
-		panic(err) // the default options are good
+		panic(err) // NewWrapper fails only for wrong options
 	}
 	return func(h http.HandlerFunc) http.HandlerFunc { return http.HandlerFunc(wrap(h)) }
 })
@@ -66,7 +70,7 @@ func wantsHTML(c echo.Context) bool {
 	return wantsPartial(c) || strings.Contains(c.Request().Header.Get(echo.HeaderAccept), echo.MIMETextHTML)
 }
 
-// seeOther ends an action: the browser goes on to path.
+// seeOther ends an action: the browser loads path next.
 func seeOther(c echo.Context, path string) error {
 	if wantsPartial(c) {
 		c.Response().Header().Set("HX-Redirect", path)
@@ -107,7 +111,7 @@ func (s *Server) frameIn(c echo.Context, tx *store.Tx, title string, id slipway.
 	return p, role, err
 }
 
-// bareFrame is the frame of a page without database access.
+// bareFrame is the frame of a page for handlers without database access.
 func (s *Server) bareFrame(c echo.Context, title string) views.Frame {
 	u := userOf(c)
 	return views.Frame{
@@ -124,12 +128,14 @@ func (s *Server) address(c echo.Context, path string) string {
 	return c.Scheme() + "://" + c.Request().Host + path
 }
 
-// favicon answers browsers that ask before reading a page.
+// favicon redirects /favicon.ico, requested by browsers on their own, to the
+// icon of the pages.
 func (s *Server) favicon(c echo.Context) error {
 	return c.Redirect(http.StatusFound, static.URL("mark.svg"))
 }
 
-// keepDone hands the sentence of an action on to the next page.
+// keepDone keeps the sentence of an action for the page after the next
+// redirect.
 func (s *Server) keepDone(c echo.Context, text string) {
 	if text != "" {
 		s.cookies.Keep(c, doneCookie, text, auth.DoneLife)

@@ -14,7 +14,10 @@ type group struct {
 	before []echo.MiddlewareFunc
 }
 
-func (d group) GET(path string, h echo.HandlerFunc)  { d.e.GET(path, h, d.before...) }
+// GET adds a route for GET.
+func (d group) GET(path string, h echo.HandlerFunc) { d.e.GET(path, h, d.before...) }
+
+// POST adds a route for POST.
 func (d group) POST(path string, h echo.HandlerFunc) { d.e.POST(path, h, d.before...) }
 
 // method adds a route for a method other than GET and POST.
@@ -37,7 +40,8 @@ func (s *Server) routes(e *echo.Echo) {
 	s.agentRoutes(e)
 }
 
-// accountRoutes are the routes of people: signing in, and accounts.
+// accountRoutes are the routes for signing in, set-up, invitations and the own
+// account.
 func (s *Server) accountRoutes(e *echo.Echo, user group) {
 	anyone := group{e, []echo.MiddlewareFunc{readForm}}
 	anyone.GET("/signin", s.showSignIn)
@@ -57,8 +61,8 @@ func (s *Server) accountRoutes(e *echo.Echo, user group) {
 	user.POST("/auth/authorize", s.authorize)
 }
 
-// workspaceRoutes are the routes of a Workspace: people, credentials and
-// Deployments.
+// workspaceRoutes are the routes of a Workspace: people, tokens, registries,
+// audit log and Deployments.
 func (s *Server) workspaceRoutes(user group) {
 	user.GET("/workspaces", s.showWorkspaces)
 	user.POST("/workspaces", s.addWorkspace)
@@ -91,8 +95,8 @@ func (s *Server) workspaceRoutes(user group) {
 	user.POST("/workspaces/:workspace/deployments/new", s.addDeployment)
 }
 
-// deploymentRoutes are the routes of a Deployment: Overview, settings and
-// switch.
+// deploymentRoutes are the routes of a Deployment: Overview, settings, agents,
+// image and switch.
 func (s *Server) deploymentRoutes(user group) {
 	user.GET("/deployments/:deployment", s.showDeployment)
 	user.GET("/deployments/:deployment/live", s.liveDeployment)
@@ -128,7 +132,7 @@ func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.GET("/deployments/:deployment/history/*", s.showFileHistory)
 	user.GET("/deployments/:deployment/fix/*", s.showFix)
 
-	files := group{e, []echo.MiddlewareFunc{s.requireUser}} // the handlers read bodies as a stream
+	files := group{e, []echo.MiddlewareFunc{s.requireUser}} // without readForm: the handlers read the body as a stream
 	files.POST("/deployments/:deployment/deploys", s.deployForm)
 	files.POST("/deployments/:deployment/fix/*", s.fix)
 

@@ -30,14 +30,15 @@ const maxForm = 1 << 20
 // files set a stricter policy.
 const contentPolicy = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
 
-// requestID returns the id shared by the log and the failure page.
+// requestID returns the id of the request, shown in the log and on the failure
+// page.
 func requestID(c echo.Context) string {
 	id, _ := c.Get(requestIDKey).(string)
 	return id
 }
 
-// logged gives each request an id and writes one line after the answer, with
-// the reason of a refusal.
+// logged gives each request an id, and logs one line after the answer, with the
+// error if the request failed.
 func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Set(requestIDKey, rand.Text()[:12])
@@ -59,7 +60,7 @@ func (s *Server) logged(next echo.HandlerFunc) echo.HandlerFunc {
 				level = slog.LevelError
 			}
 		} else if strings.HasPrefix(c.Path(), agentsPath) {
-			level = slog.LevelDebug // agents ask all day
+			level = slog.LevelDebug // agents poll all day
 		}
 		s.log.Log(c.Request().Context(), level, "request", attrs...)
 		return nil
@@ -110,8 +111,8 @@ func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// readForm reads the form of a request, and refuses a broken or too large one
-// before the handler starts.
+// readForm reads the form of a request before the handler starts, and refuses a
+// broken form or one above maxForm.
 func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
@@ -132,7 +133,8 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// ipExtractor believes X-Forwarded-For only from proxies.
+// ipExtractor reads the client's address from X-Forwarded-For, as far as the
+// senders are in proxies. Without proxies the header is ignored.
 func ipExtractor(proxies []netip.Prefix) echo.IPExtractor {
 	if len(proxies) == 0 {
 		return echo.ExtractIPDirect()

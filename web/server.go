@@ -18,15 +18,15 @@ import (
 	"slipway/web/api"
 )
 
-// Config is the part of the command line about the pages.
+// Config is the configuration of the pages, from the command line.
 type Config struct {
 	URL            *url.URL       // the portal's address for browsers; nil: the address of the request
-	SupportURL     string         // a page or mailto: address for help; "" for none
-	TrustedProxies []netip.Prefix // trusted for X-Forwarded-For
+	SupportURL     string         // page or mailto: address for help; "" for none
+	TrustedProxies []netip.Prefix // networks of proxies; X-Forwarded-For of other senders is ignored
 	Version        string         // of the running program
 	SetupSecret    string         // of the link to set up the first account; "" for none
 
-	Releases []slipway.Release // of the Runtime, beside the embedded ones
+	Releases []slipway.Release // Runtime releases beside the embedded ones
 }
 
 // Server answers the portal's HTTP requests.
@@ -38,15 +38,15 @@ type Server struct {
 	sessions  *auth.Sessions
 	cookies   auth.Cookies
 	passwords *auth.Passwords
-	accounts  *auth.Throttle // failed sign-ins of an account
-	addresses *auth.Throttle // and from an address
-	agents    *auth.Throttle // requests of an agent token
+	accounts  *auth.Throttle // failed sign-ins by account
+	addresses *auth.Throttle // failed sign-ins by client network
+	agents    *auth.Throttle // requests by agent token
 	origin    *http.CrossOriginProtection
 	metrics   *metrics
 	api       *api.Server
 	slots     *slots
 
-	registryKey []byte // of the bearers of /v2/token, made anew at each start
+	registryKey []byte // signs the bearers of /v2/token; new at each start
 }
 
 // New returns a server of the pages over st and engine.
@@ -58,7 +58,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 		}
 	}
 	for _, pattern := range []string{"/v1/", "/v1alpha1/", "/private/", "/auth/oauth/", "/v2/", agentsPath} {
-		origin.AddInsecureBypassPattern(pattern) // no cookie is read at these addresses
+		origin.AddInsecureBypassPattern(pattern) // authenticated by a token, never by a cookie
 	}
 	jar := auth.NewCookies(cfg.URL)
 	return &Server{
@@ -74,6 +74,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 // Handler returns the portal's routes.
 func (s *Server) Handler() http.Handler { return s.router() }
 
+// router returns the routes behind the middleware of every request.
 func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail

@@ -12,19 +12,23 @@ import (
 	"slipway/internal/slipway"
 )
 
+// sessionName is the name under which a request caches the session.
 const sessionName = "session"
 
-// userOf returns the signed-in user, the zero User without one.
+// userOf returns the signed-in user, or the zero User.
 func userOf(c echo.Context) slipway.User {
 	u, _ := c.Get(auth.UserKey).(slipway.User)
 	return u
 }
 
+// userKnown reports whether the request has a signed-in user.
 func userKnown(c echo.Context) bool { return userOf(c).ID != "" }
 
 // actorOf returns the signed-in user as an actor, for rules and the audit log.
 func actorOf(c echo.Context) slipway.Actor { return actor(c, userOf(c)) }
 
+// actor returns u as the actor of the request, for a user that is not signed in
+// yet.
 func actor(c echo.Context, u slipway.User) slipway.Actor {
 	return slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.Portal, IP: c.RealIP()}
 }
@@ -57,8 +61,8 @@ func (s *Server) recognise(c echo.Context) (bool, error) {
 	return ok, nil
 }
 
-// startSession signs u in under a new id. An older session of the browser is
-// not reused.
+// startSession signs u in, under a new session id as a defence against session
+// fixation.
 func (s *Server) startSession(c echo.Context, u slipway.User) error {
 	sess, err := s.sessions.Get(c.Request(), sessionName)
 	if err != nil {
@@ -85,7 +89,8 @@ func (s *Server) endSession(c echo.Context) error {
 	return nil
 }
 
-// localPath returns path if path leads to a page of this portal, else "/".
+// localPath returns path if path is an address of this portal, else "/": a link
+// must not redirect to another site.
 func localPath(path string) string {
 	u, err := url.Parse(path)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.Opaque != "" || !strings.HasPrefix(u.Path, "/") ||

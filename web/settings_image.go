@@ -7,8 +7,8 @@ import (
 	"slipway/views"
 )
 
-// registerCard is the form to register the running image; to is the position of
-// the switch to ask for afterwards.
+// registerCard is the form to register the running image. After the form, the
+// page to turn the switch to the position to follows; "" for Settings.
 func registerCard(sc scene, to string) *views.RegisterCardProps {
 	return &views.RegisterCardProps{Action: deploymentPath(sc.ID) + "/image", To: to}
 }
@@ -45,8 +45,8 @@ func (s *Server) registerAgain(c echo.Context, err error, text string) error {
 	return s.settingsPage(c, status, func(p *views.SettingsPage) { refill(p.Register) })
 }
 
-// applyCard is the form to choose the portal's apply command; nil for an
-// Airflow elsewhere.
+// applyCard is the form to choose the command that applies images; nil for an
+// Airflow on another machine.
 func (s *Server) applyCard(sc scene) *views.ApplyCardProps {
 	if !sc.Here {
 		return nil

@@ -13,7 +13,8 @@ import (
 	"slipway/views"
 )
 
-// checkSetup returns nil if the secret in the link sets up this installation.
+// checkSetup returns nil if the secret of the link is right and no account
+// exists yet.
 func (s *Server) checkSetup(c echo.Context) error {
 	given, want := auth.Fingerprint(c.Param("secret")), auth.Fingerprint(s.cfg.SetupSecret)
 	if s.cfg.SetupSecret == "" || subtle.ConstantTimeCompare([]byte(given), []byte(want)) != 1 {
@@ -64,6 +65,8 @@ func (s *Server) setUp(c echo.Context) error {
 	return s.done(c, "/deployments/"+string(all.Deployment.ID), "Slipway is set up. Deploy your first DAGs below.")
 }
 
+// found stores the first user, Workspace and Deployment, and starts the worker
+// of the Deployment.
 func (s *Server) found(ctx context.Context, f auth.Founding, password, ip string) (all auth.Founded, err error) {
 	if _, err := f.Check(); err != nil {
 		return all, err

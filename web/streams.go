@@ -19,10 +19,10 @@ import (
 	"slipway/web/api"
 )
 
-// The pace of a live page.
+// Intervals of a live page.
 const (
-	heartbeat = 15 * time.Second       // between comments to keep the connection open
-	pause     = 100 * time.Millisecond // between two snapshots
+	heartbeat = 15 * time.Second       // between two checks; a comment is sent if nothing changed, to keep the connection open
+	pause     = 100 * time.Millisecond // least time between two snapshots
 )
 
 // fragment is a part of a page, sent again after a change.
@@ -31,8 +31,8 @@ type fragment struct {
 	view templ.Component
 }
 
-// snapshot returns the present contents of a page, and an error once the reader
-// has lost access.
+// snapshot returns the present fragments of a page, or an error after the
+// reader has lost access.
 type snapshot func() ([]fragment, error)
 
 // liveDeployments serves GET /workspaces/:workspace/live.
@@ -75,7 +75,7 @@ func (s *Server) liveDeployment(c echo.Context) error {
 	})
 }
 
-// agentsSnapshot follows the connected agents.
+// agentsSnapshot returns snapshots of the connected agents in Settings.
 func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 	return func() (all []fragment, err error) {
 		err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
@@ -86,8 +86,9 @@ func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 	}
 }
 
-// overviewFragments are the changing parts of the Overview. seen is the key of
-// the form on the page.
+// overviewFragments are the changing parts of the Overview. The form is sent
+// only if seen, the key of the form on the page, is no longer the present key:
+// input in the form must not be lost.
 func overviewFragments(o views.Overview, seen string) []fragment {
 	all := []fragment{
 		{"facts", views.FactsStrip(o.Facts)},
@@ -105,8 +106,9 @@ func overviewFragments(o views.Overview, seen string) []fragment {
 	return all
 }
 
-// deploySnapshot follows a deploy. The changes are compared again only after a
-// change of the status: a form must not change while somebody reads.
+// deploySnapshot returns snapshots of a deploy. The changes are compared again
+// only after a change of the status: a form must not change while somebody
+// reads.
 func (s *Server) deploySnapshot(c echo.Context) snapshot {
 	seen := c.QueryParam("status")
 	var log logTail
@@ -139,9 +141,9 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 	}
 }
 
-// stream sends snapshots as server-sent events: a full one first, then the
-// differences after each token in changed. The stream ends with the connection,
-// the session or the role.
+// stream sends snapshots as server-sent events: first all fragments, then the
+// changed fragments after each signal of changed. The stream ends with the
+// connection, the session or the access.
 func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
 	if !s.slots.acquire(userOf(c).ID) {
 		return slipway.Errorf(slipway.TooMany, "You have %d live pages open. Close some of them.", maxStreams)
@@ -158,7 +160,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
 	h.Set(echo.HeaderCacheControl, "no-store")
-	h.Set("X-Accel-Buffering", "no") // against proxies that collect events
+	h.Set("X-Accel-Buffering", "no") // proxies must not buffer events
 	c.Response().WriteHeader(http.StatusOK)
 	if err := writeEvent(c, first); err != nil {
 		return nil // the reader has gone
@@ -179,8 +181,8 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	}
 }
 
-// sendChanges sends the fragments changed since the last message, or a comment.
-// It reports whether the stream goes on.
+// sendChanges sends the fragments changed since the last message, or a comment
+// if none changed. It reports whether the stream goes on.
 func (s *Server) sendChanges(c echo.Context, next snapshot, sent map[string]string) bool {
 	if !s.stillSignedIn(c) {
 		return false
@@ -195,17 +197,18 @@ func (s *Server) sendChanges(c echo.Context, next snapshot, sent map[string]stri
 	return writeEvent(c, text) == nil
 }
 
-// stillSignedIn loads the session anew: recognise would return the state at the
-// start of the request.
+// stillSignedIn reads the session from the database: recognise would return the
+// state at the start of the request.
 func (s *Server) stillSignedIn(c echo.Context) bool {
 	sess, _, err := s.sessions.Read(c.Request(), sessionName)
 	if err != nil {
-		return false // the page asks again, and the failure is logged then
+		return false // the browser connects again, and the new request logs the failure
 	}
 	u, ok := sess.Values[auth.UserKey].(slipway.User)
 	return ok && u.ID == userOf(c).ID
 }
 
+// writeEvent sends text to the browser at once.
 func writeEvent(c echo.Context, text []byte) error {
 	if _, err := c.Response().Write(text); err != nil {
 		return err
@@ -213,8 +216,8 @@ func writeEvent(c echo.Context, text []byte) error {
 	return http.NewResponseController(c.Response()).Flush()
 }
 
-// message renders the fragments that differ from sent as one event; nil for
-// none.
+// message renders the fragments that differ from sent as one event, and records
+// the fragments in sent. The event is empty without differences.
 func message(ctx context.Context, next snapshot, sent map[string]string) ([]byte, error) {
 	all, err := next()
 	if err != nil {
@@ -238,11 +241,11 @@ func message(ctx context.Context, next snapshot, sent map[string]string) ([]byte
 	return event.Bytes(), nil
 }
 
-// lineEnds covers all line ends of an event stream: a lone CR in a shown file
-// would begin a new field.
+// lineEnds replaces every line end of an event stream by \n: a lone \r in a
+// shown file would begin a new field.
 var lineEnds = strings.NewReplacer("\r\n", "\n", "\r", "\n")
 
-// writeData writes html as data of an event, with a mark on every line.
+// writeData writes html to an event, with "data: " before every line.
 func writeData(w io.Writer, html string) {
 	for line := range strings.SplitSeq(lineEnds.Replace(html), "\n") {
 		fmt.Fprintf(w, "data: %s\n", line)

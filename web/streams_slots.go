@@ -6,8 +6,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// maxStreams is how many live pages one person may have open: each is rendered
-// anew whenever something happens.
+// maxStreams is the most live pages of one person: after a change, every open
+// page is rendered anew.
 const maxStreams = 50
 
 // slots counts the live pages of each person.
@@ -29,6 +29,7 @@ func (s *slots) acquire(id slipway.UserID) bool {
 	return true
 }
 
+// release returns a slot of a user.
 func (s *slots) release(id slipway.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

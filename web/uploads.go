@@ -13,15 +13,15 @@ import (
 	"slipway/web/api"
 )
 
-// tusVersion is the version of tus, the protocol for resumable uploads: its
-// core with the extensions creation and termination.
+// tusVersion is the version of tus, the protocol for resumable uploads. The
+// server has the core and the extensions creation and termination.
 const tusVersion = "1.0.0"
 
-// deployHeader carries the address of the deploy's page, for the browser to go
-// on to.
+// deployHeader carries the address of the deploy's page, opened by the browser
+// after the upload.
 const deployHeader = "Slipway-Deploy"
 
-// tus lets only requests of the protocol's version pass.
+// tus refuses requests of another version of the protocol.
 func tus(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -66,7 +66,8 @@ func (s *Server) beginUpload(c echo.Context) error {
 	return c.NoContent(http.StatusCreated)
 }
 
-// metadata reads pairs of a key and a value in base64.
+// metadata reads the header Upload-Metadata: pairs of a key and a value in
+// base64.
 func metadata(header string) (map[string]string, error) {
 	all := map[string]string{}
 	for pair := range strings.SplitSeq(header, ",") {
@@ -99,7 +100,8 @@ func newUpload(merge, folder, description string, archive bool) (n deploy.NewUpl
 	return n, err
 }
 
-// uploadName is the name of the upload on pages.
+// uploadName is the name of the upload on pages: the archive's name, or the
+// names of loose files.
 func uploadName(meta map[string]string) string {
 	if meta["kind"] == "loose" && meta["names"] != "" {
 		return meta["names"]
@@ -107,8 +109,9 @@ func uploadName(meta map[string]string) string {
 	return meta["filename"]
 }
 
-// showUpload serves HEAD /uploads/:upload: the offset reached, and the page of
-// the deploy. A client that missed the last answer learns both here.
+// showUpload serves HEAD /uploads/:upload: the received bytes, the length, and
+// the page of the deploy. A client that missed the last answer goes on from
+// here.
 func (s *Server) showUpload(c echo.Context) error {
 	p, err := s.engine.Progress(c.Request().Context(), c.Param("upload"), actorOf(c))
 	if err != nil {

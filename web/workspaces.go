@@ -10,7 +10,7 @@ import (
 	"slipway/views"
 )
 
-// home serves GET /: the caller's first Workspace.
+// home serves GET /: a redirect to the first Workspace of the caller.
 func (s *Server) home(c echo.Context) error {
 	var page views.Frame
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -30,7 +30,7 @@ func (s *Server) home(c echo.Context) error {
 	return render(c, http.StatusOK, views.NoWorkspacePage(page))
 }
 
-// administrator returns nil if the caller is one.
+// administrator returns nil if the caller is an Organization admin.
 func administrator(c echo.Context) error {
 	role := slipway.Member
 	if userOf(c).Admin {
@@ -64,6 +64,8 @@ func (s *Server) showWorkspaces(c echo.Context) error {
 	return render(c, http.StatusOK, views.WorkspacesPage(page))
 }
 
+// workspaceRow counts the members and Deployments of w, and offers me to become
+// an Owner.
 func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row views.WorkspaceRow, err error) {
 	members, err := tx.Members(w.ID)
 	if err != nil {
@@ -85,8 +87,7 @@ func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row vie
 	return row, err
 }
 
-// addWorkspace serves POST /workspaces. The admin sees the Workspace without
-// being a member.
+// addWorkspace serves POST /workspaces. The admin does not become a member.
 func (s *Server) addWorkspace(c echo.Context) error {
 	name, err := slipway.CheckName("A Workspace", c.FormValue("name"))
 	if err == nil {
