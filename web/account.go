@@ -45,7 +45,7 @@ func (s *Server) renameAccount(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, "/account", "Your name is %s now.", name)
+	return s.done(c, "/account", views.DoneRenamed, name)
 }
 
 // changePassword serves POST /account/password. Every session ends, and the
@@ -54,7 +54,7 @@ func (s *Server) changePassword(c echo.Context) error {
 	u, ctx := userOf(c), c.Request().Context()
 	_, err := s.authenticate(c, u.Email, c.FormValue("current"))
 	if kind, _ := slipway.Explain(err); kind == slipway.Unauthorized {
-		return slipway.Errorf(slipway.Invalid, "The current password is wrong. Nothing was changed.")
+		return slipway.Errorf(slipway.Invalid, views.WrongPassword)
 	}
 	if err != nil {
 		return err
@@ -79,7 +79,7 @@ func (s *Server) changePassword(c echo.Context) error {
 	if err := s.startSession(c, u); err != nil {
 		return err
 	}
-	return s.done(c, "/account", "Your password was changed, and you were signed out everywhere else.")
+	return s.done(c, "/account", views.DonePassword)
 }
 
 // signOutEverywhere serves POST /account/sessions/end.
@@ -97,5 +97,5 @@ func (s *Server) signOutEverywhere(c echo.Context) error {
 	if err := s.endSession(c); err != nil {
 		return err
 	}
-	return s.done(c, "/signin", "You have signed out everywhere.")
+	return s.done(c, "/signin", views.DoneSignedOutAll)
 }

@@ -89,7 +89,7 @@ func (s *Server) askAgentToken(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		page.Page, _, err = s.frameIn(c, tx, "Revoke an agent token", sc.Workspace, views.Deployments)
+		page.Page, _, err = s.frameIn(c, tx, views.TitleRevokeAgent, sc.Workspace, views.Deployments)
 		page.Name, page.LastUsedAt = t.Name, t.LastUsedAt
 		page.BackURL, page.URL = sc.links().Settings+"#agents", agentTokensPath(sc.ID)+"/"+string(t.ID)+"/revoke"
 		return err
@@ -110,7 +110,7 @@ func (s *Server) revokeAgentToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(t.Deployment)+"/settings", "The agent token %s is revoked.", t.Name)
+	return s.done(c, deploymentPath(t.Deployment)+"/settings", views.DoneAgentRevoked, t.Name)
 }
 
 // forgetComponent serves POST /deployments/:deployment/agents/forget.
@@ -119,5 +119,5 @@ func (s *Server) forgetComponent(c echo.Context) error {
 	if err := s.engine.Forget(c.Request().Context(), deploymentID(c), actorOf(c), name); err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(deploymentID(c)), "%s is forgotten. If its agent still runs, it comes back.", name)
+	return s.done(c, deploymentPath(deploymentID(c)), views.DoneForgotten, name)
 }

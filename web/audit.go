@@ -62,54 +62,11 @@ func auditPage(tx *store.Tx, w slipway.WorkspaceID, before int) (p views.AuditPa
 	return p, nil
 }
 
-// auditVerbs are the verbs of audit rows, each before the subject. The detail
-// replaces a %s.
-var auditVerbs = map[string]string{
-	"account.disable":          "disabled the account",
-	"account.enable":           "enabled the account",
-	"account.remove":           "removed the account",
-	"component.forget":         "forgot the component",
-	"deploy.cancel":            "cancelled",
-	"deploy.confirm":           "confirmed",
-	"deploy.image":             "began",
-	"deploy.return":            "returned by",
-	"deploy.upload":            "uploaded",
-	"deployment.apply-command": "set the apply command of",
-	"deployment.create":        "created the Deployment",
-	"deployment.delete":        "deleted the Deployment",
-	"deployment.edit":          "edited the settings of",
-	"image.register":           "said which image runs at",
-	"installation.setup":       "set up Slipway with the Workspace",
-	"invitation.create":        "invited",
-	"invitation.remove":        "took an invitation back",
-	"member.join":              "accepted the invitation of",
-	"member.remove":            "removed from the Workspace",
-	"member.role":              "changed the role of",
-	"registry.drop":            "removed the login at the registry",
-	"registry.set":             "set the login at the registry",
-	"switch.apply":             "turned DAG-only deploys %s for",
-	"switch.cancel":            "took back the switch of",
-	"switch.order":             "asked to turn DAG-only deploys %s for",
-	"switch.prepare":           "prepared a switch by",
-	"token.create":             "made the",
-	"token.edit":               "edited the",
-	"token.keep":               "kept the",
-	"token.revoke":             "revoked the",
-	"token.rotate":             "gave a new secret to the",
-	"workspace.create":         "created the Workspace",
-	"workspace.rename":         "renamed the Workspace",
-}
-
 // auditRow puts e into words. exists says whether the Deployment of e still
 // exists and can be linked.
 func auditRow(e store.AuditEntry, exists bool) views.AuditRow {
-	row := views.AuditRow{At: e.At, By: e.By.Title(), From: string(e.By.Via), Verb: auditVerbs[e.Action], Subject: e.Target, Detail: e.Detail}
-	if row.Verb == "" {
-		row.Verb = e.Action
-	}
-	if strings.Contains(row.Verb, "%s") {
-		row.Verb, row.Detail = strings.Replace(row.Verb, "%s", e.Detail, 1), ""
-	}
+	row := views.AuditRow{At: e.At, By: e.By.Title(), From: string(e.By.Via), Subject: e.Target}
+	row.Verb, row.Detail = views.AuditVerb(e.Action, e.Detail)
 	if e.By.IP != "" {
 		row.From += ", " + e.By.IP
 	}

@@ -22,15 +22,15 @@ var callbackPolicy = strings.Replace(contentPolicy, "form-action 'self'", "form-
 func (s *Server) showAuthorize(c echo.Context) error {
 	switch {
 	case c.QueryParam("redirect_uri") != api.Callback:
-		return slipway.Errorf(slipway.Invalid, "A login can only go back to %s.", api.Callback)
+		return slipway.Errorf(slipway.Invalid, views.LoginCallback, api.Callback)
 	case c.QueryParam("response_type") != "code" || c.QueryParam("code_challenge_method") != "S256":
-		return slipway.Errorf(slipway.Invalid, "A login needs response_type=code and code_challenge_method=S256.")
+		return slipway.Errorf(slipway.Invalid, views.LoginCode)
 	case c.QueryParam("code_challenge") == "":
-		return slipway.Errorf(slipway.Invalid, "A login needs a code_challenge. Start it again.")
+		return slipway.Errorf(slipway.Invalid, views.LoginChallenge)
 	}
 	c.Response().Header().Set("Content-Security-Policy", callbackPolicy)
 	return render(c, http.StatusOK, views.AuthorizePage(views.Authorize{
-		Page: s.bareFrame(c, "Allow the astro CLI"), Challenge: c.QueryParam("code_challenge"), State: c.QueryParam("state"),
+		Page: s.bareFrame(c, views.TitleAuthorize), Challenge: c.QueryParam("code_challenge"), State: c.QueryParam("state"),
 	}))
 }
 
@@ -42,7 +42,7 @@ func (s *Server) authorize(c echo.Context) error {
 	}
 	if c.FormValue("answer") != "allow" {
 		back.Set("error", "access_denied")
-		back.Set("error_description", "The login was not allowed.")
+		back.Set("error_description", views.LoginDenied)
 		return c.Redirect(http.StatusSeeOther, api.Callback+"?"+back.Encode())
 	}
 	by := actorOf(c)

@@ -97,7 +97,7 @@ func (s *Server) addComparison(ctx context.Context, ask comparison, p *views.Com
 	}
 	changes := ask.within(all.Changes)
 	if len(changes) == 0 {
-		return slipway.Errorf(slipway.NotFound, "Between these versions nothing is different there.")
+		return slipway.Errorf(slipway.NotFound, views.NoDifference)
 	}
 	p.Tree, p.TreeMore = ask.tree(changes)
 	if ask.under != "" {
@@ -125,7 +125,7 @@ func (s *Server) addFiles(ctx context.Context, ask comparison, changes []slipway
 	if ask.file != "" {
 		i, found := slices.BinarySearchFunc(changes, ask.file, byPath)
 		if !found {
-			return slipway.Errorf(slipway.NotFound, "The file %q is the same in both versions, or in neither of them.", ask.file)
+			return slipway.Errorf(slipway.NotFound, views.NoFileDifference, ask.file)
 		}
 		shown, p.Range, p.AllURL = changes[i:i+1], "One file", ask.moved(0).address()
 	} else {

@@ -70,7 +70,7 @@ func (p *compareSide) read(tx *store.Tx, sc scene) error {
 	}
 	number, err := strconv.Atoi(strings.TrimPrefix(p.value, "#"))
 	if err != nil || number < 1 {
-		return slipway.Errorf(slipway.NotFound, "There is no DAG bundle version and no deploy %q.", p.value)
+		return slipway.Errorf(slipway.NotFound, views.NoVersionDeploy, p.value)
 	}
 	w, err := tx.Deploy(sc.ID, number)
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *compareSide) read(tx *store.Tx, sc scene) error {
 	}
 	p.title = deployTitle(number)
 	if !w.WentLive() {
-		return slipway.Errorf(slipway.Conflict, "Deploy #%d never went live: there is no version to compare.", number)
+		return slipway.Errorf(slipway.Conflict, views.NeverLive, number)
 	}
 	if p.version = w.After.Version; p.version != "" {
 		_, err = tx.BundleVersion(sc.ID, p.version)

@@ -56,7 +56,7 @@ func (s *Server) setRegistry(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, registriesPath(workspaceID(c)), "The credentials for %s are saved.", host)
+	return s.done(c, registriesPath(workspaceID(c)), views.DoneCredentials, host)
 }
 
 // dropRegistry serves POST /workspaces/:workspace/registries/remove.
@@ -65,5 +65,5 @@ func (s *Server) dropRegistry(c echo.Context) error {
 	if err := s.engine.DropRegistryLogin(c.Request().Context(), workspaceID(c), actorOf(c), host); err != nil {
 		return err
 	}
-	return s.done(c, registriesPath(workspaceID(c)), "The credentials for %s are removed.", host)
+	return s.done(c, registriesPath(workspaceID(c)), views.DoneNoCredentials, host)
 }

@@ -134,7 +134,7 @@ func (s *Server) addDeployment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(d.ID), "%s is added. Deploy its DAGs now.", d.Name)
+	return s.done(c, deploymentPath(d.ID), views.DoneDeployment, d.Name)
 }
 
 // correctable returns the sentence of an error that another input in the same

@@ -121,7 +121,7 @@ func (s *Server) cancel(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(w.Deployment), "Deploy #%d is cancelled. Nothing has changed.", n)
+	return s.done(c, deploymentPath(w.Deployment), views.DoneCancelled, n)
 }
 
 // showReturn serves GET /deployments/:deployment/deploys/:number/return.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -60,7 +61,7 @@ func (a *historyQuery) time(name, layout string) time.Time {
 	}
 	t, err := time.Parse(layout, text)
 	if err != nil || t.Year() < 1970 {
-		a.wrong = "“" + text + "” is no date or time. Write it as " + layout[:len("2006-01-02")] + ", or with T15:04 for a time."
+		a.wrong = fmt.Sprintf(views.NotTime, text, layout[:len("2006-01-02")])
 		return time.Time{}
 	}
 	return t

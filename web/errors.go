@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -17,8 +18,8 @@ import (
 
 // routerTexts are sentences for echo's own errors.
 var routerTexts = map[int]string{
-	http.StatusNotFound:         "There is nothing at this address.",
-	http.StatusMethodNotAllowed: "This address does not take requests of this kind.",
+	http.StatusNotFound:         views.NoAddress,
+	http.StatusMethodNotAllowed: views.NoMethod,
 }
 
 // statusOf is the HTTP status of a kind of error: the API's, except 422 for a
@@ -37,7 +38,7 @@ func explain(err error) (int, string) {
 		return statusOf(kind), text
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return http.StatusRequestEntityTooLarge, "This form is too large: it may have " + views.Bytes(e.Limit) + "."
+		return http.StatusRequestEntityTooLarge, fmt.Sprintf(views.FormTooLarge, views.Bytes(e.Limit))
 	}
 	if e, ok := errors.AsType[*echo.HTTPError](err); ok && e.Code < http.StatusInternalServerError {
 		if text := routerTexts[e.Code]; text != "" {
@@ -114,7 +115,7 @@ func failureTitle(status int) string {
 	case http.StatusInternalServerError:
 		return "Something went wrong"
 	}
-	return "This did not work"
+	return views.TitleFailure
 }
 
 // failureID is the request id to quote when asking for help; "" below status

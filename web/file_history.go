@@ -57,7 +57,7 @@ func fileHistory(c echo.Context, tx *store.Tx, sc scene, p *views.FileHistoryPag
 		return err
 	}
 	if len(steps) == 0 {
-		return slipway.Errorf(slipway.NotFound, "There is no file %q in the history: no deploy that went live had it.", p.Path)
+		return slipway.Errorf(slipway.NotFound, views.NoFileEver, p.Path)
 	}
 	if newer {
 		p.Newer = pageOf(p.Action, "after", steps[0].Deploy.Number)

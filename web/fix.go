@@ -62,7 +62,7 @@ func (s *Server) fixPage(c echo.Context, status int, tried *refusedFix) error {
 		return err
 	}
 	if p.Gone = f.File.Path == ""; p.Gone && tried == nil {
-		return slipway.Errorf(slipway.NotFound, "There is no file %q in the version that is current.", p.Path)
+		return slipway.Errorf(slipway.NotFound, views.NoFileNow, p.Path)
 	}
 	p.Base, p.Exec = f.File.SHA256, f.File.Exec
 	p.Action = fixPath(f.Deployment.ID, p.Path)
@@ -176,7 +176,7 @@ func (s *Server) fix(c echo.Context) error {
 	n := deploy.NewFix{Path: pathBelow(c, "fix"), Base: form.fields["base"], Description: form.fields["description"], Text: form.fields["text"]}
 	if _, typed := form.fields["text"]; !typed {
 		if len(form.parts) == 0 {
-			return s.fixAgain(c, slipway.Errorf(slipway.Invalid, "Choose a file first."), n)
+			return s.fixAgain(c, slipway.Errorf(slipway.Invalid, views.ChooseFile), n)
 		}
 		n.Content = io.NewSectionReader(form.file, form.parts[0].start, form.parts[0].size)
 	}

@@ -20,7 +20,7 @@ func (s *Server) receiveImage(c echo.Context, form *bufferedForm, kind slipway.D
 		return slipway.Deploy{}, err
 	}
 	if dags && len(form.parts) == 0 {
-		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, "Choose the DAGs that go with the image: an archive, files or a folder.")
+		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, views.ChooseDAGs)
 	}
 	n, err := newUpload(form.fields["merge"], form.fields["folder_path"], form.fields["description"], true)
 	if err != nil {
@@ -60,20 +60,20 @@ func (s *Server) beginImage(c echo.Context, form *bufferedForm, n deploy.NewImag
 	switch form.fields["source"] {
 	case views.FromArchive:
 		if form.image == nil {
-			return w, slipway.Errorf(slipway.Invalid, "Choose the archive of an image first.")
+			return w, slipway.Errorf(slipway.Invalid, views.ChooseArchive)
 		}
 		u := deploy.NewUpload{Length: form.image.size, Name: form.image.name, Image: true, Kind: n.Kind, DAGs: n.DAGs, Description: n.Description}
 		return s.engine.Receive(c.Request().Context(), deploymentID(c), actorOf(c), u, form.content(*form.image))
 	case views.FromPush:
 		if n.Ref = form.fields["tag"]; n.Ref == "" {
-			return w, slipway.Errorf(slipway.Invalid, "Choose one of the pushed tags, or push an image first.")
+			return w, slipway.Errorf(slipway.Invalid, views.ChooseTag)
 		}
 	case views.FromRef:
 		if n.Ref = form.fields["ref"]; n.Ref == "" {
-			return w, slipway.Errorf(slipway.Invalid, "Type the reference of an image, like quay.io/team/airflow:1.2.")
+			return w, slipway.Errorf(slipway.Invalid, views.ChooseRef)
 		}
 	default:
-		return w, slipway.Errorf(slipway.Invalid, "Choose where the image comes from.")
+		return w, slipway.Errorf(slipway.Invalid, views.ChooseSource)
 	}
 	return s.engine.CreateImage(c.Request().Context(), deploymentID(c), actorOf(c), n)
 }
@@ -113,7 +113,7 @@ func (s *Server) beginOf(c echo.Context, meta map[string]string, n deploy.NewUpl
 		n.To = w.Number
 	case meta["to"] != "":
 		if n.To, err = strconv.Atoi(meta["to"]); err != nil || n.To < 1 {
-			return u, w, slipway.Errorf(slipway.Invalid, "There is no deploy %q.", meta["to"])
+			return u, w, slipway.Errorf(slipway.Invalid, views.NoDeployNamed, meta["to"])
 		}
 	}
 	made := w

@@ -76,7 +76,7 @@ func (s *Server) removeInvitation(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, peoplePath(id), "The invitation was taken back: its link no longer works.")
+	return s.done(c, peoplePath(id), views.DoneInvitation)
 }
 
 // showInvitation serves GET /invitations/:secret.

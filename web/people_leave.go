@@ -183,7 +183,7 @@ func (s *Server) setRole(c echo.Context) error {
 		return err
 	}
 	s.engine.Recheck()
-	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf("The role of %s is %s now. %s", m.User.Title(), next, counts)))
+	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf(views.DoneRole, m.User.Title(), next)+" "+counts))
 }
 
 // showRemoveMember serves GET /workspaces/:workspace/people/:user/remove.
@@ -237,7 +237,7 @@ func (s *Server) removeMember(c echo.Context) error {
 	}
 	s.engine.Recheck()
 	if m.User.ID == userOf(c).ID {
-		return s.done(c, "/", "You have left the Workspace.")
+		return s.done(c, "/", views.DoneLeft)
 	}
-	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf("%s is no longer in this Workspace. %s", m.User.Title(), counts)))
+	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf(views.DoneRemoved, m.User.Title())+" "+counts))
 }

@@ -32,7 +32,7 @@ func deploymentID(c echo.Context) slipway.DeploymentID {
 func number(c echo.Context) (int, error) {
 	n, err := strconv.Atoi(c.Param("number"))
 	if err != nil || n < 1 {
-		return 0, slipway.Errorf(slipway.NotFound, "There is no such deploy.")
+		return 0, slipway.Errorf(slipway.NotFound, views.NoDeploy)
 	}
 	return n, nil
 }

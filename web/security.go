@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway/internal/slipway"
+	"slipway/views"
 	"slipway/web/api"
 )
 
@@ -105,7 +106,7 @@ func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if err := s.origin.Check(c.Request()); err != nil {
-			return errors.Join(slipway.Errorf(slipway.Forbidden, "This was sent from another site and has been refused. Open Slipway and try again there."), err)
+			return errors.Join(slipway.Errorf(slipway.Forbidden, views.OtherSite), err)
 		}
 		return next(c)
 	}
@@ -124,7 +125,7 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 			err = r.ParseForm()
 		}
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err != nil && !tooLarge {
-			return errors.Join(slipway.Errorf(slipway.Invalid, "The form could not be read. Send it again."), err)
+			return errors.Join(slipway.Errorf(slipway.Invalid, views.FormUnread), err)
 		}
 		if err != nil {
 			return fmt.Errorf("read form: %w", err)

@@ -10,6 +10,7 @@ import (
 
 	"slipway/internal/auth"
 	"slipway/internal/slipway"
+	"slipway/views"
 )
 
 // sessionName is the name under which a request caches the session.
@@ -41,7 +42,7 @@ func (s *Server) requireUser(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		if !known {
-			return slipway.Errorf(slipway.Unauthorized, "Sign in to go on.")
+			return slipway.Errorf(slipway.Unauthorized, views.NeedsSignIn)
 		}
 		return next(c)
 	}

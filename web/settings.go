@@ -111,7 +111,7 @@ func (s *Server) saveSettings(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(deploymentID(c))+"/settings", "The settings are saved.")
+	return s.done(c, deploymentPath(deploymentID(c))+"/settings", views.DoneSettings)
 }
 
 // settingsForm reads the form. With an error it returns the fields read so far.
@@ -127,17 +127,17 @@ func settingsForm(c echo.Context) (w slipway.Settings, err error) {
 			return w, err
 		}
 	}
-	if w.KeepDays, err = wholeNumber(c, "keep_days", "The days for which versions are kept"); err != nil {
+	if w.KeepDays, err = wholeNumber(c, "keep_days", views.KeepDays); err != nil {
 		return w, err
 	}
-	w.KeepVersions, err = wholeNumber(c, "keep_versions", "The number of versions that are kept")
+	w.KeepVersions, err = wholeNumber(c, "keep_versions", views.KeepVersions)
 	return w, err
 }
 
 func wholeNumber(c echo.Context, field, what string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(c.FormValue(field)))
 	if err != nil {
-		return 0, slipway.Errorf(slipway.Invalid, "%s must be a whole number.", what)
+		return 0, slipway.Errorf(slipway.Invalid, views.NotNumber, what)
 	}
 	return n, nil
 }

@@ -27,7 +27,7 @@ func (s *Server) registerImage(c echo.Context) error {
 	if on, err := switchedTo(c.FormValue("to")); err == nil {
 		next = switchPath(of, on)
 	}
-	return s.done(c, next, "%s is registered as what runs today.", i.Title())
+	return s.done(c, next, views.DoneRegistered, i.Title())
 }
 
 // registerAgain shows the page of the form again, with the reason for the
@@ -65,7 +65,7 @@ func (s *Server) setApplyCommand(c echo.Context) error {
 		return err
 	}
 	if name == "" {
-		return s.done(c, deploymentPath(of)+"/settings", "This machine runs no command to apply images.")
+		return s.done(c, deploymentPath(of)+"/settings", views.DoneNoApplyCommand)
 	}
-	return s.done(c, deploymentPath(of)+"/settings", "This machine runs %s to apply images.", name)
+	return s.done(c, deploymentPath(of)+"/settings", views.DoneApplyCommand, name)
 }

@@ -32,7 +32,7 @@ func unchanged(*views.SwitchPage) {}
 
 func switchedTo(word string) (bool, error) {
 	if word != "on" && word != "off" {
-		return false, slipway.Errorf(slipway.NotFound, "DAG-only deploys can be turned on or off.")
+		return false, slipway.Errorf(slipway.NotFound, views.ChooseOnOff)
 	}
 	return word == "on", nil
 }
@@ -169,9 +169,9 @@ func (s *Server) turnSwitch(c echo.Context) error {
 		return err
 	}
 	if waits {
-		return s.done(c, deploymentPath(of), "The switch waits its turn: DAG-only deploys will be turned %s.", onOff(on))
+		return s.done(c, deploymentPath(of), views.DoneSwitchWaits, onOff(on))
 	}
-	return s.done(c, deploymentPath(of), "DAG-only deploys are %s.", onOff(on))
+	return s.done(c, deploymentPath(of), views.DoneSwitched, onOff(on))
 }
 
 // switchSafely prepares the switch with the deploy to follow. The page of the
@@ -180,7 +180,7 @@ func (s *Server) switchSafely(c echo.Context, on bool) error {
 	var w slipway.Deploy
 	var err error
 	if c.FormValue("at_hand") != "yes" {
-		err = slipway.Errorf(slipway.Invalid, "Tick that the latest version of the project is at hand, in case you need to deploy it.")
+		err = slipway.Errorf(slipway.Invalid, views.TickAtHand)
 	} else {
 		w, err = s.engine.SwitchSafely(c.Request().Context(), deploymentID(c), on, actorOf(c))
 	}
@@ -198,11 +198,11 @@ func (s *Server) switchSafely(c echo.Context, on bool) error {
 func (s *Server) cancelSwitch(c echo.Context) error {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {
-		return slipway.Errorf(slipway.NotFound, "There is no such switch.")
+		return slipway.Errorf(slipway.NotFound, views.NoSwitch)
 	}
 	of := deploymentID(c)
 	if err := s.engine.CancelSwitch(c.Request().Context(), of, id, actorOf(c)); err != nil {
 		return err
 	}
-	return s.done(c, deploymentPath(of), "The switch is called back. Nothing has changed.")
+	return s.done(c, deploymentPath(of), views.DoneSwitchCancelled)
 }

@@ -18,7 +18,7 @@ import (
 func (s *Server) checkSetup(c echo.Context) error {
 	given, want := auth.Fingerprint(c.Param("secret")), auth.Fingerprint(s.cfg.SetupSecret)
 	if s.cfg.SetupSecret == "" || subtle.ConstantTimeCompare([]byte(given), []byte(want)) != 1 {
-		return slipway.Errorf(slipway.NotFound, "This set-up link does not work: it has been used, or Slipway was started again since. Slipway prints the link that works when it starts.")
+		return slipway.Errorf(slipway.NotFound, views.NoSetup)
 	}
 	return s.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		n, err := tx.CountUsers()
@@ -62,7 +62,7 @@ func (s *Server) setUp(c echo.Context) error {
 	if err := s.startSession(c, all.User); err != nil {
 		return err
 	}
-	return s.done(c, "/deployments/"+string(all.Deployment.ID), "Slipway is set up. Deploy your first DAGs below.")
+	return s.done(c, "/deployments/"+string(all.Deployment.ID), views.DoneSetUp)
 }
 
 // found stores the first user, Workspace and Deployment, and starts the worker

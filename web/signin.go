@@ -67,7 +67,7 @@ func (s *Server) signIn(c echo.Context) error {
 // authenticate returns the account of email and password. Wrong password,
 // unknown account and disabled account look the same, in words and in time.
 func (s *Server) authenticate(c echo.Context, email, password string) (slipway.User, error) {
-	wrong := slipway.Errorf(slipway.Unauthorized, "Email address or password is wrong.")
+	wrong := slipway.Errorf(slipway.Unauthorized, views.WrongSignIn)
 	clean, err := slipway.CheckEmail(email)
 	if err != nil {
 		clean = email // of no account
@@ -137,7 +137,7 @@ func (s *Server) signOut(c echo.Context) error {
 	if err := s.endSession(c); err != nil {
 		return err
 	}
-	return s.done(c, "/signin", "You have signed out.")
+	return s.done(c, "/signin", views.DoneSignedOut)
 }
 
 // signInPath is the sign-in page with a way back to path.

@@ -146,7 +146,7 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 // connection, the session or the access.
 func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
 	if !s.slots.acquire(userOf(c).ID) {
-		return slipway.Errorf(slipway.TooMany, "You have %d live pages open. Close some of them.", maxStreams)
+		return slipway.Errorf(slipway.TooMany, views.TooManyLive, maxStreams)
 	}
 	defer s.slots.release(userOf(c).ID)
 	sent := map[string]string{}

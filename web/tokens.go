@@ -176,11 +176,11 @@ func tokenInput(c echo.Context) (n auth.NewToken, err error) {
 		return n, err
 	}
 	if n.Days, err = strconv.Atoi(cmp.Or(c.FormValue("days"), "0")); err != nil {
-		return n, slipway.Errorf(slipway.Invalid, "Choose when the token expires.")
+		return n, slipway.Errorf(slipway.Invalid, views.ChooseExpiry)
 	}
 	kinds := c.Request().PostForm["kind"]
 	if len(kinds) == 0 {
-		return n, slipway.Errorf(slipway.Invalid, "Tick at least one kind of deploy that the token may make.")
+		return n, slipway.Errorf(slipway.Invalid, views.ChooseKind)
 	}
 	n.Kinds, err = slipway.KindsOf(kinds...)
 	return n, err
@@ -271,5 +271,5 @@ func (s *Server) revokeToken(c echo.Context) error {
 		return err
 	}
 	s.engine.Recheck()
-	return s.done(c, tokensPath(t.Workspace), "The token %s is revoked.", t.Name)
+	return s.done(c, tokensPath(t.Workspace), views.DoneTokenRevoked, t.Name)
 }

@@ -88,7 +88,7 @@ func (s *Server) receive(c echo.Context, form *bufferedForm, kind slipway.Deploy
 // if not 0.
 func (s *Server) receiveDAGs(c echo.Context, form *bufferedForm, to int) (slipway.Deploy, error) {
 	if len(form.parts) == 0 {
-		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, "Choose an archive, files or a folder first.")
+		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, views.ChooseFiles)
 	}
 	name, archive, body := form.upload()
 	defer body.Close()
@@ -129,7 +129,7 @@ func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error
 func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
-		return nil, slipway.Errorf(slipway.Invalid, "Send the files as a form of the type multipart/form-data.")
+		return nil, slipway.Errorf(slipway.Invalid, views.FormNoFiles)
 	}
 	f, err := s.engine.TempFile()
 	if err != nil {
@@ -157,7 +157,7 @@ func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err 
 }
 
 func brokenForm(err error) error {
-	return errors.Join(slipway.Errorf(slipway.Invalid, "The upload broke off. Send it again."), err)
+	return errors.Join(slipway.Errorf(slipway.Invalid, views.FormBroken), err)
 }
 
 // readPart reads a field or a file of the form.
@@ -170,7 +170,7 @@ func (form *bufferedForm) readPart(p *multipart.Part) error {
 		return nil
 	}
 	if form.names += len(name) + nameCost; form.names > maxNames {
-		return slipway.Errorf(slipway.TooLarge, "These are too many files for a form. Pack them, and upload the archive.")
+		return slipway.Errorf(slipway.TooLarge, views.FormFiles)
 	}
 	most, before := form.maxFiles, form.loose
 	if p.FormName() == imageField {
@@ -186,7 +186,7 @@ func (form *bufferedForm) readPart(p *multipart.Part) error {
 		return brokenForm(err)
 	}
 	if before+n > most {
-		return slipway.Errorf(slipway.TooLarge, "The files are larger than %s together.", views.Bytes(most))
+		return slipway.Errorf(slipway.TooLarge, views.FormFilesSize, views.Bytes(most))
 	}
 	form.addPart(p.FormName(), part{name: name, start: form.size, size: n})
 	return nil
@@ -209,7 +209,7 @@ func (form *bufferedForm) readField(p *multipart.Part) error {
 		return brokenForm(err)
 	}
 	if form.text += len(p.FormName()) + len(text) + nameCost; int64(form.text) > form.maxText {
-		return slipway.Errorf(slipway.TooLarge, "The fields of the form are larger than %s together.", views.Bytes(form.maxText))
+		return slipway.Errorf(slipway.TooLarge, views.FormFieldsSize, views.Bytes(form.maxText))
 	}
 	form.fields[p.FormName()] = string(text)
 	return nil

@@ -106,7 +106,7 @@ func versionRow(tx *store.Tx, sc scene, v store.BundleVersion) (views.VersionRow
 func versionOf(c echo.Context, tx *store.Tx, sc scene) (store.BundleVersion, error) {
 	v, ok := slipway.VersionOfDir(c.Param("version"))
 	if !ok {
-		return store.BundleVersion{}, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version of this name.")
+		return store.BundleVersion{}, slipway.Errorf(slipway.NotFound, views.NoVersion)
 	}
 	return tx.BundleVersion(sc.ID, v)
 }
@@ -149,7 +149,7 @@ func (s *Server) showVersion(c echo.Context) error {
 	folder := strings.Trim(c.QueryParam("path"), "/")
 	p.Path, p.Folder = above(d.ID, p.Version, folder)
 	if p.Entries = entries(d.ID, p.Version, files, folder); len(p.Entries) == 0 && folder != "" {
-		return slipway.Errorf(slipway.NotFound, "There is no folder %q in this version.", folder)
+		return slipway.Errorf(slipway.NotFound, views.NoFolder, folder)
 	}
 	return render(c, http.StatusOK, views.Folder(p))
 }

@@ -82,7 +82,7 @@ func (s *Server) file(c echo.Context, d slipway.Deployment, v slipway.Version, p
 	}
 	i, ok := slices.BinarySearchFunc(files, path, func(f slipway.File, path string) int { return strings.Compare(f.Path, path) })
 	if !ok {
-		return slipway.File{}, slipway.Errorf(slipway.NotFound, "There is no file %q in this version.", path)
+		return slipway.File{}, slipway.Errorf(slipway.NotFound, views.NoFile, path)
 	}
 	return files[i], nil
 }
@@ -137,7 +137,7 @@ func lines(text []byte) ([]string, string) {
 // content.
 func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) error {
 	if f.Link != "" {
-		return slipway.Errorf(slipway.NotFound, "%q is a link: it has no content of its own.", f.Path)
+		return slipway.Errorf(slipway.NotFound, views.NoContentOfLink, f.Path)
 	}
 	if err := api.Unhurried(c); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (s *Server) addWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, peoplePath(w.ID), "The Workspace %s was created. Invite its people.", w.Name)
+	return s.done(c, peoplePath(w.ID), views.DoneWorkspace, w.Name)
 }
 
 // renameWorkspace serves POST /workspaces/:workspace.
@@ -135,7 +135,7 @@ func (s *Server) renameWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, "/workspaces", "The Workspace is named %s now.", name)
+	return s.done(c, "/workspaces", views.DoneWorkspaceRenamed, name)
 }
 
 // ownWorkspace serves POST /workspaces/:workspace/own: an admin becomes an
@@ -159,5 +159,5 @@ func (s *Server) ownWorkspace(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.done(c, "/workspaces", "You are an Owner of %s now.", w.Name)
+	return s.done(c, "/workspaces", views.DoneOwner, w.Name)
 }
