@@ -19,7 +19,7 @@ func sessionsText(n int) string {
 	if n <= 1 {
 		return "You are signed in with this browser only."
 	}
-	return "You are signed in with " + count(n, "browser") + ", this one included."
+	return "You are signed in with " + Count(n, "browser") + ", this one included."
 }
 
 // AccountPage changes name and password, and ends sessions.

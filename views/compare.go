@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"io"
+
 	"slipway/internal/slipway"
 
 	"github.com/a-h/templ"
@@ -109,4 +110,15 @@ func markedText(l slipway.DiffLine) templ.Component {
 		_, err := io.WriteString(w, text+templ.EscapeString(l.Text[at:]))
 		return err
 	})
+}
+
+// Texts of a comparison.
+const (
+	VersionsAlike = "The two versions are the same"
+	NoVersionText = "Nothing (before the first deploy)"
+)
+
+// FileRange names the shown files, counted from 1.
+func FileRange(from, to, of int) string {
+	return "Files " + Number(from) + " to " + Number(to) + " of " + Number(of)
 }

@@ -1,6 +1,9 @@
 package views
 
 import (
+	"fmt"
+	"strconv"
+
 	"slipway/internal/slipway"
 )
 
@@ -163,4 +166,93 @@ type FileChange struct {
 	Folded   bool
 	Cut      int    // lines left out
 	Link     string // the change of a symlink, in words
+}
+
+// DeployBy names a deploy and its sender: "#127, token ci-sales".
+func DeployBy(w slipway.Deploy) string { return "#" + strconv.Itoa(w.Number) + ", " + w.By.Title() }
+
+// ArrivingText says why a deploy in preparation waits.
+func ArrivingText(w slipway.Deploy) string {
+	switch {
+	case w.Switch != nil:
+		return "The switch is being prepared: you see its files before anything moves."
+	case w.WantsDAG && w.UploadedAt.IsZero() && w.Image != nil:
+		return "The image is checked. Its DAGs are arriving."
+	case w.Kind.HasImage() && w.Image == nil && w.Source != "":
+		return "The image " + WrittenReference(w.Source) + " is being looked at."
+	case w.Kind.HasImage() && w.Image == nil && w.Upload == "" && w.Tag != "":
+		return "Waits for the image to be pushed as " + w.Tag + "."
+	case w.Kind.HasImage() && w.Image == nil:
+		return "The image is arriving and being looked at."
+	case w.UploadedAt.IsZero():
+		return "The files are arriving."
+	}
+	return "The files have arrived and are being checked."
+}
+
+// AgainstText names the deploy with the base of a review's changes, nil for
+// none.
+func AgainstText(w *slipway.Deploy) string {
+	switch {
+	case w == nil:
+		return "against nothing: these are the first DAGs"
+	case w.Status == slipway.Queued:
+		return fmt.Sprintf("against #%d, which is queued", w.Number)
+	case w.Status == slipway.Deploying:
+		return fmt.Sprintf("against #%d, which is going live now", w.Number)
+	}
+	return fmt.Sprintf("against #%d", w.Number)
+}
+
+// BaseChangedText asks to confirm again, after w changed the base.
+func BaseChangedText(w slipway.Deploy) string {
+	return fmt.Sprintf("Deploy #%d by %s came in between. These are the changes against it: read them, then confirm again.", w.Number, w.By.Title())
+}
+
+// ReturnEffects lists the effects of a return from the state now to the state
+// then, besides file changes.
+func ReturnEffects(then, now slipway.State) (all []string) {
+	switch moves := then.Image != now.Image; {
+	case then.Mounted && then.Version == now.Version && now.Mounted:
+		all = append(all, dagsStay)
+	case then.Version != "" && then.Mounted && moves:
+		all = append(all, "Mounts version "+then.Version.Short()+" again.")
+	case then.Version != "" && then.Mounted:
+		all = append(all, "Mounts version "+then.Version.Short()+" again. Nothing restarts.")
+	}
+	if !then.Mounted {
+		all = append(all, "Airflow reads its DAGs from the image again, as it did then.")
+	}
+	if then.Image != now.Image {
+		all = append(all, "Applies the image "+ImageTag(then)+" again. Components restart.")
+	}
+	if then.DAGDeploys != now.DAGDeploys {
+		all = append(all, "Turns "+OnOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")
+	}
+	return all
+}
+
+// DAGsFromImage is the title of the last step of a deploy without a mount.
+const DAGsFromImage = "DAGs read from the image"
+
+// Texts of a page without file differences.
+const (
+	ChangesExpired = "The versions are no longer kept, so that their files cannot be compared."
+	ChangesNone    = "No file was changed."
+)
+
+// ChangesMore counts the files left out of a list of changes.
+func ChangesMore(n int) string {
+	return Number(n) + " more files are changed; download the versions to compare them."
+}
+
+// LinkText describes the change of a symlink.
+func LinkText(change slipway.Change) string {
+	switch {
+	case change.Old.Link == "":
+		return "link to " + change.New.Link
+	case change.New.Link == "":
+		return "was a link to " + change.Old.Link
+	}
+	return "link to " + change.New.Link + ", before to " + change.Old.Link
 }

@@ -1,6 +1,8 @@
 package views
 
 import (
+	"fmt"
+
 	"slipway/internal/slipway"
 )
 
@@ -130,12 +132,90 @@ type ComponentRow struct {
 	Component string // the name in the form that forgets the component
 }
 
-// Connect says where DAGs are mounted and how Airflow is told.
-type Connect struct {
-	Here      bool
-	MountDir  string // on the host of the portal
-	DAGsDir   string // current/dags in MountDir
-	Airflow2  string // lines of airflow.cfg
-	Airflow3  string
-	AgentsURL string // the part of Settings about agents; "" without the permission to manage agents
+// DeployText describes a deploy of a kind to d, a Deployment after its queue.
+// replaced is the deploy of d's version, nil if unknown.
+func DeployText(d slipway.Deployment, kind slipway.DeployKind, replaced *slipway.Deploy) string {
+	switch {
+	case kind == slipway.DAGOnly:
+		return "For changes in the dags folder alone. Seconds, no restart. Image and packages stay."
+	case kind == slipway.ImageOnly:
+		return "For everything but DAGs: packages, plugins, Runtime. Components restart. DAGs stay exactly as they are."
+	case !d.DAGDeploys:
+		return "DAG-only deploys are off: the image carries the DAGs. Components restart."
+	case d.Mounted && replaced != nil:
+		return "A whole project. Components restart, and it replaces the DAGs of " + DeployBy(*replaced) + "."
+	}
+	return "A whole project. Components restart, and all DAGs deployed before are replaced."
+}
+
+// DAGsNote completes the fact where d's DAGs come from.
+func DAGsNote(d slipway.Deployment) string {
+	switch {
+	case d.NeedsImage:
+		return "until the image deploy"
+	case !d.Mounted && d.DAGDeploys:
+		return "until the first DAGs are deployed"
+	}
+	return "DAG-only deploys " + OnOff(d.DAGDeploys)
+}
+
+// BannerText says why d needs an image deploy. turned is the switch, nil if
+// unknown.
+func BannerText(d slipway.Deployment, turned *slipway.SwitchOrder) string {
+	text := "DAG-only deploys were turned " + OnOff(d.DAGDeploys) + "."
+	if turned != nil {
+		text = turned.By.Title() + " turned DAG-only deploys " + OnOff(turned.On) + "."
+	}
+	if d.Mounted {
+		text += " Version " + d.Version.Short() + " stays in use until Image and DAGs are deployed."
+	}
+	return text
+}
+
+// NoComponents is the text for a Deployment without components.
+func NoComponents(here bool) string {
+	if here {
+		return "The mount on this machine has not reported yet."
+	}
+	return "No component is connected. What you deploy is checked, published and kept."
+}
+
+// RunsText says what a component runs.
+func RunsText(c slipway.Component) string {
+	switch {
+	case c.DAGs == slipway.FromBundle:
+		return c.Version.Short()
+	case c.DAGs == slipway.FromImage:
+		return "DAGs of the image"
+	case c.Kind == slipway.Rollout && c.Image != "":
+		return "image " + ShortDigest(c.Image)
+	}
+	return "nothing mounted yet"
+}
+
+// Notes on a component.
+const (
+	ComponentSilent = "silent: see whether its agent still runs"
+	ComponentReady  = "ready, nothing deployed yet"
+	ComponentBehind = "not what is wanted"
+)
+
+// TurnText gives the place in the queue after a number of others.
+func TurnText(before int) string {
+	switch before {
+	case 0:
+		return "Is next."
+	case 1:
+		return "Waits for the one before it."
+	}
+	return fmt.Sprintf("Waits for %d before it.", before)
+}
+
+// StagedText describes a staged deploy in a line.
+func StagedText(w slipway.Deploy) string {
+	change := fmt.Sprintf("+%d ~%d −%d", w.Counts.Added, w.Counts.Changed, w.Counts.Removed)
+	if w.Image != nil {
+		change = w.Kind.Title() + ", " + ImageTag(w.Image.Brought())
+	}
+	return change + " · " + w.By.Title() + " · waits to be confirmed."
 }

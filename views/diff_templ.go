@@ -540,7 +540,7 @@ func hunks(f FileChange) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var25 string
-			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(count(f.Cut, "line"))
+			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs(Count(f.Cut, "line"))
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `diff.templ`, Line: 101, Col: 66}
 			}
@@ -679,11 +679,11 @@ func hunkHead(all []slipway.Hunk, i int) string {
 	if alike <= 0 {
 		return head
 	}
-	return head + " " + count(alike, "unchanged line")
+	return head + " " + Count(alike, "unchanged line")
 }
 
 func foldedText(f FileChange) string {
-	return fmt.Sprintf("Show %s", count(f.Diff.Added+f.Diff.Removed, "changed line"))
+	return fmt.Sprintf("Show %s", Count(f.Diff.Added+f.Diff.Removed, "changed line"))
 }
 
 func sizeChange(f FileChange) string {

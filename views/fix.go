@@ -1,6 +1,9 @@
 package views
 
 import (
+	"fmt"
+	"time"
+
 	"slipway/internal/slipway"
 )
 
@@ -52,4 +55,30 @@ type FileStepRow struct {
 	Link        bool   // the file was a link then
 	ThenURL     string // of the file after the deploy, or before a removal; "" for a version not retained
 	DiffURL     string // of the deploy's change of the file; "" for versions not retained
+}
+
+// FixMeanwhile tells the sender of a fix about a change of the file by w.
+func FixMeanwhile(w slipway.Deploy) string {
+	return fmt.Sprintf("Deploy #%d by %s changed this file while you were at it. What you typed is still here: look at the change, then send yours again.", w.Number, w.By.Title())
+}
+
+// FixOlder says that the reader comes from a version with other contents.
+func FixOlder(v slipway.Version) string {
+	return "The file was different in version " + v.Short() + ", where you come from. This is the current file."
+}
+
+// StepLink is the reason why a link cannot be compared.
+const StepLink = "The file was a link then, which has no text to compare."
+
+// StepTitle is the title of a comparison of a file after two deploys.
+func StepTitle(from, to int) string { return fmt.Sprintf("From #%d to #%d", from, to) }
+
+// StepAlike is the text for equal contents after two deploys.
+func StepAlike(from, to int) string {
+	return fmt.Sprintf("The file held the same after #%d and after #%d.", from, to)
+}
+
+// StepOption names a step in the choice of a comparison.
+func StepOption(number int, at time.Time) string {
+	return fmt.Sprintf("#%d, %s", number, at.UTC().Format("2 Jan 2006 15:04"))
 }

@@ -3,6 +3,7 @@ package views
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -34,7 +35,7 @@ func Duration(d time.Duration) string {
 	case d < 24*time.Hour:
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
-	return count(int(d.Hours())/24, "day")
+	return Count(int(d.Hours())/24, "day")
 }
 
 const day = 24 * time.Hour
@@ -66,11 +67,11 @@ func span(d time.Duration) string {
 	case d < day:
 		return fmt.Sprintf("%d h", max(1, int(d.Hours())))
 	}
-	return count(int(d/day), "day")
+	return Count(int(d/day), "day")
 }
 
-// count returns "1 file", "2 files".
-func count(n int, noun string) string {
+// Count returns "1 file", "2 files".
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
@@ -84,4 +85,21 @@ func Number(n int) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
+}
+
+// OnOff is the word for a position of the switch.
+func OnOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+// ShortDigest returns the first 12 hex digits of a digest, with or without the
+// name of the algorithm before.
+func ShortDigest(digest string) string {
+	if _, hex, named := strings.Cut(digest, ":"); named {
+		digest = hex
+	}
+	return digest[:min(12, len(digest))]
 }

@@ -65,3 +65,75 @@ type Deployer struct {
 	Token bool
 	At    Moment
 }
+
+// SwitchText describes the present position of the switch.
+func SwitchText(on bool) string {
+	if on {
+		return "Deploy DAGs on their own, without building an image and without a restart."
+	}
+	return "Off: the project image carries the DAGs, and every change of a DAG needs an image deploy."
+}
+
+// SwitchQueued gives the place of a switch behind a number of deploys.
+func SwitchQueued(deploys int) string {
+	return "The switch waits its turn behind " + Count(deploys, "deploy") + " in the queue; until then it can be called back."
+}
+
+// SwitchRestores lists the effects of undoing a switch before the image deploy.
+func SwitchRestores(on bool) []string {
+	restores := "No image deploy has followed yet: this restores everything as it was before the switch."
+	if on {
+		return []string{restores, "DAGs can be deployed on their own again. Nothing restarts."}
+	}
+	return []string{restores, "Deploys of DAGs alone are refused again. Nothing restarts."}
+}
+
+// SwitchChanges lists the effects of a switch with an image deploy to follow.
+func SwitchChanges(on bool) []string {
+	if on {
+		return []string{
+			"DAGs are deployed on their own from now on: in seconds, without a restart.",
+			"An image deploy no longer changes DAGs.",
+			"Airflow reads the DAGs of the image until Image and DAGs have been deployed, then those of the DAG bundle.",
+			"All components restart with that deploy. " + graceText,
+		}
+	}
+	return []string{
+		"DAGs travel inside the project image from now on; every DAG change needs an image deploy.",
+		"Deploys of DAGs alone and of the image alone are refused.",
+		"The DAG bundle version no longer changes; Airflow reads the DAGs from the image once it runs.",
+		"All components restart with that image. " + graceText,
+	}
+}
+
+// SwitchFollowUp describes Slipway's own image deploy after the switch of d.
+// files is the number of d's DAG files, 0 if unknown.
+func SwitchFollowUp(d slipway.Deployment, on bool, files int) string {
+	switch tag := ImageTag(d.State); {
+	case tag == "":
+		return "Slipway makes the deploy that has to follow."
+	case on && d.Mounted:
+		return "Deploy " + tag + " again, with the DAGs that are mounted."
+	case on:
+		return "Read the DAGs out of " + tag + ", publish them as a DAG bundle, and deploy the image again with it."
+	case !d.Mounted:
+		return "Deploy " + tag + " again: it carries the DAGs already."
+	case files == 0:
+		return "Put the files of version " + d.Version.Short() + " into " + tag + " and deploy the result."
+	default:
+		return "Put the " + Count(files, "file") + " of version " + d.Version.Short() + " into " + tag + " and deploy the result."
+	}
+}
+
+// Losses lists the losses of a deletion. mount is the folder mounted on the
+// host of the portal, "" for none.
+func Losses(versions, deploys int, mount string) []string {
+	all := []string{
+		Count(versions, "DAG bundle version") + " with all files",
+		"the deploy history: " + Count(deploys, "deploy"),
+	}
+	if mount != "" {
+		all = append(all, "the mounted folder "+mount+": Airflow loses its DAGs at once")
+	}
+	return all
+}

@@ -1,6 +1,9 @@
 package views
 
 import (
+	"fmt"
+	"time"
+
 	"slipway/internal/slipway"
 )
 
@@ -73,4 +76,27 @@ var holdWords = map[slipway.Hold]string{
 	slipway.HoldMounted: "still mounted somewhere",
 	slipway.HoldNeeded:  "a deploy needs it",
 	slipway.HoldLast:    "one of the last",
+}
+
+// RetentionText describes the retention of versions.
+func RetentionText(days, versions int) string {
+	return fmt.Sprintf("Kept for %d days after they were replaced, and at least the last %d.", days, versions)
+}
+
+// VersionSum gives the size and the origin of a version.
+func VersionSum(files int, size int64, deploy int, at time.Time) string {
+	return fmt.Sprintf("%s files, %s. From deploy #%d, %s.", Number(files), Bytes(size), deploy, at.UTC().Format("2 Jan 2006 15:04 UTC"))
+}
+
+// Reasons for not showing the text of a file.
+const (
+	FileLink  = "A link has no content of its own."
+	FileEmpty = "The file is empty."
+	FileData  = "The file is not text. Download it to look inside."
+	FileLines = "The file has too many lines to show here. Download it."
+)
+
+// FileTooLarge is the refusal to show a file of a size.
+func FileTooLarge(size int64) string {
+	return "The file has " + Bytes(size) + ", too much to show here. Download it."
 }

@@ -53,7 +53,7 @@ func (s *Server) renameAccount(c echo.Context) error {
 func (s *Server) changePassword(c echo.Context) error {
 	u, ctx := userOf(c), c.Request().Context()
 	_, err := s.authenticate(c, u.Email, c.FormValue("current"))
-	if kind, _ := slipway.Explain(err); kind == slipway.Unauthorized {
+	if isKind(err, slipway.Unauthorized) {
 		return slipway.Errorf(slipway.Invalid, views.WrongPassword)
 	}
 	if err != nil {

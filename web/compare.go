@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,7 +91,7 @@ func (s *Server) addComparison(ctx context.Context, ask comparison, p *views.Com
 	p.SwapURL, p.UnifiedURL, p.SplitURL = swapped.address(), ask.viewed(false), ask.viewed(true)
 	p.Sum = all.Sum
 	if len(all.Changes) == 0 {
-		p.Alike = "The two versions are the same"
+		p.Alike = views.VersionsAlike
 		return nil
 	}
 	changes := ask.within(all.Changes)
@@ -121,7 +120,7 @@ func byPath(c slipway.Change, path string) int { return strings.Compare(c.Path, 
 // addFiles completes p with the differences in a page of files, or in one.
 func (s *Server) addFiles(ctx context.Context, ask comparison, changes []slipway.Change, p *views.ComparePage) error {
 	shown := changes[min(ask.at, len(changes)):min(ask.at+comparedFiles, len(changes))]
-	p.Range = fmt.Sprintf("Files %s to %s of %s", views.Number(ask.at+1), views.Number(ask.at+len(shown)), views.Number(len(changes)))
+	p.Range = views.FileRange(ask.at+1, ask.at+len(shown), len(changes))
 	if ask.file != "" {
 		i, found := slices.BinarySearchFunc(changes, ask.file, byPath)
 		if !found {
@@ -153,7 +152,7 @@ func (s *Server) comparedFile(ctx context.Context, ask comparison, change slipwa
 		f.Was = change.Old.Path
 	}
 	if change.Old.Link != "" || change.New.Link != "" {
-		f.Link = linkText(change)
+		f.Link = views.LinkText(change)
 		return f, nil
 	}
 	around, limit := 0, comparedLines

@@ -100,7 +100,7 @@ func (p compareSide) view(sc scene, name, label string, offered []store.BundleVe
 		found = found || chosen
 		v.Options = append(v.Options, views.Option{Value: o.Version.Dir(), Text: deployTitle(o.Number) + " · " + o.Version.Short(), Chosen: chosen})
 	}
-	v.Options = append(v.Options, views.Option{Value: noVersion, Text: "Nothing (before the first deploy)", Chosen: p.value == noVersion})
+	v.Options = append(v.Options, views.Option{Value: noVersion, Text: views.NoVersionText, Chosen: p.value == noVersion})
 	if !found && p.version != "" {
 		older := views.Option{Value: p.version.Dir(), Text: p.title + " · " + p.version.Short(), Chosen: true}
 		v.Options = slices.Insert(v.Options, len(v.Options)-1, older)

@@ -54,7 +54,7 @@ func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsP
 func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor) (views.DeploymentRow, error) {
 	row := views.DeploymentRow{
 		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Here: d.Here, NeedsImage: d.NeedsImage,
-		ImageTag: imageTag(d.State), Runtime: d.Runtime,
+		ImageTag: views.ImageTag(d.State), Runtime: d.Runtime,
 	}
 	if d.Mounted {
 		row.Version, row.VersionURL = d.Version, versionPath(d.ID, d.Version)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"hash/fnv"
 	"net/url"
 	"strconv"
@@ -24,7 +23,7 @@ func kindPath(of slipway.DeploymentID, kind slipway.DeployKind) string {
 func againPath(of slipway.DeploymentID, kind slipway.DeployKind, source string) string {
 	asked := url.Values{"kind": {string(kind)}}
 	if source != "" {
-		asked.Set("ref", writtenReference(source))
+		asked.Set("ref", views.WrittenReference(source))
 	}
 	return deploymentPath(of) + "?" + asked.Encode() + "#new-deploy"
 }
@@ -69,7 +68,7 @@ func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewD
 
 // fillNewDeploy completes the form of an allowed kind.
 func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.NewDeploy) (err error) {
-	if n.Text, err = kindText(tx, sc, n.Kind); err != nil || !n.Kind.HasImage() {
+	if n.Text, err = deployText(tx, sc, n.Kind); err != nil || !n.Kind.HasImage() {
 		return err
 	}
 	pushed, err := s.pushed(c, sc)
@@ -80,29 +79,14 @@ func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.
 	return err
 }
 
-// kindText describes the effect of a kind of deploy.
-func kindText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error) {
-	switch {
-	case kind == slipway.DAGOnly:
-		return "For changes in the dags folder alone. Seconds, no restart. Image and packages stay.", nil
-	case kind == slipway.ImageOnly:
-		return "For everything but DAGs: packages, plugins, Runtime. Components restart. DAGs stay exactly as they are.", nil
-	case !sc.projected.DAGDeploys:
-		return "DAG-only deploys are off: the image carries the DAGs. Components restart.", nil
-	}
-	text := "A whole project. Components restart, and the DAGs deployed before, by whomever, are replaced."
-	if !sc.projected.Mounted {
-		return text, nil
+// deployText describes the effect of a kind of deploy.
+func deployText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error) {
+	if kind != slipway.ImageAndDAG || !sc.projected.Mounted {
+		return views.DeployText(sc.projected, kind, nil), nil
 	}
 	w, found, err := tx.VersionDeploy(sc.ID, sc.projected.Version)
-	if found {
-		text = "A whole project. Components restart, and it replaces the DAGs of " + whose(w) + "."
-	}
-	return text, err
+	return views.DeployText(sc.projected, kind, only(w, found)), err
 }
-
-// whose names a deploy and its sender: "#127, token ci-sales".
-func whose(w slipway.Deploy) string { return "#" + strconv.Itoa(w.Number) + ", " + w.By.Title() }
 
 // maxPushed is how many pushed tags a form lists.
 const maxPushed = 20
@@ -111,7 +95,7 @@ const maxPushed = 20
 func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 	target := s.engine.PushTarget(sc.Deployment)
 	host, _, _ := strings.Cut(target, "/")
-	p.Lines = fmt.Sprintf("docker login %s --username cli\ndocker tag YOUR-IMAGE %s:1.0\ndocker push %s:1.0\n", host, target, target)
+	p.Lines = views.PushLines(host, target)
 	p.TokensURL = tokensPath(sc.Workspace)
 	tags, err := s.engine.PushedTags(c.Request().Context(), sc.Deployment)
 	p.More = max(0, len(tags)-maxPushed)
@@ -119,7 +103,7 @@ func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 		ref := t.Repository + ":" + t.Tag + "@" + t.Digest
 		p.Rows = append(p.Rows, views.PushedTag{
 			ID: "push-" + hashed(ref), Ref: ref, Name: strings.TrimPrefix(t.Repository, sc.Namespace+"/") + ":" + t.Tag,
-			Digest: shortDigest(t.Digest), At: sc.at(t.At),
+			Digest: views.ShortDigest(t.Digest), At: sc.at(t.At),
 		})
 	}
 	p.Chosen = chosenTag(c, p.Rows)

@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -49,18 +48,12 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0 && sc.live.Number > 0 }
 
 func facts(sc scene) views.Facts {
-	f := views.Facts{ImageTag: imageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
+	f := views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
 	f.Health, f.Reason = sc.Health(sc.components, sc.running(), sc.now)
 	if sc.Version != "" {
 		f.Version, f.VersionURL = sc.Version, versionPath(sc.ID, sc.Version)
 	}
-	f.DAGsNote = "DAG-only deploys " + onOff(sc.DAGDeploys)
-	switch {
-	case sc.NeedsImage:
-		f.DAGsNote = "until the image deploy"
-	case !sc.Mounted && sc.DAGDeploys:
-		f.DAGsNote = "until the first DAGs are deployed"
-	}
+	f.DAGsNote = views.DAGsNote(sc.Deployment)
 	return f
 }
 
@@ -73,7 +66,7 @@ func waiting(tx *store.Tx, sc scene) (all []views.WaitingRow, err error) {
 	for _, w := range staged {
 		all = append(all, views.WaitingRow{
 			Title: "What deploy #" + strconv.Itoa(w.Number) + " will do", URL: deployPath(sc.ID, w.Number), Status: w.Status,
-			Text: stagedText(w), CancelURL: cancelURL(sc, w), CancelText: "Discard",
+			Text: views.StagedText(w), CancelURL: cancelURL(sc, w), CancelText: "Discard",
 		})
 	}
 	for i, t := range sc.queue {
@@ -83,37 +76,19 @@ func waiting(tx *store.Tx, sc scene) (all []views.WaitingRow, err error) {
 		case t.Deploy.Status == slipway.Queued:
 			all = append(all, views.WaitingRow{
 				Title: "Deploy #" + strconv.Itoa(t.Deploy.Number), URL: deployPath(sc.ID, t.Deploy.Number), Status: slipway.Queued,
-				Text: turnText(i) + " By " + t.Deploy.By.Title() + ".", CancelURL: cancelURL(sc, *t.Deploy), CancelText: "Cancel",
+				Text: views.TurnText(i) + " By " + t.Deploy.By.Title() + ".", CancelURL: cancelURL(sc, *t.Deploy), CancelText: "Cancel",
 			})
 		}
 	}
 	return all, nil
 }
 
-func stagedText(w slipway.Deploy) string {
-	if w.Image != nil {
-		return fmt.Sprintf("%s, %s · %s · waits to be confirmed.", w.Kind.Title(), imageTag(w.Image.Brought()), w.By.Title())
-	}
-	return fmt.Sprintf("+%d ~%d −%d · %s · waits to be confirmed.", w.Counts.Added, w.Counts.Changed, w.Counts.Removed, w.By.Title())
-}
-
 func switchTurn(sc scene, o slipway.SwitchOrder, before int) views.WaitingRow {
-	row := views.WaitingRow{Title: "Turn " + onOff(o.On) + " DAG-only deploys", Status: slipway.Queued, Text: turnText(before) + " By " + o.By.Title() + "."}
+	row := views.WaitingRow{Title: "Turn " + views.OnOff(o.On) + " DAG-only deploys", Status: slipway.Queued, Text: views.TurnText(before) + " By " + o.By.Title() + "."}
 	if sc.role.May(slipway.Switch) == nil {
 		row.CancelURL, row.CancelText = deploymentPath(sc.ID)+"/switch/"+strconv.FormatInt(o.ID, 10)+"/cancel", "Call back"
 	}
 	return row
-}
-
-// turnText says how many turns come before one in the queue.
-func turnText(before int) string {
-	switch before {
-	case 0:
-		return "Is next."
-	case 1:
-		return "Waits for the one before it."
-	}
-	return fmt.Sprintf("Waits for %d before it.", before)
 }
 
 // cancelURL is where w is discarded or called back, "" when by may not.
@@ -126,10 +101,7 @@ func cancelURL(sc scene, w slipway.Deploy) string {
 
 // components lists the components with their versions.
 func components(sc scene) views.Running {
-	r := views.Running{Empty: "No component is connected. What you deploy is checked, published and kept."}
-	if sc.Here {
-		r.Empty = "The mount on this machine has not reported yet."
-	}
+	r := views.Running{Empty: views.NoComponents(sc.Here)}
 	if !sc.Here && sc.live.Number > 0 { // before the first deploy, the Connect card shows the same
 		r.ConnectURL = remoteConnect(sc).AgentsURL
 	}
@@ -152,7 +124,7 @@ func components(sc scene) views.Running {
 func component(sc scene, c slipway.Component) views.ComponentRow {
 	row := views.ComponentRow{
 		Name: c.Component, Component: c.Component, Title: string(c.Version), Error: c.Error,
-		Since: sc.at(c.Since), Seen: sc.at(c.LastSeen), Text: runsText(c),
+		Since: sc.at(c.Since), Seen: sc.at(c.LastSeen), Text: views.RunsText(c),
 	}
 	if row.Name == slipway.EmbeddedComponent {
 		row.Name = "this machine"
@@ -162,7 +134,7 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 	}
 	switch {
 	case c.Silent(sc.now):
-		row.Tone, row.Sign, row.Detail = "warn", "▲", "silent: see whether its agent still runs"
+		row.Tone, row.Sign, row.Detail = "warn", "▲", views.ComponentSilent
 		row.Since = views.Moment{}
 	case c.Error != "":
 		row.Tone, row.Sign = "bad", "✕"
@@ -174,24 +146,12 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 	case c.Runs(sc.State):
 		row.Tone, row.Sign = "ok", "✓"
 		if sc.live.Number == 0 {
-			row.Text = "ready, nothing deployed yet"
+			row.Text = views.ComponentReady
 		}
 	default:
-		row.Tone, row.Sign, row.Detail = "warn", "▲", "not what is wanted"
+		row.Tone, row.Sign, row.Detail = "warn", "▲", views.ComponentBehind
 	}
 	return row
-}
-
-func runsText(c slipway.Component) string {
-	switch {
-	case c.DAGs == slipway.FromBundle:
-		return c.Version.Short()
-	case c.DAGs == slipway.FromImage:
-		return "DAGs of the image"
-	case c.Kind == slipway.Rollout && c.Image != "":
-		return "image " + shortDigest(c.Image)
-	}
-	return "nothing mounted yet"
 }
 
 // connect says where the DAGs are mounted and how Airflow is told.
@@ -204,7 +164,7 @@ func (s *Server) connect(sc scene) views.Connect {
 		dir = abs
 	}
 	dags := filepath.Join(dir, "current", "dags")
-	return airflowReads(views.Connect{Here: true, MountDir: dir, DAGsDir: dags}, sc.Namespace)
+	return views.Connect{Here: true, MountDir: dir, DAGsDir: dags}.WithAirflow(sc.Namespace)
 }
 
 // agentDir is the mount of an agent in the examples.
@@ -216,29 +176,5 @@ func remoteConnect(sc scene) views.Connect {
 	if sc.role.May(slipway.ManageAgents) == nil {
 		c.AgentsURL = sc.links().Settings + "#agents"
 	}
-	return airflowReads(c, sc.Namespace)
-}
-
-// soon lets runs have the tasks of a deploy seconds after the list of DAGs does:
-// half a minute is Airflow's own.
-const soon = "min_serialized_dag_update_interval = 5\n"
-
-// airflowReads adds the lines of airflow.cfg.
-func airflowReads(c views.Connect, name string) views.Connect {
-	c.Airflow2 = "[core]\ndags_folder = " + c.DAGsDir + "\n" + soon + "min_serialized_dag_fetch_interval = 5\n\n[scheduler]\ndag_dir_list_interval = 10\n"
-	c.Airflow3 = "[core]\n" + soon + "\n[dag_processor]\ndag_bundle_config_list = " + bundleConfig(name, c.DAGsDir) + "\n"
-	return c
-}
-
-// bundleConfig is one line of JSON; percent signs mean something else in
-// airflow.cfg.
-func bundleConfig(name, dags string) string {
-	text := fmt.Sprintf(`[{"name": %q, "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle", "kwargs": {"path": %q, "refresh_interval": 10}}]`, name, dags)
-	return strings.ReplaceAll(text, "%", "%%")
-}
-
-// shortDigest returns the first 12 hex digits of a digest.
-func shortDigest(digest string) string {
-	_, hex, _ := strings.Cut(digest, ":")
-	return hex[:min(12, len(hex))]
+	return c.WithAirflow(sc.Namespace)
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path"
 	"strconv"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -90,7 +88,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 		Number: w.Number, Kind: w.Kind, Status: w.Status, Current: w.Number == sc.live.Number, Description: w.Description,
 		By: w.By.Title(), From: fromText(w.By), At: sc.at(w.CreatedAt), Reason: w.Reason, Note: w.Note,
 		ReturnURL: returnURL(sc, w, kept[w.After.Version]), CancelURL: cancelURL(sc, w), CancelText: "Cancel",
-		Waits: waits(sc, w), Links: related(sc, w), Source: writtenReference(w.Source),
+		Waits: waits(sc, w), Links: related(sc, w), Source: views.WrittenReference(w.Source),
 	}
 	h.Harmless = w.Status.Ended() && !w.WentLive() && w.RollingAt.IsZero()
 	h.GoesBack = w.Status == slipway.Deploying && w.Reason != ""
@@ -128,44 +126,15 @@ func fromText(by slipway.Actor) string {
 func waits(sc scene, w slipway.Deploy) string {
 	switch w.Status {
 	case slipway.Initialized:
-		return arriving(w)
+		return views.ArrivingText(w)
 	case slipway.Queued:
 		for i, t := range sc.queue {
 			if t.Deploy != nil && t.Deploy.Number == w.Number {
-				return turnText(i)
+				return views.TurnText(i)
 			}
 		}
 	}
 	return ""
-}
-
-// writtenReference is a reference as written by the sender, without the digest
-// found behind a tag.
-func writtenReference(source string) string {
-	name, digest, found := strings.Cut(source, "@")
-	if found && !strings.Contains(path.Base(name), ":") {
-		return name + "@" + digest
-	}
-	return name
-}
-
-// arriving says why a deploy in preparation waits.
-func arriving(w slipway.Deploy) string {
-	switch {
-	case w.Switch != nil:
-		return "The switch is being prepared: you see its files before anything moves."
-	case w.WantsDAG && w.UploadedAt.IsZero() && w.Image != nil:
-		return "The image is checked. Its DAGs are arriving."
-	case w.Kind.HasImage() && w.Image == nil && w.Source != "":
-		return "The image " + writtenReference(w.Source) + " is being looked at."
-	case w.Kind.HasImage() && w.Image == nil && w.Upload == "" && w.Tag != "":
-		return "Waits for the image to be pushed as " + w.Tag + "."
-	case w.Kind.HasImage() && w.Image == nil:
-		return "The image is arriving and being looked at."
-	case w.UploadedAt.IsZero():
-		return "The files are arriving."
-	}
-	return "The files have arrived and are being checked."
 }
 
 // related links the deploy that w returned to and the deploy that undid w.
@@ -216,7 +185,7 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	}
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, r.Deploy.Number)
-	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", confirmWords(r), true, imageEffects(r)
+	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", views.ConfirmButton(r.Deploy, r.Projected), true, views.ImageEffects(r.Deploy, r.Projected, r.BaseDeploy)
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}

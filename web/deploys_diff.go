@@ -2,8 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
-	"hash/fnv"
 	"net/url"
 	"strconv"
 
@@ -29,9 +27,9 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 	ch := views.Changes{Title: changesTitle(r), Counts: r.Plan.Counts}
 	switch {
 	case r.Plan.Changes == nil && r.Plan.Counts != (slipway.Counts{}) && r.Plan.Counts.Added+r.Plan.Counts.Changed+r.Plan.Counts.Removed > 0:
-		ch.Missing = "The versions are no longer kept, so that their files cannot be compared."
+		ch.Missing = views.ChangesExpired
 	case len(r.Plan.Changes) == 0:
-		ch.Missing = "No file was changed."
+		ch.Missing = views.ChangesNone
 	}
 	room, bytes := maxShown, int64(openBytes)
 	for i, change := range r.Plan.Changes {
@@ -47,7 +45,7 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 		ch.Files = append(ch.Files, f)
 	}
 	if more := len(r.Plan.Changes) - len(ch.Files); more > 0 {
-		ch.More = fmt.Sprintf("%s more files are changed; download the versions to compare them.", views.Number(more))
+		ch.More = views.ChangesMore(more)
 	}
 	return ch, nil
 }
@@ -65,7 +63,7 @@ func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway
 		f.PastURL = historyPath(r.Deployment.ID, change.Path)
 	}
 	if change.Old.Link != "" || change.New.Link != "" {
-		f.Link = linkText(change)
+		f.Link = views.LinkText(change)
 		return f, nil
 	}
 	if !compare && change.Path != open {
@@ -87,9 +85,7 @@ func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway
 
 // anchor is a fragment id for a file, safe for every path.
 func anchor(path string) string {
-	h := fnv.New64a()
-	h.Write([]byte(path)) // never fails
-	return "file-" + strconv.FormatUint(h.Sum64(), 36)
+	return "file-" + hashed(path)
 }
 
 // wholeURL is the address of the changed file: in the new version, or for a
@@ -102,16 +98,6 @@ func wholeURL(r deploy.Review, change slipway.Change) string {
 		return filePath(r.Deployment.ID, r.Deploy.Version, change.Path)
 	}
 	return ""
-}
-
-func linkText(change slipway.Change) string {
-	switch {
-	case change.Old.Link == "":
-		return "link to " + change.New.Link
-	case change.New.Link == "":
-		return "was a link to " + change.Old.Link
-	}
-	return "link to " + change.New.Link + ", before to " + change.Old.Link
 }
 
 // compared returns how much is read to compare a file: nothing of large ones.

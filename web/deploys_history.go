@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -151,7 +150,7 @@ func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.
 	}
 	switches, err := tx.SwitchesBetween(sc.ID, from, until)
 	for _, o := range switches {
-		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + onOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
+		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + views.OnOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
 	}
 	slices.SortStableFunc(all, func(a, b views.HistoryRow) int {
 		if a.Number > 0 && b.Number > 0 {
@@ -177,7 +176,7 @@ func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Histor
 		r.Compares = 1
 	}
 	if w.Kind != slipway.DAGOnly {
-		r.Image, r.Digest, r.Runtime = imageTag(w.After), shortDigest(w.After.Image), w.After.Runtime
+		r.Image, r.Digest, r.Runtime = views.ImageTag(w.After), views.ShortDigest(w.After.Image), w.After.Runtime
 	}
 	if w.ReturnTo > 0 {
 		r.Description = strings.TrimSuffix("Return to #"+strconv.Itoa(w.ReturnTo)+": "+w.Description, ": ")
@@ -195,9 +194,6 @@ func bringsVersion(w slipway.Deploy) slipway.Version {
 	}
 	return ""
 }
-
-// imageTag is the short name of a state's image: the tag, else the digest.
-func imageTag(s slipway.State) string { return cmp.Or(s.ImageTag, shortDigest(s.Image)) }
 
 // returnURL is the address for returning to w, "" where the rule refuses.
 func returnURL(sc scene, w slipway.Deploy, kept bool) string {

@@ -20,7 +20,7 @@ const maxLines = 500
 // return.
 func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	v := views.Review{
-		Base: r.Base, Against: against(r), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
+		Base: r.Base, Against: views.AgainstText(r.BaseDeploy), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
 		LeftOut: omissions(r.Report), Outside: r.Report.Outside,
 	}
@@ -57,24 +57,9 @@ func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.F
 	return l
 }
 
-// against names the deploy with the base of the changes.
-func against(r deploy.Review) string {
-	w := r.BaseDeploy
-	switch {
-	case w == nil:
-		return "against nothing: these are the first DAGs"
-	case w.Status == slipway.Queued:
-		return fmt.Sprintf("against #%d, which is queued", w.Number)
-	case w.Status == slipway.Deploying:
-		return fmt.Sprintf("against #%d, which is going live now", w.Number)
-	}
-	return fmt.Sprintf("against #%d", w.Number)
-}
-
 // needsReview reports whether err is answered by showing the changes anew.
 func needsReview(err error) bool {
-	kind, _ := slipway.Explain(err)
-	return err != nil && (kind == slipway.Invalid || errors.Is(err, slipway.ErrBaseChanged))
+	return isKind(err, slipway.Invalid) || errors.Is(err, slipway.ErrBaseChanged)
 }
 
 // reviewAgain shows the page of a refused confirmation again, with the reason
@@ -84,31 +69,26 @@ func (s *Server) reviewAgain(c echo.Context, err error, t confirmForm, page func
 	t.notice = text
 	if errors.Is(err, slipway.ErrBaseChanged) {
 		t.ticks = slipway.Ticks{} // the given ticks were for other changes
-		if who := s.newestTurn(c); who != "" {
-			t.notice = who + " came in between. These are the changes against it: read them, then confirm again."
+		if w, ok := s.newestDeploy(c); ok {
+			t.notice = views.BaseChangedText(w)
 		}
 	}
 	return page(c, status, t)
 }
 
-// newestTurn names the newest deploy of the queue, else the live deploy.
-func (s *Server) newestTurn(c echo.Context) (text string) {
+// newestDeploy returns the newest deploy of the queue, else the live deploy; ok
+// is false for none.
+func (s *Server) newestDeploy(c echo.Context) (w slipway.Deploy, ok bool) {
 	err := s.viewScene(c, func(_ *store.Tx, sc scene) error {
-		w := sc.live
+		w = sc.live
 		for _, t := range sc.queue {
 			if t.Deploy != nil {
 				w = *t.Deploy
 			}
 		}
-		if w.Number > 0 {
-			text = fmt.Sprintf("Deploy #%d by %s", w.Number, w.By.Title())
-		}
 		return nil
 	})
-	if err != nil {
-		return "" // the sentence without a name is right too
-	}
-	return text
+	return w, err == nil && w.Number > 0 // the sentence without a name is right too
 }
 
 // cancel serves POST /deployments/:deployment/deploys/:number/cancel.
@@ -158,34 +138,11 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, n)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
-	form.Effects = effects(r)
+	form.Effects = views.ReturnEffects(r.Deploy.After, r.Projected.State)
 	if p.Review = &form; !form.NoFiles {
 		p.Changes = &ch
 	}
 	return render(c, status, views.Return(p))
-}
-
-// effects lists the effects of a return besides file changes.
-func effects(r deploy.Review) (all []string) {
-	then, now := r.Deploy.After, r.Projected.State
-	switch moves := then.Image != now.Image; {
-	case then.Mounted && then.Version == now.Version && now.Mounted:
-		all = append(all, "DAG files and bundle version stay exactly as they are.")
-	case then.Version != "" && then.Mounted && moves:
-		all = append(all, "Mounts version "+then.Version.Short()+" again.")
-	case then.Version != "" && then.Mounted:
-		all = append(all, "Mounts version "+then.Version.Short()+" again. Nothing restarts.")
-	}
-	if !then.Mounted {
-		all = append(all, "Airflow reads its DAGs from the image again, as it did then.")
-	}
-	if then.Image != r.Projected.Image {
-		all = append(all, "Applies the image "+imageTag(then)+" again. Components restart.")
-	}
-	if then.DAGDeploys != r.Projected.DAGDeploys {
-		all = append(all, "Turns "+onOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")
-	}
-	return all
 }
 
 // returnTo serves POST /deployments/:deployment/deploys/:number/return.

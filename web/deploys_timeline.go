@@ -95,7 +95,7 @@ func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
 	}
 	mounted.from = w.MountingAt
 	if !mounts(sc, w) {
-		mounted.title = "DAGs read from the image"
+		mounted.title = views.DAGsFromImage
 	}
 	return append(all, mounted)
 }
@@ -117,7 +117,7 @@ func imageText(w slipway.Deploy) string {
 	}
 	text := views.Bytes(w.Image.Size)
 	if !w.UploadedAt.IsZero() {
-		text += ", " + plural(w.Counts.Files, "file")
+		text += ", " + views.Count(w.Counts.Files, "file")
 	}
 	return text
 }
@@ -166,7 +166,7 @@ func checkedText(w slipway.Deploy) string {
 	if w.StagedAt.IsZero() {
 		return ""
 	}
-	text := plural(w.Counts.Files, "file")
+	text := views.Count(w.Counts.Files, "file")
 	if w.Counts.LeftOut > 0 {
 		text += ", " + views.Number(w.Counts.LeftOut) + " left out"
 	}
@@ -186,5 +186,5 @@ func mountedText(sc scene, w slipway.Deploy) string {
 		return ""
 	}
 	p := slipway.NewProgress(sc.State, sc.components, sc.now)
-	return fmt.Sprintf("%d of %s", p.Running, plural(p.Of, "component"))
+	return fmt.Sprintf("%d of %s", p.Running, views.Count(p.Of, "component"))
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"path"
@@ -131,7 +130,7 @@ func stepOptions(steps []store.FileStep, asked, otherwise int) (all []views.Opti
 		if s.SHA256 == "" && s.Op != slipway.Removed {
 			continue // a link
 		}
-		text := fmt.Sprintf("#%d, %s", s.Deploy.Number, s.Deploy.LiveAt.UTC().Format("2 Jan 2006 15:04"))
+		text := views.StepOption(s.Deploy.Number, s.Deploy.LiveAt)
 		listed = listed || s.Deploy.Number == asked
 		all = append(all, views.Option{Value: strconv.Itoa(s.Deploy.Number), Text: text, Chosen: s.Deploy.Number == asked})
 	}
@@ -156,19 +155,19 @@ func requestedStep(tx *store.Tx, sc scene, path string, number int) (*store.File
 
 // compareSteps fills in the difference of the file after two deploys.
 func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to store.FileStep, p *views.FileHistoryPage) error {
-	p.Title = fmt.Sprintf("From #%d to #%d", from.Deploy.Number, to.Deploy.Number)
+	p.Title = views.StepTitle(from.Deploy.Number, to.Deploy.Number)
 	isLink := func(f store.FileStep) bool { return f.SHA256 == "" && f.Op != slipway.Removed }
 	switch {
 	case isLink(from) || isLink(to):
-		p.Problem = "The file was a link then, which has no text to compare."
+		p.Problem = views.StepLink
 		return nil
 	case from.SHA256 == to.SHA256:
-		p.Problem = fmt.Sprintf("The file held the same after #%d and after #%d.", from.Deploy.Number, to.Deploy.Number)
+		p.Problem = views.StepAlike(from.Deploy.Number, to.Deploy.Number)
 		return nil
 	}
 	diff, err := s.contentChange(c, d, p.Path, from.SHA256, to.SHA256)
-	if kind, text := slipway.Explain(err); err != nil && kind == slipway.NotFound {
-		p.Problem = text
+	if isKind(err, slipway.NotFound) {
+		_, p.Problem = slipway.Explain(err)
 		return nil
 	}
 	p.Diff = diff

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -109,7 +108,7 @@ func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, 
 		return nil
 	}
 	p.Meanwhile, err = s.contentChange(c, f.Deployment, p.Path, tried.fix.Base, f.File.SHA256)
-	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+	if err != nil && !isKind(err, slipway.NotFound) {
 		return err
 	}
 	return nil
@@ -146,7 +145,7 @@ func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.
 	if len(steps) > 0 && p.Meanwhile != nil {
 		w := steps[0].Deploy
 		if steps[0].SHA256 == f.File.SHA256 {
-			p.Error = fmt.Sprintf("Deploy #%d by %s changed this file while you were at it. What you typed is still here: look at the change, then send yours again.", w.Number, w.By.Title())
+			p.Error = views.FixMeanwhile(w)
 		}
 	}
 	if kept, err := tx.Retained(sc.ID, sc.Version); err != nil {
@@ -155,7 +154,7 @@ func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.
 		p.BackURL = filePath(sc.ID, sc.Version, p.Path)
 	}
 	if v, ok := slipway.VersionOfDir(c.QueryParam("seen")); ok {
-		p.OtherThen = "The file was different in version " + v.Short() + ", from which you come. Here it is as it is now."
+		p.OtherThen = views.FixOlder(v)
 	}
 	return nil
 }
@@ -190,8 +189,7 @@ func (s *Server) fix(c echo.Context) error {
 // fixAgain shows the form again, with the input and the reason for the refusal.
 func (s *Server) fixAgain(c echo.Context, err error, n deploy.NewFix) error {
 	status, text := explain(err)
-	kind, _ := slipway.Explain(err)
-	if correctable(err) == "" && kind != slipway.TooLarge {
+	if correctable(err) == "" && !isKind(err, slipway.TooLarge) {
 		return err
 	}
 	return s.fixPage(c, status, &refusedFix{text, n})

@@ -40,7 +40,8 @@ func (s *Server) receiveImage(c echo.Context, form *bufferedForm, kind slipway.D
 // imageRefusal is correctable for forms with an image reference, and includes
 // an image not found.
 func imageRefusal(err error) string {
-	if kind, text := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if isKind(err, slipway.NotFound) {
+		_, text := slipway.Explain(err)
 		return text
 	}
 	return correctable(err)

@@ -154,9 +154,10 @@ func (s *Server) joinAnew(c echo.Context) error {
 			return err
 		})
 	}
-	if kind, _ := slipway.Explain(err); kind == slipway.Invalid || kind == slipway.Conflict {
+	if correctable(err) != "" {
 		c.Set(errorKey, err)
-		return s.invitationForm(c, statusOf(kind), err)
+		status, _ := explain(err)
+		return s.invitationForm(c, status, err)
 	}
 	if err != nil {
 		return err
@@ -186,7 +187,7 @@ func join(c echo.Context, tx *store.Tx, u slipway.User) (slipway.Workspace, erro
 		return w, err
 	}
 	m, err := tx.Member(w.ID, u.ID)
-	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+	if err != nil && !isKind(err, slipway.NotFound) {
 		return w, err
 	}
 	if err := m.Accept(i); err != nil {

@@ -41,11 +41,10 @@ func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Ac
 	var why error
 	for _, a := range wants {
 		err := v.may(tx, a)
-		kind, _ := slipway.Explain(err)
 		switch {
 		case err == nil:
 			granted = append(granted, a)
-		case kind == slipway.Internal || a.Action != image.Pulling:
+		case isKind(err, slipway.Internal) || a.Action != image.Pulling:
 			return nil, err
 		default:
 			why = err
@@ -66,7 +65,7 @@ func (v principal) may(tx *store.Tx, a image.Access) error {
 		return slipway.Errorf(slipway.Invalid, "There is nothing like %q to do with a repository.", a.Action)
 	}
 	d, err := tx.DeploymentIn(image.Namespace(a.Repository))
-	if kind, _ := slipway.Explain(err); kind == slipway.NotFound {
+	if isKind(err, slipway.NotFound) {
 		return none
 	}
 	if err != nil {
@@ -82,7 +81,7 @@ func (v principal) may(tx *store.Tx, a image.Access) error {
 		return nil
 	}
 	d, role, err := tx.Deployment(d.ID, v.by)
-	if kind, _ := slipway.Explain(err); kind == slipway.NotFound {
+	if isKind(err, slipway.NotFound) {
 		return none
 	}
 	if err != nil || a.Action == image.Pulling {

@@ -123,15 +123,13 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	if !sc.NeedsImage {
 		return b, nil
 	}
-	b.Text = "DAG-only deploys were turned " + onOff(sc.DAGDeploys) + "."
-	if turned, err := tx.Switches(sc.ID, 1); err != nil {
+	turned, err := tx.Switches(sc.ID, 1)
+	if err != nil {
 		return b, err
-	} else if len(turned) > 0 {
-		b.Text = turned[0].By.Title() + " turned DAG-only deploys " + onOff(turned[0].On) + "."
-		b.At = sc.at(turned[0].AppliedAt)
 	}
-	if sc.Mounted {
-		b.Text += " Version " + sc.Version.Short() + " stays in use until Image and DAGs are deployed."
+	b.Text = views.BannerText(sc.Deployment, nil)
+	if len(turned) > 0 {
+		b.Text, b.At = views.BannerText(sc.Deployment, &turned[0]), sc.at(turned[0].AppliedAt)
 	}
 	b.On = sc.projected.DAGDeploys
 	if sc.projected.MaySwitchSafely(b.On, sc.role) == nil {
@@ -146,13 +144,6 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	return b, nil
 }
 
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
 func switchPath(id slipway.DeploymentID, on bool) string {
-	return deploymentPath(id) + "/switch?to=" + onOff(on)
+	return deploymentPath(id) + "/switch?to=" + views.OnOff(on)
 }

@@ -50,10 +50,7 @@ func (s *Server) settingsPage(c echo.Context, status int, edit func(*views.Setti
 }
 
 func switchCard(sc scene) views.SwitchCard {
-	card := views.SwitchCard{On: sc.DAGDeploys, Text: "Deploy DAGs on their own, without building an image and without a restart."}
-	if !sc.DAGDeploys {
-		card.Text = "Off: the project image carries the DAGs, and every change of a DAG needs an image deploy."
-	}
+	card := views.SwitchCard{On: sc.DAGDeploys, Text: views.SwitchText(sc.DAGDeploys)}
 	for i, t := range sc.queue {
 		if t.Switch != nil {
 			row := switchTurn(sc, *t.Switch, i)
@@ -78,21 +75,11 @@ func (s *Server) deleteCard(tx *store.Tx, sc scene) (*views.DeleteCard, error) {
 	if err != nil {
 		return nil, err
 	}
-	lost := []string{
-		plural(versions, "DAG bundle version") + " with all files",
-		"the deploy history: " + plural(deploys, "deploy"),
-	}
+	mount := ""
 	if sc.Here {
-		lost = append(lost, "the mounted folder "+s.engine.MountDir(sc.Deployment)+": Airflow loses its DAGs at once")
+		mount = s.engine.MountDir(sc.Deployment)
 	}
-	return &views.DeleteCard{Action: deploymentPath(sc.ID) + "/delete", Name: sc.Name, Lost: lost}, nil
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return views.Number(n) + " " + noun + "s"
+	return &views.DeleteCard{Action: deploymentPath(sc.ID) + "/delete", Name: sc.Name, Lost: views.Losses(versions, deploys, mount)}, nil
 }
 
 // saveSettings serves POST /deployments/:deployment/settings.

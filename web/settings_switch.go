@@ -68,7 +68,7 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*vie
 func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.SwitchPage, err error) {
 	p = views.SwitchPage{
 		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
-		Restores: sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on, Changes: switchChanges(sc, on),
+		Restores: sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on, Changes: switchChanges(sc.projected, on),
 		DeployURL: kindPath(sc.ID, slipway.ImageAndDAG),
 	}
 	if sc.Mounted {
@@ -78,7 +78,7 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 		_, p.Refusal = slipway.Explain(err)
 	}
 	if n := len(sc.queue); n > 0 {
-		p.Waits = "The switch waits its turn behind " + plural(n, "deploy") + " in the queue; until then it can be called back."
+		p.Waits = views.SwitchQueued(n)
 	}
 	if p.Restores || p.Refusal != "" {
 		return p, nil
@@ -87,9 +87,9 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 		_, p.NoImage = slipway.Explain(err)
 	}
 	if sc.MayRegister(sc.role) == nil {
-		p.Register = registerCard(sc, onOff(on))
+		p.Register = registerCard(sc, views.OnOff(on))
 	}
-	if p.DoesIt, err = followUp(tx, sc, on); err != nil || on {
+	if p.DoesIt, err = followUp(tx, sc.projected, on); err != nil || on {
 		return p, err
 	}
 	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-recentWindow))
@@ -100,54 +100,22 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 }
 
 // followUp describes Slipway's own follow-up to the switch.
-func followUp(tx *store.Tx, sc scene, on bool) (string, error) {
-	d := sc.projected
-	switch tag := imageTag(d.State); {
-	case tag == "":
-		return "Slipway makes the deploy that has to follow.", nil
-	case on && d.Mounted:
-		return "Deploy " + tag + " again, with the DAGs that are mounted.", nil
-	case on:
-		return "Read the DAGs out of " + tag + ", publish them as a DAG bundle, and deploy the image again with it.", nil
-	case !d.Mounted:
-		return "Deploy " + tag + " again: it carries the DAGs already.", nil
+func followUp(tx *store.Tx, d slipway.Deployment, on bool) (string, error) {
+	if on || !d.Mounted {
+		return views.SwitchFollowUp(d, on, 0), nil
 	}
-	files := "the files"
-	v, err := tx.BundleVersion(sc.ID, d.Version)
-	if kind, _ := slipway.Explain(err); err == nil {
-		files = "the " + plural(v.Files, "file")
-	} else if kind == slipway.NotFound { // of a deploy still in the queue
-		err = nil
+	v, err := tx.BundleVersion(d.ID, d.Version)
+	if isKind(err, slipway.NotFound) { // of a deploy still in the queue
+		v, err = store.BundleVersion{}, nil
 	}
-	return "Put " + files + " of version " + d.Version.Short() + " into " + imageTag(d.State) + " and deploy the result.", err
+	return views.SwitchFollowUp(d, on, v.Files), err
 }
 
-func switchChanges(sc scene, on bool) []string {
-	switch {
-	case sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on && on:
-		return []string{
-			"No image deploy has followed yet: this restores everything as it was before the switch.",
-			"DAGs can be deployed on their own again. Nothing restarts.",
-		}
-	case sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on:
-		return []string{
-			"No image deploy has followed yet: this restores everything as it was before the switch.",
-			"Deploys of DAGs alone are refused again. Nothing restarts.",
-		}
-	case on:
-		return []string{
-			"DAGs are deployed on their own from now on: in seconds, without a restart.",
-			"An image deploy no longer changes DAGs.",
-			"Airflow reads the DAGs of the image until Image and DAGs have been deployed, then those of the DAG bundle.",
-			"All components restart with that deploy. " + graceWords,
-		}
+func switchChanges(d slipway.Deployment, on bool) []string {
+	if d.SwitchesBack() && d.DAGDeploys != on {
+		return views.SwitchRestores(on)
 	}
-	return []string{
-		"DAGs travel inside the project image from now on; every DAG change needs an image deploy.",
-		"Deploys of DAGs alone and of the image alone are refused.",
-		"The DAG bundle version no longer changes; Airflow reads the DAGs from the image once it runs.",
-		"All components restart with that image. " + graceWords,
-	}
+	return views.SwitchChanges(on)
 }
 
 // turnSwitch serves POST /deployments/:deployment/switch.
@@ -169,9 +137,9 @@ func (s *Server) turnSwitch(c echo.Context) error {
 		return err
 	}
 	if waits {
-		return s.done(c, deploymentPath(of), views.DoneSwitchWaits, onOff(on))
+		return s.done(c, deploymentPath(of), views.DoneSwitchWaits, views.OnOff(on))
 	}
-	return s.done(c, deploymentPath(of), views.DoneSwitched, onOff(on))
+	return s.done(c, deploymentPath(of), views.DoneSwitched, views.OnOff(on))
 }
 
 // switchSafely prepares the switch with the deploy to follow. The page of the

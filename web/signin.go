@@ -51,7 +51,7 @@ func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
 // signIn serves POST /signin.
 func (s *Server) signIn(c echo.Context) error {
 	u, err := s.authenticate(c, c.FormValue("email"), c.FormValue("password"))
-	if kind, _ := slipway.Explain(err); kind == slipway.Unauthorized {
+	if isKind(err, slipway.Unauthorized) {
 		c.Set(errorKey, err)
 		return render(c, http.StatusUnauthorized, views.SignInPage(s.signInForm(c, err)))
 	}
@@ -108,7 +108,7 @@ func (s *Server) mayTry(c echo.Context, email string) error {
 func (s *Server) account(ctx context.Context, email string) (u slipway.User, hash string, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		u, err = tx.UserByEmail(email)
-		if kind, _ := slipway.Explain(err); kind == slipway.NotFound {
+		if isKind(err, slipway.NotFound) {
 			return nil
 		}
 		if err != nil {

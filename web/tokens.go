@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -131,16 +130,16 @@ func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
 		if !t.Grant().RevokedBy(slipway.Admin, h.Role) {
 			continue
 		}
-		why := fmt.Sprintf("who is %s now", h.Role)
+		why := views.HolderIs(h.Role)
 		switch {
 		case h.Account == store.DisabledAccount:
-			why = "whose account is disabled"
+			why = views.HolderDisabled
 		case h.Account == store.RemovedAccount:
-			why = "whose account was removed"
+			why = views.HolderRemoved
 		case h.Role == slipway.NoRole:
-			why = "who is no longer in this Workspace"
+			why = views.HolderGone
 		}
-		all = append(all, fmt.Sprintf("%s, %s, knows the secret.", h.Name, why))
+		all = append(all, views.KnowsSecret(h.Name, why))
 	}
 	return all
 }

@@ -178,9 +178,8 @@ func (form *bufferedForm) readPart(p *multipart.Part) error {
 	}
 	n, err := form.file.Append(io.LimitReader(p, most-before+1))
 	_, ours := errors.AsType[*os.PathError](err)
-	kind, _ := slipway.Explain(err)
 	switch {
-	case err != nil && (ours || kind != slipway.Internal):
+	case err != nil && (ours || !isKind(err, slipway.Internal)):
 		return fmt.Errorf("spool %s: %w", name, err)
 	case err != nil:
 		return brokenForm(err)

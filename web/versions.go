@@ -68,7 +68,7 @@ func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err err
 	if before > 0 {
 		p.Newer = sc.links().Versions
 	}
-	p.Keeps = fmt.Sprintf("Kept for %d days after they were replaced, and at least the last %d.", sc.KeepDays, sc.KeepVersions)
+	p.Keeps = views.RetentionText(sc.KeepDays, sc.KeepVersions)
 	if sc.projected.MayDeploy(slipway.DAGOnly, sc.role, sc.by) == nil {
 		p.DeployURL = sc.links().Overview + "#new-deploy"
 	}
@@ -141,7 +141,7 @@ func (s *Server) showVersion(c echo.Context) error {
 	}
 	p := views.FolderPage{Frame: frame, Version: v.Version, VersionURL: versionPath(d.ID, v.Version)}
 	p.Mounted, p.ArchiveURL = d.Mounted && d.Version == v.Version, p.VersionURL+"/archive"
-	p.Sum = fmt.Sprintf("%s files, %s. From deploy #%d, %s.", views.Number(v.Files), views.Bytes(v.Size), v.Number, v.CreatedAt.UTC().Format("2 Jan 2006 15:04 UTC"))
+	p.Sum = views.VersionSum(v.Files, v.Size, v.Number, v.CreatedAt)
 	files, err := s.engine.Files(c.Request().Context(), d, p.Version)
 	if err != nil {
 		return err

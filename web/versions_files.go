@@ -95,12 +95,12 @@ func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePag
 	p.Path, _ = above(d.ID, p.Version, f.Path)
 	p.HistoryURL = historyPath(d.ID, f.Path)
 	if f.Link != "" {
-		p.Refusal = "A link has no content of its own."
+		p.Refusal = views.FileLink
 		return nil
 	}
 	p.RawURL = filePath(d.ID, p.Version, f.Path) + "?raw=1"
 	if f.Size > maxShownBytes {
-		p.Refusal = "The file has " + views.Bytes(f.Size) + ", too much to show here. Download it."
+		p.Refusal = views.FileTooLarge(f.Size)
 		return nil
 	}
 	content, err := s.engine.Content(c.Request().Context(), d, f)
@@ -120,11 +120,11 @@ func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePag
 func lines(text []byte) ([]string, string) {
 	switch {
 	case len(text) == 0:
-		return nil, "The file is empty."
+		return nil, views.FileEmpty
 	case bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text):
-		return nil, "The file is not text. Download it to look inside."
+		return nil, views.FileData
 	case bytes.Count(text, []byte("\n")) > maxShownLines:
-		return nil, "The file has too many lines to show here. Download it."
+		return nil, views.FileLines
 	}
 	all := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	for i, line := range all {
