@@ -91,7 +91,7 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 		Action: sc.links().Deploys, Text: get("q"), Commit: get("commit"), From: get("from"), Until: get("to"), LiveAt: get("live_at"), Error: a.wrong,
 		Kinds: []views.Option{{Text: "All"}}, Statuses: []views.Option{{Text: "All"}}, By: []views.Option{{Text: "Everyone"}},
 	}
-	for _, k := range deployKinds {
+	for _, k := range slipway.AllKinds {
 		f.Kinds = append(f.Kinds, views.Option{Value: string(k), Text: k.Title(), Chosen: k == a.filter.Kind})
 	}
 	for _, s := range []slipway.Status{slipway.Initialized, slipway.Staged, slipway.Queued, slipway.Deploying, slipway.Deployed, slipway.Failed, slipway.Cancelled} {
