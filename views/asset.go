@@ -1,3 +1,4 @@
+// Package views renders pages: values in, HTML out. All words of pages stand here.
 package views
 
 import "context"

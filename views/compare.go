@@ -70,26 +70,26 @@ type pair struct{ Old, New *slipway.DiffLine }
 
 // pairs puts each removed line beside the added line in the same place.
 func pairs(h slipway.Hunk) (all []pair) {
-	var old, new []*slipway.DiffLine
+	var removed, added []*slipway.DiffLine
 	flush := func() {
-		for i := range max(len(old), len(new)) {
+		for i := range max(len(removed), len(added)) {
 			var p pair
-			if i < len(old) {
-				p.Old = old[i]
+			if i < len(removed) {
+				p.Old = removed[i]
 			}
-			if i < len(new) {
-				p.New = new[i]
+			if i < len(added) {
+				p.New = added[i]
 			}
 			all = append(all, p)
 		}
-		old, new = nil, nil
+		removed, added = nil, nil
 	}
 	for i := range h.Lines {
 		switch l := &h.Lines[i]; l.Op {
 		case '-':
-			old = append(old, l)
+			removed = append(removed, l)
 		case '+':
-			new = append(new, l)
+			added = append(added, l)
 		default:
 			flush()
 			all = append(all, pair{l, l})

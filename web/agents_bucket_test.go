@@ -21,7 +21,7 @@ func TestRemoteAgentMountsFromABucket(t *testing.T) {
 			a := appOn(t, Config{}, func(dir string) (*bundle.Store, error) { return bundle.OpenBucket(t.Context(), dir, b.Address) })
 			a.World = storetest.Seed(t, a.store)
 			a.run(t)
-			a.Sales = a.another(t, "finance")
+			a.Sales = a.remoteDeployment(t)
 			token, _ := a.agentToken(t, a.Sales.ID)
 			dir, _ := a.remote(t, token, "worker-0")
 			eventually(t, "it has reported", func() bool { return len(a.engine.Components(a.Sales.ID)) == 1 })

@@ -38,7 +38,7 @@ func behind(t *testing.T) (a *app, l *line, dir string) {
 	t.Helper()
 	a = newApp(t)
 	a.run(t)
-	a.Sales = a.another(t, "finance")
+	a.Sales = a.remoteDeployment(t)
 	token, _ := a.agentToken(t, a.Sales.ID)
 	l = &line{portal: a.handler}
 	server := httptest.NewServer(l)
@@ -163,7 +163,7 @@ func TestTamperedPackIsRefused(t *testing.T) {
 func TestAgentTrustsAPrivateCA(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
-	a.Sales = a.another(t, "finance")
+	a.Sales = a.remoteDeployment(t)
 	token, _ := a.agentToken(t, a.Sales.ID)
 	server := httptest.NewTLSServer(a.handler)
 	t.Cleanup(server.Close)

@@ -13,7 +13,7 @@ import (
 // After a start a deploy does not end before the agents had time to report.
 func TestDeployWaitsForAgentsAfterAStart(t *testing.T) {
 	a := newApp(t)
-	a.Sales = a.another(t, "finance")
+	a.Sales = a.remoteDeployment(t)
 	token, _ := a.agentToken(t, a.Sales.ID)
 	want(t, a.asAgent(t, token, "GET", "desired?since=", ""), 200) // it was there before the start
 	a.restart(t, deploy.Config{Limits: archive.DefaultLimits(), MountTimeout: time.Minute, Gather: 10 * time.Second})

@@ -46,10 +46,10 @@ func (a *app) asAgent(t *testing.T, token, method, path, body string, header ...
 	return w
 }
 
-// another adds a Deployment that is not on this machine.
-func (a *app) another(t *testing.T, name string) (d slipway.Deployment) {
+// remoteDeployment adds the Deployment finance, with Airflow on another machine.
+func (a *app) remoteDeployment(t *testing.T) (d slipway.Deployment) {
 	t.Helper()
-	d, err := slipway.NewDeployment(a.Workspace.ID, name, false)
+	d, err := slipway.NewDeployment(a.Workspace.ID, "finance", false)
 	if err == nil {
 		d, err = a.engine.Create(t.Context(), d, a.Oli)
 	}
@@ -62,7 +62,7 @@ func (a *app) another(t *testing.T, name string) (d slipway.Deployment) {
 func TestAgentsSeeTheirDeployment(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
-	other := a.another(t, "finance")
+	other := a.remoteDeployment(t)
 	live := a.live(t, a.Eve, map[string]string{"a.py": dag, "b.py": dag + "# b"})
 	mine, kept := a.agentToken(t, a.Sales.ID)
 	theirs, _ := a.agentToken(t, other.ID)
@@ -211,7 +211,7 @@ func runRemote(t *testing.T, portal string, ca []byte, token, component string) 
 func TestRemoteAgentMounts(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
-	d := a.another(t, "finance")
+	d := a.remoteDeployment(t)
 	token, _ := a.agentToken(t, d.ID)
 	dir, stop := a.remote(t, token, "worker-0")
 	dir2, _ := a.remote(t, token, "worker-1")
@@ -264,7 +264,7 @@ func TestSilentComponents(t *testing.T) {
 func TestConnectAnAgent(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
-	a.Sales = a.another(t, "finance")
+	a.Sales = a.remoteDeployment(t)
 	b := a.as(t, a.Oli)
 	want(t, b.get(a.page("")), http.StatusOK, "Connect agents", a.page("/settings#agents"), "/opt/airflow/slipway/current/dags")
 	want(t, b.get(a.page("/settings")), http.StatusOK, "No agent reports yet", "SLIPWAY_TOKEN=TOKEN slipway agent --portal http://example.com")

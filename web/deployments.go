@@ -64,8 +64,8 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 		return row, err
 	}
 	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), only(running, isRunning), tx.Now)
-	last, any, err := tx.LastDeploy(d.ID)
-	if any {
+	last, exists, err := tx.LastDeploy(d.ID)
+	if exists {
 		row.Last = &views.DeployLine{
 			Number: last.Number, URL: deployPath(d.ID, last.Number), At: views.Moment{At: last.CreatedAt, Now: tx.Now},
 			By: last.By.Title(), Description: last.Description, Status: last.Status,

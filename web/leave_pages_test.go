@@ -67,10 +67,10 @@ func TestKeptTokensAreMarked(t *testing.T) {
 		end  func(*app, store.Token) error
 		says string
 	}{
-		"left": {func(a *app, of store.Token) error {
+		"left": {func(a *app, _ store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Oli.User) })
 		}, "Oli Operator, who is no longer in this Workspace, knows the secret."},
-		"demoted": {func(a *app, of store.Token) error {
+		"demoted": {func(a *app, _ store.Token) error {
 			return a.store.Update(t.Context(), func(tx *store.Tx) error { return tx.SetRole(a.Workspace.ID, a.Oli.User, slipway.Member) })
 		}, "Oli Operator, who is Member now, knows the secret."},
 		"disabled": {func(a *app, of store.Token) error {

@@ -158,7 +158,7 @@ func TestKeepingTokens(t *testing.T) {
 		}, 1},
 		"one not shown":                {ada, func(one, _ store.Token) []string { return []string{"shown", string(one.ID)} }, 1},
 		"by oneself, who is no Owner":  {oli, func(one, two store.Token) []string { return []string{"shown", string(one.ID), "shown", string(two.ID)} }, 0},
-		"that is somebody else's, too": {root, func(one, two store.Token) []string { return []string{"shown", "unknown", "shown", string(two.ID)} }, 1},
+		"that is somebody else's, too": {root, func(_, two store.Token) []string { return []string{"shown", "unknown", "shown", string(two.ID)} }, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)

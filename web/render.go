@@ -54,7 +54,7 @@ var compressed = sync.OnceValue(func() func(http.HandlerFunc) http.HandlerFunc {
 	if err != nil {
 		panic(err) // NewWrapper fails only for wrong options
 	}
-	return func(h http.HandlerFunc) http.HandlerFunc { return http.HandlerFunc(wrap(h)) }
+	return func(h http.HandlerFunc) http.HandlerFunc { return wrap(h) }
 })
 
 // wantsPartial reports whether htmx will swap the answer into a page.
