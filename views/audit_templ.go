@@ -27,7 +27,7 @@ type AuditRow struct {
 	Detail        string
 }
 
-// Audit shows who did what in a Workspace.
+// Audit is the audit log of a Workspace.
 func Audit(p AuditPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

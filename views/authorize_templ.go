@@ -8,14 +8,14 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// Authorize asks whether the astro CLI may act as whoever is signed in.
+// Authorize asks whether the astro CLI may act for the signed-in user.
 type Authorize struct {
 	Page      Frame
 	Challenge string
 	State     string
 }
 
-// AuthorizePage stands between the CLI's login and its code.
+// AuthorizePage stands between the CLI's login and the code.
 func AuthorizePage(f Authorize) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

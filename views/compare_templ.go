@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-// Compare shows what lies between two versions.
+// Compare shows the difference between two versions.
 func Compare(p ComparePage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -1030,7 +1030,7 @@ func comparedDiff(f ComparedFile) templ.Component {
 	})
 }
 
-// hashes tells two contents apart that cannot be shown.
+// hashes tells two contents apart where no text can be shown.
 func hashes(f ComparedFile) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

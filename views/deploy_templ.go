@@ -155,7 +155,7 @@ func deployBody(p DeployPage) templ.Component {
 	})
 }
 
-// DeployReview is a partial: the form that confirms a deploy, while it waits.
+// DeployReview is a partial: the form to confirm a staged deploy.
 func DeployReview(p DeployPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -205,8 +205,8 @@ func DeployReview(p DeployPage) templ.Component {
 	})
 }
 
-// DeployChanges is a partial: what a deploy did to files, and what of its
-// upload was not deployed.
+// DeployChanges is a partial: the file changes of a deploy, and the files left
+// out of the upload.
 func DeployChanges(p DeployPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -258,7 +258,7 @@ func DeployChanges(p DeployPage) templ.Component {
 	})
 }
 
-// DeployHead is a partial: which deploy it is and what can be done with it.
+// DeployHead is a partial: the facts of a deploy and the possible actions.
 func DeployHead(h DeployHeader) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// deploymentFrame is what stands around the content of a Deployment's page.
+// deploymentFrame is the frame of a Deployment's page.
 func deploymentFrame(f DeploymentFrame) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -291,7 +291,7 @@ func tab(name, url, open string) templ.Component {
 	})
 }
 
-// NeedsImageBanner is a partial: it comes and goes with the switch.
+// NeedsImageBanner is a partial, shown from a switch to the image deploy.
 func NeedsImageBanner(b Banner) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

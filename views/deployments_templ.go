@@ -109,7 +109,7 @@ func DeploymentsList(p DeploymentsPage) templ.Component {
 	})
 }
 
-// DeploymentRows is a partial: it is sent anew whenever something changes.
+// DeploymentRows is a partial, sent again after every change.
 func DeploymentRows(p DeploymentsPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -313,7 +313,7 @@ func deploymentRow(row DeploymentRow) templ.Component {
 	})
 }
 
-// lastWords say of the last deploy what keeps it from being live.
+// lastWords says why the last deploy is not live.
 var lastWords = map[slipway.Status]string{
 	slipway.Initialized: "uploading", slipway.Staged: "not confirmed yet", slipway.Queued: "queued",
 	slipway.Deploying: "going live", slipway.Failed: "failed", slipway.Cancelled: "cancelled",

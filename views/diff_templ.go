@@ -14,7 +14,7 @@ import (
 	"strconv"
 )
 
-// ChangesCard is a partial: the differences that a deploy makes.
+// ChangesCard is a partial: the file differences of a deploy.
 func ChangesCard(c Changes) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -668,7 +668,7 @@ func lineNumber(n int) string {
 	return strconv.Itoa(n)
 }
 
-// hunkHead says where a hunk is, and how many lines before it are alike.
+// hunkHead gives the place of a hunk, and the number of equal lines before.
 func hunkHead(all []slipway.Hunk, i int) string {
 	h := all[i]
 	head := fmt.Sprintf("@@ -%d,%d +%d,%d @@", h.OldStart, h.OldLines, h.NewStart, h.NewLines)

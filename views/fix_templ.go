@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// Fix is the form that mends one file in the portal.
+// Fix is the form to edit or replace one file in the portal.
 func Fix(p FixPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -465,8 +465,8 @@ func fixByFile(p FixPage) templ.Component {
 	})
 }
 
-// MadeHere is a notice: a deploy that was made in the portal is not in the
-// repository yet.
+// MadeHere is a notice: the repository does not have this deploy of the portal
+// yet.
 func MadeHere(path, patchURL string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -86,7 +86,7 @@ func History(p HistoryPage) templ.Component {
 	})
 }
 
-// historyFilters stays as it is while somebody types: the results below are
+// historyFilters stays while somebody types: only the results below are
 // swapped.
 func historyFilters(f HistoryFilters) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -335,7 +335,7 @@ func selectField(label, name string, options []Option) templ.Component {
 	})
 }
 
-// HistoryResults is a partial: the deploys that the filters leave.
+// HistoryResults is a partial: the deploys found by the filters.
 func HistoryResults(p HistoryPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

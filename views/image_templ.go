@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "strings"
 
-// imageLines say what a deploy does to the image.
+// imageLines describe the effect of a deploy on the image.
 func imageLines(i ImageReview) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -471,7 +471,7 @@ func imageFolderUse(carries bool) string {
 	return ": Airflow reads the DAG bundle instead"
 }
 
-// ImageCard shows the image of a deploy that was decided about.
+// ImageCard shows the image of a deploy after the review.
 func ImageCard(i ImageReview) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -509,7 +509,7 @@ func ImageCard(i ImageReview) templ.Component {
 	})
 }
 
-// LogCard is a partial: what a deploy's rollout says, while it says it.
+// LogCard is a partial: the log of a deploy's rollout, as far as written.
 func LogCard(l LogCardProps) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -608,7 +608,7 @@ func LogCard(l LogCardProps) templ.Component {
 	})
 }
 
-// RegisterCard asks an Owner which image runs today.
+// RegisterCard asks an Owner for the image of today.
 func RegisterCard(r RegisterCardProps) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -685,7 +685,7 @@ func RegisterCard(r RegisterCardProps) templ.Component {
 	})
 }
 
-// ApplyCard chooses what this machine runs to apply an image.
+// ApplyCard is the form to choose the portal's command for applying an image.
 func ApplyCard(a ApplyCardProps) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -10,8 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "slipway/internal/slipway"
 
-// NewDeployCard is a partial: the form that begins a deploy, or why there is
-// none.
+// NewDeployCard is a partial: the form to begin a deploy, or the reason for a
+// refusal.
 func NewDeployCard(n NewDeploy) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -422,8 +422,8 @@ func newDeployForm(n NewDeploy) templ.Component {
 	})
 }
 
-// formID is another one for a form of another kind, so that a live page does not
-// make one out of the other.
+// formID differs by kind: a live page must not morph the form of one kind into
+// another.
 func formID(n NewDeploy) string {
 	return "form-" + string(n.Kind) + when(n.DAGs, "-dags")
 }
@@ -732,7 +732,7 @@ func imageChoice(c ImageChoice) templ.Component {
 	})
 }
 
-// imageSource is one of the sources; what it asks for shows when it is chosen.
+// imageSource is one of the sources; the fields show once the source is chosen.
 func imageSource(value, chosen, title string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -806,8 +806,8 @@ func imageSource(value, chosen, title string) templ.Component {
 	})
 }
 
-// PushedTags is a partial: the tags that were pushed. Each has an id of its own,
-// so that a choice stays when another comes.
+// PushedTags is a partial: the pushed tags. Each has an id, to keep a choice
+// when another tag comes.
 func PushedTags(p Pushed) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -127,7 +127,7 @@ func OverviewPage(o Overview) templ.Component {
 	})
 }
 
-// FactsStrip is a partial: what the Deployment runs, in five facts.
+// FactsStrip is a partial: the state of the Deployment in five facts.
 func FactsStrip(f Facts) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -267,8 +267,8 @@ func FactsStrip(f Facts) templ.Component {
 	})
 }
 
-// WaitingCard is a partial: deploys and switches that wait for somebody or for
-// their turn.
+// WaitingCard is a partial: deploys and switches in wait for a person or a
+// turn.
 func WaitingCard(rows []WaitingRow) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -441,7 +441,7 @@ func WaitingCard(rows []WaitingRow) templ.Component {
 	})
 }
 
-// RunningCard is a partial: what each component runs.
+// RunningCard is a partial: the components with their versions.
 func RunningCard(r Running) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

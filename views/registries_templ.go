@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// RegistriesPage are the registries that a Workspace has credentials for.
+// RegistriesPage lists a Workspace's registries with credentials.
 type RegistriesPage struct {
 	Page       Frame
 	Refusal    string // why the visitor manages none; "" if they do
@@ -18,14 +18,14 @@ type RegistriesPage struct {
 	Rows       []RegistryRow
 }
 
-// RegistryRow is a registry in the list. Its password is not shown.
+// RegistryRow is a registry in the list, without the password.
 type RegistryRow struct {
 	Host, User, By string
 	At             Moment
 }
 
-// RegistriesList shows the credentials of a Workspace, and lets those who may
-// add and remove them.
+// RegistriesList shows the credentials of a Workspace, with the forms for
+// allowed readers.
 func RegistriesList(p RegistriesPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// Setup is the form that begins an installation, as it was sent.
+// Setup is the form for a new installation, with the last input.
 type Setup struct {
 	Page                               Frame
 	URL                                string

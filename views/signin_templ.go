@@ -8,7 +8,7 @@ package views
 import "github.com/a-h/templ"
 import templruntime "github.com/a-h/templ/runtime"
 
-// SignIn is the sign-in form as it was sent.
+// SignIn is the sign-in form with the last input.
 type SignIn struct {
 	Page  Frame
 	Next  string // where to go on afterwards
@@ -147,7 +147,7 @@ func SignInPage(f SignIn) templ.Component {
 	})
 }
 
-// FirstRunPage is what there is while nobody has an account.
+// FirstRunPage is the start page of an installation without accounts.
 func FirstRunPage(p Frame) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
@@ -203,7 +203,7 @@ func FirstRunPage(p Frame) templ.Component {
 	})
 }
 
-// newPassword is the field for a password that is being chosen.
+// newPassword is the field for a new password.
 func newPassword(label string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -10,7 +10,7 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import "slipway/internal/slipway"
 
-// TokenHelp is what the lines to copy speak of.
+// TokenHelp has the names in the lines to copy.
 type TokenHelp struct {
 	Address      string // of the portal
 	Organization string

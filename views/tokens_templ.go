@@ -36,7 +36,7 @@ type TokenForm struct {
 	Kinds             slipway.Kinds
 }
 
-// MadeToken is an API token that is shown once.
+// MadeToken is a new API token, shown once.
 type MadeToken struct{ Name, Secret string }
 
 // TokenRow is an API token in the list.
@@ -53,8 +53,8 @@ type TokenRow struct {
 	RotateURL, RevokeURL     string // "" for those who may not
 }
 
-// APITokensPage shows the API tokens of a Workspace, and lets those who may
-// make, rotate and revoke them.
+// APITokensPage shows the API tokens of a Workspace, with the forms for allowed
+// readers.
 func APITokensPage(p TokensPage) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -320,7 +320,7 @@ func workspaceLine(row WorkspaceRow) templ.Component {
 	})
 }
 
-// NoWorkspacePage is the start page of someone who is in no Workspace.
+// NoWorkspacePage is the start page of a user without a Workspace.
 func NoWorkspacePage(p Frame) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
