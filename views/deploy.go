@@ -227,7 +227,7 @@ func ReturnEffects(then, now slipway.State) (all []string) {
 		all = append(all, "Applies the image "+ImageTag(then)+" again. Components restart.")
 	}
 	if then.DAGDeploys != now.DAGDeploys {
-		all = append(all, "Turns "+OnOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")
+		all = append(all, "Turns "+slipway.OnOff(then.DAGDeploys)+" DAG-only deploys, as they were then.")
 	}
 	return all
 }

@@ -156,15 +156,15 @@ func DAGsNote(d slipway.Deployment) string {
 	case !d.Mounted && d.DAGDeploys:
 		return "until the first DAGs are deployed"
 	}
-	return "DAG-only deploys " + OnOff(d.DAGDeploys)
+	return "DAG-only deploys " + slipway.OnOff(d.DAGDeploys)
 }
 
 // BannerText says why d needs an image deploy. turned is the switch, nil if
 // unknown.
 func BannerText(d slipway.Deployment, turned *slipway.SwitchOrder) string {
-	text := "DAG-only deploys were turned " + OnOff(d.DAGDeploys) + "."
+	text := "DAG-only deploys were turned " + slipway.OnOff(d.DAGDeploys) + "."
 	if turned != nil {
-		text = turned.By.Title() + " turned DAG-only deploys " + OnOff(turned.On) + "."
+		text = turned.By.Title() + " turned DAG-only deploys " + slipway.OnOff(turned.On) + "."
 	}
 	if d.Mounted {
 		text += " Version " + d.Version.Short() + " stays in use until Image and DAGs are deployed."

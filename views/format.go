@@ -87,14 +87,6 @@ func Number(n int) string {
 	return text
 }
 
-// OnOff is the word for a position of the switch.
-func OnOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
-}
-
 // ShortDigest returns the first 12 hex digits of a digest, with or without the
 // name of the algorithm before.
 func ShortDigest(digest string) string {

@@ -116,7 +116,7 @@ func ImageEffects(w slipway.Deploy, d slipway.Deployment, base *slipway.Deploy) 
 		return nil
 	}
 	if w.Switch != nil && w.Switch.On != d.DAGDeploys {
-		all = append(all, "Turns "+OnOff(w.Switch.On)+" DAG-only deploys in the same step. If anything fails, they stay "+OnOff(d.DAGDeploys)+" and the image stays as it is.")
+		all = append(all, "Turns "+slipway.OnOff(w.Switch.On)+" DAG-only deploys in the same step. If anything fails, they stay "+slipway.OnOff(d.DAGDeploys)+" and the image stays as it is.")
 	}
 	all = append(all, dagEffect(w, d, base), "Components restart with this image. "+graceText)
 	if d.Here && d.ApplyCommand == "" {

@@ -150,7 +150,7 @@ func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.
 	}
 	switches, err := tx.SwitchesBetween(sc.ID, from, until)
 	for _, o := range switches {
-		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + views.OnOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
+		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + slipway.OnOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
 	}
 	slices.SortStableFunc(all, func(a, b views.HistoryRow) int {
 		if a.Number > 0 && b.Number > 0 {

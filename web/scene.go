@@ -145,5 +145,5 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 }
 
 func switchPath(id slipway.DeploymentID, on bool) string {
-	return deploymentPath(id) + "/switch?to=" + views.OnOff(on)
+	return deploymentPath(id) + "/switch?to=" + slipway.OnOff(on)
 }

@@ -87,7 +87,7 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 		_, p.NoImage = slipway.Explain(err)
 	}
 	if sc.MayRegister(sc.role) == nil {
-		p.Register = registerCard(sc, views.OnOff(on))
+		p.Register = registerCard(sc, slipway.OnOff(on))
 	}
 	if p.DoesIt, err = followUp(tx, sc.projected, on); err != nil || on {
 		return p, err
@@ -137,9 +137,9 @@ func (s *Server) turnSwitch(c echo.Context) error {
 		return err
 	}
 	if waits {
-		return s.done(c, deploymentPath(of), views.DoneSwitchWaits, views.OnOff(on))
+		return s.done(c, deploymentPath(of), views.DoneSwitchWaits, slipway.OnOff(on))
 	}
-	return s.done(c, deploymentPath(of), views.DoneSwitched, views.OnOff(on))
+	return s.done(c, deploymentPath(of), views.DoneSwitched, slipway.OnOff(on))
 }
 
 // switchSafely prepares the switch with the deploy to follow. The page of the

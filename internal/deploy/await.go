@@ -60,7 +60,7 @@ func (a *awaiter) wait(ctx context.Context, of slipway.DeploymentID, probe func(
 // await waits until every connected component runs w, and finishes w. connected
 // are the components since the deploy went live. After a restart, the timeout
 // begins anew.
-func (a *awaiter) await(ctx context.Context, w slipway.Deploy, connected connected) error {
+func (a *awaiter) await(ctx context.Context, w slipway.Deploy, connected connectedSet) error {
 	since := a.store.Now()
 	o, err := a.wait(ctx, w.Deployment, func() (outcome, error) {
 		d, revision, err := a.desiredBy(ctx, w)
@@ -181,7 +181,7 @@ type part struct {
 	within      time.Duration
 	removesDAGs bool // the mounted DAGs are removed at the end of the part
 
-	connected connected // components of the kind, collected since before the desired state changed
+	connected connectedSet // components of the kind, collected since before the desired state changed
 }
 
 // awaitPart waits until the components of a kind run the desired state while w

@@ -13,10 +13,10 @@ import (
 	"slipway/store"
 )
 
-// connected is the set of names of all components that were connected at any
+// connectedSet is the set of names of all components that were connected at any
 // time since a deploy began to wait. Autoscaled components are left out,
 // because autoscaling starts and stops them at any time.
-type connected map[string]bool
+type connectedSet map[string]bool
 
 // components holds the last report of each component, in memory: after a start, components report again.
 type components struct {
@@ -27,8 +27,8 @@ type components struct {
 }
 
 // connected returns the names of the components that are connected now.
-func (o *components) connected(of slipway.DeploymentID, kind slipway.AgentKind) connected {
-	r := connected{}
+func (o *components) connected(of slipway.DeploymentID, kind slipway.AgentKind) connectedSet {
+	r := connectedSet{}
 	o.missing(of, kind, r)
 	return r
 }
@@ -36,7 +36,7 @@ func (o *components) connected(of slipway.DeploymentID, kind slipway.AgentKind) 
 // missing adds the connected components to r. When no component is connected
 // any more, missing names the earlier ones that may come back, because only
 // they can report on the deploy. Otherwise missing returns "".
-func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r connected) string {
+func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r connectedSet) string {
 	all := slipway.OfKind(o.Components(of), kind)
 	connected := slipway.Connected(all, o.store.Now())
 	for _, c := range connected {

@@ -110,14 +110,7 @@ func applySwitch(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (sli
 	if err := tx.SwitchApplied(s.ID); err != nil {
 		return d, err
 	}
-	return d, tx.Audit(s.By, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "switch.apply", Target: d.Name, Detail: onOff(s.On)})
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
+	return d, tx.Audit(s.By, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "switch.apply", Target: d.Name, Detail: slipway.OnOff(s.On)})
 }
 
 // publish makes w the desired state of its Deployment, and waits until the

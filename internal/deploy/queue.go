@@ -330,7 +330,7 @@ func (q *queue) Switch(ctx context.Context, of slipway.DeploymentID, on bool, by
 		if err != nil {
 			return err
 		}
-		err = tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "switch.order", Target: d.Name, Detail: onOff(on)})
+		err = tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "switch.order", Target: d.Name, Detail: slipway.OnOff(on)})
 		if waits = len(queue) > 0; err != nil || waits {
 			return err
 		}

@@ -153,7 +153,7 @@ func (o *rollouts) recordLive(ctx context.Context, w slipway.Deploy, r release, 
 			if err != nil {
 				return err
 			}
-			err = tx.Audit(w.ConfirmedBy, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "switch.apply", Target: d.Name, Detail: onOff(w.Switch.On)})
+			err = tx.Audit(w.ConfirmedBy, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: "switch.apply", Target: d.Name, Detail: slipway.OnOff(w.Switch.On)})
 			if err != nil {
 				return err
 			}

@@ -22,7 +22,7 @@ func (d Deployment) MaySwitch(on bool, role Role) error {
 		return err
 	}
 	if d.DAGDeploys == on {
-		return Errorf(Conflict, "DAG-only deploys are %s already.", onOff(on))
+		return Errorf(Conflict, "DAG-only deploys are %s already.", OnOff(on))
 	}
 	return nil
 }
@@ -62,7 +62,8 @@ func (d Deployment) Switched(on bool) Deployment {
 	return d
 }
 
-func onOff(on bool) string {
+// OnOff is the word for a position of the switch.
+func OnOff(on bool) string {
 	if on {
 		return "on"
 	}

@@ -246,7 +246,7 @@ func (w *walk) goLive(next Deploy, was State) {
 	case next.Switch != nil:
 		w.check(w.d.DAGDeploys == next.Switch.On && !w.d.NeedsImage && w.d.Mounted == next.Switch.On, "the safe switch left %+v", w.d.State)
 		w.check(w.sees(w.d.State) == w.sees(was), "the safe switch changed the DAGs from %q to %q", w.sees(was), w.sees(w.d.State))
-		w.note("safely " + onOff(next.Switch.On))
+		w.note("safely " + OnOff(next.Switch.On))
 	case next.ReturnTo != 0:
 		row := w.rows[slices.IndexFunc(w.rows, func(old Deploy) bool { return old.Number == next.ReturnTo })]
 		w.check(runs(w.d.State, row.After), "returned to other than %+v", row.After)
