@@ -171,7 +171,7 @@ func (r *Rollout) order(want slipway.Desired) (at Place, i Image, err error) {
 		return at, i, nil
 	}
 	i = Image{Ref: want.Image, Runtime: want.Runtime}
-	if foreign(name) {
+	if slipway.RegistryHost(name) != "" {
 		return at, i, nil
 	}
 	i.Ref = r.cfg.Registry + "/" + want.Image
@@ -179,12 +179,6 @@ func (r *Rollout) order(want slipway.Desired) (at Place, i Image, err error) {
 		return at, i, fmt.Errorf("read the token: %w", err)
 	}
 	return at, i, nil
-}
-
-// foreign reports whether a repository's name begins with a registry's host.
-func foreign(name string) bool {
-	first, _, found := strings.Cut(name, "/")
-	return found && (strings.ContainsAny(first, ".:") || first == "localhost")
 }
 
 // apply has the driver apply i. The portal receives the driver's log before the

@@ -68,7 +68,7 @@ func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 // imageRetained refuses a return to an image that is no longer in the portal's
 // registry. Images of other registries are not checked.
 func imageRetained(tx *store.Tx, next slipway.Deploy) error {
-	if !next.Kind.HasImage() || next.After.ImageName == "" || hostOf(next.After.ImageName) != "" {
+	if !next.Kind.HasImage() || next.After.ImageName == "" || slipway.RegistryHost(next.After.ImageName) != "" {
 		return nil
 	}
 	_, retained, err := tx.Image(next.Deployment, next.After.Image)
@@ -103,7 +103,7 @@ func (i *images) PushTarget(d slipway.Deployment) string { return i.outside(Repo
 // outside returns a repository's name with the registry's address for other
 // machines.
 func (i *images) outside(name string) string {
-	if hostOf(name) == "" && i.cfg.RegistryHost != "" {
+	if slipway.RegistryHost(name) == "" && i.cfg.RegistryHost != "" {
 		return i.cfg.RegistryHost + "/" + name
 	}
 	return name

@@ -64,7 +64,7 @@ type logins struct {
 func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string, login image.Login) error {
 	host = strings.ToLower(strings.TrimSpace(host))
 	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
-	if hostOf(host+"/x") != host {
+	if slipway.RegistryHost(host+"/x") != host {
 		return slipway.Errorf(slipway.Invalid, "%q is no registry. One looks like quay.io or registry.example.com:5000.", host)
 	}
 	if login.User == "" || login.Password == "" || len(login.User)+len(login.Password) > 64<<10 {
@@ -109,7 +109,7 @@ func maySetLogins(tx *store.Tx, of slipway.WorkspaceID, by slipway.Actor) error 
 
 // login returns the login to the registry of an image for d.
 func (o *logins) login(ctx context.Context, d slipway.Deployment, name string) (login image.Login, err error) {
-	host := hostOf(name)
+	host := slipway.RegistryHost(name)
 	if host == "" {
 		return login, nil
 	}
@@ -126,14 +126,4 @@ func (o *logins) login(ctx context.Context, d slipway.Deployment, name string) (
 		return nil
 	})
 	return login, err
-}
-
-// hostOf returns the registry's host in the name of a repository, "" for the
-// portal's own.
-func hostOf(name string) string {
-	if (image.Ref{Name: name}).Own() {
-		return ""
-	}
-	host, _, _ := strings.Cut(name, "/")
-	return host
 }

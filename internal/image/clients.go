@@ -155,7 +155,7 @@ func (c *clients) plain(host string) bool { return c.loopback.IsValid() || c.nam
 // repo returns a repository of another registry.
 func (c *clients) repo(text string, login Login) (*remoteRepo, error) {
 	var options []name.Option
-	if c.plain(host(text)) {
+	if c.plain(slipway.RegistryHost(text)) {
 		options = append(options, name.Insecure) // HTTPS is tried first
 	}
 	repository, err := name.NewRepository(text, options...)

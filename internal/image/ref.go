@@ -58,16 +58,7 @@ func clipped(text string) string {
 }
 
 // Own reports whether r is in the portal's own registry.
-func (r Ref) Own() bool { return host(r.Name) == "" }
-
-// host returns the registry in a repository's name, "" for the own one.
-func host(name string) string {
-	first, _, found := strings.Cut(name, "/")
-	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
-		return ""
-	}
-	return first
-}
+func (r Ref) Own() bool { return slipway.RegistryHost(r.Name) == "" }
 
 // String returns r in the form for ParseRef.
 func (r Ref) String() string {

@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,6 +26,17 @@ type Image struct {
 type Layer struct {
 	Digest string // of the compressed blob, "sha256:…"
 	Size   int64  // of the compressed blob, bytes
+}
+
+// RegistryHost returns the host in the name of a repository, as Docker tells a
+// host from a path: the first part with a dot or a port, or localhost. "" is the
+// portal's own registry.
+func RegistryHost(repository string) string {
+	first, _, found := strings.Cut(repository, "/")
+	if !found || !strings.ContainsAny(first, ".:") && first != "localhost" {
+		return ""
+	}
+	return first
 }
 
 // IsAirflow reports whether i has any sign of an Airflow image.
