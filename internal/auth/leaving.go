@@ -81,8 +81,8 @@ func kindOfToken(t store.Token) string {
 	return "API token"
 }
 
-// CountTokens returns the number of revoked and kept tokens as text: "2 tokens
-// revoked, 1 kept."
+// CountTokens returns the number of revoked and kept tokens as text, as in "2
+// tokens revoked, 1 kept.", or "No tokens.", with the full stop.
 func CountTokens(ended []LeavingToken) string {
 	kept := 0
 	for _, t := range ended {
