@@ -32,7 +32,7 @@ type agentCommand struct {
 	imagesFlags
 }
 
-// Validate says what is wrong with the flags.
+// Validate checks the flags, and returns an error for the user.
 func (a agentCommand) Validate() error {
 	switch {
 	case a.Portal != nil && (a.Portal.Scheme != "http" && a.Portal.Scheme != "https" || a.Portal.Host == ""):
@@ -75,7 +75,7 @@ func (a agentCommand) Run(ctx context.Context, c console) error {
 	return runAll(ctx, one, images)
 }
 
-// portal returns the portal as the flags name it.
+// portal returns a client of the portal, by the flags.
 func (a agentCommand) portal() (*agent.Remote, error) {
 	cfg := agent.RemoteConfig{URL: a.Portal, Token: a.token, Version: programVersion()}
 	if _, err := a.token(); err != nil {
@@ -91,7 +91,8 @@ func (a agentCommand) portal() (*agent.Remote, error) {
 	return agent.NewRemote(cfg)
 }
 
-// token returns the token as it is now: a file may be replaced.
+// token returns the token of the flags. The file is read anew each time, as an
+// operator may replace the file.
 func (a agentCommand) token() (string, error) {
 	if a.TokenFile == "" {
 		return a.Token, nil
@@ -107,8 +108,8 @@ func (a agentCommand) token() (string, error) {
 	return token, nil
 }
 
-// serveHealth serves how one does where --health says, if anywhere, until ctx
-// ends.
+// serveHealth serves probes and metrics on the address of --health until ctx
+// ends; without the flag, nothing.
 func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logger) error {
 	if a.Health == "" {
 		return nil
@@ -120,8 +121,8 @@ func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logge
 	log.Info("health", "address", "http://"+l.Addr().String())
 	server := newHTTPServer(h.handler(), log)
 	context.AfterFunc(ctx, func() {
-		server.cut()
-		_ = server.Close() // what is left of it is cut off
+		server.cancel()
+		_ = server.Close() // closes the remaining connections
 	})
 	go func() {
 		if err := server.serve(l); err != nil {
@@ -131,7 +132,7 @@ func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logge
 	return nil
 }
 
-// driver returns what applies images, by the flags.
+// driver returns the driver for --images: Docker, or a command.
 func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
 	name, isExec := strings.CutPrefix(a.Images, execPrefix)
 	if !isExec {
@@ -144,7 +145,7 @@ func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
 	return &agent.Exec{Name: name, Argv: a.ApplyCommands[name], Timeout: a.ApplyTimeout, EnvFile: file}, nil
 }
 
-// rollout returns what applies images, nil if nothing is to.
+// rollout returns the rollout of images, or nil without --images.
 func (a agentCommand) rollout(portal *agent.Remote, log *slog.Logger) (*agent.Rollout, error) {
 	if a.Images == "" {
 		return nil, nil

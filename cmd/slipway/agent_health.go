@@ -13,16 +13,16 @@ import (
 	"slipway/internal/agent"
 )
 
-// health is of an agent, which has at least one of them.
+// health answers for the parts of an agent: at least one is not nil.
 type health struct {
 	mounts *agent.Agent
 	images *agent.Rollout
 }
 
-// handler answers probes and Prometheus. An agent is healthy while it runs. It
-// is ready once something is mounted, whether the portal answers or not:
-// Airflow can go on with that. One that only applies images is ready once it
-// was told what is wanted.
+// handler serves probes and metrics. Healthy: the process runs. Ready: DAGs are
+// mounted, even if the portal is unreachable, as Airflow can work with the
+// mounted ones. Without DAGs: ready after the first desired state from the
+// portal.
 func (h health) handler() http.Handler {
 	metrics := prometheus.NewRegistry()
 	metrics.MustRegister(h, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -39,7 +39,7 @@ func (h health) handler() http.Handler {
 	return mux
 }
 
-// notReady says why an agent is not ready, "" if it is.
+// notReady returns the reason why the agent is not ready, or "".
 func (h health) notReady() string {
 	if h.mounts == nil {
 		if h.images.Status().Want.Revision == "" {
@@ -53,6 +53,7 @@ func (h health) notReady() string {
 	return ""
 }
 
+// returns the description of a metric of the agent.
 func describeAgent(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("slipway_agent_"+name, help, labels, nil)
 }
@@ -71,7 +72,7 @@ var (
 	heardDesc = describeAgent("portal_seconds", "Since the portal answered last. Not there before it first did.")
 )
 
-// Describe is for the registry.
+// Describe implements prometheus.Collector.
 func (health) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		mountedDesc, behindDesc, errorDesc, ageDesc, imageDesc, imageBehindDesc, imageErrorDesc, imageAgeDesc, heardDesc,
@@ -80,7 +81,7 @@ func (health) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect looks at the agent whenever it is asked.
+// Collect implements prometheus.Collector with the current status of the agent.
 func (h health) Collect(ch chan<- prometheus.Metric) {
 	send := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
@@ -93,8 +94,8 @@ func (h health) Collect(ch chan<- prometheus.Metric) {
 			send(mountedDesc, 1, string(s.Report.DAGs), string(s.Report.Version))
 			send(ageDesc, float64(s.Report.Age))
 		}
-		send(behindDesc, truth(s.Want.Revision != "" && (s.Want.DAGs != s.Report.DAGs || s.Want.Version != s.Report.Version)))
-		send(errorDesc, truth(s.Report.Error != ""))
+		send(behindDesc, boolValue(s.Want.Revision != "" && (s.Want.DAGs != s.Report.DAGs || s.Want.Version != s.Report.Version)))
+		send(errorDesc, boolValue(s.Report.Error != ""))
 	}
 	if h.images != nil {
 		s := h.images.Status()
@@ -106,16 +107,17 @@ func (h health) Collect(ch chan<- prometheus.Metric) {
 			send(imageAgeDesc, float64(s.Report.Age))
 		}
 		_, wanted, _ := strings.Cut(s.Want.Image, "@")
-		away := s.Report.Leaving // scaled away: nothing is behind, or wrong
-		send(imageBehindDesc, truth(!away && wanted != "" && wanted != s.Report.Image))
-		send(imageErrorDesc, truth(!away && s.Report.Error != ""))
+		away := s.Report.Leaving // no error to report while the component scales down
+		send(imageBehindDesc, boolValue(!away && wanted != "" && wanted != s.Report.Image))
+		send(imageErrorDesc, boolValue(!away && s.Report.Error != ""))
 	}
 	if !heard.IsZero() {
 		send(heardDesc, time.Since(heard).Seconds())
 	}
 }
 
-func truth(is bool) float64 {
+// returns 1 for true, 0 for false.
+func boolValue(is bool) float64 {
 	if is {
 		return 1
 	}

@@ -30,7 +30,7 @@ const (
 	execPrefix = "exec:"
 )
 
-// check says what is wrong with the flags.
+// check returns an error for a wrong combination of flags.
 func (f imagesFlags) check() error {
 	name, isExec := strings.CutPrefix(f.Images, execPrefix)
 	switch {
@@ -49,6 +49,7 @@ func (f imagesFlags) check() error {
 	return nil
 }
 
+// lists the configured commands for an error text.
 func (f imagesFlags) known() string {
 	if len(f.ApplyCommands) == 0 {
 		return "no commands"
@@ -56,7 +57,7 @@ func (f imagesFlags) known() string {
 	return "only " + strings.Join(slices.Sorted(maps.Keys(f.ApplyCommands)), ", ")
 }
 
-// runAll runs those that are there of both until ctx ends.
+// runAll runs mounts and images until ctx ends. Either may be nil.
 func runAll(ctx context.Context, mounts *agent.Agent, images *agent.Rollout) error {
 	all, ctx := errgroup.WithContext(ctx)
 	if mounts != nil {

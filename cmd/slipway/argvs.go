@@ -8,16 +8,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// argvs are commands by name, as a configuration file has them:
+// argvs are commands by name, in the form of the configuration file:
 //
-//	apply-commands:
-//	  compose: [docker, compose, up, -d]
+// apply-commands: {compose: [docker, compose, up, -d]}
 type argvs map[string][]string
 
-// errArgvs says how commands are written.
+// errArgvs describes the syntax of commands.
 var errArgvs = errors.New("commands are lists of words by name, best in the configuration file: {compose: [docker, compose, up, -d]}")
 
-// Decode reads commands from a file, or in JSON from the command line.
+// Decode reads commands from the configuration file, or as JSON from the
+// command line.
 func (a *argvs) Decode(ctx *kong.DecodeContext) error {
 	token, err := ctx.Scan.PopValue("commands")
 	if err != nil {

@@ -23,7 +23,7 @@ import (
 // installation is the built program, set up from the command line, as the astro
 // CLI finds it.
 type installation struct {
-	initialised
+	initOutput
 	data, namespace string
 	base            string
 	client          *http.Client
@@ -52,7 +52,7 @@ func (in *installation) setUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(text), &in.initialised); err != nil {
+	if err := json.Unmarshal([]byte(text), &in.initOutput); err != nil {
 		t.Fatal(err)
 	}
 	st := storetest.OpenAt(t, filepath.Join(in.data, datadir.Database))

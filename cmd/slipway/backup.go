@@ -14,7 +14,7 @@ import (
 	"slipway/internal/durable"
 )
 
-// backupCommand writes everything that an installation keeps to one file.
+// backupCommand writes all data of an installation to one file.
 type backupCommand struct {
 	dataFlag
 	bucketFlag
@@ -53,38 +53,41 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 		fmt.Fprintf(c.out, "%s holds the records. The %d versions and %d packs that they name are in the bucket %s.\n", b.File, totals.Versions, totals.Packs, totals.Bucket)
 		return nil
 	}
-	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, inWords(totals.Bytes))
+	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, formatBytes(totals.Bytes))
 	return nil
 }
 
-// progress tells a person now and then how far something is.
+// progress prints the progress of a long action, at intervals.
 type progress struct {
-	w    io.Writer
-	verb string
-	told time.Time
+	w       io.Writer
+	verb    string
+	printed time.Time
 }
 
-// progressEvery is how often progress is told.
+// progressEvery is the shortest time between two lines of progress.
 const progressEvery = 2 * time.Second
 
+// returns a progress printer; verb starts each line: "Backed up".
 func newProgress(w io.Writer, verb string) *progress {
-	return &progress{w: w, verb: verb, told: time.Now()}
+	return &progress{w: w, verb: verb, printed: time.Now()}
 }
 
+// prints done of total bytes, unless the last line is recent. A total of 0 is
+// unknown.
 func (p *progress) of(done, total int64) {
-	if time.Since(p.told) < progressEvery {
+	if time.Since(p.printed) < progressEvery {
 		return
 	}
-	p.told = time.Now()
+	p.printed = time.Now()
 	if total > 0 {
-		fmt.Fprintf(p.w, "%s %s of %s.\n", p.verb, inWords(done), inWords(total))
+		fmt.Fprintf(p.w, "%s %s of %s.\n", p.verb, formatBytes(done), formatBytes(total))
 		return
 	}
-	fmt.Fprintf(p.w, "%s %s.\n", p.verb, inWords(done))
+	fmt.Fprintf(p.w, "%s %s.\n", p.verb, formatBytes(done))
 }
 
-// inWords returns a number of bytes as people read it.
-func inWords(n int64) string {
+// formatBytes formats a number of bytes for people.
+func formatBytes(n int64) string {
 	units := []string{"bytes", "KiB", "MiB", "GiB", "TiB"}
 	v, i := float64(n), 0
 	for ; v >= 1024 && i < len(units)-1; i++ {

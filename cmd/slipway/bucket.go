@@ -6,13 +6,13 @@ import (
 	"slipway/internal/bundle"
 )
 
-// bucketFlag says where DAG bundles are kept.
+// bucketFlag selects the store of DAG bundles: the data folder or a bucket.
 type bucketFlag struct {
 	Bucket string `placeholder:"URL" help:"Bucket for DAG bundles: s3://NAME, azblob://NAME, gs://NAME or file:///DIR. The data folder unless given."`
 }
 
-// openBundles opens the bundles of a data folder that this process owns. With
-// ctx the work on a bucket ends.
+// openBundles opens the bundles of a data folder owned by this process. The end
+// of ctx cancels requests to a bucket.
 func (b bucketFlag) openBundles(ctx context.Context, dir string) (*bundle.Store, error) {
 	if b.Bucket == "" {
 		return bundle.Open(dir)
@@ -20,7 +20,7 @@ func (b bucketFlag) openBundles(ctx context.Context, dir string) (*bundle.Store,
 	return bundle.OpenBucket(ctx, dir, b.Bucket)
 }
 
-// attachBundles opens them to read, beside a serve that may run.
+// attachBundles opens the bundles for reading, while serve may run.
 func (b bucketFlag) attachBundles(ctx context.Context, dir string) (*bundle.Store, error) {
 	if b.Bucket == "" {
 		return bundle.Attach(dir), bundle.InFolder(dir)
@@ -28,8 +28,8 @@ func (b bucketFlag) attachBundles(ctx context.Context, dir string) (*bundle.Stor
 	return bundle.AttachBucket(ctx, dir, b.Bucket)
 }
 
-// attachRestored opens those that were restored to dir: whether they are in a
-// bucket is for the backup to say.
+// attachRestored opens the bundles restored to dir, for reading. The backup
+// decides between dir and a bucket.
 func (b bucketFlag) attachRestored(ctx context.Context, dir string) (*bundle.Store, error) {
 	name, err := bundle.BucketOf(dir)
 	if err == nil && name == "" {

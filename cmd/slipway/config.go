@@ -16,7 +16,7 @@ import (
 // configFile is a file of flags: "support-url: https://…".
 type configFile map[string]any
 
-// loadConfig reads YAML, of which JSON is a part.
+// loadConfig reads a configuration file in YAML or JSON.
 func loadConfig(r io.Reader) (kong.Resolver, error) {
 	c := configFile{}
 	if err := yaml.NewDecoder(r).Decode(&c); err != nil && !errors.Is(err, io.EOF) {
@@ -25,8 +25,7 @@ func loadConfig(r io.Reader) (kong.Resolver, error) {
 	return c, nil
 }
 
-// Validate refuses names that are no flag's: a typing error must not go
-// unnoticed.
+// Validate refuses names other than flags, so typing errors are found.
 func (c configFile) Validate(app *kong.Application) error {
 	known := flagNames(app.Node)
 	for _, name := range slices.Sorted(maps.Keys(c)) {
@@ -37,6 +36,7 @@ func (c configFile) Validate(app *kong.Application) error {
 	return nil
 }
 
+// returns the names of all flags below n.
 func flagNames(n *kong.Node) []string {
 	var names []string
 	for _, f := range n.Flags {
@@ -48,8 +48,8 @@ func flagNames(n *kong.Node) []string {
 	return names
 }
 
-// Resolve returns the value of a flag that neither the command line nor the
-// environment sets.
+// Resolve returns the file's value of a flag, for flags set neither on the
+// command line nor in the environment.
 func (c configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	list, ok := c[flag.Name].([]any)
 	if !ok {
@@ -65,6 +65,7 @@ func (c configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any
 // size is a number of bytes, as "1GiB", "500MB" or "1024".
 type size int64
 
+// are the accepted units; a longer name stands before its suffix.
 var sizeUnits = []struct {
 	name  string
 	bytes float64
@@ -73,7 +74,7 @@ var sizeUnits = []struct {
 	{"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
 }
 
-// UnmarshalText reads s as a flag or a file has it.
+// UnmarshalText parses a size.
 func (s *size) UnmarshalText(text []byte) error {
 	for _, u := range sizeUnits {
 		number, ok := strings.CutSuffix(string(text), u.name)
@@ -87,5 +88,5 @@ func (s *size) UnmarshalText(text []byte) error {
 		*s = size(n * u.bytes)
 		return nil
 	}
-	return nil // not reached: every text ends in ""
+	return nil // unreachable: every text ends in ""
 }

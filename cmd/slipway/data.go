@@ -13,7 +13,7 @@ import (
 	"slipway/store"
 )
 
-// dataFlag is the folder that holds everything of an installation.
+// dataFlag is the folder of all data of an installation.
 type dataFlag struct {
 	Data string `default:"./data" placeholder:"DIR" help:"Folder for everything that is kept (${default})."`
 }
@@ -22,39 +22,40 @@ type dataFlag struct {
 type data struct {
 	dir   string
 	store *store.Store
-	lock  *os.File // nil where others may work beside
+	lock  *os.File // nil for shared access
 }
 
-// own opens the folder for one process alone: serve. Where it holds an
-// installation without its database, nothing is touched, unless the flag aside
-// says to set that aside; out is told where it is then.
+// own opens the data folder for exclusive use, by serve or init. A folder with
+// an installation but without its database is an error, unless aside renames
+// the old files away; out receives their new path.
 func (f dataFlag) own(ctx context.Context, aside asideFlag, out io.Writer) (*data, error) {
-	dir, err := f.made()
+	dir, err := f.ensureFolder()
 	if err != nil {
 		return nil, err
 	}
-	held, err := lockFile(filepath.Join(dir, lockName))
+	lock, err := lockFile(filepath.Join(dir, lockName))
 	if errors.Is(err, errLocked) {
 		return nil, fmt.Errorf("the data folder %s is in use by another slipway; stop that one first, or name another folder with --data", dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
-	d, err := openOwned(ctx, dir, held, aside, out)
+	d, err := openOwned(ctx, dir, lock, aside, out)
 	if err != nil {
-		return nil, errors.Join(err, held.Close())
+		return nil, errors.Join(err, lock.Close())
 	}
 	return d, nil
 }
 
-func openOwned(ctx context.Context, dir string, held *os.File, aside asideFlag, out io.Writer) (*data, error) {
-	last, err := lastStart(held)
+// checks and opens the folder locked with lock, and counts the start.
+func openOwned(ctx context.Context, dir string, lock *os.File, aside asideFlag, out io.Writer) (*data, error) {
+	last, err := lastStart(lock)
 	if err != nil {
 		return nil, err
 	}
 	isNew, err := mayOpen(ctx, dir, last)
 	if n, ok := errors.AsType[*notNew](err); ok && aside.SetAside {
-		err = n.setAside(out)
+		err = n.quarantine(out)
 	}
 	if err != nil {
 		return nil, err
@@ -63,25 +64,25 @@ func openOwned(ctx context.Context, dir string, held *os.File, aside asideFlag, 
 	if err != nil {
 		return nil, err
 	}
-	d.lock = held
+	d.lock = lock
 	if err := d.countStart(ctx, last, isNew); err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	return d, nil
 }
 
-// share opens the records for a short while, beside a serve that may run, also
-// one of another version. create says that a new folder gets records; else there
-// must be some.
+// share opens the database for a short time, while a serve may run, even of
+// another version. create allows a new database in a new folder; otherwise a
+// missing database is an error.
 func (f dataFlag) share(ctx context.Context, create bool) (*data, error) {
 	if _, err := os.Stat(f.Data); errors.Is(err, fs.ErrNotExist) && !create {
 		return nil, store.NoDatabase(filepath.Join(f.Data, datadir.Database))
 	}
-	dir, err := f.made()
+	dir, err := f.ensureFolder()
 	if err != nil {
 		return nil, err
 	}
-	last, err := noted(dir)
+	last, err := sharedLastStart(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +93,15 @@ func (f dataFlag) share(ctx context.Context, create bool) (*data, error) {
 	if isNew && create {
 		return openStore(ctx, dir)
 	}
-	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database)) // an older schema is for serve to bring up to date
+	st, err := store.Attach(ctx, filepath.Join(dir, datadir.Database)) // leave migrations of the schema to serve
 	if err != nil {
 		return nil, err
 	}
 	return &data{dir: dir, store: st}, nil
 }
 
-func (f dataFlag) made() (string, error) {
+// creates the data folder if missing, and returns its absolute path.
+func (f dataFlag) ensureFolder() (string, error) {
 	dir, err := filepath.Abs(f.Data)
 	if err != nil {
 		return "", fmt.Errorf("data folder: %w", err)
@@ -110,8 +112,8 @@ func (f dataFlag) made() (string, error) {
 	return dir, nil
 }
 
-// openStore opens the records, for nobody else to read: the folder may have
-// been there before, open to others.
+// openStore opens the database, creating the file with access for the owner
+// only: the folder itself may be open to others.
 func openStore(ctx context.Context, dir string) (*data, error) {
 	path := filepath.Join(dir, datadir.Database)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
@@ -128,7 +130,7 @@ func openStore(ctx context.Context, dir string) (*data, error) {
 	return &data{dir: dir, store: st}, nil
 }
 
-// Close lets others have the folder.
+// Close closes the database and unlocks the folder.
 func (d *data) Close() error {
 	err := d.store.Close()
 	if d.lock != nil {
@@ -137,7 +139,8 @@ func (d *data) Close() error {
 	return err
 }
 
-// attach opens the records as they are, to read beside a serve that may run.
+// attach opens the database without changes to the folder, while a serve may
+// run.
 func (f dataFlag) attach(ctx context.Context) (*data, error) {
 	dir, err := filepath.Abs(f.Data)
 	if err != nil {
@@ -150,21 +153,22 @@ func (f dataFlag) attach(ctx context.Context) (*data, error) {
 	return &data{dir: dir, store: st}, nil
 }
 
-// countStart counts a start after the one that the lock has noted as last. made
-// says that the database was made just now.
-func (d *data) countStart(ctx context.Context, last int64, made bool) error {
-	n, whole, err := d.store.CountStart(ctx, last, made)
+// countStart counts a start in the database and in the lock. last is the number
+// in the lock, created means a database created just now.
+func (d *data) countStart(ctx context.Context, last int64, created bool) error {
+	n, whole, err := d.store.CountStart(ctx, last, created)
 	if err != nil || !whole {
-		return err // the number before still holds of the -wal
+		return err // checkpoint incomplete: keep the number of the database file in the lock
 	}
 	return noteStart(d.lock, n)
 }
 
-// countRound counts a round of deletion, or a stop.
+// countRound counts a round of deletion, or a stop, in the database and in the
+// lock.
 func (d *data) countRound(ctx context.Context) error {
 	n, whole, err := d.store.CountRound(ctx)
 	if err != nil || !whole {
-		return err // the number before still holds of the file
+		return err // checkpoint incomplete: keep the number of the database file in the lock
 	}
 	return noteStart(d.lock, n)
 }

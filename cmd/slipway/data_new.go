@@ -19,42 +19,42 @@ import (
 	"slipway/store"
 )
 
-// notNew refuses a data folder that holds an installation without its database:
-// on a new one, whatever is there would be nobody's.
+// notNew is the error for a data folder with files of an installation but no
+// database. A new database would make the old files unrecorded.
 type notNew struct {
-	dir   string
-	state store.State // of the database
-	log   bool        // the -wal beside it may hold records
-	there []string    // what lies in the folder
-	rest  string      // of setting aside, where that was cut off; "" for nothing
+	dir        string
+	state      store.State // of the database
+	log        bool        // the database's -wal exists and may hold records
+	entries    []string    // entries found in the folder
+	unfinished string      // quarantine folder of an interrupted run; "" for none
 }
 
-// mayOpen returns an error unless a data folder has a database that this
-// program can use, or is new, which it reports. It changes nothing there. starts
-// is the number of the last start, 0 where it is not known.
+// mayOpen checks a data folder without changing any file. isNew reports a
+// folder without a usable database; with files of an installation, the error is
+// a *notNew. starts is the number of the last start, 0 for unknown.
 func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err error) {
-	found, err := store.Probe(ctx, filepath.Join(dir, datadir.Database), starts)
+	db, err := store.Probe(ctx, filepath.Join(dir, datadir.Database), starts)
 	if err != nil {
 		return false, err
 	}
-	n := &notNew{dir: dir, state: found.State, log: found.Log}
-	if n.rest, err = asideRest(dir); err != nil {
+	n := &notNew{dir: dir, state: db.State, log: db.Log}
+	if n.unfinished, err = unfinishedQuarantine(dir); err != nil {
 		return false, err
 	}
 	switch {
-	case found.State == store.Records && n.rest == "":
+	case db.State == store.Records && n.unfinished == "":
 		return false, nil
-	case found.State == store.Records:
+	case db.State == store.Records:
 		return false, slipway.Errorf(slipway.Conflict, "The folder %s holds what was to be set aside when Slipway was stopped. "+
-			"Move its contents back to %s and remove it.", n.rest, dir)
+			"Move its contents back to %s and remove it.", n.unfinished, dir)
 	}
-	if n.there, err = leftIn(dir); err != nil {
+	if n.entries, err = entriesIn(dir); err != nil {
 		return false, err
 	}
 	if n.log {
-		n.there = append(n.there, datadir.Database+"-wal")
+		n.entries = append(n.entries, datadir.Database+"-wal")
 	}
-	if n.rest == "" && len(n.there) == 0 {
+	if n.unfinished == "" && len(n.entries) == 0 {
 		return true, nil
 	}
 	return true, n
@@ -62,12 +62,12 @@ func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err err
 
 // Error implements error.
 func (n *notNew) Error() string {
-	if slices.Contains(n.there, restoreName) {
+	if slices.Contains(n.entries, restoreName) {
 		return fmt.Sprintf("A restore into the data folder %s was cut off. Run slipway restore again.", n.dir)
 	}
-	if n.rest != "" {
+	if n.unfinished != "" {
 		return fmt.Sprintf("The data folder %s was being set aside when Slipway was stopped: a part of it is in %s. "+
-			"Start with --set-aside to go on, or move the contents of that folder back and remove it.", n.dir, n.rest)
+			"Start with --set-aside to go on, or move the contents of that folder back and remove it.", n.dir, n.unfinished)
 	}
 	back := "Put " + datadir.Database + " back"
 	if n.log {
@@ -75,11 +75,11 @@ func (n *notNew) Error() string {
 	}
 	return fmt.Sprintf("The data folder %s holds %s, but its database %s %s. %s, or restore a backup into an empty folder: slipway restore FILE --data NEW. "+
 		"To start anew instead, run slipway serve with --set-aside, which renames what is there and deletes nothing.",
-		n.dir, enumerated(n.there), datadir.Database, n.state, back)
+		n.dir, joinWords(n.entries), datadir.Database, n.state, back)
 }
 
-// enumerated joins words as a sentence has them.
-func enumerated(words []string) string {
+// joinWords joins words with commas and "and".
+func joinWords(words []string) string {
 	last := len(words) - 1
 	if last < 1 {
 		return strings.Join(words, "")
@@ -87,14 +87,14 @@ func enumerated(words []string) string {
 	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
-// keptFolders are the folders of an installation whose files are nobody's
-// without its database.
-var keptFolders = []string{datadir.Bundles, datadir.Packs, datadir.Registry, datadir.Mounts, datadir.Uploads}
+// recordedFolders are the folders of an installation with files recorded in the
+// database.
+var recordedFolders = []string{datadir.Bundles, datadir.Packs, datadir.Registry, datadir.Mounts, datadir.Uploads}
 
-// leftIn returns what of an installation lies in a data folder beside its
-// database. Folders without a file are nothing: a first start makes them.
-func leftIn(dir string) (there []string, err error) {
-	for _, name := range keptFolders {
+// entriesIn returns the entries of an installation found in a data folder. Folders
+// without files do not count, as every first start creates empty folders.
+func entriesIn(dir string) (there []string, err error) {
+	for _, name := range recordedFolders {
 		any, err := hasFile(filepath.Join(dir, name))
 		if err != nil {
 			return nil, fmt.Errorf("look at the data folder: %w", err)
@@ -113,13 +113,13 @@ func leftIn(dir string) (there []string, err error) {
 	return there, nil
 }
 
-// hasFile reports whether there is anything but folders below path.
+// hasFile reports whether any file exists below path.
 func hasFile(path string) (found bool, err error) {
 	root, err := filepath.EvalSymlinks(path) // an administrator may have moved the folder
 	if err == nil {
 		err = filepath.WalkDir(root, func(_ string, d fs.DirEntry, err error) error {
-			if d != nil && d.Name() == notOurs {
-				return fs.SkipDir // of a volume that is mounted there
+			if d != nil && d.Name() == lostAndFound {
+				return fs.SkipDir // belongs to a mounted volume
 			}
 			if err == nil && !d.IsDir() {
 				found, err = true, fs.SkipAll
@@ -133,22 +133,23 @@ func hasFile(path string) (found bool, err error) {
 	return found, err
 }
 
-// setAside moves what is in the folder into one inside it. As long as that has
-// not ended, no start takes the folder for a new one.
-func (n *notNew) setAside(out io.Writer) error {
-	half, err := n.rest, error(nil)
+// quarantine moves the files of the old installation to a new folder in the data
+// folder. The folder's suffix marks an interrupted move: the next start must
+// continue.
+func (n *notNew) quarantine(out io.Writer) error {
+	half, err := n.unfinished, error(nil)
 	if half == "" {
-		if half, err = n.makeAside(); err != nil {
+		if half, err = n.createQuarantine(); err != nil {
 			return fmt.Errorf("set the data folder aside: %w", err)
 		}
 	}
-	for _, name := range asideMembers {
-		if err := moveAside(filepath.Join(n.dir, name), filepath.Join(half, name)); err != nil {
+	for _, name := range quarantineEntries {
+		if err := quarantineEntry(filepath.Join(n.dir, name), filepath.Join(half, name)); err != nil {
 			return err
 		}
 	}
-	whole := half[:len(half)-len(asideHalf)]
-	err = errors.Join(durable.SyncPath(half), durable.SyncPath(n.dir)) // all is in it before its name says so
+	whole := half[:len(half)-len(quarantineSuffix)]
+	err = errors.Join(durable.SyncPath(half), durable.SyncPath(n.dir)) // all files are durable before the folder gets the final name
 	if err == nil {
 		err = os.Rename(half, whole)
 	}
@@ -162,19 +163,19 @@ func (n *notNew) setAside(out io.Writer) error {
 	return nil
 }
 
-// makeAside makes the folder, durably, under a name that nothing has.
-func (n *notNew) makeAside() (string, error) {
+// createQuarantine durably creates a quarantine folder with an unused name.
+func (n *notNew) createQuarantine() (string, error) {
 	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
-		whole := filepath.Join(n.dir, asidePrefix+at.Format(asideTime))
+		whole := filepath.Join(n.dir, quarantinePrefix+at.Format(quarantineTime))
 		if _, err := os.Lstat(whole); !errors.Is(err, fs.ErrNotExist) {
 			if err != nil {
 				return "", err
 			}
 			continue
 		}
-		if err := os.Mkdir(whole+asideHalf, 0o700); err != nil {
+		if err := os.Mkdir(whole+quarantineSuffix, 0o700); err != nil {
 			return "", err
 		}
-		return whole + asideHalf, durable.SyncPath(n.dir)
+		return whole + quarantineSuffix, durable.SyncPath(n.dir)
 	}
 }

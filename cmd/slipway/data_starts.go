@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// The file that locks a data folder also holds the last number that starts, stops
-// and rounds of deletion were counted up to, as the database has it. A database
-// with a lower number is an older one that somebody put there.
+// The lock file of a data folder also holds the number of the last start, stop
+// or round of deletion, as counted in the database. A database with a lower
+// number is an older copy.
 
-// lastStart reads the number, 0 where there is none.
+// lastStart reads the number from the lock, 0 for none.
 func lastStart(lock *os.File) (int64, error) {
 	text, err := io.ReadAll(io.LimitReader(io.NewSectionReader(lock, 0, 64), 64))
 	if err != nil {
@@ -23,13 +23,13 @@ func lastStart(lock *os.File) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
 	if err != nil {
-		return 0, nil // of an older Slipway, or cut off
+		return 0, nil // written by an older Slipway, or incomplete
 	}
 	return n, nil
 }
 
-// noted is lastStart for who does not hold the lock.
-func noted(dir string) (int64, error) {
+// sharedLastStart reads the number like lastStart, for a process without the lock.
+func sharedLastStart(dir string) (int64, error) {
 	f, err := os.Open(filepath.Join(dir, lockName))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return 0, nil
@@ -41,7 +41,7 @@ func noted(dir string) (int64, error) {
 	return lastStart(f)
 }
 
-// noteStart writes the number of a start, durably; 0 for none.
+// noteStart writes the number to the lock, durably; 0 clears the lock file.
 func noteStart(lock *os.File, n int64) error {
 	text := strconv.FormatInt(n, 10) + "\n"
 	if n == 0 {

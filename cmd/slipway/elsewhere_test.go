@@ -24,7 +24,7 @@ import (
 // elsewhere is a portal with one Deployment, that agents mount elsewhere. They
 // come by a front door whose address stays when the portal is started anew.
 type elsewhere struct {
-	initialised
+	initOutput
 	program, dir, data string
 	portal             *process
 	front              string
@@ -39,7 +39,7 @@ func newElsewhere(t *testing.T) *elsewhere {
 	t.Cleanup(func() { _ = durable.RemoveTree(filepath.Join(e.dir, "mounts")) }) // read-only folders keep the test's own from going
 	text, err := call(t, password, "init", "--data", e.data, "--email", "ada@example.com", "--workspace", "W", "--deployment", "D", "--elsewhere", "--password-stdin", "--json")
 	if err == nil {
-		err = json.Unmarshal([]byte(text), &e.initialised)
+		err = json.Unmarshal([]byte(text), &e.initOutput)
 	}
 	if err != nil {
 		t.Fatal(err)

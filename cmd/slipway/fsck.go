@@ -25,7 +25,7 @@ func (f fsckCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	defer d.Close()
-	say, sum := sayDamage(c.out), sayTotals(c.out)
+	say, sum := printDamage(c.out), printTotals(c.out)
 	if f.JSON {
 		lines := json.NewEncoder(c.out)
 		say = func(d backup.Damage) { _ = lines.Encode(d) }
@@ -46,8 +46,8 @@ func (f fsckCommand) Run(ctx context.Context, c console) error {
 	return nil
 }
 
-// sayDamage tells of damages in words.
-func sayDamage(w io.Writer) func(backup.Damage) {
+// printDamage returns a function that prints damages as text.
+func printDamage(w io.Writer) func(backup.Damage) {
 	return func(d backup.Damage) {
 		what := d.Path
 		if what == "" {
@@ -66,6 +66,8 @@ func sayDamage(w io.Writer) func(backup.Damage) {
 	}
 }
 
+// lists the versions and waiting deploys of a damage: "the version A and the 2
+// waiting deploys #3, #4".
 func affected(d backup.Damage) string {
 	var parts []string
 	if len(d.Versions) > 0 {
@@ -85,6 +87,7 @@ func affected(d backup.Damage) string {
 	return strings.Join(parts, " and ")
 }
 
+// returns a noun with its number: "the version", "the 2 versions".
 func counted(n int, what string) string {
 	if n == 1 {
 		return "the " + what
@@ -92,9 +95,10 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("the %d %ss", n, what)
 }
 
-func sayTotals(w io.Writer) func(backup.FsckTotals) {
+// returns a function that prints the totals as text.
+func printTotals(w io.Writer) func(backup.FsckTotals) {
 	return func(t backup.FsckTotals) {
 		fmt.Fprintf(w, "Checked %d Deployments, %d versions, %d packs with %d contents (%s): %d damages, %d leftovers.\n",
-			t.Deployments, t.Versions, t.Packs, t.Contents, inWords(t.Bytes), t.Damages, t.Leftovers)
+			t.Deployments, t.Versions, t.Packs, t.Contents, formatBytes(t.Bytes), t.Damages, t.Leftovers)
 	}
 }

@@ -23,13 +23,13 @@ type initCommand struct {
 	JSON          bool   `help:"Print JSON, as is done in any case."`
 }
 
-// initialised is what init prints.
-type initialised struct {
+// initOutput is the output of init, as JSON.
+type initOutput struct {
 	OrganizationID string               `json:"organizationId"`
 	WorkspaceID    slipway.WorkspaceID  `json:"workspaceId"`
 	DeploymentID   slipway.DeploymentID `json:"deploymentId"`
-	Token          string               `json:"token"`      // an Owner's, for the API
-	AgentToken     string               `json:"agentToken"` // of the Deployment
+	Token          string               `json:"token"`      // for the API, as Owner
+	AgentToken     string               `json:"agentToken"` // for agents of the Deployment
 }
 
 // Run is the command.
@@ -38,12 +38,12 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	d, err := i.own(ctx, i.asideFlag, c.err) // not beside a serve: that would not mount the Deployment
+	d, err := i.own(ctx, i.asideFlag, c.err) // exclusive: a running serve would not mount the new Deployment
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	var out initialised
+	var out initOutput
 	err = d.store.Update(ctx, func(tx *store.Tx) error {
 		all, err := auth.Found(tx, i.founding(), hash, slipway.Actor{Via: slipway.Local})
 		if err != nil {
@@ -60,6 +60,7 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 	return e.Encode(out)
 }
 
+// returns the input of the first setup, by the flags.
 func (i initCommand) founding() auth.Founding {
 	f := auth.Founding{Email: i.Email, Name: i.Name, Workspace: i.Workspace, Deployment: i.Deployment, Here: !i.Elsewhere}
 	if f.Name == "" {
@@ -68,11 +69,11 @@ func (i initCommand) founding() auth.Founding {
 	return f
 }
 
-// firstTokens makes a token for the API with an Owner's rights in the
-// Workspace, and one for agents of the Deployment.
-func firstTokens(tx *store.Tx, all auth.Founded) (out initialised, err error) {
+// firstTokens creates an API token with the role Owner in the Workspace, and an
+// agent token of the Deployment.
+func firstTokens(tx *store.Tx, all auth.Founded) (out initOutput, err error) {
 	by := slipway.Actor{User: all.User.ID, Name: all.User.Title(), Via: slipway.Local}
-	out = initialised{OrganizationID: slipway.OrganizationID, WorkspaceID: all.Workspace.ID, DeploymentID: all.Deployment.ID}
+	out = initOutput{OrganizationID: slipway.OrganizationID, WorkspaceID: all.Workspace.ID, DeploymentID: all.Deployment.ID}
 	t := store.Token{Name: "init", Workspace: all.Workspace.ID, Role: slipway.Owner, CreatedBy: by.Title(), ByUser: by.User}
 	if out.Token, _, err = auth.AddToken(tx, t); err != nil {
 		return out, err

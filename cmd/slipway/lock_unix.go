@@ -8,10 +8,11 @@ import (
 	"syscall"
 )
 
+// means that another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
-// lockFile locks the file at path until it is closed or the process ends,
-// however it ends.
+// lockFile locks the file at path, until the file is closed or the process ends
+// in any way. A file locked by another process is errLocked.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

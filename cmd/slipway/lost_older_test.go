@@ -90,7 +90,7 @@ func TestCopyOfTheSameStart(t *testing.T) {
 func (w *wreck) expires(t *testing.T) {
 	t.Helper()
 	count := func() int64 {
-		n, err := noted(w.data)
+		n, err := sharedLastStart(w.data)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func main() {
 	}
 }
 
-// commands are what slipway can be told to do.
+// commands are the subcommands of slipway.
 type commands struct {
 	Config kong.ConfigFlag `placeholder:"FILE" help:"YAML or JSON file with flags of the command, by name."`
 
@@ -37,13 +37,13 @@ type commands struct {
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// console is where a command talks to whoever started it.
+// console holds the standard streams of a command.
 type console struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// run is all of main.
+// run parses args and runs the command.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) error {
 	var all commands
 	done := false
@@ -55,18 +55,18 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return fmt.Errorf("command line: %w", err)
 	}
 	k, err := parser.Parse(args)
-	if done { // --help was all that was asked for
+	if done { // --help was printed
 		return nil
 	}
 	if err != nil {
-		return explained(err)
+		return withHint(err)
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	return k.Run(console{in: in, out: out, err: errOut})
 }
 
-// explained tells how to go on from a command line that is not good.
-func explained(err error) error {
+// withHint adds a hint to an error of the command line.
+func withHint(err error) error {
 	if _, ok := errors.AsType[*kong.ParseError](err); ok {
 		return fmt.Errorf("%w; see slipway --help", err)
 	}

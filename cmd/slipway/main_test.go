@@ -40,7 +40,7 @@ func TestInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out initialised
+	var out initOutput
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}
@@ -80,7 +80,7 @@ func wantToken(t *testing.T, tx *store.Tx, token string, want store.Token) {
 }
 
 // wantClaims reads the API token as the astro CLI does.
-func wantClaims(t *testing.T, out initialised) {
+func wantClaims(t *testing.T, out initOutput) {
 	t.Helper()
 	parts := strings.Split(out.Token, ".")
 	if len(parts) != 3 {

@@ -25,15 +25,15 @@ type restoreCommand struct {
 }
 
 const (
-	lockName     = "lock"
-	restoreName  = ".restore" // in the data folder: what is not complete
-	notOurs      = "lost+found"
-	mustBeThere  = 2 // how many of restored every backup has, beside the database
-	databaseLast = 5 // where the database stands in restored
+	lockName        = "lock"
+	restoreName     = ".restore" // in the data folder: what is not complete
+	lostAndFound    = "lost+found"
+	requiredMembers = 2 // number of members in every backup, beside the database
+	databaseLast    = 5 // index of the database in restored
 )
 
-// restored are the members of a data folder in the order in which a restore
-// puts them there. With the last of them it is complete.
+// restored are the entries of a data folder in the order of moving. The
+// database is last and completes the restore.
 var restored = [...]string{datadir.Bundles, datadir.Packs, bundle.BucketFile, datadir.Registry, datadir.SecretKey, databaseLast: datadir.Database}
 
 // Run is the command.
@@ -44,12 +44,12 @@ func (r restoreCommand) Run(ctx context.Context, c console) error {
 	}
 	defer file.Close()
 	_, err = os.Stat(r.Data)
-	made := errors.Is(err, fs.ErrNotExist)
-	dir, err := r.made()
+	created := errors.Is(err, fs.ErrNotExist)
+	dir, err := r.ensureFolder()
 	if err != nil {
 		return err
 	}
-	held, err := lockFile(filepath.Join(dir, lockName))
+	lock, err := lockFile(filepath.Join(dir, lockName))
 	if errors.Is(err, errLocked) {
 		return slipway.Errorf(slipway.Conflict, "The data folder %s is in use by another slipway. Restore into another, empty one.", dir)
 	}
@@ -57,16 +57,16 @@ func (r restoreCommand) Run(ctx context.Context, c console) error {
 		return fmt.Errorf("lock the data folder: %w", err)
 	}
 	if err = checkEmpty(dir); err == nil {
-		err = noteStart(held, 0) // what the folder held before counted its own starts
+		err = noteStart(lock, 0) // the number of starts belongs to the folder's earlier content
 	}
 	if err == nil {
 		p := newProgress(c.err, "Restored")
 		attach := func(dir string) (*bundle.Store, error) { return r.attachRestored(ctx, dir) }
 		err = restore(ctx, bufio.NewReaderSize(file, 1<<20), dir, attach, func(done int64) { p.of(done, 0) })
 	}
-	if err := errors.Join(err, held.Close()); err != nil {
-		if made {
-			leave(dir)
+	if err := errors.Join(err, lock.Close()); err != nil {
+		if created {
+			removeFolder(dir)
 		}
 		return err
 	}
@@ -74,19 +74,19 @@ func (r restoreCommand) Run(ctx context.Context, c console) error {
 	return nil
 }
 
-// leave removes a folder in which nothing was restored.
-func leave(dir string) {
+// removeFolder removes the created folder after a failed restore.
+func removeFolder(dir string) {
 	_ = os.Remove(filepath.Join(dir, lockName))
 	_ = os.Remove(dir)
 }
 
-// checkEmpty refuses a folder in which there is something. The rest of a
-// restore that broke off is removed.
+// checkEmpty returns an error for a folder with entries. Entries of an
+// interrupted restore are removed.
 func checkEmpty(dir string) error {
 	var names []string
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if e.Name() != lockName && e.Name() != notOurs {
+		if e.Name() != lockName && e.Name() != lostAndFound {
 			names = append(names, e.Name())
 		}
 	}
@@ -105,8 +105,9 @@ func checkEmpty(dir string) error {
 	return nil
 }
 
-// restore unpacks a backup inside dir, which may be a mount point, and then
-// moves everything to its place. What fails leaves dir as it was.
+// restore unpacks a backup to a temporary folder inside dir, possibly a mount
+// point, and then moves all entries to dir. A failed backup.Read leaves dir
+// unchanged.
 func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir string) (*bundle.Store, error), progress func(done int64)) error {
 	temp := filepath.Join(dir, restoreName)
 	if err := os.Mkdir(temp, 0o700); err != nil {
@@ -116,13 +117,13 @@ func restore(ctx context.Context, r *bufio.Reader, dir string, attach func(dir s
 		return errors.Join(err, os.RemoveAll(temp))
 	}
 	for i, name := range restored {
-		if i == databaseLast { // it must not be durable before the others are
+		if i == databaseLast { // durable only after all other entries
 			if err := durable.SyncPath(dir); err != nil {
 				return err
 			}
 		}
 		err := os.Rename(filepath.Join(temp, name), filepath.Join(dir, name))
-		if err != nil && (i < mustBeThere || i == databaseLast || !errors.Is(err, fs.ErrNotExist)) { // not every portal has the others
+		if err != nil && (i < requiredMembers || i == databaseLast || !errors.Is(err, fs.ErrNotExist)) { // optional members
 			return err
 		}
 	}

@@ -68,7 +68,7 @@ func newFleet(t *testing.T) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal([]byte(text), &in.initialised); err != nil {
+	if err := json.Unmarshal([]byte(text), &in.initOutput); err != nil {
 		t.Fatal(err)
 	}
 	in.start(t, "http", nil)

@@ -48,22 +48,22 @@ type serveCommand struct {
 	LogFormat       string         `enum:"text,json" default:"text" help:"Form of the log: text or json (${default})."`
 }
 
-// Times that bound what a client can do to us. Uploads and event streams last
-// as long as they need, so there is no limit on a whole request.
+// Limits against slow or hostile clients. Whole requests have no time limit, as
+// uploads and event streams last long.
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 )
 
-// How long requests may go on after the signal to stop: those that are about
-// to be answered, then those that never end by themselves.
+// Time for requests after the signal to stop: first for ordinary requests, then
+// for cancelled event streams and uploads.
 const (
 	graceForAnswers = 500 * time.Millisecond
 	graceForStreams = 2 * time.Second
 )
 
-// Validate says what is wrong with the flags.
+// Validate checks the flags, and returns an error for the user.
 func (s serveCommand) Validate() error {
 	switch u := s.URL; {
 	case u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == ""):
@@ -94,7 +94,7 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
-	defer listener.Close() // the server has closed it, once it was there
+	defer listener.Close() // the server usually closed the listener already
 	engine, err := s.openEngine(ctx, d, listener.Addr(), log)
 	if err != nil {
 		return err
@@ -117,21 +117,21 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	err = s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
-	if bad := d.countRound(context.WithoutCancel(ctx)); bad != nil { // a copy from before the stop is not known as older then
+	if bad := d.countRound(context.WithoutCancel(ctx)); bad != nil { // without the count, a copy made before the stop is not recognized as older
 		log.Error("count the stop", slog.Any("error", bad))
 	}
 	return err
 }
 
-// serve runs server and engine until ctx ends or one of them fails, and
-// returns when both have ended.
+// serve runs server and engine until ctx ends or one of the two fails, and
+// returns after both have finished.
 func (s serveCommand) serve(ctx context.Context, c console, l net.Listener, server *httpServer, engine *deploy.Engine, secret string, log *slog.Logger) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		stop(engine.Run(ctx, s.mountHere(log)))
+		stop(engine.Run(ctx, s.embeddedAgent(log)))
 	}()
 	go func() { stop(server.serve(l)) }()
 	if waitReady(ctx, engine) {
@@ -146,8 +146,8 @@ func (s serveCommand) serve(ctx context.Context, c console, l net.Listener, serv
 	return err
 }
 
-// mountHere is the embedded agent: one for each Deployment on this machine.
-func (s serveCommand) mountHere(log *slog.Logger) deploy.Runner {
+// embeddedAgent returns a function running the embedded agent for one Deployment.
+func (s serveCommand) embeddedAgent(log *slog.Logger) deploy.Runner {
 	return func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
 		return agent.New(agent.Config{
 			Dir: dir, Component: slipway.EmbeddedComponent, Portal: p, Log: log.With("deployment", d.Namespace),
@@ -156,11 +156,11 @@ func (s serveCommand) mountHere(log *slog.Logger) deploy.Runner {
 	}
 }
 
-// mountReserve is the part of the reserve that mounting leaves free: what was
-// taken in while there was more is to be mounted.
+// mountReserve divides the disk reserve for the embedded agent: mounting may
+// use more of the disk than uploads, so accepted uploads can be mounted.
 const mountReserve = 4
 
-// waitReady reports whether the engine came up before ctx ended.
+// waitReady waits for the engine, and reports false if ctx ended before.
 func waitReady(ctx context.Context, engine *deploy.Engine) bool {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -176,8 +176,9 @@ func waitReady(ctx context.Context, engine *deploy.Engine) bool {
 	}
 }
 
-// greet says where the portal is, and how to begin if nobody has, at once: who
-// reads the first line has the second.
+// greet prints the portal's address and, for an empty installation, the link
+// for the first setup. One write prints both: a reader of the first line can
+// read the second.
 func (s serveCommand) greet(out io.Writer, at net.Addr, secret string) {
 	base := s.base(at)
 	text := fmt.Sprintf("Slipway %s is ready on %s\n", programVersion(), base)
@@ -187,7 +188,7 @@ func (s serveCommand) greet(out io.Writer, at net.Addr, secret string) {
 	fmt.Fprint(out, text)
 }
 
-// base is the address that people on this machine, or of --url, use.
+// base returns the portal's address: --url, or an address for this machine.
 func (s serveCommand) base(at net.Addr) string {
 	if s.URL != nil {
 		return s.URL.Scheme + "://" + s.URL.Host
@@ -203,8 +204,8 @@ func (s serveCommand) base(at net.Addr) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// setupSecret returns the secret of the link that makes the first account, ""
-// if there is one.
+// setupSecret returns a new secret for the link of the first setup, or "" if an
+// account exists.
 func setupSecret(ctx context.Context, st *store.Store) (secret string, err error) {
 	err = st.View(ctx, func(tx *store.Tx) error {
 		n, err := tx.CountUsers()
@@ -216,6 +217,7 @@ func setupSecret(ctx context.Context, st *store.Store) (secret string, err error
 	return secret, err
 }
 
+// returns a handler for logs in the format "json" or "text".
 func logHandler(w io.Writer, format string) slog.Handler {
 	if format == "json" {
 		return slog.NewJSONHandler(w, nil)
@@ -223,6 +225,7 @@ func logHandler(w io.Writer, format string) slog.Handler {
 	return slog.NewTextHandler(w, nil)
 }
 
+// returns the engine's configuration by the flags, without images.
 func (s serveCommand) engineConfig(dir string) deploy.Config {
 	limits := archive.DefaultLimits()
 	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
@@ -233,6 +236,7 @@ func (s serveCommand) engineConfig(dir string) deploy.Config {
 	}
 }
 
+// returns the configuration of the pages by the flags.
 func (s serveCommand) webConfig(secret string) web.Config {
 	return web.Config{
 		URL: s.URL, SupportURL: s.SupportURL, TrustedProxies: s.TrustedProxies,
@@ -240,7 +244,7 @@ func (s serveCommand) webConfig(secret string) web.Config {
 	}
 }
 
-// releases reads the file of more releases of the Runtime, if there is one.
+// releases reads the releases of --runtime-releases, if set.
 func (s serveCommand) releases() ([]slipway.Release, error) {
 	if s.RuntimeReleases == "" {
 		return nil, nil
@@ -256,21 +260,23 @@ func (s serveCommand) releases() ([]slipway.Release, error) {
 	return all, nil
 }
 
-// httpServer is an http.Server that knows how to end requests that last.
+// httpServer is an http.Server with a way to end long requests.
 type httpServer struct {
 	http.Server
-	cut context.CancelFunc // ends the context of every request
+	cancel context.CancelFunc // cancels the context of every request
 }
 
+// returns a server with the limits above.
 func newHTTPServer(h http.Handler, log *slog.Logger) *httpServer {
-	ctx, cut := context.WithCancel(context.Background())
-	return &httpServer{cut: cut, Server: http.Server{
+	ctx, cancel := context.WithCancel(context.Background())
+	return &httpServer{cancel: cancel, Server: http.Server{
 		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 }
 
+// serves requests on l until stop.
 func (s *httpServer) serve(l net.Listener) error {
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
@@ -278,28 +284,29 @@ func (s *httpServer) serve(l net.Listener) error {
 	return nil
 }
 
-// stop takes no more requests, lets those finish that are about to, ends event
-// streams, and cuts uploads off: those are resumed later.
+// stop refuses new requests, waits for short ones, ends event streams, and
+// interrupts uploads. Clients resume interrupted uploads later.
 func (s *httpServer) stop() error {
 	if s.shutdown(graceForAnswers) == nil {
-		s.cut()
+		s.cancel()
 		return nil
 	}
-	s.cut()
+	s.cancel()
 	if s.shutdown(graceForStreams) == nil {
 		return nil
 	}
 	return s.Close()
 }
 
+// waits for requests in progress, at most for the given time.
 func (s *httpServer) shutdown(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	return s.Shutdown(ctx)
 }
 
-// serveMetrics serves h where metrics are to be read, if anywhere, until ctx
-// ends.
+// serveMetrics serves h on the address of --metrics-listen until ctx ends;
+// without the flag, nothing.
 func (s serveCommand) serveMetrics(ctx context.Context, h http.Handler, log *slog.Logger) error {
 	if s.MetricsListen == "" {
 		return nil
@@ -311,8 +318,8 @@ func (s serveCommand) serveMetrics(ctx context.Context, h http.Handler, log *slo
 	log.Info("metrics", "address", "http://"+l.Addr().String()+"/metrics")
 	server := newHTTPServer(h, log)
 	context.AfterFunc(ctx, func() {
-		server.cut()
-		_ = server.Close() // what is left of it is cut off
+		server.cancel()
+		_ = server.Close() // closes the remaining connections
 	})
 	go func() {
 		if err := server.serve(l); err != nil {

@@ -14,8 +14,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// openEngine opens what the engine works on, and returns it. The portal listens
-// at at already: the names of its images begin with that address.
+// openEngine opens bundles and images, and returns the engine. at is the
+// portal's listening address, used in the names of its images.
 func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log *slog.Logger) (*deploy.Engine, error) {
 	bundles, err := s.openBundles(ctx, d.dir)
 	if err != nil {
@@ -27,10 +27,10 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	}
 	cfg.Round = d.countRound
 	_, cfg.RegistryHost, _ = strings.Cut(s.base(at), "://")
-	var engine *deploy.Engine // no request reaches the registry before it is there
+	var engine *deploy.Engine // set before the first request to the registry
 	cfg.Images, err = image.Open(image.Config{
 		Dir: filepath.Join(d.dir, datadir.Registry), Registries: s.Registries,
-		CheckSpace: s.room(d.dir),
+		CheckSpace: s.checkDisk(d.dir),
 		MayPush:    func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
 		Pushed:     func(p image.Push) { engine.Pushed(p) },
 	}, log)
@@ -41,8 +41,8 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	return engine, err
 }
 
-// room refuses what would leave less of the disk free than the reserve.
-func (s serveCommand) room(dir string) func(bytes int64) error {
+// checkDisk returns a check that refuses bytes beyond the disk reserve.
+func (s serveCommand) checkDisk(dir string) func(bytes int64) error {
 	return func(bytes int64) error {
 		free, err := durable.FreeSpace(dir)
 		if err == nil && free < int64(s.Reserve)+bytes {

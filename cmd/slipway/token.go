@@ -19,13 +19,13 @@ type tokenCommand struct {
 	Revoke revokeToken `cmd:"" help:"End a token at once."`
 }
 
-// scopeFlags say what a token is for.
+// scopeFlags are the scope of a token: a Workspace or a Deployment.
 type scopeFlags struct {
 	Workspace  slipway.WorkspaceID  `placeholder:"ID" help:"The Workspace."`
 	Deployment slipway.DeploymentID `placeholder:"ID" help:"The Deployment."`
 }
 
-// Validate says what is wrong with the flags.
+// Validate requires exactly one of both flags.
 func (s scopeFlags) Validate() error {
 	if (s.Workspace == "") == (s.Deployment == "") {
 		return errors.New("name either --workspace or --deployment by its id, which stands in the address of its page")
@@ -33,7 +33,7 @@ func (s scopeFlags) Validate() error {
 	return nil
 }
 
-// find returns the Workspace that is meant, and the Deployment if one is.
+// find loads the Workspace, and the Deployment if given, and returns their ids.
 func (s scopeFlags) find(tx *store.Tx) (slipway.WorkspaceID, slipway.DeploymentID, error) {
 	if s.Deployment == "" {
 		w, err := tx.LoadWorkspace(s.Workspace)
@@ -43,6 +43,7 @@ func (s scopeFlags) find(tx *store.Tx) (slipway.WorkspaceID, slipway.DeploymentI
 	return d.Workspace, d.ID, err
 }
 
+// creates and prints a token.
 type addToken struct {
 	dataFlag
 	scopeFlags
@@ -53,7 +54,7 @@ type addToken struct {
 	Days  int      `default:"0" help:"How many days it lasts; 0 for ever (${default})."`
 }
 
-// Validate says what is wrong with the flags.
+// Validate checks the flags, and returns an error for the user.
 func (a addToken) Validate() error {
 	if a.Agent && a.Deployment == "" {
 		return errors.New("an agent token is for one Deployment: name it with --deployment")
@@ -64,7 +65,7 @@ func (a addToken) Validate() error {
 // Run is the command.
 func (a addToken) Run(ctx context.Context, c console) error {
 	var token string
-	err := changeThere(ctx, a.dataFlag, func(tx *store.Tx) error {
+	err := changeExisting(ctx, a.dataFlag, func(tx *store.Tx) error {
 		t, err := a.record(tx)
 		if err != nil {
 			return err
@@ -79,7 +80,7 @@ func (a addToken) Run(ctx context.Context, c console) error {
 		if err != nil {
 			return err
 		}
-		return tx.Audit(onThisMachine(), slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: "token.create", Target: what + t.Name})
+		return tx.Audit(localActor(), slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: "token.create", Target: what + t.Name})
 	})
 	if err == nil {
 		fmt.Fprintln(c.out, token)
@@ -87,9 +88,9 @@ func (a addToken) Run(ctx context.Context, c console) error {
 	return err
 }
 
-// record returns the token that the flags describe, without its secret.
+// record returns a token record by the flags, without a secret.
 func (a addToken) record(tx *store.Tx) (t store.Token, err error) {
-	t = store.Token{Role: slipway.Member, CreatedBy: onThisMachine().Title()}
+	t = store.Token{Role: slipway.Member, CreatedBy: localActor().Title()}
 	if t.Workspace, t.Deployment, err = a.find(tx); err != nil {
 		return t, err
 	}
@@ -106,6 +107,7 @@ func (a addToken) record(tx *store.Tx) (t store.Token, err error) {
 	return t, err
 }
 
+// prints the tokens of a scope.
 type listTokens struct {
 	dataFlag
 	scopeFlags
@@ -114,7 +116,7 @@ type listTokens struct {
 // Run is the command.
 func (l listTokens) Run(ctx context.Context, c console) error {
 	var all []store.Token
-	err := changeThere(ctx, l.dataFlag, func(tx *store.Tx) error {
+	err := changeExisting(ctx, l.dataFlag, func(tx *store.Tx) error {
 		w, of, err := l.find(tx)
 		if err != nil {
 			return err
@@ -133,6 +135,7 @@ func (l listTokens) Run(ctx context.Context, c console) error {
 	return w.Flush()
 }
 
+// replaces an empty cell of a table.
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -140,6 +143,7 @@ func orDash(text string) string {
 	return text
 }
 
+// formats a time for a table, "never" for none.
 func day(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -147,6 +151,7 @@ func day(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
+// revokes a token by id.
 type revokeToken struct {
 	dataFlag
 	ID slipway.TokenID `arg:"" help:"Id of the token, as list shows it."`
@@ -155,14 +160,14 @@ type revokeToken struct {
 // Run is the command.
 func (r revokeToken) Run(ctx context.Context, c console) error {
 	var t store.Token
-	err := changeThere(ctx, r.dataFlag, func(tx *store.Tx) (err error) {
+	err := changeExisting(ctx, r.dataFlag, func(tx *store.Tx) (err error) {
 		if t, err = tx.AnyToken(r.ID); err != nil {
 			return err
 		}
 		if err := tx.RevokeToken(t.ID); err != nil {
 			return err
 		}
-		return tx.Audit(onThisMachine(), slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: "token.revoke", Target: t.Kind + " token " + t.Name})
+		return tx.Audit(localActor(), slipway.Event{Workspace: t.Workspace, Deployment: t.Deployment, Action: "token.revoke", Target: t.Kind + " token " + t.Name})
 	})
 	if err == nil {
 		fmt.Fprintf(c.out, "The %s token %s is revoked.\n", t.Kind, t.Name)

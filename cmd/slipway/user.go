@@ -17,7 +17,7 @@ import (
 	"slipway/store"
 )
 
-// userCommand is about people's accounts.
+// userCommand manages people's accounts.
 type userCommand struct {
 	Add      addUser      `cmd:"" help:"Add an account."`
 	Password userPassword `cmd:"" help:"Set the password of an account. It is signed out everywhere."`
@@ -27,6 +27,7 @@ type userCommand struct {
 	Remove   removeUser   `cmd:"" help:"Delete an account with its memberships; its sessions, CLI logins, invitations and tokens end."`
 }
 
+// creates an account.
 type addUser struct {
 	dataFlag
 	Email         string `arg:"" help:"Email address to sign in with."`
@@ -56,7 +57,7 @@ func (a addUser) Run(ctx context.Context, c console) error {
 		if u, err = tx.AddUser(u, hash); err != nil {
 			return err
 		}
-		return tx.Audit(onThisMachine(), slipway.Event{Action: "account.create", Target: u.Email})
+		return tx.Audit(localActor(), slipway.Event{Action: "account.create", Target: u.Email})
 	})
 	if err == nil {
 		fmt.Fprintf(c.out, "The account %s was added.\n", u.Email)
@@ -64,6 +65,7 @@ func (a addUser) Run(ctx context.Context, c console) error {
 	return err
 }
 
+// sets the password of an account.
 type userPassword struct {
 	dataFlag
 	Email         string `arg:"" help:"Email address of the account."`
@@ -80,7 +82,7 @@ func (p userPassword) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	err = changeThere(ctx, p.dataFlag, func(tx *store.Tx) error {
+	err = changeExisting(ctx, p.dataFlag, func(tx *store.Tx) error {
 		u, err := tx.UserByEmail(email)
 		if err != nil {
 			return err
@@ -88,7 +90,7 @@ func (p userPassword) Run(ctx context.Context, c console) error {
 		if err := tx.SetPassword(u.ID, hash); err != nil {
 			return err
 		}
-		return tx.Audit(onThisMachine(), slipway.Event{Action: "account.password", Target: u.Email})
+		return tx.Audit(localActor(), slipway.Event{Action: "account.password", Target: u.Email})
 	})
 	if err == nil {
 		fmt.Fprintf(c.out, "The password of %s was set.\n", email)
@@ -96,12 +98,13 @@ func (p userPassword) Run(ctx context.Context, c console) error {
 	return err
 }
 
+// prints all accounts.
 type listUsers struct{ dataFlag }
 
 // Run is the command.
 func (l listUsers) Run(ctx context.Context, c console) error {
 	var all []slipway.User
-	err := changeThere(ctx, l.dataFlag, func(tx *store.Tx) (err error) {
+	err := changeExisting(ctx, l.dataFlag, func(tx *store.Tx) (err error) {
 		all, err = tx.Users()
 		return err
 	})
@@ -124,17 +127,18 @@ func (l listUsers) Run(ctx context.Context, c console) error {
 	return w.Flush()
 }
 
-// change runs fn on the records of a data folder, beside a serve that may run.
-// A new folder gets records.
+// change runs fn in a transaction on the database, while a serve may run. In a
+// new folder, change creates the database.
 func change(ctx context.Context, f dataFlag, fn func(*store.Tx) error) error {
 	return changeIn(ctx, f, true, fn)
 }
 
-// changeThere is change for records that are there.
-func changeThere(ctx context.Context, f dataFlag, fn func(*store.Tx) error) error {
+// changeExisting runs fn like change, and requires an existing database.
+func changeExisting(ctx context.Context, f dataFlag, fn func(*store.Tx) error) error {
 	return changeIn(ctx, f, false, fn)
 }
 
+// opens the database, runs fn in a transaction, and closes the database.
 func changeIn(ctx context.Context, f dataFlag, create bool, fn func(*store.Tx) error) error {
 	d, err := f.share(ctx, create)
 	if err != nil {
@@ -144,18 +148,20 @@ func changeIn(ctx context.Context, f dataFlag, create bool, fn func(*store.Tx) e
 	return d.store.Update(ctx, fn)
 }
 
-// onThisMachine is whoever may read the data folder.
-func onThisMachine() slipway.Actor {
+// localActor is the actor for commands on the portal's machine, run by
+// anyone with access to the data folder.
+func localActor() slipway.Actor {
 	return slipway.Actor{Name: "administrator", Via: slipway.Local}
 }
 
+// returns the part of an email address before the @.
 func nameIn(email string) string {
 	name, _, _ := strings.Cut(email, "@")
 	return name
 }
 
-// newPassword returns the hash of a password that is read from standard input,
-// or asked for twice without showing it.
+// newPassword reads a password from standard input, or twice from the terminal
+// without echo, and returns the hash.
 func newPassword(c console, stdin bool) (string, error) {
 	if stdin {
 		line, err := bufio.NewReader(c.in).ReadString('\n')
@@ -182,6 +188,7 @@ func newPassword(c console, stdin bool) (string, error) {
 	return auth.HashPassword(first)
 }
 
+// prompts for a password on the terminal, without echo.
 func ask(c console, f *os.File, prompt string) (string, error) {
 	fmt.Fprint(c.err, prompt)
 	text, err := term.ReadPassword(int(f.Fd()))

@@ -11,7 +11,7 @@ import (
 	"slipway/store"
 )
 
-// endFlags are of the commands by which an account ends.
+// endFlags are the flags of the commands disable and remove.
 type endFlags struct {
 	dataFlag
 	Email  string            `arg:"" help:"Email address of the account."`
@@ -19,11 +19,11 @@ type endFlags struct {
 	DryRun bool              `help:"Print what would end, and change nothing."`
 }
 
-// errDryRun undoes what a dry run did.
+// errDryRun rolls the transaction of a dry run back.
 var errDryRun = errors.New("dry run")
 
-// end carries out how an account ends, and prints what ended with it: first is
-// what it says of the account, last what stays.
+// end disables or removes an account by how. Output: the account's tokens, then
+// one line with first, the number of ended sessions and tokens, and last.
 func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipway.Actor, string, []slipway.TokenID) (auth.EndedAccount, error), first, last string) error {
 	email, err := slipway.CheckEmail(f.Email)
 	if err != nil {
@@ -31,8 +31,8 @@ func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipwa
 	}
 	var ended auth.EndedAccount
 	names := map[slipway.WorkspaceID]string{}
-	err = changeThere(ctx, f.dataFlag, func(tx *store.Tx) error {
-		if ended, err = how(tx, onThisMachine(), email, f.Keep); err != nil {
+	err = changeExisting(ctx, f.dataFlag, func(tx *store.Tx) error {
+		if ended, err = how(tx, localActor(), email, f.Keep); err != nil {
 			return err
 		}
 		for _, t := range ended.Tokens {
@@ -60,7 +60,8 @@ func (f endFlags) end(ctx context.Context, c console, how func(*store.Tx, slipwa
 	return nil
 }
 
-// printEnded prints what ended with an account.
+// printEnded prints the tokens of an ended account, and Workspaces without
+// another Owner.
 func printEnded(c console, ended auth.EndedAccount, names map[slipway.WorkspaceID]string) error {
 	if len(ended.Tokens) > 0 {
 		w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
@@ -87,6 +88,7 @@ func printEnded(c console, ended auth.EndedAccount, names map[slipway.WorkspaceI
 	return nil
 }
 
+// disables an account.
 type disableUser struct{ endFlags }
 
 // Run is the command.
@@ -94,6 +96,7 @@ func (d disableUser) Run(ctx context.Context, c console) error {
 	return d.end(ctx, c, auth.DisableAccount, "The account is disabled: nobody can sign in with it.", "Its memberships stay: slipway user enable brings the account back.")
 }
 
+// removes an account.
 type removeUser struct{ endFlags }
 
 // Run is the command.
@@ -101,6 +104,7 @@ func (r removeUser) Run(ctx context.Context, c console) error {
 	return r.end(ctx, c, auth.RemoveAccount, "The account is removed with its memberships.", "Deploys and the audit log keep the name.")
 }
 
+// enables a disabled account.
 type enableUser struct {
 	dataFlag
 	Email string `arg:"" help:"Email address of the account."`
@@ -112,8 +116,8 @@ func (e enableUser) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
-	err = changeThere(ctx, e.dataFlag, func(tx *store.Tx) error {
-		_, err := auth.EnableAccount(tx, onThisMachine(), email)
+	err = changeExisting(ctx, e.dataFlag, func(tx *store.Tx) error {
+		_, err := auth.EnableAccount(tx, localActor(), email)
 		return err
 	})
 	if err == nil {

@@ -154,7 +154,7 @@ func TestDisableBesideServe(t *testing.T) {
 	program, dir := built(t, "slipway"), t.TempDir()
 	data := filepath.Join(dir, "data")
 	text, err := call(t, password, "init", "--data", data, "--email", "ada@example.com", "--workspace", "W", "--deployment", "D", "--password-stdin", "--json")
-	var out initialised
+	var out initOutput
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &out)
 	}

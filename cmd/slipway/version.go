@@ -8,8 +8,8 @@ import (
 // version is set by the release's build: -ldflags "-X main.version=1.2.3".
 var version string
 
-// programVersion returns the version of this program, as far as its build
-// knows it.
+// programVersion returns the program's version: of the release, the module, or
+// the commit; otherwise "dev" or "unknown".
 func programVersion() string {
 	if version != "" {
 		return version
@@ -29,7 +29,7 @@ func programVersion() string {
 	return "dev"
 }
 
-// versionCommand prints it.
+// versionCommand prints the program's version.
 type versionCommand struct{}
 
 // Run is the command.

@@ -11,38 +11,38 @@ import (
 	"slipway/internal/slipway"
 )
 
-// asideFlag lets a command begin anew in a folder that holds an installation
-// without its database.
+// asideFlag lets a command start anew in a folder with an old installation but
+// no database.
 type asideFlag struct {
 	SetAside bool `env:"-" help:"For one start: where slipway.db is missing, empty or without records, rename everything that is there into one new folder and start anew. Deletes nothing. Do not leave it in a service file."`
 }
 
-// asideMembers are what an installation may have in its data folder.
-var asideMembers = slices.Concat(restored[:],
+// quarantineEntries are the possible entries of an installation in its data folder.
+var quarantineEntries = slices.Concat(restored[:],
 	[]string{datadir.Mounts, datadir.Uploads, datadir.Spool, restoreName, datadir.Database + "-wal", datadir.Database + "-shm", datadir.Database + "-journal"})
 
-// What folders of this kind are named: by the time, and by a mark as long as
-// not everything is in it.
+// A quarantine folder is named by the time, with a suffix while files are still
+// being moved.
 const (
-	asidePrefix = "set-aside-"
-	asideTime   = "20060102T150405Z"
-	asideHalf   = ".unfinished"
+	quarantinePrefix = "set-aside-"
+	quarantineTime   = "20060102T150405Z"
+	quarantineSuffix = ".unfinished"
 )
 
-// asideRest returns the folder of a setting aside that was cut off, "" if there
-// is none.
-func asideRest(dir string) (string, error) {
+// unfinishedQuarantine returns the quarantine folder of an interrupted run, "" for none.
+func unfinishedQuarantine(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
-		if ok, err := filepath.Match(asidePrefix+"*"+asideHalf, e.Name()); ok && err == nil {
+		if ok, err := filepath.Match(quarantinePrefix+"*"+quarantineSuffix, e.Name()); ok && err == nil {
 			return filepath.Join(dir, e.Name()), nil
 		}
 	}
 	return "", err
 }
 
-// moveAside renames a file or folder, if it is there, and never over another.
-func moveAside(from, to string) error {
+// quarantineEntry renames a file or folder, if present. An existing target is an
+// error.
+func quarantineEntry(from, to string) error {
 	if _, err := os.Lstat(from); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -51,7 +51,7 @@ func moveAside(from, to string) error {
 	}
 	if err := os.Rename(from, to); err != nil {
 		if any, bad := hasFile(from); bad == nil && !any {
-			return nil // a volume is mounted there, and is empty
+			return nil // an empty mounted volume cannot be renamed, and need not be
 		}
 		return slipway.Errorf(slipway.Conflict, "%s cannot be set aside: %v. Move what is in it to %s by hand, and start again with --set-aside.",
 			from, errors.Unwrap(err), to)

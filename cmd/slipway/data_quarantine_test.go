@@ -102,12 +102,12 @@ func TestSetAsideTwice(t *testing.T) {
 // with it, and without the flag it says what to do.
 func TestSetAsideCutOff(t *testing.T) {
 	w := newWreck(t)
-	all := asideMembers
+	all := quarantineEntries
 	for cut := range len(all) + 1 {
 		c := w.copied(t)
 		remove(t, c.database())
 		before := c.listing(t)
-		half := filepath.Join(c.data, asidePrefix+"20261122T140351Z"+asideHalf)
+		half := filepath.Join(c.data, quarantinePrefix+"20261122T140351Z"+quarantineSuffix)
 		if err := os.Mkdir(half, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestSetAsideCutOff(t *testing.T) {
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantSameFiles(t, before, listed(t, filepath.Join(c.data, asidePrefix+"20261122T140351Z"), datadir.Database+"-shm"))
+		wantSameFiles(t, before, listed(t, filepath.Join(c.data, quarantinePrefix+"20261122T140351Z"), datadir.Database+"-shm"))
 	}
 }
 
@@ -135,7 +135,7 @@ func TestSetAsideCutOff(t *testing.T) {
 func TestDatabaseBackWhileHalfIsAside(t *testing.T) {
 	w := newWreck(t)
 	c := w.copied(t)
-	half := filepath.Join(c.data, asidePrefix+"20261122T140351Z"+asideHalf)
+	half := filepath.Join(c.data, quarantinePrefix+"20261122T140351Z"+quarantineSuffix)
 	if err := os.Mkdir(half, 0o700); err != nil {
 		t.Fatal(err)
 	}
