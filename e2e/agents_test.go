@@ -107,7 +107,7 @@ func deployFiles(t *testing.T, page person, text string) {
 	t.Helper()
 	follow(t, page, "Overview")
 	files := tree{"a.py": "from airflow import DAG\n# " + text + "\n"}
-	upload(t, page, files.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, files.archive(t, "project.tar.gz"))
 	press(t, page, "Deploy DAGs")
 }
 

@@ -18,7 +18,7 @@ func TestAuditLog(t *testing.T) {
 			signIn(t, eve, "eve")
 			ok(t, expect.Locator(eve.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Audit log"})).ToHaveCount(0))
 			follow(t, eve, "sales-prod")
-			upload(t, eve, firstFiles.archive(t, "project.tar.gz", "dags/"))
+			upload(t, eve, firstFiles.archive(t, "project.tar.gz"))
 
 			signIn(t, ada, "ada")
 			follow(t, ada, "Audit log")

@@ -25,7 +25,7 @@ func TestOneFileFix(t *testing.T) {
 			files := maps.Clone(firstFiles)
 			files["sales/windows.sql"] = "\r\nSELECT 1,\r\n  2;\r\n"
 			files["sales/no newline.sql"] = "SELECT 3"
-			upload(t, page, files.archive(t, "project.tar.gz", "dags/"))
+			upload(t, page, files.archive(t, "project.tar.gz"))
 			deployDAGs(t, page)
 
 			late := open(t, p, options{noScript: noScript})

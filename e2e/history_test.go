@@ -32,7 +32,7 @@ func TestTheHistoryAnswersQuestions(t *testing.T) {
 // deployTwice makes a deploy, and one that changes, moves, adds and removes.
 func deployTwice(t *testing.T, page person) {
 	t.Helper()
-	upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 	fill(t, page, "Description", "The first of all")
 	deployDAGs(t, page)
 	files := maps.Clone(firstFiles)
@@ -42,7 +42,7 @@ func deployTwice(t *testing.T, page person) {
 	delete(files, "hello.py")
 	files["long.sql"] = strings.Repeat("SELECT 1;\n", 500)
 	follow(t, page, "sales-prod")
-	upload(t, page, files.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, files.archive(t, "project.tar.gz"))
 	fill(t, page, "Description", "Retries, and a move")
 	if boxes := page.GetByRole("checkbox"); noneOf(t, boxes) == 1 {
 		ok(t, boxes.First().Check())

@@ -33,7 +33,7 @@ func imagePages(t *testing.T, p *imagePortal) map[string]string {
 	paths := emptyPages(t, page, p)
 	useCompose(t, page, p)
 	visit(t, page, p.deployment)
-	upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 	deployDAGs(t, page) // #1
 	long := strings.Repeat("a-very-long-name-", 6)
 	for n := range 3 {
@@ -42,7 +42,7 @@ func imagePages(t *testing.T, p *imagePortal) map[string]string {
 	chooseKind(t, page, p, "Image and DAGs")
 	choose(t, page, "airflow:"+long+"1")
 	changed := tree{"hello.py": "from airflow import DAG\n# changed\n", strings.Repeat("a_long_name_", 12) + ".py": "from airflow import DAG\n"}
-	ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz", "dags/")))
+	ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz")))
 	ok(t, page.GetByLabel("Add or change only these files").Check())
 	check(t, page, "Check image and DAGs")
 	confirm(t, page, "Deploy image and DAGs") // #2

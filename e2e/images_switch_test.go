@@ -23,7 +23,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 			signIn(t, page, "ada")
 			useCompose(t, page, p)
 			visit(t, page, p.deployment)
-			upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+			upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 			deployDAGs(t, page) // #1
 			mounted := p.mount().target(t)
 
@@ -91,7 +91,7 @@ func TestSwitchDoneByHand(t *testing.T) {
 	signIn(t, page, "ada")
 	useCompose(t, page, p)
 	visit(t, page, p.deployment)
-	upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 	deployDAGs(t, page) // #1
 	mounted := p.mount().target(t)
 	stays := func() {
@@ -139,7 +139,7 @@ func TestSwitchDoneByHand(t *testing.T) {
 		visit(t, page, p.deployment)
 		follow(t, page, "Deploy Image and DAGs")
 		choose(t, page, "airflow:2.0")
-		ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz", "dags/")))
+		ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz")))
 		check(t, page, "Check image and DAGs")
 		if !breaks {
 			confirm(t, page, "Deploy image and DAGs")

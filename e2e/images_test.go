@@ -23,7 +23,7 @@ func TestImageDeploys(t *testing.T) {
 			signIn(t, page, "ada")
 			useCompose(t, page, p)
 			visit(t, page, p.deployment)
-			upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+			upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 			deployDAGs(t, page) // #1
 			mounted := p.mount().target(t)
 
@@ -61,7 +61,7 @@ func TestImageDeploys(t *testing.T) {
 			see(t, page, "#1, Ada Lovelace")
 			choose(t, page, "I upload an archive of it")
 			ok(t, page.Locator("input[name=image]").SetInputFiles(savedImage(t, saved)))
-			ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz", "dags/")))
+			ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz")))
 			check(t, page, "Check image and DAGs")
 			see(t, page, "Replaces the DAGs of #1, Ada Lovelace.")
 			see(t, page, "dags/hello.py")

@@ -116,24 +116,24 @@ func history(t *testing.T, page person) {
 	t.Helper()
 	files := maps.Clone(firstFiles)
 	files["sales/"+strings.Repeat("a_long_folder_name/", 5)+"some_module_with_a_long_name.py"] = "x = 1\n"
-	upload(t, page, files.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, files.archive(t, "project.tar.gz"))
 	deployDAGs(t, page)
 	files["sales/orders.py"] = "from airflow import DAG\n" + strings.Repeat("# a line that is changed\n", 30)
 	files["Ünïcode <b>&amp;.sql"] = "SELECT '<script>alert(1)</script>';\n"
 	delete(files, "data/logo.bin")
 	delete(files, "hello.py")
 	follow(t, page, "sales-prod")
-	upload(t, page, files.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, files.archive(t, "project.tar.gz"))
 	ok(t, page.GetByRole("checkbox").First().Check())
 	deployDAGs(t, page)
 
 	follow(t, page, "sales-prod")
-	ok(t, page.Locator("input[name=files]").SetInputFiles(tree{"../evil.py": "x"}.archive(t, "evil.tar.gz", "dags/")))
+	ok(t, page.Locator("input[name=files]").SetInputFiles(tree{"../evil.py": "x"}.archive(t, "evil.tar.gz")))
 	press(t, page, "Upload and check")
 	waitFor(t, page, page.GetByText("FAILED", playwright.PageGetByTextOptions{Exact: playwright.Bool(true)}).First())
 
 	follow(t, page, "sales-prod")
-	upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+	upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 }
 
 // mended makes a deploy of one file in the portal.

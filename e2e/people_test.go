@@ -29,13 +29,13 @@ func TestSomebodyElseDeploysInBetween(t *testing.T) {
 	signIn(t, ada, "ada")
 	signIn(t, eve, "eve")
 	follow(t, ada, "sales-prod")
-	upload(t, ada, firstFiles.archive(t, "project.tar.gz", "dags/"))
+	upload(t, ada, firstFiles.archive(t, "project.tar.gz"))
 	deployDAGs(t, ada)
 
 	mine := maps.Clone(firstFiles)
 	mine["mine.py"] = "# eve's\n"
 	follow(t, eve, "sales-prod")
-	upload(t, eve, mine.archive(t, "project.tar.gz", "dags/"))
+	upload(t, eve, mine.archive(t, "project.tar.gz"))
 	see(t, eve, "against #1")
 
 	follow(t, ada, "sales-prod")
@@ -64,7 +64,7 @@ func TestOtherTabsFollow(t *testing.T) {
 
 	signIn(t, ada, "ada")
 	follow(t, ada, "sales-prod")
-	upload(t, ada, firstFiles.archive(t, "project.tar.gz", "dags/"))
+	upload(t, ada, firstFiles.archive(t, "project.tar.gz"))
 	deployDAGs(t, ada)
 
 	ok(t, expect.Locator(mia.GetByTestId("deploy")).ToHaveCount(1))
@@ -81,7 +81,7 @@ func TestUploadGoesOnAfterAReload(t *testing.T) {
 	follow(t, page, "sales-prod")
 	noise := make([]byte, 6<<20) // does not compress
 	rand.Read(noise)
-	archive := tree{"a.py": "# dag airflow\n", "big.bin": string(noise)}.archive(t, "big.tar.gz", "dags/")
+	archive := tree{"a.py": "# dag airflow\n", "big.bin": string(noise)}.archive(t, "big.tar.gz")
 
 	throttle(t, page, 1<<20)
 	ok(t, page.Locator("input[name=files]").SetInputFiles(archive))
@@ -122,7 +122,7 @@ func TestByKeyboardAlone(t *testing.T) {
 	tabTo(t, page, "sales-prod")
 	ok(t, page.Keyboard().Press("Enter"))
 	ok(t, page.WaitForURL("**/deployments/*"))
-	ok(t, page.Locator("input[name=files]").SetInputFiles(firstFiles.archive(t, "project.tar.gz", "dags/")))
+	ok(t, page.Locator("input[name=files]").SetInputFiles(firstFiles.archive(t, "project.tar.gz")))
 	tabTo(t, page, "Upload and check")
 	ok(t, page.Keyboard().Press("Enter"))
 	ok(t, page.WaitForURL("**/deploys/*"))

@@ -37,7 +37,7 @@ func TestFromNothingToAReturn(t *testing.T) {
 			page := open(t, p, options{noScript: noScript})
 			setUp(t, p, page)
 
-			upload(t, page, firstFiles.archive(t, "project.tar.gz", "dags/"))
+			upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 			see(t, page, "+4")
 			see(t, page, "dags/sales/orders.py")
 			deployDAGs(t, page)
@@ -131,14 +131,14 @@ func openFolderField(t *testing.T, page person) {
 	ok(t, page.GetByText("Put the files into a folder inside dags/").Click())
 }
 
-// archive writes the tree as a .tar.gz and returns its path.
-func (f tree) archive(t *testing.T, name, prefix string) string {
+// archive writes the tree, below dags/, as a .tar.gz and returns its path.
+func (f tree) archive(t *testing.T, name string) string {
 	t.Helper()
 	var buf bytes.Buffer
 	zw := gzip.NewWriter(&buf)
 	tw := tar.NewWriter(zw)
 	for _, path := range slices.Sorted(maps.Keys(f)) {
-		ok(t, tw.WriteHeader(&tar.Header{Name: prefix + path, Mode: 0o644, Size: int64(len(f[path]))}))
+		ok(t, tw.WriteHeader(&tar.Header{Name: "dags/" + path, Mode: 0o644, Size: int64(len(f[path]))}))
 		_, err := tw.Write([]byte(f[path]))
 		ok(t, err)
 	}

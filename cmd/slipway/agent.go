@@ -136,7 +136,7 @@ func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logge
 func (a agentCommand) driver(log *slog.Logger) (agent.Driver, error) {
 	name, isExec := strings.CutPrefix(a.Images, execPrefix)
 	if !isExec {
-		return docker.NewDocker(docker.DockerConfig{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
+		return docker.New(docker.Config{Grace: a.Grace, HealthyAfter: a.HealthyAfter, HealthyWithin: a.HealthyWithin}, log)
 	}
 	file := a.ImageEnv
 	if file == "" && a.DAGs != "" {

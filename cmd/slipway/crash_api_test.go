@@ -36,7 +36,7 @@ func (w *worker) deployByAPI() (reply, error) {
 // uploadByAPI begins a deploy and uploads its files. The answer is the last one;
 // all is well if it is 201.
 func (w *worker) uploadByAPI() (begun apiDeploy, r reply, err error) {
-	r, err = w.asks(http.MethodPost, w.deploys(), `{"type":"DAG_ONLY","description":""}`)
+	r, err = w.asks(w.deploys(), `{"type":"DAG_ONLY","description":""}`)
 	if err != nil || r.status != http.StatusOK {
 		return begun, r, err
 	}
@@ -82,9 +82,9 @@ func (w *worker) noteAPI(number int, change func(a *acked, now int)) {
 	w.model.note(w.of, number, change)
 }
 
-// asks sends a request to the API.
-func (w *worker) asks(method, path, body string) (reply, error) {
-	return w.send(method, path, strings.NewReader(body), w.bearer("application/json"))
+// asks posts a request to the API.
+func (w *worker) asks(path, body string) (reply, error) {
+	return w.send(http.MethodPost, path, strings.NewReader(body), w.bearer("application/json"))
 }
 
 func (w *worker) bearer(kind string) http.Header {
@@ -108,7 +108,7 @@ func (w *worker) finalizeOnce(begun apiDeploy, version string) (reply, error) {
 			a.sent = now
 		}
 	})
-	r, err := w.asks(http.MethodPost, w.deploys()+"/"+begun.ID+"/finalize", `{"dagTarballVersion":"`+version+`"}`)
+	r, err := w.asks(w.deploys()+"/"+begun.ID+"/finalize", `{"dagTarballVersion":"`+version+`"}`)
 	if err != nil {
 		return r, err
 	}

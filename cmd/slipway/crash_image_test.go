@@ -51,7 +51,7 @@ func (w *worker) deployImage() (reply, error) {
 	if w.rng.IntN(2) == 0 {
 		kind = slipway.ImageAndDAG
 	}
-	r, err := w.asks(http.MethodPost, w.deploys(), `{"type":"`+string(kind)+`","description":""}`)
+	r, err := w.asks(w.deploys(), `{"type":"`+string(kind)+`","description":""}`)
 	if err != nil || r.status != http.StatusOK {
 		return r, err
 	}
@@ -181,7 +181,7 @@ func (w *worker) rush() (reply, error) {
 
 // beginRushed begins a deploy as the astro CLI does, and sends its archive.
 func (w *worker) beginRushed(archive []byte, files listing) (begun apiDeploy, version string, r reply, err error) {
-	r, err = w.asks(http.MethodPost, w.deploys(), `{"type":"DAG_ONLY","description":"rush"}`)
+	r, err = w.asks(w.deploys(), `{"type":"DAG_ONLY","description":"rush"}`)
 	if err != nil || r.status != http.StatusOK {
 		return begun, "", r, err
 	}

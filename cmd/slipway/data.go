@@ -54,7 +54,7 @@ func openOwned(ctx context.Context, dir string, lock *os.File, aside asideFlag, 
 		return nil, err
 	}
 	isNew, err := mayOpen(ctx, dir, last)
-	if n, ok := errors.AsType[*notNew](err); ok && aside.SetAside {
+	if n, ok := errors.AsType[*notNewError](err); ok && aside.SetAside {
 		err = n.quarantine(out)
 	}
 	if err != nil {

@@ -19,9 +19,9 @@ import (
 	"slipway/store"
 )
 
-// notNew is the error for a data folder with files of an installation but no
+// notNewError is the error for a data folder with files of an installation but no
 // database. A new database would make the old files unrecorded.
-type notNew struct {
+type notNewError struct {
 	dir        string
 	state      store.State // of the database
 	log        bool        // the database's -wal exists and may hold records
@@ -37,7 +37,7 @@ func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err err
 	if err != nil {
 		return false, err
 	}
-	n := &notNew{dir: dir, state: db.State, log: db.Log}
+	n := &notNewError{dir: dir, state: db.State, log: db.Log}
 	if n.unfinished, err = unfinishedQuarantine(dir); err != nil {
 		return false, err
 	}
@@ -61,7 +61,7 @@ func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err err
 }
 
 // Error implements error.
-func (n *notNew) Error() string {
+func (n *notNewError) Error() string {
 	if slices.Contains(n.entries, restoreName) {
 		return fmt.Sprintf("A restore into the data folder %s was cut off. Run slipway restore again.", n.dir)
 	}
@@ -136,7 +136,7 @@ func hasFile(path string) (found bool, err error) {
 // quarantine moves the files of the old installation to a new folder in the data
 // folder. The folder's suffix marks an interrupted move: the next start must
 // continue.
-func (n *notNew) quarantine(out io.Writer) error {
+func (n *notNewError) quarantine(out io.Writer) error {
 	half, err := n.unfinished, error(nil)
 	if half == "" {
 		if half, err = n.createQuarantine(); err != nil {
@@ -164,7 +164,7 @@ func (n *notNew) quarantine(out io.Writer) error {
 }
 
 // createQuarantine durably creates a quarantine folder with an unused name.
-func (n *notNew) createQuarantine() (string, error) {
+func (n *notNewError) createQuarantine() (string, error) {
 	for at := time.Now().UTC(); ; at = at.Add(time.Second) {
 		whole := filepath.Join(n.dir, quarantinePrefix+at.Format(quarantineTime))
 		if _, err := os.Lstat(whole); !errors.Is(err, fs.ErrNotExist) {

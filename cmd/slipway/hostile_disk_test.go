@@ -52,7 +52,7 @@ func (b *besieged) staged(t *testing.T, text string) (number int, base string) {
 // TestDiskReserve has a disk run nearly full: uploads are refused before it is,
 // and taken again when there is room.
 func TestDiskReserve(t *testing.T) {
-	dir := ownDisk(t, "64m")
+	dir := ownDisk(t)
 	b := besiege(t, filepath.Join(dir, "data"), "--reserve", "16MiB")
 	b.works(t)
 	before := b.mounted(t)
@@ -82,7 +82,7 @@ func TestDiskReserve(t *testing.T) {
 // refused in a sentence, all else goes on, and when there is room again it is
 // as if nothing had been.
 func TestFullDisk(t *testing.T) {
-	dir := ownDisk(t, "64m")
+	dir := ownDisk(t)
 	b := besiege(t, filepath.Join(dir, "data"), "--reserve", "0")
 	b.works(t)
 	before := b.mounted(t)
@@ -123,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 // of a deploy and its turn: it was acknowledged, so it waits, and goes live by
 // itself.
 func TestConfirmedDeployWaitsForTheDisk(t *testing.T) {
-	dir := ownDisk(t, "64m")
+	dir := ownDisk(t)
 	b := besiege(t, filepath.Join(dir, "data"), "--reserve", "0")
 	b.works(t)
 	number, base := b.staged(t, "# airflow DAG, confirmed\n")
@@ -146,7 +146,7 @@ func TestConfirmedDeployWaitsForTheDisk(t *testing.T) {
 // TestReadOnlyFolders makes the folders read-only that uploads and packs go
 // to, as an administrator could.
 func TestReadOnlyFolders(t *testing.T) {
-	dir := ownDisk(t, "64m")
+	dir := ownDisk(t)
 	b := besiege(t, filepath.Join(dir, "data"), "--reserve", "0")
 	b.works(t)
 	before := b.mounted(t)

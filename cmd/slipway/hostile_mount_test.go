@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-func ownDisk(t *testing.T, size string) string {
+// ownDisk returns a folder with a file system of 64 MiB of its own.
+func ownDisk(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	if os.Geteuid() != 0 {
 		t.Skip("a file system of its own can be mounted by root alone")
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skipf("no file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() {

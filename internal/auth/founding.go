@@ -20,6 +20,7 @@ type Founded struct {
 	Deployment slipway.Deployment
 }
 
+// ErrFounded is the refusal to set up an installation twice.
 var ErrFounded = slipway.Errorf(slipway.Conflict, "Slipway has been set up already. Sign in.")
 
 // Check returns f with cleaned fields, or an error that names the invalid

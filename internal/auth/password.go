@@ -39,6 +39,7 @@ type Passwords struct {
 	slots chan struct{}
 }
 
+// NewPasswords returns Passwords with no hash in progress.
 func NewPasswords() *Passwords {
 	return &Passwords{slots: make(chan struct{}, passwordsAtOnce)}
 }

@@ -37,6 +37,7 @@ type Cookies struct {
 	Secure bool
 }
 
+// NewCookies returns the Cookies of a portal at u; nil for plain HTTP.
 func NewCookies(u *url.URL) Cookies {
 	if u != nil && u.Scheme == "https" {
 		return Cookies{prefix: "__Host-slipway", Secure: true}

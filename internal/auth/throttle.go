@@ -37,6 +37,7 @@ type tries struct {
 	at time.Time
 }
 
+// NewThrottle returns a Throttle of n tries, each of which comes back after pause.
 func NewThrottle(n int, pause time.Duration) *Throttle {
 	return &Throttle{tries: n, pause: pause, used: map[string]tries{}}
 }

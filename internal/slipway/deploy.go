@@ -113,7 +113,7 @@ type Counts struct {
 }
 
 // WentLive reports whether d was ever the desired state of the Deployment.
-func (d Deploy) WentLive() bool { return !d.LiveAt.IsZero() }
+func (w Deploy) WentLive() bool { return !w.LiveAt.IsZero() }
 
 // UnfinishedLife is the time from the last byte of a deploy to expiry without
 // confirmation or finalizing.

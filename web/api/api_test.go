@@ -254,19 +254,20 @@ func (a *app) deployed(t *testing.T, files map[string]string) started {
 	t.Helper()
 	d := a.start(t)
 	wantOK(t, a.finalize(t, d, a.upload(t, d, files)))
-	a.awaitStatus(t, d, "DEPLOYED")
+	a.awaitDeployed(t, d)
 	return d
 }
 
-func (a *app) awaitStatus(t *testing.T, d started, status string) map[string]any {
+// awaitDeployed returns a deploy once it is DEPLOYED.
+func (a *app) awaitDeployed(t *testing.T, d started) map[string]any {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		w := a.get(t, a.sales()+"/deploys/"+d.id)
-		if w["status"] == status {
+		if w["status"] == "DEPLOYED" {
 			return w
 		}
 		if time.Now().After(end) || w["status"] == "FAILED" {
-			t.Fatalf("deploy is %v (%v), want %s", w["status"], w["reason"], status)
+			t.Fatalf("deploy is %v (%v), want DEPLOYED", w["status"], w["reason"])
 		}
 	}
 }

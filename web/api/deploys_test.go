@@ -66,7 +66,7 @@ func TestDeploy(t *testing.T) {
 			if fin.body["dagTarballVersion"] != *up.VersionID || fin.body["id"] != d.id {
 				t.Errorf("finalized: %v", fin.body)
 			}
-			git := a.awaitStatus(t, d, "DEPLOYED")["git"].(map[string]any)
+			git := a.awaitDeployed(t, d)["git"].(map[string]any)
 			if git["commitSha"] != "abc123" || git["branch"] != "main" || git["repo"] != "acme/dags" || git["authorName"] != "Eve" ||
 				git["commitUrl"] != "https://github.com/acme/dags/commit/abc123" {
 				t.Errorf("git: %v", git)
@@ -97,7 +97,7 @@ func TestFinalizeRefusals(t *testing.T) {
 		t.Errorf("finalized twice: %v", again.body)
 	}
 	wantRefused(t, a.finalize(t, d, foreign), http.StatusBadRequest, "is not that of deploy #1")
-	a.awaitStatus(t, d, "DEPLOYED")
+	a.awaitDeployed(t, d)
 
 	bad := a.start(t)
 	wantBlob(t, a.put(t, bad.url, []byte("this is no archive"), "x-ms-blob-type", "BlockBlob"), http.StatusCreated, "")
@@ -128,8 +128,8 @@ func TestOrderOfFinalizingWins(t *testing.T) {
 	v1, v2 := a.upload(t, first, map[string]string{"a.py": dag + "# first\n"}), a.upload(t, second, map[string]string{"a.py": dag + "# second\n"})
 	wantOK(t, a.finalize(t, second, v2))
 	wantOK(t, a.finalize(t, first, v1))
-	a.awaitStatus(t, second, "DEPLOYED")
-	a.awaitStatus(t, first, "DEPLOYED")
+	a.awaitDeployed(t, second)
+	a.awaitDeployed(t, first)
 	if got := a.mounted(t, "a.py"); !strings.HasSuffix(got, "# first\n") {
 		t.Errorf("Airflow sees %q", got)
 	}
@@ -164,7 +164,7 @@ func TestWarningsAndGuard(t *testing.T) {
 	a.deployed(t, map[string]string{"a.py": dag, "b.py": dag})
 	d := a.start(t)
 	wantOK(t, a.finalize(t, d, a.upload(t, d, map[string]string{"a.py": dag})))
-	if w := a.awaitStatus(t, d, "DEPLOYED"); w["note"] != "It removes the DAG file b.py." {
+	if w := a.awaitDeployed(t, d); w["note"] != "It removes the DAG file b.py." {
 		t.Errorf("note %q", w["note"])
 	}
 	wantOK(t, a.post(t, a.sales(), `{"isApiDeployGuarded":true}`))
@@ -178,7 +178,7 @@ func TestWarningsAndGuard(t *testing.T) {
 	if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, 3, a.Eve, versionNow(t, a), slipway.Ticks{RemoveDAGs: true, NoDAGs: true}); err != nil {
 		t.Fatal(err)
 	}
-	a.awaitStatus(t, d, "DEPLOYED")
+	a.awaitDeployed(t, d)
 }
 
 func versionNow(t *testing.T, a *app) (v slipway.Version) {
@@ -199,7 +199,7 @@ func TestRollback(t *testing.T) {
 	if w.body["returnTo"] != float64(1) || w.body["description"] != "undo" {
 		t.Errorf("%v", w.body)
 	}
-	a.awaitStatus(t, started{id: w.body["id"].(string)}, "DEPLOYED")
+	a.awaitDeployed(t, started{id: w.body["id"].(string)})
 	if got := a.mounted(t, "a.py"); !strings.HasSuffix(got, "#1\n") {
 		t.Errorf("Airflow sees %q", got)
 	}

@@ -60,7 +60,7 @@ func (a *app) deployedImage(t *testing.T, kind, runtime string) (begunImage, str
 	if w.body["imageTag"] != d.tag {
 		t.Errorf("Deployed Image Tag: %v, want %s", w.body["imageTag"], d.tag)
 	}
-	a.awaitStatus(t, d.started, "DEPLOYED")
+	a.awaitDeployed(t, d.started)
 	return d, digest
 }
 
@@ -95,7 +95,7 @@ func TestDeployImageOnly(t *testing.T) {
 			if w.body["dagTarballVersion"] != nil || w.body["type"] != "IMAGE_ONLY" || w.body["runtimeVersion"] != "3.0-4" {
 				t.Errorf("finalized: %v", w.body)
 			}
-			a.awaitStatus(t, d.started, "DEPLOYED")
+			a.awaitDeployed(t, d.started)
 			a.wantState(t, digest, "3.0-4", version)
 			if a.mounted(t, "a.py") != dag {
 				t.Error("the DAGs are gone")
@@ -115,7 +115,7 @@ func TestDeployImageAndDAGs(t *testing.T) {
 	if w.body["dagTarballVersion"] != version || w.body["imageTag"] != d.tag {
 		t.Errorf("finalized: %v", w.body)
 	}
-	a.awaitStatus(t, d.started, "DEPLOYED")
+	a.awaitDeployed(t, d.started)
 	a.wantState(t, digest, "3.0-4", version)
 	if a.mounted(t, "a.py") != "" || a.mounted(t, "b.py") != dag {
 		t.Error("other DAGs are mounted")
@@ -141,7 +141,7 @@ func TestDeployImageThatCarriesDAGs(t *testing.T) {
 	d := a.startImage(t, "IMAGE_AND_DAG")
 	digest := a.push(t, d.repository+":"+d.tag, "3.0-4")
 	wantOK(t, a.post(t, a.sales()+"/deploys/"+d.id+"/finalize", `{}`))
-	a.awaitStatus(t, d.started, "DEPLOYED")
+	a.awaitDeployed(t, d.started)
 	a.wantState(t, digest, "3.0-4", "")
 	if o := a.get(t, a.sales()); d.url != "" || o["needsImageDeploy"] != false || o["isDagDeployEnabled"] != false || o["imageTag"] != d.tag {
 		t.Errorf("afterwards, with %q for DAGs: %v", d.url, o)
@@ -199,7 +199,7 @@ func TestRollBackAnImage(t *testing.T) {
 	w := a.post(t, a.sales()+"/deploys/"+one.id+"/rollback", `{"description":"undo"}`)
 
 	wantOK(t, w) // though its Runtime is older
-	a.awaitStatus(t, started{id: w.body["id"].(string)}, "DEPLOYED")
+	a.awaitDeployed(t, started{id: w.body["id"].(string)})
 	a.wantState(t, digest, "3.0-4", "")
 }
 

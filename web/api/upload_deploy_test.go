@@ -83,7 +83,7 @@ func TestUploadDeployDoesNotWait(t *testing.T) {
 	if w.body["finalizedBy"] == nil {
 		t.Errorf("it is not finalized: %v", w.body)
 	}
-	a.awaitStatus(t, started{id: w.body["id"].(string)}, "DEPLOYED")
+	a.awaitDeployed(t, started{id: w.body["id"].(string)})
 }
 
 // field is a field of a form; a file has a name.

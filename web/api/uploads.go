@@ -64,8 +64,9 @@ type blobError struct {
 
 func (e *blobError) Unwrap() error { return e.error }
 
-func blobErrorf(status int, code, format string, args ...any) error {
-	return &blobError{slipway.Errorf(slipway.Invalid, format, args...), status, code}
+// blobErrorf returns a refusal with status 400.
+func blobErrorf(code, format string, args ...any) error {
+	return &blobError{slipway.Errorf(slipway.Invalid, format, args...), http.StatusBadRequest, code}
 }
 
 // blobCodes are the codes for the kinds of error.
@@ -117,9 +118,9 @@ func (p *uploads) putBlob(c echo.Context) error {
 	case comp == "blocklist":
 		return p.putBlockList(c, w)
 	case comp != "":
-		return blobErrorf(http.StatusBadRequest, "InvalidQueryParameterValue", "comp cannot be %q here.", comp)
+		return blobErrorf("InvalidQueryParameterValue", "comp cannot be %q here.", comp)
 	case r.Header.Get("x-ms-blob-type") != "BlockBlob":
-		return blobErrorf(http.StatusBadRequest, "InvalidHeaderValue", "The header x-ms-blob-type must be BlockBlob.")
+		return blobErrorf("InvalidHeaderValue", "The header x-ms-blob-type must be BlockBlob.")
 	}
 	if w, err = p.engine.PutBlob(r.Context(), id, r.Body); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (p *uploads) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy
 func (p *uploads) putBlock(c echo.Context, w slipway.Deploy) error {
 	block := c.QueryParam("blockid")
 	if raw, err := base64.StdEncoding.DecodeString(block); err != nil || len(raw) == 0 || len(raw) > 64 {
-		return blobErrorf(http.StatusBadRequest, "InvalidQueryParameterValue", "blockid must be 1 to 64 bytes in base64.")
+		return blobErrorf("InvalidQueryParameterValue", "blockid must be 1 to 64 bytes in base64.")
 	}
 	if err := p.engine.PutBlock(c.Request().Context(), w.ID, block, c.Request().Body); err != nil {
 		return err
@@ -177,7 +178,7 @@ func (p *uploads) putBlockList(c echo.Context, w slipway.Deploy) error {
 		} `xml:",any"`
 	}
 	if err := xml.NewDecoder(http.MaxBytesReader(c.Response(), c.Request().Body, maxBlockList)).Decode(&list); err != nil {
-		return errors.Join(blobErrorf(http.StatusBadRequest, "InvalidXmlDocument", "The list of blocks is not the XML that belongs here."), err)
+		return errors.Join(blobErrorf("InvalidXmlDocument", "The list of blocks is not the XML that belongs here."), err)
 	}
 	ids := make([]string, len(list.Blocks))
 	for i, b := range list.Blocks {

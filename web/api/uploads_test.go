@@ -64,7 +64,7 @@ func TestBlocksInAnyOrder(t *testing.T) {
 		t.Errorf("versions %q and then %d %q", v, again.status, again.header.Get("x-ms-version-id"))
 	}
 	wantOK(t, a.finalize(t, d, w.header.Get("x-ms-version-id")))
-	a.awaitStatus(t, d, "DEPLOYED")
+	a.awaitDeployed(t, d)
 	if a.mounted(t, "a.py") != dag {
 		t.Error("Airflow does not see a.py")
 	}

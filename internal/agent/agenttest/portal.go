@@ -28,6 +28,7 @@ type Portal struct {
 	reports []slipway.Report
 }
 
+// NewPortal returns a Portal with an empty bundle store.
 func NewPortal(t *testing.T) *Portal {
 	t.Helper()
 	st, err := bundle.Open(t.TempDir())
@@ -37,6 +38,7 @@ func NewPortal(t *testing.T) *Portal {
 	return &Portal{Source: st.Source("ns"), store: st, changed: make(chan struct{})}
 }
 
+// Desired returns the desired state once its revision is not since.
 func (p *Portal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
 	for {
 		p.mu.Lock()
@@ -53,10 +55,12 @@ func (p *Portal) Desired(ctx context.Context, since string) (slipway.Desired, er
 	}
 }
 
+// Manifest returns the manifest of a version.
 func (p *Portal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
 	return p.store.Manifest("ns", v)
 }
 
+// Report keeps a report.
 func (p *Portal) Report(_ context.Context, r slipway.Report) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,6 +79,7 @@ func (p *Portal) Wants(d slipway.Desired, fail error) {
 	p.changed = make(chan struct{})
 }
 
+// Last returns the last report; zero for none.
 func (p *Portal) Last() (r slipway.Report) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -115,6 +120,7 @@ type RolloutPortal struct {
 	early  []string      // errors reported before being logged
 }
 
+// NewRolloutPortal returns a RolloutPortal with an empty log.
 func NewRolloutPortal(t *testing.T) *RolloutPortal { return &RolloutPortal{Portal: NewPortal(t)} }
 
 // Log keeps lines of a deploy's log.
@@ -140,6 +146,7 @@ func (b *RolloutPortal) Report(ctx context.Context, r slipway.Report) error {
 	return b.Portal.Report(ctx, r)
 }
 
+// Logged returns the deploy log.
 func (b *RolloutPortal) Logged() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

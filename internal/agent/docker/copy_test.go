@@ -182,7 +182,7 @@ func TestUnnamedVolumesStay(t *testing.T) {
 }
 
 func TestJudge(t *testing.T) {
-	cfg := DockerConfig{HealthyAfter: 10 * time.Second, HealthyWithin: time.Minute}
+	cfg := Config{HealthyAfter: 10 * time.Second, HealthyWithin: time.Minute}
 	checked := func(s container.HealthStatus, output ...string) *container.State {
 		h := &container.Health{Status: s}
 		for _, o := range output {

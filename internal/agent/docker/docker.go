@@ -29,8 +29,8 @@ const (
 	labelSet        = "slipway.set"   // set by agents: the settings of the first container
 )
 
-// DockerConfig says how containers are replaced.
-type DockerConfig struct {
+// Config says how containers are replaced.
+type Config struct {
 	Host          string        // Docker Engine; "" for DOCKER_HOST, or else the local Engine
 	Grace         time.Duration // time for a replaced container to stop
 	HealthyAfter  time.Duration // without exit, for containers without a health check
@@ -41,13 +41,13 @@ type DockerConfig struct {
 // with the labels of a component.
 type Docker struct {
 	engine *client.Client
-	cfg    DockerConfig
+	cfg    Config
 	self   string
 	log    *slog.Logger
 }
 
-// NewDocker returns a Docker. The Engine need not run yet.
-func NewDocker(cfg DockerConfig, log *slog.Logger) (*Docker, error) {
+// New returns a Docker. The Engine need not run yet.
+func New(cfg Config, log *slog.Logger) (*Docker, error) {
 	opts := []client.Opt{client.FromEnv}
 	if cfg.Host != "" {
 		opts = append(opts, client.WithHost(cfg.Host))
@@ -203,7 +203,7 @@ func (d *Docker) do(ctx context.Context, c chore) error {
 
 // judge reports whether c is healthy after running for a time, or why c never
 // will be.
-func (cfg DockerConfig) judge(c container.InspectResponse, ran time.Duration) (ok bool, why string) {
+func (cfg Config) judge(c container.InspectResponse, ran time.Duration) (ok bool, why string) {
 	st := c.State
 	if st == nil {
 		st = &container.State{}

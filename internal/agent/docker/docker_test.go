@@ -283,7 +283,7 @@ func TestDockerWithoutContainersOrEngine(t *testing.T) {
 	if err := d.Apply(t.Context(), y.at, y.image("two"), tell(&agenttest.Record{})); err != nil {
 		t.Errorf("apply to none: %v", err)
 	}
-	d, err = NewDocker(DockerConfig{Host: "unix:///nowhere.sock"}, quiet())
+	d, err = New(Config{Host: "unix:///nowhere.sock"}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func (y *yard) run(t *testing.T, name, image string, args ...string) (id string)
 // agent returns a driver as a new process has it.
 func (y *yard) agent(t *testing.T, grace time.Duration) *Docker {
 	t.Helper()
-	d, err := NewDocker(DockerConfig{Host: y.Host, Grace: grace, HealthyAfter: 300 * time.Millisecond, HealthyWithin: 30 * time.Second}, quiet())
+	d, err := New(Config{Host: y.Host, Grace: grace, HealthyAfter: 300 * time.Millisecond, HealthyWithin: 30 * time.Second}, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
