@@ -31,7 +31,7 @@ type notNewError struct {
 
 // mayOpen checks a data folder without changing any file. isNew reports a
 // folder without a usable database; with files of an installation, the error is
-// a *notNew. starts is the number of the last start, 0 for unknown.
+// a *notNewError. starts is the number of the last start, 0 for unknown.
 func mayOpen(ctx context.Context, dir string, starts int64) (isNew bool, err error) {
 	db, err := store.Probe(ctx, filepath.Join(dir, datadir.Database), starts)
 	if err != nil {
