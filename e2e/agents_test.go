@@ -85,7 +85,7 @@ func connectAgents(t *testing.T, p *portal, page person) (token string) {
 	fill(t, page, "Deployment", "sales-prod")
 	ok(t, page.GetByLabel(regexp.MustCompile(`^\s*Elsewhere`)).Check())
 	press(t, page, "Set up Slipway")
-	ok(t, page.WaitForURL("**/deployments/*"))
+	arrive(t, page, `/deployments/[^/]+$`)
 	follow(t, page, "Connect agents")
 	see(t, page, "No agent reports yet.")
 	press(t, page, "Make an agent token")

@@ -80,7 +80,7 @@ func mend(t *testing.T, page person, path, old, next string) {
 	fill(t, page, "Text", strings.Replace(text, old, next, 1))
 	fill(t, page, "Description", "Mended "+name)
 	press(t, page, "Check the change")
-	ok(t, page.WaitForURL("**/deploys/*"))
+	arrive(t, page, `/deploys/[^/]+$`)
 	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
 	see(t, page, "~1")
 	see(t, page, "made in the portal")
@@ -102,7 +102,7 @@ func conflicts(t *testing.T, page person) {
 		t.Fatalf("the form has %q now", text)
 	}
 	press(t, page, "Check the change")
-	ok(t, page.WaitForURL("**/deploys/*"))
+	arrive(t, page, `/deploys/[^/]+$`)
 	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
 	deployDAGs(t, page)
 }

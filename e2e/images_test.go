@@ -183,7 +183,7 @@ func deployRef(t *testing.T, page person, p *imagePortal, ref string) {
 func check(t *testing.T, page person, button string) {
 	t.Helper()
 	press(t, page, button)
-	ok(t, page.WaitForURL("**/deploys/*"))
+	arrive(t, page, `/deploys/[^/]+$`)
 	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
 }
 

@@ -235,7 +235,7 @@ func signIn(t *testing.T, page person, who string) {
 	fill(t, page, "Email address", who+"@example.com")
 	fill(t, page, "Password", password)
 	press(t, page, "Sign in")
-	ok(t, page.WaitForURL("**/workspaces/**"))
+	arrive(t, page, `/workspaces/`)
 }
 
 // ok ends the test if err is not nil.
@@ -261,6 +261,17 @@ func fill(t *testing.T, page person, label, text string) {
 func press(t *testing.T, page person, name string) {
 	t.Helper()
 	ok(t, page.GetByRole("button", playwright.PageGetByRoleOptions{Name: name, Exact: playwright.Bool(true)}).Click())
+}
+
+// arrive waits until the address of the page matches a regular expression. The
+// client's WaitForURL misses a navigation between its look at the address and
+// its subscription to events, and then waits in vain.
+func arrive(t *testing.T, page person, address string) {
+	t.Helper()
+	late := playwright.PageAssertionsToHaveURLOptions{Timeout: playwright.Float(30_000)}
+	if err := expect.Page(page).ToHaveURL(regexp.MustCompile(address), late); err != nil {
+		t.Fatalf("on %s: %v", page.URL(), err)
+	}
 }
 
 func follow(t *testing.T, page person, name string) {

@@ -142,7 +142,7 @@ func mended(t *testing.T, page person, deployment, path string) {
 	visit(t, page, deployment+"/fix/"+path)
 	fill(t, page, "Text", "from airflow import DAG\n"+strings.Repeat("# a line that is much longer than any line should be ", 8)+"\n")
 	press(t, page, "Check the change")
-	ok(t, page.WaitForURL("**/deploys/*"))
+	arrive(t, page, `/deploys/[^/]+$`)
 	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
 	deployDAGs(t, page)
 }

@@ -84,7 +84,7 @@ func setUp(t *testing.T, p *portal, page person) {
 	fill(t, page, "Workspace", "Data Platform")
 	fill(t, page, "Deployment", "sales-prod")
 	press(t, page, "Set up Slipway")
-	ok(t, page.WaitForURL("**/deployments/*"))
+	arrive(t, page, `/deployments/[^/]+$`)
 	see(t, page, "Nothing is deployed yet.")
 }
 
@@ -93,7 +93,7 @@ func upload(t *testing.T, page person, files ...string) {
 	t.Helper()
 	ok(t, page.Locator("input[name=files]").SetInputFiles(files))
 	press(t, page, "Upload and check")
-	ok(t, page.WaitForURL("**/deploys/*"))
+	arrive(t, page, `/deploys/[^/]+$`)
 	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
 }
 

@@ -21,7 +21,7 @@ func TestTour(t *testing.T) {
 	fill(t, page, "Description", "Our first DAGs")
 	picture(t, page, "tour-upload")
 	press(t, page, "Upload and check")
-	ok(t, page.WaitForURL("**/deploys/1"))
+	arrive(t, page, `/deploys/1$`)
 	see(t, page, "What this deploy will do")
 	see(t, page, "requirements.txt")
 	picture(t, page, "tour-review")
