@@ -81,7 +81,40 @@ func (s *scan) read(size int64) error {
 	return slipway.Errorf(slipway.Invalid, "This is not an archive that can be read. Upload a .tar.gz, .tar, .tar.zst or .zip file.")
 }
 
-// add records a named entry, unless omitted.
+// header is what each format says of an entry before the content.
+type header struct {
+	raw, name string // as written, for refusals; as read
+	kind      kind
+	size      uint64
+	refusal   string // why the format's entry cannot be deployed: "a sparse file"; "" for others
+	open      func() (io.Reader, error)
+}
+
+// admit is the first step for each entry, whatever the format: the rules about
+// names and sizes of single entries are here. ok is false for an entry without
+// anything to deploy: left out of every upload, or the root folder.
+func (s *scan) admit(h header) (name string, ok bool, err error) {
+	if name, err = s.lim.clean(h.name); err != nil {
+		return "", false, err
+	}
+	s.last = name
+	if left, err := s.omit(name, h.kind, h.open); left || err != nil {
+		return "", false, err
+	}
+	switch {
+	case h.refusal != "":
+		return "", false, slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(h.raw), h.refusal)
+	case name == "" && h.kind == folder:
+		return "", false, nil
+	case name == "":
+		return "", false, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(h.raw))
+	case h.size > uint64(s.lim.Unpacked): // before any of it is unpacked
+		return "", false, s.explain(errUnpacked)
+	}
+	return name, true, nil
+}
+
+// add records an admitted entry, and refuses a collision of names.
 func (s *scan) add(e Entry, k kind) error {
 	if k == link && e.Link == "" {
 		return slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name))

@@ -166,24 +166,13 @@ func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	if h.Typeflag == tar.TypeXGlobalHeader {
 		return nil // the commit, from git archive
 	}
-	name, err := s.lim.clean(h.Name)
-	if err != nil {
-		return err
-	}
-	s.last = name
 	k, refusal := tarKind(h)
-	if skip, err := s.omit(name, k, func() (io.Reader, error) { return r, nil }); skip || err != nil {
+	name, ok, err := s.admit(header{
+		raw: h.Name, name: h.Name, kind: k, size: uint64(h.Size), refusal: refusal,
+		open: func() (io.Reader, error) { return r, nil },
+	})
+	if !ok || err != nil {
 		return err
-	}
-	switch {
-	case refusal != "":
-		return slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(h.Name), refusal)
-	case name == "" && k == folder:
-		return nil
-	case name == "":
-		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(h.Name))
-	case h.Size > s.lim.Unpacked: // before any of it is unpacked
-		return s.explain(errUnpacked)
 	}
 	e := Entry{Name: name, Size: h.Size, Exec: h.Mode&0o111 != 0}
 	if k == link {

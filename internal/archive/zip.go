@@ -99,21 +99,12 @@ func (z *zipReader) declare(f zipFile) (Entry, kind, error) {
 	if err != nil {
 		return Entry{}, 0, err
 	}
-	cleaned, err := z.scan.lim.clean(name)
-	if err != nil {
+	cleaned, ok, err := z.scan.admit(header{
+		raw: f.Name, name: name, kind: k, size: f.UncompressedSize64,
+		open: func() (io.Reader, error) { return z.open(f) },
+	})
+	if !ok || err != nil {
 		return Entry{}, 0, err
-	}
-	z.scan.last = cleaned
-	if skip, err := z.scan.omit(cleaned, k, func() (io.Reader, error) { return z.open(f) }); skip || err != nil {
-		return Entry{}, 0, err
-	}
-	switch {
-	case cleaned == "" && k == folder:
-		return Entry{}, k, nil
-	case cleaned == "":
-		return Entry{}, 0, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(f.Name))
-	case f.UncompressedSize64 > uint64(z.scan.lim.Unpacked):
-		return Entry{}, 0, z.scan.explain(errUnpacked)
 	}
 	e := Entry{Name: cleaned, Size: int64(f.UncompressedSize64), Exec: isUnix(f.File) && f.Mode()&0o111 != 0}
 	if k == link {
