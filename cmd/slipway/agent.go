@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -68,7 +67,7 @@ func (a agentCommand) Run(ctx context.Context, c console) error {
 	if a.Once {
 		return one.Once(ctx)
 	}
-	if err := a.serveHealth(ctx, health{one, images}, log); err != nil {
+	if err := serveUntil(ctx, "health", a.Health, "", health{one, images}.handler(), log); err != nil {
 		return err
 	}
 	log.Info("agent", "portal", a.Portal.Redacted(), "component", a.Component, "dags", a.DAGs, "images", a.Images, "version", programVersion())
@@ -106,30 +105,6 @@ func (a agentCommand) token() (string, error) {
 		return "", fmt.Errorf("the file %s holds no token", a.TokenFile)
 	}
 	return token, nil
-}
-
-// serveHealth serves probes and metrics on the address of --health until ctx
-// ends; without the flag, nothing.
-func (a agentCommand) serveHealth(ctx context.Context, h health, log *slog.Logger) error {
-	if a.Health == "" {
-		return nil
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Health)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w", a.Health, err)
-	}
-	log.Info("health", "address", "http://"+l.Addr().String())
-	server := newHTTPServer(h.handler(), log)
-	context.AfterFunc(ctx, func() {
-		server.cancel()
-		_ = server.Close() // closes the remaining connections
-	})
-	go func() {
-		if err := server.serve(l); err != nil {
-			log.Error("health", "error", err)
-		}
-	}()
-	return nil
 }
 
 // driver returns the driver for --images: Docker, or a command.

@@ -53,7 +53,7 @@ func (h health) notReady() string {
 	return ""
 }
 
-// returns the description of a metric of the agent.
+// describeAgent returns the description of a metric of the agent.
 func describeAgent(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("slipway_agent_"+name, help, labels, nil)
 }
@@ -116,7 +116,7 @@ func (h health) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// returns 1 for true, 0 for false.
+// boolValue returns 1 for true, 0 for false.
 func boolValue(is bool) float64 {
 	if is {
 		return 1

@@ -49,7 +49,7 @@ func (f imagesFlags) check() error {
 	return nil
 }
 
-// lists the configured commands for an error text.
+// known lists the configured commands for an error text.
 func (f imagesFlags) known() string {
 	if len(f.ApplyCommands) == 0 {
 		return "no commands"

@@ -67,12 +67,12 @@ type progress struct {
 // progressEvery is the shortest time between two lines of progress.
 const progressEvery = 2 * time.Second
 
-// returns a progress printer; verb starts each line: "Backed up".
+// newProgress returns a progress printer; verb starts each line: "Backed up".
 func newProgress(w io.Writer, verb string) *progress {
 	return &progress{w: w, verb: verb, printed: time.Now()}
 }
 
-// prints done of total bytes, unless the last line is recent. A total of 0 is
+// of prints done of total bytes, unless the last line is recent. A total of 0 is
 // unknown.
 func (p *progress) of(done, total int64) {
 	if time.Since(p.printed) < progressEvery {

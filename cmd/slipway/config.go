@@ -36,7 +36,7 @@ func (c configFile) Validate(app *kong.Application) error {
 	return nil
 }
 
-// returns the names of all flags below n.
+// flagNames returns the names of all flags below n.
 func flagNames(n *kong.Node) []string {
 	var names []string
 	for _, f := range n.Flags {
@@ -65,7 +65,7 @@ func (c configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any
 // size is a number of bytes, as "1GiB", "500MB" or "1024".
 type size int64
 
-// are the accepted units; a longer name stands before its suffix.
+// sizeUnits are the accepted units; a longer name stands before its suffix.
 var sizeUnits = []struct {
 	name  string
 	bytes float64

@@ -47,7 +47,7 @@ func (f dataFlag) own(ctx context.Context, aside asideFlag, out io.Writer) (*dat
 	return d, nil
 }
 
-// checks and opens the folder locked with lock, and counts the start.
+// openOwned checks and opens the folder locked with lock, and counts the start.
 func openOwned(ctx context.Context, dir string, lock *os.File, aside asideFlag, out io.Writer) (*data, error) {
 	last, err := lastStart(lock)
 	if err != nil {
@@ -100,7 +100,7 @@ func (f dataFlag) share(ctx context.Context, create bool) (*data, error) {
 	return &data{dir: dir, store: st}, nil
 }
 
-// creates the data folder if missing, and returns its absolute path.
+// ensureFolder creates the data folder if missing, and returns its absolute path.
 func (f dataFlag) ensureFolder() (string, error) {
 	dir, err := filepath.Abs(f.Data)
 	if err != nil {

@@ -66,8 +66,8 @@ func printDamage(w io.Writer) func(backup.Damage) {
 	}
 }
 
-// lists the versions and waiting deploys of a damage: "the version A and the 2
-// waiting deploys #3, #4".
+// affected lists the versions and waiting deploys of a damage: "the version A and
+// the 2 waiting deploys #3, #4".
 func affected(d backup.Damage) string {
 	var parts []string
 	if len(d.Versions) > 0 {
@@ -87,7 +87,7 @@ func affected(d backup.Damage) string {
 	return strings.Join(parts, " and ")
 }
 
-// returns a noun with its number: "the version", "the 2 versions".
+// counted returns a noun with its number: "the version", "the 2 versions".
 func counted(n int, what string) string {
 	if n == 1 {
 		return "the " + what
@@ -95,7 +95,7 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("the %d %ss", n, what)
 }
 
-// returns a function that prints the totals as text.
+// printTotals returns a function that prints the totals as text.
 func printTotals(w io.Writer) func(backup.FsckTotals) {
 	return func(t backup.FsckTotals) {
 		fmt.Fprintf(w, "Checked %d Deployments, %d versions, %d packs with %d contents (%s): %d damages, %d leftovers.\n",

@@ -60,7 +60,7 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 	return e.Encode(out)
 }
 
-// returns the input of the first setup, by the flags.
+// founding returns the input of the first setup, by the flags.
 func (i initCommand) founding() auth.Founding {
 	f := auth.Founding{Email: i.Email, Name: i.Name, Workspace: i.Workspace, Deployment: i.Deployment, Here: !i.Elsewhere}
 	if f.Name == "" {

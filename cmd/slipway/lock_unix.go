@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// means that another process holds the lock.
+// errLocked means that another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
 // lockFile locks the file at path, until the file is closed or the process ends

@@ -113,7 +113,7 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if err := s.serveMetrics(ctx, pages.Metrics(), log); err != nil {
+	if err := serveUntil(ctx, "metrics", s.MetricsListen, "/metrics", pages.Metrics(), log); err != nil {
 		return err
 	}
 	err = s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
@@ -217,7 +217,7 @@ func setupSecret(ctx context.Context, st *store.Store) (secret string, err error
 	return secret, err
 }
 
-// returns a handler for logs in the format "json" or "text".
+// logHandler returns a handler for logs in the format "json" or "text".
 func logHandler(w io.Writer, format string) slog.Handler {
 	if format == "json" {
 		return slog.NewJSONHandler(w, nil)
@@ -225,7 +225,7 @@ func logHandler(w io.Writer, format string) slog.Handler {
 	return slog.NewTextHandler(w, nil)
 }
 
-// returns the engine's configuration by the flags, without images.
+// engineConfig returns the engine's configuration by the flags, without images.
 func (s serveCommand) engineConfig(dir string) deploy.Config {
 	limits := archive.DefaultLimits()
 	limits.Archive, limits.Unpacked, limits.Files = int64(s.MaxArchive), int64(s.MaxUnpacked), s.MaxFiles
@@ -236,7 +236,7 @@ func (s serveCommand) engineConfig(dir string) deploy.Config {
 	}
 }
 
-// returns the configuration of the pages by the flags.
+// webConfig returns the configuration of the pages by the flags.
 func (s serveCommand) webConfig(secret string) web.Config {
 	return web.Config{
 		URL: s.URL, SupportURL: s.SupportURL, TrustedProxies: s.TrustedProxies,
@@ -266,7 +266,7 @@ type httpServer struct {
 	cancel context.CancelFunc // cancels the context of every request
 }
 
-// returns a server with the limits above.
+// newHTTPServer returns a server with the limits above.
 func newHTTPServer(h http.Handler, log *slog.Logger) *httpServer {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &httpServer{cancel: cancel, Server: http.Server{
@@ -276,7 +276,7 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *httpServer {
 	}}
 }
 
-// serves requests on l until stop.
+// serve serves requests on l until stop.
 func (s *httpServer) serve(l net.Listener) error {
 	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve: %w", err)
@@ -298,24 +298,24 @@ func (s *httpServer) stop() error {
 	return s.Close()
 }
 
-// waits for requests in progress, at most for the given time.
+// shutdown waits for requests in progress, at most for the given time.
 func (s *httpServer) shutdown(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	return s.Shutdown(ctx)
 }
 
-// serveMetrics serves h on the address of --metrics-listen until ctx ends;
-// without the flag, nothing.
-func (s serveCommand) serveMetrics(ctx context.Context, h http.Handler, log *slog.Logger) error {
-	if s.MetricsListen == "" {
+// serveUntil serves h on address until ctx ends, and logs the URL of path under
+// name. Without an address, nothing is served.
+func serveUntil(ctx context.Context, name, address, path string, h http.Handler, log *slog.Logger) error {
+	if address == "" {
 		return nil
 	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.MetricsListen)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.MetricsListen, err)
+		return fmt.Errorf("listen on %s: %w", address, err)
 	}
-	log.Info("metrics", "address", "http://"+l.Addr().String()+"/metrics")
+	log.Info(name, "address", "http://"+l.Addr().String()+path)
 	server := newHTTPServer(h, log)
 	context.AfterFunc(ctx, func() {
 		server.cancel()
@@ -323,7 +323,7 @@ func (s serveCommand) serveMetrics(ctx context.Context, h http.Handler, log *slo
 	})
 	go func() {
 		if err := server.serve(l); err != nil {
-			log.Error("metrics", "error", err)
+			log.Error(name, "error", err)
 		}
 	}()
 	return nil

@@ -43,7 +43,7 @@ func (s scopeFlags) find(tx *store.Tx) (slipway.WorkspaceID, slipway.DeploymentI
 	return d.Workspace, d.ID, err
 }
 
-// creates and prints a token.
+// addToken creates and prints a token.
 type addToken struct {
 	dataFlag
 	scopeFlags
@@ -107,7 +107,7 @@ func (a addToken) record(tx *store.Tx) (t store.Token, err error) {
 	return t, err
 }
 
-// prints the tokens of a scope.
+// listTokens prints the tokens of a scope.
 type listTokens struct {
 	dataFlag
 	scopeFlags
@@ -135,7 +135,7 @@ func (l listTokens) Run(ctx context.Context, c console) error {
 	return w.Flush()
 }
 
-// replaces an empty cell of a table.
+// orDash replaces an empty cell of a table.
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -143,7 +143,7 @@ func orDash(text string) string {
 	return text
 }
 
-// formats a time for a table, "never" for none.
+// day formats a time for a table, "never" for none.
 func day(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -151,7 +151,7 @@ func day(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// revokes a token by id.
+// revokeToken revokes a token by id.
 type revokeToken struct {
 	dataFlag
 	ID slipway.TokenID `arg:"" help:"Id of the token, as list shows it."`

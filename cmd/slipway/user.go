@@ -27,7 +27,7 @@ type userCommand struct {
 	Remove   removeUser   `cmd:"" help:"Delete an account with its memberships; its sessions, CLI logins, invitations and tokens end."`
 }
 
-// creates an account.
+// addUser creates an account.
 type addUser struct {
 	dataFlag
 	Email         string `arg:"" help:"Email address to sign in with."`
@@ -65,7 +65,7 @@ func (a addUser) Run(ctx context.Context, c console) error {
 	return err
 }
 
-// sets the password of an account.
+// userPassword sets the password of an account.
 type userPassword struct {
 	dataFlag
 	Email         string `arg:"" help:"Email address of the account."`
@@ -98,7 +98,7 @@ func (p userPassword) Run(ctx context.Context, c console) error {
 	return err
 }
 
-// prints all accounts.
+// listUsers prints all accounts.
 type listUsers struct{ dataFlag }
 
 // Run is the command.
@@ -138,7 +138,7 @@ func changeExisting(ctx context.Context, f dataFlag, fn func(*store.Tx) error) e
 	return changeIn(ctx, f, false, fn)
 }
 
-// opens the database, runs fn in a transaction, and closes the database.
+// changeIn opens the database, runs fn in a transaction, and closes the database.
 func changeIn(ctx context.Context, f dataFlag, create bool, fn func(*store.Tx) error) error {
 	d, err := f.share(ctx, create)
 	if err != nil {
@@ -154,7 +154,7 @@ func localActor() slipway.Actor {
 	return slipway.Actor{Name: "administrator", Via: slipway.Local}
 }
 
-// returns the part of an email address before the @.
+// nameIn returns the part of an email address before the @.
 func nameIn(email string) string {
 	name, _, _ := strings.Cut(email, "@")
 	return name
@@ -188,7 +188,7 @@ func newPassword(c console, stdin bool) (string, error) {
 	return auth.HashPassword(first)
 }
 
-// prompts for a password on the terminal, without echo.
+// ask prompts for a password on the terminal, without echo.
 func ask(c console, f *os.File, prompt string) (string, error) {
 	fmt.Fprint(c.err, prompt)
 	text, err := term.ReadPassword(int(f.Fd()))

@@ -88,7 +88,7 @@ func printEnded(c console, ended auth.EndedAccount, names map[slipway.WorkspaceI
 	return nil
 }
 
-// disables an account.
+// disableUser disables an account.
 type disableUser struct{ endFlags }
 
 // Run is the command.
@@ -96,7 +96,7 @@ func (d disableUser) Run(ctx context.Context, c console) error {
 	return d.end(ctx, c, auth.DisableAccount, "The account is disabled: nobody can sign in with it.", "Its memberships stay: slipway user enable brings the account back.")
 }
 
-// removes an account.
+// removeUser removes an account.
 type removeUser struct{ endFlags }
 
 // Run is the command.
@@ -104,7 +104,7 @@ func (r removeUser) Run(ctx context.Context, c console) error {
 	return r.end(ctx, c, auth.RemoveAccount, "The account is removed with its memberships.", "Deploys and the audit log keep the name.")
 }
 
-// enables a disabled account.
+// enableUser enables a disabled account.
 type enableUser struct {
 	dataFlag
 	Email string `arg:"" help:"Email address of the account."`

@@ -37,7 +37,7 @@ type listing struct {
 	packs    map[string]int64 // size by sha256
 }
 
-// reads the names of a namespace's manifests and packs in the bucket.
+// list reads the names of a namespace's manifests and packs in the bucket.
 func list(bundles *bundle.Store, ns string) (listing, error) {
 	l := listing{ns, map[slipway.Version]bool{}, map[string]int64{}}
 	for v, err := range bundles.Manifests(ns) {

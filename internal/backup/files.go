@@ -21,7 +21,7 @@ type storedFile struct {
 	pack    store.Pack
 }
 
-// opens the file in the data folder or the bucket.
+// open opens the file in the data folder or the bucket.
 func (n storedFile) open(bundles *bundle.Store) (bundle.File, error) {
 	if n.pack.SHA256 == "" {
 		return bundles.OpenManifest(n.of.Namespace, n.version.Version)
@@ -37,7 +37,7 @@ func (n storedFile) path() string {
 	return path.Join(datadir.Packs, n.of.Namespace, n.pack.SHA256+".tar.zst")
 }
 
-// names the file at the start of a sentence.
+// title names the file at the start of a sentence.
 func (n storedFile) title() string {
 	if n.pack.SHA256 == "" {
 		return fmt.Sprintf("The manifest of version %s of %s (%s)", n.version.Version, n.of.Name, n.of.Namespace)
@@ -74,7 +74,7 @@ func storedFiles(ctx context.Context, st *store.Store, until time.Time) iter.Seq
 	}
 }
 
-// returns all Deployments except deleted ones.
+// deploymentsOf returns all Deployments except deleted ones.
 func deploymentsOf(ctx context.Context, st *store.Store) (all []slipway.Deployment, err error) {
 	err = st.View(ctx, func(tx *store.Tx) error {
 		all, err = tx.AllDeployments()

@@ -77,8 +77,8 @@ type fsck struct {
 	totals  FsckTotals
 }
 
-// checks the database, then the files of each Deployment, then images, and last
-// unrecorded files.
+// run checks the database, then the files of each Deployment, then images, and
+// last unrecorded files.
 func (f *fsck) run(ctx context.Context) error {
 	f.ctx = ctx
 	damage, err := f.store.Damage(ctx)
@@ -104,7 +104,7 @@ func (f *fsck) run(ctx context.Context) error {
 	return f.leftovers()
 }
 
-// counts a damage and passes the damage on.
+// report counts a damage and passes the damage on.
 func (f *fsck) report(d Damage) {
 	if d.Leftover {
 		f.totals.Leftovers++
@@ -165,7 +165,7 @@ func (f *fsck) current(d slipway.Deployment) error {
 	return err
 }
 
-// reports whether version v of d is recorded.
+// retained reports whether version v of d is recorded.
 func (f *fsck) retained(d slipway.Deployment, v slipway.Version) (ok bool, err error) {
 	err = f.store.View(f.ctx, func(tx *store.Tx) (err error) {
 		ok, err = tx.Retained(d.ID, v)
@@ -174,7 +174,7 @@ func (f *fsck) retained(d slipway.Deployment, v slipway.Version) (ok bool, err e
 	return ok, err
 }
 
-// reports whether a pack of d is recorded, by sha256.
+// recorded reports whether a pack of d is recorded, by sha256.
 func (f *fsck) recorded(d slipway.Deployment, pack string) (known bool, err error) {
 	err = f.store.View(f.ctx, func(tx *store.Tx) (err error) {
 		known, err = tx.HasPack(d.ID, pack)
@@ -231,7 +231,7 @@ func (f *fsck) deleted() (map[string]bool, error) {
 	return namespaces, err
 }
 
-// reports the unrecorded packs and manifests of a Deployment.
+// leftoversOf reports the unrecorded packs and manifests of a Deployment.
 func (f *fsck) leftoversOf(d slipway.Deployment) error {
 	for p, err := range f.bundles.Packs(d.Namespace) {
 		if err != nil {

@@ -182,7 +182,7 @@ func (b *batch) size(at contentAt, f slipway.File, fault *Damage) (int64, error)
 	return size, errors.Join(err, b.ctx.Err())
 }
 
-// returns the size of the content of f as read from its pack, or absent for
+// read returns the size of the content of f as read from its pack, or absent for
 // damage.
 func (b *batch) read(f slipway.File) (int64, error) {
 	r, err := b.bundles.Content(b.ctx, b.of.Namespace, f)
@@ -228,7 +228,7 @@ func (b *batch) version(v store.BundleVersion) error {
 	})
 }
 
-// reports an unreadable manifest, unless the version has been removed
+// badManifest reports an unreadable manifest, unless the version has been removed
 // meanwhile.
 func (b *batch) badManifest(v store.BundleVersion, problem error) error {
 	if unreachable(problem) {
@@ -303,7 +303,7 @@ func (b *batch) waiting() error {
 	return err
 }
 
-// checks the uploaded files of one deploy: their list, claims and contents.
+// staged checks the uploaded files of one deploy: their list, claims and contents.
 func (b *batch) staged(w slipway.Deploy) error {
 	var packed []byte
 	err := b.store.View(b.ctx, func(tx *store.Tx) (err error) {

@@ -40,7 +40,7 @@ func (f *fsck) images() error {
 	return f.blobs(filepath.Join(root, "docker", "registry", "v2", "blobs"))
 }
 
-// checks the images of a Deployment in the portal's own registry.
+// imagesOf checks the images of a Deployment in the portal's own registry.
 func (f *fsck) imagesOf(d slipway.Deployment, images *image.Store) error {
 	var all []slipway.Image
 	err := f.store.View(f.ctx, func(tx *store.Tx) (err error) {
@@ -88,7 +88,7 @@ func (f *fsck) blobs(dir string) error {
 	})
 }
 
-// returns the sha256 of a file, in hex.
+// sumOf returns the sha256 of a file, in hex.
 func sumOf(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {

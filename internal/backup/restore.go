@@ -89,7 +89,7 @@ func (in *restoring) members() error {
 	}
 }
 
-// unpacks one member and adds its checksum to sums.
+// member unpacks one member and adds its checksum to sums.
 func (in *restoring) member(h *tar.Header) error {
 	if h.Typeflag != tar.TypeReg || !isMember(h.Name) {
 		return errNoBackup

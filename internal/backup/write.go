@@ -79,7 +79,8 @@ func newBackup(ctx context.Context, bundles *bundle.Store, temp string, w io.Wri
 	return &backup{ctx: ctx, bundles: bundles, temp: temp, tar: tar.NewWriter(w), sums: sums, progress: progress}, nil
 }
 
-// adds all members, in the order of the format: database first, checksums last.
+// write adds all members, in the order of the format: database first, checksums
+// last.
 func (b *backup) write(from *store.Store, dir string) error {
 	snapshot := filepath.Join(b.temp, datadir.Database)
 	if err := from.Snapshot(b.ctx, snapshot); err != nil {
@@ -110,7 +111,7 @@ func (b *backup) write(from *store.Store, dir string) error {
 	return b.tar.Close()
 }
 
-// adds the snapshot of the database, compressed.
+// addDatabase adds the snapshot of the database, compressed.
 func (b *backup) addDatabase(snapshot string) error {
 	packed := filepath.Join(b.temp, databaseMember)
 	if err := pack(snapshot, packed); err != nil {
@@ -204,7 +205,7 @@ func (b *backup) add(name string, f bundle.File) (sum string, err error) {
 	return sum, writeSum(b.sums, sum, name)
 }
 
-// writes one member, without a checksum.
+// append writes one member, without a checksum.
 func (b *backup) append(name string, size int64, r io.Reader) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
@@ -223,7 +224,7 @@ func writeSum(w io.Writer, sum, name string) error {
 	return err
 }
 
-// adds the list of checksums.
+// addSums adds the list of checksums.
 func (b *backup) addSums() error {
 	size, err := b.sums.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -285,7 +286,7 @@ func (b *backup) addTree(dir, name string) error {
 	})
 }
 
-// adds one file of the data folder, if present.
+// addPlain adds one file of the data folder, if present.
 func (b *backup) addPlain(dir, name string) error {
 	f, err := os.Open(filepath.Join(dir, filepath.FromSlash(name)))
 	if errors.Is(err, fs.ErrNotExist) {
