@@ -8,16 +8,16 @@ import (
 	"slipway/internal/slipway"
 )
 
-// Check refuses files that cannot form a version: too many or too large, unclean
+// CheckVersion refuses files that cannot form a version: too many or too large, unclean
 // names, names that differ only in case or Unicode form, a file in the place of
 // a folder, and symlinks out of the root or in circles. A symlink to nothing is
 // valid, as for Airflow.
-func Check(files []slipway.File, lim Limits) error {
-	return check(context.Background(), files, lim, "")
+func CheckVersion(files []slipway.File, lim Limits) error {
+	return checkVersion(context.Background(), files, lim, "")
 }
 
-// check is Check, where refusals put at before names.
-func check(ctx context.Context, files []slipway.File, lim Limits, at string) error {
+// checkVersion is Check, where refusals put at before names.
+func checkVersion(ctx context.Context, files []slipway.File, lim Limits, at string) error {
 	t := newTree(lim)
 	t.at = at
 	var size int64

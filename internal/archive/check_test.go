@@ -59,7 +59,7 @@ func TestCheck(t *testing.T) {
 			if tt.lim == (Limits{}) {
 				tt.lim = DefaultLimits()
 			}
-			err := Check(tt.files, tt.lim)
+			err := CheckVersion(tt.files, tt.lim)
 			if tt.want == "" && err == nil {
 				return
 			}

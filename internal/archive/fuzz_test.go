@@ -85,7 +85,7 @@ func checkSelection(t *testing.T, sel Selection, sizes map[string]int64, lim Lim
 		files = append(files, slipway.File{Path: e.Path, Size: e.Size, Link: e.Link})
 		total += e.Size
 	}
-	if err := Check(files, lim); err != nil {
+	if err := CheckVersion(files, lim); err != nil {
 		t.Errorf("selected what cannot be a version: %v", err)
 	}
 	if total > lim.Unpacked || len(files) > lim.Files || len(files) == 0 {

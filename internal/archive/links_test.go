@@ -87,7 +87,7 @@ func TestLinksAreJudgedAlike(t *testing.T) {
 		for _, f := range files {
 			want = want && (f.Link == "" || followed(targets, f))
 		}
-		checked := Check(files, DefaultLimits())
+		checked := CheckVersion(files, DefaultLimits())
 		if checked != nil && strings.Contains(checked.Error(), "back to a folder") {
 			checked = nil // a walk would not end; to follow it does
 		}
@@ -130,7 +130,7 @@ func TestChainsOfLinks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := chain(tt.links, 1500, 50_000)
-			if err := Check(files, DefaultLimits()); (err == nil) != tt.fine {
+			if err := CheckVersion(files, DefaultLimits()); (err == nil) != tt.fine {
 				t.Errorf("Check: %v, want it fine: %t", err, tt.fine)
 			}
 			err := CheckLinks(files)
@@ -147,11 +147,11 @@ func TestLinksOfTooManySteps(t *testing.T) {
 	for i := range 15_000 {
 		files = append(files, slipway.File{Path: fmt.Sprintf("l%05d", i), Link: target})
 	}
-	wantRefusal(t, Check(files, DefaultLimits()), slipway.TooLarge, "targets of all symlinks", `"l01065"`)
+	wantRefusal(t, CheckVersion(files, DefaultLimits()), slipway.TooLarge, "targets of all symlinks", `"l01065"`)
 
 	files = files[:1000] // the same in steps as all that may be
 	files = append(files, slipway.File{Path: "é/" + strings.Repeat("a/", 1500) + "x"})
-	if err := Check(files, DefaultLimits()); err != nil {
+	if err := CheckVersion(files, DefaultLimits()); err != nil {
 		t.Error(err)
 	}
 }
@@ -162,13 +162,13 @@ func TestLinksOfFoldersBeyondTheLimit(t *testing.T) {
 	for _, name := range []string{"a/b/x", "A/b/y", "a/B/z"} { // folders of one form, but of five names
 		files = append(files, slipway.File{Path: name, Link: "x"})
 	}
-	wantRefusal(t, Check(files, lim), slipway.TooLarge, "5 files and folders")
+	wantRefusal(t, CheckVersion(files, lim), slipway.TooLarge, "5 files and folders")
 }
 
 func TestCheckingLinksEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := check(ctx, chain(3, 1, 3), DefaultLimits(), ""); !errors.Is(err, context.Canceled) {
+	if err := checkVersion(ctx, chain(3, 1, 3), DefaultLimits(), ""); !errors.Is(err, context.Canceled) {
 		t.Errorf("check: %v, want that it was cancelled", err)
 	}
 }

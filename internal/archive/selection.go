@@ -69,5 +69,5 @@ func (s Selection) check(ctx context.Context, lim Limits) error {
 	for i, e := range s.Entries {
 		files[i] = slipway.File{Path: e.Path, Size: e.Size, Exec: e.Exec, Link: e.Link}
 	}
-	return check(ctx, files, lim, s.Root)
+	return checkVersion(ctx, files, lim, s.Root)
 }

@@ -91,7 +91,7 @@ func prefixed(files []slipway.File, folder string, lim archive.Limits) ([]slipwa
 	for i := range files {
 		files[i].Path = path.Join(folder, files[i].Path)
 	}
-	return files, archive.Check(files, lim)
+	return files, archive.CheckVersion(files, lim)
 }
 
 // record records the files of w and ends the upload.

@@ -117,7 +117,7 @@ func (x *fixes) mayFix(f Fixable, n NewFix) error {
 	case f.File.SHA256 != n.Base:
 		return ErrFileChanged
 	}
-	return archive.Check([]slipway.File{{Path: n.Path}}, x.cfg.Limits)
+	return archive.CheckVersion([]slipway.File{{Path: n.Path}}, x.cfg.Limits)
 }
 
 // fixed returns the new content of f. A content equal to the old one is

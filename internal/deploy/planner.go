@@ -53,7 +53,7 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 	next := w.Merge.Apply(base, uploaded)
 	plan := slipway.NewPlan(base, next)
 	plan.NotAirflow = notAirflow(w)
-	return plan, archive.Check(next, p.cfg.Limits)
+	return plan, archive.CheckVersion(next, p.cfg.Limits)
 }
 
 // Describe sets the description of a deploy before its confirmation.

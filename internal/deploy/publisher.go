@@ -239,7 +239,7 @@ func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) 
 		return nil, err
 	}
 	files := w.Merge.Apply(base, uploaded)
-	return files, archive.Check(files, e.cfg.Limits)
+	return files, archive.CheckVersion(files, e.cfg.Limits)
 }
 
 // dropUnretained deletes the manifest of a version unless a record names the

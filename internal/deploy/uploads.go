@@ -52,7 +52,7 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 	}
 	n.Git = n.Git.Clean()
 	if n.Folder = strings.Trim(n.Folder, "/"); n.Folder != "" {
-		if err := archive.Check([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, p.cfg.Limits); err != nil {
+		if err := archive.CheckVersion([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, p.cfg.Limits); err != nil {
 			return n, err
 		}
 	}
