@@ -51,7 +51,7 @@ test-airflow: ## run Apache Airflow 3 and 2 against Slipway's mounts, in four to
 .PHONY: crash
 crash: ## crowd the portal, kill it 500 times at work and agents 100 times, and check that nothing is lost
 	scripts/crash-deps.sh
-	SLIPWAY_CROWD_ROUNDS=$${SLIPWAY_CROWD_ROUNDS:-20} SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} SLIPWAY_CRASH_AGENT_ROUNDS=$${SLIPWAY_CRASH_AGENT_ROUNDS:-100} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order|Crowd$$)' ./cmd/slipway
+	SLIPWAY_CROWD_ROUNDS=$${SLIPWAY_CROWD_ROUNDS:-20} SLIPWAY_CRASH_ROUNDS=$${SLIPWAY_CRASH_ROUNDS:-500} SLIPWAY_CRASH_AGENT_ROUNDS=$${SLIPWAY_CRASH_AGENT_ROUNDS:-100} go test -count=1 -timeout 2h -v -run '^Test(Crash|Order|Crowd$$)' ./e2e/crash
 
 FUZZTIME ?= 10m
 .PHONY: fuzz

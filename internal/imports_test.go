@@ -50,6 +50,11 @@ var may = map[string][]string{
 	"static":                     {},
 	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "web", "internal/datadir"},
 	"e2e":                        {"store/storetest"},
+	"e2e/program":                {rules, "store", "store/storetest", "internal/durable", "internal/datadir"},
+	"e2e/crash":                  {rules, "store", "internal/durable", "internal/bundle", "internal/image/dockertest", "internal/auth", "internal/datadir", "e2e/program"},
+	"e2e/hostile":                {rules, "internal/datadir", "e2e/program"},
+	"e2e/astro":                  {"internal/image/dockertest", "e2e/program"},
+	"e2e/rollout":                {rules, "store", "internal/image/dockertest", "internal/datadir", "e2e/program"},
 	"e2e/airflow":                {rules, "store", "store/storetest", "internal/image/dockertest"},
 
 	// Programs that measure the portal from outside, and write what it stores to seed it.
@@ -69,7 +74,7 @@ var mayTest = map[string][]string{
 	"internal/agent":        {"internal/agent/agenttest"},
 	"internal/agent/docker": {"internal/image/dockertest", "internal/agent/agenttest"},
 
-	"cmd/slipway": {"internal/bundle/buckettest", "internal/image/dockertest"},
+	"cmd/slipway": {"internal/bundle/buckettest", "internal/image/dockertest", "e2e/program"},
 
 	"web/api": {"internal/archive", "internal/bundle", "internal/image", "internal/image/dockertest", "internal/agent", "web"}, // its tests ask the whole portal
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"slipway/e2e/program"
 )
 
 func TestAgentImagesFlags(t *testing.T) {
@@ -36,13 +38,13 @@ func TestAgentImagesFlags(t *testing.T) {
 
 // An agent that mounts nothing says how its images do.
 func TestAgentServesHealthOfImages(t *testing.T) {
-	e := newElsewhere(t)
-	e.serve(t)
-	p := launch(t, e.dir, "env", "SLIPWAY_TOKEN="+e.AgentToken, e.program, "agent", "--portal", e.front, "--component", "worker-0",
+	e := program.NewElsewhere(t)
+	e.Serve(t)
+	p := program.Launch(t, e.Dir, "env", "SLIPWAY_TOKEN="+e.AgentToken, e.Program, "agent", "--portal", e.Front, "--component", "worker-0",
 		"--apply-commands", `{"none":["true"]}`, "--images", "exec:none", "--health", "127.0.0.1:0")
-	until(t, "it serves its health", func() bool { return healthLine.MatchString(p.out.String()) })
-	health := healthLine.FindStringSubmatch(p.out.String())[1]
-	until(t, "it is ready", func() bool { return fetched(t, health+"/readyz") == "ready\n" })
+	program.Until(t, "it serves its health", func() bool { return healthLine.MatchString(p.Output.String()) })
+	health := healthLine.FindStringSubmatch(p.Output.String())[1]
+	program.Until(t, "it is ready", func() bool { return fetched(t, health+"/readyz") == "ready\n" })
 	metrics := fetched(t, health+"/metrics")
 	for _, want := range []string{"slipway_agent_image_behind 0", "slipway_agent_image_error 0", "slipway_agent_portal_seconds "} {
 		if !strings.Contains(metrics, want) {

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"slipway/e2e/program"
+
 	"slipway/internal/slipway"
 )
 
@@ -56,17 +58,17 @@ var healthLine = regexp.MustCompile(`msg=health address=(http://\S+)`)
 // The shipped agent mounts what is deployed, says how it does, survives the
 // portal, and signs off.
 func TestAgentCommand(t *testing.T) {
-	e := newElsewhere(t)
-	e.serve(t)
+	e := program.NewElsewhere(t)
+	e.Serve(t)
 	token := writeTemp(t, e.AgentToken+"\n")
-	p := launch(t, e.dir, e.agentArgs("scheduler-0", "--token-file", token, "--health", "127.0.0.1:0")...)
-	until(t, "it serves its health", func() bool { return healthLine.MatchString(p.out.String()) })
-	health := healthLine.FindStringSubmatch(p.out.String())[1]
-	until(t, "it is connected", func() bool { return strings.Contains(fetched(t, health+"/metrics"), "slipway_agent_portal_seconds") })
+	p := program.Launch(t, e.Dir, e.AgentArgs("scheduler-0", "--token-file", token, "--health", "127.0.0.1:0")...)
+	program.Until(t, "it serves its health", func() bool { return healthLine.MatchString(p.Output.String()) })
+	health := healthLine.FindStringSubmatch(p.Output.String())[1]
+	program.Until(t, "it is connected", func() bool { return strings.Contains(fetched(t, health+"/metrics"), "slipway_agent_portal_seconds") })
 
-	e.deployed(t, map[string]string{"dags/a.py": "1"})
+	e.MustDeploy(t, map[string]string{"dags/a.py": "1"})
 
-	if !e.holds("scheduler-0", "a.py", "1") {
+	if !e.Holds("scheduler-0", "a.py", "1") {
 		t.Error("it is not mounted")
 	}
 	for path, want := range map[string]string{
@@ -80,18 +82,18 @@ func TestAgentCommand(t *testing.T) {
 		t.Errorf("metrics %s", got)
 	}
 
-	e.portal.kill()
-	p.interrupt(t) // it signs off in vain
-	p = e.agent(t, "scheduler-0")
-	if !e.holds("scheduler-0", "a.py", "1") {
+	e.Process.Kill()
+	p.Interrupt(t) // it signs off in vain
+	p = e.StartAgent(t, "scheduler-0")
+	if !e.Holds("scheduler-0", "a.py", "1") {
 		t.Error("what was mounted is gone with the portal")
 	}
-	e.serve(t)
-	e.deployed(t, map[string]string{"dags/a.py": "2"})
-	until(t, "the new one is mounted", func() bool { return e.holds("scheduler-0", "a.py", "2") })
-	p.interrupt(t)
-	status, text, err := e.upload(t.Context(), map[string]string{"dags/a.py": "3"}, "60s")
-	if err != nil || status != http.StatusOK || !strings.Contains(text, "DEPLOYED") || !e.holds("scheduler-0", "a.py", "2") {
+	e.Serve(t)
+	e.MustDeploy(t, map[string]string{"dags/a.py": "2"})
+	program.Until(t, "the new one is mounted", func() bool { return e.Holds("scheduler-0", "a.py", "2") })
+	p.Interrupt(t)
+	status, text, err := e.Upload(t.Context(), map[string]string{"dags/a.py": "3"}, "60s")
+	if err != nil || status != http.StatusOK || !strings.Contains(text, "DEPLOYED") || !e.Holds("scheduler-0", "a.py", "2") {
 		t.Errorf("answer %d, %v: %s; want a deploy that waits for nobody", status, err, text)
 	}
 }
@@ -115,52 +117,52 @@ func fetched(t *testing.T, url string) string {
 }
 
 func TestAgentOnce(t *testing.T) {
-	e := newElsewhere(t)
-	e.serve(t)
-	e.deployed(t, map[string]string{"dags/a.py": "1"})
-	p := e.agent(t, "first", "--once")
-	<-p.ended
-	if p.err != nil || !e.holds("first", "a.py", "1") {
-		t.Errorf("%v:\n%s", p.err, p.tail())
+	e := program.NewElsewhere(t)
+	e.Serve(t)
+	e.MustDeploy(t, map[string]string{"dags/a.py": "1"})
+	p := e.StartAgent(t, "first", "--once")
+	<-p.Ended
+	if p.Err != nil || !e.Holds("first", "a.py", "1") {
+		t.Errorf("%v:\n%s", p.Err, p.Tail())
 	}
-	wrong := launch(t, e.dir, append([]string{"env", "SLIPWAY_TOKEN=swa_wrong"}, e.agentArgs("second", "--once")...)...)
-	<-wrong.ended
-	if wrong.err == nil || !strings.Contains(wrong.tail(), "slipway: This token is unknown, revoked or expired.") {
-		t.Errorf("%v:\n%s", wrong.err, wrong.tail())
+	wrong := program.Launch(t, e.Dir, append([]string{"env", "SLIPWAY_TOKEN=swa_wrong"}, e.AgentArgs("second", "--once")...)...)
+	<-wrong.Ended
+	if wrong.Err == nil || !strings.Contains(wrong.Tail(), "slipway: This token is unknown, revoked or expired.") {
+		t.Errorf("%v:\n%s", wrong.Err, wrong.Tail())
 	}
 }
 
 // The agent comes by the proxy of its environment.
 func TestAgentBehindAProxy(t *testing.T) {
-	e := newElsewhere(t)
-	e.serve(t)
-	e.deployed(t, map[string]string{"dags/a.py": "1"})
+	e := program.NewElsewhere(t)
+	e.Serve(t)
+	e.MustDeploy(t, map[string]string{"dags/a.py": "1"})
 	var asked atomic.Int64
 	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		if r.In.Host == "slipway.example.com" {
 			asked.Add(1)
 		}
-		at, err := url.Parse(e.front)
+		at, err := url.Parse(e.Front)
 		if err != nil {
 			t.Error(err)
 		}
 		r.SetURL(at)
 	}})
 	t.Cleanup(proxy.Close)
-	args := e.agentArgs("worker-0", "--once")
+	args := e.AgentArgs("worker-0", "--once")
 	args[3] = "http://slipway.example.com"
-	p := launch(t, e.dir, append([]string{"env", "SLIPWAY_TOKEN=" + e.AgentToken, "HTTP_PROXY=" + proxy.URL, "NO_PROXY="}, args...)...)
-	<-p.ended
-	if p.err != nil || !e.holds("worker-0", "a.py", "1") || asked.Load() == 0 {
-		t.Errorf("%v, %d requests by the proxy:\n%s", p.err, asked.Load(), p.tail())
+	p := program.Launch(t, e.Dir, append([]string{"env", "SLIPWAY_TOKEN=" + e.AgentToken, "HTTP_PROXY=" + proxy.URL, "NO_PROXY="}, args...)...)
+	<-p.Ended
+	if p.Err != nil || !e.Holds("worker-0", "a.py", "1") || asked.Load() == 0 {
+		t.Errorf("%v, %d requests by the proxy:\n%s", p.Err, asked.Load(), p.Tail())
 	}
 }
 
 func TestTokenCommand(t *testing.T) {
-	e := newElsewhere(t)
+	e := program.NewElsewhere(t)
 	do := func(args ...string) (string, error) {
 		t.Helper()
-		return call(t, "", append([]string{"token"}, append(args, "--data", e.data)...)...)
+		return call(t, "", append([]string{"token"}, append(args, "--data", e.Data)...)...)
 	}
 	text, err := do("add", "workers", "--agent", "--deployment", string(e.DeploymentID))
 	if err != nil || !strings.HasPrefix(text, "swa_") {

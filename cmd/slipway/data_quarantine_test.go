@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/e2e/program"
+
 	"slipway/internal/datadir"
 )
 
@@ -16,8 +18,8 @@ var whereAside = regexp.MustCompile(`What was in the data folder is in (\S+) now
 // startsAside starts the portal with --set-aside and returns the folder.
 func (w *wreck) startsAside(t *testing.T) string {
 	t.Helper()
-	w.start(t, "http", []string{"--reserve", "0", "--set-aside"})
-	text := w.portal.out.String()
+	w.Start(t, "http", []string{"--reserve", "0", "--set-aside"})
+	text := w.Process.Output.String()
 	m := whereAside.FindStringSubmatch(text)
 	if m == nil || !strings.Contains(text, "/setup/") {
 		t.Fatalf("it says\n%s", text)
@@ -33,10 +35,10 @@ func (w *wreck) movesBack(t *testing.T, aside string) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		if err := os.RemoveAll(filepath.Join(w.data, e.Name())); err != nil {
+		if err := os.RemoveAll(filepath.Join(w.Data, e.Name())); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(filepath.Join(aside, e.Name()), filepath.Join(w.data, e.Name())); err != nil {
+		if err := os.Rename(filepath.Join(aside, e.Name()), filepath.Join(w.Data, e.Name())); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -57,14 +59,14 @@ func TestSetAside(t *testing.T) {
 			before := c.listing(t)
 			aside := c.startsAside(t)
 			wantSameFiles(t, before, listed(t, aside, datadir.Database+"-shm"))
-			c.portal.interrupt(t)
-			c.start(t, "http", []string{"--set-aside"}) // on a sound folder it does nothing
-			if whereAside.MatchString(c.portal.out.String()) {
-				t.Errorf("it says\n%s", c.portal.tail())
+			c.Process.Interrupt(t)
+			c.Start(t, "http", []string{"--set-aside"}) // on a sound folder it does nothing
+			if whereAside.MatchString(c.Process.Output.String()) {
+				t.Errorf("it says\n%s", c.Process.Tail())
 			}
-			c.portal.interrupt(t)
+			c.Process.Interrupt(t)
 			remove(t, c.database())
-			_, err := call(t, password, "init", "--data", c.data, "--set-aside", "--email", "a@b.cd", "--workspace", "W", "--deployment", "D", "--password-stdin")
+			_, err := call(t, password, "init", "--data", c.Data, "--set-aside", "--email", "a@b.cd", "--workspace", "W", "--deployment", "D", "--password-stdin")
 			if err != nil {
 				t.Errorf("init: %v", err)
 			}
@@ -82,12 +84,12 @@ func TestSetAsideTwice(t *testing.T) {
 	c := w.copied(t)
 	remove(t, c.database())
 	first := c.startsAside(t)
-	c.portal.kill()
+	c.Process.Kill()
 	want := listed(t, first)
 	for _, name := range []string{"", "-wal"} {
 		remove(t, c.database()+name)
 	}
-	writeInto(t, c.data, "packs/new/x", "of the second")
+	writeInto(t, c.Data, "packs/new/x", "of the second")
 	second := c.startsAside(t)
 	if first == second {
 		t.Errorf("both are in %s", first)
@@ -107,27 +109,27 @@ func TestSetAsideCutOff(t *testing.T) {
 		c := w.copied(t)
 		remove(t, c.database())
 		before := c.listing(t)
-		half := filepath.Join(c.data, quarantinePrefix+"20261122T140351Z"+quarantineSuffix)
+		half := filepath.Join(c.Data, quarantinePrefix+"20261122T140351Z"+quarantineSuffix)
 		if err := os.Mkdir(half, 0o700); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range all[:cut] {
-			if err := os.Rename(filepath.Join(c.data, name), filepath.Join(half, name)); err != nil && !os.IsNotExist(err) {
+			if err := os.Rename(filepath.Join(c.Data, name), filepath.Join(half, name)); err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)
 			}
 		}
 		if cut%4 == 0 {
 			c.refuses(t, "The data folder DATA was being set aside when Slipway was stopped: a part of it is in DATA/set-aside-20261122T140351Z.unfinished. "+
-				"Start with --set-aside to go on, or move the contents of that folder back and remove it.", serveArgs("", c.data)[1:]...)
+				"Start with --set-aside to go on, or move the contents of that folder back and remove it.", program.ServeArgs("", c.Data)[1:]...)
 		}
-		d, err := dataFlag{Data: c.data}.own(t.Context(), asideFlag{SetAside: true}, t.Output())
+		d, err := dataFlag{Data: c.Data}.own(t.Context(), asideFlag{SetAside: true}, t.Output())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
-		wantSameFiles(t, before, listed(t, filepath.Join(c.data, quarantinePrefix+"20261122T140351Z"), datadir.Database+"-shm"))
+		wantSameFiles(t, before, listed(t, filepath.Join(c.Data, quarantinePrefix+"20261122T140351Z"), datadir.Database+"-shm"))
 	}
 }
 
@@ -135,15 +137,15 @@ func TestSetAsideCutOff(t *testing.T) {
 func TestDatabaseBackWhileHalfIsAside(t *testing.T) {
 	w := newWreck(t)
 	c := w.copied(t)
-	half := filepath.Join(c.data, quarantinePrefix+"20261122T140351Z"+quarantineSuffix)
+	half := filepath.Join(c.Data, quarantinePrefix+"20261122T140351Z"+quarantineSuffix)
 	if err := os.Mkdir(half, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(filepath.Join(c.data, "packs"), filepath.Join(half, "packs")); err != nil {
+	if err := os.Rename(filepath.Join(c.Data, "packs"), filepath.Join(half, "packs")); err != nil {
 		t.Fatal(err)
 	}
 	c.refuses(t, "The folder DATA/set-aside-20261122T140351Z.unfinished holds what was to be set aside when Slipway was stopped. "+
-		"Move its contents back to DATA and remove it.", serveArgs("", c.data, "--set-aside")[1:]...)
+		"Move its contents back to DATA and remove it.", program.ServeArgs("", c.Data, "--set-aside")[1:]...)
 	c.movesBack(t, half)
 	c.runs(t)
 }

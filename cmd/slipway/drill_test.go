@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway/e2e/program"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -61,7 +64,7 @@ func newDrill(t *testing.T) *drill {
 }
 
 // load deploys to one Deployment, one file after the other, until stop.
-func (d *drill) load(t *testing.T, p *person, of slipway.DeploymentID, stop <-chan struct{}) {
+func (d *drill) load(t *testing.T, p *program.Visitor, of slipway.DeploymentID, stop <-chan struct{}) {
 	for i := 0; ; i++ {
 		select {
 		case <-stop:
@@ -73,7 +76,7 @@ func (d *drill) load(t *testing.T, p *person, of slipway.DeploymentID, stop <-ch
 		d.mu.Lock()
 		d.files[of][name] = text
 		d.mu.Unlock()
-		if err := p.deploy(of, name, text); err != nil {
+		if err := deployFile(p, of, name, text); err != nil {
 			t.Error(err)
 			return
 		}
@@ -81,6 +84,37 @@ func (d *drill) load(t *testing.T, p *person, of slipway.DeploymentID, stop <-ch
 		d.acked[of] = append(d.acked[of], name)
 		d.mu.Unlock()
 	}
+}
+
+// visitor is Ada, signed in at a portal.
+func visitor(t *testing.T, base string) *program.Visitor {
+	t.Helper()
+	return program.NewVisitor(t.Context(), base, program.SignInAda(t, base))
+}
+
+// deployFile uploads a file by the plain form, and confirms the deploy without
+// ticks: after a return without an error, the deploy is acknowledged.
+func deployFile(v *program.Visitor, of slipway.DeploymentID, name, text string) error {
+	r, err := v.SendForm(of, slipway.AddFiles, name, []byte(text))
+	if err == nil && r.Status != http.StatusSeeOther {
+		err = fmt.Errorf("answer %d: %s", r.Status, r.Body)
+	}
+	if err != nil {
+		return err
+	}
+	page := r.Location()
+	base, ok, err := v.BaseOf(page, 20*time.Second)
+	if err == nil && !ok {
+		err = fmt.Errorf("%s is not staged", page)
+	}
+	if err != nil {
+		return err
+	}
+	r, err = v.Form(page+"/confirm", url.Values{"base": {base}})
+	if err == nil && r.Status != http.StatusSeeOther {
+		err = fmt.Errorf("confirm: answer %d: %s", r.Status, r.Body)
+	}
+	return err
 }
 
 // acknowledged returns what was acknowledged by now, once that is enough.
@@ -121,7 +155,7 @@ func TestRestoreDrill(t *testing.T) {
 	for _, of := range d.deployments {
 		live := d.restored(t, of, before[of.ID])
 		d.wantMounted(t, of, live)
-		if err := signedIn(t, s.base).deploy(of.ID, "new.py", "from airflow import DAG"); err != nil {
+		if err := deployFile(visitor(t, s.base), of.ID, "new.py", "from airflow import DAG"); err != nil {
 			t.Fatal(err)
 		}
 		live["new.py"] = "from airflow import DAG"
@@ -143,7 +177,7 @@ func (d *drill) lost(t *testing.T, file string) map[slipway.DeploymentID][]strin
 	stop := make(chan struct{})
 	var workers sync.WaitGroup
 	for _, of := range d.deployments {
-		p := signedIn(t, s.base)
+		p := visitor(t, s.base)
 		workers.Go(func() { d.load(t, p, of.ID, stop) })
 	}
 	before := d.acknowledged(t, 3)

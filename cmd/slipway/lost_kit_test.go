@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/e2e/program"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -29,7 +31,7 @@ import (
 // wreck is a data folder as a kill left it, with deploys of DAGs and of an image
 // in it, of which each case makes a copy.
 type wreck struct {
-	installation
+	program.Installation
 	origin string // the folder as it was
 	older  string // its database before the last deploys
 	newer  string // its database as a newer Slipway would leave it
@@ -40,30 +42,30 @@ func newWreck(t *testing.T) *wreck {
 	t.Helper()
 	w := &wreck{last: "from airflow import DAG  # 3\n"}
 	dir := t.TempDir()
-	w.installation = *install(t, "http", "--reserve", "0")
+	w.Installation = *program.Install(t, "http", "--reserve", "0")
 	w.deployDAG(t, "from airflow import DAG  # 1\n")
 	w.deployImage(t, "1")
-	w.portal.interrupt(t)
+	w.Process.Interrupt(t)
 	w.older = filepath.Join(dir, "older.db")
-	if err := copyFile(w.database(), w.older); err != nil {
+	if err := program.CopyFile(w.database(), w.older); err != nil {
 		t.Fatal(err)
 	}
-	w.start(t, "http", []string{"--reserve", "0"})
+	w.Start(t, "http", []string{"--reserve", "0"})
 	w.deployDAG(t, "from airflow import DAG  # 2\n")
 	w.deployImage(t, "2")
 	w.deployDAG(t, w.last)
-	w.portal.kill()
+	w.Process.Kill()
 	w.origin, w.newer = filepath.Join(dir, "origin"), filepath.Join(dir, "newer.db")
-	if err := os.Rename(w.data, w.origin); err != nil {
+	if err := os.Rename(w.Data, w.origin); err != nil {
 		t.Fatal(err)
 	}
-	w.data = w.origin
+	w.Data = w.origin
 	execute(t, w.database(), `VACUUM INTO '`+w.newer+`'`)
 	execute(t, w.newer, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)`)
 	return w
 }
 
-func (w *wreck) database() string { return filepath.Join(w.data, datadir.Database) }
+func (w *wreck) database() string { return filepath.Join(w.Data, datadir.Database) }
 
 // execute runs a statement on a copy of the database at path, or on path itself
 // if nothing is beside it.
@@ -72,7 +74,7 @@ func execute(t *testing.T, path, statement string) {
 	if sizeOnDisk(path+"-wal") > 0 {
 		copied := filepath.Join(t.TempDir(), "copied.db")
 		for _, suffix := range []string{"", "-wal"} {
-			if err := copyFile(path+suffix, copied+suffix); err != nil {
+			if err := program.CopyFile(path+suffix, copied+suffix); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -98,7 +100,7 @@ func sizeOnDisk(path string) int64 {
 
 func (w *wreck) deployDAG(t *testing.T, text string) {
 	t.Helper()
-	w.sends(t, url.Values{}, archiveOf(map[string]string{"dags/sales.py": text}))
+	w.sends(t, url.Values{}, program.ArchiveOf(map[string]string{"dags/sales.py": text}))
 }
 
 func (w *wreck) deployImage(t *testing.T, tag string) {
@@ -106,8 +108,8 @@ func (w *wreck) deployImage(t *testing.T, tag string) {
 	img := dockertest.Image(t, map[string][]byte{"/usr/local/airflow/app": []byte(tag)}, func(c *v1.Config) {
 		c.Labels = map[string]string{"io.astronomer.docker.runtime.version": "3.1-4"}
 	})
-	name := w.namespace + "/airflow:" + tag
-	dockertest.Push(t, img, strings.TrimPrefix(w.base, "http://")+"/"+name, remote.WithAuth(&authn.Basic{Username: "ci", Password: w.Token}))
+	name := w.Namespace + "/airflow:" + tag
+	dockertest.Push(t, img, strings.TrimPrefix(w.Base, "http://")+"/"+name, remote.WithAuth(&authn.Basic{Username: "ci", Password: w.Token}))
 	w.sends(t, url.Values{"type": {"IMAGE_ONLY"}, "image": {name}}, nil)
 }
 
@@ -115,7 +117,7 @@ func (w *wreck) deployImage(t *testing.T, tag string) {
 func (w *wreck) sends(t *testing.T, query url.Values, body []byte) {
 	t.Helper()
 	query.Set("wait", "60s")
-	at := w.base + "/v1/organizations/" + w.OrganizationID + "/deployments/" + string(w.DeploymentID) + "/deploys/upload?" + query.Encode()
+	at := w.Base + "/v1/organizations/" + w.OrganizationID + "/deployments/" + string(w.DeploymentID) + "/deploys/upload?" + query.Encode()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -136,11 +138,11 @@ func (w *wreck) sends(t *testing.T, query url.Values, body []byte) {
 func (w *wreck) copied(t *testing.T) *wreck {
 	t.Helper()
 	c := *w
-	c.data = filepath.Join(t.TempDir(), "data")
-	if out, err := exec.Command("cp", "-a", w.origin, c.data).CombinedOutput(); err != nil {
+	c.Data = filepath.Join(t.TempDir(), "data")
+	if out, err := exec.Command("cp", "-a", w.origin, c.Data).CombinedOutput(); err != nil {
 		t.Fatalf("cp: %v\n%s", err, out)
 	}
-	t.Cleanup(func() { _ = durable.RemoveTree(c.data) }) // read-only folders keep the test's own from going
+	t.Cleanup(func() { _ = durable.RemoveTree(c.Data) }) // read-only folders keep the test's own from going
 	return &c
 }
 
@@ -151,25 +153,25 @@ func (w *wreck) restores(t *testing.T) {
 		if err := os.RemoveAll(w.database() + suffix); err != nil {
 			t.Fatal(err)
 		}
-		err := copyFile(filepath.Join(w.origin, datadir.Database)+suffix, w.database()+suffix)
+		err := program.CopyFile(filepath.Join(w.origin, datadir.Database)+suffix, w.database()+suffix)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Fatal(err)
 		}
 	}
 }
 
-// refuses runs a command of the built program, which has to end with a
+// refuses runs a command of the built binary, which has to end with a
 // sentence, and checks that it leaves the folder as it was.
 func (w *wreck) refuses(t *testing.T, says string, argv ...string) {
 	t.Helper()
 	before := w.listing(t)
-	p := launch(t, t.TempDir(), append([]string{built(t, "slipway")}, argv...)...)
-	if base := p.ready(); base != "" {
-		p.kill()
-		t.Errorf("%s: it starts:\n%s", argv[0], p.tail())
+	p := program.Launch(t, t.TempDir(), append([]string{program.Build(t, "slipway")}, argv...)...)
+	if base := p.Ready(); base != "" {
+		p.Kill()
+		t.Errorf("%s: it starts:\n%s", argv[0], p.Tail())
 	}
-	<-p.ended
-	text := strings.ReplaceAll(p.tail(), w.data, "DATA")
+	<-p.Ended
+	text := strings.ReplaceAll(p.Tail(), w.Data, "DATA")
 	if got := strings.TrimSpace(text); got != "slipway: "+says {
 		t.Errorf("%s says\n%s\nwant\nslipway: %s", argv[0], got, says)
 	}
@@ -180,33 +182,33 @@ func (w *wreck) refuses(t *testing.T, says string, argv ...string) {
 // but what comes with opening it: the lock, and the index of the -wal.
 func (w *wreck) listing(t *testing.T) map[string]string {
 	t.Helper()
-	return listed(t, w.data, "lock", datadir.Database+"-shm")
+	return listed(t, w.Data, "lock", datadir.Database+"-shm")
 }
 
 // runs starts the portal and checks that all is there that was deployed.
 func (w *wreck) runs(t *testing.T) {
 	t.Helper()
-	w.start(t, "http", []string{"--reserve", "0"})
-	if strings.Contains(w.portal.out.String(), "/setup/") {
-		t.Errorf("it prints a set-up link:\n%s", w.portal.tail())
+	w.Start(t, "http", []string{"--reserve", "0"})
+	if strings.Contains(w.Process.Output.String(), "/setup/") {
+		t.Errorf("it prints a set-up link:\n%s", w.Process.Tail())
 	}
-	until(t, "the version that was deployed last is current", func() bool {
-		b, err := os.ReadFile(filepath.Join(w.data, "mounts", w.namespace, "current", "dags", "sales.py"))
+	program.Until(t, "the version that was deployed last is current", func() bool {
+		b, err := os.ReadFile(filepath.Join(w.Data, "mounts", w.Namespace, "current", "dags", "sales.py"))
 		return err == nil && string(b) == w.last
 	})
-	p := signedIn(t, w.base)
+	p := visitor(t, w.Base)
 	for _, page := range []string{"", "/deploys", "/versions"} {
-		text, err := p.get("/deployments/" + string(w.DeploymentID) + page)
-		if err != nil || !strings.Contains(text, "sales-prod") {
-			t.Errorf("page %q: %v\n%s", page, err, text)
+		r, err := p.Page(program.DeploymentURL(w.DeploymentID) + page)
+		if err != nil || !strings.Contains(r.Body, "sales-prod") {
+			t.Errorf("page %q: %v\n%s", page, err, r.Body)
 		}
 	}
-	text, err := call(t, "", "fsck", "--data", w.data)
+	text, err := call(t, "", "fsck", "--data", w.Data)
 	if err != nil || !strings.Contains(text, "0 damages, 0 leftovers") {
 		t.Errorf("fsck: %v\n%s", err, text)
 	}
 	w.deployDAG(t, "from airflow import DAG  # afterwards\n")
-	w.portal.interrupt(t)
+	w.Process.Interrupt(t)
 }
 
 // listed returns what lies below dir, but for some names: by path, the sum of a

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"slipway/e2e/program"
+
 	"slipway/internal/datadir"
 )
 
@@ -28,16 +30,16 @@ func TestOlderDatabase(t *testing.T) {
 			c.ages(t)
 			before := c.kept(t)
 			for range 2 {
-				c.start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
-				if text := c.portal.out.String(); !strings.Contains(text, "is not the database that this data folder was served with last") || strings.Contains(text, "/setup/") {
+				c.Start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
+				if text := c.Process.Output.String(); !strings.Contains(text, "is not the database that this data folder was served with last") || strings.Contains(text, "/setup/") {
 					t.Errorf("it says\n%s", text)
 				}
-				until(t, "the older version is current", func() bool {
-					b, err := os.ReadFile(filepath.Join(c.data, "mounts", c.namespace, "current", "dags", "sales.py"))
+				program.Until(t, "the older version is current", func() bool {
+					b, err := os.ReadFile(filepath.Join(c.Data, "mounts", c.Namespace, "current", "dags", "sales.py"))
 					return err == nil && strings.Contains(string(b), "# 1\n")
 				})
 				c.expires(t)
-				c.portal.kill()
+				c.Process.Kill()
 			}
 			wantSameFiles(t, before, c.kept(t))
 			c.restores(t)
@@ -54,14 +56,14 @@ func TestCopyOfTheSameStart(t *testing.T) {
 		args []string
 		stop func(t *testing.T, w *wreck)
 	}{
-		"put back after a stop": {nil, func(t *testing.T, w *wreck) { w.portal.interrupt(t) }},
+		"put back after a stop": {nil, func(t *testing.T, w *wreck) { w.Process.Interrupt(t) }},
 		"put back after rounds, and a kill": {[]string{"--retain-every", "50ms"}, func(t *testing.T, w *wreck) {
 			w.expires(t)
-			w.portal.kill()
+			w.Process.Kill()
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := &wreck{installation: *install(t, "http", append([]string{"--reserve", "0"}, tt.args...)...)}
+			c := &wreck{Installation: *program.Install(t, "http", append([]string{"--reserve", "0"}, tt.args...)...)}
 			c.deployDAG(t, "from airflow import DAG  # 1\n")
 			copied := filepath.Join(t.TempDir(), "copied.db")
 			execute(t, c.database(), `VACUUM INTO '`+copied+`'`)
@@ -74,12 +76,12 @@ func TestCopyOfTheSameStart(t *testing.T) {
 			copies(copied)(t, c.database())
 			c.ages(t)
 			before := c.kept(t)
-			c.start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
-			if text := c.portal.out.String(); !strings.Contains(text, "is not the database that this data folder was served with last") {
+			c.Start(t, "http", []string{"--reserve", "0", "--retain-every", "50ms", "--leftover-age", "0"})
+			if text := c.Process.Output.String(); !strings.Contains(text, "is not the database that this data folder was served with last") {
 				t.Errorf("it says\n%s", text)
 			}
 			c.expires(t)
-			c.portal.kill()
+			c.Process.Kill()
 			wantSameFiles(t, before, c.kept(t))
 		})
 	}
@@ -90,14 +92,14 @@ func TestCopyOfTheSameStart(t *testing.T) {
 func (w *wreck) expires(t *testing.T) {
 	t.Helper()
 	count := func() int64 {
-		n, err := sharedLastStart(w.data)
+		n, err := sharedLastStart(w.Data)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
 	before := count()
-	until(t, "four rounds begin, so that three have ended", func() bool { return count() >= before+4 })
+	program.Until(t, "four rounds begin, so that three have ended", func() bool { return count() >= before+4 })
 }
 
 // kept is the listing of what records name, but for what each start writes.
@@ -116,7 +118,7 @@ func (w *wreck) ages(t *testing.T) {
 	t.Helper()
 	then := time.Now().Add(-48 * time.Hour)
 	for name := range w.kept(t) {
-		if err := os.Chtimes(filepath.Join(w.data, name), then, then); err != nil {
+		if err := os.Chtimes(filepath.Join(w.Data, name), then, then); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -127,15 +129,15 @@ func TestDatabaseWithTheLogOfAnother(t *testing.T) {
 	w := newWreck(t)
 	c := w.copied(t)
 	for n := range 3 { // more and more of it is in the file, and not in the -wal
-		c.start(t, "http", []string{"--reserve", "0"})
+		c.Start(t, "http", []string{"--reserve", "0"})
 		for i := range 3 {
 			c.deployDAG(t, fmt.Sprintf("from airflow import DAG  # %d %d\n", n, i))
 		}
 		if n < 2 {
-			c.portal.interrupt(t)
+			c.Process.Interrupt(t)
 		}
 	}
-	c.portal.kill()
+	c.Process.Kill()
 	saved := t.TempDir()
 	for _, suffix := range []string{"", "-wal"} {
 		copies(c.database()+suffix)(t, filepath.Join(saved, datadir.Database+suffix))
@@ -143,9 +145,9 @@ func TestDatabaseWithTheLogOfAnother(t *testing.T) {
 	copies(w.older)(t, c.database())
 	says := "The database DATA/slipway.db and the file DATA/slipway.db-wal beside it do not fit together: "
 	before := c.listing(t)
-	p := launch(t, t.TempDir(), serveArgs(built(t, "slipway"), c.data)...)
-	if p.ready() != "" || !strings.Contains(strings.ReplaceAll(p.tail(), c.data, "DATA"), "slipway: "+says) {
-		t.Errorf("it says\n%s", p.tail())
+	p := program.Launch(t, t.TempDir(), program.ServeArgs(program.Build(t, "slipway"), c.Data)...)
+	if p.Ready() != "" || !strings.Contains(strings.ReplaceAll(p.Tail(), c.Data, "DATA"), "slipway: "+says) {
+		t.Errorf("it says\n%s", p.Tail())
 	}
 	wantSameFiles(t, before, c.listing(t))
 	for _, suffix := range []string{"", "-wal"} {

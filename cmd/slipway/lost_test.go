@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"slipway/e2e/program"
 )
 
 // What a data folder without its database is told, by state.
@@ -58,14 +60,14 @@ func TestLostDatabase(t *testing.T) {
 			if tt.harm != nil {
 				tt.harm(t, c.database())
 			}
-			c.refuses(t, tt.says, serveArgs("", c.data)[1:]...)
+			c.refuses(t, tt.says, program.ServeArgs("", c.Data)[1:]...)
 			for _, argv := range [][]string{{"user", "list"}, {"token", "list", "--deployment", string(c.DeploymentID)}} {
-				c.refuses(t, tt.says, append(argv, "--data", c.data)...)
+				c.refuses(t, tt.says, append(argv, "--data", c.Data)...)
 			}
-			c.refuses(t, tt.attached, "fsck", "--data", c.data)
-			c.refuses(t, tt.attached, "backup", filepath.Join(t.TempDir(), "b"), "--data", c.data)
-			if _, err := call(t, password, "init", "--data", c.data, "--email", "a@b.cd", "--workspace", "W", "--deployment", "D", "--password-stdin"); err == nil ||
-				strings.ReplaceAll(err.Error(), c.data, "DATA") != tt.says {
+			c.refuses(t, tt.attached, "fsck", "--data", c.Data)
+			c.refuses(t, tt.attached, "backup", filepath.Join(t.TempDir(), "b"), "--data", c.Data)
+			if _, err := call(t, password, "init", "--data", c.Data, "--email", "a@b.cd", "--workspace", "W", "--deployment", "D", "--password-stdin"); err == nil ||
+				strings.ReplaceAll(err.Error(), c.Data, "DATA") != tt.says {
 				t.Errorf("init says %v", err)
 			}
 			c.restores(t)
@@ -84,7 +86,7 @@ func writes(b []byte) func(*testing.T, string) {
 
 func copies(from string) func(*testing.T, string) {
 	return func(t *testing.T, path string) {
-		if err := copyFile(from, path); err != nil {
+		if err := program.CopyFile(from, path); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,38 +9,19 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
+
+	"slipway/e2e/program"
 )
-
-// output is what a serve prints while others read it.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // serving is a serve in the background.
 type serving struct {
 	base  string
-	out   output
+	out   program.Output
 	stop  func()
 	ended chan error
 }
-
-var readyLine = regexp.MustCompile(`Slipway \S+ is ready on (http://\S+)\n`)
 
 // start serves dir on a free port until stop is called or the test ends.
 func start(t *testing.T, dir string, args ...string) *serving {
@@ -52,7 +33,7 @@ func start(t *testing.T, dir string, args ...string) *serving {
 	}()
 	t.Cleanup(stop)
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if m := readyLine.FindStringSubmatch(s.out.String()); m != nil {
+		if m := program.ReadyLine.FindStringSubmatch(s.out.String()); m != nil {
 			s.base = m[1]
 			return s
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/e2e/program"
+
 	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -151,7 +153,7 @@ func TestLastOwnerIsNamed(t *testing.T) {
 // TestDisableBesideServe: what let somebody in works no more, at once, in a
 // portal that runs.
 func TestDisableBesideServe(t *testing.T) {
-	program, dir := built(t, "slipway"), t.TempDir()
+	binary, dir := program.Build(t, "slipway"), t.TempDir()
 	data := filepath.Join(dir, "data")
 	text, err := call(t, password, "init", "--data", data, "--email", "ada@example.com", "--workspace", "W", "--deployment", "D", "--password-stdin", "--json")
 	var out initOutput
@@ -164,8 +166,8 @@ func TestDisableBesideServe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := launch(t, dir, serveArgs(program, data, "--reserve", "0")...).mustBeReady(t)
-	ada := signedIn(t, base)
+	base := program.Launch(t, dir, program.ServeArgs(binary, data, "--reserve", "0")...).MustBeReady(t)
+	ada := visitor(t, base)
 	token := func(path, token string) int {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+path, nil)
 		if err != nil {
@@ -182,12 +184,12 @@ func TestDisableBesideServe(t *testing.T) {
 		return resp.StatusCode
 	}
 	works := func() (all [4]bool) {
-		page, err := ada.get("/deployments/" + string(out.DeploymentID))
-		all[0] = err == nil && strings.Contains(page, "<h1")
+		page, err := ada.Page(program.DeploymentURL(out.DeploymentID))
+		all[0] = err == nil && strings.Contains(page.Body, "<h1")
 		all[1] = token("/v1/organizations", out.Token) == http.StatusOK
 		all[2] = token("/agent/v1/desired", out.AgentToken) == http.StatusOK
-		to, _ := ada.post("/signin", url.Values{"email": {"ada@example.com"}, "password": {strings.TrimSpace(password)}})
-		all[3] = to == "/"
+		to, err := ada.Form("/signin", url.Values{"email": {"ada@example.com"}, "password": {strings.TrimSpace(password)}})
+		all[3] = err == nil && to.Location() == "/"
 		return all
 	}
 	if got := works(); got != [4]bool{true, true, true, true} {
