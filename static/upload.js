@@ -12,8 +12,8 @@
   const block = 512;
   const utf8 = new TextEncoder();
 
-  // leftOut matches path elements whose contents the server would leave out
-  // anyway: their names travel, for the count, their bytes do not.
+  // leftOut matches path elements that isIgnored in internal/archive/ignore.go leaves
+  // out of every upload: the names travel, for the count, the bytes do not.
   const leftOutFolder = /^(\.git|__pycache__|\.venv|node_modules|__MACOSX)$/;
   const leftOutFile = /^(\.DS_Store|\._.*|.*\.pyc)$/;
 

@@ -205,8 +205,8 @@ func (tx *Tx) Rolling(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 		WHERE w.deployment = ? AND w.status IN ('queued', 'deploying') AND w.status = 'deploying' AND w.rolling_at > 0`, of))
 }
 
-// VersionDeploy returns the deploy that brought a bundle version, false for
-// none.
+// VersionDeploy returns the deploy whose upload made a bundle version, false for
+// none. Returns to the version are other deploys.
 func (tx *Tx) VersionDeploy(of slipway.DeploymentID, v slipway.Version) (slipway.Deploy, bool, error) {
 	return first(list(tx, "deploy of version", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w JOIN versions v ON v.deploy = w.id

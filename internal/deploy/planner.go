@@ -141,9 +141,9 @@ func makersQueue(tx *store.Tx, w slipway.Deploy) (queueState, error) {
 	return readQueue(tx, w.Deployment, w.By)
 }
 
-// same reports whether the projected files of now and of b are equal: no deploy
-// was added to the queue, and every deploy that left the queue went live as
-// planned.
+// same reports whether a plan made on b holds for now: no deploy was added to the
+// queue, every deploy that left the queue went live as planned, and no setting
+// with an effect on plans has changed.
 func (b queueState) same(now queueState) bool {
 	gone := len(b.queue) - len(now.queue)
 	if gone < 0 || !slices.EqualFunc(b.queue[gone:], now.queue, func(s, t slipway.Turn) bool { return s.Position() == t.Position() }) {
