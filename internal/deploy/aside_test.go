@@ -18,13 +18,13 @@ import (
 
 // later lets time pass, for an engine that does not run.
 func (a *app) later(by time.Duration) {
-	now := a.store.Now
-	a.store.Now = func() time.Time { return now().Add(by) }
+	now := a.Store.Now
+	a.Store.Now = func() time.Time { return now().Add(by) }
 }
 
 func (a *app) retainAside(t *testing.T) {
 	t.Helper()
-	if err := a.engine.RetainAside(t.Context()); err != nil {
+	if err := a.Engine.RetainAside(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -44,7 +44,7 @@ func (a *app) put(t *testing.T, path string) {
 // ageTo makes a file and its folder so old, by the store's clock.
 func (a *app) ageTo(t *testing.T, path string, age time.Duration) {
 	t.Helper()
-	then := a.store.Now().Add(-age)
+	then := a.Store.Now().Add(-age)
 	for _, name := range []string{path, filepath.Dir(path)} {
 		if err := os.Chtimes(name, then, then); err != nil {
 			t.Fatal(err)
@@ -56,11 +56,11 @@ func (a *app) ageTo(t *testing.T, path string, age time.Duration) {
 func (a *app) onDisk(t *testing.T) (all []string) {
 	t.Helper()
 	for _, kind := range []string{"bundles", "packs", "uploads", "registry"} {
-		err := filepath.WalkDir(filepath.Join(a.dir, kind), func(path string, d fs.DirEntry, err error) error {
+		err := filepath.WalkDir(filepath.Join(a.Dir, kind), func(path string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) || err == nil && d.IsDir() {
 				return nil
 			}
-			all = append(all, strings.TrimPrefix(path, a.dir))
+			all = append(all, strings.TrimPrefix(path, a.Dir))
 			return err
 		})
 		if err != nil {
@@ -72,7 +72,7 @@ func (a *app) onDisk(t *testing.T) (all []string) {
 
 func (a *app) asides(t *testing.T) (all []string) {
 	t.Helper()
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		noted, err := tx.OrphanedNamespaces()
 		for _, n := range noted {
 			all = append(all, n.Namespace)
@@ -96,13 +96,13 @@ func TestUnnamedNamespaceIsSetAside(t *testing.T) {
 	mine := a.onDisk(t)
 	image := "registry/docker/registry/v2/repositories/gone-moon-0003/airflow/_manifests/revisions/sha256/" + strings.Repeat("ab", 32) + "/link"
 	for _, path := range []string{"bundles/gone-nova-0001/x.json.zst", "packs/gone-star-0002/y.tar.zst", image} {
-		a.put(t, filepath.Join(a.dir, path))
-		a.ageTo(t, filepath.Join(a.dir, path), 1000*time.Hour)
+		a.put(t, filepath.Join(a.Dir, path))
+		a.ageTo(t, filepath.Join(a.Dir, path), 1000*time.Hour)
 	}
 	all := a.onDisk(t)
 	for _, pass := range []time.Duration{0, time.Hour, slipway.OrphanLife - time.Hour - time.Second} {
 		a.later(pass)
-		a.build(t)
+		a.Build(t)
 		a.wantOnDisk(t, "after a start", all)
 		a.retainAside(t)
 		a.retainImages(t)
@@ -112,7 +112,7 @@ func TestUnnamedNamespaceIsSetAside(t *testing.T) {
 		t.Errorf("set aside:\n%s", diff)
 	}
 	a.later(time.Second)
-	a.build(t)
+	a.Build(t)
 	a.wantOnDisk(t, "after a start when it is over", all)
 	a.retainAside(t)
 	a.wantOnDisk(t, "after a sweep when it is over", mine)
@@ -123,7 +123,7 @@ func TestUnnamedNamespaceIsSetAside(t *testing.T) {
 
 func (a *app) retainImages(t *testing.T) {
 	t.Helper()
-	if err := a.engine.RetainImages(t.Context(), a.Sales); err != nil {
+	if err := a.Engine.RetainImages(t.Context(), a.Sales); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -132,15 +132,15 @@ func (a *app) retainImages(t *testing.T) {
 // no longer there.
 func TestNamedAgain(t *testing.T) {
 	a := newApp(t)
-	a.put(t, filepath.Join(a.dir, "packs", a.Sales.Namespace, "x"))
-	storetest.Update(t, a.store, func(tx *store.Tx) error {
+	a.put(t, filepath.Join(a.Dir, "packs", a.Sales.Namespace, "x"))
+	storetest.Update(t, a.Store, func(tx *store.Tx) error {
 		return errors.Join(tx.AddOrphanedNamespace(a.Sales.Namespace), tx.AddOrphanedNamespace("gone-nova-0001"))
 	})
 	a.later(slipway.OrphanLife)
-	a.build(t)
+	a.Build(t)
 	a.retainAside(t)
-	if got := a.asides(t); len(got) != 0 || len(a.packs(t)) != 1 {
-		t.Errorf("set aside %v, packs %v", got, a.packs(t))
+	if got := a.asides(t); len(got) != 0 || len(a.Packs(t)) != 1 {
+		t.Errorf("set aside %v, packs %v", got, a.Packs(t))
 	}
 }
 
@@ -151,11 +151,11 @@ func TestOlderRecords(t *testing.T) {
 		set func(t *testing.T, a *app, staged slipway.Deploy)
 	}{
 		"a manifest of no deploy": {func(t *testing.T, a *app, staged slipway.Deploy) {
-			a.put(t, a.manifest(slipway.NextVersion(time.Now(), staged.Version)))
+			a.put(t, a.Manifest(slipway.NextVersion(time.Now(), staged.Version)))
 		}},
-		"a manifest of a deploy that waits": {func(t *testing.T, a *app, staged slipway.Deploy) { a.put(t, a.manifest(staged.Version)) }},
+		"a manifest of a deploy that waits": {func(t *testing.T, a *app, staged slipway.Deploy) { a.put(t, a.Manifest(staged.Version)) }},
 		"an older start": {func(t *testing.T, a *app, _ slipway.Deploy) {
-			if _, _, err := a.store.CountStart(t.Context(), 7, false); err != nil {
+			if _, _, err := a.Store.CountStart(t.Context(), 7, false); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -163,25 +163,25 @@ func TestOlderRecords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := running(t)
 			a.deployMany(t, 12)
-			w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py": dag("waits")})
-			a.stop()
-			a.put(t, a.pack(strings.Repeat("ab", 32)+".tar.zst"))
-			a.put(t, filepath.Join(a.dir, "uploads", "01other"))
+			w := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py": dag("waits")})
+			a.Stop()
+			a.put(t, a.Pack(strings.Repeat("ab", 32)+".tar.zst"))
+			a.put(t, filepath.Join(a.Dir, "uploads", "01other"))
 			tt.set(t, a, w)
 			all := a.onDisk(t)
-			a.build(t) // notes it
+			a.Build(t) // notes it
 			a.keepFor(t, 1)
-			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
+			if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
 				t.Fatal(err)
 			}
 			for _, pass := range []time.Duration{time.Hour, slipway.OrphanLife - time.Hour - time.Minute} {
 				a.later(pass)
-				a.build(t)
+				a.Build(t)
 				a.expire(t)
 				a.wantOnDisk(t, "in the meantime", all)
 			}
 			a.later(time.Minute)
-			a.build(t)
+			a.Build(t)
 			a.expire(t)
 			kept := map[string]bool{}
 			for _, name := range a.onDisk(t) {
@@ -197,8 +197,8 @@ func TestOlderRecords(t *testing.T) {
 // expire does what a running engine does from time to time.
 func (a *app) expire(t *testing.T) {
 	t.Helper()
-	err := a.engine.RetainVersions(t.Context(), a.Sales.ID)
-	if err := errors.Join(err, a.engine.StageAll(t.Context(), a.Sales.ID), a.engine.RetainAside(t.Context()), a.engine.RetainImages(t.Context(), a.Sales)); err != nil {
+	err := a.Engine.RetainVersions(t.Context(), a.Sales.ID)
+	if err := errors.Join(err, a.Engine.StageAll(t.Context(), a.Sales.ID), a.Engine.RetainAside(t.Context()), a.Engine.RetainImages(t.Context(), a.Sales)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -210,28 +210,28 @@ func TestOlderRecordsKeepWhatADeployFinds(t *testing.T) {
 	a, one, two := crashed(t)
 	two.Status = slipway.Deploying
 	a.save(t, two)
-	files, err := a.engine.Files(t.Context(), a.Sales, one.Version)
+	files, err := a.Engine.Files(t.Context(), a.Sales, one.Version)
 	if err == nil {
-		_, err = a.bundles.PutManifest(a.Sales.Namespace, slipway.Manifest{Version: two.Version, Files: files})
+		_, err = a.Bundles.PutManifest(a.Sales.Namespace, slipway.Manifest{Version: two.Version, Files: files})
 	}
 	if err == nil {
-		_, _, err = a.store.CountStart(t.Context(), 7, false)
+		_, _, err = a.Store.CountStart(t.Context(), 7, false)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.strayPack(t, a.Sales.Namespace)
 	all := a.onDisk(t)
-	a.build(t)
-	for _, name := range a.packs(t) {
-		if err := a.engine.DropStray(t.Context(), a.Sales, strings.TrimSuffix(name, ".tar.zst")); err != nil {
+	a.Build(t)
+	for _, name := range a.Packs(t) {
+		if err := a.Engine.DropStray(t.Context(), a.Sales, strings.TrimSuffix(name, ".tar.zst")); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.run(t)
-	a.await(t, two.Number, slipway.Failed)
+	a.Run(t)
+	a.Await(t, two.Number, slipway.Failed)
 	a.wantOnDisk(t, "after the deploy", all)
-	stored, err := a.bundles.Manifest(a.Sales.Namespace, two.Version)
+	stored, err := a.Bundles.Manifest(a.Sales.Namespace, two.Version)
 	if err != nil || len(stored.Files) != len(files) {
 		t.Errorf("its manifest is %+v, %v; want the one that was there", stored, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 )
 
@@ -23,10 +24,10 @@ type lastAgent struct {
 func agentIsLost(t *testing.T, kind slipway.AgentKind, leaves, ephemeral bool) *lastAgent {
 	t.Helper()
 	l := &lastAgent{app: unstarted(t, func(c *deploy.Config) { c.ApplyTimeout, c.MountTimeout = 5*time.Minute, 5*time.Minute })}
-	l.store.Now = func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
-	l.run(t)
+	l.Store.Now = func() time.Time { return time.Now().Add(time.Duration(l.ahead.Load())) }
+	l.Run(t)
 	l.portal = l.farAway(t)
-	first := l.imaged(t, slipway.ImageOnly, "1", runtime1)
+	first := l.DeployedImage(t, slipway.ImageOnly, "1", deploytest.Runtime1)
 	l.agent(t, l.portal, "compose", kind, func(want slipway.Desired, r *slipway.Report) {
 		l.want.Store(&want)
 		r.Ephemeral = ephemeral
@@ -37,17 +38,17 @@ func agentIsLost(t *testing.T, kind slipway.AgentKind, leaves, ephemeral bool) *
 			r.Revision = "" // as an agent says that ends
 		}
 	})
-	l.eventually(t, "the agent has reported", func() bool { return len(l.engine.Components(l.Sales.ID)) == 1 })
+	l.Eventually(t, "the agent has reported", func() bool { return len(l.Engine.Components(l.Sales.ID)) == 1 })
 	if kind == slipway.Rollout {
-		l.push(t, "2", runtime2.image(t))
-		l.w = l.image(t, slipway.ImageOnly, "2")
+		l.Push(t, "2", deploytest.Runtime2.Build(t))
+		l.w = l.StagedImage(t, slipway.ImageOnly, "2")
 	} else {
-		l.w = l.staged(t, l.Eve, slipway.ReplaceAll, map[string]string{"b.py": dag("b")})
+		l.w = l.Staged(t, l.Eve, slipway.ReplaceAll, map[string]string{"b.py": dag("b")})
 	}
 	before := l.want.Load().Revision
-	l.confirm(t, l.w.Number, l.Eve)
-	l.eventually(t, "something else is wanted, and an agent that leaves has left", func() bool {
-		return l.want.Load().Revision != before && (!leaves || len(l.engine.Components(l.Sales.ID)) == 0)
+	l.Confirm(t, l.w.Number, l.Eve)
+	l.Eventually(t, "something else is wanted, and an agent that leaves has left", func() bool {
+		return l.want.Load().Revision != before && (!leaves || len(l.Engine.Components(l.Sales.ID)) == 0)
 	})
 	return l
 }
@@ -67,11 +68,11 @@ func TestLastAgentIsLost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := agentIsLost(t, tt.kind, tt.leaves, false)
-			l.eventually(t, "it has ended", func() bool {
+			l.Eventually(t, "it has ended", func() bool {
 				l.ahead.Add(int64(time.Minute))
-				return l.load(t, l.w.Number).Status.Ended()
+				return l.Load(t, l.w.Number).Status.Ended()
 			})
-			if w := l.await(t, l.w.Number, slipway.Failed); !strings.HasPrefix(w.Reason, tt.want) {
+			if w := l.Await(t, l.w.Number, slipway.Failed); !strings.HasPrefix(w.Reason, tt.want) {
 				t.Errorf("reason %q", w.Reason)
 			}
 		})
@@ -90,7 +91,7 @@ func TestLastAgentIsBack(t *testing.T) {
 			if err := l.portal.Report(t.Context(), r); err != nil {
 				t.Fatal(err)
 			}
-			if w := l.await(t, l.w.Number, slipway.Deployed); w.Note != "" {
+			if w := l.Await(t, l.w.Number, slipway.Deployed); w.Note != "" {
 				t.Errorf("note %q", w.Note)
 			}
 		})
@@ -104,7 +105,7 @@ func TestScaledAway(t *testing.T) {
 	if err := l.portal.Report(t.Context(), gone); err != nil {
 		t.Fatal(err)
 	}
-	l.await(t, l.w.Number, slipway.Deployed)
+	l.Await(t, l.w.Number, slipway.Deployed)
 }
 
 // TestForgottenIsNotWaitedFor: whoever forgets a component says that it is gone
@@ -112,16 +113,16 @@ func TestScaledAway(t *testing.T) {
 func TestForgottenIsNotWaitedFor(t *testing.T) {
 	l := agentIsLost(t, slipway.Sidecar, false, false)
 	l.ahead.Add(int64(slipway.SilentAfter))
-	if err := l.engine.Forget(t.Context(), l.Sales.ID, l.Ada, "compose"); err != nil {
+	if err := l.Engine.Forget(t.Context(), l.Sales.ID, l.Ada, "compose"); err != nil {
 		t.Fatal(err)
 	}
-	l.await(t, l.w.Number, slipway.Deployed)
+	l.Await(t, l.w.Number, slipway.Deployed)
 }
 
 // TestAutoscaledAgentLeaves: it was told to, and nothing waits for it.
 func TestAutoscaledAgentLeaves(t *testing.T) {
 	l := agentIsLost(t, slipway.Sidecar, true, true)
-	if w := l.await(t, l.w.Number, slipway.Deployed); w.Note != "Published. No component is connected." {
+	if w := l.Await(t, l.w.Number, slipway.Deployed); w.Note != "Published. No component is connected." {
 		t.Errorf("note %q", w.Note)
 	}
 }
@@ -135,7 +136,7 @@ func TestSameImageWhoseContainersCrashed(t *testing.T) {
 			r.Error = "The container worker exited with code 1 and does not run."
 		}
 	})
-	a.imaged(t, slipway.ImageOnly, "1", runtime1)
+	a.DeployedImage(t, slipway.ImageOnly, "1", deploytest.Runtime1)
 	broken.Store(true)
 	r := slipway.Report{Component: "compose", Kind: slipway.Rollout, Image: a.sales(t).ImageRef(), Error: "It crashed."}
 	if want, err := p.Desired(t.Context(), ""); err != nil {
@@ -143,9 +144,9 @@ func TestSameImageWhoseContainersCrashed(t *testing.T) {
 	} else if r.Revision = want.Revision; p.Report(t.Context(), r) != nil {
 		t.Fatal("not reported")
 	}
-	again := a.image(t, slipway.ImageOnly, "1")
-	a.confirm(t, again.Number, a.Eve)
-	again = a.await(t, again.Number, slipway.Failed)
+	again := a.StagedImage(t, slipway.ImageOnly, "1")
+	a.Confirm(t, again.Number, a.Eve)
+	again = a.Await(t, again.Number, slipway.Failed)
 	if want := "The image was not rolled out everywhere: compose: The container worker exited with code 1 and does not run."; !strings.HasPrefix(again.Reason, want) {
 		t.Errorf("reason %q, want %q", again.Reason, want)
 	}

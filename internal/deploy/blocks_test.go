@@ -19,7 +19,7 @@ import (
 
 func (a *app) beginBlocks(t *testing.T) slipway.Deploy {
 	t.Helper()
-	w, err := a.engine.BeginBlocks(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Name: "bundle.tar.gz", Merge: slipway.ReplaceAll})
+	w, err := a.Engine.BeginBlocks(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Name: "bundle.tar.gz", Merge: slipway.ReplaceAll})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func (a *app) beginBlocks(t *testing.T) slipway.Deploy {
 
 func (a *app) putBlock(t *testing.T, w slipway.Deploy, block string, b []byte) {
 	t.Helper()
-	if err := a.engine.PutBlock(t.Context(), w.ID, block, bytes.NewReader(b)); err != nil {
+	if err := a.Engine.PutBlock(t.Context(), w.ID, block, bytes.NewReader(b)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -39,16 +39,16 @@ func TestBlocksOutliveARestart(t *testing.T) {
 	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
 	w := a.beginBlocks(t)
 	a.putBlock(t, w, "one", b[:40])
-	if err := os.Mkdir(filepath.Join(a.dir, "uploads", "stray.d"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(a.Dir, "uploads", "stray.d"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	half := filepath.Join(a.dir, "uploads", string(w.ID)+".d", "put-1234") // that was being written
+	half := filepath.Join(a.Dir, "uploads", string(w.ID)+".d", "put-1234") // that was being written
 	if err := os.WriteFile(half, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a.stop()
-	a.build(t)
-	a.run(t)
+	a.Stop()
+	a.Build(t)
+	a.Run(t)
 	if _, err := os.Stat(half); !os.IsNotExist(err) {
 		t.Errorf("half a block is left: %v", err)
 	}
@@ -56,18 +56,18 @@ func TestBlocksOutliveARestart(t *testing.T) {
 		t.Errorf("uploads %v, want one file and its blocks", names)
 	}
 	a.putBlock(t, w, "two", b[40:])
-	if _, err := a.engine.PutBlockList(t.Context(), w.ID, []string{"one", "two"}); err != nil {
+	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one", "two"}); err != nil {
 		t.Fatal(err)
 	}
-	a.await(t, w.Number, slipway.Staged)
+	a.Await(t, w.Number, slipway.Staged)
 	if names := a.uploads(t); len(names) != 0 {
 		t.Errorf("%v is left", names)
 	}
-	got, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
+	got, err := a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
 	if err != nil || got.Status != slipway.Queued && got.Status != slipway.Deploying {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	a.await(t, w.Number, slipway.Deployed)
+	a.Await(t, w.Number, slipway.Deployed)
 }
 
 // A block whose connection breaks is none.
@@ -75,13 +75,13 @@ func TestBrokenBlockIsNone(t *testing.T) {
 	a := running(t)
 	w := a.beginBlocks(t)
 	broken := io.MultiReader(strings.NewReader("half"), iotest.ErrReader(errors.New("connection reset")))
-	if err := a.engine.PutBlock(t.Context(), w.ID, "one", broken); err == nil {
+	if err := a.Engine.PutBlock(t.Context(), w.ID, "one", broken); err == nil {
 		t.Fatal("a broken block was kept")
 	}
-	if _, err := a.engine.PutBlockList(t.Context(), w.ID, []string{"one"}); !errors.Is(err, deploy.ErrNoBlock) {
+	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one"}); !errors.Is(err, deploy.ErrNoBlock) {
 		t.Errorf("%v, want ErrNoBlock", err)
 	}
-	if names := a.names(t, "uploads", a.uploads(t)[1]); len(names) != 0 {
+	if names := a.Names(t, "uploads", a.uploads(t)[1]); len(names) != 0 {
 		t.Errorf("%v is left", names)
 	}
 }
@@ -91,32 +91,32 @@ func TestBlocksAreReaped(t *testing.T) {
 	a := running(t)
 	w := a.beginBlocks(t)
 	a.putBlock(t, w, "one", []byte("x"))
-	a.stop()
-	a.store.Now = func() time.Time { return time.Now().Add(25 * time.Hour) }
-	a.build(t)
-	if w := a.load(t, w.Number); w.Status != slipway.Failed || w.Reason != "The upload was never completed. Upload the files again." {
+	a.Stop()
+	a.Store.Now = func() time.Time { return time.Now().Add(25 * time.Hour) }
+	a.Build(t)
+	if w := a.Load(t, w.Number); w.Status != slipway.Failed || w.Reason != "The upload was never completed. Upload the files again." {
 		t.Errorf("%s: %q", w.Status, w.Reason)
 	}
 	if names := a.uploads(t); len(names) != 0 {
 		t.Errorf("%v is left", names)
 	}
-	err := a.engine.PutBlock(t.Context(), w.ID, "two", strings.NewReader("x"))
+	err := a.Engine.PutBlock(t.Context(), w.ID, "two", strings.NewReader("x"))
 	wantKind(t, err, slipway.Conflict, "is failed")
 }
 
 // Whoever names a base is refused when another version is wanted by then.
 func TestFinalizeAgainstABase(t *testing.T) {
 	a := running(t)
-	first := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("b")})
+	first := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("b")})
 	none := slipway.Version("")
-	_, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version, Base: &none})
+	_, err := a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version, Base: &none})
 	wantKind(t, err, slipway.Conflict, "Another deploy came in between")
-	if _, err = a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version, Base: &first.Version}); err != nil {
+	if _, err = a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version, Base: &first.Version}); err != nil {
 		t.Fatal(err)
 	}
-	a.await(t, w.Number, slipway.Deployed)
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	a.Await(t, w.Number, slipway.Deployed)
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		live, _, err := tx.LiveDeploy(a.Sales.ID)
 		if live.ID != w.ID {
 			t.Errorf("deploy #%d is live", live.Number)

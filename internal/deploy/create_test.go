@@ -14,34 +14,34 @@ func TestCreateAndEdit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = a.engine.Create(t.Context(), d, a.Eve)
+	_, err = a.Engine.Create(t.Context(), d, a.Eve)
 	wantKind(t, err, slipway.Forbidden, "Operator")
-	if d, err = a.engine.Create(t.Context(), d, a.Oli); err != nil || d.Creator != "Oli Operator" {
+	if d, err = a.Engine.Create(t.Context(), d, a.Oli); err != nil || d.Creator != "Oli Operator" {
 		t.Fatalf("%+v, %v", d, err)
 	}
 	a.Sales = d // what follows is about the new one
-	a.eventually(t, "the image's DAGs are current", func() bool {
-		all := a.engine.Components(d.ID)
+	a.Eventually(t, "the image's DAGs are current", func() bool {
+		all := a.Engine.Components(d.ID)
 		return len(all) == 1 && all[0].DAGs == slipway.FromImage
 	})
 	link := func() string {
-		to, err := os.Readlink(filepath.Join(a.engine.MountDir(d), "current/dags"))
+		to, err := os.Readlink(filepath.Join(a.Engine.MountDir(d), "current/dags"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return to
 	}
-	if got := link(); got != slipway.DefaultDagsPath || a.current(t) != "image" {
-		t.Errorf("dags is %s, current %s", got, a.current(t))
+	if got := link(); got != slipway.DefaultDagsPath || a.Current(t) != "image" {
+		t.Errorf("dags is %s, current %s", got, a.Current(t))
 	}
 	s := d.Settings()
 	s.DagsPath = "/opt/dags"
-	_, err = a.engine.Edit(t.Context(), d.ID, a.Eve, s)
+	_, err = a.Engine.Edit(t.Context(), d.ID, a.Eve, s)
 	wantKind(t, err, slipway.Forbidden, "Operator")
-	if d, err = a.engine.Edit(t.Context(), d.ID, a.Oli, s); err != nil || d.DagsPath != "/opt/dags" {
+	if d, err = a.Engine.Edit(t.Context(), d.ID, a.Oli, s); err != nil || d.DagsPath != "/opt/dags" {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	a.eventually(t, "dags is the new path", func() bool { return link() == "/opt/dags" })
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
+	a.Eventually(t, "dags is the new path", func() bool { return link() == "/opt/dags" })
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	a.WantMounted(t, map[string]string{"a.py": dag("1")})
 }

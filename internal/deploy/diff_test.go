@@ -13,9 +13,9 @@ import (
 func TestDiffOfAFile(t *testing.T) {
 	a := running(t)
 	big := strings.Repeat("0123456789abcde\n", 1<<16+1)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\n5\n6\n", "bin": "a\x00b", "big": "x", "l": "-> a.py"})
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\nfive\n6", "bin": "a\x00c", "big": big, "l": "-> bin", "n.txt": "new\n"})
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\n5\n6\n", "bin": "a\x00b", "big": "x", "l": "-> a.py"})
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\nfive\n6", "bin": "a\x00c", "big": big, "l": "-> bin", "n.txt": "new\n"})
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestDiffOfAFile(t *testing.T) {
 	}
 	got := map[string]slipway.FileDiff{}
 	for _, c := range r.Plan.Changes {
-		if got[c.Path], err = a.engine.Diff(t.Context(), a.Sales, c); err != nil {
+		if got[c.Path], err = a.Engine.Diff(t.Context(), a.Sales, c); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // base returns what a fix of the file at path is made from.
 func (a *app) base(t *testing.T, path string) string {
 	t.Helper()
-	f, err := a.engine.Fixable(t.Context(), a.Sales.ID, path, a.Eve)
+	f, err := a.Engine.Fixable(t.Context(), a.Sales.ID, path, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,22 +45,22 @@ func TestFix(t *testing.T) {
 			files := map[string]string{
 				"a.py": dag("a"), "crlf.py": "a\r\n", "sub/b.py": "b\n", "run.sh": "#!/bin/sh", "logo.bin": "\x00\x01", "dags/a.py": dag("d"),
 			}
-			a.deployed(t, slipway.ReplaceAll, archived(files))
+			a.Deployed(t, slipway.ReplaceAll, archived(files))
 			tt.fix.Base, tt.fix.Description = a.base(t, tt.fix.Path), "Why"
 
-			w, err := a.engine.Fix(t.Context(), a.Sales.ID, a.Eve, tt.fix)
+			w, err := a.Engine.Fix(t.Context(), a.Sales.ID, a.Eve, tt.fix)
 			if err != nil {
 				t.Fatal(err)
 			}
-			w = a.await(t, w.Number, slipway.Staged)
+			w = a.Await(t, w.Number, slipway.Staged)
 			if w.Fix != tt.fix.Path || w.Upload != "one-file fix of dags/"+tt.fix.Path || w.Merge != slipway.AddFiles || w.Description != "Why" || w.Counts.Changed != 1 || w.Counts.Added+w.Counts.Removed != 0 {
 				t.Errorf("deploy %+v", w)
 			}
-			a.confirm(t, w.Number, a.Eve)
-			a.await(t, w.Number, slipway.Deployed)
+			a.Confirm(t, w.Number, a.Eve)
+			a.Await(t, w.Number, slipway.Deployed)
 			files[tt.fix.Path] = tt.want
-			a.wantMounted(t, files)
-			info, err := os.Stat(filepath.Join(a.engine.MountDir(a.Sales), "current", "dags", "run.sh"))
+			a.WantMounted(t, files)
+			info, err := os.Stat(filepath.Join(a.Engine.MountDir(a.Sales), "current", "dags", "run.sh"))
 			if err != nil || info.Mode().Perm() != 0o555 {
 				t.Errorf("run.sh is %v, %v", info.Mode(), err)
 			}
@@ -102,9 +102,9 @@ func TestFixIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := running(t)
-			a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "link": "-> a.py", "logo.bin": "\x00"})
+			a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "link": "-> a.py", "logo.bin": "\x00"})
 			if tt.change != nil {
-				storetest.Update(t, a.store, func(tx *store.Tx) error {
+				storetest.Update(t, a.Store, func(tx *store.Tx) error {
 					d, err := tx.LoadDeployment(a.Sales.ID)
 					tt.change(&d)
 					return errors.Join(err, tx.SaveSettings(d))
@@ -121,7 +121,7 @@ func TestFixIsRefused(t *testing.T) {
 				tt.fix.Base = a.base(t, tt.fix.Path)
 			}
 
-			_, err := a.engine.Fix(t.Context(), a.Sales.ID, by, tt.fix)
+			_, err := a.Engine.Fix(t.Context(), a.Sales.ID, by, tt.fix)
 
 			wantKind(t, err, tt.kind, tt.want)
 			if w, found := a.last(t); found && w.Number > 1 {
@@ -133,7 +133,7 @@ func TestFixIsRefused(t *testing.T) {
 
 func (a *app) last(t *testing.T) (w slipway.Deploy, found bool) {
 	t.Helper()
-	storetest.View(t, a.store, func(tx *store.Tx) (err error) {
+	storetest.View(t, a.Store, func(tx *store.Tx) (err error) {
 		w, found, err = tx.LastDeploy(a.Sales.ID)
 		return err
 	})
@@ -143,30 +143,30 @@ func (a *app) last(t *testing.T) (w slipway.Deploy, found bool) {
 // A fix is of the file as it will be once all that is queued is live.
 func TestFixOfWhatIsQueued(t *testing.T) {
 	a := newApp(t) // nothing goes live by itself
-	a.run(t)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b")})
+	a.Run(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b")})
 	before := a.base(t, "a.py")
-	w := a.staged(t, a.Ada, slipway.AddFiles, map[string]string{"a.py": dag("by Ada")})
-	a.stop()
-	a.build(t)
-	a.confirm(t, w.Number, a.Ada)
+	w := a.Staged(t, a.Ada, slipway.AddFiles, map[string]string{"a.py": dag("by Ada")})
+	a.Stop()
+	a.Build(t)
+	a.Confirm(t, w.Number, a.Ada)
 
-	_, err := a.engine.Fix(t.Context(), a.Sales.ID, a.Eve, deploy.NewFix{Path: "a.py", Base: before, Text: dag("by Eve")})
+	_, err := a.Engine.Fix(t.Context(), a.Sales.ID, a.Eve, deploy.NewFix{Path: "a.py", Base: before, Text: dag("by Eve")})
 	if !errors.Is(err, deploy.ErrFileChanged) {
 		t.Fatalf("Fix: %v, want ErrFileChanged", err)
 	}
-	f, err := a.engine.Fixable(t.Context(), a.Sales.ID, "a.py", a.Eve)
+	f, err := a.Engine.Fixable(t.Context(), a.Sales.ID, "a.py", a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, err := a.engine.FixText(t.Context(), f); err != nil || text != dag("by Ada") {
+	if text, err := a.Engine.FixText(t.Context(), f); err != nil || text != dag("by Ada") {
 		t.Errorf("FixText: %q, %v", text, err)
 	}
-	diff, err := a.engine.DiffContents(t.Context(), f.Deployment, "a.py", before, f.File.SHA256)
+	diff, err := a.Engine.DiffContents(t.Context(), f.Deployment, "a.py", before, f.File.SHA256)
 	if err != nil || diff.Added != 1 || diff.Removed != 1 {
 		t.Errorf("DiffContents: %+v, %v", diff, err)
 	}
-	if f, err := a.engine.Fixable(t.Context(), a.Sales.ID, "nowhere.py", a.Eve); err != nil || f.File.Path != "" {
+	if f, err := a.Engine.Fixable(t.Context(), a.Sales.ID, "nowhere.py", a.Eve); err != nil || f.File.Path != "" {
 		t.Errorf("Fixable: %+v, %v", f, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 )
 
@@ -25,10 +26,10 @@ func (a *app) farAway(t *testing.T) *deploy.LocalPortal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Sales, err = a.engine.Create(t.Context(), d, a.Oli); err != nil {
+	if a.Sales, err = a.Engine.Create(t.Context(), d, a.Oli); err != nil {
 		t.Fatal(err)
 	}
-	return a.engine.Portal(a.Sales)
+	return a.Engine.Portal(a.Sales)
 }
 
 // agent applies what is wanted by fn until the test ends.
@@ -66,8 +67,8 @@ func mounts(want slipway.Desired, r *slipway.Report)   { r.DAGs, r.Version = wan
 
 func TestRolloutByAgents(t *testing.T) {
 	a, p := elsewhere(t, func(c *deploy.Config) { c.ApplyTimeout = 20 * time.Second })
-	w := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	w = a.await(t, w.Number, slipway.Deployed)
+	w := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	w = a.Await(t, w.Number, slipway.Deployed)
 	if w.Note != "Published. No component is connected." {
 		t.Errorf("note %q", w.Note)
 	}
@@ -82,7 +83,7 @@ func TestRolloutByAgents(t *testing.T) {
 		}
 		mounts(want, r)
 	})
-	next := a.imaged(t, slipway.ImageOnly, "1", runtime1)
+	next := a.DeployedImage(t, slipway.ImageOnly, "1", deploytest.Runtime1)
 	if next.Note != "Published. No rollout agent is connected: restart Airflow with the image." {
 		t.Errorf("note %q", next.Note)
 	}
@@ -93,8 +94,8 @@ func TestRolloutByAgents(t *testing.T) {
 		rollsOut(want, r)
 	})
 	first := w.After
-	w = a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	w = a.await(t, w.Number, slipway.Deployed)
+	w = a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	w = a.Await(t, w.Number, slipway.Deployed)
 	if w.Note != "" || w.RollingAt.IsZero() || w.MountingAt.Before(w.RollingAt) {
 		t.Errorf("note %q, rolling at %s, mounting at %s", w.Note, w.RollingAt, w.MountingAt)
 	}
@@ -116,8 +117,8 @@ func TestRolloutByAgents(t *testing.T) {
 
 func TestRolloutByAgentsFails(t *testing.T) {
 	a, p := elsewhere(t)
-	good := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	good = a.await(t, good.Number, slipway.Deployed)
+	good := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	good = a.Await(t, good.Number, slipway.Deployed)
 	a.agent(t, p, "compose", slipway.Rollout, func(want slipway.Desired, r *slipway.Report) {
 		if want.Image == good.After.ImageRef() {
 			rollsOut(want, r)
@@ -126,13 +127,13 @@ func TestRolloutByAgentsFails(t *testing.T) {
 		r.Error = "manifest unknown"
 	})
 	a.agent(t, p, "scheduler-0", slipway.Sidecar, mounts)
-	w := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	w = a.await(t, w.Number, slipway.Failed)
+	w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	w = a.Await(t, w.Number, slipway.Failed)
 	if !strings.Contains(w.Reason, "compose: manifest unknown") || a.sales(t).State != good.After {
 		t.Errorf("reason %q, state %+v", w.Reason, a.sales(t).State)
 	}
-	a.eventually(t, "agents are as before", func() bool {
-		for _, c := range a.engine.Components(a.Sales.ID) {
+	a.Eventually(t, "agents are as before", func() bool {
+		for _, c := range a.Engine.Components(a.Sales.ID) {
 			if !c.Runs(good.After) || c.Error != "" {
 				return false
 			}

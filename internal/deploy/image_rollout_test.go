@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 )
 
@@ -24,7 +25,7 @@ func (a *app) unchanged(t *testing.T, before slipway.State, image string, mounte
 	if env := a.imageEnv(t); image == "" && env != "" || image != "" && !strings.Contains(env, "@"+image+"\n") {
 		t.Errorf("image.env %q, want %s", env, image)
 	}
-	a.eventually(t, "the mount is as before", func() bool { return cmp.Equal(a.mounted(t), mounted) })
+	a.Eventually(t, "the mount is as before", func() bool { return cmp.Equal(a.Mounted(t), mounted) })
 }
 
 func TestRolloutFails(t *testing.T) {
@@ -39,11 +40,11 @@ func TestRolloutFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := applying(t)
-			first := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-			first = a.await(t, first.Number, slipway.Deployed)
-			a.then(t, tt.then)
-			w := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-			w = a.await(t, w.Number, slipway.Failed)
+			first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+			first = a.Await(t, first.Number, slipway.Deployed)
+			a.Then(t, tt.then)
+			w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+			w = a.Await(t, w.Number, slipway.Failed)
 			if !strings.Contains(w.Reason, tt.want) || w.WentLive() {
 				t.Errorf("reason %q, want %q", w.Reason, tt.want)
 			}
@@ -58,23 +59,23 @@ func TestRolloutFails(t *testing.T) {
 				t.Errorf("log:\n%s", a.log(t, w.Number))
 			}
 			// And the next one goes live.
-			a.then(t, "true")
-			again := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-			a.await(t, again.Number, slipway.Deployed)
-			a.wantMounted(t, map[string]string{"b.py": dag("b")})
+			a.Then(t, "true")
+			again := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+			a.Await(t, again.Number, slipway.Deployed)
+			a.WantMounted(t, map[string]string{"b.py": dag("b")})
 		})
 	}
 }
 
 func TestRolloutTakesLong(t *testing.T) {
 	a := applying(t)
-	first := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	first = a.await(t, first.Number, slipway.Deployed)
-	a.change = append(a.change, func(c *deploy.Config) { c.ApplyTimeout = time.Second })
+	first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	first = a.Await(t, first.Number, slipway.Deployed)
+	a.Change = append(a.Change, func(c *deploy.Config) { c.ApplyTimeout = time.Second })
 	a.restart(t)
-	a.then(t, `case $RUNTIME_VERSION in 3.1-5) sleep 600 & sleep 600;; esac`)
-	w := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	if w = a.await(t, w.Number, slipway.Failed); !strings.HasPrefix(w.Reason, "The apply command script did not end within 1s, and was stopped.") {
+	a.Then(t, `case $RUNTIME_VERSION in 3.1-5) sleep 600 & sleep 600;; esac`)
+	w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	if w = a.Await(t, w.Number, slipway.Failed); !strings.HasPrefix(w.Reason, "The apply command script did not end within 1s, and was stopped.") {
 		t.Errorf("reason %q", w.Reason)
 	}
 	a.unchanged(t, first.After, first.After.Image, map[string]string{"a.py": dag("a")})
@@ -83,9 +84,9 @@ func TestRolloutTakesLong(t *testing.T) {
 func TestFirstRolloutFails(t *testing.T) {
 	a := applying(t)
 	before := a.sales(t).State
-	a.then(t, "exit 1")
-	w := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	a.await(t, w.Number, slipway.Failed)
+	a.Then(t, "exit 1")
+	w := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	a.Await(t, w.Number, slipway.Failed)
 	a.unchanged(t, before, "", map[string]string{})
 	if len(a.applied(t)) != 1 {
 		t.Errorf("applied %v", a.applied(t))
@@ -95,9 +96,9 @@ func TestFirstRolloutFails(t *testing.T) {
 // TestMountFails: the image runs already, but its DAGs cannot be mounted.
 func TestMountFails(t *testing.T) {
 	a := applying(t)
-	first := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	first = a.await(t, first.Number, slipway.Deployed)
-	versions := filepath.Join(a.engine.MountDir(a.Sales), "versions")
+	first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	first = a.Await(t, first.Number, slipway.Deployed)
+	versions := filepath.Join(a.Engine.MountDir(a.Sales), "versions")
 	moved := versions + ".away"
 	if err := os.Rename(versions, moved); err != nil {
 		t.Fatal(err)
@@ -105,8 +106,8 @@ func TestMountFails(t *testing.T) {
 	if err := os.WriteFile(versions, nil, 0o600); err != nil { // no folder can be made here
 		t.Fatal(err)
 	}
-	w := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	w = a.await(t, w.Number, slipway.Failed)
+	w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	w = a.Await(t, w.Number, slipway.Failed)
 	if !strings.Contains(w.Reason, "were not mounted everywhere") {
 		t.Errorf("reason %q", w.Reason)
 	}
@@ -122,9 +123,9 @@ func TestMountFails(t *testing.T) {
 // restart stops the engine, builds another one on the same folder and runs it.
 func (a *app) restart(t *testing.T) {
 	t.Helper()
-	a.stop()
-	a.build(t, a.change...)
-	a.run(t)
+	a.Stop()
+	a.Build(t, a.Change...)
+	a.Run(t)
 }
 
 // TestRestartInTheMiddle: whatever was going on, it goes on, and ends as it
@@ -142,23 +143,23 @@ func TestRestartInTheMiddle(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := applying(t)
-			first := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-			first = a.await(t, first.Number, slipway.Deployed)
-			a.then(t, tt.during)
-			w := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-			a.eventually(t, "it is in the middle", func() bool { return tt.at(a, a.load(t, w.Number)) && len(a.applied(t)) >= 2 })
-			a.stop()
-			if got := a.load(t, w.Number).Status; got != slipway.Deploying {
+			first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+			first = a.Await(t, first.Number, slipway.Deployed)
+			a.Then(t, tt.during)
+			w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+			a.Eventually(t, "it is in the middle", func() bool { return tt.at(a, a.Load(t, w.Number)) && len(a.applied(t)) >= 2 })
+			a.Stop()
+			if got := a.Load(t, w.Number).Status; got != slipway.Deploying {
 				t.Fatalf("after the stop it is %s", got)
 			}
-			a.then(t, tt.after)
+			a.Then(t, tt.after)
 			a.restart(t)
 			if tt.succeed {
-				w = a.await(t, w.Number, slipway.Deployed)
+				w = a.Await(t, w.Number, slipway.Deployed)
 				a.unchanged(t, w.After, w.Image.Digest, map[string]string{"b.py": dag("b")})
 				return
 			}
-			w = a.await(t, w.Number, slipway.Failed)
+			w = a.Await(t, w.Number, slipway.Failed)
 			if !strings.Contains(w.Reason, "exit status 3") {
 				t.Errorf("reason %q", w.Reason)
 			}
@@ -170,18 +171,18 @@ func TestRestartInTheMiddle(t *testing.T) {
 // TestApplyIsStoppedWhole: nothing of the apply command outlives the portal.
 func TestApplyIsStoppedWhole(t *testing.T) {
 	a := applying(t)
-	a.then(t, `sleep 600 & echo $! > "$0/child"; wait`)
-	a.push(t, "1", runtime1.image(t))
-	w := a.image(t, slipway.ImageOnly, "1")
-	a.confirm(t, w.Number, a.Eve)
-	child := filepath.Join(a.dir, "child")
+	a.Then(t, `sleep 600 & echo $! > "$0/child"; wait`)
+	a.Push(t, "1", deploytest.Runtime1.Build(t))
+	w := a.StagedImage(t, slipway.ImageOnly, "1")
+	a.Confirm(t, w.Number, a.Eve)
+	child := filepath.Join(a.Dir, "child")
 	var pid []byte
-	a.eventually(t, "the command runs", func() bool {
+	a.Eventually(t, "the command runs", func() bool {
 		pid, _ = os.ReadFile(child)
 		return bytes.HasSuffix(pid, []byte("\n"))
 	})
-	a.stop()
-	a.eventually(t, "its child has ended", func() bool {
+	a.Stop()
+	a.Eventually(t, "its child has ended", func() bool {
 		state, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
 		return err != nil || strings.Contains(string(state), ") Z ")
 	})
@@ -189,25 +190,25 @@ func TestApplyIsStoppedWhole(t *testing.T) {
 
 func TestReturnToImages(t *testing.T) {
 	a := applying(t)
-	one := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	one = a.await(t, one.Number, slipway.Deployed)
-	two := a.imaged(t, slipway.ImageOnly, "2", runtime2)
-	three := a.deployed(t, slipway.ReplaceAll, map[string]string{"c.py": dag("c")})
+	one := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	one = a.Await(t, one.Number, slipway.Deployed)
+	two := a.DeployedImage(t, slipway.ImageOnly, "2", deploytest.Runtime2)
+	three := a.Deployed(t, slipway.ReplaceAll, map[string]string{"c.py": dag("c")})
 
 	back := func(to slipway.Deploy, kind slipway.DeployKind, image string, mounted map[string]string) {
 		t.Helper()
-		r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, to.Number, a.Eve)
+		r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, to.Number, a.Eve)
 		if err != nil || r.Refusal != nil {
 			t.Fatalf("review of the return to #%d: %v, %v", to.Number, r.Refusal, err)
 		}
-		w, err := a.engine.Return(t.Context(), a.Sales.ID, to.Number, a.Eve, r.Base, allTicks, "")
+		w, err := a.Engine.Return(t.Context(), a.Sales.ID, to.Number, a.Eve, r.Base, deploytest.DAGTicks, "")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if w.Kind != kind {
 			t.Errorf("the return to #%d is %s, want %s", to.Number, w.Kind, kind)
 		}
-		w = a.await(t, w.Number, slipway.Deployed)
+		w = a.Await(t, w.Number, slipway.Deployed)
 		a.unchanged(t, w.After, image, mounted)
 		if w.After.Image != image || (r.Image == nil) != (kind == slipway.DAGOnly) {
 			t.Errorf("after the return to #%d: %+v", to.Number, w.After)
@@ -220,12 +221,12 @@ func TestReturnToImages(t *testing.T) {
 
 	// And one that fails goes back.
 	before := a.sales(t).State
-	a.then(t, `case $RUNTIME_VERSION in 3.1-4) exit 1;; esac`)
-	w, err := a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, before.Version, allTicks, "")
+	a.Then(t, `case $RUNTIME_VERSION in 3.1-4) exit 1;; esac`)
+	w, err := a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, before.Version, deploytest.DAGTicks, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.await(t, w.Number, slipway.Failed)
+	a.Await(t, w.Number, slipway.Failed)
 	a.unchanged(t, before, two.After.Image, map[string]string{"c.py": dag("c")})
 }
 
@@ -233,31 +234,31 @@ func TestReturnToImages(t *testing.T) {
 // waited behind it.
 func TestRolloutJudgedAtItsTurn(t *testing.T) {
 	a := applying(t)
-	one := a.imaged(t, slipway.ImageOnly, "1", runtime1)
-	two := a.imaged(t, slipway.ImageOnly, "2", runtime2)
-	other := runtime1
-	other.packages = "another"
-	a.push(t, "other", other.image(t))
+	one := a.DeployedImage(t, slipway.ImageOnly, "1", deploytest.Runtime1)
+	two := a.DeployedImage(t, slipway.ImageOnly, "2", deploytest.Runtime2)
+	other := deploytest.Runtime1
+	other.Packages = "another"
+	a.Push(t, "other", other.Build(t))
 
-	a.then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done`)
+	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done`)
 	a.hold(t)
-	running := a.image(t, slipway.ImageOnly, "2")
-	a.confirm(t, running.Number, a.Eve)
-	a.eventually(t, "it runs", func() bool { return len(a.applied(t)) == 3 })
-	back, err := a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, "", allTicks, "")
+	running := a.StagedImage(t, slipway.ImageOnly, "2")
+	a.Confirm(t, running.Number, a.Eve)
+	a.Eventually(t, "it runs", func() bool { return len(a.applied(t)) == 3 })
+	back, err := a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, "", deploytest.DAGTicks, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	older := a.image(t, slipway.ImageOnly, "other") // fine after the return
-	a.confirm(t, older.Number, a.Eve)
-	_, err = a.engine.Cancel(t.Context(), a.Sales.ID, running.Number, a.Eve)
+	older := a.StagedImage(t, slipway.ImageOnly, "other") // fine after the return
+	a.Confirm(t, older.Number, a.Eve)
+	_, err = a.Engine.Cancel(t.Context(), a.Sales.ID, running.Number, a.Eve)
 	wantKind(t, err, slipway.Conflict, "going live already")
-	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, back.Number, a.Eve); err != nil {
+	if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, back.Number, a.Eve); err != nil {
 		t.Fatal(err)
 	}
 	a.release(t)
-	a.await(t, running.Number, slipway.Deployed)
-	older = a.await(t, older.Number, slipway.Failed)
+	a.Await(t, running.Number, slipway.Deployed)
+	older = a.Await(t, older.Number, slipway.Failed)
 	if !strings.HasPrefix(older.Reason, "Cannot deploy a downgraded Astro Runtime version.") || !older.RollingAt.IsZero() {
 		t.Errorf("reason %q, rolling at %s", older.Reason, older.RollingAt)
 	}
@@ -269,14 +270,14 @@ func TestRolloutJudgedAtItsTurn(t *testing.T) {
 // hold keeps an apply command that waits for it from going on.
 func (a *app) hold(t *testing.T) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(a.dir, "hold"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(a.Dir, "hold"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (a *app) release(t *testing.T) {
 	t.Helper()
-	if err := os.Remove(filepath.Join(a.dir, "hold")); err != nil {
+	if err := os.Remove(filepath.Join(a.Dir, "hold")); err != nil {
 		t.Fatal(err)
 	}
 }

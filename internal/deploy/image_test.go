@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -20,22 +21,22 @@ import (
 
 func TestImageByPushedTag(t *testing.T) {
 	a := applying(t)
-	first := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
-	digest := a.push(t, "1.0", runtime1.image(t))
+	first := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	digest := a.Push(t, "1.0", deploytest.Runtime1.Build(t))
 
-	w := a.image(t, slipway.ImageOnly, "1.0")
+	w := a.StagedImage(t, slipway.ImageOnly, "1.0")
 	if w.Image == nil || w.Image.Digest != digest || w.Image.Runtime != "3.1-4" || w.Version != "" {
 		t.Fatalf("staged %+v, image %+v", w, w.Image)
 	}
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if err != nil || r.Refusal != nil || r.Image == nil {
 		t.Fatalf("review %+v, %v", r, err)
 	}
 	if r.Image.Shared != 0 || len(r.Image.Fresh) != 2 || r.Image.Files.Count != 1 || r.Image.Files.Files[0].Path != "from_image.py" || r.Image.Carries || len(r.Plan.Changes) != 0 || r.Plan.Ticks() != (slipway.Ticks{}) {
 		t.Errorf("review %+v, plan %+v", r.Image, r.Plan)
 	}
-	a.confirm(t, w.Number, a.Eve)
-	w = a.await(t, w.Number, slipway.Deployed)
+	a.Confirm(t, w.Number, a.Eve)
+	w = a.Await(t, w.Number, slipway.Deployed)
 	want := slipway.State{Image: digest, ImageName: deploy.Repository(a.Sales), ImageTag: "1.0", Runtime: "3.1-4", Version: first.Version, Mounted: true, DAGDeploys: true}
 	if got := a.sales(t).State; got != want || w.After != want {
 		t.Errorf("state %+v, row %+v, want %+v", got, w.After, want)
@@ -49,7 +50,7 @@ func TestImageByPushedTag(t *testing.T) {
 	if text := a.log(t, w.Number); !strings.Contains(text, "applied\n") || !strings.Contains(text, "has ended well") {
 		t.Errorf("log:\n%s", text)
 	}
-	a.wantMounted(t, map[string]string{"a.py": dag("a")})
+	a.WantMounted(t, map[string]string{"a.py": dag("a")})
 	if len(a.manifests(t)) != 1 {
 		t.Errorf("manifests %v", a.manifests(t))
 	}
@@ -59,15 +60,15 @@ func TestImageByPushedTag(t *testing.T) {
 // not found, by whatever name somebody calls it.
 func TestImageOfOthers(t *testing.T) {
 	a := applying(t)
-	a.push(t, "1.0", runtime1.image(t))
+	a.Push(t, "1.0", deploytest.Runtime1.Build(t))
 	other := "portal.test:8888/vast-comet-0001/airflow:1.0"
 	for _, ref := range []string{"vast-comet-0001/airflow:1.0", other, "portal.test:8888/" + other, "portal.test:8888/portal.test:8888/" + other} {
-		_, err := a.engine.CreateImage(t.Context(), a.Sales.ID, a.Eve, deploy.NewImage{Kind: slipway.ImageOnly, Ref: ref})
+		_, err := a.Engine.CreateImage(t.Context(), a.Sales.ID, a.Eve, deploy.NewImage{Kind: slipway.ImageOnly, Ref: ref})
 		if kind, text := slipway.Explain(err); kind != slipway.NotFound || !strings.Contains(text, a.Sales.Namespace) {
 			t.Errorf("%s: %v", ref, err)
 		}
 	}
-	w := a.image(t, slipway.ImageOnly, "portal.test:8888/portal.test:8888/"+deploy.Repository(a.Sales)+":1.0")
+	w := a.StagedImage(t, slipway.ImageOnly, "portal.test:8888/portal.test:8888/"+deploy.Repository(a.Sales)+":1.0")
 	if w.Image == nil || w.Image.Name != deploy.Repository(a.Sales) {
 		t.Errorf("its own by the portal's name: %+v", w.Image)
 	}
@@ -76,7 +77,7 @@ func TestImageOfOthers(t *testing.T) {
 func TestRegistryLogins(t *testing.T) {
 	a := unstarted(t)
 	set := func(by slipway.Actor, host, user, password string) error {
-		return a.engine.SetRegistryLogin(t.Context(), a.Workspace.ID, by, host, image.Login{User: user, Password: password})
+		return a.Engine.SetRegistryLogin(t.Context(), a.Workspace.ID, by, host, image.Login{User: user, Password: password})
 	}
 	wantKind(t, set(a.Eve, "quay.io", "robot", "secret"), slipway.Forbidden, "Operator")
 	wantKind(t, set(a.Sam, "quay.io", "robot", "secret"), slipway.NotFound, "")
@@ -90,7 +91,7 @@ func TestRegistryLogins(t *testing.T) {
 	login := func(of slipway.WorkspaceID, name string) image.Login {
 		d := a.Sales
 		d.Workspace = of
-		l, err := a.engine.Login(t.Context(), d, name)
+		l, err := a.Engine.Login(t.Context(), d, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +105,7 @@ func TestRegistryLogins(t *testing.T) {
 			t.Errorf("login %+v, want none", got)
 		}
 	}
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		all, err := tx.RegistryLogins(a.Workspace.ID)
 		if len(all) != 1 || bytes.Contains(all[0].Sealed, []byte("secret")) || all[0].Host != "quay.io" {
 			t.Errorf("logins %+v", all)
@@ -112,16 +113,16 @@ func TestRegistryLogins(t *testing.T) {
 		return err
 	})
 	// With another key nothing is given away, and people are told.
-	if err := os.Remove(filepath.Join(a.dir, "secret.key")); err != nil {
+	if err := os.Remove(filepath.Join(a.Dir, "secret.key")); err != nil {
 		t.Fatal(err)
 	}
-	a.build(t)
-	_, err := a.engine.Login(t.Context(), a.Sales, "quay.io/team/airflow")
+	a.Build(t)
+	_, err := a.Engine.Login(t.Context(), a.Sales, "quay.io/team/airflow")
 	wantKind(t, err, slipway.Invalid, "Enter them again")
-	if err := a.engine.DropRegistryLogin(t.Context(), a.Workspace.ID, a.Oli, "quay.io"); err != nil {
+	if err := a.Engine.DropRegistryLogin(t.Context(), a.Workspace.ID, a.Oli, "quay.io"); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, a.engine.DropRegistryLogin(t.Context(), a.Workspace.ID, a.Oli, "quay.io"), slipway.NotFound, "no credentials")
+	wantKind(t, a.Engine.DropRegistryLogin(t.Context(), a.Workspace.ID, a.Oli, "quay.io"), slipway.NotFound, "no credentials")
 }
 
 func TestImageArchive(t *testing.T) {
@@ -131,31 +132,31 @@ func TestImageArchive(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tarball.Write(ref, runtime1.image(t), &b); err != nil {
+	if err := tarball.Write(ref, deploytest.Runtime1.Build(t), &b); err != nil {
 		t.Fatal(err)
 	}
-	w, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{
+	w, err := a.Engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{
 		Image: true, Kind: slipway.ImageAndDAG, DAGs: true, Length: int64(b.Len()), Name: "image.tar",
 	}, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.eventually(t, "the image is read", func() bool { return a.load(t, w.Number).Image != nil })
-	if now := a.load(t, w.Number); now.Status != slipway.Initialized || !now.WantsDAG {
+	a.Eventually(t, "the image is read", func() bool { return a.Load(t, w.Number).Image != nil })
+	if now := a.Load(t, w.Number); now.Status != slipway.Initialized || !now.WantsDAG {
 		t.Fatalf("without its DAGs it is %s", now.Status)
 	}
-	a.addDAGs(t, w.Number, map[string]string{"b.py": dag("b")})
-	w = a.await(t, w.Number, slipway.Staged)
+	a.AddDAGs(t, w.Number, map[string]string{"b.py": dag("b")})
+	w = a.Await(t, w.Number, slipway.Staged)
 	if len(a.uploads(t)) != 0 {
 		t.Errorf("uploads stay: %v", a.uploads(t))
 	}
-	a.confirm(t, w.Number, a.Eve)
-	w = a.await(t, w.Number, slipway.Deployed)
+	a.Confirm(t, w.Number, a.Eve)
+	w = a.Await(t, w.Number, slipway.Deployed)
 	if w.After.ImageTag != w.Tag || !strings.HasPrefix(w.Tag, "deploy-20") || w.After.Version != w.Version {
 		t.Errorf("tag %q, after %+v", w.Tag, w.After)
 	}
-	a.wantMounted(t, map[string]string{"b.py": dag("b")})
-	if err := a.tryPush(t, w.Tag, runtime2.image(t)); err == nil {
+	a.WantMounted(t, map[string]string{"b.py": dag("b")})
+	if err := a.TryPush(t, w.Tag, deploytest.Runtime2.Build(t)); err == nil {
 		t.Error("the tag of a deploy was pushed again")
 	}
 }
@@ -166,20 +167,20 @@ func TestImagePushedForADeploy(t *testing.T) {
 	if w.Tag == other.Tag || w.Tag == "" {
 		t.Errorf("tags %q and %q", w.Tag, other.Tag)
 	}
-	_, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{})
+	_, err := a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{})
 	wantKind(t, err, slipway.Conflict, "No image has been pushed as portal.test:8888/"+a.Sales.Namespace+"/airflow:"+w.Tag)
-	if err := a.tryPush(t, "deploy-2001-01-01T00-00-00", runtime1.image(t)); err == nil {
+	if err := a.TryPush(t, "deploy-2001-01-01T00-00-00", deploytest.Runtime1.Build(t)); err == nil {
 		t.Error("a tag of no deploy was pushed")
 	}
-	digest := a.push(t, w.Tag, runtime1.image(t))
-	if w, err = a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{}); err != nil {
+	digest := a.Push(t, w.Tag, deploytest.Runtime1.Build(t))
+	if w, err = a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{}); err != nil {
 		t.Fatal(err)
 	}
-	w = a.await(t, w.Number, slipway.Deployed)
+	w = a.Await(t, w.Number, slipway.Deployed)
 	if w.After.Image != digest || w.After.ImageTag != w.Tag {
 		t.Errorf("after %+v", w.After)
 	}
-	if err := a.tryPush(t, w.Tag, runtime2.image(t)); err == nil {
+	if err := a.TryPush(t, w.Tag, deploytest.Runtime2.Build(t)); err == nil {
 		t.Error("the tag of a deploy was pushed again")
 	}
 }
@@ -196,30 +197,30 @@ func TestProjectOfTheAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := applying(t)
-			old := a.deployed(t, slipway.ReplaceAll, map[string]string{"old.py": dag("old")})
+			old := a.Deployed(t, slipway.ReplaceAll, map[string]string{"old.py": dag("old")})
 			a.turn(t, false)
 			if tt.on {
-				a.imaged(t, slipway.ImageAndDAG, "0", runtime1)
+				a.DeployedImage(t, slipway.ImageAndDAG, "0", deploytest.Runtime1)
 				a.turn(t, true)
 			}
 			w := a.waiting(t, slipway.ImageAndDAG)
-			a.push(t, w.Tag, runtime2.image(t))
+			a.Push(t, w.Tag, deploytest.Runtime2.Build(t))
 			f := deploy.Finish{}
 			if tt.on {
-				if _, err := a.engine.BeginBlocks(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{To: w.Number, Name: "dags", Merge: slipway.ReplaceAll}); err != nil {
+				if _, err := a.Engine.BeginBlocks(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{To: w.Number, Name: "dags", Merge: slipway.ReplaceAll}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			if tt.dags {
-				if _, err := a.engine.PutBlob(t.Context(), w.ID, bytes.NewReader(storetest.Archive(t, map[string]string{"new.py": dag("new")}))); err != nil {
+				if _, err := a.Engine.PutBlob(t.Context(), w.ID, bytes.NewReader(storetest.Archive(t, map[string]string{"new.py": dag("new")}))); err != nil {
 					t.Fatal(err)
 				}
 				f.Version = w.Version
 			}
-			if _, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, f); err != nil {
+			if _, err := a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, f); err != nil {
 				t.Fatal(err)
 			}
-			w = a.await(t, w.Number, slipway.Deployed)
+			w = a.Await(t, w.Number, slipway.Deployed)
 			d := a.sales(t)
 			if d.NeedsImage != tt.needs || d.Runtime != "3.1-5" || d.Mounted != (tt.mounted != nil) {
 				t.Errorf("state %+v", d.State)
@@ -228,9 +229,9 @@ func TestProjectOfTheAPI(t *testing.T) {
 				t.Errorf("version %s, want %s", d.Version, want)
 			}
 			if tt.mounted != nil {
-				a.wantMounted(t, tt.mounted)
-			} else if a.current(t) != "image" {
-				t.Errorf("current is %s", a.current(t))
+				a.WantMounted(t, tt.mounted)
+			} else if a.Current(t) != "image" {
+				t.Errorf("current is %s", a.Current(t))
 			}
 			if len(a.uploads(t)) != 0 {
 				t.Errorf("uploads stay: %v", a.uploads(t))
@@ -243,16 +244,16 @@ func TestProjectOfTheAPI(t *testing.T) {
 func TestDAGsThatAreUnderWay(t *testing.T) {
 	a := applying(t)
 	n := deploy.NewUpload{To: a.waiting(t, slipway.ImageAndDAG).Number, Length: 3, Name: "x", Merge: slipway.ReplaceAll}
-	if _, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, n); err != nil {
+	if _, _, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, n); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, n)
+	_, _, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, n)
 	wantKind(t, err, slipway.Conflict, "are being uploaded already")
 }
 
 func (a *app) waiting(t *testing.T, kind slipway.DeployKind) slipway.Deploy {
 	t.Helper()
-	w, err := a.engine.CreateImage(t.Context(), a.Sales.ID, a.Eve, deploy.NewImage{Kind: kind})
+	w, err := a.Engine.CreateImage(t.Context(), a.Sales.ID, a.Eve, deploy.NewImage{Kind: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,7 +262,7 @@ func (a *app) waiting(t *testing.T, kind slipway.DeployKind) slipway.Deploy {
 
 func (a *app) turn(t *testing.T, on bool) {
 	t.Helper()
-	if _, err := a.engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
+	if _, err := a.Engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -275,25 +276,25 @@ func TestImageArchiveOnceMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := tarball.Write(ref, runtime1.image(t), &b); err != nil {
+	if err := tarball.Write(ref, deploytest.Runtime1.Build(t), &b); err != nil {
 		t.Fatal(err)
 	}
 	archive := bytes.NewReader(bytes.Clone(b.Bytes()))
-	w, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Image: true, Kind: slipway.ImageOnly, Length: int64(b.Len()), Name: "image.tar"}, &b)
+	w, err := a.Engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Image: true, Kind: slipway.ImageOnly, Length: int64(b.Len()), Name: "image.tar"}, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored, err := a.engine.Images().Import(t.Context(), deploy.Repository(a.Sales), w.Tag, archive, archive.Size(), slipway.DefaultPlatform)
+	stored, err := a.Engine.Images().Import(t.Context(), deploy.Repository(a.Sales), w.Tag, archive, archive.Size(), slipway.DefaultPlatform)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.build(t, a.change...)
-	a.run(t)
-	w = a.await(t, w.Number, slipway.Staged)
+	a.Build(t, a.Change...)
+	a.Run(t)
+	w = a.Await(t, w.Number, slipway.Staged)
 	if w.Image.Digest != stored.Digest {
 		t.Errorf("image %s, want %s", w.Image.Digest, stored.Digest)
 	}
-	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
+	if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
 		t.Fatal(err)
 	}
 }

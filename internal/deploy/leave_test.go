@@ -29,21 +29,21 @@ func TestStagingOfSomebodyWhoLeft(t *testing.T) {
 			a := newApp(t)
 			n := deploy.NewUpload{Length: -1, Name: "dags.tar.gz", Merge: slipway.ReplaceAll}
 			archive := storetest.Archive(t, map[string]string{"a.py": dag("a")})
-			w, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, n, bytes.NewReader(archive))
+			w, err := a.Engine.Receive(t.Context(), a.Sales.ID, a.Eve, n, bytes.NewReader(archive))
 			if err != nil {
 				t.Fatal(err)
 			}
 			moments := 0
-			a.store.Now = func() time.Time {
+			a.Store.Now = func() time.Time {
 				if moments++; moments == tt.moment { // a transaction has begun, and has read nothing yet
-					storetest.Update(t, a.store, func(tx *store.Tx) error { return tt.end(tx, a) })
+					storetest.Update(t, a.Store, func(tx *store.Tx) error { return tt.end(tx, a) })
 				}
 				return time.Now()
 			}
-			if err := a.engine.StageAll(t.Context(), a.Sales.ID); err != nil {
+			if err := a.Engine.StageAll(t.Context(), a.Sales.ID); err != nil {
 				t.Fatal(err)
 			}
-			if w = a.load(t, w.Number); w.Status != slipway.Failed || len(w.Reason) < len(tt.want) || w.Reason[:len(tt.want)] != tt.want {
+			if w = a.Load(t, w.Number); w.Status != slipway.Failed || len(w.Reason) < len(tt.want) || w.Reason[:len(tt.want)] != tt.want {
 				t.Errorf("it is %s: %q, want %q", w.Status, w.Reason, tt.want)
 			}
 		})
@@ -54,19 +54,19 @@ func TestStagingOfSomebodyWhoLeft(t *testing.T) {
 // deploy fails.
 func TestAddressOfSomebodyWhoLeft(t *testing.T) {
 	a := newApp(t)
-	w, err := a.engine.BeginBlocks(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
+	w, err := a.Engine.BeginBlocks(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
 	if err != nil {
 		t.Fatal(err)
 	}
-	put := func() error { return a.engine.PutBlock(t.Context(), w.ID, "1", bytes.NewReader([]byte("x"))) }
+	put := func() error { return a.Engine.PutBlock(t.Context(), w.ID, "1", bytes.NewReader([]byte("x"))) }
 	if err := put(); err != nil {
 		t.Fatal(err)
 	}
-	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
+	storetest.Update(t, a.Store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
 	if kind, text := slipway.Explain(put()); kind != slipway.Forbidden || text != "This upload address no longer works. Eve Author no longer has access to this Deployment." {
 		t.Errorf("%v %q", kind, text)
 	}
-	if w = a.load(t, w.Number); w.Status != slipway.Failed || w.Reason != "Eve Author no longer has access to this Deployment." {
+	if w = a.Load(t, w.Number); w.Status != slipway.Failed || w.Reason != "Eve Author no longer has access to this Deployment." {
 		t.Errorf("it is %s: %q", w.Status, w.Reason)
 	}
 }

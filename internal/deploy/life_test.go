@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -19,14 +20,14 @@ func TestLifeOfADeploy(t *testing.T) {
 		"dags/sales/load.py": dag("load"), "dags/run.sh": "#!/bin/sh\necho hi\n", "dags/latest": "-> sales",
 		"dags/empty.txt": "", "dags/__pycache__/x.pyc": "junk", "requirements.txt": "pandas\n",
 	}
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, files)
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, files)
 	if w.Counts.Added != 4 || w.Counts.LeftOut != 1 || w.Counts.Outside != 1 || w.Counts.NewBytes == 0 {
 		t.Errorf("counts %+v", w.Counts)
 	}
 	if got := a.uploads(t); len(got) != 0 {
 		t.Errorf("uploads %v stay after staging", got)
 	}
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if err != nil || r.Refusal != nil || r.Base != "" || r.BaseDeploy != nil || len(r.Plan.Changes) != 4 || r.Role != slipway.Author {
 		t.Fatalf("review %+v, %v", r, err)
 	}
@@ -34,13 +35,13 @@ func TestLifeOfADeploy(t *testing.T) {
 	if diff := cmp.Diff(want, r.Report); diff != "" {
 		t.Errorf("report (-want +got):\n%s", diff)
 	}
-	if err := a.engine.Describe(t.Context(), a.Sales.ID, w.Number, a.Eve, " first one "); err != nil {
+	if err := a.Engine.Describe(t.Context(), a.Sales.ID, w.Number, a.Eve, " first one "); err != nil {
 		t.Fatal(err)
 	}
-	a.confirm(t, w.Number, a.Ada)
-	w = a.await(t, w.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"sales/load.py": dag("load"), "run.sh": "#!/bin/sh\necho hi\n", "latest": "-> sales", "empty.txt": ""})
-	info, err := os.Stat(filepath.Join(a.engine.MountDir(a.Sales), "current/dags/run.sh"))
+	a.Confirm(t, w.Number, a.Ada)
+	w = a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"sales/load.py": dag("load"), "run.sh": "#!/bin/sh\necho hi\n", "latest": "-> sales", "empty.txt": ""})
+	info, err := os.Stat(filepath.Join(a.Engine.MountDir(a.Sales), "current/dags/run.sh"))
 	if err != nil || info.Mode().Perm() != 0o555 {
 		t.Errorf("run.sh is %v, %v", info, err)
 	}
@@ -53,7 +54,7 @@ func TestLifeOfADeploy(t *testing.T) {
 			t.Errorf("no time of %s", name)
 		}
 	}
-	all := a.engine.Components(a.Sales.ID)
+	all := a.Engine.Components(a.Sales.ID)
 	if len(all) != 1 || all[0].Version != w.Version || all[0].Error != "" || all[0].Since.IsZero() || all[0].Agent != "test" {
 		t.Errorf("components %+v", all)
 	}
@@ -63,7 +64,7 @@ func TestLifeOfADeploy(t *testing.T) {
 // wantTrail compares the newest actions of the audit trail.
 func wantTrail(t *testing.T, a *app, want ...string) {
 	t.Helper()
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		trail, err := tx.AuditTrail(a.Workspace.ID, 0, len(want))
 		var got []string
 		for _, e := range trail {
@@ -78,36 +79,36 @@ func wantTrail(t *testing.T, a *app, want ...string) {
 
 func TestAddAndReplace(t *testing.T) {
 	a := running(t)
-	first := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b"), "c.txt": "c"})
-	packs := len(a.packs(t))
+	first := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b"), "c.txt": "c"})
+	packs := len(a.Packs(t))
 
-	w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"b.py": dag("b2"), "d.py": dag("a")})
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	w := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"b.py": dag("b2"), "d.py": dag("a")})
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Base != first.Version || r.BaseDeploy == nil || r.BaseDeploy.Number != first.Number || r.Plan.Counts.Changed != 1 || r.Plan.Counts.Added != 1 || r.Plan.Ticks() != (slipway.Ticks{}) {
 		t.Errorf("review %+v", r)
 	}
-	a.confirm(t, w.Number, a.Eve)
-	w = a.await(t, w.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"a.py": dag("a"), "b.py": dag("b2"), "c.txt": "c", "d.py": dag("a")})
+	a.Confirm(t, w.Number, a.Eve)
+	w = a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"a.py": dag("a"), "b.py": dag("b2"), "c.txt": "c", "d.py": dag("a")})
 
 	// Everything is known: a third deploy stores no pack, and goes back to #1.
-	third := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"b.py": dag("b")})
-	if got := len(a.packs(t)); got != packs+1 || third.Counts.NewBytes != 0 {
+	third := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"b.py": dag("b")})
+	if got := len(a.Packs(t)); got != packs+1 || third.Counts.NewBytes != 0 {
 		t.Errorf("%d packs, want %d; %d new bytes", got, packs+1, third.Counts.NewBytes)
 	}
-	r, err = a.engine.Review(t.Context(), a.Sales.ID, third.Number, a.Eve)
+	r, err = a.Engine.Review(t.Context(), a.Sales.ID, third.Number, a.Eve)
 	if err != nil || len(r.Plan.RemovedDAGs) != 2 || r.GoesBack["b.py"].Number != first.Number || len(r.GoesBack) != 1 {
 		t.Errorf("removed %v, goes back %+v, %v", r.Plan.RemovedDAGs, r.GoesBack, err)
 	}
-	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, third.Number, a.Eve, r.Base, slipway.Ticks{})
+	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, third.Number, a.Eve, r.Base, slipway.Ticks{})
 	wantKind(t, err, slipway.Invalid, "removes 2 DAG files")
-	a.confirm(t, third.Number, a.Eve)
-	a.await(t, third.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"b.py": dag("b")})
-	done, err := a.engine.Done(t.Context(), a.Sales.ID, w.Number, a.Mia)
+	a.Confirm(t, third.Number, a.Eve)
+	a.Await(t, third.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"b.py": dag("b")})
+	done, err := a.Engine.Done(t.Context(), a.Sales.ID, w.Number, a.Mia)
 	if err != nil || len(done.Plan.Changes) != 2 || done.Base != first.Version || done.BaseDeploy.Number != first.Number {
 		t.Errorf("done %+v, %v", done, err)
 	}
@@ -115,49 +116,49 @@ func TestAddAndReplace(t *testing.T) {
 
 func TestBaseChanged(t *testing.T) {
 	a := running(t)
-	mine := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("mine")})
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, mine.Number, a.Eve)
+	mine := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("mine")})
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, mine.Number, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := a.deployed(t, slipway.ReplaceAll, map[string]string{"b.py": dag("theirs")})
-	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, mine.Number, a.Eve, r.Base, allTicks)
+	theirs := a.Deployed(t, slipway.ReplaceAll, map[string]string{"b.py": dag("theirs")})
+	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, mine.Number, a.Eve, r.Base, deploytest.DAGTicks)
 	wantKind(t, err, slipway.Conflict, slipway.ErrBaseChanged.Text)
-	if r, err = a.engine.Review(t.Context(), a.Sales.ID, mine.Number, a.Eve); err != nil || r.Base != theirs.Version || len(r.Plan.RemovedDAGs) != 1 {
+	if r, err = a.Engine.Review(t.Context(), a.Sales.ID, mine.Number, a.Eve); err != nil || r.Base != theirs.Version || len(r.Plan.RemovedDAGs) != 1 {
 		t.Fatalf("review %+v, %v", r, err)
 	}
-	a.confirm(t, mine.Number, a.Eve)
-	a.await(t, mine.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"a.py": dag("mine")})
+	a.Confirm(t, mine.Number, a.Eve)
+	a.Await(t, mine.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"a.py": dag("mine")})
 }
 
 // A base may be a version that is not stored yet: nothing runs here while the
 // queue is filled.
 func TestQueueOfTwo(t *testing.T) {
 	a := running(t)
-	one := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
-	two := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py": dag("2"), "c.py": dag("2")})
-	three := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"d.py": dag("3")})
-	a.stop()
-	a.build(t)
-	a.confirm(t, one.Number, a.Eve)
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
+	one := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
+	two := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py": dag("2"), "c.py": dag("2")})
+	three := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"d.py": dag("3")})
+	a.Stop()
+	a.Build(t)
+	a.Confirm(t, one.Number, a.Eve)
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
 	if err != nil || r.Base != one.Version || r.BaseDeploy.Number != one.Number || r.Plan.Counts.Changed != 1 || r.Plan.Counts.Unchanged != 1 {
 		t.Fatalf("review %+v, %v", r, err)
 	}
-	a.confirm(t, two.Number, a.Eve)
-	a.confirm(t, three.Number, a.Eve)
-	done, err := a.engine.Done(t.Context(), a.Sales.ID, two.Number, a.Eve)
+	a.Confirm(t, two.Number, a.Eve)
+	a.Confirm(t, three.Number, a.Eve)
+	done, err := a.Engine.Done(t.Context(), a.Sales.ID, two.Number, a.Eve)
 	if err != nil || len(done.Plan.Changes) != 2 || done.Base != one.Version {
 		t.Errorf("done of a queued one %+v, %v", done, err)
 	}
-	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, two.Number, a.Eve); err != nil {
+	if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, two.Number, a.Eve); err != nil {
 		t.Fatal(err)
 	}
-	a.run(t)
-	three = a.await(t, three.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"a.py": dag("1"), "b.py": dag("1"), "d.py": dag("3")})
-	if two = a.load(t, two.Number); two.Status != slipway.Cancelled || two.Reason != "Cancelled by Eve Author before its turn." {
+	a.Run(t)
+	three = a.Await(t, three.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"a.py": dag("1"), "b.py": dag("1"), "d.py": dag("3")})
+	if two = a.Load(t, two.Number); two.Status != slipway.Cancelled || two.Reason != "Cancelled by Eve Author before its turn." {
 		t.Errorf("two %+v", two)
 	}
 	if three.Base != one.Version || three.Counts.Added != 1 {
@@ -167,44 +168,44 @@ func TestQueueOfTwo(t *testing.T) {
 
 func TestReturn(t *testing.T) {
 	a := running(t)
-	one := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
-	two := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
-	three := a.deployed(t, slipway.AddFiles, map[string]string{"c.py": dag("3")})
-	packs, manifests := a.packs(t), a.manifests(t)
+	one := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
+	two := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+	three := a.Deployed(t, slipway.AddFiles, map[string]string{"c.py": dag("3")})
+	packs, manifests := a.Packs(t), a.manifests(t)
 
-	_, err := a.engine.Return(t.Context(), a.Sales.ID, three.Number, a.Eve, three.Version, allTicks, "")
+	_, err := a.Engine.Return(t.Context(), a.Sales.ID, three.Number, a.Eve, three.Version, deploytest.DAGTicks, "")
 	wantKind(t, err, slipway.Conflict, "runs already")
-	_, err = a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Mia, three.Version, allTicks, "")
+	_, err = a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Mia, three.Version, deploytest.DAGTicks, "")
 	wantKind(t, err, slipway.Forbidden, "Author role")
-	_, err = a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, two.Version, allTicks, "")
+	_, err = a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, two.Version, deploytest.DAGTicks, "")
 	wantKind(t, err, slipway.Conflict, slipway.ErrBaseChanged.Text)
-	r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
+	r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
 	if err != nil || r.Refusal != nil || r.Base != three.Version || len(r.Plan.Changes) != 3 || r.Deploy.ReturnTo != one.Number {
 		t.Fatalf("review %+v, %v", r, err)
 	}
-	_, err = a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, r.Base, slipway.Ticks{}, "")
+	_, err = a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, r.Base, slipway.Ticks{}, "")
 	wantKind(t, err, slipway.Invalid, "c.py")
-	back, err := a.engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, r.Base, r.Plan.Ticks(), "it broke")
+	back, err := a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, r.Base, r.Plan.Ticks(), "it broke")
 	if err != nil {
 		t.Fatal(err)
 	}
-	back = a.await(t, back.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
-	if got := a.current(t); got != "versions/"+one.Version.Dir() || back.Version != one.Version {
+	back = a.Await(t, back.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"a.py": dag("1"), "b.py": dag("1")})
+	if got := a.Current(t); got != "versions/"+one.Version.Dir() || back.Version != one.Version {
 		t.Errorf("current is %s, deploy of %s, want the old name %s", got, back.Version, one.Version)
 	}
-	if diff := cmp.Diff(packs, a.packs(t)) + cmp.Diff(manifests, a.manifests(t)); diff != "" {
+	if diff := cmp.Diff(packs, a.Packs(t)) + cmp.Diff(manifests, a.manifests(t)); diff != "" {
 		t.Errorf("stored something:\n%s", diff)
 	}
 	for n, want := range map[int]int{one.Number: 0, two.Number: back.Number, three.Number: back.Number, back.Number: 0} {
-		if got := a.load(t, n).UndoneBy; got != want {
+		if got := a.Load(t, n).UndoneBy; got != want {
 			t.Errorf("#%d undone by %d, want %d", n, got, want)
 		}
 	}
 	if back.Description != "it broke" || back.Counts.Added != 1 || back.Counts.Changed != 1 || back.Counts.Removed != 1 {
 		t.Errorf("back %+v", back)
 	}
-	refused, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
+	refused, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
 	if err != nil || refused.Refusal == nil {
 		t.Errorf("review of a return to what runs: %v, %v", refused.Refusal, err)
 	}
@@ -212,36 +213,36 @@ func TestReturn(t *testing.T) {
 
 func TestDiscardDropsThePackUnlessShared(t *testing.T) {
 	a := running(t)
-	shared := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")})
-	other := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared"), "b.py": dag("own")})
-	if got := a.packs(t); len(got) != 2 {
+	shared := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")})
+	other := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared"), "b.py": dag("own")})
+	if got := a.Packs(t); len(got) != 2 {
 		t.Fatalf("packs %v, want 2", got)
 	}
-	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, shared.Number, a.Mia); err == nil {
+	if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, shared.Number, a.Mia); err == nil {
 		t.Error("a Member discarded a deploy")
 	}
 	for _, n := range []int{shared.Number, other.Number} {
-		w, err := a.engine.Cancel(t.Context(), a.Sales.ID, n, a.Eve)
+		w, err := a.Engine.Cancel(t.Context(), a.Sales.ID, n, a.Eve)
 		if err != nil || w.Status != slipway.Cancelled || w.Reason != "Discarded by Eve Author." {
 			t.Fatalf("%+v, %v", w, err)
 		}
 		if n == shared.Number {
-			third := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")}) // the loop has been round
-			if got := a.packs(t); len(got) != 2 || third.Counts.NewBytes != 0 {
+			third := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("shared")}) // the loop has been round
+			if got := a.Packs(t); len(got) != 2 || third.Counts.NewBytes != 0 {
 				t.Errorf("packs %v, want both, as the other deploy needs them", got)
 			}
-			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, third.Number, a.Eve); err != nil {
+			if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, third.Number, a.Eve); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	a.eventually(t, "no pack is left", func() bool { return len(a.packs(t)) == 0 })
+	a.Eventually(t, "no pack is left", func() bool { return len(a.Packs(t)) == 0 })
 }
 
 func TestRefusalLeavesNothing(t *testing.T) {
 	a := running(t)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	packs, manifests, current := a.packs(t), a.manifests(t), a.current(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	packs, manifests, current := a.Packs(t), a.manifests(t), a.Current(t)
 	good := storetest.Archive(t, map[string]string{"b.py": dag("2"), "c.py": strings.Repeat("x", 1<<20)})
 	for name, tt := range map[string]struct {
 		archive []byte
@@ -253,24 +254,24 @@ func TestRefusalLeavesNothing(t *testing.T) {
 		"empty":      {storetest.Archive(t, nil), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := a.upload(t, a.Eve, slipway.ReplaceAll, tt.archive)
-			w = a.await(t, w.Number, slipway.Failed)
+			w := a.Upload(t, a.Eve, slipway.ReplaceAll, tt.archive)
+			w = a.Await(t, w.Number, slipway.Failed)
 			if !strings.Contains(w.Reason, tt.want) || !strings.HasSuffix(w.Reason, ".") || strings.Contains(w.Reason, "our side") {
 				t.Errorf("reason %q, want %q", w.Reason, tt.want)
 			}
-			a.eventually(t, "the upload's file is gone", func() bool { return len(a.uploads(t)) == 0 })
-			if diff := cmp.Diff(packs, a.packs(t)) + cmp.Diff(manifests, a.manifests(t)) + cmp.Diff(current, a.current(t)); diff != "" {
+			a.Eventually(t, "the upload's file is gone", func() bool { return len(a.uploads(t)) == 0 })
+			if diff := cmp.Diff(packs, a.Packs(t)) + cmp.Diff(manifests, a.manifests(t)) + cmp.Diff(current, a.Current(t)); diff != "" {
 				t.Errorf("something changed:\n%s", diff)
 			}
 		})
 	}
 	// Merged, it could not be a version: refused at the confirmation, and told before.
-	w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py/x.py": dag("2")})
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	w := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"a.py/x.py": dag("2")})
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, r.Refusal, slipway.Invalid, "a.py")
-	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, allTicks)
+	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, deploytest.DAGTicks)
 	wantKind(t, err, slipway.Invalid, "a.py")
 }

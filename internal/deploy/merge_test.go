@@ -29,7 +29,7 @@ func (a *app) oneByOne(t *testing.T, n int) map[string]string {
 	for i := range n {
 		name := fmt.Sprintf("dag_%02d.py", i)
 		all[name] = dag(fmt.Sprint("number ", i))
-		a.deployed(t, slipway.AddFiles, map[string]string{name: all[name]})
+		a.Deployed(t, slipway.AddFiles, map[string]string{name: all[name]})
 	}
 	return all
 }
@@ -37,8 +37,8 @@ func (a *app) oneByOne(t *testing.T, n int) map[string]string {
 // awaitMerge waits until the small packs have become one, beside them.
 func (a *app) awaitMerge(t *testing.T) {
 	t.Helper()
-	a.eventually(t, "the packs are merged", func() (merged bool) {
-		storetest.View(t, a.store, func(tx *store.Tx) error {
+	a.Eventually(t, "the packs are merged", func() (merged bool) {
+		storetest.View(t, a.Store, func(tx *store.Tx) error {
 			known, err := tx.Packs(a.Sales.ID)
 			merged = len(known) == manySmall+1
 			return err
@@ -68,8 +68,8 @@ func (a *app) mountAnew(t *testing.T, number int) (files map[string]string, pack
 		t.Fatal(err)
 	}
 	defer m.Close()
-	p := a.engine.Portal(a.Sales)
-	man, err := p.Manifest(t.Context(), a.load(t, number).Version)
+	p := a.Engine.Portal(a.Sales)
+	man, err := p.Manifest(t.Context(), a.Load(t, number).Version)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,17 +99,17 @@ func (a *app) wantAnew(t *testing.T, number int, want map[string]string, packs i
 func TestSmallPacksAreMerged(t *testing.T) {
 	a := newApp(t)
 	a.elsewhere(t)
-	a.run(t)
+	a.Run(t)
 	all := a.oneByOne(t, manySmall)
 	a.awaitMerge(t)
 	a.wantAnew(t, manySmall, all, manySmall) // manifests never change
 
 	all["one more.py"] = dag("one more")
-	w := a.deployed(t, slipway.AddFiles, map[string]string{"one more.py": all["one more.py"]})
+	w := a.Deployed(t, slipway.AddFiles, map[string]string{"one more.py": all["one more.py"]})
 	a.wantAnew(t, w.Number, all, 2)
 
 	all["the same.py"] = all["dag_07.py"]
-	w = a.deployed(t, slipway.AddFiles, map[string]string{"the same.py": all["the same.py"]})
+	w = a.Deployed(t, slipway.AddFiles, map[string]string{"the same.py": all["the same.py"]})
 	if w.Counts.NewBytes != 0 {
 		t.Errorf("%d bytes were stored of a content that is in the merged pack", w.Counts.NewBytes)
 	}
@@ -120,10 +120,10 @@ func TestSmallPacksAreMerged(t *testing.T) {
 		name := fmt.Sprintf("dag_%02d.py", i)
 		five[name] = all[name]
 	}
-	a.await(t, a.returns(t, 5), slipway.Deployed)
+	a.Await(t, a.Return(t, 5), slipway.Deployed)
 	a.wantAnew(t, 5, five, 5)
 	five["six.py"] = dag("six")
-	w = a.deployed(t, slipway.AddFiles, map[string]string{"six.py": dag("six")})
+	w = a.Deployed(t, slipway.AddFiles, map[string]string{"six.py": dag("six")})
 	a.wantAnew(t, w.Number, five, 2)
 }
 
@@ -131,14 +131,14 @@ func TestSmallPacksAreMerged(t *testing.T) {
 func TestMergeBetweenStagingAndPublishing(t *testing.T) {
 	a := newApp(t)
 	a.elsewhere(t)
-	a.run(t)
+	a.Run(t)
 	all := a.oneByOne(t, manySmall-1)
-	early := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"early.py": all["dag_03.py"]})
+	early := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"early.py": all["dag_03.py"]})
 	all["late.py"] = dag("late")
-	a.deployed(t, slipway.AddFiles, map[string]string{"late.py": all["late.py"]})
+	a.Deployed(t, slipway.AddFiles, map[string]string{"late.py": all["late.py"]})
 	a.awaitMerge(t)
-	a.confirm(t, early.Number, a.Eve)
-	a.await(t, early.Number, slipway.Deployed)
+	a.Confirm(t, early.Number, a.Eve)
+	a.Await(t, early.Number, slipway.Deployed)
 	all["early.py"] = all["dag_03.py"]
 	a.wantAnew(t, early.Number, all, 1)
 }
@@ -151,13 +151,13 @@ func TestMergedPacksGoWithTheirVersions(t *testing.T) {
 	for i := range 12 {
 		name := fmt.Sprintf("later_%02d.py", i)
 		all[name] = dag(name)
-		last = a.deployed(t, slipway.AddFiles, map[string]string{name: all[name]}).Number
+		last = a.Deployed(t, slipway.AddFiles, map[string]string{name: all[name]}).Number
 	}
 	pass(91)
 	a.wantKept(t, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45)
 	a.wantAnew(t, last, all, 13)
-	a.stop()
-	a.build(t) // what is merged is known after a start
+	a.Stop()
+	a.Build(t) // what is merged is known after a start
 	a.wantAnew(t, last, all, 13)
 }
 
@@ -187,7 +187,7 @@ func TestLongHistory(t *testing.T) {
 	most := 0
 	for range deploys {
 		h.change(2)
-		w := h.deployed(t, slipway.ReplaceAll, h.files)
+		w := h.Deployed(t, slipway.ReplaceAll, h.files)
 		most = max(most, h.claims(t, w.Version))
 	}
 	// While a merge runs, deploys go on.
@@ -199,7 +199,7 @@ func TestLongHistory(t *testing.T) {
 		t.Errorf("a mount reads %d packs (-want +got):\n%s", packs, diff)
 	}
 	pass(91)
-	h.eventually(t, "the last ten are kept", func() bool {
+	h.Eventually(t, "the last ten are kept", func() bool {
 		kept := h.kept(t)
 		return len(kept) == 10 && h.unneeded(t, kept) <= 1 // one was just merged, for the next version
 	})
@@ -212,7 +212,7 @@ func TestLongHistory(t *testing.T) {
 // them all.
 func (h *history) claims(t *testing.T, v slipway.Version) (named int) {
 	t.Helper()
-	files, err := h.engine.Files(t.Context(), h.Sales, v)
+	files, err := h.Engine.Files(t.Context(), h.Sales, v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func (h *history) claims(t *testing.T, v slipway.Version) (named int) {
 	for _, f := range files {
 		packs[f.Pack] = true
 	}
-	storetest.View(t, h.store, func(tx *store.Tx) error {
+	storetest.View(t, h.Store, func(tx *store.Tx) error {
 		held, err := tx.SmallPacks(h.Sales.ID, v, 1<<40)
 		if held < len(packs) {
 			t.Errorf("%s needs %d packs and holds %d", v, len(packs), held)
@@ -234,29 +234,29 @@ func (h *history) claims(t *testing.T, v slipway.Version) (named int) {
 // live after it, although its contents would be looked for elsewhere by now.
 func TestMergedBetweenTwoTries(t *testing.T) {
 	a := running(t)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
-	now := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b")})
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	now := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b")})
 	three := map[string]string{"a.py": dag("a"), "b.py": dag("b"), "c.py": dag("c")}
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, three)
-	stored, err := a.engine.StoreVersion(t.Context(), w)
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, three)
+	stored, err := a.Engine.StoreVersion(t.Context(), w)
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := a.engine.Files(t.Context(), a.Sales, now.Version)
+	files, err := a.Engine.Files(t.Context(), a.Sales, now.Version)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pack, places, err := a.bundles.Merge(t.Context(), a.Sales.Namespace, files)
+	pack, places, err := a.Bundles.Merge(t.Context(), a.Sales.Namespace, files)
 	if err != nil {
 		t.Fatal(err)
 	}
-	storetest.Update(t, a.store, func(tx *store.Tx) error {
+	storetest.Update(t, a.Store, func(tx *store.Tx) error {
 		return tx.AddMergedPack(a.Sales.ID, now.Version, store.Pack{SHA256: pack.SHA256, Size: pack.Size}, places, []string{files[0].Pack, files[1].Pack})
 	})
-	a.confirm(t, w.Number, a.Eve)
-	a.await(t, w.Number, slipway.Deployed)
-	a.wantMounted(t, three)
-	live, err := a.engine.Files(t.Context(), a.Sales, w.Version)
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, three)
+	live, err := a.Engine.Files(t.Context(), a.Sales, w.Version)
 	if diff := cmp.Diff(stored, live); err != nil || diff != "" {
 		t.Errorf("%v, the files of the version (-stored +now):\n%s", err, diff)
 	}

@@ -14,8 +14,8 @@ func TestNamesOutsideAreBounded(t *testing.T) {
 	for i := range 1500 {
 		files[fmt.Sprintf("beside-%04d.txt", i)] = ""
 	}
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, files)
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, files)
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,14 +95,14 @@ func TestPatchAppliesWithGit(t *testing.T) {
 		"tail space ": "b\n",
 	}
 	a := running(t)
-	a.deployed(t, slipway.ReplaceAll, was)
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, is)
+	a.Deployed(t, slipway.ReplaceAll, was)
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, is)
 	for name, state := range map[string]func(){
-		"staged": func() {}, "live": func() { a.confirm(t, w.Number, a.Eve); a.await(t, w.Number, slipway.Deployed) },
+		"staged": func() {}, "live": func() { a.Confirm(t, w.Number, a.Eve); a.Await(t, w.Number, slipway.Deployed) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			state()
-			patch, err := a.engine.Patch(t.Context(), a.Sales.ID, w.Number, a.Mia)
+			patch, err := a.Engine.Patch(t.Context(), a.Sales.ID, w.Number, a.Mia)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -121,28 +121,28 @@ func TestPatchAppliesWithGit(t *testing.T) {
 
 func TestPatchOfWhatIsNoText(t *testing.T) {
 	a := running(t)
-	a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "logo.bin": "\x00\x01"})
-	both := a.deployed(t, slipway.AddFiles, map[string]string{"a.py": dag("b"), "logo.bin": "\x00\x02"})
-	none := a.deployed(t, slipway.AddFiles, map[string]string{"logo.bin": "\x00\x03"})
-	same := a.deployed(t, slipway.AddFiles, map[string]string{"logo.bin": "\x00\x03"})
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "logo.bin": "\x00\x01"})
+	both := a.Deployed(t, slipway.AddFiles, map[string]string{"a.py": dag("b"), "logo.bin": "\x00\x02"})
+	none := a.Deployed(t, slipway.AddFiles, map[string]string{"logo.bin": "\x00\x03"})
+	same := a.Deployed(t, slipway.AddFiles, map[string]string{"logo.bin": "\x00\x03"})
 
-	patch, err := a.engine.Patch(t.Context(), a.Sales.ID, both.Number, a.Mia)
+	patch, err := a.Engine.Patch(t.Context(), a.Sales.ID, both.Number, a.Mia)
 	if err != nil || !strings.Contains(string(patch), `too large: "dags/logo.bin"`) || strings.Count(string(patch), "diff --git") != 1 {
 		t.Errorf("%v\n%s", err, patch)
 	}
-	_, err = a.engine.Patch(t.Context(), a.Sales.ID, none.Number, a.Mia)
+	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, none.Number, a.Mia)
 	wantKind(t, err, slipway.Conflict, "changes no text file")
-	_, err = a.engine.Patch(t.Context(), a.Sales.ID, same.Number, a.Mia)
+	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, same.Number, a.Mia)
 	wantKind(t, err, slipway.Conflict, "changes no file")
-	_, err = a.engine.Patch(t.Context(), a.Sales.ID, both.Number, a.Sam)
+	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, both.Number, a.Sam)
 	wantKind(t, err, slipway.NotFound, "There is no Deployment")
 }
 
 func TestPatchIsLimited(t *testing.T) {
 	a := running(t)
 	files := map[string]string{"huge.txt": strings.Repeat("x", 1<<20+1), "a.py": dag("a")}
-	one := a.deployed(t, slipway.ReplaceAll, files)
-	patch, err := a.engine.Patch(t.Context(), a.Sales.ID, one.Number, a.Mia)
+	one := a.Deployed(t, slipway.ReplaceAll, files)
+	patch, err := a.Engine.Patch(t.Context(), a.Sales.ID, one.Number, a.Mia)
 	if err != nil || !strings.Contains(string(patch), `too large: "dags/huge.txt"`) {
 		t.Errorf("%v\n%.500s", err, patch)
 	}
@@ -150,7 +150,7 @@ func TestPatchIsLimited(t *testing.T) {
 	for i := range 33 {
 		many[fmt.Sprintf("file%d", i)] = strings.Repeat(string(rune('A'+i)), 1<<20)
 	}
-	two := a.deployed(t, slipway.AddFiles, many)
-	_, err = a.engine.Patch(t.Context(), a.Sales.ID, two.Number, a.Mia)
+	two := a.Deployed(t, slipway.AddFiles, many)
+	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, two.Number, a.Mia)
 	wantKind(t, err, slipway.TooLarge, "too much for a patch")
 }

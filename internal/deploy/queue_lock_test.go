@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -25,7 +26,7 @@ func TestQueueLockKeepsTheOrder(t *testing.T) {
 	var wg sync.WaitGroup
 	wait := func(ctx context.Context, n int) {
 		wg.Go(func() {
-			err := a.engine.InTurn(ctx, a.Sales.ID, func() error {
+			err := a.Engine.InTurn(ctx, a.Sales.ID, func() error {
 				if n == 0 {
 					close(begun)
 					<-open
@@ -37,7 +38,7 @@ func TestQueueLockKeepsTheOrder(t *testing.T) {
 				t.Errorf("request %d: %v", n, err)
 			}
 		})
-		a.eventuallySoon(t, func() bool { return a.engine.InLine(a.Sales.ID) == n+1 })
+		a.eventuallySoon(t, func() bool { return a.Engine.InLine(a.Sales.ID) == n+1 })
 	}
 	wait(t.Context(), 0)
 	<-begun
@@ -50,13 +51,13 @@ func TestQueueLockKeepsTheOrder(t *testing.T) {
 		wait(ctx, n)
 	}
 	leave()
-	a.eventuallySoon(t, func() bool { return a.engine.InLine(a.Sales.ID) == 19 })
+	a.eventuallySoon(t, func() bool { return a.Engine.InLine(a.Sales.ID) == 19 })
 	close(open)
 	wg.Wait()
 	if len(order) != 19 || !slices.IsSorted(order) {
 		t.Errorf("they came in the order %v", order)
 	}
-	if n := a.engine.InLine(a.Sales.ID); n != 0 {
+	if n := a.Engine.InLine(a.Sales.ID); n != 0 {
 		t.Errorf("%d are in line in the end", n)
 	}
 }
@@ -75,13 +76,13 @@ func (a *app) eventuallySoon(t *testing.T, is func() bool) {
 func TestQueueLockIsGivenBack(t *testing.T) {
 	a := newApp(t)
 	tries := 0
-	err := a.engine.InTurn(t.Context(), a.Sales.ID, func() error {
+	err := a.Engine.InTurn(t.Context(), a.Sales.ID, func() error {
 		tries++
 		return deploy.ErrMoved
 	})
 	wantKind(t, err, slipway.Conflict, "kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again.")
-	if tries < 5 || a.engine.InLine(a.Sales.ID) != 0 {
-		t.Errorf("%d tries, %d in line", tries, a.engine.InLine(a.Sales.ID))
+	if tries < 5 || a.Engine.InLine(a.Sales.ID) != 0 {
+		t.Errorf("%d tries, %d in line", tries, a.Engine.InLine(a.Sales.ID))
 	}
 }
 
@@ -110,7 +111,7 @@ func (c *crowd) tell(number int, sent int64) {
 // finalizes sends a deploy as the API does.
 func (c *crowd) finalizes(t *testing.T, w slipway.Deploy) {
 	sent := c.clock.Add(1)
-	got, err := c.engine.Finalize(t.Context(), c.Sales.ID, w.ID, c.Eve, deploy.Finish{Version: w.Version})
+	got, err := c.Engine.Finalize(t.Context(), c.Sales.ID, w.ID, c.Eve, deploy.Finish{Version: w.Version})
 	if err != nil || got.ID != w.ID || got.Number != w.Number {
 		t.Errorf("finalize #%d: #%d, %v", w.Number, got.Number, err)
 		return
@@ -122,13 +123,13 @@ func (c *crowd) finalizes(t *testing.T, w slipway.Deploy) {
 // somebody came in between.
 func (c *crowd) confirms(t *testing.T, w slipway.Deploy) {
 	for {
-		r, err := c.engine.Review(t.Context(), c.Sales.ID, w.Number, c.Ada)
+		r, err := c.Engine.Review(t.Context(), c.Sales.ID, w.Number, c.Ada)
 		if err != nil {
 			t.Errorf("review #%d: %v", w.Number, err)
 			return
 		}
 		sent := c.clock.Add(1)
-		_, err = c.engine.Confirm(t.Context(), c.Sales.ID, w.Number, c.Ada, r.Base, allTicks)
+		_, err = c.Engine.Confirm(t.Context(), c.Sales.ID, w.Number, c.Ada, r.Base, deploytest.DAGTicks)
 		if err == nil {
 			c.tell(w.Number, sent)
 			return
@@ -149,7 +150,7 @@ func (c *crowd) wantInOrder(t *testing.T, want int) {
 	}
 	position := map[int]int64{}
 	for _, a := range c.all {
-		position[a.number] = c.await(t, a.number, slipway.Deployed).Position
+		position[a.number] = c.Await(t, a.number, slipway.Deployed).Position
 	}
 	for _, first := range c.all {
 		for _, then := range c.all {
@@ -170,7 +171,7 @@ func TestManyDeployAtOnce(t *testing.T) {
 	for i := range n {
 		name := fmt.Sprintf("dag_%02d.py", i)
 		want[name] = dag(name)
-		staged = append(staged, c.staged(t, c.Eve, slipway.AddFiles, map[string]string{name: want[name]}))
+		staged = append(staged, c.Staged(t, c.Eve, slipway.AddFiles, map[string]string{name: want[name]}))
 	}
 	var wg sync.WaitGroup
 	for i, w := range staged {
@@ -184,20 +185,20 @@ func TestManyDeployAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	c.wantInOrder(t, n)
-	c.wantMounted(t, want)
+	c.WantMounted(t, want)
 }
 
 // Of requests to finalize one deploy that come at once, each is told the same.
 func TestOneFinalizedManyTimesAtOnce(t *testing.T) {
 	c := &crowd{app: running(t)}
-	c.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	w := c.staged(t, c.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+	c.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	w := c.Staged(t, c.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() { c.finalizes(t, w) })
 	}
 	wg.Wait()
-	if got := c.await(t, w.Number, slipway.Deployed); got.Position != 2 || len(c.all) != 20 {
+	if got := c.Await(t, w.Number, slipway.Deployed); got.Position != 2 || len(c.all) != 20 {
 		t.Errorf("position %d, %d answers", got.Position, len(c.all))
 	}
 }
@@ -205,20 +206,20 @@ func TestOneFinalizedManyTimesAtOnce(t *testing.T) {
 // Returns and deploys that come at once wait for each other.
 func TestReturnsAmongDeploys(t *testing.T) {
 	c := &crowd{app: running(t)}
-	first := c.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("first"), "b.py": dag("b")})
+	first := c.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("first"), "b.py": dag("b")})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	queued := 1
 	for i := range 12 {
-		w := c.staged(t, c.Eve, slipway.AddFiles, map[string]string{"a.py": dag(fmt.Sprint(i))})
+		w := c.Staged(t, c.Eve, slipway.AddFiles, map[string]string{"a.py": dag(fmt.Sprint(i))})
 		wg.Go(func() { c.finalizes(t, w) })
 		wg.Go(func() {
-			w, err := c.engine.RollBack(t.Context(), c.Sales.ID, first.ID, c.Eve, "again")
+			w, err := c.Engine.RollBack(t.Context(), c.Sales.ID, first.ID, c.Eve, "again")
 			if kind, text := slipway.Explain(err); err != nil && (kind != slipway.Conflict || text != "Deploy #1 is what runs already.") {
 				t.Errorf("return: %v", err)
 			}
 			if err == nil {
-				c.await(t, w.Number, slipway.Deployed)
+				c.Await(t, w.Number, slipway.Deployed)
 				mu.Lock()
 				queued++
 				mu.Unlock()
@@ -227,7 +228,7 @@ func TestReturnsAmongDeploys(t *testing.T) {
 	}
 	wg.Wait()
 	c.wantInOrder(t, 12)
-	storetest.View(t, c.store, func(tx *store.Tx) error {
+	storetest.View(t, c.Store, func(tx *store.Tx) error {
 		all, err := tx.Deploys(c.Sales.ID, 0, 100)
 		if len(all) != queued+12 {
 			t.Errorf("%d deploys, want %d", len(all), queued+12)
@@ -240,20 +241,20 @@ func TestReturnsAmongDeploys(t *testing.T) {
 // told so.
 func TestOneImageFinalizedManyTimesAtOnce(t *testing.T) {
 	a := unstarted(t)
-	a.run(t)
+	a.Run(t)
 	for n := range 3 {
 		w := a.waiting(t, slipway.ImageOnly)
-		a.push(t, w.Tag, made{runtime: "3.1-4", packages: fmt.Sprint(n)}.image(t))
+		a.Push(t, w.Tag, deploytest.Image{Runtime: "3.1-4", Packages: fmt.Sprint(n)}.Build(t))
 		var wg sync.WaitGroup
 		for range 12 {
 			wg.Go(func() {
-				if got, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{}); err != nil || got.ID != w.ID {
+				if got, err := a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{}); err != nil || got.ID != w.ID {
 					t.Errorf("finalize #%d: #%d, %v", w.Number, got.Number, err)
 				}
 			})
 		}
 		wg.Wait()
-		a.await(t, w.Number, slipway.Deployed)
+		a.Await(t, w.Number, slipway.Deployed)
 	}
 }
 
@@ -261,9 +262,9 @@ func TestOneImageFinalizedManyTimesAtOnce(t *testing.T) {
 // are asked for.
 func TestReturnAgainstAnotherBase(t *testing.T) {
 	a := running(t)
-	first := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
-	second := a.deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("b")})
-	a.deployed(t, slipway.AddFiles, map[string]string{"b.py": dag("b")})
-	_, err := a.engine.Return(t.Context(), a.Sales.ID, first.Number, a.Eve, second.Version, slipway.Ticks{}, "")
+	first := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	second := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("b")})
+	a.Deployed(t, slipway.AddFiles, map[string]string{"b.py": dag("b")})
+	_, err := a.Engine.Return(t.Context(), a.Sales.ID, first.Number, a.Eve, second.Version, slipway.Ticks{}, "")
 	wantKind(t, err, slipway.Conflict, slipway.ErrBaseChanged.Text)
 }

@@ -29,7 +29,7 @@ func TestRefusedFinalize(t *testing.T) {
 		},
 		"too many files once it is added": {
 			before: func(t *testing.T, a *app) {
-				a.deployed(t, slipway.ReplaceAll, map[string]string{"1.py": dag("1"), "2.py": dag("2"), "3.py": dag("3")})
+				a.Deployed(t, slipway.ReplaceAll, map[string]string{"1.py": dag("1"), "2.py": dag("2"), "3.py": dag("3")})
 			},
 			kind: slipway.TooLarge, says: "more than 3 files", status: slipway.Failed, history: "more than 3 files",
 		},
@@ -38,7 +38,7 @@ func TestRefusedFinalize(t *testing.T) {
 			kind:   slipway.Invalid, says: "is not that of deploy", status: slipway.Staged,
 		},
 		"another base named": {
-			before: func(t *testing.T, a *app) { a.deployed(t, slipway.ReplaceAll, map[string]string{"1.py": dag("1")}) },
+			before: func(t *testing.T, a *app) { a.Deployed(t, slipway.ReplaceAll, map[string]string{"1.py": dag("1")}) },
 			finish: deploy.Finish{Base: &none},
 			kind:   slipway.Conflict, says: "Another deploy came in between", status: slipway.Staged,
 		},
@@ -52,9 +52,9 @@ func TestRefusedFinalize(t *testing.T) {
 		},
 		"guarded": {
 			before: func(t *testing.T, a *app) {
-				a.deployed(t, slipway.ReplaceAll, map[string]string{"1.py": dag("1")})
+				a.Deployed(t, slipway.ReplaceAll, map[string]string{"1.py": dag("1")})
 				a.guard(t)
-				a.deployed(t, slipway.ReplaceAll, map[string]string{"readme.txt": "no DAG"})
+				a.Deployed(t, slipway.ReplaceAll, map[string]string{"readme.txt": "no DAG"})
 			},
 			kind: slipway.Conflict, says: "a person has to confirm this one", status: slipway.Staged,
 		},
@@ -65,7 +65,7 @@ func TestRefusedFinalize(t *testing.T) {
 			if name == "guarded" {
 				files = map[string]string{"notes.txt": "still no DAG"}
 			}
-			w := a.staged(t, a.Eve, slipway.AddFiles, files)
+			w := a.Staged(t, a.Eve, slipway.AddFiles, files)
 			if tt.before != nil {
 				tt.before(t, a)
 			}
@@ -76,9 +76,9 @@ func TestRefusedFinalize(t *testing.T) {
 			if tt.finish.Version == "" {
 				tt.finish.Version = w.Version
 			}
-			_, err := a.engine.Finalize(t.Context(), a.Sales.ID, w.ID, by, tt.finish)
+			_, err := a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, by, tt.finish)
 			wantKind(t, err, tt.kind, tt.says)
-			got := a.load(t, w.Number)
+			got := a.Load(t, w.Number)
 			if got.Status != tt.status || got.Position != 0 {
 				t.Errorf("it is %s at %d, want %s", got.Status, got.Position, tt.status)
 			}
@@ -92,7 +92,7 @@ func TestRefusedFinalize(t *testing.T) {
 // guard has deploys of the API wait for a person where a page would ask.
 func (a *app) guard(t *testing.T) {
 	t.Helper()
-	storetest.Update(t, a.store, func(tx *store.Tx) error {
+	storetest.Update(t, a.Store, func(tx *store.Tx) error {
 		d, err := tx.LoadDeployment(a.Sales.ID)
 		if err != nil {
 			return err

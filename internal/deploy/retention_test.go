@@ -22,9 +22,9 @@ func aged(t *testing.T) (a *app, pass func(days int)) {
 	t.Helper()
 	a = newApp(t, func(c *deploy.Config) { c.RetainEvery = 10 * time.Millisecond })
 	var days atomic.Int64
-	a.store.Now = func() time.Time { return time.Now().AddDate(0, 0, int(days.Load())) }
+	a.Store.Now = func() time.Time { return time.Now().AddDate(0, 0, int(days.Load())) }
 	a.elsewhere(t) // no component is there but those that a test reports of
-	a.run(t)
+	a.Run(t)
 	return a, func(n int) { days.Add(int64(n)) }
 }
 
@@ -32,7 +32,7 @@ func aged(t *testing.T) (a *app, pass func(days int)) {
 func (a *app) kept(t *testing.T) map[int]slipway.Version {
 	t.Helper()
 	kept := map[int]slipway.Version{}
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		all, err := tx.BundleVersions(a.Sales.ID, 0, 1000)
 		for _, v := range all {
 			kept[v.Number] = v.Version
@@ -46,7 +46,7 @@ func (a *app) kept(t *testing.T) map[int]slipway.Version {
 // or manifest that none of them needs.
 func (a *app) wantKept(t *testing.T, want ...int) {
 	t.Helper()
-	a.eventually(t, fmt.Sprint("only ", want, " are kept"), func() bool {
+	a.Eventually(t, fmt.Sprint("only ", want, " are kept"), func() bool {
 		kept := a.kept(t)
 		return slices.Equal(slices.Sorted(maps.Keys(kept)), want) && len(a.manifests(t)) == len(want) && a.unneeded(t, kept) == 0
 	})
@@ -58,7 +58,7 @@ func (a *app) unneeded(t *testing.T, kept map[int]slipway.Version) (n int) {
 	t.Helper()
 	needed := map[string]bool{}
 	for _, v := range kept {
-		files, err := a.engine.Files(t.Context(), a.Sales, v)
+		files, err := a.Engine.Files(t.Context(), a.Sales, v)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func (a *app) unneeded(t *testing.T, kept map[int]slipway.Version) (n int) {
 			needed[f.Pack+".tar.zst"] = true
 		}
 	}
-	for _, name := range a.packs(t) {
+	for _, name := range a.Packs(t) {
 		if !needed[name] {
 			n++
 		}
@@ -83,7 +83,7 @@ func (a *app) unneeded(t *testing.T, kept map[int]slipway.Version) (n int) {
 func (a *app) deployMany(t *testing.T, n int) {
 	t.Helper()
 	for i := range n {
-		a.deployed(t, slipway.ReplaceAll, map[string]string{"own.py": dag(fmt.Sprint("own ", i)), "common.py": dag("common")})
+		a.Deployed(t, slipway.ReplaceAll, map[string]string{"own.py": dag(fmt.Sprint("own ", i)), "common.py": dag("common")})
 	}
 }
 
@@ -91,30 +91,16 @@ func (a *app) keepFor(t *testing.T, days int) {
 	t.Helper()
 	s := a.sales(t).Settings()
 	s.KeepDays = days
-	if _, err := a.engine.Edit(t.Context(), a.Sales.ID, a.Oli, s); err != nil {
+	if _, err := a.Engine.Edit(t.Context(), a.Sales.ID, a.Oli, s); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// returns has a Deployment go back to a deploy.
-func (a *app) returns(t *testing.T, to int) (number int) {
-	t.Helper()
-	r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, to, a.Eve)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := a.engine.Return(t.Context(), a.Sales.ID, to, a.Eve, r.Base, allTicks, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return w.Number
 }
 
 // worker reports that a component mounts the version of a deploy.
 func (a *app) worker(t *testing.T, number int) {
 	t.Helper()
-	report := slipway.Report{Component: "worker-1", DAGs: slipway.FromBundle, Version: a.load(t, number).Version}
-	if err := a.engine.Portal(a.Sales).Report(t.Context(), report); err != nil {
+	report := slipway.Report{Component: "worker-1", DAGs: slipway.FromBundle, Version: a.Load(t, number).Version}
+	if err := a.Engine.Portal(a.Sales).Report(t.Context(), report); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,23 +109,23 @@ func TestVersionsExpire(t *testing.T) {
 	a, pass := aged(t)
 	a.deployMany(t, 14)
 	pass(89)
-	if err := a.engine.RetainAll(t.Context()); err != nil {
+	if err := a.Engine.RetainAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	a.wantKept(t, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
 	pass(1)
 	a.wantKept(t, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
 	for n := range 14 {
-		if w := a.load(t, n+1); w.Status != slipway.Deployed || w.Counts.Files != 2 {
+		if w := a.Load(t, n+1); w.Status != slipway.Deployed || w.Counts.Files != 2 {
 			t.Errorf("the history says %+v", w)
 		}
 	}
-	r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, 4, a.Eve)
+	r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, 4, a.Eve)
 	if err == nil {
 		err = r.Refusal
 	}
 	wantKind(t, err, slipway.Conflict, "no longer kept")
-	a.await(t, a.returns(t, 5), slipway.Deployed)
+	a.Await(t, a.Return(t, 5), slipway.Deployed)
 }
 
 func TestWhatIsNeededStays(t *testing.T) {
@@ -147,17 +133,17 @@ func TestWhatIsNeededStays(t *testing.T) {
 	a.deployMany(t, 14)
 	pass(40)
 	a.worker(t, 3)
-	one := a.returns(t, 1) // waits for the worker
-	a.eventually(t, "#1 is wanted", func() bool { return a.load(t, one).WentLive() })
-	two := a.returns(t, 2) // waits its turn
+	one := a.Return(t, 1) // waits for the worker
+	a.Eventually(t, "#1 is wanted", func() bool { return a.Load(t, one).WentLive() })
+	two := a.Return(t, 2) // waits its turn
 	a.keepFor(t, 30)
 	a.wantKept(t, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
 
 	a.worker(t, one)
-	a.await(t, one, slipway.Deployed)
-	a.eventually(t, "#2 is wanted", func() bool { return a.load(t, two).WentLive() })
+	a.Await(t, one, slipway.Deployed)
+	a.Eventually(t, "#2 is wanted", func() bool { return a.Load(t, two).WentLive() })
 	a.worker(t, two)
-	a.await(t, two, slipway.Deployed)
+	a.Await(t, two, slipway.Deployed)
 	a.wantKept(t, 1, 2, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14)
 }
 
@@ -165,37 +151,37 @@ func TestWhatIsNeededStays(t *testing.T) {
 func TestExpiryIsCutOff(t *testing.T) {
 	a := newApp(t)
 	a.elsewhere(t)
-	a.run(t)
+	a.Run(t)
 	a.deployMany(t, 3)
-	a.stop()
-	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, a.load(t, 2).Version) })
-	if len(a.manifests(t)) != 3 || len(a.packs(t)) != 3 {
-		t.Fatalf("manifests %q, packs %q, want all", a.manifests(t), a.packs(t))
+	a.Stop()
+	storetest.Update(t, a.Store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, a.Load(t, 2).Version) })
+	if len(a.manifests(t)) != 3 || len(a.Packs(t)) != 3 {
+		t.Fatalf("manifests %q, packs %q, want all", a.manifests(t), a.Packs(t))
 	}
-	a.build(t)
-	a.run(t)
+	a.Build(t)
+	a.Run(t)
 	a.wantKept(t, 1, 3)
 }
 
 func TestVersionCosts(t *testing.T) {
 	a, pass := aged(t)
 	a.deployMany(t, 12)
-	at := a.store.Now()
+	at := a.Store.Now()
 	pass(20)
 	a.worker(t, 2)
 	a.keepFor(t, 10)
 	a.wantKept(t, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)
 	var all []slipway.Version
 	for n := range 12 {
-		all = append(all, a.load(t, n+1).Version)
+		all = append(all, a.Load(t, n+1).Version)
 	}
-	got, err := a.engine.VersionCosts(t.Context(), a.Sales.ID, all)
+	got, err := a.Engine.VersionCosts(t.Context(), a.Sales.ID, all)
 	if err != nil || len(got) != 11 {
 		t.Fatalf("%d costs, %v, want 11", len(got), err)
 	}
 	for n, want := range map[int]slipway.Hold{2: slipway.HoldMounted, 3: slipway.HoldLast, 12: slipway.HoldCurrent} {
 		c := got[all[n-1]]
-		size := a.size(t, "bundles", all[n-1].Dir()+".json.zst") + a.load(t, n).Counts.NewBytes
+		size := a.size(t, "bundles", all[n-1].Dir()+".json.zst") + a.Load(t, n).Counts.NewBytes
 		if c.Stored != size || c.Frees != size || c.Retention.Hold != want {
 			t.Errorf("#%d: %+v, want %d bytes, held as %q", n, c, size, want)
 		}
@@ -211,7 +197,7 @@ func TestVersionCosts(t *testing.T) {
 // size returns how many bytes a file of the test's Deployment has.
 func (a *app) size(t *testing.T, kind, name string) int64 {
 	t.Helper()
-	info, err := os.Stat(filepath.Join(a.dir, kind, a.Sales.Namespace, name))
+	info, err := os.Stat(filepath.Join(a.Dir, kind, a.Sales.Namespace, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -19,10 +20,10 @@ import (
 // returns what was deployed. What has to follow takes the mounted DAGs away.
 func (a *app) mountedThenOff(t *testing.T) slipway.Deploy {
 	t.Helper()
-	first := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	first = a.await(t, first.Number, slipway.Deployed)
+	first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	first = a.Await(t, first.Number, slipway.Deployed)
 	a.turn(t, false)
-	a.push(t, "2", runtime2.image(t))
+	a.Push(t, "2", deploytest.Runtime2.Build(t))
 	return first
 }
 
@@ -32,7 +33,7 @@ func TestNothingAppliesTheImage(t *testing.T) {
 	for name, start := range map[string]func(*testing.T) *app{
 		"on this machine": func(t *testing.T) *app {
 			a := applying(t)
-			if err := a.engine.SetApplyCommand(t.Context(), a.Sales.ID, a.Root, ""); err != nil {
+			if err := a.Engine.SetApplyCommand(t.Context(), a.Sales.ID, a.Root, ""); err != nil {
 				t.Fatal(err)
 			}
 			return a
@@ -46,20 +47,20 @@ func TestNothingAppliesTheImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := start(t)
 			first := a.mountedThenOff(t)
-			w := a.image(t, slipway.ImageAndDAG, "2")
-			r, err := a.engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+			w := a.StagedImage(t, slipway.ImageAndDAG, "2")
+			r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 			if err != nil || r.Refusal != nil || r.Plan.Ticks() != (slipway.Ticks{RunsImage: true}) {
 				t.Fatalf("review %+v, %v, %v", r.Plan.Ticks(), r.Refusal, err)
 			}
-			_, err = a.engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, allTicks)
+			_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, deploytest.DAGTicks)
 			wantKind(t, err, slipway.Invalid, "Nothing here can run the image: give the Deployment an apply command")
 			if d := a.sales(t); !d.Mounted || d.Version != first.Version {
 				t.Errorf("state %+v", d.State)
 			}
-			if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, r.Plan.Ticks()); err != nil {
+			if _, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, r.Plan.Ticks()); err != nil {
 				t.Fatal(err)
 			}
-			w = a.await(t, w.Number, slipway.Deployed)
+			w = a.Await(t, w.Number, slipway.Deployed)
 			if !w.ByHand || a.sales(t).Mounted {
 				t.Errorf("by hand %v, state %+v", w.ByHand, a.sales(t).State)
 			}
@@ -73,19 +74,19 @@ func TestNothingAppliesTheImage(t *testing.T) {
 // only the latter takes any away.
 func (a *app) returnsUncovered(t *testing.T, mounted, carried slipway.Deploy) {
 	t.Helper()
-	back := a.returns(t, mounted.Number)
-	a.await(t, back, slipway.Deployed)
-	r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, carried.Number, a.Ada)
+	back := a.Return(t, mounted.Number)
+	a.Await(t, back, slipway.Deployed)
+	r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, carried.Number, a.Ada)
 	if err != nil || !r.Plan.Ticks().RunsImage {
 		t.Fatalf("review %+v, %v", r.Plan.Ticks(), err)
 	}
-	_, err = a.engine.Return(t.Context(), a.Sales.ID, carried.Number, a.Ada, r.Base, allTicks, "")
+	_, err = a.Engine.Return(t.Context(), a.Sales.ID, carried.Number, a.Ada, r.Base, deploytest.DAGTicks, "")
 	wantKind(t, err, slipway.Invalid, "Nothing here can run the image")
-	w, err := a.engine.Return(t.Context(), a.Sales.ID, carried.Number, a.Ada, r.Base, r.Plan.Ticks(), "")
+	w, err := a.Engine.Return(t.Context(), a.Sales.ID, carried.Number, a.Ada, r.Base, r.Plan.Ticks(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w = a.await(t, w.Number, slipway.Deployed); !w.ByHand || a.sales(t).Mounted {
+	if w = a.Await(t, w.Number, slipway.Deployed); !w.ByHand || a.sales(t).Mounted {
 		t.Errorf("by hand %v, state %+v", w.ByHand, a.sales(t).State)
 	}
 }
@@ -97,8 +98,8 @@ func TestRolloutAgentIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ahead atomic.Int64
 			a := unstarted(t, func(c *deploy.Config) { c.ApplyTimeout = 5 * time.Minute })
-			a.store.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-			a.run(t)
+			a.Store.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+			a.Run(t)
 			p := a.farAway(t)
 			first := a.mountedThenOff(t)
 			before := a.sales(t).State
@@ -109,16 +110,16 @@ func TestRolloutAgentIsLost(t *testing.T) {
 				}
 				uncovered.Store(uncovered.Load() || want.DAGs == slipway.FromImage)
 			})
-			w := a.image(t, slipway.ImageAndDAG, "2")
-			a.confirm(t, w.Number, a.Eve)
-			a.eventually(t, "its image is wanted, and an agent that leaves has left", func() bool {
-				return !a.load(t, w.Number).RollingAt.IsZero() && (!leaves || len(a.engine.Components(a.Sales.ID)) == 0)
+			w := a.StagedImage(t, slipway.ImageAndDAG, "2")
+			a.Confirm(t, w.Number, a.Eve)
+			a.Eventually(t, "its image is wanted, and an agent that leaves has left", func() bool {
+				return !a.Load(t, w.Number).RollingAt.IsZero() && (!leaves || len(a.Engine.Components(a.Sales.ID)) == 0)
 			})
-			a.eventually(t, "it has ended", func() bool {
+			a.Eventually(t, "it has ended", func() bool {
 				ahead.Add(int64(time.Minute))
-				return a.load(t, w.Number).Status.Ended()
+				return a.Load(t, w.Number).Status.Ended()
 			})
-			w = a.await(t, w.Number, slipway.Failed)
+			w = a.Await(t, w.Number, slipway.Failed)
 			if !strings.HasPrefix(w.Reason, "The image was not rolled out everywhere within 5m0s: ") || a.sales(t).State != before || uncovered.Load() {
 				t.Errorf("reason %q, state %+v", w.Reason, a.sales(t).State)
 			}
@@ -132,18 +133,18 @@ func TestNothingAppliesAtItsTurn(t *testing.T) {
 	a := applying(t)
 	first := a.mountedThenOff(t)
 	before := a.sales(t).State
-	a.then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; exit 1`)
+	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; exit 1`)
 	a.hold(t)
-	running, waiting := a.image(t, slipway.ImageAndDAG, "2"), a.image(t, slipway.ImageAndDAG, "2")
-	a.confirm(t, running.Number, a.Eve)
-	a.eventually(t, "it runs", func() bool { return len(a.applied(t)) == 2 })
-	a.confirm(t, waiting.Number, a.Eve)
-	if err := a.engine.SetApplyCommand(t.Context(), a.Sales.ID, a.Root, ""); err != nil {
+	running, waiting := a.StagedImage(t, slipway.ImageAndDAG, "2"), a.StagedImage(t, slipway.ImageAndDAG, "2")
+	a.Confirm(t, running.Number, a.Eve)
+	a.Eventually(t, "it runs", func() bool { return len(a.applied(t)) == 2 })
+	a.Confirm(t, waiting.Number, a.Eve)
+	if err := a.Engine.SetApplyCommand(t.Context(), a.Sales.ID, a.Root, ""); err != nil {
 		t.Fatal(err)
 	}
 	a.release(t)
-	a.await(t, running.Number, slipway.Failed)
-	waiting = a.await(t, waiting.Number, slipway.Failed)
+	a.Await(t, running.Number, slipway.Failed)
+	waiting = a.Await(t, waiting.Number, slipway.Failed)
 	if waiting.Reason != slipway.ErrNothingApplies.Text || !waiting.RollingAt.IsZero() {
 		t.Errorf("reason %q, rolling at %s", waiting.Reason, waiting.RollingAt)
 	}
@@ -159,12 +160,12 @@ func TestTasksMayTakeTheirTime(t *testing.T) {
 		r.Step = slipway.StepEnding
 		wanted.Store(want)
 	})
-	a.push(t, "1", runtime1.image(t))
-	w := a.image(t, slipway.ImageOnly, "1")
-	a.confirm(t, w.Number, a.Eve)
-	a.eventually(t, "its image is wanted", func() bool { return wanted.Load().(slipway.Desired).Image != "" })
+	a.Push(t, "1", deploytest.Runtime1.Build(t))
+	w := a.StagedImage(t, slipway.ImageOnly, "1")
+	a.Confirm(t, w.Number, a.Eve)
+	a.Eventually(t, "its image is wanted", func() bool { return wanted.Load().(slipway.Desired).Image != "" })
 	time.Sleep(3 * time.Second) // in which it would be late
-	if now := a.load(t, w.Number); now.Status != slipway.Deploying {
+	if now := a.Load(t, w.Number); now.Status != slipway.Deploying {
 		t.Errorf("it is %s: %s", now.Status, now.Reason)
 	}
 	want := wanted.Load().(slipway.Desired)
@@ -172,31 +173,31 @@ func TestTasksMayTakeTheirTime(t *testing.T) {
 	if err := p.Report(t.Context(), runs); err != nil {
 		t.Fatal(err)
 	}
-	a.await(t, w.Number, slipway.Deployed)
+	a.Await(t, w.Number, slipway.Deployed)
 }
 
 // TestNoWayBack: where going back fails as well, the queue goes on.
 func TestNoWayBack(t *testing.T) {
 	a := applying(t)
-	first := a.project(t, "1", runtime1, map[string]string{"a.py": dag("a")})
-	a.await(t, first.Number, slipway.Deployed)
-	name := filepath.Join(a.engine.MountDir(a.Sales), "image.env")
+	first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	a.Await(t, first.Number, slipway.Deployed)
+	name := filepath.Join(a.Engine.MountDir(a.Sales), "image.env")
 	if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.MkdirAll(filepath.Join(name, "in the way"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	w = a.await(t, w.Number, slipway.Failed)
+	w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	w = a.Await(t, w.Number, slipway.Failed)
 	if !strings.Contains(w.Reason, " Going back failed, too: ") {
 		t.Errorf("reason %q", w.Reason)
 	}
 	if err := os.RemoveAll(name); err != nil {
 		t.Fatal(err)
 	}
-	again := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	a.await(t, again.Number, slipway.Deployed)
+	again := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	a.Await(t, again.Number, slipway.Deployed)
 }
 
 // TestReturnToAnImageWhoseVersionExpired: the version that was there beside an
@@ -204,28 +205,28 @@ func TestNoWayBack(t *testing.T) {
 func TestReturnToAnImageWhoseVersionExpired(t *testing.T) {
 	a := applying(t)
 	first := a.mountedThenOff(t)
-	carried := a.image(t, slipway.ImageAndDAG, "2")
-	a.confirm(t, carried.Number, a.Eve)
-	a.await(t, carried.Number, slipway.Deployed)
+	carried := a.StagedImage(t, slipway.ImageAndDAG, "2")
+	a.Confirm(t, carried.Number, a.Eve)
+	a.Await(t, carried.Number, slipway.Deployed)
 	a.turn(t, true)
-	last := a.project(t, "2", runtime2, map[string]string{"b.py": dag("b")})
-	a.await(t, last.Number, slipway.Deployed)
-	last = a.imaged(t, slipway.ImageOnly, "3", made{runtime: "3.1-6", packages: "three"})
-	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, first.Version) })
-	if err := a.bundles.DropManifest(a.Sales.Namespace, first.Version); err != nil {
+	last := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
+	a.Await(t, last.Number, slipway.Deployed)
+	last = a.DeployedImage(t, slipway.ImageOnly, "3", deploytest.Image{Runtime: "3.1-6", Packages: "three"})
+	storetest.Update(t, a.Store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, first.Version) })
+	if err := a.Bundles.DropManifest(a.Sales.Namespace, first.Version); err != nil {
 		t.Fatal(err)
 	}
 	a.restart(t) // with nothing in mind
-	r, err := a.engine.ReviewReturn(t.Context(), a.Sales.ID, carried.Number, a.Ada)
+	r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, carried.Number, a.Ada)
 	if err != nil || r.Refusal != nil {
 		t.Fatalf("refusal %v, %v", r.Refusal, err)
 	}
-	w, err := a.engine.Return(t.Context(), a.Sales.ID, carried.Number, a.Ada, r.Base, r.Plan.Ticks(), "")
+	w, err := a.Engine.Return(t.Context(), a.Sales.ID, carried.Number, a.Ada, r.Base, r.Plan.Ticks(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.await(t, w.Number, slipway.Deployed)
-	if d := a.sales(t); d.Mounted || d.DAGDeploys || d.Version != last.After.Version || a.current(t) != "image" {
+	a.Await(t, w.Number, slipway.Deployed)
+	if d := a.sales(t); d.Mounted || d.DAGDeploys || d.Version != last.After.Version || a.Current(t) != "image" {
 		t.Errorf("state %+v", d.State)
 	}
 }
@@ -234,22 +235,22 @@ func TestReturnToAnImageWhoseVersionExpired(t *testing.T) {
 // an image without a rollout, as the image before it failed.
 func TestReturnJudgedAtItsTurn(t *testing.T) {
 	a := applying(t)
-	old := a.project(t, "2", runtime2, map[string]string{"a.py": dag("a")})
-	old = a.await(t, old.Number, slipway.Deployed)
-	now := a.project(t, "3", made{runtime: "3.1-6", packages: "three"}, map[string]string{"c.py": dag("c")})
-	now = a.await(t, now.Number, slipway.Deployed)
-	a.then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; case $RUNTIME_VERSION in 3.1-5) exit 1;; esac`)
+	old := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"a.py": dag("a")})
+	old = a.Await(t, old.Number, slipway.Deployed)
+	now := a.ConfirmedProject(t, "3", deploytest.Image{Runtime: "3.1-6", Packages: "three"}, map[string]string{"c.py": dag("c")})
+	now = a.Await(t, now.Number, slipway.Deployed)
+	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; case $RUNTIME_VERSION in 3.1-5) exit 1;; esac`)
 	a.hold(t)
 	running := a.returnOfImage(t, old)
-	a.eventually(t, "it runs", func() bool { return slices.Contains(a.applied(t)[2:], old.After.Image) })
+	a.Eventually(t, "it runs", func() bool { return slices.Contains(a.applied(t)[2:], old.After.Image) })
 	a.deployedBehind(t)
-	back, err := a.engine.Return(t.Context(), a.Sales.ID, old.Number, a.Eve, a.tail(t).Version, allTicks, "")
+	back, err := a.Engine.Return(t.Context(), a.Sales.ID, old.Number, a.Eve, a.tail(t).Version, deploytest.DAGTicks, "")
 	if err != nil || back.Kind != slipway.DAGOnly {
 		t.Fatalf("the return is %s, %v", back.Kind, err)
 	}
 	a.release(t)
-	a.await(t, running.Number, slipway.Failed)
-	back = a.await(t, back.Number, slipway.Failed)
+	a.Await(t, running.Number, slipway.Failed)
+	back = a.Await(t, back.Number, slipway.Failed)
 	if !strings.Contains(back.Reason, "Return to #") || a.sales(t).Image != now.After.Image {
 		t.Errorf("reason %q, state %+v", back.Reason, a.sales(t).State)
 	}
@@ -257,7 +258,7 @@ func TestReturnJudgedAtItsTurn(t *testing.T) {
 
 func (a *app) returnOfImage(t *testing.T, to slipway.Deploy) slipway.Deploy {
 	t.Helper()
-	w, err := a.engine.Return(t.Context(), a.Sales.ID, to.Number, a.Eve, a.tail(t).Version, allTicks, "")
+	w, err := a.Engine.Return(t.Context(), a.Sales.ID, to.Number, a.Eve, a.tail(t).Version, deploytest.DAGTicks, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,13 +268,13 @@ func (a *app) returnOfImage(t *testing.T, to slipway.Deploy) slipway.Deploy {
 // deployedBehind queues a DAG deploy.
 func (a *app) deployedBehind(t *testing.T) {
 	t.Helper()
-	w := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"between.py": dag("between")})
-	a.confirm(t, w.Number, a.Eve)
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"between.py": dag("between")})
+	a.Confirm(t, w.Number, a.Eve)
 }
 
 func (a *app) tail(t *testing.T) (d slipway.Deployment) {
 	t.Helper()
-	storetest.View(t, a.store, func(tx *store.Tx) (err error) {
+	storetest.View(t, a.Store, func(tx *store.Tx) (err error) {
 		d, _, err = tx.Projected(a.Sales.ID, a.Eve)
 		return err
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"slipway/internal/deploy"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -15,122 +16,122 @@ import (
 func twoStaged(t *testing.T) (a *app, one, two slipway.Deploy) {
 	t.Helper()
 	a = running(t)
-	one = a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
-	two = a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
-	a.stop()
-	a.build(t)
-	return a, a.confirm(t, one.Number, a.Eve), two
+	one = a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("1")})
+	two = a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("2")})
+	a.Stop()
+	a.Build(t)
+	return a, a.Confirm(t, one.Number, a.Eve), two
 }
 
 func TestSwitchWaitsItsTurn(t *testing.T) {
 	a, one, two := twoStaged(t)
-	_, err := a.engine.Switch(t.Context(), a.Sales.ID, false, a.Eve, true)
+	_, err := a.Engine.Switch(t.Context(), a.Sales.ID, false, a.Eve, true)
 	wantKind(t, err, slipway.Forbidden, "Owner role")
-	waits, err := a.engine.Switch(t.Context(), a.Sales.ID, false, a.Ada, true)
+	waits, err := a.Engine.Switch(t.Context(), a.Sales.ID, false, a.Ada, true)
 	if err != nil || !waits {
 		t.Fatalf("switch waits %v, %v", waits, err)
 	}
-	r, err := a.engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, two.Number, a.Eve)
 	if err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, r.Refusal, slipway.Conflict, "DAG-only deploys are not enabled for this Deployment.")
-	_, err = a.engine.Confirm(t.Context(), a.Sales.ID, two.Number, a.Eve, r.Base, allTicks)
+	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, two.Number, a.Eve, r.Base, deploytest.DAGTicks)
 	wantKind(t, err, slipway.Conflict, "DAG-only deploys are not enabled for this Deployment.")
 	if d := a.sales(t); !d.DAGDeploys {
 		t.Error("the switch did not wait")
 	}
-	a.run(t)
-	a.await(t, one.Number, slipway.Deployed)
-	a.eventually(t, "the switch is off", func() bool { return !a.sales(t).DAGDeploys })
+	a.Run(t)
+	a.Await(t, one.Number, slipway.Deployed)
+	a.Eventually(t, "the switch is off", func() bool { return !a.sales(t).DAGDeploys })
 	d := a.sales(t)
 	if !d.NeedsImage || !d.Mounted || d.Version != one.Version {
 		t.Errorf("after the switch %+v", d.State)
 	}
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
-	_, _, err = a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 3, Name: "x", Merge: slipway.AddFiles})
+	a.WantMounted(t, map[string]string{"a.py": dag("1")})
+	_, _, err = a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 3, Name: "x", Merge: slipway.AddFiles})
 	wantKind(t, err, slipway.Conflict, "DAG-only deploys are not enabled")
-	if waits, err = a.engine.Switch(t.Context(), a.Sales.ID, true, a.Ada, false); err != nil || waits {
+	if waits, err = a.Engine.Switch(t.Context(), a.Sales.ID, true, a.Ada, false); err != nil || waits {
 		t.Errorf("switching back waits %v, %v", waits, err)
 	}
 	if d := a.sales(t); !d.DAGDeploys || d.NeedsImage || d.Before != nil {
 		t.Errorf("after switching back %+v", d)
 	}
-	a.confirm(t, two.Number, a.Eve)
-	a.await(t, two.Number, slipway.Deployed)
+	a.Confirm(t, two.Number, a.Eve)
+	a.Await(t, two.Number, slipway.Deployed)
 }
 
 // A deploy that was confirmed behind a switch has no leave without it.
 func TestSwitchCalledBack(t *testing.T) {
 	a, _, two := twoStaged(t)
 	for _, on := range []bool{false, true} {
-		if _, err := a.engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
+		if _, err := a.Engine.Switch(t.Context(), a.Sales.ID, on, a.Ada, true); err != nil {
 			t.Fatal(err)
 		}
 	}
-	a.confirm(t, two.Number, a.Eve)
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	a.Confirm(t, two.Number, a.Eve)
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		queue, err := tx.Queue(a.Sales.ID)
 		if err != nil || len(queue) != 4 {
 			t.Fatalf("queue %v, %v", queue, err)
 		}
-		err = a.engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
+		err = a.Engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
 		if err != nil {
 			t.Error(err)
 		}
-		err = a.engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
+		err = a.Engine.CancelSwitch(t.Context(), a.Sales.ID, queue[2].Switch.ID, a.Ada)
 		wantKind(t, err, slipway.Conflict, "no longer waiting")
 		return nil
 	})
-	a.run(t)
-	two = a.await(t, two.Number, slipway.Failed)
+	a.Run(t)
+	two = a.Await(t, two.Number, slipway.Failed)
 	if two.Reason != "DAG-only deploys are not enabled for this Deployment." || two.WentLive() {
 		t.Errorf("two %+v", two)
 	}
-	a.eventually(t, "its pack is gone", func() bool { return len(a.packs(t)) == 1 })
-	a.wantMounted(t, map[string]string{"a.py": dag("1")})
+	a.Eventually(t, "its pack is gone", func() bool { return len(a.Packs(t)) == 1 })
+	a.WantMounted(t, map[string]string{"a.py": dag("1")})
 }
 
 // TestSwitchesAndImages walks through the plain switch and what has to follow.
 func TestSwitchesAndImages(t *testing.T) {
 	a := applying(t)
 	mounted := map[string]string{"a.py": dag("a")}
-	first := a.project(t, "1", runtime1, mounted)
-	first = a.await(t, first.Number, slipway.Deployed)
+	first := a.ConfirmedProject(t, "1", deploytest.Runtime1, mounted)
+	first = a.Await(t, first.Number, slipway.Deployed)
 
 	// Turned off and on again, everything is as before.
 	a.turn(t, false)
 	if d := a.sales(t); !d.NeedsImage || !d.Mounted {
 		t.Errorf("after the switch %+v", d.State)
 	}
-	a.wantMounted(t, mounted)
+	a.WantMounted(t, mounted)
 	a.turn(t, true)
 	a.unchanged(t, first.After, first.After.Image, mounted)
 
 	// Turned off for good, the mounted version stays until the image runs.
 	a.turn(t, false)
 	off := a.sales(t).State
-	a.push(t, "2", runtime2.image(t))
-	a.then(t, "exit 1")
-	w := a.image(t, slipway.ImageAndDAG, "2")
-	a.confirm(t, w.Number, a.Eve)
-	a.await(t, w.Number, slipway.Failed)
+	a.Push(t, "2", deploytest.Runtime2.Build(t))
+	a.Then(t, "exit 1")
+	w := a.StagedImage(t, slipway.ImageAndDAG, "2")
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Failed)
 	a.unchanged(t, off, first.After.Image, mounted)
-	a.then(t, `readlink "$0/mounts/`+a.Sales.Namespace+`/current"`)
-	w = a.image(t, slipway.ImageAndDAG, "2")
-	a.confirm(t, w.Number, a.Eve)
-	w = a.await(t, w.Number, slipway.Deployed)
-	if d := a.sales(t); d.NeedsImage || d.Mounted || a.current(t) != "image" {
-		t.Errorf("state %+v, current %s", d.State, a.current(t))
+	a.Then(t, `readlink "$0/mounts/`+a.Sales.Namespace+`/current"`)
+	w = a.StagedImage(t, slipway.ImageAndDAG, "2")
+	a.Confirm(t, w.Number, a.Eve)
+	w = a.Await(t, w.Number, slipway.Deployed)
+	if d := a.sales(t); d.NeedsImage || d.Mounted || a.Current(t) != "image" {
+		t.Errorf("state %+v, current %s", d.State, a.Current(t))
 	}
 	if text := a.log(t, w.Number); !strings.Contains(text, "versions/"+first.Version.Dir()) {
 		t.Errorf("while the image was applied, current was another:\n%s", text)
 	}
 	// Back to the first: setting, image and DAGs.
-	back, err := a.engine.Return(t.Context(), a.Sales.ID, first.Number, a.Ada, a.sales(t).Version, allTicks, "")
+	back, err := a.Engine.Return(t.Context(), a.Sales.ID, first.Number, a.Ada, a.sales(t).Version, deploytest.DAGTicks, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.await(t, back.Number, slipway.Deployed)
+	a.Await(t, back.Number, slipway.Deployed)
 	a.unchanged(t, first.After, first.After.Image, mounted)
 }

@@ -20,29 +20,29 @@ import (
 func TestBrokenConnectionResumesAtTheOffset(t *testing.T) {
 	a := running(t)
 	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
-	u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
+	u, w, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "dags.tar.gz", Merge: slipway.ReplaceAll})
 	if err != nil || w.Status != slipway.Initialized || w.Version == "" || w.Upload != "dags.tar.gz" {
 		t.Fatalf("%+v, %v", w, err)
 	}
 	broken := io.MultiReader(bytes.NewReader(b[:40]), iotest.ErrReader(errors.New("connection reset")))
-	if _, at, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, broken); err == nil || at != 40 {
+	if _, at, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, broken); err == nil || at != 40 {
 		t.Fatalf("append came to %d, %v, want 40 and an error", at, err)
 	}
-	_, _, err = a.engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b))
+	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b))
 	wantKind(t, err, slipway.Conflict, "at byte 40, not at 0")
-	_, _, _, err = a.engine.Upload(t.Context(), u.ID, a.Ada)
+	_, _, _, err = a.Engine.Upload(t.Context(), u.ID, a.Ada)
 	wantKind(t, err, slipway.NotFound, "")
-	_, _, at, err := a.engine.Upload(t.Context(), u.ID, a.Eve)
+	_, _, at, err := a.Engine.Upload(t.Context(), u.ID, a.Eve)
 	if err != nil || at != 40 {
 		t.Fatalf("offset %d, %v", at, err)
 	}
-	if _, at, err = a.engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:60])); err != nil || at != 60 {
+	if _, at, err = a.Engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:60])); err != nil || at != 60 {
 		t.Fatalf("append came to %d, %v", at, err)
 	}
-	if w, at, err = a.engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:])); err != nil || at != int64(len(b)) {
+	if w, at, err = a.Engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:])); err != nil || at != int64(len(b)) {
 		t.Fatalf("append came to %d, %v", at, err)
 	}
-	w = a.await(t, w.Number, slipway.Staged)
+	w = a.Await(t, w.Number, slipway.Staged)
 	if w.Resumes != 1 || w.Bytes != int64(len(b)) || w.UploadedAt.IsZero() {
 		t.Errorf("%+v, want one resume and %d bytes", w, len(b))
 	}
@@ -50,20 +50,20 @@ func TestBrokenConnectionResumesAtTheOffset(t *testing.T) {
 
 func TestOneRequestAtATimePerUpload(t *testing.T) {
 	a := running(t)
-	u, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 100, Name: "x", Merge: slipway.ReplaceAll})
+	u, _, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 100, Name: "x", Merge: slipway.ReplaceAll})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r, w := io.Pipe()
 	first := make(chan error, 1)
 	go func() {
-		_, _, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, r)
+		_, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, r)
 		first <- err
 	}()
 	if _, err := w.Write([]byte("0123456789")); err != nil { // it reads: it has the upload
 		t.Fatal(err)
 	}
-	_, _, err = a.engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(nil))
+	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(nil))
 	wantKind(t, err, slipway.Conflict, "another request")
 	if err := errors.Join(w.Close(), <-first); err != nil {
 		t.Error(err)
@@ -99,12 +99,12 @@ func TestUploadsThatAreRefused(t *testing.T) {
 			if tt.n.Merge == "" {
 				tt.n.Merge = slipway.ReplaceAll
 			}
-			_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, tt.n, bytes.NewReader([]byte(tt.body)))
+			_, err := a.Engine.Receive(t.Context(), a.Sales.ID, a.Eve, tt.n, bytes.NewReader([]byte(tt.body)))
 			wantKind(t, err, tt.kind, tt.want)
 			if got := a.uploads(t); len(got) != 0 {
 				t.Errorf("left %v", got)
 			}
-			storetest.View(t, a.store, func(tx *store.Tx) error {
+			storetest.View(t, a.Store, func(tx *store.Tx) error {
 				w, found, err := tx.LastDeploy(a.Sales.ID)
 				if found != tt.failed || found && (w.Status != slipway.Failed || w.Reason == "") {
 					t.Errorf("last deploy %+v, %v", w, found)
@@ -122,7 +122,7 @@ func TestWhoMayUpload(t *testing.T) {
 		by   slipway.Actor
 		kind slipway.Kind
 	}{{a.Mia, slipway.Forbidden}, {a.Sam, slipway.NotFound}, {slipway.Actor{}, slipway.NotFound}} {
-		_, _, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, tt.by, n)
+		_, _, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, tt.by, n)
 		wantKind(t, err, tt.kind, "")
 	}
 }
@@ -130,64 +130,64 @@ func TestWhoMayUpload(t *testing.T) {
 func TestDemotedWhileUploading(t *testing.T) {
 	a := running(t)
 	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
-	u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "x", Merge: slipway.ReplaceAll})
+	u, w, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(len(b)), Name: "x", Merge: slipway.ReplaceAll})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b[:10])); err != nil {
+	if _, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b[:10])); err != nil {
 		t.Fatal(err)
 	}
-	storetest.Update(t, a.store, func(tx *store.Tx) error {
+	storetest.Update(t, a.Store, func(tx *store.Tx) error {
 		return tx.SetRole(a.Workspace.ID, a.Eve.User, slipway.Member)
 	})
-	_, _, err = a.engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(b[10:]))
+	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(b[10:]))
 	wantKind(t, err, slipway.Forbidden, "Author role")
-	if w = a.await(t, w.Number, slipway.Failed); w.Reason == "" {
+	if w = a.Await(t, w.Number, slipway.Failed); w.Reason == "" {
 		t.Errorf("%+v, want a reason", w)
 	}
-	a.eventually(t, "the upload is gone", func() bool { return len(a.uploads(t)) == 0 })
+	a.Eventually(t, "the upload is gone", func() bool { return len(a.uploads(t)) == 0 })
 }
 
 // The role is judged again when the upload is staged: nothing runs until then.
 func TestRemovedBeforeStaging(t *testing.T) {
 	a := newApp(t)
-	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": dag("a")}))
-	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
-	a.run(t)
-	w = a.await(t, w.Number, slipway.Failed)
+	w := a.Upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": dag("a")}))
+	storetest.Update(t, a.Store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
+	a.Run(t)
+	w = a.Await(t, w.Number, slipway.Failed)
 	if w.Reason != "Eve Author no longer has access to this Deployment." {
 		t.Errorf("reason %q", w.Reason)
 	}
-	a.eventually(t, "no pack and no upload is left", func() bool { return len(a.packs(t))+len(a.uploads(t)) == 0 })
+	a.Eventually(t, "no pack and no upload is left", func() bool { return len(a.Packs(t))+len(a.uploads(t)) == 0 })
 }
 
 func TestNeverConfirmed(t *testing.T) {
 	a := running(t)
-	staged := a.staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
-	u, begun, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 9, Name: "x", Merge: slipway.AddFiles})
+	staged := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	u, begun, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: 9, Name: "x", Merge: slipway.AddFiles})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.stop()
+	a.Stop()
 	now := time.Now()
-	a.store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife - time.Minute) }
-	if _, _, err := a.engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader([]byte("12345"))); err != nil {
+	a.Store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife - time.Minute) }
+	if _, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader([]byte("12345"))); err != nil {
 		t.Fatal(err)
 	}
-	a.build(t)
-	if got := a.load(t, staged.Number).Status; got != slipway.Staged {
+	a.Build(t)
+	if got := a.Load(t, staged.Number).Status; got != slipway.Staged {
 		t.Fatalf("after 23:59 h it is %s", got)
 	}
-	a.store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife + time.Minute) }
-	a.build(t)
-	if w := a.load(t, staged.Number); w.Status != slipway.Failed || w.Reason != "Never confirmed within 24 hours. Upload the files again." {
+	a.Store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife + time.Minute) }
+	a.Build(t)
+	if w := a.Load(t, staged.Number); w.Status != slipway.Failed || w.Reason != "Never confirmed within 24 hours. Upload the files again." {
 		t.Errorf("staged one: %+v", w)
 	}
-	if w := a.load(t, begun.Number); w.Status != slipway.Initialized {
+	if w := a.Load(t, begun.Number); w.Status != slipway.Initialized {
 		t.Errorf("one whose last byte came later: %+v", w)
 	}
-	a.run(t)
-	a.eventually(t, "its pack is gone", func() bool { return len(a.packs(t)) == 0 })
+	a.Run(t)
+	a.Eventually(t, "its pack is gone", func() bool { return len(a.Packs(t)) == 0 })
 }
 
 // A limit of the archive's content is told like any other refusal.
@@ -195,8 +195,8 @@ func TestLimitsOfTheContent(t *testing.T) {
 	a := running(t, func(c *deploy.Config) {
 		c.Limits = archive.Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 3, Path: 100, Name: 50}
 	})
-	w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
-	if w = a.await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders." {
+	w := a.Upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
+	if w = a.Await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders." {
 		t.Errorf("reason %q", w.Reason)
 	}
 }
@@ -206,14 +206,14 @@ func TestUploadsAfterACrash(t *testing.T) {
 	a := newApp(t)
 	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
 	begin := func(length int) (store.Upload, slipway.Deploy) {
-		u, w, err := a.engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(length), Name: "x", Merge: slipway.ReplaceAll})
+		u, w, err := a.Engine.BeginUpload(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: int64(length), Name: "x", Merge: slipway.ReplaceAll})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return u, w
 	}
 	write := func(name string, b []byte) {
-		if err := os.WriteFile(filepath.Join(a.dir, "uploads", name), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(a.Dir, "uploads", name), b, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,37 +222,37 @@ func TestUploadsAfterACrash(t *testing.T) {
 	part, _ := begin(len(b))
 	write(part.ID, b[:7])
 	lost, _ := begin(len(b)) // the folder's entry was not durable
-	if err := os.Remove(filepath.Join(a.dir, "uploads", lost.ID)); err != nil {
+	if err := os.Remove(filepath.Join(a.Dir, "uploads", lost.ID)); err != nil {
 		t.Fatal(err)
 	}
 	_, form := begin(-1) // the connection cannot come again
-	gone := a.upload(t, a.Eve, slipway.ReplaceAll, b)
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	gone := a.Upload(t, a.Eve, slipway.ReplaceAll, b)
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		u, _, err := tx.UploadOf(gone.ID)
-		return errors.Join(err, os.Remove(filepath.Join(a.dir, "uploads", u.ID)))
+		return errors.Join(err, os.Remove(filepath.Join(a.Dir, "uploads", u.ID)))
 	})
 	write("stray", b)
-	a.build(t)
-	a.run(t)
-	a.await(t, completeDeploy.Number, slipway.Staged)
+	a.Build(t)
+	a.Run(t)
+	a.Await(t, completeDeploy.Number, slipway.Staged)
 	for u, want := range map[store.Upload]int64{part: 7, lost: 0} {
-		if _, _, at, err := a.engine.Upload(t.Context(), u.ID, a.Eve); err != nil || at != want {
+		if _, _, at, err := a.Engine.Upload(t.Context(), u.ID, a.Eve); err != nil || at != want {
 			t.Errorf("offset %d, %v, want %d", at, err, want)
 		}
 	}
 	for n, want := range map[int]string{form.Number: "The upload broke off. Upload the files again.", gone.Number: "The uploaded file was lost. Upload the files again."} {
-		if w := a.load(t, n); w.Status != slipway.Failed || w.Reason != want {
+		if w := a.Load(t, n); w.Status != slipway.Failed || w.Reason != want {
 			t.Errorf("#%d is %s: %q, want %q", n, w.Status, w.Reason, want)
 		}
 	}
-	a.eventually(t, "two uploads are left", func() bool { return len(a.uploads(t)) == 2 })
+	a.Eventually(t, "two uploads are left", func() bool { return len(a.uploads(t)) == 2 })
 }
 
 func TestFolderOfLooseFiles(t *testing.T) {
 	a := running(t)
 	b := storetest.Archive(t, map[string]string{"x.py": dag("x")})
 	begin := func(folder string) error {
-		_, err := a.engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: -1, Name: "x.py", Merge: slipway.AddFiles, Folder: folder}, bytes.NewReader(b))
+		_, err := a.Engine.Receive(t.Context(), a.Sales.ID, a.Eve, deploy.NewUpload{Length: -1, Name: "x.py", Merge: slipway.AddFiles, Folder: folder}, bytes.NewReader(b))
 		return err
 	}
 	for _, folder := range []string{"../up", "a/../../b", ".."} {
@@ -261,8 +261,8 @@ func TestFolderOfLooseFiles(t *testing.T) {
 	if err := begin("/team/sales/"); err != nil {
 		t.Fatal(err)
 	}
-	w := a.await(t, 1, slipway.Staged)
-	a.confirm(t, w.Number, a.Eve)
-	a.await(t, w.Number, slipway.Deployed)
-	a.wantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
+	w := a.Await(t, 1, slipway.Staged)
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
 }

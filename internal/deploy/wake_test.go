@@ -19,32 +19,32 @@ func TestWhoWaitsIsWoken(t *testing.T) {
 		kind slipway.Kind
 	}{
 		"cancelled": {func(a *app, w slipway.Deploy) error {
-			_, err := a.engine.Cancel(context.Background(), a.Sales.ID, w.Number, a.Ada)
+			_, err := a.Engine.Cancel(context.Background(), a.Sales.ID, w.Number, a.Ada)
 			return err
 		}, slipway.Conflict},
 		"refused": {func(a *app, w slipway.Deploy) error {
-			return a.engine.Refuse(context.Background(), w, slipway.Errorf(slipway.Invalid, "It is none."))
+			return a.Engine.Refuse(context.Background(), w, slipway.Errorf(slipway.Invalid, "It is none."))
 		}, slipway.Invalid},
-		"checked": {func(a *app, w slipway.Deploy) error { return a.engine.StageAll(context.Background(), a.Sales.ID) }, slipway.Internal},
+		"checked": {func(a *app, w slipway.Deploy) error { return a.Engine.StageAll(context.Background(), a.Sales.ID) }, slipway.Internal},
 		"its Deployment is deleted": {func(a *app, w slipway.Deploy) error {
-			return a.engine.Delete(context.Background(), a.Sales.ID, a.Ada, a.Sales.Name)
+			return a.Engine.Delete(context.Background(), a.Sales.ID, a.Ada, a.Sales.Name)
 		}, slipway.NotFound},
 		"its sender is removed": {func(a *app, w slipway.Deploy) error {
-			err := a.store.Update(context.Background(), func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
-			a.engine.Recheck()
+			err := a.Store.Update(context.Background(), func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Eve.User) })
+			a.Engine.Recheck()
 			return err
 		}, slipway.NotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t) // which checks nothing by itself, as it does not run
-			w := a.upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": dag("a")}))
-			watching := a.engine.Watching()
+			w := a.Upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": dag("a")}))
+			watching := a.Engine.Watching()
 			ended := make(chan error, 1)
 			go func() {
-				_, err := a.engine.Finalize(context.Background(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
+				_, err := a.Engine.Finalize(context.Background(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
 				ended <- err
 			}()
-			a.eventuallySoon(t, func() bool { return a.engine.Watching() > watching })
+			a.eventuallySoon(t, func() bool { return a.Engine.Watching() > watching })
 			if err := tt.end(a, w); err != nil {
 				t.Fatal(err)
 			}

@@ -1,8 +1,7 @@
-package deploy_test
+package backup_test
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,27 +9,28 @@ import (
 
 	"slipway/internal/backup"
 	"slipway/internal/bundle"
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
 )
 
-// fsck checks a's folder as another process does, while the engine runs.
-func (a *app) fsck(t *testing.T) (all []backup.Damage, totals backup.FsckTotals) {
+// fsck checks a as another process does, while the engine runs.
+func fsck(t *testing.T, a *deploytest.Installation) (all []backup.Damage, totals backup.FsckTotals) {
 	t.Helper()
-	totals, err := backup.Fsck{Store: a.store, Bundles: bundle.Attach(a.dir), Dir: a.dir, Report: func(d backup.Damage) { all = append(all, d) }}.Run(t.Context())
+	totals, err := backup.Fsck{Store: a.Store, Bundles: bundle.Attach(a.Dir), Dir: a.Dir, Report: func(d backup.Damage) { all = append(all, d) }}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var again []backup.Damage
-	inRounds, err := backup.Fsck{Store: a.store, Bundles: bundle.Attach(a.dir), Dir: a.dir, Contents: 1, Report: func(d backup.Damage) { again = append(again, d) }}.Run(t.Context())
+	inRounds, err := backup.Fsck{Store: a.Store, Bundles: bundle.Attach(a.Dir), Dir: a.Dir, Contents: 1, Report: func(d backup.Damage) { again = append(again, d) }}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if inRounds.Damages != totals.Damages || len(again) != len(all) {
 		t.Errorf("in rounds: %+v, %+v; want %+v, %+v", again, inRounds, all, totals)
 	}
-	storetest.View(t, a.store, func(tx *store.Tx) error {
+	storetest.View(t, a.Store, func(tx *store.Tx) error {
 		if leased, err := tx.Leased(); err != nil || leased {
 			t.Errorf("leased after the check: %v, %v", leased, err)
 		}
@@ -39,26 +39,21 @@ func (a *app) fsck(t *testing.T) (all []backup.Damage, totals backup.FsckTotals)
 	return all, totals
 }
 
-// pack returns the path of a pack of the Deployment.
-func (a *app) pack(name string) string {
-	return filepath.Join(a.dir, "packs", a.Sales.Namespace, name)
-}
-
 // threeVersions deploys one version of two files and two that each change one
 // of them; a fourth deploy waits to be confirmed.
-func threeVersions(t *testing.T) (a *app, v [3]slipway.Version, packs [3]string) {
+func threeVersions(t *testing.T) (a *deploytest.Installation, v [3]slipway.Version, packs [3]string) {
 	t.Helper()
-	a = running(t)
+	a = deploytest.Running(t)
 	for i, files := range []map[string]string{
-		{"dags/a.py": dag("a1"), "dags/b.py": dag("b1")}, {"a.py": dag("a2")}, {"b.py": dag("b3")},
+		{"dags/a.py": deploytest.DAG("a1"), "dags/b.py": deploytest.DAG("b1")}, {"a.py": deploytest.DAG("a2")}, {"b.py": deploytest.DAG("b3")},
 	} {
-		before := a.packs(t)
+		before := a.Packs(t)
 		merge := slipway.AddFiles
 		if i == 0 {
 			merge = slipway.ReplaceAll
 		}
-		v[i] = a.deployed(t, merge, files).Version
-		for _, name := range a.packs(t) {
+		v[i] = a.Deployed(t, merge, files).Version
+		for _, name := range a.Packs(t) {
 			if !slices.Contains(before, name) {
 				packs[i] = name
 			}
@@ -69,9 +64,9 @@ func threeVersions(t *testing.T) (a *app, v [3]slipway.Version, packs [3]string)
 
 func TestFsckOfASoundFolder(t *testing.T) {
 	a, _, _ := threeVersions(t)
-	a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": dag("c")})
+	a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": deploytest.DAG("c")})
 
-	all, totals := a.fsck(t)
+	all, totals := fsck(t, a)
 
 	if len(all) != 0 {
 		t.Errorf("damages %+v, want none", all)
@@ -84,57 +79,57 @@ func TestFsckOfASoundFolder(t *testing.T) {
 
 func TestFsckFindsDamage(t *testing.T) {
 	for name, tt := range map[string]struct {
-		harm     func(t *testing.T, a *app, v [3]slipway.Version, packs [3]string)
+		harm     func(t *testing.T, a *deploytest.Installation, v [3]slipway.Version, packs [3]string)
 		says     []string // one for each damage
 		versions []int    // that are affected, by index
 		deploys  []int
 		leftover bool
 	}{
 		"flipped byte in a pack of the first": {
-			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				flip(t, a.pack(packs[0]), 100)
+			harm: func(t *testing.T, a *deploytest.Installation, _ [3]slipway.Version, packs [3]string) {
+				flip(t, a.Pack(packs[0]), 100)
 			},
 			says: []string{"The pack is damaged: its SHA-256 is "}, versions: []int{0, 1},
 		},
 		"flipped byte in a pack of the last": {
-			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				flip(t, a.pack(packs[2]), -20)
+			harm: func(t *testing.T, a *deploytest.Installation, _ [3]slipway.Version, packs [3]string) {
+				flip(t, a.Pack(packs[2]), -20)
 			},
 			says: []string{"The pack is damaged"}, versions: []int{2},
 		},
 		"pack missing": {
-			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				remove(t, a.pack(packs[1]))
+			harm: func(t *testing.T, a *deploytest.Installation, _ [3]slipway.Version, packs [3]string) {
+				remove(t, a.Pack(packs[1]))
 			},
 			says: []string{"The pack is missing."}, versions: []int{1, 2},
 		},
 		"pack of a waiting deploy missing": {
-			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				for _, name := range a.packs(t) {
+			harm: func(t *testing.T, a *deploytest.Installation, _ [3]slipway.Version, packs [3]string) {
+				for _, name := range a.Packs(t) {
 					if !slices.Contains(packs[:], name) {
-						remove(t, a.pack(name))
+						remove(t, a.Pack(name))
 					}
 				}
 			},
 			says: []string{"The pack is missing."}, deploys: []int{4},
 		},
 		"manifest missing": {
-			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
-				remove(t, a.manifest(v[1]))
+			harm: func(t *testing.T, a *deploytest.Installation, v [3]slipway.Version, _ [3]string) {
+				remove(t, a.Manifest(v[1]))
 			},
 			says: []string{"The manifest is missing."}, versions: []int{1},
 		},
 		"flipped byte in a manifest": {
-			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
-				flip(t, a.manifest(v[0]), 30)
+			harm: func(t *testing.T, a *deploytest.Installation, v [3]slipway.Version, _ [3]string) {
+				flip(t, a.Manifest(v[0]), 30)
 			},
 			says: []string{"The manifest is damaged: "}, versions: []int{0},
 		},
 		"manifest of another version": {
-			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
-				b, err := os.ReadFile(a.manifest(v[0]))
+			harm: func(t *testing.T, a *deploytest.Installation, v [3]slipway.Version, _ [3]string) {
+				b, err := os.ReadFile(a.Manifest(v[0]))
 				if err == nil {
-					err = os.WriteFile(a.manifest(v[2]), b, 0o600)
+					err = os.WriteFile(a.Manifest(v[2]), b, 0o600)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -143,8 +138,8 @@ func TestFsckFindsDamage(t *testing.T) {
 			says: []string{"The manifest is damaged: "}, versions: []int{2},
 		},
 		"claim lost": {
-			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
-				storetest.Update(t, a.store, func(tx *store.Tx) error {
+			harm: func(t *testing.T, a *deploytest.Installation, v [3]slipway.Version, _ [3]string) {
+				storetest.Update(t, a.Store, func(tx *store.Tx) error {
 					w, err := tx.Deploy(a.Sales.ID, 3)
 					if err != nil {
 						return err
@@ -161,14 +156,14 @@ func TestFsckFindsDamage(t *testing.T) {
 			says: []string{"It relies on 2 packs that it has not claimed"}, versions: []int{2},
 		},
 		"record of the current version lost": {
-			harm: func(t *testing.T, a *app, v [3]slipway.Version, _ [3]string) {
-				storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, v[2]) })
+			harm: func(t *testing.T, a *deploytest.Installation, v [3]slipway.Version, _ [3]string) {
+				storetest.Update(t, a.Store, func(tx *store.Tx) error { return tx.DropVersion(a.Sales.ID, v[2]) })
 			},
 			says: []string{"The version that is wanted now has no record."}, versions: []int{2},
 		},
 		"pack that no record names": {
-			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				old := a.pack(strings.Repeat("a", 64) + ".tar.zst")
+			harm: func(t *testing.T, a *deploytest.Installation, _ [3]slipway.Version, packs [3]string) {
+				old := a.Pack(strings.Repeat("a", 64) + ".tar.zst")
 				if err := os.WriteFile(old, nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -177,8 +172,8 @@ func TestFsckFindsDamage(t *testing.T) {
 			says: []string{"No record names it."}, leftover: true,
 		},
 		"file that is about to be recorded": {
-			harm: func(t *testing.T, a *app, _ [3]slipway.Version, packs [3]string) {
-				young := a.pack(strings.Repeat("a", 64) + ".tar.zst")
+			harm: func(t *testing.T, a *deploytest.Installation, _ [3]slipway.Version, packs [3]string) {
+				young := a.Pack(strings.Repeat("a", 64) + ".tar.zst")
 				if err := os.WriteFile(young, nil, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -188,11 +183,11 @@ func TestFsckFindsDamage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, v, packs := threeVersions(t)
-			a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": dag("c")})
-			a.stop()
+			a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": deploytest.DAG("c")})
+			a.Stop()
 			tt.harm(t, a, v, packs)
 
-			all, totals := a.fsck(t)
+			all, totals := fsck(t, a)
 
 			if len(all) != len(tt.says) {
 				t.Fatalf("damages %+v, want %q", all, tt.says)
@@ -223,7 +218,7 @@ func TestFsckBesideDeploys(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 12 {
-			all, _ := a.fsck(t)
+			all, _ := fsck(t, a)
 			if len(all) > 0 {
 				t.Errorf("damages %+v, want none", all)
 			}
@@ -235,19 +230,15 @@ func TestFsckBesideDeploys(t *testing.T) {
 			return
 		default:
 		}
-		w := a.staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": dag(strings.Repeat("c", i))})
+		w := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"c.py": deploytest.DAG(strings.Repeat("c", i))})
 		if i%3 == 0 {
-			if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
+			if _, err := a.Engine.Cancel(t.Context(), a.Sales.ID, w.Number, a.Eve); err != nil {
 				t.Fatal(err)
 			}
 			continue
 		}
-		a.confirm(t, w.Number, a.Eve)
+		a.Confirm(t, w.Number, a.Eve)
 	}
-}
-
-func (a *app) manifest(v slipway.Version) string {
-	return filepath.Join(a.dir, "bundles", a.Sales.Namespace, v.Dir()+".json.zst")
 }
 
 // flip turns the bits of a byte of a file, counted from its end if negative.
