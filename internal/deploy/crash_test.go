@@ -191,16 +191,18 @@ func TestDeletionGoesOnAtStart(t *testing.T) {
 	a.Eventually(t, "nothing is left of it", func() bool { return a.left(t) == 0 })
 }
 
-// block puts a file where the mount needs a folder, and returns what takes it
-// away again.
+// block puts a file in place of a folder of the mount. heal brings the folder
+// back.
 func (a *app) block(t *testing.T) (heal func()) {
 	t.Helper()
 	versions := filepath.Join(a.Engine.MountDir(a.Sales), "versions")
 	if err := os.Rename(versions, versions+"-away"); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(versions, nil, 0o600); err != nil {
-		t.Fatal(err)
+	for os.WriteFile(versions, nil, 0o600) != nil {
+		if err := os.Remove(versions); err != nil { // an empty folder that the agent made meanwhile
+			t.Fatal(err)
+		}
 	}
 	return func() {
 		if err := os.Remove(versions); err != nil {

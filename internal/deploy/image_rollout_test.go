@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,22 +97,13 @@ func TestMountFails(t *testing.T) {
 	a := applying(t)
 	first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
 	first = a.Await(t, first.Number, slipway.Deployed)
-	versions := filepath.Join(a.Engine.MountDir(a.Sales), "versions")
-	moved := versions + ".away"
-	if err := os.Rename(versions, moved); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(versions, nil, 0o600); err != nil { // no folder can be made here
-		t.Fatal(err)
-	}
+	heal := a.block(t)
 	w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
 	w = a.Await(t, w.Number, slipway.Failed)
 	if !strings.Contains(w.Reason, "were not mounted everywhere") {
 		t.Errorf("reason %q", w.Reason)
 	}
-	if err := errors.Join(os.Remove(versions), os.Rename(moved, versions)); err != nil {
-		t.Fatal(err)
-	}
+	heal()
 	a.unchanged(t, first.After, first.After.Image, map[string]string{"a.py": dag("a")})
 	if diff := cmp.Diff([]string{first.After.Image, w.Image.Digest, first.After.Image}, a.applied(t)); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
