@@ -69,6 +69,7 @@ var mayTest = map[string][]string{
 	"internal/bundle":       {"internal/bundle/buckettest"},
 	"internal/mount":        {"internal/bundle/buckettest"},
 	"internal/deploy":       {"internal/deploy/deploytest", "internal/bundle/buckettest", "internal/mount"},
+	"internal/diff":         {"internal/deploy/deploytest"},                                                  // its tests compare what an engine stored
 	"internal/backup":       {"internal/deploy", "internal/deploy/deploytest", "internal/bundle/buckettest"}, // its tests back up what an engine stored
 	"web":                   {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
 	"internal/image":        {"internal/image/dockertest"},

@@ -1,123 +1,11 @@
 package deploy_test
 
 import (
-	"fmt"
-	"io/fs"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"slipway/internal/slipway"
 )
-
-// repository writes files as a project in a repository of its own, as archive
-// takes them.
-func repository(t *testing.T, files map[string]string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, text := range files {
-		path := filepath.Join(dir, "dags", name)
-		mode := fs.FileMode(0o644)
-		if strings.HasPrefix(text, "#!") {
-			mode = 0o755
-		}
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if to, link := strings.CutPrefix(text, "-> "); err == nil && link {
-			err = os.Symlink(to, path)
-		} else if err == nil {
-			err = os.WriteFile(path, []byte(text), mode)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	git(t, dir, "init", "-q")
-	git(t, dir, "-c", "core.autocrlf=false", "add", ".")
-	return dir
-}
-
-func git(t *testing.T, dir string, args ...string) {
-	t.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}
-
-// project returns the files of a repository, as repository takes them.
-func project(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	root := filepath.Join(dir, "dags")
-	err := filepath.WalkDir(root, func(name string, e fs.DirEntry, err error) error {
-		if err != nil || e.IsDir() {
-			return err
-		}
-		path, _ := filepath.Rel(root, name)
-		if e.Type()&fs.ModeSymlink != 0 {
-			to, err := os.Readlink(name)
-			files[path] = "-> " + to
-			return err
-		}
-		b, err := os.ReadFile(name)
-		files[path] = string(b)
-		if info, err := e.Info(); err == nil && (info.Mode()&0o111 != 0) != strings.HasPrefix(string(b), "#!") {
-			files[path] += " with mode " + info.Mode().String()
-		}
-		return err
-	})
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
-	}
-	return files
-}
-
-// A patch makes of the repository what was deployed, whatever the files are.
-func TestPatchAppliesWithGit(t *testing.T) {
-	long := strings.Repeat("a line\n", 400)
-	was := map[string]string{
-		"changed.py": dag("a") + long + "end\n", "crlf.py": "a\r\nb\r\nc\r\n", "mixed.py": "a\r\nb\nc\r\n", "no_newline.py": "x = 1", "gets_newline.py": "x = 1",
-		"loses_newline.py": "x = 1\n", "removed.py": dag("r"), "removed_empty": "", "becomes_run.sh": "echo\n", "stays_run.sh": "#!/bin/sh\n",
-		"link": "-> changed.py", "becomes_link": "text\n", "was_link": "-> crlf.py", "empty": "", "becomes_empty": "x\n",
-		"with space.py": "a\n", `quo"te\d.py`: "a\n", "Ünïcode.py": "a\n", "same.py": dag("s"), "sub/dir/deep.sql": "SELECT 1;\n", "--- looks.sql": "-- a\n++ b\n",
-		"tail space ": "a\n",
-	}
-	is := map[string]string{
-		"changed.py": dag("b") + long + "the end\n", "crlf.py": "a\r\nB\r\nc\r\n", "mixed.py": "a\r\nb\nC\r\n", "no_newline.py": "x = 2", "gets_newline.py": "x = 1\n",
-		"loses_newline.py": "x = 1", "added/new.py": dag("n"), "added_empty": "", "added_no_newline": "a\nb", "becomes_run.sh": "#!/bin/sh\necho\n", "stays_run.sh": "#!/bin/sh\nls\n",
-		"link": "-> crlf.py", "becomes_link": "-> changed.py", "was_link": "text\n", "empty": "no more\n", "becomes_empty": "", "new_link": "-> same.py",
-		"with space.py": "b\n", `quo"te\d.py`: "b\n", "Ünïcode.py": "b\n", "same.py": dag("s"), "sub/dir/deep.sql": "SELECT 2;\n", "--- looks.sql": "-- b\n+++ b\n--- c\n",
-		"tail space ": "b\n",
-	}
-	a := running(t)
-	a.Deployed(t, slipway.ReplaceAll, was)
-	w := a.Staged(t, a.Eve, slipway.ReplaceAll, is)
-	for name, state := range map[string]func(){
-		"staged": func() {}, "live": func() { a.Confirm(t, w.Number, a.Eve); a.Await(t, w.Number, slipway.Deployed) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			state()
-			patch, err := a.Engine.Patch(t.Context(), a.Sales.ID, w.Number, a.Mia)
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := repository(t, was)
-			path := filepath.Join(t.TempDir(), "fix.patch")
-			if err := os.WriteFile(path, patch, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			git(t, dir, "apply", path)
-			if diff := cmp.Diff(is, project(t, dir)); diff != "" {
-				t.Errorf("the patch makes something else (-want +got):\n%s\n%s", diff, patch)
-			}
-		})
-	}
-}
 
 func TestPatchOfWhatIsNoText(t *testing.T) {
 	a := running(t)
@@ -136,21 +24,4 @@ func TestPatchOfWhatIsNoText(t *testing.T) {
 	wantKind(t, err, slipway.Conflict, "changes no file")
 	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, both.Number, a.Sam)
 	wantKind(t, err, slipway.NotFound, "There is no Deployment")
-}
-
-func TestPatchIsLimited(t *testing.T) {
-	a := running(t)
-	files := map[string]string{"huge.txt": strings.Repeat("x", 1<<20+1), "a.py": dag("a")}
-	one := a.Deployed(t, slipway.ReplaceAll, files)
-	patch, err := a.Engine.Patch(t.Context(), a.Sales.ID, one.Number, a.Mia)
-	if err != nil || !strings.Contains(string(patch), `too large: "dags/huge.txt"`) {
-		t.Errorf("%v\n%.500s", err, patch)
-	}
-	many := map[string]string{"a.py": dag("a")}
-	for i := range 33 {
-		many[fmt.Sprintf("file%d", i)] = strings.Repeat(string(rune('A'+i)), 1<<20)
-	}
-	two := a.Deployed(t, slipway.AddFiles, many)
-	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, two.Number, a.Mia)
-	wantKind(t, err, slipway.TooLarge, "too much for a patch")
 }

@@ -1,4 +1,4 @@
-package deploy_test
+package diff_test
 
 import (
 	"strings"
@@ -7,11 +7,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
 )
 
 func TestDiffOfAFile(t *testing.T) {
-	a := running(t)
+	a := deploytest.Running(t)
 	big := strings.Repeat("0123456789abcde\n", 1<<16+1)
 	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\n5\n6\n", "bin": "a\x00b", "big": "x", "l": "-> a.py"})
 	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": "1\n2\n3\n4\nfive\n6", "bin": "a\x00c", "big": big, "l": "-> bin", "n.txt": "new\n"})
