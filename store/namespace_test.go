@@ -40,7 +40,7 @@ func TestNamespaceIsFree(t *testing.T) {
 				t.Errorf("namespace %q, %v; want %q", d.Namespace, err, want)
 			}
 		}
-		if _, err := tx.addIn(slipway.Deployment{ID: "x", Workspace: w.ID, Name: "c"}, draw); err == nil {
+		if _, err := tx.addIn(slipway.Deployment{ID: "x", Workspace: w.ID, Settings: slipway.Settings{Name: "c"}}, draw); err == nil {
 			t.Error("a Deployment without a free namespace was recorded")
 		}
 		return nil

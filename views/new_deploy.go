@@ -11,7 +11,7 @@ type NewDeploy struct {
 	Text           string        // the effect of a deploy of this kind
 	Refusal        string        // why no form is shown
 	SettingsURL    string        // where the refusal can be seen to; "" if nowhere
-	First          bool          // the Deployment has no deploy yet, not even a failed one
+	NoDeploys      bool          // the Deployment has no deploy yet, not even a failed one
 	Image          *ImageChoice  // nil for a kind without one
 	DAGs           bool          // the form takes DAGs
 	Merge          slipway.Merge // as chosen; "" before the first choice

@@ -315,7 +315,7 @@ func newDeployForm(n NewDeploy) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if n.First && n.Image == nil {
+		if n.NoDeploys && n.Image == nil {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 26, "<p class=\"muted\">Nothing is deployed yet. Drop your DAGs: you see what will change before anything goes live.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

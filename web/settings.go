@@ -24,7 +24,7 @@ func (s *Server) settingsPage(c echo.Context, status int, edit func(*views.Setti
 	var p views.SettingsPage
 	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		p = views.SettingsPage{
-			Action: sc.links().Settings, Settings: sc.Settings(), Apply: s.applyCard(sc),
+			Action: sc.links().Settings, Settings: sc.Settings, Apply: s.applyCard(sc),
 			KeepDays: strconv.Itoa(sc.KeepDays), KeepVersions: strconv.Itoa(sc.KeepVersions),
 			Switch: switchCard(sc), Connect: s.connect(sc),
 		}

@@ -20,7 +20,7 @@ func TestSaveSettings(t *testing.T) {
 		Name: "sales", Description: "All of it", AirflowURL: "https://airflow.example.com", DagsPath: "/dags", Platform: "linux/arm64",
 		CICDEnforced: true, GuardAPI: true, ImageRole: slipway.Operator, KeepDays: 30, KeepVersions: 20,
 	}
-	if got := a.deployment(t).Settings(); got != want {
+	if got := a.deployment(t).Settings; got != want {
 		t.Errorf("settings %+v, want %+v", got, want)
 	}
 	if page := b.get(a.page("/settings")).Body.String(); !strings.Contains(page, "The settings are saved.") || !strings.Contains(page, "Open Airflow") {
@@ -45,7 +45,7 @@ func TestSettingsAreRefused(t *testing.T) {
 			form := append([]string{"name", "sales", "description", "typed", "keep_days", "30", "keep_versions", "20"}, tt.form...)
 			want(t, a.as(t, a.Ada).post(a.page("/settings"), form...), http.StatusUnprocessableEntity, tt.want, ">typed</textarea>")
 			if d := a.deployment(t); d.Name != "sales-prod" || d.KeepDays != slipway.DefaultKeepDays {
-				t.Errorf("saved %+v", d.Settings())
+				t.Errorf("saved %+v", d.Settings)
 			}
 		})
 	}

@@ -34,7 +34,7 @@ func TestCreateAndEdit(t *testing.T) {
 	if got := link(); got != slipway.DefaultDagsPath || a.Current(t) != "image" {
 		t.Errorf("dags is %s, current %s", got, a.Current(t))
 	}
-	s := d.Settings()
+	s := d.Settings
 	s.DagsPath = "/opt/dags"
 	_, err = a.Engine.Edit(t.Context(), d.ID, a.Eve, s)
 	wantKind(t, err, slipway.Forbidden, "Operator")

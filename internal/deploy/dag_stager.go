@@ -52,11 +52,12 @@ func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Up
 		return staged, fmt.Errorf("open upload: %w", err)
 	}
 	defer f.Close()
-	return a.unpackFile(ctx, d, f)
+	return a.stageArchive(ctx, d, f)
 }
 
-// unpackFile stores the contents of an archive that are in no pack yet.
-func (a *dagStager) unpackFile(ctx context.Context, d slipway.Deployment, f *os.File) (staged bundle.Staged, err error) {
+// stageArchive stores the contents of an archive that are in no pack yet. The
+// archive is an upload, or switchStager's tar of the DAGs of an image.
+func (a *dagStager) stageArchive(ctx context.Context, d slipway.Deployment, f *os.File) (staged bundle.Staged, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return staged, fmt.Errorf("open archive: %w", err)

@@ -89,7 +89,7 @@ func (a *app) deployMany(t *testing.T, n int) {
 
 func (a *app) keepFor(t *testing.T, days int) {
 	t.Helper()
-	s := a.sales(t).Settings()
+	s := a.sales(t).Settings
 	s.KeepDays = days
 	if _, err := a.Engine.Edit(t.Context(), a.Sales.ID, a.Oli, s); err != nil {
 		t.Fatal(err)

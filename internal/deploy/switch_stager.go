@@ -157,7 +157,7 @@ func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i 
 	if err = errors.Join(err, out.Close()); err != nil || files == 0 {
 		return staged, unavailable(err)
 	}
-	return t.dagStager.unpackFile(ctx, d, temp.File)
+	return t.dagStager.stageArchive(ctx, d, temp.File)
 }
 
 // withDAGs builds the image of a safe switch: base and a layer with the mounted

@@ -21,7 +21,7 @@ func TestDesired(t *testing.T) {
 			Desired{Revision: "r", DAGs: FromBundle, Version: "v1", DagsPath: "/usr/local/airflow/dags"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := (Deployment{State: tt.state, DagsPath: tt.path}).Desired("r"); got != tt.want {
+			if got := (Deployment{State: tt.state, Settings: Settings{DagsPath: tt.path}}).Desired("r"); got != tt.want {
 				t.Errorf("desired %+v, want %+v", got, tt.want)
 			}
 		})

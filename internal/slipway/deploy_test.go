@@ -44,7 +44,7 @@ func TestMayDeploy(t *testing.T) {
 				for n := range 8 {
 					on, enforced, by := both[n&1], both[n>>1&1], []Actor{ada, ci}[n>>2]
 					t.Run(fmt.Sprint(kind, role, imageRole, " on=", on, " enforced=", enforced, by.Title()), func(t *testing.T) {
-						d := Deployment{State: State{DAGDeploys: on}, ImageRole: imageRole, CICDEnforced: enforced}
+						d := Deployment{State: State{DAGDeploys: on}, Settings: Settings{ImageRole: imageRole, CICDEnforced: enforced}}
 						want, text := mayWant(kind, role, imageRole, on, enforced, by.Token != "")
 						for _, s := range everyState(on) {
 							d.State = s
@@ -135,7 +135,7 @@ func TestConfirm(t *testing.T) {
 		"cancelled":                    {Cancelled, Author, ada, ada, "v1", false, true, Conflict, "it is cancelled."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{State: now, ImageRole: Author, CICDEnforced: tt.enforced}
+			d := Deployment{State: now, Settings: Settings{ImageRole: Author, CICDEnforced: tt.enforced}}
 			d.DAGDeploys = tt.on
 			w := Deploy{Number: 4, Kind: DAGOnly, Status: tt.status, By: tt.from, Version: "v2"}
 			want := w

@@ -15,25 +15,14 @@ type DeploymentID string
 // Deployment is one Airflow: switch for DAG-only deploys, image, DAG bundle,
 // components.
 type Deployment struct {
-	ID          DeploymentID
-	Workspace   WorkspaceID
-	Name        string
-	Description string
-	Namespace   string // "barren-ionization-0185": names the folders, never changes
-	Here        bool   // on this machine: mounted by the embedded agent
-	State              // wanted now
-	Before      *State // state that switching back restores; nil unless NeedsImage
-
-	ImageRole    Role // smallest role for image deploys: Author or Operator
-	CICDEnforced bool // only API tokens deploy
-	GuardAPI     bool // deploys of the API wait for a person where a page would ask for a tick
-	Platform     string
-	DagsPath     string // dags folder of the image, if set by hand
+	ID        DeploymentID
+	Workspace WorkspaceID
+	Namespace string // "barren-ionization-0185": names the folders, never changes
+	Here      bool   // on this machine: mounted by the embedded agent
+	State            // wanted now
+	Before    *State // state that switching back restores; nil unless NeedsImage
+	Settings
 	ApplyCommand string // name of the command that applies images on this machine; "" for none
-	AirflowURL   string
-
-	KeepDays     int // days that versions stay after replacement
-	KeepVersions int // newest versions that stay in any case
 
 	CreatedAt time.Time
 	Creator   string
@@ -75,29 +64,26 @@ const (
 func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
 	name, err := CheckName("A Deployment", name)
 	return Deployment{
-		Workspace: w, Name: name, Here: here,
-		State:     State{DAGDeploys: true},
-		ImageRole: Author, Platform: DefaultPlatform,
-		KeepDays: DefaultKeepDays, KeepVersions: DefaultKeepVersions,
+		Workspace: w, Here: here, State: State{DAGDeploys: true},
+		Settings: Settings{
+			Name: name, ImageRole: Author, Platform: DefaultPlatform,
+			KeepDays: DefaultKeepDays, KeepVersions: DefaultKeepVersions,
+		},
 	}, err
 }
 
 // Settings are the editable fields of a Deployment.
 type Settings struct {
-	Name, Description, AirflowURL, DagsPath string
-	Platform                                string // required of images; "" for no change
-	ImageRole                               Role
-	CICDEnforced, GuardAPI                  bool
-	KeepDays, KeepVersions                  int
-}
-
-// Settings returns the present settings of d.
-func (d Deployment) Settings() Settings {
-	return Settings{
-		Name: d.Name, Description: d.Description, AirflowURL: d.AirflowURL, DagsPath: d.DagsPath, Platform: d.Platform,
-		ImageRole: d.ImageRole, CICDEnforced: d.CICDEnforced, GuardAPI: d.GuardAPI,
-		KeepDays: d.KeepDays, KeepVersions: d.KeepVersions,
-	}
+	Name         string
+	Description  string
+	AirflowURL   string
+	DagsPath     string // dags folder of the image, if set by hand
+	Platform     string // required of images; for Edit, "" is no change
+	ImageRole    Role   // smallest role for image deploys: Author or Operator
+	CICDEnforced bool   // only API tokens deploy
+	GuardAPI     bool   // deploys of the API wait for a person where a page would ask for a tick
+	KeepDays     int    // days that versions stay after replacement
+	KeepVersions int    // newest versions that stay in any case
 }
 
 // Edit returns d with the settings s, or an error about one setting.
@@ -123,9 +109,7 @@ func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
 	if s.DagsPath != "" {
 		s.DagsPath = path.Clean(s.DagsPath) // a symlink points here
 	}
-	d.Name, d.Description, d.AirflowURL, d.DagsPath, d.Platform = s.Name, s.Description, s.AirflowURL, s.DagsPath, s.Platform
-	d.ImageRole, d.CICDEnforced, d.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI
-	d.KeepDays, d.KeepVersions = s.KeepDays, s.KeepVersions
+	d.Settings = s
 	return d, nil
 }
 

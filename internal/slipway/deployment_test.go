@@ -11,8 +11,8 @@ func TestNewDeployment(t *testing.T) {
 	got, err := NewDeployment("w1", " Sales ETL ", true)
 	checkError(t, err, fine, "")
 	want := Deployment{
-		Workspace: "w1", Name: "Sales ETL", Here: true, State: State{DAGDeploys: true},
-		ImageRole: Author, Platform: "linux/amd64", KeepDays: 90, KeepVersions: 10,
+		Workspace: "w1", Here: true, State: State{DAGDeploys: true},
+		Settings: Settings{Name: "Sales ETL", ImageRole: Author, Platform: "linux/amd64", KeepDays: 90, KeepVersions: 10},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("a new Deployment is %+v, want %+v", got, want)
@@ -50,14 +50,12 @@ func TestEdit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d, _ := NewDeployment("w1", "etl", false)
 			d.ID, d.Namespace, d.Image = "d1", "bright-nova-0001", "sha256:1"
-			s, want := d.Settings(), d
+			s, want := d.Settings, d
 			tt.edit(&s)
 			got, err := d.Edit(tt.role, s)
 			checkError(t, err, tt.want, tt.text)
 			if tt.want == fine {
-				want.Name, want.Description, want.AirflowURL, want.DagsPath = s.Name, s.Description, s.AirflowURL, s.DagsPath
-				want.ImageRole, want.CICDEnforced, want.GuardAPI = s.ImageRole, s.CICDEnforced, s.GuardAPI
-				want.KeepDays, want.KeepVersions, want.Platform = s.KeepDays, s.KeepVersions, s.Platform
+				want.Settings = s
 			}
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("after the edit %+v, want %+v", got, want)
@@ -85,10 +83,10 @@ func TestDagsPathIsCleaned(t *testing.T) {
 
 func TestSettingsRoundTrip(t *testing.T) {
 	d, _ := NewDeployment("w1", "etl", false)
-	before := reflect.ValueOf(d.Settings())
+	before := reflect.ValueOf(d.Settings)
 	d, err := d.Edit(Owner, otherSettings)
 	checkError(t, err, fine, "")
-	if got := d.Settings(); got != otherSettings {
+	if got := d.Settings; got != otherSettings {
 		t.Errorf("settings %+v, want %+v", got, otherSettings)
 	}
 	for i, other := range reflect.ValueOf(otherSettings).Fields() {
@@ -128,7 +126,7 @@ func TestDelete(t *testing.T) {
 		"no name":    {Admin, "", Invalid, `Type the name "etl"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			checkError(t, Deployment{Name: "etl"}.Delete(tt.role, tt.typed), tt.want, tt.text)
+			checkError(t, Deployment{Settings: Settings{Name: "etl"}}.Delete(tt.role, tt.typed), tt.want, tt.text)
 		})
 	}
 }

@@ -51,7 +51,7 @@ func TestTakesImage(t *testing.T) {
 		"by a return":            {State{Runtime: "3.1-4"}, "linux/amd64", Deploy{Kind: ImageOnly, ReturnTo: 1, After: State{Runtime: "3.1-1"}}, fine, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{State: tt.now, Platform: tt.platform}
+			d := Deployment{State: tt.now, Settings: Settings{Platform: tt.platform}}
 			d.DAGDeploys = true
 			checkError(t, d.Takes(tt.w), tt.want, tt.text)
 		})
@@ -103,7 +103,7 @@ func TestMayMakeSafeSwitch(t *testing.T) {
 	for _, role := range allRoles {
 		for n := range 64 {
 			on, now, needs, known, mounted, enforced := both[n&1], both[n>>1&1], both[n>>2&1], both[n>>3&1], both[n>>4&1], both[n>>5&1]
-			d := Deployment{State: State{DAGDeploys: now, NeedsImage: needs, Mounted: mounted}, CICDEnforced: enforced}
+			d := Deployment{State: State{DAGDeploys: now, NeedsImage: needs, Mounted: mounted}, Settings: Settings{CICDEnforced: enforced}}
 			if known {
 				d.Image = "sha256:1"
 			}
@@ -184,7 +184,7 @@ func TestPlatformSetting(t *testing.T) {
 	for typed, want := range map[string]string{"": "linux/amd64", "linux/arm64": "linux/arm64", "linux/arm64/v8": "linux/arm64/v8", "windows/amd64": "no platform", "amd64": "no platform", "linux/../x": "no platform"} {
 		s := otherSettings
 		s.Platform = typed
-		d, err := (Deployment{Platform: DefaultPlatform}).Edit(Operator, s)
+		d, err := (Deployment{Settings: Settings{Platform: DefaultPlatform}}).Edit(Operator, s)
 		if want == "no platform" {
 			checkError(t, err, Invalid, want)
 			continue

@@ -8,7 +8,7 @@ import (
 func TestRetention(t *testing.T) {
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	ago := func(days int) time.Time { return now.AddDate(0, 0, -days) }
-	d := Deployment{State: State{Version: "current", Mounted: true}, Before: &State{Version: "before"}, KeepDays: 30, KeepVersions: 10}
+	d := Deployment{State: State{Version: "current", Mounted: true}, Before: &State{Version: "before"}, Settings: Settings{KeepDays: 30, KeepVersions: 10}}
 	mounted := []Component{{Report: Report{Component: "worker-1", DAGs: FromBundle, Version: "mounted"}}, {Report: Report{DAGs: FromImage}}}
 	h := d.Holds([]Version{"current", "last", "needed", "mounted"}, []Version{"needed", "", "current"}, mounted)
 	for name, tt := range map[string]struct {
@@ -47,7 +47,7 @@ func TestRetentionNeverFallsBelowItsFloor(t *testing.T) {
 		"set to few": {7, 3, 7 * 24 * time.Hour, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{KeepDays: tt.days, KeepVersions: tt.versions}
+			d := Deployment{Settings: Settings{KeepDays: tt.days, KeepVersions: tt.versions}}
 			if d.KeepFor() != tt.wantFor || d.KeepLast() != tt.wantLast {
 				t.Errorf("%v and the last %d, want %v and %d", d.KeepFor(), d.KeepLast(), tt.wantFor, tt.wantLast)
 			}

@@ -64,7 +64,7 @@ func TestReturn(t *testing.T) {
 		"DAGs, no image was known": {v1, noImage, Author, Operator, false, false, fine, "", DAGOnly, imageVersion2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{ID: "d1", State: tt.now, ImageRole: tt.imageRole, CICDEnforced: true} // people may return all the same
+			d := Deployment{ID: "d1", State: tt.now, Settings: Settings{ImageRole: tt.imageRole, CICDEnforced: true}} // people may return all the same
 			old := Deploy{ID: "w3", Deployment: "d1", Number: 3, Kind: DAGOnly, Status: Failed, After: tt.then, LiveAt: live}
 			if tt.never {
 				old.LiveAt = time.Time{}
@@ -98,7 +98,7 @@ func TestReturnRoles(t *testing.T) {
 		for imageRole, need := range tt.need {
 			for _, role := range allRoles {
 				t.Run(name+" "+imageRole.String()+" "+role.String(), func(t *testing.T) {
-					_, err := Deployment{State: now, ImageRole: imageRole}.Return(Deploy{After: tt.then, LiveAt: live}, role, true)
+					_, err := Deployment{State: now, Settings: Settings{ImageRole: imageRole}}.Return(Deploy{After: tt.then, LiveAt: live}, role, true)
 					want := fine
 					if role < need {
 						want = Forbidden

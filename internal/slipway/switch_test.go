@@ -29,7 +29,7 @@ func TestSwitchTo(t *testing.T) {
 		"operator, nothing to be done": {false, true, Operator, false, Forbidden, "needs the Owner role"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{State: mounted, CICDEnforced: true} // which does not refuse it
+			d := Deployment{State: mounted, Settings: Settings{CICDEnforced: true}} // which does not refuse it
 			if tt.turned {
 				d = d.Switched(false)
 			}
@@ -113,7 +113,7 @@ func TestTail(t *testing.T) {
 		"enable called back, DAGs":        {carried, "xon dags:v2", carried, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := Deployment{ID: "d1", Name: "etl", State: tt.now}
+			d := Deployment{ID: "d1", Settings: Settings{Name: "etl"}, State: tt.now}
 			want := d
 			want.State, want.Before = tt.want, tt.before
 			if got := d.Projected(turnsOf(tt.queue)); !reflect.DeepEqual(got, want) {

@@ -30,7 +30,7 @@ type walk struct {
 func TestRandomWalk(t *testing.T) {
 	saw := map[string]int{}
 	for seed := range uint64(800) {
-		w := &walk{t: t, r: rand.New(rand.NewPCG(seed, 7)), saw: saw, dags: map[string]string{}, d: Deployment{State: State{DAGDeploys: true}, ImageRole: Author}}
+		w := &walk{t: t, r: rand.New(rand.NewPCG(seed, 7)), saw: saw, dags: map[string]string{}, d: Deployment{State: State{DAGDeploys: true}, Settings: Settings{ImageRole: Author}}}
 		for range 120 {
 			w.step()
 		}

@@ -178,7 +178,7 @@ type deploymentBody struct {
 
 // settings returns those of d with what b brings.
 func (b deploymentBody) settings(d slipway.Deployment) slipway.Settings {
-	set := d.Settings()
+	set := d.Settings
 	put(&set.Name, b.Name)
 	put(&set.Description, b.Description)
 	put(&set.CICDEnforced, b.IsCICDEnforced)
@@ -231,7 +231,7 @@ func (e *deployments) judged(c echo.Context, b deploymentBody) (set slipway.Sett
 			return slipway.Errorf(slipway.Invalid, "A Deployment cannot move to another Workspace: this one is in %s.", d.Workspace)
 		}
 		set = b.settings(d)
-		edit = set != d.Settings()
+		edit = set != d.Settings
 		turn = b.IsDAGDeployEnabled != nil && *b.IsDAGDeployEnabled != d.DAGDeploys
 		if turn {
 			if err := d.SwitchTo(!d.DAGDeploys, role, true); err != nil {
