@@ -98,7 +98,7 @@ func portalOf(c echo.Context) *deploy.LocalPortal {
 // sendDesired serves GET /agent/v1/desired?since=. With a revision other than
 // since the answer comes at once, else on the next change or after a while.
 func (s *Server) sendDesired(c echo.Context) error {
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	want, err := portalOf(c).Desired(c.Request().Context(), c.QueryParam("since"))
@@ -159,7 +159,7 @@ func sendFile(c echo.Context, f io.ReadSeeker, name string) error {
 	if strings.Contains(c.Request().Header.Get("Range"), ",") {
 		return c.String(http.StatusRequestedRangeNotSatisfiable, "Ask for one range at a time.\n")
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

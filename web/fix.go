@@ -164,7 +164,7 @@ func (s *Server) fix(c echo.Context) error {
 	if err := s.mayDeploy(c, slipway.DAGOnly); err != nil { // before the first byte is read
 		return err
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	form, err := s.bufferForm(c.Request(), maxFixForm)

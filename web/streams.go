@@ -154,7 +154,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	if err != nil {
 		return err
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

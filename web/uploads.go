@@ -134,7 +134,7 @@ func (s *Server) appendUpload(c echo.Context) error {
 	if err != nil || offset < 0 {
 		return slipway.Errorf(slipway.Invalid, "The header Upload-Offset must say where the bytes go.")
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	w, next, err := s.engine.Append(r.Context(), c.Param("upload"), actorOf(c), offset, r.Body)

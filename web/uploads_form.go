@@ -61,7 +61,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err := s.mayDeploy(c, kind); err != nil { // before the first byte is read
 		return err
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	form, err := s.bufferForm(c.Request(), maxForm)

@@ -189,7 +189,7 @@ func (s *Server) sendArchive(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

@@ -139,7 +139,7 @@ func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) 
 	if f.Link != "" {
 		return slipway.Errorf(slipway.NotFound, views.NoContentOfLink, f.Path)
 	}
-	if err := api.Unhurried(c); err != nil {
+	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	content, err := s.engine.Content(c.Request().Context(), d, f)

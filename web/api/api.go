@@ -1,9 +1,9 @@
-// Package api is the JSON API: the operations that the astro CLI needs of a
-// server, under its paths and in its shapes, and those for scripts and CI.
+// Package api is the JSON API: the operations of the astro CLI, with the paths
+// and JSON of the Astro API, and the operations for scripts and CI.
 //
-// A handler reads the request (read, page), asks the store or the engine as
-// caller(c), and answers with ok(c, value). A handler returns errors, and explain
-// turns an error into the JSON of the CLI. Server.operations lists every
+// A handler reads the request (readBody, pageOf), asks the store or the engine
+// as caller(c), and answers with ok(c, value). A handler returns errors, and
+// jsonErrors turns an error into JSON for the CLI. Server.operations lists every
 // operation with its guard: anyone, or bearer for requests with a token.
 package api
 
@@ -20,10 +20,10 @@ import (
 	"slipway/store"
 )
 
-// Config is what the command line says about the API.
+// Config is the part of the command line about the API.
 type Config struct {
-	URL      *url.URL          // where clients find the portal; nil: wherever they came to
-	Releases []slipway.Release // of the Runtime, the newest first; beside them every one seen in an image counts
+	URL      *url.URL          // of the portal for clients; nil: the address of each request
+	Releases []slipway.Release // of the Runtime, newest first; releases of known images are added
 }
 
 // core is common to the handlers of all resources.
@@ -61,51 +61,52 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) *
 // operation is a route of the API.
 type operation struct {
 	method, path string
-	guard        echo.MiddlewareFunc // who may knock
+	guard        echo.MiddlewareFunc // authenticates the request
 	handle       echo.HandlerFunc
 }
 
+// The paths of the operations begin with one of these.
 const (
-	organization = "/v1/organizations/:org"
-	deployment   = organization + "/deployments/:deployment"
-	oneDeploy    = deployment + "/deploys/:deploy"
-	oneToken     = organization + "/tokens/:token"
+	organizationPath = "/v1/organizations/:org"
+	deploymentPath   = organizationPath + "/deployments/:deployment"
+	deployPath       = deploymentPath + "/deploys/:deploy"
+	tokenPath        = organizationPath + "/tokens/:token"
 )
 
-// operations is the API.
+// operations lists all operations with their guards.
 func (s *Server) operations() []operation {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []operation{
 		{get, "/v1/organizations", s.bearer, s.listOrganizations},
-		{get, organization, s.bearer, s.showOrganization},
-		{get, organization + "/workspaces", s.bearer, s.listWorkspaces},
-		{get, organization + "/workspaces/:workspace", s.bearer, s.showWorkspace},
-		{get, organization + "/deployment-options", s.bearer, s.showOptions},
+		{get, organizationPath, s.bearer, s.showOrganization},
+		{get, organizationPath + "/workspaces", s.bearer, s.listWorkspaces},
+		{get, organizationPath + "/workspaces/:workspace", s.bearer, s.showWorkspace},
+		{get, organizationPath + "/deployment-options", s.bearer, s.showOptions},
 		{get, "/v1/users/self", s.bearer, s.showSelf},
 
-		{get, organization + "/deployments", s.bearer, s.listDeployments},
-		{post, organization + "/deployments", s.bearer, s.createDeployment},
-		{get, deployment, s.bearer, s.showDeployment},
-		{post, deployment, s.bearer, s.updateDeployment},
-		{del, deployment, s.bearer, s.deleteDeployment},
+		{get, organizationPath + "/deployments", s.bearer, s.listDeployments},
+		{post, organizationPath + "/deployments", s.bearer, s.createDeployment},
+		{get, deploymentPath, s.bearer, s.showDeployment},
+		{post, deploymentPath, s.bearer, s.updateDeployment},
+		{del, deploymentPath, s.bearer, s.deleteDeployment},
 
-		{get, deployment + "/deploys", s.bearer, s.listDeploys},
-		{post, deployment + "/deploys", s.bearer, s.createDeploy},
+		{get, deploymentPath + "/deploys", s.bearer, s.listDeploys},
+		{post, deploymentPath + "/deploys", s.bearer, s.createDeploy},
 		{post, "/v1alpha1/organizations/:org/deployments/:deployment/deploys", s.bearer, s.createNamedBundle},
-		{get, oneDeploy, s.bearer, s.showDeploy},
-		{post, deployment + "/deploys/upload", s.bearer, s.uploadDeploy},
-		{post, oneDeploy + "/finalize", s.bearer, s.finalize},
-		{post, oneDeploy + "/rollback", s.bearer, s.rollBack},
-		{put, "/v1/uploads/:upload", azure, s.putBlob}, // its address is its credential
+		{get, deployPath, s.bearer, s.showDeploy},
+		{post, deploymentPath + "/deploys/upload", s.bearer, s.uploadDeploy},
+		{post, deployPath + "/finalize", s.bearer, s.finalize},
+		{post, deployPath + "/rollback", s.bearer, s.rollBack},
+		{put, "/v1/uploads/:upload", azureErrors, s.putBlob}, // the address is the credential
 
-		{get, organization + "/users", s.bearer, s.listUsers},
-		{get, organization + "/tokens", s.bearer, s.listTokens},
-		{post, organization + "/tokens", s.bearer, s.createToken},
-		{get, oneToken, s.bearer, s.showToken},
-		{post, oneToken, s.bearer, s.updateToken},
-		{del, oneToken, s.bearer, s.deleteToken},
-		{post, oneToken + "/roles", s.bearer, s.setTokenRole},
-		{post, oneToken + "/rotate", s.bearer, s.rotateToken},
+		{get, organizationPath + "/users", s.bearer, s.listUsers},
+		{get, organizationPath + "/tokens", s.bearer, s.listTokens},
+		{post, organizationPath + "/tokens", s.bearer, s.createToken},
+		{get, tokenPath, s.bearer, s.showToken},
+		{post, tokenPath, s.bearer, s.updateToken},
+		{del, tokenPath, s.bearer, s.deleteToken},
+		{post, tokenPath + "/roles", s.bearer, s.setTokenRole},
+		{post, tokenPath + "/rotate", s.bearer, s.rotateToken},
 
 		{get, "/v1/openapi.yaml", anyone, showOpenAPI},
 		{get, "/v1/docs", anyone, s.showDocs},
@@ -116,23 +117,26 @@ func (s *Server) operations() []operation {
 	}
 }
 
-// Routes adds the API to the portal's.
+// Routes adds the operations to e. Other addresses below the prefixes of the API
+// answer NotFound in JSON.
 func (s *Server) Routes(e *echo.Echo) {
 	for _, o := range s.operations() {
-		e.Add(o.method, o.path, o.handle, s.door, o.guard)
+		e.Add(o.method, o.path, o.handle, s.jsonErrors, o.guard)
 	}
-	e.Any("/v1/*", nothingHere, s.door)
-	e.Any("/v1alpha1/*", nothingHere, s.door)
-	e.Any("/private/*", nothingHere, s.door)
+	e.Any("/v1/*", nothingHere, s.jsonErrors)
+	e.Any("/v1alpha1/*", nothingHere, s.jsonErrors)
+	e.Any("/private/*", nothingHere, s.jsonErrors)
 }
 
+// anyone is the guard of operations without authentication.
 func anyone(next echo.HandlerFunc) echo.HandlerFunc { return next }
 
+// nothingHere answers requests to unknown addresses.
 func nothingHere(echo.Context) error {
 	return slipway.Errorf(slipway.NotFound, "There is nothing at this address of the API.")
 }
 
-// base returns the portal's address as the client knows it: "https://host".
+// base returns the portal's address for the client: "https://host".
 func (o *core) base(c echo.Context) string {
 	if o.cfg.URL != nil {
 		return o.cfg.URL.Scheme + "://" + o.cfg.URL.Host
@@ -140,10 +144,9 @@ func (o *core) base(c echo.Context) string {
 	return c.Scheme() + "://" + c.Request().Host
 }
 
-// door stands before every operation: it lets no client of another form of
-// answer in, and turns errors into the one that the CLI reads. The error goes
-// on to the portal's log.
-func (o *core) door(next echo.HandlerFunc) echo.HandlerFunc {
+// jsonErrors sets Cache-Control: no-store, and answers an error in JSON for the
+// CLI. The error is returned for the portal's log.
+func (o *core) jsonErrors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 		err := next(c)
@@ -151,6 +154,6 @@ func (o *core) door(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		status, text := explain(err)
-		return errors.Join(err, c.JSON(status, failure{Message: text, RequestID: requestID(c), StatusCode: status}))
+		return errors.Join(err, c.JSON(status, errorBody{Message: text, RequestID: requestID(c), StatusCode: status}))
 	}
 }

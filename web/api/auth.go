@@ -8,17 +8,20 @@ import (
 	"slipway/internal/slipway"
 )
 
+// callerKey is the key of the caller in the context of a request.
 const callerKey = "caller"
 
-// caller returns who asks. What they may see and do, the store and the rules
-// find out by it.
+// caller returns the authenticated person or token of a request. The store and
+// the rules decide by the caller.
 func caller(c echo.Context) slipway.Actor {
 	by, _ := c.Get(callerKey).(slipway.Actor)
 	return by
 }
 
-// Caller returns who asks, a zero Actor for nobody that was let in.
+// Caller returns the caller of a request for the portal's log, zero without
+// authentication.
 func Caller(c echo.Context) slipway.Actor { return caller(c) }
 
-// usedEvery is how often the last use of a token is noted.
-const usedEvery = time.Minute
+// touchInterval is the least time between two records of a token's use: most
+// requests write nothing.
+const touchInterval = time.Minute

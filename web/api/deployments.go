@@ -104,7 +104,7 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	}); err != nil {
 		return err
 	}
-	return listed(c, "deployments", all, scene.object)
+	return answerPage(c, "deployments", all, scene.object)
 }
 
 func deploymentID(c echo.Context) slipway.DeploymentID {
@@ -179,14 +179,14 @@ type deploymentBody struct {
 // settings returns those of d with what b brings.
 func (b deploymentBody) settings(d slipway.Deployment) slipway.Settings {
 	set := d.Settings
-	put(&set.Name, b.Name)
-	put(&set.Description, b.Description)
-	put(&set.CICDEnforced, b.IsCICDEnforced)
-	put(&set.GuardAPI, b.IsAPIDeployGuarded)
+	setIfPresent(&set.Name, b.Name)
+	setIfPresent(&set.Description, b.Description)
+	setIfPresent(&set.CICDEnforced, b.IsCICDEnforced)
+	setIfPresent(&set.GuardAPI, b.IsAPIDeployGuarded)
 	return set
 }
 
-func put[T any](to *T, from *T) {
+func setIfPresent[T any](to *T, from *T) {
 	if from != nil {
 		*to = *from
 	}
@@ -198,7 +198,7 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	b, err := read[deploymentBody](c)
+	b, err := readBody[deploymentBody](c)
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (e *deployments) createDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	b, err := read[deploymentBody](c)
+	b, err := readBody[deploymentBody](c)
 	if err != nil {
 		return err
 	}
@@ -267,8 +267,8 @@ func (e *deployments) createDeployment(c echo.Context) error {
 
 func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
 	name, here := "", true
-	put(&name, b.Name)
-	put(&here, b.IsMountedHere)
+	setIfPresent(&name, b.Name)
+	setIfPresent(&here, b.IsMountedHere)
 	if b.WorkspaceID == "" {
 		return slipway.Deployment{}, slipway.Errorf(slipway.Invalid, "Say by workspaceId in which Workspace the Deployment is made.")
 	}
@@ -276,7 +276,7 @@ func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
 	if err != nil {
 		return d, err
 	}
-	put(&d.DAGDeploys, b.IsDAGDeployEnabled)
+	setIfPresent(&d.DAGDeploys, b.IsDAGDeployEnabled)
 	return d.Edit(slipway.Operator, b.settings(d)) // engine.Create asks for the caller's role
 }
 

@@ -109,13 +109,13 @@ func (e *deploys) finalize(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := read[struct {
+	b, err := readBody[struct {
 		Version slipway.Version `json:"dagTarballVersion"`
 	}](c)
 	if err != nil {
 		return err
 	}
-	if err := Unhurried(c); err != nil { // it waits for the files to be checked
+	if err := LiftDeadlines(c); err != nil { // it waits for the files to be checked
 		return err
 	}
 	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, caller(c), deploy.Finish{Version: b.Version})
@@ -146,7 +146,7 @@ func (e *deploys) rollBack(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := read[struct {
+	b, err := readBody[struct {
 		Description string `json:"description"`
 	}](c)
 	if err != nil {
@@ -196,7 +196,7 @@ func (e *deploys) createDeploy(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	b, err := read[deployBody](c)
+	b, err := readBody[deployBody](c)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	"slipway/internal/slipway"
 )
 
-// StatusOf is the HTTP status of each kind of error. The CLI treats all of them
-// alike and shows the message.
+// StatusOf is the HTTP status of each kind of error. The CLI shows the message
+// of any.
 var StatusOf = map[slipway.Kind]int{
 	slipway.Internal:     http.StatusInternalServerError,
 	slipway.Invalid:      http.StatusBadRequest,
@@ -24,21 +24,22 @@ var StatusOf = map[slipway.Kind]int{
 	slipway.Unavailable:  http.StatusServiceUnavailable,
 }
 
-// failure is what the API answers instead of a result.
-type failure struct {
+// errorBody is the JSON of a refused or failed request.
+type errorBody struct {
 	Message    string `json:"message"`
 	RequestID  string `json:"requestId"`
 	StatusCode int    `json:"statusCode"`
 }
 
-// explain returns the status and the sentence for err.
+// explain returns the status and the sentence for err. Internal errors have a
+// fixed sentence, and only the log has the details.
 func explain(err error) (int, string) {
 	kind, text := slipway.Explain(err)
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok && kind == slipway.Internal {
-		return http.StatusRequestEntityTooLarge, tooLong(e.Limit)
+		return http.StatusRequestEntityTooLarge, tooLargeText(e.Limit)
 	}
 	return StatusOf[kind], text
 }
 
-// requestID returns the id that the log has of this request.
+// requestID returns the id of a request in the log.
 func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }

@@ -14,22 +14,24 @@ import (
 	"slipway/internal/slipway"
 )
 
-// maxBody is the most that a request other than an upload may hold, in bytes.
+// maxBody is the limit for the body of a request other than an upload, in bytes.
 const maxBody = 1 << 20
 
-func tooLong(limit int64) string {
+// tooLargeText is the answer to a body over limit bytes.
+func tooLargeText(limit int64) string {
 	return fmt.Sprintf("This request is too large: it may have at most %d KiB.", limit>>10)
 }
 
-// object is a value of the API whose fields depend on what there is.
+// object is a JSON object of the API. Some fields are present only with a value.
 type object map[string]any
 
-// ok answers with v. It is always 200: the CLI takes 201 and 202 for errors.
+// ok answers with v and status 200, also after a creation: the CLI treats 201
+// and 202 as errors.
 func ok(c echo.Context, v any) error { return c.JSON(http.StatusOK, v) }
 
-// read returns the body of a request. Unknown fields are let pass: the CLI
-// sends more than we need. Without a body it is the zero value.
-func read[T any](c echo.Context) (v T, err error) {
+// readBody decodes the JSON body of a request, zero for an empty body. Unknown
+// fields are ignored: the CLI sends more than the portal needs.
+func readBody[T any](c echo.Context) (v T, err error) {
 	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxBody)
 	err = json.NewDecoder(body).Decode(&v)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -41,15 +43,16 @@ func read[T any](c echo.Context) (v T, err error) {
 	return v, nil
 }
 
-// page is a part of a list.
+// page is a part of a list: at most limit items from offset on.
 type page struct{ limit, offset int }
 
+// Items in a page without a limit in the request, and at most.
 const (
 	defaultLimit = 20
 	maxLimit     = 1000
 )
 
-// pageOf returns the part of a list that a request asks for.
+// pageOf returns the page of a list by the query's limit and offset.
 func pageOf(c echo.Context) (p page, err error) {
 	p.limit = defaultLimit
 	for name, n := range map[string]*int{"limit": &p.limit, "offset": &p.offset} {
@@ -65,8 +68,9 @@ func pageOf(c echo.Context) (p page, err error) {
 	return p, nil
 }
 
-// listed answers with the part of all that p is, as items made by of.
-func listed[T any](c echo.Context, name string, all []T, of func(T) object) error {
+// answerPage answers with one page of all, by the request's limit and offset.
+// of makes an item, and name is the JSON field of the items.
+func answerPage[T any](c echo.Context, name string, all []T, of func(T) object) error {
 	p, err := pageOf(c)
 	if err != nil {
 		return err
@@ -78,7 +82,7 @@ func listed[T any](c echo.Context, name string, all []T, of func(T) object) erro
 	return ok(c, object{name: items, "totalCount": len(all), "limit": p.limit, "offset": p.offset})
 }
 
-// timeText returns t in RFC 3339, nil for none.
+// timeText returns t in RFC 3339, nil (null in JSON) for the zero time.
 func timeText(t time.Time) any {
 	if t.IsZero() {
 		return nil

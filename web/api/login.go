@@ -54,7 +54,7 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
 		}
 		t, err = tx.Token(auth.Fingerprint(token))
-		note = tx.Now.Sub(t.LastUsedAt) >= usedEvery
+		note = tx.Now.Sub(t.LastUsedAt) >= touchInterval
 		return err
 	})
 	if err != nil {

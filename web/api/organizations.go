@@ -32,7 +32,7 @@ type organizations struct {
 
 // listOrganizations serves GET /v1/organizations.
 func (o *organizations) listOrganizations(c echo.Context) error {
-	return listed(c, "organizations", []struct{}{{}}, organizationObject)
+	return answerPage(c, "organizations", []struct{}{{}}, organizationObject)
 }
 
 // showOrganization serves GET /v1/organizations/:org.
@@ -69,7 +69,7 @@ func (o *organizations) listWorkspaces(c echo.Context) error {
 	}); err != nil {
 		return err
 	}
-	return listed(c, "workspaces", all, workspaceObject)
+	return answerPage(c, "workspaces", all, workspaceObject)
 }
 
 // showWorkspace serves GET …/workspaces/:workspace.
@@ -144,7 +144,7 @@ func (o *organizations) listUsers(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return listed(c, "users", all, member.object)
+	return answerPage(c, "users", all, member.object)
 }
 
 // member is a person with their roles in the Workspaces that are looked at.

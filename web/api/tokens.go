@@ -134,7 +134,7 @@ func (o *tokens) createToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	b, err := read[tokenBody](c)
+	b, err := readBody[tokenBody](c)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func (o *tokens) deleteToken(c echo.Context) error {
 
 // updateToken serves POST …/tokens/:token: another name and description.
 func (o *tokens) updateToken(c echo.Context) error {
-	b, err := read[struct {
+	b, err := readBody[struct {
 		Name        *string  `json:"name"`
 		Description *string  `json:"description"`
 		DeployKinds []string `json:"deployKinds"`
@@ -210,8 +210,8 @@ func (o *tokens) updateToken(c echo.Context) error {
 		return err
 	}
 	return o.edited(c, func(t *store.Token) (err error) {
-		put(&t.Name, b.Name)
-		put(&t.Description, b.Description)
+		setIfPresent(&t.Name, b.Name)
+		setIfPresent(&t.Description, b.Description)
 		if b.DeployKinds != nil {
 			t.Kinds, err = slipway.KindsOf(b.DeployKinds...)
 		}
@@ -238,7 +238,7 @@ func (o *tokens) edited(c echo.Context, change func(*store.Token) error) error {
 // setTokenRole serves POST …/tokens/:token/roles. A token has one role, over
 // what it was made for.
 func (o *tokens) setTokenRole(c echo.Context) error {
-	b, err := read[struct {
+	b, err := readBody[struct {
 		Roles []struct {
 			EntityType string `json:"entityType"`
 			EntityID   string `json:"entityId"`
@@ -272,7 +272,7 @@ func (o *tokens) listTokens(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return listed(c, "tokens", all, tokenObject)
+	return answerPage(c, "tokens", all, tokenObject)
 }
 
 // wantedTokens are the tokens that a list is to show.

@@ -67,7 +67,7 @@ func (p *uploadDeploys) uploaded(c echo.Context, u *uploadWish, body archive) (w
 	if err := slipway.CheckIdempotencyKey(key); err != nil {
 		return w, err
 	}
-	if err := Unhurried(c); err != nil {
+	if err := LiftDeadlines(c); err != nil {
 		return w, err
 	}
 	release, err := p.keys.take(owner(by), of, key)

@@ -20,21 +20,21 @@ import (
 	"slipway/store"
 )
 
-// uploadKey is the name of the setting that holds the key of upload addresses.
+// uploadKey is the name of the setting with the key for upload addresses.
 const uploadKey = "upload-key"
 
-// uploadLife is how long an upload's address works: from its making, and from
-// the last bytes that came by it.
+// uploadLife is the lifetime of an upload's address, from the making of the deploy
+// and again from the last received bytes.
 const uploadLife = time.Hour
 
 // uploads serves the addresses to which archives are uploaded, as a block blob of
-// Azure Storage: whole in one request, or in blocks and then a list of blocks. An
-// address is the only credential, valid for one deploy and a short time.
+// Azure Storage: whole in one request, or in blocks with a list of blocks at the
+// end. The address is the only credential, for one deploy and a short time.
 type uploads struct {
 	*core
 }
 
-// uploadURL returns where the archive of w is to be sent.
+// uploadURL returns a signed address for the archive of w.
 func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, err error) {
 	err = p.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		key, err := auth.KeyOf(tx, uploadKey)
@@ -49,19 +49,20 @@ func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, e
 	return address, err
 }
 
-// uploadSignature is over the values, not over the query: clients sort it and
-// mix their own parameters in.
+// uploadSignature signs the values, not the query: clients sort the query and add
+// own parameters.
 func uploadSignature(key []byte, id slipway.DeployID, until string) string {
 	return hex.EncodeToString(auth.MAC(key, string(id)+"\n"+until))
 }
 
-// blobError is a refusal with the code that Azure Storage has for it.
+// blobError is a refusal with the error code of Azure Storage.
 type blobError struct {
 	error
 	status int
 	code   string
 }
 
+// Unwrap lets Explain find the sentence.
 func (e *blobError) Unwrap() error { return e.error }
 
 // blobErrorf returns a refusal with status 400.
@@ -69,7 +70,7 @@ func blobErrorf(code, format string, args ...any) error {
 	return &blobError{slipway.Errorf(slipway.Invalid, format, args...), http.StatusBadRequest, code}
 }
 
-// blobCodes are the codes for the kinds of error.
+// blobCodes are the error codes of Azure Storage by kind of error.
 var blobCodes = map[slipway.Kind]string{
 	slipway.Internal: "InternalError", slipway.Invalid: "InvalidInput", slipway.NotFound: "ResourceNotFound",
 	slipway.Forbidden: "AuthorizationFailure", slipway.Unauthorized: "AuthenticationFailed", slipway.Conflict: "BlobImmutable",
@@ -77,8 +78,9 @@ var blobCodes = map[slipway.Kind]string{
 	slipway.Unavailable: "ServerBusy",
 }
 
-// azure answers errors as Azure Storage does. The CLI prints the body.
-func azure(next echo.HandlerFunc) echo.HandlerFunc {
+// azureErrors answers an error in the XML of Azure Storage. The CLI prints the
+// body.
+func azureErrors(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("x-ms-request-id", requestID(c))
@@ -101,14 +103,15 @@ func azure(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// putBlob serves PUT /v1/uploads/:upload, in its three forms.
+// putBlob serves PUT /v1/uploads/:upload: one block, the list of blocks, or the
+// archive in one request.
 func (p *uploads) putBlob(c echo.Context) error {
 	id := slipway.DeployID(c.Param("upload"))
-	w, err := p.mayUpload(c, id)
+	w, err := p.verifyAddress(c, id)
 	if err != nil {
 		return err
 	}
-	if err := Unhurried(c); err != nil {
+	if err := LiftDeadlines(c); err != nil {
 		return err
 	}
 	r := c.Request()
@@ -125,11 +128,12 @@ func (p *uploads) putBlob(c echo.Context) error {
 	if w, err = p.engine.PutBlob(r.Context(), id, r.Body); err != nil {
 		return err
 	}
-	return complete(c, w)
+	return answerCreated(c, w)
 }
 
-// mayUpload returns the deploy that the address of a request is good for.
-func (p *uploads) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy, error) {
+// verifyAddress checks the signature and the time in an upload address, and
+// returns the deploy.
+func (p *uploads) verifyAddress(c echo.Context, id slipway.DeployID) (slipway.Deploy, error) {
 	wrong := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address is not valid. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
 	late := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address has expired. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
 	var key []byte
@@ -153,7 +157,7 @@ func (p *uploads) mayUpload(c echo.Context, id slipway.DeployID) (slipway.Deploy
 	return w, err
 }
 
-// putBlock takes a block in.
+// putBlock receives a block of the archive.
 func (p *uploads) putBlock(c echo.Context, w slipway.Deploy) error {
 	block := c.QueryParam("blockid")
 	if raw, err := base64.StdEncoding.DecodeString(block); err != nil || len(raw) == 0 || len(raw) > 64 {
@@ -165,15 +169,16 @@ func (p *uploads) putBlock(c echo.Context, w slipway.Deploy) error {
 	return c.NoContent(http.StatusCreated)
 }
 
-// maxBlockList is how long a list of blocks may be, in bytes.
+// maxBlockList is the limit for a list of blocks, in bytes.
 const maxBlockList = 8 << 20
 
-// putBlockList makes the archive of the blocks that came.
+// putBlockList assembles the archive from the received blocks, in the order of
+// the list.
 func (p *uploads) putBlockList(c echo.Context, w slipway.Deploy) error {
 	var list struct {
 		XMLName xml.Name `xml:"BlockList"`
 		Blocks  []struct {
-			XMLName xml.Name // Latest, Committed or Uncommitted: they are all the same here
+			XMLName xml.Name // Latest, Committed or Uncommitted, all with the same effect
 			ID      string   `xml:",chardata"`
 		} `xml:",any"`
 	}
@@ -191,12 +196,12 @@ func (p *uploads) putBlockList(c echo.Context, w slipway.Deploy) error {
 	if err != nil {
 		return err
 	}
-	return complete(c, w)
+	return answerCreated(c, w)
 }
 
-// complete answers that the archive is here. The CLI sends the version back to
-// finalize.
-func complete(c echo.Context, w slipway.Deploy) error {
+// answerCreated answers after the whole archive was received. The CLI sends the
+// version id from the header to finalize.
+func answerCreated(c echo.Context, w slipway.Deploy) error {
 	h := c.Response().Header()
 	h.Set("x-ms-version-id", string(w.Version))
 	h.Set("ETag", strconv.Quote(string(w.Version)))
@@ -204,11 +209,12 @@ func complete(c echo.Context, w slipway.Deploy) error {
 	return c.NoContent(http.StatusCreated)
 }
 
-// Unhurried lets a request take as long as its sender's line needs.
-func Unhurried(c echo.Context) error {
+// LiftDeadlines lifts the server's read and write deadlines for a request, for
+// slow lines.
+func LiftDeadlines(c echo.Context) error {
 	rc := http.NewResponseController(c.Response())
 	err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
-	if err != nil && !errors.Is(err, http.ErrNotSupported) { // then there is none
+	if err != nil && !errors.Is(err, http.ErrNotSupported) { // a connection without deadlines
 		return fmt.Errorf("lift the deadlines: %w", err)
 	}
 	return nil
