@@ -96,7 +96,7 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sorted(c, all, map[string]func(a, b scene) int{
+	if err := sortByQuery(c, all, map[string]func(a, b scene) int{
 		"name":        func(a, b scene) int { return compareNames(a.Name, b.Name) },
 		"createdAt":   func(a, b scene) int { return a.CreatedAt.Compare(b.CreatedAt) },
 		"updatedAt":   func(a, b scene) int { return a.CreatedAt.Compare(b.CreatedAt) },

@@ -16,13 +16,13 @@ import (
 	"slipway/store"
 )
 
-// logins serves sign-in of the astro CLI.
+// logins serves sign-in of the astro CLI, and authenticates all requests.
 type logins struct {
 	*core
 }
 
-// bearer lets pass whoever brings an API token, or a login token of theirs.
-// Cookies are not looked at: no page can make a browser act here.
+// bearer is the guard for an API token or the login token of a person, and sets
+// the caller. Cookies are ignored: no page can make a browser act here.
 func (l *logins) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		scheme, token, _ := strings.Cut(c.Request().Header.Get(echo.HeaderAuthorization), " ")
@@ -38,13 +38,14 @@ func (l *logins) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// identify returns whose token it is.
+// identify returns the actor of a token: an API token, or a person after a login.
+// The use of an API token is recorded, at most once per touchInterval.
 func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err error) {
 	if strings.HasPrefix(token, loginPrefix) {
 		return l.identifyLogin(c, token)
 	}
 	var t store.Token
-	var note bool
+	var touch bool
 	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		key, err := tx.Setting(auth.TokenKey)
 		if err != nil {
@@ -54,37 +55,38 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
 		}
 		t, err = tx.Token(auth.Fingerprint(token))
-		note = tx.Now.Sub(t.LastUsedAt) >= touchInterval
+		touch = tx.Now.Sub(t.LastUsedAt) >= touchInterval
 		return err
 	})
 	if err != nil {
 		return by, err
 	}
-	if note {
+	if touch {
 		err = l.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
 	}
 	return slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
 }
 
-// loginPrefix tells login tokens from API tokens, which are JWTs, also to
-// scanners for secrets in repositories.
+// loginPrefix is the first letters of login tokens. API tokens are JWTs and begin
+// otherwise. Scanners for secrets in repositories find tokens by the prefix.
 const loginPrefix = "swl_"
 
-// IsLogin reports whether token is one of a login, not an API token.
+// IsLogin reports whether token is a login token, not an API token.
 func IsLogin(token string) bool { return strings.HasPrefix(token, loginPrefix) }
 
-// Callback is where the CLI waits for the code of a login: the only place that
-// one is ever sent to.
+// Callback is the address of the CLI during a login. The code of a login is sent
+// to no other address.
 const Callback = "http://localhost:12345/callback"
 
-// How long what belongs to a login works.
+// Lifetimes of the code, the access token and the refresh token of a login.
 const (
 	codeLife    = time.Minute
 	accessLife  = time.Hour
 	refreshLife = 30 * 24 * time.Hour
 )
 
-// identifyLogin returns the person who let the CLI act as them.
+// identifyLogin returns the person of a login's access token, if the account
+// still works.
 func (l *logins) identifyLogin(c echo.Context, token string) (by slipway.Actor, err error) {
 	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		t, err := tx.LoginToken(store.LoginAccess, auth.Fingerprint(token))
@@ -98,8 +100,9 @@ func (l *logins) identifyLogin(c echo.Context, token string) (by slipway.Actor, 
 	return by, err
 }
 
-// AddCode records that user lets a program act as them, and returns the code
-// that it exchanges for tokens if it knows what challenge was made of.
+// AddCode records the consent of user to a login of the CLI, and returns the code
+// of the login. The CLI exchanges the code for tokens with the verifier of
+// challenge (PKCE, method S256).
 func AddCode(tx *store.Tx, user slipway.UserID, challenge string) (string, error) {
 	if sum, err := base64.RawURLEncoding.DecodeString(challenge); err != nil || len(sum) != sha256.Size {
 		return "", slipway.Errorf(slipway.Invalid, "The code_challenge of this login is not one of the method S256. Start the login again.")
@@ -110,14 +113,14 @@ func AddCode(tx *store.Tx, user slipway.UserID, challenge string) (string, error
 	})
 }
 
-// showAuthConfig serves GET /private/v1alpha1/cli/auth-config: where the CLI
-// logs in.
+// showAuthConfig serves GET /private/v1alpha1/cli/auth-config: the addresses for
+// the CLI's login.
 func (l *logins) showAuthConfig(c echo.Context) error {
 	return ok(c, object{"clientId": "astro-cli", "audience": "slipway", "domainUrl": l.base(c) + "/auth/"})
 }
 
-// showUserInfo serves GET /auth/userinfo. An API token has no address; the CLI
-// needs one all the same.
+// showUserInfo serves GET /auth/userinfo. The CLI requires an email address: for
+// an API token the name is sent instead.
 func (l *logins) showUserInfo(c echo.Context) error {
 	by := caller(c)
 	if by.Token != "" {
@@ -134,8 +137,8 @@ func (l *logins) showUserInfo(c echo.Context) error {
 	return ok(c, object{"sub": u.ID, "email": u.Email, "name": u.Title()})
 }
 
-// grant is what a login is exchanged for.
-type grant struct{ access, refresh string }
+// tokenPair is the answer to a code or a refresh token.
+type tokenPair struct{ access, refresh string }
 
 // exchange serves POST /auth/oauth/token: a code, once, or a refresh token,
 // once, for new tokens.
@@ -143,23 +146,23 @@ func (l *logins) exchange(c echo.Context) error {
 	r := c.Request()
 	r.Body = http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		return refuseGrant(c, http.StatusBadRequest, "invalid_request", "The form could not be read.")
+		return oauthError(c, http.StatusBadRequest, "invalid_request", "The form could not be read.")
 	}
 	kind, secret := store.LoginCode, r.PostForm.Get("code")
 	switch r.PostForm.Get("grant_type") {
 	case "authorization_code":
 		if r.PostForm.Get("redirect_uri") != Callback {
-			return refuseGrant(c, http.StatusBadRequest, "invalid_grant", "redirect_uri must be "+Callback+".")
+			return oauthError(c, http.StatusBadRequest, "invalid_grant", "redirect_uri must be "+Callback+".")
 		}
 	case "refresh_token":
 		kind, secret = store.LoginRefresh, r.PostForm.Get("refresh_token")
 	default:
-		return refuseGrant(c, http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token.")
+		return oauthError(c, http.StatusBadRequest, "unsupported_grant_type", "grant_type must be authorization_code or refresh_token.")
 	}
-	var g grant
-	var refusal error // kept: what it revokes must be, too
+	var g tokenPair
+	var refusal error // not returned from Update: the login's end must be committed
 	err := l.store.Update(r.Context(), func(tx *store.Tx) (err error) {
-		g, refusal, err = granted(tx, kind, secret, r.PostForm.Get("code_verifier"))
+		g, refusal, err = redeemToken(tx, kind, secret, r.PostForm.Get("code_verifier"))
 		return err
 	})
 	if err != nil {
@@ -167,21 +170,24 @@ func (l *logins) exchange(c echo.Context) error {
 	}
 	if refusal != nil {
 		_, text := slipway.Explain(refusal)
-		return refuseGrant(c, http.StatusForbidden, "invalid_grant", text)
+		return oauthError(c, http.StatusForbidden, "invalid_grant", text)
 	}
 	return ok(c, object{
 		"access_token": g.access, "refresh_token": g.refresh, "expires_in": int(accessLife / time.Second), "token_type": "Bearer",
 	})
 }
 
-// refuseGrant answers as OAuth says; the CLI shows the description.
-func refuseGrant(c echo.Context, status int, code, text string) error {
+// oauthError answers with an error in the form of OAuth 2.0. The CLI shows the
+// description.
+func oauthError(c echo.Context, status int, code, text string) error {
 	return c.JSON(status, object{"error": code, "error_description": text})
 }
 
-// granted exchanges a code or refresh token. One that comes a second time was
-// stolen, so all that came from it ends; refusal says so.
-func granted(tx *store.Tx, kind, secret, verifier string) (g grant, refusal, err error) {
+// redeemToken exchanges a code or refresh token for a tokenPair. A token sent a
+// second time counts as stolen, and a wrong verifier too: all tokens of the login
+// are deleted. refusal is the reason for the client; the transaction must be
+// committed all the same.
+func redeemToken(tx *store.Tx, kind, secret, verifier string) (g tokenPair, refusal, err error) {
 	t, err := tx.LoginToken(kind, auth.Fingerprint(secret))
 	if refusalKind, _ := slipway.Explain(err); err != nil && refusalKind == slipway.Unauthorized {
 		return g, err, nil
@@ -192,25 +198,26 @@ func granted(tx *store.Tx, kind, secret, verifier string) (g grant, refusal, err
 	if !t.UsedAt.IsZero() {
 		return g, slipway.Errorf(slipway.Unauthorized, "This login was used already, and has been ended. Log in again."), tx.EndLogin(t.Login)
 	}
-	if kind == store.LoginCode && !proves(verifier, t.Challenge) {
+	if kind == store.LoginCode && !verifierMatches(verifier, t.Challenge) {
 		return g, slipway.Errorf(slipway.Unauthorized, "The code_verifier does not belong to this login. Log in again."), tx.EndLogin(t.Login)
 	}
 	if err := tx.UseLoginToken(t.Secret); err != nil {
 		return g, nil, err
 	}
-	g, err = newGrant(tx, t)
+	g, err = newTokenPair(tx, t)
 	return g, nil, err
 }
 
-// proves reports whether verifier is what challenge was made of.
-func proves(verifier, challenge string) bool {
+// verifierMatches reports whether challenge is the S256 hash of verifier.
+func verifierMatches(verifier, challenge string) bool {
 	sum := sha256.Sum256([]byte(verifier))
-	made := base64.RawURLEncoding.EncodeToString(sum[:])
-	return subtle.ConstantTimeCompare([]byte(made), []byte(strings.TrimRight(challenge, "="))) == 1
+	computed := base64.RawURLEncoding.EncodeToString(sum[:])
+	return subtle.ConstantTimeCompare([]byte(computed), []byte(strings.TrimRight(challenge, "="))) == 1
 }
 
-func newGrant(tx *store.Tx, of store.LoginToken) (g grant, err error) {
-	g = grant{loginPrefix + rand.Text() + rand.Text(), loginPrefix + rand.Text() + rand.Text()}
+// newTokenPair makes new tokens of the same login as of.
+func newTokenPair(tx *store.Tx, of store.LoginToken) (g tokenPair, err error) {
+	g = tokenPair{loginPrefix + rand.Text() + rand.Text(), loginPrefix + rand.Text() + rand.Text()}
 	next := store.LoginToken{Kind: store.LoginAccess, Secret: auth.Fingerprint(g.access), User: of.User, Login: of.Login, ExpiresAt: tx.Now.Add(accessLife)}
 	if err := tx.AddLoginToken(next); err != nil {
 		return g, err

@@ -11,13 +11,13 @@ import (
 	"slipway/store"
 )
 
-// organizationObject is the one Organization, the installation. With any other
-// product the CLI would add files of its own to a project.
+// organizationObject returns the one Organization, the installation. The product
+// must be HOSTED: for other products the CLI adds own files to a project.
 func organizationObject(struct{}) object {
 	return object{"id": slipway.OrganizationID, "name": "Slipway", "product": "HOSTED"}
 }
 
-// inOrganization refuses an address of another Organization.
+// inOrganization returns NotFound for an address of another Organization.
 func inOrganization(c echo.Context) error {
 	if id := c.Param("org"); id != slipway.OrganizationID {
 		return slipway.Errorf(slipway.NotFound, "There is no Organization %q here. The only one is %s.", id, slipway.OrganizationID)
@@ -25,7 +25,7 @@ func inOrganization(c echo.Context) error {
 	return nil
 }
 
-// organizations serves the organization, its Workspaces and its people.
+// organizations serves the Organization, the Workspaces and the people.
 type organizations struct {
 	*core
 }
@@ -43,6 +43,7 @@ func (o *organizations) showOrganization(c echo.Context) error {
 	return ok(c, organizationObject(struct{}{}))
 }
 
+// workspaceObject returns a Workspace in JSON.
 func workspaceObject(w slipway.Workspace) object {
 	return object{
 		"id": w.ID, "name": w.Name, "organizationId": slipway.OrganizationID, "organizationName": "Slipway",
@@ -50,7 +51,7 @@ func workspaceObject(w slipway.Workspace) object {
 	}
 }
 
-// listWorkspaces serves GET …/workspaces.
+// listWorkspaces serves GET …/workspaces: the Workspaces visible to the caller.
 func (o *organizations) listWorkspaces(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -63,7 +64,7 @@ func (o *organizations) listWorkspaces(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sorted(c, all, map[string]func(a, b slipway.Workspace) int{
+	if err := sortByQuery(c, all, map[string]func(a, b slipway.Workspace) int{
 		"name":      func(a, b slipway.Workspace) int { return compareNames(a.Name, b.Name) },
 		"createdAt": func(a, b slipway.Workspace) int { return a.CreatedAt.Compare(b.CreatedAt) },
 	}); err != nil {
@@ -88,14 +89,14 @@ func (o *organizations) showWorkspace(c echo.Context) error {
 	return ok(c, workspaceObject(w))
 }
 
-// sorted puts all in the order that a request asks for, "sorts=name:asc"; more
-// than one count one after the other.
-func sorted[T any](c echo.Context, all []T, by map[string]func(a, b T) int) error {
-	for _, wish := range slices.Backward(c.QueryParams()["sorts"]) {
-		field, order, _ := strings.Cut(wish, ":")
+// sortByQuery sorts all by the request's "sorts=name:asc". With several sorts,
+// the first one decides, and the next ones order equal items. by has the fields.
+func sortByQuery[T any](c echo.Context, all []T, by map[string]func(a, b T) int) error {
+	for _, sort := range slices.Backward(c.QueryParams()["sorts"]) {
+		field, order, _ := strings.Cut(sort, ":")
 		compare := by[field]
 		if compare == nil || order != "" && order != "asc" && order != "desc" {
-			return slipway.Errorf(slipway.Invalid, "sorts cannot be %q. It is a field and asc or desc, like name:asc.", wish)
+			return slipway.Errorf(slipway.Invalid, "sorts cannot be %q. It is a field and asc or desc, like name:asc.", sort)
 		}
 		slices.SortStableFunc(all, func(a, b T) int {
 			if order == "desc" {
@@ -107,10 +108,11 @@ func sorted[T any](c echo.Context, all []T, by map[string]func(a, b T) int) erro
 	return nil
 }
 
+// compareNames orders names without regard to case.
 func compareNames(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) }
 
-// showSelf serves GET /v1/users/self. An API token is nobody's self, but it may
-// ask what it is.
+// showSelf serves GET /v1/users/self: the person of the request, or the API token
+// in the same fields.
 func (o *organizations) showSelf(c echo.Context) error {
 	by := caller(c)
 	if by.Token != "" {
@@ -130,15 +132,15 @@ func (o *organizations) showSelf(c echo.Context) error {
 	})
 }
 
-// listUsers serves GET …/users: the members of one Workspace, or of all that
-// the caller is a member of.
+// listUsers serves GET …/users: the members of the Workspace in workspaceId, or
+// of all Workspaces visible to the caller.
 func (o *organizations) listUsers(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	var all []member
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = membersSeen(tx, caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))
+		all, err = visibleMembers(tx, caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))
 		return err
 	})
 	if err != nil {
@@ -147,12 +149,13 @@ func (o *organizations) listUsers(c echo.Context) error {
 	return answerPage(c, "users", all, member.object)
 }
 
-// member is a person with their roles in the Workspaces that are looked at.
+// member is a person with the roles in the listed Workspaces.
 type member struct {
 	slipway.User
 	roles []slipway.Membership
 }
 
+// object returns the member in JSON.
 func (m member) object() object {
 	roles := []object{}
 	for _, r := range m.roles {
@@ -168,7 +171,7 @@ func (m member) object() object {
 	}
 }
 
-// status is of the account, in the API's word.
+// status returns the state of the account in the API's words.
 func (m member) status() string {
 	if m.Disabled() {
 		return "INACTIVE"
@@ -176,17 +179,18 @@ func (m member) status() string {
 	return "ACTIVE"
 }
 
-// membersSeen returns the members of a Workspace, or of all that by sees; a
-// token of one Deployment sees no Workspace.
-func membersSeen(tx *store.Tx, by slipway.Actor, only slipway.WorkspaceID) (all []member, err error) {
-	wanted := []slipway.Workspace{{ID: only}}
+// visibleMembers returns the members of Workspace only, or of all Workspaces of by
+// if only is empty. A token of one Deployment has no access to the Workspace: the
+// list is then empty, or NotFound for only.
+func visibleMembers(tx *store.Tx, by slipway.Actor, only slipway.WorkspaceID) (all []member, err error) {
+	workspaces := []slipway.Workspace{{ID: only}}
 	if only == "" {
-		if wanted, err = tx.SeenWorkspaces(by); err != nil {
+		if workspaces, err = tx.SeenWorkspaces(by); err != nil {
 			return nil, err
 		}
 	}
-	at := map[slipway.UserID]int{}
-	for _, w := range wanted {
+	index := map[slipway.UserID]int{}
+	for _, w := range workspaces {
 		if _, _, err := tx.Workspace(w.ID, by); err != nil {
 			if kind, _ := slipway.Explain(err); kind == slipway.NotFound && only == "" {
 				continue
@@ -198,9 +202,9 @@ func membersSeen(tx *store.Tx, by slipway.Actor, only slipway.WorkspaceID) (all 
 			return nil, err
 		}
 		for _, m := range members {
-			i, known := at[m.User.ID]
+			i, known := index[m.User.ID]
 			if !known {
-				i, at[m.User.ID] = len(all), len(all)
+				i, index[m.User.ID] = len(all), len(all)
 				all = append(all, member{User: m.User})
 			}
 			all[i].roles = append(all[i].roles, m)

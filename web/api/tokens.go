@@ -12,19 +12,20 @@ import (
 	"slipway/store"
 )
 
-// The scopes of a token, as the API names them.
+// The scopes of a token in the API's words.
 const (
 	workspaceScope  = "WORKSPACE"
 	deploymentScope = "DEPLOYMENT"
 )
 
-// roleNames name the roles after their scope: WORKSPACE_OWNER. A Deployment has
-// no Owner in the astro CLI: there it is DEPLOYMENT_ADMIN.
+// roleNames are the roles in the API's words, to follow the scope:
+// WORKSPACE_OWNER. The astro CLI calls the Owner of a Deployment
+// DEPLOYMENT_ADMIN.
 var roleNames = map[slipway.Role]string{
 	slipway.Member: "MEMBER", slipway.Author: "AUTHOR", slipway.Operator: "OPERATOR", slipway.Owner: "OWNER",
 }
 
-// roleName returns how the API names a role over a scope.
+// roleName returns the API's name of a role over a scope.
 func roleName(scope string, r slipway.Role) string {
 	if scope == deploymentScope && r == slipway.Owner {
 		return deploymentScope + "_ADMIN"
@@ -32,8 +33,9 @@ func roleName(scope string, r slipway.Role) string {
 	return scope + "_" + roleNames[r]
 }
 
-// roleNamed returns the role that the API names so over a scope.
-func roleNamed(scope, name string) (slipway.Role, error) {
+// parseRole returns the role with a name over a scope. DEPLOYMENT_OWNER and
+// WORKSPACE_ACCESSOR are accepted, too.
+func parseRole(scope, name string) (slipway.Role, error) {
 	var known []string
 	for _, r := range slipway.WorkspaceRoles {
 		if name == roleName(scope, r) || name == scope+"_"+roleNames[r] {
@@ -47,7 +49,7 @@ func roleNamed(scope, name string) (slipway.Role, error) {
 	return slipway.NoRole, slipway.Errorf(slipway.Invalid, "There is no role %q for the scope %s. The roles are %s.", name, scope, strings.Join(known, ", "))
 }
 
-// scopeOf returns what t is for: the scope's name and id.
+// scopeOf returns the name and id of the scope of t.
 func scopeOf(t store.Token) (scope, id string) {
 	if t.Deployment != "" {
 		return deploymentScope, string(t.Deployment)
@@ -55,7 +57,7 @@ func scopeOf(t store.Token) (scope, id string) {
 	return workspaceScope, string(t.Workspace)
 }
 
-// tokenObject is an API token as the API shows it, without its secret.
+// tokenObject returns an API token in JSON, without the secret.
 func tokenObject(t store.Token) object {
 	scope, id := scopeOf(t)
 	kinds := t.Kinds.List()
@@ -63,7 +65,7 @@ func tokenObject(t store.Token) object {
 		"id": t.ID, "name": t.Name, "description": t.Description, "scope": scope, "kind": scope, "shortToken": t.Short,
 		"organizationId": slipway.OrganizationID, "workspaceId": t.Workspace, "deployKinds": kinds,
 		"createdAt": timeText(t.CreatedAt), "updatedAt": timeText(t.UpdatedAt), "startAt": timeText(t.StartedAt),
-		"createdBy": makerObject(t),
+		"createdBy": creatorObject(t),
 		"roles":     []object{{"entityType": scope, "entityId": id, "role": roleName(scope, t.Role)}},
 	}
 	if !t.ExpiresAt.IsZero() {
@@ -75,24 +77,26 @@ func tokenObject(t store.Token) object {
 	return o
 }
 
-func makerObject(t store.Token) object {
+// creatorObject returns the person or API token behind a new token.
+func creatorObject(t store.Token) object {
 	if t.ByToken != "" {
 		return object{"id": t.ByToken, "apiTokenName": strings.TrimPrefix(t.CreatedBy, "token ")}
 	}
 	return object{"id": t.ByUser, "fullName": t.CreatedBy}
 }
 
-// shown is t with its secret, for the one answer that has it.
-func shown(t store.Token, secret string) object {
+// secretObject returns t with the secret. Only the answer to create and rotate
+// includes the secret.
+func secretObject(t store.Token, secret string) object {
 	o := tokenObject(t)
 	o["token"] = secret
 	return o
 }
 
-// tokenID is the token that a request is about.
+// tokenID returns the token's id in the address.
 func tokenID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("token")) }
 
-// tokenBody is what a token is made or changed by.
+// tokenBody is the request for a new token.
 type tokenBody struct {
 	Scope       string   `json:"scope"`
 	EntityID    string   `json:"entityId"`
@@ -103,8 +107,8 @@ type tokenBody struct {
 	DeployKinds []string `json:"deployKinds"`
 }
 
-// asked returns what b asks for.
-func (b tokenBody) asked() (n auth.NewToken, err error) {
+// newToken returns b as a request to auth, with scope, role and kinds checked.
+func (b tokenBody) newToken() (n auth.NewToken, err error) {
 	n = auth.NewToken{Name: b.Name, Description: b.Description, Days: b.Days}
 	switch b.Scope {
 	case workspaceScope:
@@ -117,19 +121,19 @@ func (b tokenBody) asked() (n auth.NewToken, err error) {
 	if b.EntityID == "" {
 		return n, slipway.Errorf(slipway.Invalid, "Say by entityId which Workspace or Deployment the API token is for.")
 	}
-	if n.Role, err = roleNamed(b.Scope, b.Role); err != nil {
+	if n.Role, err = parseRole(b.Scope, b.Role); err != nil {
 		return n, err
 	}
 	n.Kinds, err = slipway.KindsOf(b.DeployKinds...)
 	return n, err
 }
 
-// tokens serves API tokens.
+// tokens serves the operations on API tokens.
 type tokens struct {
 	*core
 }
 
-// createToken serves POST …/tokens. Its answer alone has the token.
+// createToken serves POST …/tokens, and answers with the token and the secret.
 func (o *tokens) createToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -138,25 +142,26 @@ func (o *tokens) createToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	n, err := b.asked()
+	n, err := b.newToken()
 	if err != nil {
 		return err
 	}
 	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.IssueToken(tx, caller(c), n) })
 }
 
-// answerSecret answers with the token that made makes, and its secret.
-func (o *tokens) answerSecret(c echo.Context, made func(*store.Tx) (string, store.Token, error)) error {
+// answerSecret runs issue in a transaction, and answers with the token and the
+// secret.
+func (o *tokens) answerSecret(c echo.Context, issue func(*store.Tx) (string, store.Token, error)) error {
 	var secret string
 	var t store.Token
 	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		secret, t, err = made(tx)
+		secret, t, err = issue(tx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return ok(c, shown(t, secret))
+	return ok(c, secretObject(t, secret))
 }
 
 // showToken serves GET …/tokens/:token.
@@ -175,7 +180,7 @@ func (o *tokens) showToken(c echo.Context) error {
 	return ok(c, tokenObject(t))
 }
 
-// rotateToken serves POST …/tokens/:token/rotate.
+// rotateToken serves POST …/tokens/:token/rotate, and answers with the new secret.
 func (o *tokens) rotateToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -183,7 +188,8 @@ func (o *tokens) rotateToken(c echo.Context) error {
 	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.RotateToken(tx, caller(c), tokenID(c)) })
 }
 
-// deleteToken serves DELETE …/tokens/:token.
+// deleteToken serves DELETE …/tokens/:token. Waiting requests of the
+// token check the access again, and end.
 func (o *tokens) deleteToken(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -199,7 +205,8 @@ func (o *tokens) deleteToken(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// updateToken serves POST …/tokens/:token: another name and description.
+// updateToken serves POST …/tokens/:token: name, description and kinds of deploy.
+// Absent fields change nothing.
 func (o *tokens) updateToken(c echo.Context) error {
 	b, err := readBody[struct {
 		Name        *string  `json:"name"`
@@ -209,7 +216,7 @@ func (o *tokens) updateToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.edited(c, func(t *store.Token) (err error) {
+	return o.editToken(c, func(t *store.Token) (err error) {
 		setIfPresent(&t.Name, b.Name)
 		setIfPresent(&t.Description, b.Description)
 		if b.DeployKinds != nil {
@@ -219,8 +226,9 @@ func (o *tokens) updateToken(c echo.Context) error {
 	})
 }
 
-// edited answers with a token as change leaves it.
-func (o *tokens) edited(c echo.Context, change func(*store.Token) error) error {
+// editToken applies change to the token in the address, and answers with the
+// result.
+func (o *tokens) editToken(c echo.Context, change func(*store.Token) error) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
@@ -235,8 +243,8 @@ func (o *tokens) edited(c echo.Context, change func(*store.Token) error) error {
 	return ok(c, tokenObject(t))
 }
 
-// setTokenRole serves POST …/tokens/:token/roles. A token has one role, over
-// what it was made for.
+// setTokenRole serves POST …/tokens/:token/roles. A token has one role, and the
+// scope never changes.
 func (o *tokens) setTokenRole(c echo.Context) error {
 	b, err := readBody[struct {
 		Roles []struct {
@@ -248,25 +256,25 @@ func (o *tokens) setTokenRole(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.edited(c, func(t *store.Token) (err error) {
+	return o.editToken(c, func(t *store.Token) (err error) {
 		scope, id := scopeOf(*t)
 		if len(b.Roles) != 1 || b.Roles[0].EntityType != scope || b.Roles[0].EntityID != id {
 			return slipway.Errorf(slipway.Invalid, "An API token has one role, over what it was made for: the %s %s.", strings.ToLower(scope), id)
 		}
-		t.Role, err = roleNamed(scope, b.Roles[0].Role)
+		t.Role, err = parseRole(scope, b.Roles[0].Role)
 		return err
 	})
 }
 
-// listTokens serves GET …/tokens: those that the caller may manage, of one
-// Workspace or one Deployment when it says so.
+// listTokens serves GET …/tokens: the tokens visible to the caller, or the tokens
+// of the Workspace or Deployment in the query.
 func (o *tokens) listTokens(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
 	var all []store.Token
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = wantedTokens(c, tx)
+		all, err = requestedTokens(c, tx)
 		return err
 	})
 	if err != nil {
@@ -275,11 +283,11 @@ func (o *tokens) listTokens(c echo.Context) error {
 	return answerPage(c, "tokens", all, tokenObject)
 }
 
-// wantedTokens are the tokens that a list is to show.
-func wantedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error) {
+// requestedTokens returns the tokens for a list, by the query.
+func requestedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error) {
 	w, d := slipway.WorkspaceID(c.QueryParam("workspaceId")), slipway.DeploymentID(c.QueryParam("deploymentId"))
 	if c.QueryParam("includeOnlyOrganizationTokens") == "true" {
-		return nil, nil // here each is a Workspace's or a Deployment's
+		return nil, nil // no token is for the whole Organization
 	}
 	if w != "" || d != "" {
 		t := store.Token{Workspace: w, Deployment: d}
@@ -290,19 +298,20 @@ func wantedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error) {
 		if err := auth.MaySeeToken(role, t); err != nil {
 			return nil, err
 		}
-		return scoped(tx, t.Workspace, d)
+		return scopeTokens(tx, t.Workspace, d)
 	}
-	return seenTokens(tx, caller(c))
+	return visibleTokens(tx, caller(c))
 }
 
-// scoped returns the tokens of a Workspace alone, or of a Deployment in it.
-func scoped(tx *store.Tx, w slipway.WorkspaceID, d slipway.DeploymentID) ([]store.Token, error) {
+// scopeTokens returns the tokens of Deployment d in w, or of w without the tokens
+// of single Deployments if d is empty.
+func scopeTokens(tx *store.Tx, w slipway.WorkspaceID, d slipway.DeploymentID) ([]store.Token, error) {
 	all, err := tx.Tokens(w)
 	return slices.DeleteFunc(all, func(t store.Token) bool { return t.Deployment != d }), err
 }
 
-// seenTokens returns the tokens of every scope in which by manages tokens.
-func seenTokens(tx *store.Tx, by slipway.Actor) (all []store.Token, err error) {
+// visibleTokens returns the tokens of all scopes in which by may see tokens.
+func visibleTokens(tx *store.Tx, by slipway.Actor) (all []store.Token, err error) {
 	workspaces, err := tx.SeenWorkspaces(by)
 	if err != nil {
 		return nil, err
