@@ -12,20 +12,20 @@ import (
 	"slipway/store"
 )
 
-// scene is a Deployment with what else the API says of it.
-type scene struct {
+// deploymentResource is a Deployment with the related values for one answer.
+type deploymentResource struct {
 	slipway.Deployment
-	tail      slipway.Deployment // as it will be at the end of its queue
-	workspace string             // its name
+	projected slipway.Deployment // at the end of the queue
+	workspace string             // name of the Workspace
 	health    slipway.Health
 	reason    string
-	target    string // where images are pushed to
+	target    string // repository for pushes of images
 }
 
-// running returns the deploy of a queue that goes live now or is the next to:
-// from the moment in which a deploy is finalized nobody takes the Deployment
-// for healthy, until the deploy is live everywhere.
-func running(queue []slipway.Turn) *slipway.Deploy {
+// firstDeploy returns the first deploy of a queue, nil if only switches wait.
+// The health depends on this deploy: a client polls the health after finalizing,
+// and must not read HEALTHY before the deploy is live on all components.
+func firstDeploy(queue []slipway.Turn) *slipway.Deploy {
 	for _, t := range queue {
 		if t.Deploy != nil {
 			return t.Deploy
@@ -34,14 +34,14 @@ func running(queue []slipway.Turn) *slipway.Deploy {
 	return nil
 }
 
-// object returns what the CLI reads of a Deployment. It panics without some of
-// the fields; those that describe resources, which this portal does not manage,
-// are the smallest there are and never change.
-func (v scene) object() object {
+// object returns the Deployment in JSON. The CLI panics without some of the
+// fields. The portal manages no CPU, memory or queues: for these fields the
+// answer has the smallest valid values, always the same.
+func (v deploymentResource) object() object {
 	o := object{
 		"id": v.ID, "name": v.Name, "description": v.Description, "namespace": v.Namespace,
 		"organizationId": slipway.OrganizationID, "organizationName": "Slipway", "workspaceId": v.Workspace, "workspaceName": v.workspace,
-		"status": v.health, "statusReason": v.reason, "isDagDeployEnabled": v.tail.DAGDeploys, "isCicdEnforced": v.CICDEnforced,
+		"status": v.health, "statusReason": v.reason, "isDagDeployEnabled": v.projected.DAGDeploys, "isCicdEnforced": v.CICDEnforced,
 		"isApiDeployGuarded": v.GuardAPI, "needsImageDeploy": v.NeedsImage,
 		"runtimeVersion": v.Runtime, "astroRuntimeVersion": v.Runtime, "airflowVersion": slipway.Release(v.Runtime).Airflow(),
 		"imageRepository": v.target, "imageTag": v.ImageTag, "image": v.ImageRef(),
@@ -56,25 +56,26 @@ func (v scene) object() object {
 		o["currentDagTarballVersion"], o["dagTarballVersion"] = v.Version, v.Version
 	}
 	if v.AirflowURL != "" {
-		_, address, _ := strings.Cut(strings.TrimSuffix(v.AirflowURL, "/"), "://") // the CLI adds https:// itself
+		_, address, _ := strings.Cut(strings.TrimSuffix(v.AirflowURL, "/"), "://") // the CLI adds https://
 		o["webServerUrl"], o["webServerAirflowApiUrl"] = address, address+"/api/v2"
 	}
 	return o
 }
 
-// deployments serves Deployments.
+// deployments serves the operations on Deployments.
 type deployments struct {
 	*core
 	deploys *deploys
 }
 
-// listDeployments serves GET …/deployments.
+// listDeployments serves GET …/deployments: all visible Deployments, or the ones
+// of the Workspaces in workspaceIds.
 func (e *deployments) listDeployments(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	wanted := c.QueryParams()["workspaceIds"]
-	var all []scene
+	workspaceIDs := c.QueryParams()["workspaceIds"]
+	var all []deploymentResource
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		workspaces, err := tx.SeenWorkspaces(caller(c))
 		if err != nil {
@@ -82,10 +83,10 @@ func (e *deployments) listDeployments(c echo.Context) error {
 		}
 		seen, err := tx.SeenDeployments(caller(c))
 		for _, d := range seen {
-			if len(wanted) > 0 && !slices.Contains(wanted, string(d.Workspace)) {
+			if len(workspaceIDs) > 0 && !slices.Contains(workspaceIDs, string(d.Workspace)) {
 				continue
 			}
-			v, err := e.sceneOf(c, tx, d, workspaces)
+			v, err := e.resourceOf(c, tx, d, workspaces)
 			if err != nil {
 				return err
 			}
@@ -96,23 +97,23 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sortByQuery(c, all, map[string]func(a, b scene) int{
-		"name":        func(a, b scene) int { return compareNames(a.Name, b.Name) },
-		"createdAt":   func(a, b scene) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		"updatedAt":   func(a, b scene) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		"workspaceId": func(a, b scene) int { return cmp.Compare(a.Workspace, b.Workspace) },
+	if err := sortByQuery(c, all, map[string]func(a, b deploymentResource) int{
+		"name":        func(a, b deploymentResource) int { return compareNames(a.Name, b.Name) },
+		"createdAt":   func(a, b deploymentResource) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"updatedAt":   func(a, b deploymentResource) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"workspaceId": func(a, b deploymentResource) int { return cmp.Compare(a.Workspace, b.Workspace) },
 	}); err != nil {
 		return err
 	}
-	return answerPage(c, "deployments", all, scene.object)
+	return answerPage(c, "deployments", all, deploymentResource.object)
 }
 
+// deploymentID returns the Deployment's id in the address.
 func deploymentID(c echo.Context) slipway.DeploymentID {
 	return slipway.DeploymentID(c.Param("deployment"))
 }
 
-// showDeployment serves GET …/deployments/:deployment, and answers what changed
-// one.
+// showDeployment serves GET …/deployments/:deployment.
 func (e *deployments) showDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -120,8 +121,9 @@ func (e *deployments) showDeployment(c echo.Context) error {
 	return e.answerDeployment(c, deploymentID(c))
 }
 
+// answerDeployment answers with a Deployment as stored now, also after a change.
 func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) error {
-	var v scene
+	var v deploymentResource
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		d, _, err := tx.Deployment(id, caller(c))
 		if err != nil {
@@ -131,7 +133,7 @@ func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) 
 		if err != nil {
 			return err
 		}
-		v, err = e.sceneOf(c, tx, d, workspaces)
+		v, err = e.resourceOf(c, tx, d, workspaces)
 		return err
 	})
 	if err != nil {
@@ -140,8 +142,8 @@ func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) 
 	return ok(c, v.object())
 }
 
-// showOptions serves GET …/deployment-options: the releases of the Runtime that
-// an image may have. The CLI refuses every other one by itself.
+// showOptions serves GET …/deployment-options: the releases of the Runtime for
+// images. The CLI refuses an image of any other release.
 func (e *deployments) showOptions(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -164,8 +166,8 @@ func (e *deployments) showOptions(c echo.Context) error {
 	return ok(c, object{"runtimeReleases": releases})
 }
 
-// deploymentBody is what is taken of the object that the CLI sends. A field
-// that is absent stays as it is.
+// deploymentBody is the part of a Deployment from the CLI for create and update.
+// An absent field changes nothing.
 type deploymentBody struct {
 	WorkspaceID        slipway.WorkspaceID `json:"workspaceId"`
 	Name               *string             `json:"name"`
@@ -173,10 +175,10 @@ type deploymentBody struct {
 	IsDAGDeployEnabled *bool               `json:"isDagDeployEnabled"`
 	IsCICDEnforced     *bool               `json:"isCicdEnforced"`
 	IsAPIDeployGuarded *bool               `json:"isApiDeployGuarded"`
-	IsMountedHere      *bool               `json:"isMountedHere"` // only when it is created
+	IsMountedHere      *bool               `json:"isMountedHere"` // for create only
 }
 
-// settings returns those of d with what b brings.
+// settings returns the settings of d, with the fields of b in place.
 func (b deploymentBody) settings(d slipway.Deployment) slipway.Settings {
 	set := d.Settings
 	setIfPresent(&set.Name, b.Name)
@@ -186,6 +188,7 @@ func (b deploymentBody) settings(d slipway.Deployment) slipway.Settings {
 	return set
 }
 
+// setIfPresent copies *from to *to, if from is not nil.
 func setIfPresent[T any](to *T, from *T) {
 	if from != nil {
 		*to = *from
@@ -193,7 +196,8 @@ func setIfPresent[T any](to *T, from *T) {
 }
 
 // updateDeployment serves POST …/deployments/:deployment with the whole object.
-// The flag of the CLI that leads here counts as the switch's tick.
+// isDagDeployEnabled comes from a flag of the CLI, and counts as the tick of the
+// switch.
 func (e *deployments) updateDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -202,12 +206,12 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	set, edit, turn, err := e.judged(c, b)
+	set, edit, toggle, err := e.checkUpdate(c, b)
 	if err != nil {
 		return err
 	}
 	ctx, id, by := c.Request().Context(), deploymentID(c), caller(c)
-	if turn {
+	if toggle {
 		if _, err := e.engine.Switch(ctx, id, *b.IsDAGDeployEnabled, by, true); err != nil {
 			return err
 		}
@@ -220,8 +224,9 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 	return e.answerDeployment(c, id)
 }
 
-// judged returns what b would change, all of it judged before any of it is done.
-func (e *deployments) judged(c echo.Context, b deploymentBody) (set slipway.Settings, edit, turn bool, err error) {
+// checkUpdate returns the changes in b: new settings if edit, a toggle of the
+// switch if toggle. All changes are checked before the first is made.
+func (e *deployments) checkUpdate(c echo.Context, b deploymentBody) (set slipway.Settings, edit, toggle bool, err error) {
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		d, role, err := tx.Projected(deploymentID(c), caller(c))
 		if err != nil {
@@ -232,8 +237,8 @@ func (e *deployments) judged(c echo.Context, b deploymentBody) (set slipway.Sett
 		}
 		set = b.settings(d)
 		edit = set != d.Settings
-		turn = b.IsDAGDeployEnabled != nil && *b.IsDAGDeployEnabled != d.DAGDeploys
-		if turn {
+		toggle = b.IsDAGDeployEnabled != nil && *b.IsDAGDeployEnabled != d.DAGDeploys
+		if toggle {
 			if err := d.SwitchTo(!d.DAGDeploys, role, true); err != nil {
 				return err
 			}
@@ -243,10 +248,10 @@ func (e *deployments) judged(c echo.Context, b deploymentBody) (set slipway.Sett
 		}
 		return err
 	})
-	return set, edit, turn, err
+	return set, edit, toggle, err
 }
 
-// createDeployment serves POST …/deployments.
+// createDeployment serves POST …/deployments, and answers with the Deployment.
 func (e *deployments) createDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -265,6 +270,8 @@ func (e *deployments) createDeployment(c echo.Context) error {
 	return e.answerDeployment(c, d.ID)
 }
 
+// newDeployment returns the Deployment to create, mounted here unless b says
+// otherwise.
 func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
 	name, here := "", true
 	setIfPresent(&name, b.Name)
@@ -277,11 +284,11 @@ func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
 		return d, err
 	}
 	setIfPresent(&d.DAGDeploys, b.IsDAGDeployEnabled)
-	return d.Edit(slipway.Operator, b.settings(d)) // engine.Create asks for the caller's role
+	return d.Edit(slipway.Operator, b.settings(d)) // engine.Create checks the caller's role
 }
 
-// deleteDeployment serves DELETE …/deployments/:deployment. Its id is proof
-// enough that it is meant: nobody types it by mistake.
+// deleteDeployment serves DELETE …/deployments/:deployment. Unlike the page, the
+// API asks for no name as confirmation: nobody types an id by mistake.
 func (e *deployments) deleteDeployment(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -300,19 +307,20 @@ func (e *deployments) deleteDeployment(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// sceneOf reads a Deployment's surroundings.
-func (e *deployments) sceneOf(c echo.Context, tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (scene, error) {
+// resourceOf loads the values of a deploymentResource. workspaces are the ones
+// visible to the caller.
+func (e *deployments) resourceOf(c echo.Context, tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (deploymentResource, error) {
 	queue, err := tx.Queue(d.ID)
 	if err != nil {
-		return scene{}, err
+		return deploymentResource{}, err
 	}
-	v := scene{Deployment: d, tail: d.Projected(queue), target: e.deploys.pushTarget(c, d)}
+	v := deploymentResource{Deployment: d, projected: d.Projected(queue), target: e.deploys.pushTarget(c, d)}
 	for _, w := range workspaces {
 		if w.ID == d.Workspace {
 			v.workspace = w.Name
 		}
 	}
-	v.health, v.reason = d.Health(e.engine.Components(d.ID), running(queue), tx.Now)
+	v.health, v.reason = d.Health(e.engine.Components(d.ID), firstDeploy(queue), tx.Now)
 	if len(queue) > 0 && v.health != slipway.Going { // only switches wait
 		v.health, v.reason = slipway.Going, "A switch of DAG-only deploys waits for its turn."
 	}

@@ -16,7 +16,8 @@ import (
 	"slipway/store"
 )
 
-// deployObject is a deploy as the API shows it.
+// deployObject returns a deploy in JSON. The version and counts are present once the
+// deploy was queued.
 func deployObject(w slipway.Deploy) object {
 	o := object{
 		"id": w.ID, "number": w.Number, "deploymentId": w.Deployment, "organizationId": slipway.OrganizationID,
@@ -33,7 +34,7 @@ func deployObject(w slipway.Deploy) object {
 	}
 	if !w.QueuedAt.IsZero() {
 		o["finalizedBy"] = actorObject(w.ConfirmedBy)
-		if w.After.Version == w.Version { // else it leaves the DAGs as they are
+		if w.After.Version == w.Version { // otherwise the deploy leaves the DAGs unchanged
 			o["dagTarballVersion"] = w.Version
 		}
 		o["counts"] = object{"added": w.Counts.Added, "changed": w.Counts.Changed, "removed": w.Counts.Removed, "files": w.Counts.Files}
@@ -44,10 +45,12 @@ func deployObject(w slipway.Deploy) object {
 	return o
 }
 
+// lastChange returns the time of the last step in a deploy's life.
 func lastChange(w slipway.Deploy) time.Time {
 	return slices.MaxFunc([]time.Time{w.CreatedAt, w.UploadedAt, w.StagedAt, w.QueuedAt, w.DeployingAt, w.EndedAt}, time.Time.Compare)
 }
 
+// actorObject returns a person or an API token in JSON.
 func actorObject(a slipway.Actor) object {
 	if a.Token != "" {
 		return object{"id": a.Token, "apiTokenName": a.Name, "subjectType": "SERVICEKEY"}
@@ -55,7 +58,7 @@ func actorObject(a slipway.Actor) object {
 	return object{"id": a.User, "fullName": a.Name, "subjectType": "USER"}
 }
 
-// deploys serves deploys.
+// deploys serves the operations on deploys.
 type deploys struct {
 	*core
 	uploads *uploads
@@ -80,7 +83,7 @@ func (e *deploys) listDeploys(c echo.Context) error {
 		if total, err = tx.CountDeploys(d.ID); err != nil || p.offset >= total || p.limit == 0 {
 			return err
 		}
-		all, err = tx.Deploys(d.ID, total-p.offset+1, p.limit) // their numbers have no gaps
+		all, err = tx.Deploys(d.ID, total-p.offset+1, p.limit) // numbers of deploys have no gaps
 		return err
 	})
 	if err != nil {
@@ -102,8 +105,8 @@ func (e *deploys) showDeploy(c echo.Context) error {
 	return ok(c, deployObject(w))
 }
 
-// finalize serves POST …/finalize. What is wrong with the files is said here:
-// it is where the CLI shows a message well.
+// finalize serves POST …/finalize: the API's confirmation of a deploy. Errors in
+// the files are answered here, because the CLI shows this message to the user.
 func (e *deploys) finalize(c echo.Context) error {
 	w, err := e.deployOf(c)
 	if err != nil {
@@ -115,19 +118,19 @@ func (e *deploys) finalize(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := LiftDeadlines(c); err != nil { // it waits for the files to be checked
+	if err := LiftDeadlines(c); err != nil { // the answer waits for staging
 		return err
 	}
 	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, caller(c), deploy.Finish{Version: b.Version})
 	if err != nil {
-		return e.guarded(c, err)
+		return e.addReviewURL(c, err)
 	}
 	return ok(c, deployObject(w))
 }
 
-// guarded adds to the refusal of a deploy that waits for a person where they
-// can see to it.
-func (e *deploys) guarded(c echo.Context, err error) error {
+// addReviewURL adds the address of the confirmation page to a GuardedError. Other
+// errors are returned unchanged.
+func (e *deploys) addReviewURL(c echo.Context, err error) error {
 	g, is := errors.AsType[*deploy.GuardedError](err)
 	if !is {
 		return err
@@ -140,7 +143,7 @@ func (e *deploys) guarded(c echo.Context, err error) error {
 	return errors.Join(slipway.Errorf(slipway.Conflict, "%s Open %s", text, address), err)
 }
 
-// rollBack serves POST …/rollback: a new deploy that returns to this one.
+// rollBack serves POST …/rollback: a new deploy returns to this deploy's state.
 func (e *deploys) rollBack(c echo.Context) error {
 	w, err := e.deployOf(c)
 	if err != nil {
@@ -152,14 +155,14 @@ func (e *deploys) rollBack(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err = e.engine.RollBack(c.Request().Context(), w.Deployment, w.ID, caller(c), shortened(b.Description))
+	w, err = e.engine.RollBack(c.Request().Context(), w.Deployment, w.ID, caller(c), cleanText(b.Description))
 	if err != nil {
-		return e.guarded(c, err)
+		return e.addReviewURL(c, err)
 	}
 	return ok(c, deployObject(w))
 }
 
-// gitBody is where the files came from, as the CLI says it.
+// gitBody is the origin of the files in git, in the CLI's fields.
 type gitBody struct {
 	Provider   string `json:"provider"` // GITHUB or GENERIC
 	Account    string `json:"account"`
@@ -172,6 +175,8 @@ type gitBody struct {
 	Path       string `json:"path"`
 }
 
+// git returns g as stored with a deploy. The repository is account/repo, or
+// else the remote URL.
 func (g gitBody) git() slipway.Git {
 	repository := g.RemoteURL
 	if g.Repo != "" {
@@ -180,18 +185,19 @@ func (g gitBody) git() slipway.Git {
 	return slipway.Git{Commit: g.CommitSHA, Branch: g.Branch, Repository: repository, URL: g.CommitURL, Author: g.AuthorName}
 }
 
-// deployBody is what a deploy is made by.
+// deployBody is the CLI's request for a new deploy.
 type deployBody struct {
 	Type        string  `json:"type"`
 	Description string  `json:"description"`
 	Git         gitBody `json:"git"`
 }
 
-// archiveName is what people read of an archive that the CLI packed.
+// archiveName is the name on pages for an archive of the CLI.
 const archiveName = "bundle.tar.gz"
 
-// createDeploy serves POST …/deploys. Not every one is finalized: the CLI checks
-// some things only then.
+// createDeploy serves POST …/deploys, and answers with the addresses for the
+// archive and the image. The CLI checks some things only afterwards: not every
+// deploy is finalized.
 func (e *deploys) createDeploy(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
@@ -200,17 +206,17 @@ func (e *deploys) createDeploy(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := e.takesDeploy(c, slipway.DeployKind(b.Type))
+	d, err := e.checkDeploy(c, slipway.DeployKind(b.Type))
 	if err != nil {
 		return err
 	}
-	w, slot, err := e.begun(c, d, b)
+	w, upload, err := e.beginDeploy(c, d, b)
 	if err != nil {
 		return err
 	}
 	o := deployObject(w)
 	o["isDagDeployEnabled"], o["imageRepository"], o["imageTag"] = d.DAGDeploys, e.pushTarget(c, d), cmp.Or(w.Tag, d.ImageTag)
-	if slot {
+	if upload {
 		if o["dagsUploadUrl"], err = e.uploads.uploadURL(c, w); err != nil {
 			return err
 		}
@@ -218,10 +224,11 @@ func (e *deploys) createDeploy(c echo.Context) error {
 	return ok(c, o)
 }
 
-// begun makes the deploy that b asks for. slot says that it takes DAGs in.
-func (e *deploys) begun(c echo.Context, d slipway.Deployment, b deployBody) (w slipway.Deploy, slot bool, err error) {
+// beginDeploy makes the deploy for b. upload reports whether an archive of DAGs
+// follows.
+func (e *deploys) beginDeploy(c echo.Context, d slipway.Deployment, b deployBody) (w slipway.Deploy, upload bool, err error) {
 	ctx, by, kind := c.Request().Context(), caller(c), slipway.DeployKind(b.Type)
-	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Description: shortened(b.Description), Git: b.Git.git()}
+	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Description: cleanText(b.Description), Git: b.Git.git()}
 	if kind.HasImage() {
 		w, err = e.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: kind, Description: n.Description, Git: n.Git})
 		if err != nil || kind == slipway.ImageOnly || !d.DAGDeploys {
@@ -233,16 +240,16 @@ func (e *deploys) begun(c echo.Context, d slipway.Deployment, b deployBody) (w s
 	return w, true, err
 }
 
-// pushTarget returns where the image of a deploy of d is pushed to, as whoever
-// asks reaches the portal.
+// pushTarget returns the repository for images of d, with the portal's host as
+// the client knows the host.
 func (e *deploys) pushTarget(c echo.Context, d slipway.Deployment) string {
 	_, host, _ := strings.Cut(e.base(c), "://")
 	return host + "/" + deploy.Repository(d)
 }
 
-// takesDeploy returns the Deployment as it will be, if a deploy of kind can be
-// made on it.
-func (e *deploys) takesDeploy(c echo.Context, kind slipway.DeployKind) (d slipway.Deployment, err error) {
+// checkDeploy returns the projected Deployment, or an error if the caller may
+// not make a deploy of kind.
+func (e *deploys) checkDeploy(c echo.Context, kind slipway.DeployKind) (d slipway.Deployment, err error) {
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		var role slipway.Role
 		if d, role, err = tx.Projected(deploymentID(c), caller(c)); err != nil {
@@ -256,12 +263,12 @@ func (e *deploys) takesDeploy(c echo.Context, kind slipway.DeployKind) (d slipwa
 	return d, err
 }
 
-// maxDescription is how much is kept of a commit message, which the CLI sends
-// as the description: a long one is no reason to refuse a deploy.
+// maxDescription is the limit for a description, in letters. The CLI sends the
+// commit message: a long message is cut, and the deploy is not refused.
 const maxDescription = 1000
 
-// shortened returns text as a description: cut, and without control signs.
-func shortened(text string) string {
+// cleanText cuts text to maxDescription, and removes control characters.
+func cleanText(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
 			return -1
@@ -274,19 +281,19 @@ func shortened(text string) string {
 	return text
 }
 
-// createNamedBundle serves the address at which the CLI deploys to a DAG bundle
-// by name. Airflow has one from us, so there is nothing to choose.
+// createNamedBundle serves the CLI's address for deploys to a DAG bundle by name,
+// and refuses the deploy: a Deployment has one bundle, without a name.
 func (e *deploys) createNamedBundle(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	if _, err := e.takesDeploy(c, slipway.DAGOnly); err != nil {
+	if _, err := e.checkDeploy(c, slipway.DAGOnly); err != nil {
 		return err
 	}
 	return slipway.Errorf(slipway.Invalid, "A Deployment of this portal has one DAG bundle, without a name. Leave out --dag-bundle-name.")
 }
 
-// deployOf returns the deploy that a request is about.
+// deployOf returns the deploy in the address.
 func (e *deploys) deployOf(c echo.Context) (slipway.Deploy, error) {
 	if err := inOrganization(c); err != nil {
 		return slipway.Deploy{}, err

@@ -1,7 +1,7 @@
 package api
 
 import (
-	_ "embed" // the description
+	_ "embed" // for openAPI
 	"fmt"
 	"iter"
 	"maps"
@@ -17,14 +17,16 @@ import (
 	"slipway/views"
 )
 
+// openAPI is the OpenAPI description of the API.
+//
 //go:embed openapi.yaml
 var openAPI []byte
 
 // showOpenAPI serves GET /v1/openapi.yaml.
 func showOpenAPI(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", openAPI) }
 
-// described is the page of the API, made of its description once.
-var described = sync.OnceValues(func() (views.APIDocs, error) {
+// docsPage makes the page of the API from the description, once.
+var docsPage = sync.OnceValues(func() (views.APIDocs, error) {
 	var s spec
 	if err := yaml.Unmarshal(openAPI, &s); err != nil {
 		return views.APIDocs{}, fmt.Errorf("openapi.yaml: %w", err)
@@ -32,14 +34,14 @@ var described = sync.OnceValues(func() (views.APIDocs, error) {
 	return s.page()
 })
 
-// docs serves the description of the API.
+// docs serves the description of the API, as YAML and as a page.
 type docs struct {
 	*core
 }
 
-// showDocs serves GET /v1/docs.
+// showDocs serves GET /v1/docs: the description as a page.
 func (d *docs) showDocs(c echo.Context) error {
-	page, err := described()
+	page, err := docsPage()
 	if err != nil {
 		return err
 	}
@@ -52,7 +54,7 @@ func (d *docs) showDocs(c echo.Context) error {
 	return c.HTMLBlob(http.StatusOK, buf.Bytes())
 }
 
-// spec is what the page shows of an OpenAPI description.
+// spec is the part of an OpenAPI description for the page.
 type spec struct {
 	Info       struct{ Title, Description string }
 	Tags       []struct{ Name string }
@@ -63,6 +65,7 @@ type spec struct {
 	}
 }
 
+// parameter is a parameter of an operation, or a reference to one.
 type parameter struct {
 	Ref                   string `yaml:"$ref"`
 	Name, In, Description string
@@ -70,6 +73,7 @@ type parameter struct {
 	Schema                schema
 }
 
+// schema is the type of a value, or a reference to one.
 type schema struct {
 	Ref         string `yaml:"$ref"`
 	Type        any
@@ -80,6 +84,7 @@ type schema struct {
 	Properties  yaml.Node
 }
 
+// specOperation is an operation in an OpenAPI description.
 type specOperation struct {
 	Summary, Description string
 	Tags                 []string
@@ -94,7 +99,7 @@ type specOperation struct {
 	}
 }
 
-// sortedMap goes through m in the order of its keys.
+// sortedMap iterates over m in the order of the keys.
 func sortedMap[T any](m map[string]T) iter.Seq2[string, T] {
 	return func(yield func(string, T) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m)) {
@@ -105,12 +110,14 @@ func sortedMap[T any](m map[string]T) iter.Seq2[string, T] {
 	}
 }
 
-// pair is an entry of a YAML mapping, whose order counts here.
+// pair is an entry of a YAML mapping. A slice of pairs keeps the order of the
+// file; a Go map would not.
 type pair[T any] struct {
 	key   string
 	value T
 }
 
+// pairs decodes the entries of a YAML mapping, in order.
 func pairs[T any](n yaml.Node) (all []pair[T], err error) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		p := pair[T]{key: n.Content[i].Value}
@@ -122,7 +129,8 @@ func pairs[T any](n yaml.Node) (all []pair[T], err error) {
 	return all, nil
 }
 
-// page returns what the page shows.
+// page returns the operations by tag, and the schemas, in the order of the file.
+// An operation without a known tag is an error.
 func (s spec) page() (views.APIDocs, error) {
 	p := views.APIDocs{Title: s.Info.Title, Text: s.Info.Description}
 	for _, t := range s.Tags {
@@ -142,11 +150,11 @@ func (s spec) page() (views.APIDocs, error) {
 			if i < 0 {
 				return p, fmt.Errorf("openapi.yaml: %s %s has no tag that is known", o.key, path.key)
 			}
-			shown, err := s.operation(strings.ToUpper(o.key), path.key, o.value)
+			op, err := s.operation(strings.ToUpper(o.key), path.key, o.value)
 			if err != nil {
 				return p, err
 			}
-			p.Groups[i].Operations = append(p.Groups[i].Operations, shown)
+			p.Groups[i].Operations = append(p.Groups[i].Operations, op)
 		}
 	}
 	schemas, err := pairs[schema](s.Components.Schemas)
@@ -160,49 +168,51 @@ func (s spec) page() (views.APIDocs, error) {
 	return p, err
 }
 
-func (s spec) operation(method, path string, o specOperation) (shown views.APIOperation, err error) {
-	shown = views.APIOperation{Method: method, Path: path, Summary: o.Summary, Text: o.Description, Anyone: o.Security != nil}
+// operation returns one operation of the page. References to parameters are
+// resolved; references to schemas stay links.
+func (s spec) operation(method, path string, o specOperation) (op views.APIOperation, err error) {
+	op = views.APIOperation{Method: method, Path: path, Summary: o.Summary, Text: o.Description, Anyone: o.Security != nil}
 	for _, p := range o.Parameters {
 		if p.Ref != "" {
-			p = s.Components.Parameters[last(p.Ref)]
+			p = s.Components.Parameters[refName(p.Ref)]
 		}
-		shown.Parameters = append(shown.Parameters, views.APIField{Name: p.Name, Where: p.In, Type: p.Schema.title(), Required: p.Required, Text: p.Description})
+		op.Parameters = append(op.Parameters, views.APIField{Name: p.Name, Where: p.In, Type: p.Schema.typeName(), Required: p.Required, Text: p.Description})
 	}
 	for kind, m := range sortedMap(o.RequestBody.Content) {
 		fields, err := m.Schema.fields()
 		if err != nil {
-			return shown, err
+			return op, err
 		}
-		shown.Bodies = append(shown.Bodies, views.APIBody{Type: kind, Schema: last(m.Schema.Ref), Text: m.Schema.Description, Fields: fields})
+		op.Bodies = append(op.Bodies, views.APIBody{Type: kind, Schema: refName(m.Schema.Ref), Text: m.Schema.Description, Fields: fields})
 	}
 	for status, r := range sortedMap(o.Responses) {
 		a := views.APIBody{Type: status, Text: r.Description}
 		for _, m := range r.Content {
-			a.Schema = last(m.Schema.Ref)
+			a.Schema = refName(m.Schema.Ref)
 		}
 		if status != "default" {
-			shown.Answers = append(shown.Answers, a)
+			op.Answers = append(op.Answers, a)
 		}
 	}
-	return shown, nil
+	return op, nil
 }
 
-// fields returns what an object has.
+// fields returns the properties of an object.
 func (o schema) fields() (all []views.APIField, err error) {
 	properties, err := pairs[schema](o.Properties)
 	for _, p := range properties {
-		f := views.APIField{Name: p.key, Type: p.value.title(), Required: slices.Contains(o.Required, p.key), Text: p.value.Description}
+		f := views.APIField{Name: p.key, Type: p.value.typeName(), Required: slices.Contains(o.Required, p.key), Text: p.value.Description}
 		all = append(all, f)
 	}
 	return all, err
 }
 
-// title is what a value is, in a word or two.
-func (o schema) title() string {
+// typeName is the type of a value in a word or two, or the name of the schema.
+func (o schema) typeName() string {
 	switch t := o.Type.(type) {
 	case string:
 		if o.Items != nil {
-			return "list of " + o.Items.title()
+			return "list of " + o.Items.typeName()
 		}
 		if len(o.Enum) > 0 {
 			return strings.Join(o.Enum, " | ")
@@ -211,8 +221,9 @@ func (o schema) title() string {
 	case []any:
 		return fmt.Sprint(t[0])
 	}
-	return last(o.Ref)
+	return refName(o.Ref)
 }
 
-// last is the name in a reference.
-func last(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }
+// refName is the last element of a reference: "Deploy" of
+// "#/components/schemas/Deploy".
+func refName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:] }

@@ -16,27 +16,29 @@ import (
 	"slipway/store"
 )
 
-// uploadDeploys serves the plain way for CI: one request with an archive.
+// uploadDeploys serves deploys in one request, for CI and curl.
 type uploadDeploys struct {
 	*core
 	deploys *deploys
-	keys    keys
+	keys    keyLocks
 }
 
-// uploadDeploy serves POST …/deploys/upload.
+// uploadDeploy serves POST …/deploys/upload: uploads, finalizes, and waits for
+// the end if the request has a wait. The answer to a failed or cancelled deploy
+// is Conflict.
 func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
 	if err := inOrganization(c); err != nil {
 		return err
 	}
-	u, body, err := p.wish(c)
+	u, body, err := p.readRequest(c)
 	if err != nil {
 		return err
 	}
-	w, err := p.uploaded(c, &u, body)
+	w, err := p.deployOnce(c, &u, body)
 	if err != nil {
-		return p.deploys.guarded(c, err)
+		return p.deploys.addReviewURL(c, err)
 	}
-	if w, err = p.outcome(c.Request().Context(), w, caller(c), u.wait); err != nil {
+	if w, err = p.waitForEnd(c.Request().Context(), w, caller(c), u.wait); err != nil {
 		return err
 	}
 	if w.Status == slipway.Failed || w.Status == slipway.Cancelled {
@@ -45,7 +47,8 @@ func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
 	return ok(c, p.uploadedObject(c, w))
 }
 
-// uploadedObject is a deploy with what CI prints of it.
+// uploadedObject returns a deploy in JSON, with warnings and an address for the
+// log of CI.
 func (p *uploadDeploys) uploadedObject(c echo.Context, w slipway.Deploy) object {
 	o, warnings := deployObject(w), []string{}
 	if w.Note != "" {
@@ -60,9 +63,9 @@ func (p *uploadDeploys) deployPage(c echo.Context, w slipway.Deploy) string {
 	return fmt.Sprintf("%s/deployments/%s/deploys/%d", p.base(c), w.Deployment, w.Number)
 }
 
-// uploaded makes the deploy that u asks for, or finds the one that was made
-// under the same key, and finalizes it.
-func (p *uploadDeploys) uploaded(c echo.Context, u *uploadWish, body archive) (w slipway.Deploy, err error) {
+// deployOnce makes the deploy of a request, or finds the earlier deploy with the
+// same idempotency key, and finalizes the deploy.
+func (p *uploadDeploys) deployOnce(c echo.Context, u *uploadRequest, body archive) (w slipway.Deploy, err error) {
 	key, of, by := c.Request().Header.Get("Idempotency-Key"), deploymentID(c), caller(c)
 	if err := slipway.CheckIdempotencyKey(key); err != nil {
 		return w, err
@@ -70,41 +73,41 @@ func (p *uploadDeploys) uploaded(c echo.Context, u *uploadWish, body archive) (w
 	if err := LiftDeadlines(c); err != nil {
 		return w, err
 	}
-	release, err := p.keys.take(owner(by), of, key)
+	unlock, err := p.keys.lock(keyOwner(by), of, key)
 	if err != nil {
 		return w, err
 	}
-	defer release()
-	w, known, err := p.keyed(c, of, by, key)
+	defer unlock()
+	w, known, err := p.deployByKey(c, of, by, key)
 	if err == nil && !known {
-		w, err = p.received(c, u, key, body)
+		w, err = p.receive(c, u, key, body)
 	}
 	if err != nil {
 		return w, err
 	}
 	f := deploy.Finish{Version: w.Version, Base: u.base}
-	if w.UploadedAt.IsZero() { // it brings no DAGs
+	if w.UploadedAt.IsZero() { // an image without DAGs
 		f.Version = ""
 	}
 	w, err = p.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
 	if u.base != nil && errors.Is(err, slipway.ErrBaseChanged) {
-		return p.outOfDate(c, w, *u.base)
+		return p.refuseOutdated(c, w, *u.base)
 	}
 	return w, err
 }
 
-// owner is whose an idempotency key is.
-func owner(by slipway.Actor) string {
+// keyOwner returns the owner of an idempotency key: a token or a person.
+func keyOwner(by slipway.Actor) string {
 	if by.Token != "" {
 		return string(by.Token)
 	}
 	return string(by.User)
 }
 
-// keyed returns the deploy that was made under a key, and whether there is one.
-// One that was refused before it was queued is none: the request may be tried
-// again.
-func (p *uploadDeploys) keyed(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
+// deployByKey returns the deploy with an idempotency key; known is false for
+// none. A deploy refused before queueing does not count: the request may be sent
+// again with the same key.
+func (p *uploadDeploys) deployByKey(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
 	if key == "" {
 		return w, false, nil
 	}
@@ -112,38 +115,39 @@ func (p *uploadDeploys) keyed(c echo.Context, of slipway.DeploymentID, by slipwa
 		if _, _, err := tx.Deployment(of, by); err != nil {
 			return err
 		}
-		w, known, err = tx.KeyedDeploy(owner(by), of, key)
+		w, known, err = tx.KeyedDeploy(keyOwner(by), of, key)
 		return err
 	})
 	return w, known && (w.Status != slipway.Failed || !w.QueuedAt.IsZero()), err
 }
 
-// received takes in what comes. The key is kept before the deploy can go live:
-// whatever breaks in between, no second request makes it go live twice.
-func (p *uploadDeploys) received(c echo.Context, u *uploadWish, key string, body archive) (w slipway.Deploy, err error) {
+// receive makes the deploy of a request from the body, and stores the idempotency
+// key. The key is stored before the deploy is finalized: after a crash in
+// between, a repeated request finds the deploy, and nothing goes live twice.
+func (p *uploadDeploys) receive(c echo.Context, u *uploadRequest, key string, body archive) (w slipway.Deploy, err error) {
 	ctx, by := c.Request().Context(), caller(c)
-	d, err := p.deploys.takesDeploy(c, u.kind)
+	d, err := p.deploys.checkDeploy(c, u.kind)
 	if err != nil {
 		return w, err
 	}
 	if u.base != nil && d.Version != *u.base {
-		return w, errOutOfDate(*u.base, d.Version)
+		return w, outdatedError(*u.base, d.Version)
 	}
-	if w, err = p.taken(ctx, d, by, u, body); err != nil {
+	if w, err = p.create(ctx, d, by, u, body); err != nil {
 		return w, err
 	}
-	if err := body.ended(); err != nil {
+	if err := body.checkLast(); err != nil {
 		return w, errors.Join(err, p.engine.Refuse(ctx, w, err))
 	}
 	if key == "" {
 		return w, nil
 	}
-	return w, p.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.KeepKey(owner(by), key, w) })
+	return w, p.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.KeepKey(keyOwner(by), key, w) })
 }
 
-// taken makes the deploy of what comes: an image that is in a registry, an
-// archive, or both.
-func (p *uploadDeploys) taken(ctx context.Context, d slipway.Deployment, by slipway.Actor, u *uploadWish, body archive) (w slipway.Deploy, err error) {
+// create makes the deploy of a request: of an image by reference, of the archive
+// in body, or of both.
+func (p *uploadDeploys) create(ctx context.Context, d slipway.Deployment, by slipway.Actor, u *uploadRequest, body archive) (w slipway.Deploy, err error) {
 	if u.kind.HasImage() {
 		if body.Reader != nil && !d.DAGDeploys {
 			return w, slipway.Errorf(slipway.Conflict, "DAG-only deploys are not enabled for this Deployment: the image carries the DAGs. Leave the archive out.")
@@ -157,14 +161,15 @@ func (p *uploadDeploys) taken(ctx context.Context, d slipway.Deployment, by slip
 	return p.engine.Receive(ctx, d.ID, by, u.NewUpload, body)
 }
 
-// outOfDate ends a deploy whose base is not the wanted version any more, unless
-// a person has confirmed it meanwhile.
-func (p *uploadDeploys) outOfDate(c echo.Context, w slipway.Deploy, base slipway.Version) (slipway.Deploy, error) {
-	d, err := p.deploys.takesDeploy(c, w.Kind)
+// refuseOutdated ends a deploy with an outdated base as failed, and returns the
+// refusal. A deploy confirmed by a person in the meantime is returned without an
+// error.
+func (p *uploadDeploys) refuseOutdated(c echo.Context, w slipway.Deploy, base slipway.Version) (slipway.Deploy, error) {
+	d, err := p.deploys.checkDeploy(c, w.Kind)
 	if err != nil {
 		return w, err
 	}
-	ctx, refusal := c.Request().Context(), errOutOfDate(base, d.Version)
+	ctx, refusal := c.Request().Context(), outdatedError(base, d.Version)
 	if err := p.engine.Refuse(ctx, w, refusal); err != nil {
 		return w, errors.Join(refusal, err)
 	}
@@ -175,11 +180,13 @@ func (p *uploadDeploys) outOfDate(c echo.Context, w slipway.Deploy, base slipway
 	return w, refusal
 }
 
-func errOutOfDate(base, now slipway.Version) error {
+// outdatedError is the refusal for a base other than the projected version.
+func outdatedError(base, now slipway.Version) error {
 	return slipway.Errorf(slipway.Conflict, "The bundle version %s was expected, but %s is wanted by now. Look at what came in between, then deploy again.",
 		versionName(base), versionName(now))
 }
 
+// versionName returns v in the words of the field base.
 func versionName(v slipway.Version) string {
 	if v == "" {
 		return noBase
@@ -187,12 +194,13 @@ func versionName(v slipway.Version) string {
 	return string(v)
 }
 
-// outcome returns w once it has ended, or as it is after the time given.
-func (p *uploadDeploys) outcome(ctx context.Context, w slipway.Deploy, by slipway.Actor, wait time.Duration) (slipway.Deploy, error) {
+// waitForEnd returns w after the end of the deploy, or the present state of w
+// once wait is timeout.
+func (p *uploadDeploys) waitForEnd(ctx context.Context, w slipway.Deploy, by slipway.Actor, wait time.Duration) (slipway.Deploy, error) {
 	changed, stop := p.engine.WatchDeploy(w.Deployment, w.ID)
 	defer stop()
-	over := time.NewTimer(wait)
-	defer over.Stop()
+	timeout := time.NewTimer(wait)
+	defer timeout.Stop()
 	for {
 		now, err := p.engine.DeployOf(ctx, w.Deployment, w.ID, by)
 		if err != nil || now.Status.Ended() {
@@ -201,47 +209,48 @@ func (p *uploadDeploys) outcome(ctx context.Context, w slipway.Deploy, by slipwa
 		select {
 		case <-ctx.Done():
 			return now, ctx.Err()
-		case <-over.C:
+		case <-timeout.C:
 			return now, nil
 		case <-changed:
 		}
 	}
 }
 
-// keys are the idempotency keys of requests that are under way.
-type keys struct {
-	mu  sync.Mutex
-	all map[string]bool
+// keyLocks has a lock for each idempotency key of a request in progress.
+type keyLocks struct {
+	mu     sync.Mutex
+	locked map[string]bool
 }
 
-// take refuses a second request with a key while the first is under way.
-func (k *keys) take(owner string, of slipway.DeploymentID, key string) (release func(), err error) {
+// lock returns Conflict while another request with the same key is in progress.
+// Otherwise the caller calls unlock at the end. Without a key, lock does nothing.
+func (k *keyLocks) lock(owner string, of slipway.DeploymentID, key string) (unlock func(), err error) {
 	if key == "" {
 		return func() {}, nil
 	}
 	name := owner + " " + string(of) + " " + key
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.all[name] {
+	if k.locked[name] {
 		return nil, slipway.Errorf(slipway.Conflict, "A request with this Idempotency-Key is under way. Send it again when that one has ended.")
 	}
-	if k.all == nil {
-		k.all = map[string]bool{}
+	if k.locked == nil {
+		k.locked = map[string]bool{}
 	}
-	k.all[name] = true
+	k.locked[name] = true
 	return func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		delete(k.all, name)
+		delete(k.locked, name)
 	}, nil
 }
 
-// wish reads what a request says before its archive, and returns the archive
-// without reading it.
-func (p *uploadDeploys) wish(c echo.Context) (u uploadWish, body archive, err error) {
-	u = uploadWish{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
+// readRequest reads the fields in the query and in the form before the archive.
+// The archive itself is returned unread.
+func (p *uploadDeploys) readRequest(c echo.Context) (u uploadRequest, body archive, err error) {
+	u = uploadRequest{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
 	for name, values := range c.QueryParams() {
-		if err := u.set(name, values[0]); err != nil {
+		if err := u.setField(name, values[0]); err != nil {
 			return u, body, err
 		}
 	}
@@ -249,10 +258,10 @@ func (p *uploadDeploys) wish(c echo.Context) (u uploadWish, body archive, err er
 	kind, params, _ := mime.ParseMediaType(c.Request().Header.Get(echo.HeaderContentType))
 	switch {
 	case kind == echo.MIMEMultipartForm:
-		u.Length = -1 // of the archive in the form it is not known
-		body, err = u.form(multipart.NewReader(c.Request().Body, params["boundary"]))
+		u.Length = -1 // a form has no length for the archive alone
+		body, err = u.readForm(multipart.NewReader(c.Request().Body, params["boundary"]))
 	case u.kind.HasImage():
-		body = archive{Reader: orNone(c.Request().Body)}
+		body = archive{Reader: nilIfEmpty(c.Request().Body)}
 	}
 	if err == nil {
 		err = u.check(body)

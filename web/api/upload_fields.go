@@ -12,60 +12,62 @@ import (
 	"slipway/internal/slipway"
 )
 
-// maxWait is the longest that a request may wait for the outcome.
+// maxWait is the limit for the field wait.
 const maxWait = 10 * time.Minute
 
-// maxField is how many bytes a field of a form may have.
+// maxField is the limit for a field of a form, in bytes.
 const maxField = 64 << 10
 
-// uploadWish is what a request to deploy an archive says beside the archive.
-type uploadWish struct {
+// uploadRequest is the fields of a request to deploy, without the archive.
+type uploadRequest struct {
 	deploy.NewUpload
 	kind  slipway.DeployKind
-	image string           // reference of the image that it brings; "" for none
-	base  *slipway.Version // that has to be the wanted one; nil for whichever it is
+	image string           // reference of the image; "" for none
+	base  *slipway.Version // expected version of the Deployment, "" for none; nil for any
 	wait  time.Duration
 }
 
-// set takes a field of the query or the form.
-func (u *uploadWish) set(name, value string) (err error) {
+// setField sets a field from the query or the form. An unknown field is an error:
+// a misspelt one would otherwise be ignored.
+func (u *uploadRequest) setField(name, value string) (err error) {
 	switch name {
 	case "type":
 		u.kind = slipway.DeployKind(value)
 	case "image":
 		u.image = strings.TrimSpace(value)
 	case "description":
-		u.Description = shortened(value)
+		u.Description = cleanText(value)
 	case "merge":
 		u.Merge = slipway.Merge(value)
 	case "folder":
 		u.Folder = strings.Trim(strings.TrimSpace(value), "/")
 	case "name":
-		u.Name = shortened(value)
+		u.Name = cleanText(value)
 	case "base":
-		u.base, err = baseNamed(value)
+		u.base, err = parseBase(value)
 	case "wait":
-		u.wait, err = waitNamed(value)
+		u.wait, err = parseWait(value)
 	case "commit":
-		u.Git.Commit = shortened(value)
+		u.Git.Commit = cleanText(value)
 	case "branch":
-		u.Git.Branch = shortened(value)
+		u.Git.Branch = cleanText(value)
 	case "repository":
-		u.Git.Repository = shortened(value)
+		u.Git.Repository = cleanText(value)
 	case "url":
-		u.Git.URL = shortened(value)
+		u.Git.URL = cleanText(value)
 	case "author":
-		u.Git.Author = shortened(value)
+		u.Git.Author = cleanText(value)
 	default:
 		return slipway.Errorf(slipway.Invalid, "There is no field %q here. The fields are archive, type, image, description, merge, folder, name, base, wait, commit, branch, repository, url and author.", name)
 	}
 	return err
 }
 
-// noBase is how a client says that it expects no bundle version at all.
+// noBase is the value of base for a Deployment without a bundle version.
 const noBase = "none"
 
-func baseNamed(value string) (*slipway.Version, error) {
+// parseBase returns the version in the field base.
+func parseBase(value string) (*slipway.Version, error) {
 	v := slipway.Version(value)
 	if value == noBase {
 		v = ""
@@ -75,7 +77,8 @@ func baseNamed(value string) (*slipway.Version, error) {
 	return &v, nil
 }
 
-func waitNamed(value string) (time.Duration, error) {
+// parseWait returns the duration in the field wait, up to maxWait.
+func parseWait(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err != nil || d < 0 || d > maxWait {
 		return 0, slipway.Errorf(slipway.Invalid, "wait is a time up to %s, like 30s, not %q.", maxWait, value)
@@ -83,8 +86,8 @@ func waitNamed(value string) (time.Duration, error) {
 	return d, nil
 }
 
-// orNone returns r, or nil if nothing comes from it.
-func orNone(r io.Reader) io.Reader {
+// nilIfEmpty returns r with the same bytes, or nil if r is empty.
+func nilIfEmpty(r io.Reader) io.Reader {
 	b := bufio.NewReader(r)
 	if _, err := b.Peek(1); errors.Is(err, io.EOF) {
 		return nil
@@ -92,8 +95,8 @@ func orNone(r io.Reader) io.Reader {
 	return b
 }
 
-// check says what does not go together.
-func (u *uploadWish) check(body archive) error {
+// check returns an error for a contradiction between kind, image and archive.
+func (u *uploadRequest) check(body archive) error {
 	switch {
 	case u.kind.HasImage() && u.image == "":
 		return slipway.Errorf(slipway.Invalid, "Say by the field image which image it is: a tag that was pushed to this portal, or a reference like quay.io/team/airflow:1.2.")
@@ -105,15 +108,15 @@ func (u *uploadWish) check(body archive) error {
 	return nil
 }
 
-// archive is the archive of a request as it comes.
+// archive is the archive in a request, unread.
 type archive struct {
 	io.Reader
-	form *multipart.Reader // that it is in; nil for none
+	form *multipart.Reader // the form around the archive; nil for none
 }
 
-// ended reports what comes behind the archive, which must be nothing: it would
-// be too late to heed it.
-func (a archive) ended() error {
+// checkLast returns an error if a field follows the archive in the form: a field
+// after the archive comes too late. The archive must be read before.
+func (a archive) checkLast() error {
 	if a.form == nil {
 		return nil
 	}
@@ -122,17 +125,19 @@ func (a archive) ended() error {
 	case errors.Is(err, io.EOF):
 		return nil
 	case err != nil:
-		return brokenForm(err)
+		return formError(err)
 	}
 	return slipway.Errorf(slipway.Invalid, "The field %q comes after the archive. Send the archive last.", p.FormName())
 }
 
-func brokenForm(err error) error {
+// formError adds a sentence for the client to an error of reading a form.
+func formError(err error) error {
 	return errors.Join(slipway.Errorf(slipway.Invalid, "The form cannot be read, or broke off. Send it again."), err)
 }
 
-// form reads the fields before the archive, and returns the archive.
-func (u *uploadWish) form(r *multipart.Reader) (archive, error) {
+// readForm reads the fields before the archive, and returns the archive unread.
+// Only a deploy with an image may come without an archive.
+func (u *uploadRequest) readForm(r *multipart.Reader) (archive, error) {
 	for {
 		p, err := r.NextPart()
 		if errors.Is(err, io.EOF) && u.kind.HasImage() {
@@ -142,22 +147,22 @@ func (u *uploadWish) form(r *multipart.Reader) (archive, error) {
 			return archive{}, slipway.Errorf(slipway.Invalid, "The form has no field archive with a file in it.")
 		}
 		if err != nil {
-			return archive{}, brokenForm(err)
+			return archive{}, formError(err)
 		}
 		if p.FormName() == "archive" {
 			if name := p.FileName(); name != "" {
-				u.Name = shortened(name)
+				u.Name = cleanText(name)
 			}
 			return archive{p, r}, nil
 		}
 		text, err := io.ReadAll(io.LimitReader(p, maxField+1))
 		if err != nil {
-			return archive{}, brokenForm(err)
+			return archive{}, formError(err)
 		}
 		if len(text) > maxField {
 			return archive{}, slipway.Errorf(slipway.TooLarge, "The field %q is too long: it may have at most %d KiB.", p.FormName(), maxField>>10)
 		}
-		if err := u.set(p.FormName(), string(text)); err != nil {
+		if err := u.setField(p.FormName(), string(text)); err != nil {
 			return archive{}, err
 		}
 	}
