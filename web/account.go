@@ -10,7 +10,7 @@ import (
 	"slipway/views"
 )
 
-// showAccount serves GET /account.
+// showAccount serves GET /account: name, password and sessions of the caller.
 func (s *Server) showAccount(c echo.Context) error {
 	var page views.Account
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -27,7 +27,7 @@ func (s *Server) showAccount(c echo.Context) error {
 	return render(c, http.StatusOK, views.AccountPage(page))
 }
 
-// renameAccount serves POST /account.
+// renameAccount serves POST /account: a new name for the caller.
 func (s *Server) renameAccount(c echo.Context) error {
 	name, err := slipway.CheckName("An account", c.FormValue("name"))
 	if err != nil {
@@ -82,7 +82,8 @@ func (s *Server) changePassword(c echo.Context) error {
 	return s.done(c, "/account", views.DonePassword)
 }
 
-// signOutEverywhere serves POST /account/sessions/end.
+// signOutEverywhere serves POST /account/sessions/end. Open pages of the account
+// check the session again, and end.
 func (s *Server) signOutEverywhere(c echo.Context) error {
 	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		if err := tx.EndSessions(userOf(c).ID); err != nil {

@@ -29,6 +29,8 @@ func (s *Server) invite(c echo.Context) error {
 	return render(c, http.StatusOK, views.PeoplePage(page))
 }
 
+// addInvitation stores an invitation by the fingerprint of secret. The role must
+// include ManageMembers.
 func (s *Server) addInvitation(c echo.Context, secret string) (i slipway.Invitation, err error) {
 	i = slipway.Invitation{
 		ID: auth.Fingerprint(secret), Workspace: slipway.WorkspaceID(c.Param("workspace")), By: userOf(c).ID,
@@ -79,7 +81,8 @@ func (s *Server) removeInvitation(c echo.Context) error {
 	return s.done(c, peoplePath(id), views.DoneInvitation)
 }
 
-// showInvitation serves GET /invitations/:secret.
+// showInvitation serves GET /invitations/:secret: the form to join, without a
+// session or with one.
 func (s *Server) showInvitation(c echo.Context) error {
 	if _, err := s.recognise(c); err != nil {
 		return err
@@ -87,7 +90,8 @@ func (s *Server) showInvitation(c echo.Context) error {
 	return s.invitationForm(c, http.StatusOK, nil)
 }
 
-// invitationForm shows an open invitation, and why the form was refused.
+// invitationForm shows an open invitation, with the reason of a refusal; nil for
+// none.
 func (s *Server) invitationForm(c echo.Context, status int, refusal error) error {
 	i, w, err := s.invitation(c)
 	if err != nil {
@@ -141,7 +145,7 @@ func (s *Server) acceptInvitation(c echo.Context) error {
 // joinAnew makes an account and joins. A refused form is shown again.
 func (s *Server) joinAnew(c echo.Context) error {
 	if _, _, err := s.invitation(c); err != nil {
-		return err // before the costly hash
+		return err // fail before the costly hash
 	}
 	u, hash, err := s.newAccount(c)
 	var w slipway.Workspace

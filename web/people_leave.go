@@ -65,9 +65,10 @@ func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err e
 }
 
 // changeAccess calls record to change or end a membership, and revokes the
-// tokens of l. It deletes the person's invitations if the next role may not
-// invite, and those to the person above the next role. Then it audits e. counts
-// gives the numbers of revoked and kept tokens.
+// tokens of l. The person's own invitations are deleted if the next role may not
+// invite, and so are open invitations of the person to a role above the next one.
+// At the end, e is audited. counts is a sentence with the numbers of revoked and
+// kept tokens.
 func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
 		return "", err
@@ -158,7 +159,8 @@ func (s *Server) showSetRole(c echo.Context) error {
 	return render(c, http.StatusOK, views.ChangeRolePage(page))
 }
 
-// setRole serves POST /workspaces/:workspace/people/:user.
+// setRole serves POST /workspaces/:workspace/people/:user. A smaller role revokes
+// tokens of the person.
 func (s *Server) setRole(c echo.Context) error {
 	next, err := slipway.RoleOf(c.FormValue("role"))
 	if err != nil {
@@ -186,7 +188,8 @@ func (s *Server) setRole(c echo.Context) error {
 	return s.done(c, peoplePath(m.Workspace), "%s", strings.TrimSpace(fmt.Sprintf(views.DoneRole, m.User.Title(), next)+" "+counts))
 }
 
-// showRemoveMember serves GET /workspaces/:workspace/people/:user/remove.
+// showRemoveMember serves GET /workspaces/:workspace/people/:user/remove: the
+// effects of a removal, for confirmation.
 func (s *Server) showRemoveMember(c echo.Context) error {
 	var page views.RemoveMember
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
@@ -215,7 +218,8 @@ func (s *Server) showRemoveMember(c echo.Context) error {
 	return render(c, http.StatusOK, views.RemoveMemberPage(page))
 }
 
-// removeMember serves POST /workspaces/:workspace/people/:user/remove.
+// removeMember serves POST /workspaces/:workspace/people/:user/remove, also for
+// members who leave.
 func (s *Server) removeMember(c echo.Context) error {
 	var m slipway.Membership
 	var counts string

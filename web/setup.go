@@ -29,7 +29,8 @@ func (s *Server) checkSetup(c echo.Context) error {
 	})
 }
 
-// showSetup serves GET /setup/:secret.
+// showSetup serves GET /setup/:secret: the form for the first account, Workspace
+// and Deployment.
 func (s *Server) showSetup(c echo.Context) error {
 	if err := s.checkSetup(c); err != nil {
 		return err

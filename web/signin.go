@@ -36,7 +36,8 @@ func (s *Server) showSignIn(c echo.Context) error {
 	return render(c, http.StatusOK, views.SignInPage(s.signInForm(c, nil)))
 }
 
-// signInForm is the sign-in form with the input and the reason of a refusal.
+// signInForm is the sign-in form with the sent address and the reason of a
+// refusal; nil for none.
 func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
 	form := views.SignIn{
 		Page: s.bareFrame(c, "Sign in"), Next: localPath(c.FormValue("next")), Email: c.FormValue("email"),
@@ -64,13 +65,14 @@ func (s *Server) signIn(c echo.Context) error {
 	return seeOther(c, localPath(c.FormValue("next")))
 }
 
-// authenticate returns the account of email and password. Wrong password,
-// unknown account and disabled account look the same, in words and in time.
+// authenticate returns the account of email and password. A wrong password, an
+// unknown account and a disabled account get the same answer after the same
+// time.
 func (s *Server) authenticate(c echo.Context, email, password string) (slipway.User, error) {
 	wrong := slipway.Errorf(slipway.Unauthorized, views.WrongSignIn)
 	clean, err := slipway.CheckEmail(email)
 	if err != nil {
-		clean = email // of no account
+		clean = email // no account has this address, but the answer must be the same
 	}
 	if err := s.mayTry(c, clean); err != nil {
 		return slipway.User{}, err
@@ -95,6 +97,8 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 	return u, nil
 }
 
+// mayTry counts a try of the client's network and of the account, and refuses a
+// try too many.
 func (s *Server) mayTry(c echo.Context, email string) error {
 	now := s.store.Now()
 	if err := s.addresses.Take(auth.Network(c.RealIP()), now); err != nil {
@@ -103,8 +107,8 @@ func (s *Server) mayTry(c echo.Context, email string) error {
 	return s.accounts.Take(auth.Fingerprint(email), now)
 }
 
-// account returns the user with an address and their hash; both are empty for
-// nobody.
+// account returns the user with an email address and the password hash; both
+// are zero for an unknown address.
 func (s *Server) account(ctx context.Context, email string) (u slipway.User, hash string, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		u, err = tx.UserByEmail(email)
@@ -120,8 +124,8 @@ func (s *Server) account(ctx context.Context, email string) (u slipway.User, has
 	return u, hash, err
 }
 
-// rehash stores the password under today's costs. A failure is only logged,
-// because the old hash still works.
+// rehash stores the hash of the password at the present costs. A failure is
+// only logged, because the old hash still works.
 func (s *Server) rehash(ctx context.Context, u slipway.User, password string) {
 	hash, err := s.passwords.Hash(ctx, password)
 	if err == nil {
@@ -140,7 +144,7 @@ func (s *Server) signOut(c echo.Context) error {
 	return s.done(c, "/signin", views.DoneSignedOut)
 }
 
-// signInPath is the sign-in page with a way back to path.
+// signInPath is the address of the sign-in page that leads to path afterwards.
 func signInPath(path string) string {
 	return "/signin?" + url.Values{"next": {path}}.Encode()
 }

@@ -39,7 +39,7 @@ func administrator(c echo.Context) error {
 	return role.May(slipway.ManageWorkspaces)
 }
 
-// showWorkspaces serves GET /workspaces.
+// showWorkspaces serves GET /workspaces: all Workspaces, for admins.
 func (s *Server) showWorkspaces(c echo.Context) error {
 	if err := administrator(c); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (s *Server) addWorkspace(c echo.Context) error {
 	return s.done(c, peoplePath(w.ID), views.DoneWorkspace, w.Name)
 }
 
-// renameWorkspace serves POST /workspaces/:workspace.
+// renameWorkspace serves POST /workspaces/:workspace, for admins.
 func (s *Server) renameWorkspace(c echo.Context) error {
 	id := slipway.WorkspaceID(c.Param("workspace"))
 	var name string
