@@ -11,6 +11,7 @@ import (
 	"slipway/views"
 )
 
+// registriesPath is the address of the Registries page of w.
 func registriesPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/registries" }
 
 // showRegistries serves GET /workspaces/:workspace/registries.

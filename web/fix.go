@@ -20,6 +20,7 @@ import (
 // for a newline.
 const maxFixForm = 2*slipway.FixMax + maxForm
 
+// fixPath is the address of the editor for a file, safe for every path.
 func fixPath(of slipway.DeploymentID, path string) string {
 	return deploymentPath(of) + "/fix/" + (&url.URL{Path: path}).EscapedPath()
 }
@@ -50,9 +51,10 @@ type refusedFix struct {
 	fix   deploy.NewFix
 }
 
-// showFix serves GET /deployments/:deployment/fix/*.
+// showFix serves GET /deployments/:deployment/fix/*: the editor for a file.
 func (s *Server) showFix(c echo.Context) error { return s.fixPage(c, http.StatusOK, nil) }
 
+// fixPage renders the editor: the present content, or the input of a refused fix.
 func (s *Server) fixPage(c echo.Context, status int, tried *refusedFix) error {
 	p := views.FixPage{Path: pathBelow(c, "fix")}
 	p.Name = path.Base(p.Path)
@@ -161,7 +163,7 @@ func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.
 
 // fix serves POST /deployments/:deployment/fix/*.
 func (s *Server) fix(c echo.Context) error {
-	if err := s.mayDeploy(c, slipway.DAGOnly); err != nil { // before the first byte is read
+	if err := s.mayDeploy(c, slipway.DAGOnly); err != nil { // refuse before the first byte is read
 		return err
 	}
 	if err := api.LiftDeadlines(c); err != nil {
@@ -171,7 +173,7 @@ func (s *Server) fix(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	defer form.file.Close() // the file lives as long as the request
+	defer form.file.Close() // nothing reads the file after the request
 	n := deploy.NewFix{Path: pathBelow(c, "fix"), Base: form.fields["base"], Description: form.fields["description"], Text: form.fields["text"]}
 	if _, typed := form.fields["text"]; !typed {
 		if len(form.parts) == 0 {

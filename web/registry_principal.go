@@ -34,9 +34,9 @@ func (s *Server) principalOf(tx *store.Tx, b bearer) (principal, error) {
 	return principal{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
 }
 
-// grant returns the part of wants allowed for v. Nothing allowed is a refusal,
-// and so is a push that is not allowed: otherwise the client would notice only
-// after uploading layers.
+// grant returns the allowed part of wants. If nothing is allowed, or anything
+// but a pull is refused, grant returns the error: a client with a smaller
+// bearer would notice only after uploading layers.
 func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Access, err error) {
 	var why error
 	for _, a := range wants {
@@ -56,9 +56,8 @@ func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Ac
 	return granted, nil
 }
 
-// may decides on one access of v. Pulling is for everybody with the Deployment
-// in sight, pushing and deleting for principals with the right to deploy
-// images.
+// may returns nil if v may do a. Everybody with access to the Deployment pulls;
+// pushing and deleting need the right to deploy images.
 func (v principal) may(tx *store.Tx, a image.Access) error {
 	none := slipway.Errorf(slipway.NotFound, "There is no repository %s, or not for this token. Those of a Deployment begin with its namespace.", a.Repository)
 	if !slices.Contains([]image.Action{image.Pulling, image.Pushing, image.Deleting}, a.Action) {

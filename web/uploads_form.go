@@ -38,8 +38,8 @@ type bufferedForm struct {
 	text     int // bytes of the fields
 }
 
-// maxNames is the most bytes of file names in a form. Each file adds nameCost
-// for its record.
+// maxNames is the most bytes of file names in a form. Each file counts nameCost
+// bytes more for the record in memory.
 const (
 	maxNames = 64 << 20
 	nameCost = 64
@@ -48,17 +48,17 @@ const (
 // imageField is the name of the form's field for the archive of an image.
 const imageField = "image"
 
-// part is a file of the form: size bytes of the spool's file from start.
+// part is a file of the form: size bytes of the temporary file from start.
 type part struct {
-	name        string // with the folders above, as sent by the browser
+	name        string // with the folders, as sent by the browser
 	start, size int64
 }
 
-// deployForm serves POST /deployments/:deployment/deploys: the plain form,
-// without JavaScript.
+// deployForm serves POST /deployments/:deployment/deploys: the form of a
+// browser without JavaScript.
 func (s *Server) deployForm(c echo.Context) error {
 	kind := cmp.Or(requestedKind(c), slipway.DAGOnly)
-	if err := s.mayDeploy(c, kind); err != nil { // before the first byte is read
+	if err := s.mayDeploy(c, kind); err != nil { // refuse before the first byte is read
 		return err
 	}
 	if err := api.LiftDeadlines(c); err != nil {
@@ -68,7 +68,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err != nil {
 		return s.refuseForm(c, &bufferedForm{}, err)
 	}
-	defer form.file.Close() // the file lives as long as the request
+	defer form.file.Close() // nothing reads the file after the request
 	w, err := s.receive(c, form, kind)
 	if err != nil {
 		return s.refuseForm(c, form, err)
@@ -76,7 +76,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
-// receive passes the form to the engine.
+// receive passes the form to the engine, as a deploy of a kind.
 func (s *Server) receive(c echo.Context, form *bufferedForm, kind slipway.DeployKind) (slipway.Deploy, error) {
 	if kind.HasImage() {
 		return s.receiveImage(c, form, kind)
@@ -84,8 +84,8 @@ func (s *Server) receive(c echo.Context, form *bufferedForm, kind slipway.Deploy
 	return s.receiveDAGs(c, form, 0)
 }
 
-// receiveDAGs passes the DAGs of the form to the engine, for deploy number to
-// if not 0.
+// receiveDAGs passes the DAGs of the form to the engine. to is the number of
+// the deploy that gets the DAGs; 0 for a new deploy.
 func (s *Server) receiveDAGs(c echo.Context, form *bufferedForm, to int) (slipway.Deploy, error) {
 	if len(form.parts) == 0 {
 		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, views.ChooseFiles)
@@ -100,6 +100,7 @@ func (s *Server) receiveDAGs(c echo.Context, form *bufferedForm, to int) (slipwa
 	return s.engine.Receive(c.Request().Context(), deploymentID(c), actorOf(c), n, body)
 }
 
+// mayDeploy returns nil if the caller may make a deploy of a kind.
 func (s *Server) mayDeploy(c echo.Context, kind slipway.DeployKind) error {
 	return s.viewScene(c, func(_ *store.Tx, sc scene) error {
 		return sc.projected.MayDeploy(kind, sc.role, sc.by)
@@ -107,7 +108,7 @@ func (s *Server) mayDeploy(c echo.Context, kind slipway.DeployKind) error {
 }
 
 // refuseForm shows the page again with the reason above the form, and with the
-// input read so far.
+// fields read before the refusal.
 func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error {
 	text := imageRefusal(err)
 	if text == "" {
@@ -125,7 +126,7 @@ func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error
 }
 
 // bufferForm reads a multipart form with at most words bytes of fields. The
-// caller closes the file.
+// caller closes the temporary file.
 func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err error) {
 	parts, err := r.MultipartReader()
 	if err != nil {
@@ -133,7 +134,7 @@ func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err 
 	}
 	f, err := s.engine.TempFile()
 	if err != nil {
-		return nil, fmt.Errorf("spool a form: %w", err)
+		return nil, fmt.Errorf("temporary file for a form: %w", err)
 	}
 	form := &bufferedForm{file: f, maxFiles: s.engine.MaxArchive(), maxImage: s.engine.MaxImage(), maxText: words, fields: map[string]string{}}
 	defer func() {
@@ -156,6 +157,7 @@ func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err 
 	return form, nil
 }
 
+// brokenForm adds a sentence for the user to an error of reading the form.
 func brokenForm(err error) error {
 	return errors.Join(slipway.Errorf(slipway.Invalid, views.FormBroken), err)
 }
@@ -180,7 +182,7 @@ func (form *bufferedForm) readPart(p *multipart.Part) error {
 	_, ours := errors.AsType[*os.PathError](err)
 	switch {
 	case err != nil && (ours || !isKind(err, slipway.Internal)):
-		return fmt.Errorf("spool %s: %w", name, err)
+		return fmt.Errorf("write %s to a temporary file: %w", name, err)
 	case err != nil:
 		return brokenForm(err)
 	}
@@ -191,6 +193,7 @@ func (form *bufferedForm) readPart(p *multipart.Part) error {
 	return nil
 }
 
+// addPart records a file written to the end of the temporary file.
 func (form *bufferedForm) addPart(field string, one part) {
 	form.size += one.size
 	if field == imageField {
@@ -201,7 +204,8 @@ func (form *bufferedForm) addPart(field string, one part) {
 	form.parts = append(form.parts, one)
 }
 
-// readField reads a field of the form. All fields are kept in memory.
+// readField reads a field of the form into memory, within maxText for all
+// fields.
 func (form *bufferedForm) readField(p *multipart.Part) error {
 	text, err := io.ReadAll(io.LimitReader(p, form.maxText+1))
 	if err != nil {
@@ -214,23 +218,23 @@ func (form *bufferedForm) readField(p *multipart.Part) error {
 	return nil
 }
 
-// sentName returns the name of a file with folders, unlike FileName, and
-// whether the part is a file.
+// sentName returns the name of the file in p, and whether p is a file. The name
+// includes folders; FileName would return the last element only.
 func sentName(p *multipart.Part) (string, bool) {
 	_, params, err := mime.ParseMediaType(p.Header.Get("Content-Disposition"))
 	if err != nil {
 		return p.FileName(), p.FileName() != ""
 	}
 	name, isFile := params["filename"]
-	name = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(name) // as browsers write them
+	name = strings.NewReplacer("%22", `"`, "%0D", "\r", "%0A", "\n").Replace(name) // browsers escape these characters in names
 	if strings.Contains(name, `\`) && !strings.Contains(name, "/") {
-		name = name[strings.LastIndex(name, `\`)+1:] // old browsers on Windows send the whole path
+		name = name[strings.LastIndex(name, `\`)+1:] // old browsers on Windows send the full path
 	}
 	return name, isFile
 }
 
-// upload returns the files as one archive: the single uploaded archive, or a
-// tar of the loose files.
+// upload returns the files as one stream: the single uploaded archive, or a tar
+// of the loose files. archive reports which one.
 func (form *bufferedForm) upload() (name string, archive bool, body io.ReadCloser) {
 	first := form.parts[0]
 	if len(form.parts) == 1 && isArchive(first.name) {
@@ -241,11 +245,13 @@ func (form *bufferedForm) upload() (name string, archive bool, body io.ReadClose
 	return form.label(), false, r
 }
 
+// content reads the bytes of p from the temporary file.
 func (form *bufferedForm) content(p part) io.Reader {
 	return io.NewSectionReader(form.file, p.start, p.size)
 }
 
-// isArchive goes by the name, as the upload client does.
+// isArchive reports whether a file is an archive, by the rules of the upload
+// client in JavaScript: a known ending, and no folder.
 func isArchive(name string) bool {
 	name = strings.ToLower(name)
 	for _, ext := range []string{".tar.gz", ".tgz", ".tar", ".tar.zst", ".zip"} {
@@ -256,6 +262,8 @@ func isArchive(name string) bool {
 	return false
 }
 
+// label is the name of the upload on pages: the file's name, or the number of
+// files.
 func (form *bufferedForm) label() string {
 	if len(form.parts) == 1 {
 		return path.Base(form.parts[0].name)
@@ -263,6 +271,7 @@ func (form *bufferedForm) label() string {
 	return fmt.Sprintf("%d files", len(form.parts))
 }
 
+// writeTar packs the loose files into w.
 func (form *bufferedForm) writeTar(w io.Writer) error {
 	tw := tar.NewWriter(w)
 	for _, p := range form.parts {
