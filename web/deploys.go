@@ -19,14 +19,16 @@ func (s *Server) showDeploy(c echo.Context) error {
 	return s.deployPage(c, http.StatusOK, confirmForm{})
 }
 
-// confirmForm is the input of a confirmation that is shown again.
+// confirmForm is the input of a refused confirmation, to be shown again.
 type confirmForm struct {
-	notice      string
-	description *string
-	reason      string
+	notice      string  // reason of the refusal
+	description *string // nil for none in the form
+	reason      string  // of a return
 	ticks       slipway.Ticks
 }
 
+// deployPage renders the page of a deploy: records, planned or done changes, and
+// the log of a rollout. t has the input after a refused confirmation.
 func (s *Server) deployPage(c echo.Context, status int, t confirmForm) error {
 	n, err := number(c)
 	if err != nil {
@@ -57,7 +59,7 @@ func (s *Server) deployPage(c echo.Context, status int, t confirmForm) error {
 	return render(c, status, views.Deploy(p))
 }
 
-// deployHead returns the part of a deploy's page that comes from records.
+// deployHead returns the part of a deploy's page from records alone.
 func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.Deploy, err error) {
 	if w, err = tx.Deploy(sc.ID, n); err != nil {
 		return p, w, err
@@ -76,6 +78,7 @@ func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.De
 	return p, w, nil
 }
 
+// omissions are the files of the upload left out by staging, with the reasons.
 func omissions(r store.Report) (all []views.Omission) {
 	for _, o := range r.LeftOut {
 		all = append(all, views.Omission{Name: o.Name, Why: o.Why})
@@ -83,6 +86,8 @@ func omissions(r store.Report) (all []views.Omission) {
 	return all
 }
 
+// header is the head of the page: facts, and the addresses of all allowed
+// actions. kept has the retained versions.
 func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.DeployHeader {
 	h := views.DeployHeader{
 		Number: w.Number, Kind: w.Kind, Status: w.Status, Current: w.Number == sc.live.Number, Description: w.Description,
@@ -114,6 +119,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 	return h
 }
 
+// fromText names the channel and the IP address of a request.
 func fromText(by slipway.Actor) string {
 	text := "from the " + string(by.Via)
 	if by.IP != "" {
@@ -122,7 +128,8 @@ func fromText(by slipway.Actor) string {
 	return text
 }
 
-// waits says why a deploy waits.
+// waits is the text about a wait for the upload or for the turn in the queue; ""
+// for no wait.
 func waits(sc scene, w slipway.Deploy) string {
 	switch w.Status {
 	case slipway.Initialized:
@@ -158,7 +165,7 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 			return err
 		}
 		return s.addReview(ctx, r, p, t, open)
-	case w.Image == nil && !w.WentLive() && !w.Status.Active(): // it changed nothing
+	case w.Image == nil && !w.WentLive() && !w.Status.Active(): // the deploy changed nothing
 		return nil
 	}
 	r, err := s.engine.Done(ctx, sc.ID, w.Number, sc.by)
@@ -195,7 +202,8 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	return nil
 }
 
-// confirm serves POST /deployments/:deployment/deploys/:number/confirm.
+// confirm serves POST /deployments/:deployment/deploys/:number/confirm. If the
+// plan has changed or a tick is missing, the page is shown again.
 func (s *Server) confirm(c echo.Context) error {
 	n, err := number(c)
 	if err != nil {
@@ -224,6 +232,7 @@ func (s *Server) confirm(c echo.Context) error {
 	return seeOther(c, deployPath(of, n))
 }
 
+// ticks reads the ticks of a confirmation form.
 func ticks(c echo.Context) slipway.Ticks {
 	return slipway.Ticks{
 		RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes", NotAirflow: c.FormValue("not_airflow") == "yes",

@@ -50,6 +50,7 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 	return ch, nil
 }
 
+// changesTitle is the title above the changes of r.
 func changesTitle(r deploy.Review) string {
 	if r.BaseDeploy == nil {
 		return "Changes"
@@ -57,6 +58,8 @@ func changesTitle(r deploy.Review) string {
 	return "Changes against #" + strconv.Itoa(r.BaseDeploy.Number)
 }
 
+// fileChange is the change of one file. Without compare, only the file open is
+// compared, and other files get a link to be opened.
 func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway.Change, compare bool, open string) (views.FileChange, error) {
 	f := views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path), WholeURL: wholeURL(r, change)}
 	if change.Op != slipway.Added || r.Deploy.WentLive() {
@@ -100,7 +103,8 @@ func wholeURL(r deploy.Review, change slipway.Change) string {
 	return ""
 }
 
-// compared returns how much is read to compare a file: nothing of large ones.
+// compared returns the bytes read to compare a file, 0 for a large file without
+// comparison.
 func compared(change slipway.Change) int64 {
 	if max(change.Old.Size, change.New.Size) > maxShownBytes {
 		return 0
@@ -108,6 +112,7 @@ func compared(change slipway.Change) int64 {
 	return change.Old.Size + change.New.Size
 }
 
+// shown counts the lines of f on the page.
 func shown(f views.FileChange) int {
 	if f.Diff == nil {
 		return 0
@@ -115,6 +120,7 @@ func shown(f views.FileChange) int {
 	return shownLines(*f.Diff)
 }
 
+// shownLines counts the lines of d.
 func shownLines(d slipway.FileDiff) (n int) {
 	for _, h := range d.Hunks {
 		n += len(h.Lines)
@@ -122,7 +128,7 @@ func shownLines(d slipway.FileDiff) (n int) {
 	return n
 }
 
-// cut shortens d to limit lines and returns how many went.
+// cut shortens d to limit lines and returns the number of removed lines.
 func cut(d *slipway.FileDiff, limit int) (gone int) {
 	var kept []slipway.Hunk
 	for _, h := range d.Hunks {

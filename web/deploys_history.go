@@ -15,10 +15,11 @@ import (
 	"slipway/views"
 )
 
-// pageSize is how many rows a page of a list has.
+// pageSize is the number of rows on a page of a list.
 const pageSize = 50
 
-// showDeploys serves GET /deployments/:deployment/deploys.
+// showDeploys serves GET /deployments/:deployment/deploys: a page of the history,
+// or only the results for htmx.
 func (s *Server) showDeploys(c echo.Context) error {
 	var p views.HistoryPage
 	ask := historyQueryOf(c)
@@ -111,6 +112,8 @@ func addNeighbours(tx *store.Tx, sc scene, ask historyQuery, all []slipway.Deplo
 	return newer, nil
 }
 
+// pageOf is the address of a neighbouring page of a list, by a number in the
+// query.
 func pageOf(path, key string, number int) string {
 	return path + "?" + url.Values{key: {strconv.Itoa(number)}}.Encode()
 }
@@ -161,6 +164,7 @@ func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.
 	return all, err
 }
 
+// row is the row of a deploy in the history. kept has the retained versions.
 func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.HistoryRow {
 	r := views.HistoryRow{
 		Number: w.Number, URL: deployPath(sc.ID, w.Number), At: sc.at(w.CreatedAt), Current: w.Number == sc.live.Number,

@@ -22,7 +22,8 @@ func patchURL(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) string 
 	return deployPath(sc.ID, w.Number) + "/patch"
 }
 
-// sendPatch serves GET /deployments/:deployment/deploys/:number/patch.
+// sendPatch serves GET /deployments/:deployment/deploys/:number/patch: the text
+// changes of a deploy, for git apply.
 func (s *Server) sendPatch(c echo.Context) error {
 	n, err := number(c)
 	if err != nil {

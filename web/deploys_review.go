@@ -13,7 +13,7 @@ import (
 	"slipway/views"
 )
 
-// maxLines is how many changed files a review lists.
+// maxLines is the most changed files listed in a review.
 const maxLines = 500
 
 // review is the form to confirm r, in the parts common to a deploy and a
@@ -42,6 +42,8 @@ func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	return v
 }
 
+// changeLine is the line of a change in the list. A change back to an earlier
+// content names the deploy of the present content.
 func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.FileChange) views.ChangeLine {
 	l := views.ChangeLine{Op: change.Op, Path: change.Path, DAG: change.Old.DAG || change.New.DAG}
 	if f, ok := diffs[change.Path]; ok {
@@ -57,7 +59,8 @@ func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.F
 	return l
 }
 
-// needsReview reports whether err is answered by showing the changes anew.
+// needsReview reports whether the answer to err is the page with the changes
+// again.
 func needsReview(err error) bool {
 	return isKind(err, slipway.Invalid) || errors.Is(err, slipway.ErrBaseChanged)
 }
@@ -109,6 +112,8 @@ func (s *Server) showReturn(c echo.Context) error {
 	return s.returnPage(c, http.StatusOK, confirmForm{})
 }
 
+// returnPage renders the form to return to a deploy. t has the input after a
+// refused confirmation.
 func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	n, err := number(c)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"slipway/views"
 )
 
+// Layouts of times in the query.
 const (
 	dayLayout  = "2006-01-02"
 	timeLayout = "2006-01-02T15:04:05" // as a browser sends it, with or without seconds
@@ -28,6 +29,7 @@ type historyQuery struct {
 	wrong  string    // why a field could not be read
 }
 
+// historyFields are the fields of the search form.
 var historyFields = []string{"q", "kind", "status", "by", "commit", "from", "to", "live_at"}
 
 // historyQueryOf reads the filters from the address.
@@ -54,6 +56,7 @@ func historyQueryOf(c echo.Context) historyQuery {
 	return a
 }
 
+// time reads a field as a time, zero if empty. An unreadable field sets a.wrong.
 func (a *historyQuery) time(name, layout string) time.Time {
 	text := a.values.Get(name)
 	if text == "" {

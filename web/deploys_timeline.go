@@ -46,6 +46,7 @@ func timeline(sc scene, w slipway.Deploy) views.Timeline {
 	return t
 }
 
+// phases returns the phases of w in order, by the kind of deploy.
 func phases(sc scene, w slipway.Deploy) []phase {
 	mounted := phase{title: "Mounted", detail: mountedText(sc, w), from: w.LiveAt, to: w.EndedAt}
 	if !sc.Here && len(sc.components) == 0 {
@@ -68,11 +69,12 @@ func phases(sc scene, w slipway.Deploy) []phase {
 	}
 }
 
+// requestPhase is the phase from the request to the queue.
 func requestPhase(w slipway.Deploy) phase {
 	return phase{title: "Asked for", detail: w.By.Title(), from: w.CreatedAt, to: w.QueuedAt, person: true}
 }
 
-// imagePhases are the legs of a deploy with an image.
+// imagePhases are the phases of a deploy with an image.
 func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
 	rolled := phase{title: "Image rolled out", from: w.RollingAt, to: cmp.Or(w.MountingAt, w.LiveAt, w.EndedAt)}
 	if !w.Status.Ended() && w.MountingAt.IsZero() {
@@ -100,12 +102,12 @@ func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
 	return append(all, mounted)
 }
 
-// brings reports whether w makes a bundle version; mounts reports whether a
-// version is mounted afterwards.
+// brings reports whether w makes a bundle version.
 func brings(sc scene, w slipway.Deploy) bool {
 	return w.WentLive() && bringsVersion(w) != "" || !w.WentLive() && sc.Brings(w)
 }
 
+// mounts reports whether a version is mounted after w.
 func mounts(sc scene, w slipway.Deploy) bool {
 	return w.WentLive() && w.After.Mounted || !w.WentLive() && sc.State.With(w).Mounted
 }
@@ -148,6 +150,7 @@ func stepOf(sc scene, w slipway.Deploy, l phase) views.Step {
 	return step
 }
 
+// uploadedText is the name and size of the upload, with the number of resumes.
 func uploadedText(w slipway.Deploy) string {
 	text := views.Bytes(w.Bytes)
 	switch {
@@ -162,6 +165,7 @@ func uploadedText(w slipway.Deploy) string {
 	return text
 }
 
+// checkedText counts the files after staging.
 func checkedText(w slipway.Deploy) string {
 	if w.StagedAt.IsZero() {
 		return ""
@@ -173,6 +177,7 @@ func checkedText(w slipway.Deploy) string {
 	return text
 }
 
+// storedText is the size of the contents new to the store.
 func storedText(w slipway.Deploy) string {
 	if w.StoredAt.IsZero() {
 		return ""

@@ -13,13 +13,13 @@ import (
 	"slipway/views"
 )
 
+// historyPath is the address of the history of a file, safe for every path.
 func historyPath(of slipway.DeploymentID, path string) string {
 	return deploymentPath(of) + "/history/" + (&url.URL{Path: path}).EscapedPath()
 }
 
-// showFileHistory serves GET /deployments/:deployment/history/*: the deploys
-// that added, changed or removed a file, and the difference between two of
-// them.
+// showFileHistory serves GET /deployments/:deployment/history/*: the deploys with
+// a change of a file, and the difference between two steps.
 func (s *Server) showFileHistory(c echo.Context) error {
 	p := views.FileHistoryPage{Path: pathBelow(c, "history")}
 	p.Name, p.Action = path.Base(p.Path), historyPath(deploymentID(c), p.Path)
@@ -95,6 +95,7 @@ func stepsPage(tx *store.Tx, of slipway.DeploymentID, path string, before, after
 	return steps, before > 0, older, err
 }
 
+// versionsOf returns the versions before and after each step.
 func versionsOf(steps []store.FileStep) (all []slipway.Version) {
 	for _, s := range steps {
 		all = append(all, s.Deploy.After.Version, s.Deploy.Base)
@@ -102,6 +103,8 @@ func versionsOf(steps []store.FileStep) (all []slipway.Version) {
 	return all
 }
 
+// fileStepRow is the row of a step, with links to retained versions only. After a
+// removal, the link leads to the last content.
 func fileStepRow(sc scene, path string, step store.FileStep, kept map[slipway.Version]bool) views.FileStepRow {
 	w := step.Deploy
 	row := views.FileStepRow{

@@ -23,7 +23,7 @@ type logTail struct {
 
 // readLog reads the lines added since the last call.
 func (s *Server) readLog(ctx context.Context, sc scene, w slipway.Deploy, t *logTail) error {
-	for w.Kind.HasImage() { // nothing else has one
+	for w.Kind.HasImage() { // only image deploys have a log
 		more, err := s.engine.Log(ctx, sc.ID, w.Number, sc.by, t.read)
 		if err != nil || len(more) == 0 {
 			return err
@@ -36,6 +36,7 @@ func (s *Server) readLog(ctx context.Context, sc scene, w slipway.Deploy, t *log
 	return nil
 }
 
+// card is the log on the page of w, with the number of earlier lines.
 func (t *logTail) card(sc scene, w slipway.Deploy) views.LogCardProps {
 	return views.LogCardProps{Lines: t.lines, Earlier: t.read - len(t.lines), AllURL: deployPath(sc.ID, w.Number) + "/log"}
 }
