@@ -15,6 +15,7 @@ import (
 	"slipway/views"
 )
 
+// Limits of a comparison page.
 const (
 	comparedFiles = 20 // on one page
 	comparedLines = 400
@@ -115,6 +116,7 @@ func (a comparison) within(changes []slipway.Change) []slipway.Change {
 	return changes[from : from+n]
 }
 
+// byPath compares the path of c with path, for binary search.
 func byPath(c slipway.Change, path string) int { return strings.Compare(c.Path, path) }
 
 // addFiles completes p with the differences in a page of files, or in one.
@@ -145,6 +147,8 @@ func (s *Server) addFiles(ctx context.Context, ask comparison, changes []slipway
 	return nil
 }
 
+// comparedFile returns the difference of one file, cut to comparedLines, or to
+// maxAlone lines for the one file of a page.
 func (s *Server) comparedFile(ctx context.Context, ask comparison, change slipway.Change) (f views.ComparedFile, err error) {
 	f.FileChange = views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path)}
 	f.Split, f.AloneURL, f.WholeURL = ask.split, ask.alone(change.Path).address(), ask.wholeURL(change)
@@ -176,7 +180,8 @@ func (s *Server) comparedFile(ctx context.Context, ask comparison, change slipwa
 	return f, nil
 }
 
-// wholeURL is where the changed file can be read.
+// wholeURL is the address of the changed file: in the new version, or after a
+// removal in the old one.
 func (a comparison) wholeURL(change slipway.Change) string {
 	if change.Op == slipway.Removed {
 		return filePath(a.of.ID, a.from.version, change.Path)
@@ -204,24 +209,25 @@ func (a comparison) address() string {
 	return comparePath(a.of.ID) + "?" + at.Encode()
 }
 
+// viewed is the address of a in split or unified view.
 func (a comparison) viewed(split bool) string {
 	a.split = split
 	return a.address()
 }
 
-// moved is all of a's files from the one at a place on.
+// moved returns a with all files, from index at on.
 func (a comparison) moved(at int) comparison {
 	a.at, a.file, a.whole = at, "", false
 	return a
 }
 
-// alone is one file of a.
+// alone returns a with one file.
 func (a comparison) alone(path string) comparison {
 	a.file, a.at, a.whole = path, 0, false
 	return a
 }
 
-// in is a folder of a.
+// in returns a for one folder.
 func (a comparison) in(folder string) comparison {
 	a = a.moved(0)
 	a.under = folder
@@ -253,6 +259,7 @@ func (a comparison) nodes(changes []slipway.Change, folder string, room *int) (a
 	return all, len(changes)
 }
 
+// leaf is the tree node of a file.
 func (a comparison) leaf(c slipway.Change, name string) views.TreeNode {
 	n := views.TreeNode{Name: name, Op: c.Op, URL: a.alone(c.Path).address()}
 	if c.Op == slipway.Renamed {
@@ -261,6 +268,8 @@ func (a comparison) leaf(c slipway.Change, name string) views.TreeNode {
 	return n
 }
 
+// folder is the tree node of a folder, with the counts of all changes below, and
+// the nodes below as far as room lasts.
 func (a comparison) folder(inside []slipway.Change, path, name string, room *int) views.TreeNode {
 	n := views.TreeNode{Name: name, URL: a.in(path).address()}
 	for _, c := range inside {

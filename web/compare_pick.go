@@ -13,14 +13,15 @@ import (
 	"slipway/views"
 )
 
+// Values of the fields for choosing versions.
 const (
 	pickedVersions = 30     // the newest versions, offered in a comparison
-	noVersion      = "none" // no version: what there was before the first
+	noVersion      = "none" // the empty version before the first
 )
 
 // compareSide is one side of a comparison.
 type compareSide struct {
-	value   string // in the address: a version's folder, a deploy's number, or nothingYet
+	value   string // in the address: a version's folder, a deploy's number, or noVersion
 	title   string
 	version slipway.Version // "" for none
 }
@@ -41,6 +42,7 @@ func sides(c echo.Context, tx *store.Tx, sc scene, offered []store.BundleVersion
 	return from, to, to.read(tx, sc)
 }
 
+// orNone returns the value of v in an address, noVersion for "".
 func orNone(v slipway.Version) string {
 	if v == "" {
 		return noVersion
@@ -86,6 +88,7 @@ func (p *compareSide) read(tx *store.Tx, sc scene) error {
 	return err
 }
 
+// deployTitle is the title of a side chosen by deploy.
 func deployTitle(number int) string { return "#" + strconv.Itoa(number) }
 
 // view returns p as a field of the form.
@@ -129,9 +132,10 @@ func byNumbers(c echo.Context) string {
 	return comparePath(deploymentID(c)) + "?" + at.Encode()
 }
 
+// comparePath is the address of the comparison page.
 func comparePath(of slipway.DeploymentID) string { return deploymentPath(of) + "/compare" }
 
-// compareURL is where two versions are compared.
+// compareURL is the address of the comparison of two versions.
 func compareURL(of slipway.DeploymentID, from, to slipway.Version) string {
 	return comparePath(of) + "?" + url.Values{"from": {orNone(from)}, "to": {orNone(to)}}.Encode()
 }

@@ -15,10 +15,11 @@ import (
 	"slipway/web/api"
 )
 
-// namedUses is how many deploys the list names beside a version.
+// namedUses is the most deploys named beside a version.
 const namedUses = 4
 
-// showVersions serves GET /deployments/:deployment/versions.
+// showVersions serves GET /deployments/:deployment/versions: the retained versions
+// and the time of expiry.
 func (s *Server) showVersions(c echo.Context) error {
 	var p views.VersionsPage
 	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
@@ -56,6 +57,8 @@ func (s *Server) addCosts(c echo.Context, p *views.VersionsPage) error {
 	return nil
 }
 
+// versions returns a page of versions, newest first, below the deploy number
+// before; 0 for the first page.
 func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err error) {
 	all, err := tx.BundleVersions(sc.ID, before, pageSize+1)
 	if err != nil {
@@ -85,6 +88,7 @@ func versions(tx *store.Tx, sc scene, before int) (p views.VersionsPage, err err
 	return p, nil
 }
 
+// versionRow is the row of a version, with the deploys of the version.
 func versionRow(tx *store.Tx, sc scene, v store.BundleVersion) (views.VersionRow, error) {
 	path := versionPath(sc.ID, v.Version)
 	row := views.VersionRow{
@@ -154,7 +158,8 @@ func (s *Server) showVersion(c echo.Context) error {
 	return render(c, http.StatusOK, views.Folder(p))
 }
 
-// showVersionFile serves GET /deployments/:deployment/versions/:version/files/*.
+// showVersionFile serves GET /deployments/:deployment/versions/:version/files/*:
+// the text of a file, or with raw=1 a download.
 func (s *Server) showVersionFile(c echo.Context) error {
 	d, v, frame, err := s.loadVersion(c)
 	if err != nil {
@@ -177,7 +182,8 @@ func (s *Server) showVersionFile(c echo.Context) error {
 	return render(c, http.StatusOK, views.FileView(p))
 }
 
-// sendArchive serves GET /deployments/:deployment/versions/:version/archive.
+// sendArchive serves GET /deployments/:deployment/versions/:version/archive: the
+// version as tar.gz, written on the fly.
 func (s *Server) sendArchive(c echo.Context) error {
 	var d slipway.Deployment
 	var v store.BundleVersion

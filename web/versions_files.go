@@ -39,6 +39,7 @@ func above(of slipway.DeploymentID, v slipway.Version, folder string) (all []vie
 	return all, names[len(names)-1] + "/"
 }
 
+// folderPath is the address of a folder in a version.
 func folderPath(of slipway.DeploymentID, v slipway.Version, folder string) string {
 	return versionPath(of, v) + "?" + url.Values{"path": {folder}}.Encode()
 }
