@@ -11,7 +11,7 @@ import (
 	"slipway/views"
 )
 
-// showDeployments serves GET /workspaces/:workspace.
+// showDeployments serves GET /workspaces/:workspace: the list of Deployments.
 func (s *Server) showDeployments(c echo.Context) error {
 	var p views.DeploymentsPage
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -51,6 +51,8 @@ func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsP
 	return p, nil
 }
 
+// deploymentRow is the row of a Deployment, with health and last deploy. An author
+// gets a link to the first deploy.
 func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor) (views.DeploymentRow, error) {
 	row := views.DeploymentRow{
 		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Here: d.Here, NeedsImage: d.NeedsImage,
@@ -89,6 +91,7 @@ func only[T any](v T, there bool) *T {
 	return &v
 }
 
+// workspaceID returns the Workspace's id in the address.
 func workspaceID(c echo.Context) slipway.WorkspaceID {
 	return slipway.WorkspaceID(c.Param("workspace"))
 }
@@ -98,6 +101,8 @@ func (s *Server) showNewDeployment(c echo.Context) error {
 	return s.newDeploymentForm(c, http.StatusOK, views.NewDeploymentPage{})
 }
 
+// newDeploymentForm renders the form with the fields of p. Roles without
+// ManageDeployments are refused.
 func (s *Server) newDeploymentForm(c echo.Context, status int, p views.NewDeploymentPage) error {
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		var role slipway.Role
@@ -115,7 +120,8 @@ func (s *Server) newDeploymentForm(c echo.Context, status int, p views.NewDeploy
 	return render(c, status, views.NewDeployment(p))
 }
 
-// addDeployment serves POST /workspaces/:workspace/deployments/new.
+// addDeployment serves POST /workspaces/:workspace/deployments/new. A refused form
+// is shown again.
 func (s *Server) addDeployment(c echo.Context) error {
 	typed := views.NewDeploymentPage{
 		Name: c.FormValue("name"), Description: c.FormValue("description"), Elsewhere: c.FormValue("where") == "elsewhere",
@@ -150,7 +156,7 @@ func correctable(err error) string {
 	return ""
 }
 
-// showDeployment serves GET /deployments/:deployment.
+// showDeployment serves GET /deployments/:deployment: the Overview.
 func (s *Server) showDeployment(c echo.Context) error {
 	return s.overviewPage(c, http.StatusOK, func(n *views.NewDeploy) {
 		n.Folder = strings.Trim(c.QueryParam("folder"), "/")

@@ -13,7 +13,7 @@ import (
 	"slipway/views"
 )
 
-// newest is how many deploys the Overview lists.
+// newest is the number of deploys on the Overview.
 const newest = 8
 
 // overview returns the Overview of a Deployment without the frame.
@@ -45,8 +45,10 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 	return o, nil
 }
 
+// everLive reports whether any deploy has gone live.
 func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0 && sc.live.Number > 0 }
 
+// facts are the present image, Runtime, version and health.
 func facts(sc scene) views.Facts {
 	f := views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
 	f.Health, f.Reason = sc.Health(sc.components, sc.running(), sc.now)
@@ -83,6 +85,7 @@ func waiting(tx *store.Tx, sc scene) (all []views.WaitingRow, err error) {
 	return all, nil
 }
 
+// switchTurn is the row of a waiting switch; before is the number of turns ahead.
 func switchTurn(sc scene, o slipway.SwitchOrder, before int) views.WaitingRow {
 	row := views.WaitingRow{Title: "Turn " + slipway.OnOff(o.On) + " DAG-only deploys", Status: slipway.Queued, Text: views.TurnText(before) + " By " + o.By.Title() + "."}
 	if sc.role.May(slipway.Switch) == nil {
@@ -91,7 +94,8 @@ func switchTurn(sc scene, o slipway.SwitchOrder, before int) views.WaitingRow {
 	return row
 }
 
-// cancelURL is where w is discarded or called back, "" when by may not.
+// cancelURL is the address for discarding or calling back w, "" if the rule
+// refuses.
 func cancelURL(sc scene, w slipway.Deploy) string {
 	if _, err := w.Cancel(sc.role, sc.by); err != nil {
 		return ""
@@ -121,6 +125,8 @@ func components(sc scene) views.Running {
 	return r
 }
 
+// component is the row of a component, by the most urgent fact: silence, an
+// error, a running step, or else the version.
 func component(sc scene, c slipway.Component) views.ComponentRow {
 	row := views.ComponentRow{
 		Name: c.Component, Component: c.Component, Title: string(c.Version), Error: c.Error,
@@ -154,7 +160,7 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 	return row
 }
 
-// connect says where the DAGs are mounted and how Airflow is told.
+// connect has the path of the mount, and the settings for Airflow.
 func (s *Server) connect(sc scene) views.Connect {
 	if !sc.Here {
 		return remoteConnect(sc)

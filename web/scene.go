@@ -24,6 +24,7 @@ type scene struct {
 	now                time.Time
 }
 
+// deploymentID returns the Deployment's id in the address.
 func deploymentID(c echo.Context) slipway.DeploymentID {
 	return slipway.DeploymentID(c.Param("deployment"))
 }
@@ -75,6 +76,7 @@ func (sc scene) running() *slipway.Deploy {
 	return nil
 }
 
+// at returns t as shown at the time of the request.
 func (sc scene) at(t time.Time) views.Moment { return views.Moment{At: t, Now: sc.now} }
 
 // links are the addresses of the Deployment's pages.
@@ -86,14 +88,19 @@ func (sc scene) links() views.DeploymentLinks {
 	}
 }
 
+// workspacePath is the address of the list of Deployments in a Workspace.
 func workspacePath(id slipway.WorkspaceID) string { return "/workspaces/" + string(id) }
 
+// deploymentPath is the address of the Overview, and the start of the addresses
+// of all pages of the Deployment.
 func deploymentPath(id slipway.DeploymentID) string { return "/deployments/" + string(id) }
 
+// deployPath is the address of the page of a deploy.
 func deployPath(of slipway.DeploymentID, number int) string {
 	return deploymentPath(of) + "/deploys/" + strconv.Itoa(number)
 }
 
+// versionPath is the address of the page of a version.
 func versionPath(of slipway.DeploymentID, v slipway.Version) string {
 	return deploymentPath(of) + "/versions/" + v.Dir()
 }
@@ -144,6 +151,7 @@ func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
 	return b, nil
 }
 
+// switchPath is the address of the page to confirm a switch.
 func switchPath(id slipway.DeploymentID, on bool) string {
 	return deploymentPath(id) + "/switch?to=" + slipway.OnOff(on)
 }

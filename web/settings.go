@@ -49,6 +49,8 @@ func (s *Server) settingsPage(c echo.Context, status int, edit func(*views.Setti
 	return render(c, status, views.Settings(p))
 }
 
+// switchCard is the part of Settings about DAG-only deploys: the switch, or the
+// waiting switch.
 func switchCard(sc scene) views.SwitchCard {
 	card := views.SwitchCard{On: sc.DAGDeploys, Text: views.SwitchText(sc.DAGDeploys)}
 	for i, t := range sc.queue {
@@ -82,7 +84,8 @@ func (s *Server) deleteCard(tx *store.Tx, sc scene) (*views.DeleteCard, error) {
 	return &views.DeleteCard{Action: deploymentPath(sc.ID) + "/delete", Name: sc.Name, Lost: views.Losses(versions, deploys, mount)}, nil
 }
 
-// saveSettings serves POST /deployments/:deployment/settings.
+// saveSettings serves POST /deployments/:deployment/settings. A refused form is
+// shown again.
 func (s *Server) saveSettings(c echo.Context) error {
 	wanted, err := settingsForm(c)
 	if err == nil {
@@ -101,7 +104,8 @@ func (s *Server) saveSettings(c echo.Context) error {
 	return s.done(c, deploymentPath(deploymentID(c))+"/settings", views.DoneSettings)
 }
 
-// settingsForm reads the form. With an error it returns the fields read so far.
+// settingsForm reads the form. Beside an error, the fields read before are
+// returned.
 func settingsForm(c echo.Context) (w slipway.Settings, err error) {
 	w = slipway.Settings{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
@@ -121,15 +125,17 @@ func settingsForm(c echo.Context) (w slipway.Settings, err error) {
 	return w, err
 }
 
-func wholeNumber(c echo.Context, field, what string) (int, error) {
+// wholeNumber reads a field as a number. label is the field's name on the page.
+func wholeNumber(c echo.Context, field, label string) (int, error) {
 	n, err := strconv.Atoi(strings.TrimSpace(c.FormValue(field)))
 	if err != nil {
-		return 0, slipway.Errorf(slipway.Invalid, views.NotNumber, what)
+		return 0, slipway.Errorf(slipway.Invalid, views.NotNumber, label)
 	}
 	return n, nil
 }
 
-// deleteDeployment serves POST /deployments/:deployment/delete.
+// deleteDeployment serves POST /deployments/:deployment/delete. The form must
+// repeat the Deployment's name.
 func (s *Server) deleteDeployment(c echo.Context) error {
 	var name string
 	var workspace slipway.WorkspaceID

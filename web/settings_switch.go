@@ -16,7 +16,8 @@ import (
 // switch.
 const recentWindow = 30 * 24 * time.Hour
 
-// showSwitch serves GET /deployments/:deployment/switch?to=on|off.
+// showSwitch serves GET /deployments/:deployment/switch?to=on|off: the page to
+// confirm a switch.
 func (s *Server) showSwitch(c echo.Context) error {
 	if c.QueryParam("to") == "" {
 		return s.switchPage(c, http.StatusOK, nil, unchanged)
@@ -28,8 +29,10 @@ func (s *Server) showSwitch(c echo.Context) error {
 	return s.switchPage(c, http.StatusOK, &on, unchanged)
 }
 
+// unchanged is the edit of a page without a refused input.
 func unchanged(*views.SwitchPage) {}
 
+// switchedTo reads a position of the switch: "on" or "off".
 func switchedTo(word string) (bool, error) {
 	if word != "on" && word != "off" {
 		return false, slipway.Errorf(slipway.NotFound, views.ChooseOnOff)
@@ -105,12 +108,13 @@ func followUp(tx *store.Tx, d slipway.Deployment, on bool) (string, error) {
 		return views.SwitchFollowUp(d, on, 0), nil
 	}
 	v, err := tx.BundleVersion(d.ID, d.Version)
-	if isKind(err, slipway.NotFound) { // of a deploy still in the queue
+	if isKind(err, slipway.NotFound) { // the version of a deploy in the queue
 		v, err = store.BundleVersion{}, nil
 	}
 	return views.SwitchFollowUp(d, on, v.Files), err
 }
 
+// switchChanges lists the effects of the switch to on.
 func switchChanges(d slipway.Deployment, on bool) []string {
 	if d.SwitchesBack() && d.DAGDeploys != on {
 		return views.SwitchRestores(on)
@@ -118,7 +122,8 @@ func switchChanges(d slipway.Deployment, on bool) []string {
 	return views.SwitchChanges(on)
 }
 
-// turnSwitch serves POST /deployments/:deployment/switch.
+// turnSwitch serves POST /deployments/:deployment/switch: the switch alone, or
+// with follow=auto the switch with a deploy.
 func (s *Server) turnSwitch(c echo.Context) error {
 	on, err := switchedTo(c.FormValue("to"))
 	if err != nil {
@@ -162,7 +167,8 @@ func (s *Server) switchSafely(c echo.Context, on bool) error {
 	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
-// cancelSwitch serves POST /deployments/:deployment/switch/:id/cancel.
+// cancelSwitch serves POST /deployments/:deployment/switch/:id/cancel, for a
+// switch waiting in the queue.
 func (s *Server) cancelSwitch(c echo.Context) error {
 	id, err := strconv.ParseInt(c.Param("id"), 10, 64)
 	if err != nil {

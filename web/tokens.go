@@ -13,13 +13,16 @@ import (
 	"slipway/views"
 )
 
-// defaultDays is for how long the form offers a token at first.
+// defaultDays is the lifetime of a token offered in the empty form.
 const defaultDays = 90
 
+// tokensPath is the address of the API tokens page of w.
 func tokensPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/tokens" }
 
+// tokenPath is the start of the addresses of actions on t.
 func tokenPath(t store.Token) string { return tokensPath(t.Workspace) + "/" + string(t.ID) }
 
+// tokenID returns the token's id in the address.
 func tokenID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("token")) }
 
 // showTokens serves GET /workspaces/:workspace/tokens.
@@ -57,6 +60,7 @@ func (s *Server) tokensPage(c echo.Context, status int, edit func(*views.TokensP
 	return render(c, status, views.APITokensPage(page))
 }
 
+// tokenHelp is the values for the example commands on the page.
 func (s *Server) tokenHelp(c echo.Context, all []slipway.Deployment) views.TokenHelp {
 	h := views.TokenHelp{Address: s.address(c, ""), Organization: slipway.OrganizationID}
 	if len(all) > 0 {
@@ -165,7 +169,7 @@ func (s *Server) addToken(c echo.Context) error {
 	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &views.MadeToken{Name: n.Name, Secret: token} })
 }
 
-// tokenInput reads the form. With an error it returns the fields read so far.
+// tokenInput reads the form. Beside an error, the fields read before are returned.
 func tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	n = auth.NewToken{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
