@@ -19,20 +19,22 @@ import (
 // The agents' side of the portal: the desired state of one Deployment, the
 // files in the bundle, reports and logs. No handler here reads a cookie.
 
-// agentsPath is where agents ask.
+// agentsPath is the start of all addresses for agents.
 const agentsPath = "/agent/v1/"
 
+// The key of the agent in the context of a request, and limits of requests by
+// agents.
 const (
 	agentKey = "agent"
 
 	maxReport = 64 << 10 // bytes
 
-	// How many requests agents of one token may make at once, and when another
-	// one may: a broken one must not keep the portal busy.
+	// Requests at once by agents of one token, and the pause before another
+	// request: a broken agent must not keep the portal busy.
 	agentBurst = 4000
 	agentPause = time.Millisecond
 
-	tokenUsedEvery = time.Minute // between two notes of a token's last use
+	tokenUsedEvery = time.Minute // least time between two records of a token's use
 )
 
 // agentRoutes are the protocol.

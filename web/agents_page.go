@@ -11,8 +11,11 @@ import (
 	"slipway/views"
 )
 
+// agentTokensPath is the address to issue agent tokens, and the start of the
+// addresses of single ones.
 func agentTokensPath(of slipway.DeploymentID) string { return deploymentPath(of) + "/agents/tokens" }
 
+// agentID returns the agent token's id in the address.
 func agentID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("agent")) }
 
 // agentsCard is the part of Settings about agents.
@@ -78,7 +81,8 @@ func (s *Server) addAgentToken(c echo.Context) error {
 	})
 }
 
-// askAgentToken serves GET /deployments/:deployment/agents/tokens/:agent/revoke.
+// askAgentToken serves GET /deployments/:deployment/agents/tokens/:agent/revoke:
+// the page to confirm a revocation.
 func (s *Server) askAgentToken(c echo.Context) error {
 	page := views.TokenAsked{Agents: true}
 	err := s.viewScene(c, func(tx *store.Tx, sc scene) error {
@@ -113,7 +117,8 @@ func (s *Server) revokeAgentToken(c echo.Context) error {
 	return s.done(c, deploymentPath(t.Deployment)+"/settings", views.DoneAgentRevoked, t.Name)
 }
 
-// forgetComponent serves POST /deployments/:deployment/agents/forget.
+// forgetComponent serves POST /deployments/:deployment/agents/forget: a silent
+// component leaves the list.
 func (s *Server) forgetComponent(c echo.Context) error {
 	name := c.FormValue("component")
 	if err := s.engine.Forget(c.Request().Context(), deploymentID(c), actorOf(c), name); err != nil {

@@ -11,9 +11,11 @@ import (
 	"slipway/views"
 )
 
+// auditPath is the address of the audit log of w.
 func auditPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/audit" }
 
-// showAudit serves GET /workspaces/:workspace/audit.
+// showAudit serves GET /workspaces/:workspace/audit: the events of a Workspace,
+// newest first, for roles with ReadAudit.
 func (s *Server) showAudit(c echo.Context) error {
 	var page views.AuditPage
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {

@@ -107,6 +107,7 @@ func pageBefore(c echo.Context) string {
 	return "/"
 }
 
+// failureTitle is the title of the failure page.
 func failureTitle(status int) string {
 	switch status {
 	case http.StatusNotFound:

@@ -23,6 +23,7 @@ type metrics struct {
 	requests *prometheus.CounterVec // by method, route and status
 }
 
+// newMetrics registers the metrics of the portal, of Go and of the process.
 func newMetrics(st *store.Store, engine *deploy.Engine) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry(), requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "slipway_http_requests_total", Help: "Requests that were answered.",
@@ -50,7 +51,8 @@ func (s *Server) counted(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// methodLabel and routeLabel keep values invented by clients out of the labels.
+// methodLabel returns the method for a label, "other" for unknown methods: each
+// new label value would be another time series.
 func methodLabel(c echo.Context) string {
 	switch m := c.Request().Method; m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -59,6 +61,7 @@ func methodLabel(c echo.Context) string {
 	return "other"
 }
 
+// routeLabel returns the route pattern for a label, never the address.
 func routeLabel(c echo.Context) string {
 	if c.Path() == "" {
 		return "none"
@@ -82,6 +85,7 @@ type gauges struct {
 // many components.
 var durations = []float64{0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600}
 
+// newGauges begins to count deploys from now on.
 func newGauges(st *store.Store, engine *deploy.Engine) *gauges {
 	return &gauges{
 		store: st, engine: engine, since: st.Now(), seen: map[slipway.DeployID]bool{},
@@ -95,10 +99,12 @@ func newGauges(st *store.Store, engine *deploy.Engine) *gauges {
 	}
 }
 
+// describe describes a metric of the portal.
 func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("slipway_"+name, help, labels, nil)
 }
 
+// Metrics from records and components.
 var (
 	openDesc       = describe("deploys_open", "Deploys that have not ended.", "kind", "status")
 	queueDesc      = describe("queue_length", "Deploys that run or wait for their turn.", "deployment")
@@ -110,7 +116,7 @@ var (
 	failedDesc     = describe("metrics", "Metrics of the portal.")
 )
 
-// Describe is for the registry.
+// Describe sends the descriptions to the Prometheus registry.
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{openDesc, queueDesc, versionsDesc, packsDesc, storedDesc, componentsDesc, freeDesc} {
 		ch <- d
@@ -119,10 +125,11 @@ func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
 	g.took.Describe(ch)
 }
 
-// scrapeTimeout is how long the records may take to be looked at.
+// scrapeTimeout is the limit for reading the records of one scrape.
 const scrapeTimeout = 10 * time.Second
 
-// Collect is for the registry.
+// Collect sends the metrics to the Prometheus registry. With an error, the whole
+// scrape is invalid.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
@@ -168,10 +175,12 @@ func (g *gauges) countEnded(tx *store.Tx) error {
 	return err
 }
 
+// gauge returns a gauge of a fixed value.
 func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 }
 
+// openDeploys sends the number of open deploys by kind and status.
 func openDeploys(tx *store.Tx, ch chan<- prometheus.Metric) error {
 	all, err := tx.CountOpen()
 	for _, o := range all {
@@ -217,6 +226,7 @@ func componentHealth(d slipway.Deployment, all []slipway.Component, now time.Tim
 	return n
 }
 
+// free sends the free space of the data disk.
 func (g *gauges) free(ch chan<- prometheus.Metric) error {
 	n, err := g.engine.Free()
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 	"slipway/web/api"
 )
 
+// Keys of values in the context of a request.
 const (
 	requestIDKey = "request-id"
 	errorKey     = "error"

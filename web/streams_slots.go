@@ -16,6 +16,7 @@ type slots struct {
 	taken map[slipway.UserID]int
 }
 
+// newSlots returns slots without any live page.
 func newSlots() *slots { return &slots{taken: map[slipway.UserID]int{}} }
 
 // acquire takes a slot for a user, and reports whether one was free.
