@@ -176,15 +176,15 @@ func ArrivingText(w slipway.Deploy) string {
 	switch {
 	case w.Switch != nil:
 		return "The switch is being prepared: you see its files before anything moves."
-	case w.WantsDAG && w.UploadedAt.IsZero() && w.Image != nil:
+	case w.WantsDAG && !w.HasDAGs() && w.Image != nil:
 		return "The image is checked. Its DAGs are arriving."
-	case w.Kind.HasImage() && w.Image == nil && w.Source != "":
+	case w.LacksImage() && w.Source != "":
 		return "The image " + WrittenReference(w.Source) + " is being looked at."
-	case w.Kind.HasImage() && w.Image == nil && w.Upload == "" && w.Tag != "":
+	case w.LacksImage() && w.Upload == "" && w.Tag != "":
 		return "Waits for the image to be pushed as " + w.Tag + "."
-	case w.Kind.HasImage() && w.Image == nil:
+	case w.LacksImage():
 		return "The image is arriving and being looked at."
-	case w.UploadedAt.IsZero():
+	case !w.HasDAGs():
 		return "The files are arriving."
 	}
 	return "The files have arrived and are being checked."

@@ -118,7 +118,7 @@ func imageText(w slipway.Deploy) string {
 		return ""
 	}
 	text := views.Bytes(w.Image.Size)
-	if !w.UploadedAt.IsZero() {
+	if w.HasDAGs() {
 		text += ", " + views.Count(w.Counts.Files, "file")
 	}
 	return text

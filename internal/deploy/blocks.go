@@ -78,7 +78,7 @@ func (b *blocks) openUpload(ctx context.Context, id slipway.DeployID) (u store.U
 	switch {
 	case err != nil:
 		return u, w, false, err
-	case !w.UploadedAt.IsZero() && w.Status != slipway.Failed && w.Status != slipway.Cancelled:
+	case w.HasDAGs() && w.Status != slipway.Failed && w.Status != slipway.Cancelled:
 		return u, w, true, nil
 	case w.Status.Ended():
 		return u, w, false, errEnded(w)

@@ -103,13 +103,13 @@ func failsDeploy(err error) bool {
 // finishable judges whether a deploy may be finalized, or was.
 func finishable(w slipway.Deploy, version slipway.Version) error {
 	switch {
-	case w.UploadedAt.IsZero() && (version != "" || !w.Kind.HasImage()) && w.Kind != slipway.ImageOnly && !w.Status.Ended():
+	case !w.HasDAGs() && (version != "" || !w.Kind.HasImage()) && w.Kind != slipway.ImageOnly && !w.Status.Ended():
 		return slipway.Errorf(slipway.Conflict, "The files of deploy #%d have not been uploaded yet. Upload them, then finalize it.", w.Number)
 	case w.Status == slipway.Failed && w.StagedAt.IsZero() && w.Reason != "":
 		return slipway.Errorf(slipway.Invalid, "%s", w.Reason) // the fault in the files
 	case w.Status == slipway.Failed || w.Status == slipway.Cancelled:
 		return errEnded(w)
-	case w.Kind == slipway.ImageOnly || version == "" && w.UploadedAt.IsZero():
+	case w.Kind == slipway.ImageOnly || version == "" && !w.HasDAGs():
 		return nil // no DAGs
 	case version == "":
 		return slipway.Errorf(slipway.Invalid, "Say which upload is meant: dagTarballVersion is empty. It is the x-ms-version-id that the upload was answered with.")
@@ -126,7 +126,7 @@ func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, 
 	defer stop()
 	for {
 		w, err := i.DeployOf(ctx, of, id, by)
-		if err != nil || w.Status != slipway.Initialized || !arriving(w) {
+		if err != nil || w.Waits() != slipway.WaitStaging {
 			return w, err
 		}
 		select {
@@ -135,15 +135,6 @@ func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, 
 		case <-changed:
 		}
 	}
-}
-
-// arriving reports whether the contents of w are being checked, with an outcome
-// soon.
-func arriving(w slipway.Deploy) bool {
-	if !w.Kind.HasImage() {
-		return !w.UploadedAt.IsZero()
-	}
-	return w.Image == nil && (w.Source != "" || w.Switch != nil) || w.WantsDAG && !w.UploadedAt.IsZero()
 }
 
 // DeployOf returns a deploy of a Deployment by id, or NotFound, also when by
@@ -181,7 +172,7 @@ func (i *finalizer) RollBack(ctx context.Context, of slipway.DeploymentID, id sl
 // version is the version of the deploy's DAGs, "" for none.
 func (i *finalizer) settleImage(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor, version slipway.Version) error {
 	w, err := i.DeployOf(ctx, of, id, by)
-	if err != nil || !waitsForPush(w) {
+	if err != nil || !w.AwaitsImage() {
 		return err
 	}
 	if err := finishable(w, version); err != nil {
@@ -208,19 +199,13 @@ func (i *finalizer) settleImage(ctx context.Context, of slipway.DeploymentID, id
 	return i.recordDigest(ctx, d, w, digest)
 }
 
-// waitsForPush reports whether w is an image deploy that waits for a push to
-// its tag.
-func waitsForPush(w slipway.Deploy) bool {
-	return w.Kind.HasImage() && w.Status == slipway.Initialized && w.Image == nil && w.Source == "" && w.Switch == nil && w.Tag != ""
-}
-
 // recordDigest records the digest of the pushed image of w, and drops uploads of DAGs
 // that have not arrived.
 func (i *finalizer) recordDigest(ctx context.Context, d slipway.Deployment, w slipway.Deploy, digest string) error {
 	var dropped []string
 	err := i.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := tx.LoadDeploy(w.ID)
-		if err != nil || !waitsForPush(now) {
+		if err != nil || !now.AwaitsImage() {
 			return err // the same request was faster
 		}
 		if err := lostAccess(tx, now); err != nil {
@@ -236,7 +221,7 @@ func (i *finalizer) recordDigest(ctx context.Context, d slipway.Deployment, w sl
 				err = errors.Join(err, tx.DropUpload(u.ID))
 			}
 		}
-		now.Source, now.WantsDAG = Repository(d)+":"+w.Tag+"@"+digest, now.WantsDAG && !now.UploadedAt.IsZero()
+		now.Source, now.WantsDAG = Repository(d)+":"+w.Tag+"@"+digest, now.WantsDAG && now.HasDAGs()
 		_, err2 := tx.SaveDeploy(now)
 		return errors.Join(err, err2)
 	})

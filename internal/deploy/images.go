@@ -219,7 +219,7 @@ func (i *images) MayPush(ctx context.Context, repository, tag string) error {
 		if err != nil {
 			return err
 		}
-		byPush := w.Switch == nil && w.Source == "" && w.Image == nil && w.Status == slipway.Initialized
+		byPush := w.AwaitsImage()
 		for _, u := range uploads {
 			byPush = byPush && !u.Image
 		}

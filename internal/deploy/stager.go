@@ -52,9 +52,9 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 	switch {
 	case err != nil:
 		return err
-	case w.Image == nil && w.Switch != nil:
+	case w.LacksImage() && w.Switch != nil:
 		return s.switchStager.stageSwitch(ctx, d, w)
-	case w.Image == nil && w.Source != "":
+	case w.LacksImage() && w.Source != "":
 		return s.stageSource(ctx, d, w)
 	}
 	return nil

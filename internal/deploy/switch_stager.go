@@ -79,7 +79,7 @@ func (t *switchStager) stageSwitch(ctx context.Context, d slipway.Deployment, w 
 		return err
 	}
 	switch {
-	case w.Switch.On && w.UploadedAt.IsZero():
+	case w.Switch.On && !w.HasDAGs():
 		if err := t.stageEnable(ctx, d, w, base, login); err != nil {
 			return err
 		}

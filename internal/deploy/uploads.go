@@ -322,7 +322,7 @@ func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy)
 		if u.ArrivedAt.IsZero() {
 			now.Bytes, now.Resumes = now.Bytes+size, w.Resumes
 		}
-		if !u.Image && now.UploadedAt.IsZero() {
+		if !u.Image && !now.HasDAGs() {
 			now.UploadedAt, now.WantsDAG = tx.Now, true
 		}
 		saved, err = tx.SaveDeploy(now)
@@ -378,7 +378,7 @@ func (p *uploads) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role,
 	switch {
 	case w.By.User != by.User || w.By.Token != by.Token:
 		return w, slipway.Errorf(slipway.Forbidden, "Deploy #%d is %s's: nobody else adds files to it.", w.Number, w.By.Title())
-	case w.Status != slipway.Initialized || w.Kind != slipway.ImageAndDAG || w.Switch != nil || !w.UploadedAt.IsZero() || n.Image:
+	case !w.TakesDAGs() || n.Image:
 		return w, slipway.Errorf(slipway.Conflict, "Deploy #%d takes no DAGs.", w.Number)
 	case !d.DAGDeploys:
 		return w, slipway.Errorf(slipway.Conflict, "DAG-only deploys are not enabled for this Deployment, so that the image carries the DAGs.")

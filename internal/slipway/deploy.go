@@ -1,10 +1,6 @@
 package slipway
 
-import (
-	"net/url"
-	"strings"
-	"time"
-)
+import "time"
 
 // DeployID names a deploy in the whole installation. People use its number,
 // counted from 1 in each Deployment.
@@ -96,11 +92,6 @@ type Deploy struct {
 	StoredAt    time.Time // bundle version complete on the portal's side
 	LiveAt      time.Time // wanted of every component from then on
 	EndedAt     time.Time
-}
-
-// Git is the origin of the files of a deploy, as given by the sender.
-type Git struct {
-	Commit, Branch, Repository, URL, Author string
 }
 
 // Counts sums up the changes of a deploy to files.
@@ -234,34 +225,21 @@ func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 
 // Checked returns w ready for confirmation once all its contents are known.
 func (w Deploy) Checked() Deploy {
-	if !w.WantsDAG && (w.Image != nil || !w.Kind.HasImage()) {
+	if !w.WantsDAG && !w.LacksImage() {
 		w.Status = Staged
 	}
 	return w
-}
-
-// Clean returns g for storage and pages: texts are shortened and printable, and
-// an address that is no web address is left out.
-func (g Git) Clean() Git {
-	for _, part := range []*string{&g.Commit, &g.Branch, &g.Repository, &g.URL, &g.Author} {
-		text := []rune(strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(*part, ""))))
-		*part = string(text[:min(len(text), maxGit)])
-	}
-	if u, err := url.Parse(g.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		g.URL = ""
-	}
-	return g
 }
 
 // Expired returns the reason for the expiry of w at now, a day after the last
 // byte; "" while w may still be finished.
 func (w Deploy) Expired(lastByte, now time.Time) string {
 	switch late := now.Sub(lastByte) >= UnfinishedLife; {
-	case late && w.Status == Staged:
+	case late && w.Waits() == WaitConfirmation:
 		return "Never confirmed within 24 hours. Upload the files again."
 	case late && w.Status == Initialized && w.Kind.HasImage():
 		return "It was not completed within 24 hours. Start it again."
-	case late && w.Status == Initialized && w.UploadedAt.IsZero():
+	case late && w.Waits() == WaitUpload:
 		return "The upload was never completed. Upload the files again."
 	}
 	return ""

@@ -5,6 +5,9 @@ import (
 	"strings"
 )
 
+// maxNamed is the number of DAG files named in a warning.
+const maxNamed = 10
+
 // Ticks are confirmations by a person beside the deploy.
 type Ticks struct {
 	RemoveDAGs bool // confirms the removal of these DAG files

@@ -20,7 +20,7 @@ func (s State) With(w Deploy) State {
 		s.Mounted, s.NeedsImage = false, false
 	case w.Kind == ImageAndDAG:
 		s = s.withImage(w.After)
-		if !w.UploadedAt.IsZero() { // else w has no DAGs
+		if w.HasDAGs() {
 			s.Version, s.Mounted, s.NeedsImage = w.Version, true, false
 		}
 	}

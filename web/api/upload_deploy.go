@@ -86,7 +86,7 @@ func (p *uploadDeploys) deployOnce(c echo.Context, u *uploadRequest, body archiv
 		return w, err
 	}
 	f := deploy.Finish{Version: w.Version, Base: u.base}
-	if w.UploadedAt.IsZero() { // an image without DAGs
+	if !w.HasDAGs() {
 		f.Version = ""
 	}
 	w, err = p.engine.Finalize(c.Request().Context(), of, w.ID, by, f)
