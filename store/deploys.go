@@ -81,7 +81,7 @@ func (tx *Tx) AddDeploy(w slipway.Deploy) (slipway.Deploy, error) {
 		return w, fmt.Errorf("number deploy: %w", err)
 	}
 	w.ID, w.CreatedAt = slipway.DeployID(tx.newID()), tx.Now
-	if w.Version == "" && w.ReturnTo == 0 && w.Kind != slipway.ImageOnly {
+	if w.Version == "" && w.Purpose() != slipway.ForReturn && w.Kind != slipway.ImageOnly {
 		w.Version = slipway.NextVersion(tx.Now, last)
 		if err := tx.exec("mint version", `UPDATE deployments SET last_version = ? WHERE id = ?`, w.Version, w.Deployment); err != nil {
 			return w, err

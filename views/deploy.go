@@ -174,7 +174,7 @@ func DeployBy(w slipway.Deploy) string { return "#" + strconv.Itoa(w.Number) + "
 // ArrivingText says why a deploy in preparation waits.
 func ArrivingText(w slipway.Deploy) string {
 	switch {
-	case w.Switch != nil:
+	case w.Purpose() == slipway.ForSwitch:
 		return "The switch is being prepared: you see its files before anything moves."
 	case w.WantsDAG && !w.HasDAGs() && w.Image != nil:
 		return "The image is checked. Its DAGs are arriving."

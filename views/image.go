@@ -132,7 +132,7 @@ func dagEffect(w slipway.Deploy, d slipway.Deployment, base *slipway.Deploy) str
 		return dagsStay
 	case w.Kind == slipway.ImageOnly:
 		return "No DAG bundle is mounted, and none comes with it."
-	case d.Brings(w) && w.Switch != nil:
+	case d.Brings(w) && w.Purpose() == slipway.ForSwitch:
 		return "The present DAGs of Airflow become a DAG bundle version. They stay visible all the time."
 	case d.Brings(w) && base != nil && w.Merge == slipway.ReplaceAll:
 		return "Replaces the DAGs of " + DeployBy(*base) + "."

@@ -56,7 +56,7 @@ func phases(sc scene, w slipway.Deploy) []phase {
 	if w.Kind.HasImage() {
 		return imagePhases(sc, w, turn, mounted)
 	}
-	if w.ReturnTo > 0 {
+	if w.Purpose() == slipway.ForReturn {
 		return []phase{requestPhase(w), turn, mounted}
 	}
 	return []phase{
@@ -82,7 +82,7 @@ func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
 	}
 	stored := phase{title: "Stored", detail: storedText(w), from: w.DeployingAt, to: w.RollingAt}
 	all := []phase{requestPhase(w), turn, rolled}
-	if w.ReturnTo == 0 {
+	if w.Purpose() != slipway.ForReturn {
 		all = []phase{
 			{title: "Checked", detail: imageText(w), from: w.CreatedAt, to: w.StagedAt},
 			{title: "Confirmed", detail: w.ConfirmedBy.Title(), from: w.StagedAt, to: w.QueuedAt, person: true},
@@ -92,7 +92,7 @@ func imagePhases(sc scene, w slipway.Deploy, turn, mounted phase) []phase {
 	if w.Kind != slipway.ImageAndDAG {
 		return all
 	}
-	if w.ReturnTo == 0 && brings(sc, w) {
+	if w.Purpose() != slipway.ForReturn && brings(sc, w) {
 		all = slices.Insert(all, len(all)-1, stored)
 	}
 	mounted.from = w.MountingAt

@@ -2,6 +2,7 @@ package web
 
 import (
 	"slipway/internal/deploy"
+	"slipway/internal/slipway"
 	"slipway/views"
 )
 
@@ -22,7 +23,7 @@ func imageReview(r deploy.Review) *views.ImageReview {
 		Title: i.Title(), Ref: i.Ref(), Short: views.ShortDigest(i.Digest), Platform: i.Platform, Size: views.Bytes(i.Size),
 		Runtime: views.Shift{Old: r.Image.Old.Runtime, New: i.Runtime}, Airflow: views.Shift{Old: r.Image.Old.Airflow, New: i.Airflow},
 		Layers: views.LayersText(r.Image.ImageChange), Folder: r.Image.Files.Folder, Count: r.Image.Files.Count, Bytes: r.Image.Files.Bytes,
-		Unread: r.Image.Files.Unread, Carries: r.Image.Carries, Open: r.Deploy.Switch != nil,
+		Unread: r.Image.Files.Unread, Carries: r.Image.Carries, Open: r.Deploy.Purpose() == slipway.ForSwitch,
 	}
 	if i.CreatedAt.Year() >= 2000 { // reproducible builds say 1970 or 1980
 		v.Built = i.CreatedAt.UTC().Format("2 Jan 2006")

@@ -68,11 +68,11 @@ var broken = []struct {
 	},
 	{
 		name: "a version is recorded before its manifest is there", file: "internal/deploy/publisher.go", kill: true,
-		old: "	if w.ReturnTo == 0 {\n		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {",
+		old: "	if w.Purpose() != slipway.ForReturn {\n		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {",
 		new: `	if isBroken("a version is recorded before its manifest is there") {
 		return p.recordFirst(ctx, d, w, r)
 	}
-	if w.ReturnTo == 0 {
+	if w.Purpose() != slipway.ForReturn {
 		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {`,
 	},
 	{

@@ -347,7 +347,7 @@ func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error
 		}
 	}
 	for _, w := range steps {
-		if w.ReturnTo != 0 {
+		if w.Purpose() == slipway.ForReturn {
 			if files, err = o.filesOf(b.now.Namespace, w.After.Version); err != nil {
 				return nil, err
 			}

@@ -128,7 +128,7 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 			return err
 		}
 		now.Counts, now.Base, now.WantsDAG = counts, base.projected.Version, false
-		if now.Switch != nil {
+		if now.Purpose() == slipway.ForSwitch {
 			now.UploadedAt = tx.Now
 		}
 		if _, err := tx.SaveDeploy(now.Checked()); err != nil || u.ID == "" {

@@ -43,7 +43,7 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 		plan.NoDAGs, plan.NotAirflow, plan.ByHand = false, notAirflow(w), p.byHand(b.projected, w)
 		return plan, nil
 	}
-	if w.Switch != nil && !b.projected.Mounted { // Airflow has had the same DAGs from the image
+	if w.Purpose() == slipway.ForSwitch && !b.projected.Mounted { // Airflow has had the same DAGs from the image
 		base = nil
 	}
 	uploaded, err := p.contents.uploadedFiles(w.ID, staged)
@@ -123,7 +123,7 @@ func readQueue(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b queue
 	}
 	b.projected, b.staged = b.now.Projected(b.queue), map[slipway.DeployID][]byte{}
 	for _, t := range b.queue {
-		if t.Deploy == nil || t.Deploy.WentLive() || t.Deploy.ReturnTo != 0 {
+		if t.Deploy == nil || t.Deploy.WentLive() || t.Deploy.Purpose() == slipway.ForReturn {
 			continue
 		}
 		if b.staged[t.Deploy.ID], err = tx.StagedFiles(t.Deploy.ID); err != nil {
@@ -179,10 +179,10 @@ func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 			continue // a deploy that will be refused at its turn changes nothing
 		}
 		w := *t.Deploy
-		if !before.Brings(w) && !(w.ReturnTo != 0 && w.After.Mounted) {
+		if !before.Brings(w) && !(w.Purpose() == slipway.ForReturn && w.After.Mounted) {
 			continue
 		}
-		if w.ReturnTo != 0 || w.Merge != slipway.AddFiles {
+		if w.Purpose() == slipway.ForReturn || w.Merge != slipway.AddFiles {
 			steps, onTop = nil, false
 		}
 		steps = append(steps, w)

@@ -150,7 +150,7 @@ func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.
 	if err != nil {
 		return w, err
 	}
-	if w.ReturnTo == 0 {
+	if w.Purpose() != slipway.ForReturn {
 		if r, err = p.versions.storeVersion(ctx, d, w, r); err != nil {
 			return w, err
 		}
@@ -160,7 +160,7 @@ func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.
 		live, err = commit(tx, w, r)
 		return err
 	})
-	if err != nil && w.ReturnTo == 0 {
+	if err != nil && w.Purpose() != slipway.ForReturn {
 		err = errors.Join(err, p.versions.dropUnretained(ctx, d, w.Version))
 	}
 	p.watchers.changed(d.ID, w.ID)
@@ -221,7 +221,7 @@ func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Dep
 	if err != nil {
 		return d, r, err
 	}
-	if w.ReturnTo != 0 {
+	if w.Purpose() == slipway.ForReturn {
 		r.files, err = e.contents.filesOf(d.Namespace, d.State.With(w).Version)
 	} else if !d.Brings(w) {
 		r.files = base
@@ -273,7 +273,7 @@ func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
 	switch {
 	case d.Brings(w):
 		err = keepVersion(tx, w, r)
-	case w.ReturnTo == 0:
+	case w.Purpose() != slipway.ForReturn:
 		err = tx.DropStaged(w.ID)
 	default:
 		err = tx.Undo(w.Deployment, w.ReturnTo, w.Number)

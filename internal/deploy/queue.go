@@ -142,7 +142,7 @@ func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *s
 // notAirflow names the image of w unless the image is recognized as Airflow.
 // The image of a switch runs already, so notAirflow returns "".
 func notAirflow(w slipway.Deploy) string {
-	if w.Image == nil || w.Image.IsAirflow() || w.Switch != nil {
+	if w.Image == nil || w.Image.IsAirflow() || w.Purpose() == slipway.ForSwitch {
 		return ""
 	}
 	return w.Image.Title()

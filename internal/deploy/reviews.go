@@ -219,7 +219,7 @@ func (e *reviews) planDone(r *Review) error {
 
 // planQueued fills in the changes of a queued deploy.
 func (e *reviews) planQueued(r *Review, before queueState, staged []byte) (err error) {
-	if r.Deploy.ReturnTo != 0 {
+	if r.Deploy.Purpose() == slipway.ForReturn {
 		r.Plan, err = e.planner.planReturn(before, r.Deploy)
 		return err
 	}

@@ -148,7 +148,7 @@ func (o *rollouts) recordLive(ctx context.Context, w slipway.Deploy, r release, 
 			return err
 		}
 		live.Status, live.Note = slipway.Deployed, strings.TrimSpace(live.Note+" "+note)
-		if w.Switch != nil {
+		if w.Purpose() == slipway.ForSwitch {
 			d, err := tx.LoadDeployment(w.Deployment)
 			if err != nil {
 				return err
@@ -204,7 +204,7 @@ func (o *rollouts) undoOnce(ctx context.Context, w slipway.Deploy) error {
 
 // failRollOut fails w, and removes the unused version of w.
 func (o *rollouts) failRollOut(ctx context.Context, d slipway.Deployment, w slipway.Deploy, reason string) error {
-	if w.Version != "" && w.ReturnTo == 0 {
+	if w.Version != "" && w.Purpose() != slipway.ForReturn {
 		o.contents.files.drop(versionKey(d.Namespace, w.Version))
 		if err := o.versions.dropUnretained(ctx, d, w.Version); err != nil {
 			return err

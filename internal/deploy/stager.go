@@ -52,7 +52,7 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 	switch {
 	case err != nil:
 		return err
-	case w.LacksImage() && w.Switch != nil:
+	case w.LacksImage() && w.Purpose() == slipway.ForSwitch:
 		return s.switchStager.stageSwitch(ctx, d, w)
 	case w.LacksImage() && w.Source != "":
 		return s.stageSource(ctx, d, w)

@@ -26,6 +26,16 @@ func (k DeployKind) HasImage() bool {
 	return k == ImageOnly || k == ImageAndDAG
 }
 
+// Purpose is the reason of a deploy; the kind tells the contents.
+type Purpose int
+
+// The purposes.
+const (
+	ForCode   Purpose = iota // code from the sender
+	ForSwitch                // a safe switch, with code of Slipway's making
+	ForReturn                // to the state after an earlier deploy
+)
+
 // Status is a stage in the life of a deploy.
 type Status string
 
@@ -103,6 +113,17 @@ type Counts struct {
 	Outside                            int   // project files other than DAGs: an image deploy is needed for them
 }
 
+// Purpose returns the reason of w.
+func (w Deploy) Purpose() Purpose {
+	switch {
+	case w.ReturnTo != 0:
+		return ForReturn
+	case w.Switch != nil:
+		return ForSwitch
+	}
+	return ForCode
+}
+
 // WentLive reports whether d was ever the desired state of the Deployment.
 func (w Deploy) WentLive() bool { return !w.LiveAt.IsZero() }
 
@@ -130,7 +151,7 @@ func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 
 // MayMake judges whether by, with role, may make w on d now.
 func (d Deployment) MayMake(w Deploy, role Role, by Actor) error {
-	if w.Switch != nil { // CI/CD enforcement refuses neither a switch nor its follow-up
+	if w.Purpose() == ForSwitch { // CI/CD enforcement refuses neither a switch nor its follow-up
 		return d.MaySwitchSafely(w.Switch.On, role)
 	}
 	return d.MayDeploy(w.Kind, role, by)
@@ -139,10 +160,10 @@ func (d Deployment) MayMake(w Deploy, role Role, by Actor) error {
 // Takes checks w again at the head of the queue: a switch or an image earlier
 // in the queue, needed by w, may have been cancelled.
 func (d Deployment) Takes(w Deploy) error {
-	switch {
-	case w.ReturnTo != 0:
+	switch w.Purpose() {
+	case ForReturn:
 		return d.takesReturn(w)
-	case w.Switch != nil:
+	case ForSwitch:
 		return d.takesSwitch(*w.Switch)
 	}
 	if err := d.takesKind(w.Kind); err != nil || !w.Kind.HasImage() {

@@ -279,3 +279,20 @@ func checkTicks(t *testing.T, p Plan, given Ticks, text string) {
 	}
 	checkError(t, p.Check(given), want, text)
 }
+
+func TestPurpose(t *testing.T) {
+	for name, tt := range map[string]struct {
+		w    Deploy
+		want Purpose
+	}{
+		"DAGs":                 {Deploy{Kind: DAGOnly}, ForCode},
+		"an image":             {Deploy{Kind: ImageOnly, Source: "r:t"}, ForCode},
+		"a switch off":         {Deploy{Kind: ImageAndDAG, Switch: &SafeSwitch{}}, ForSwitch},
+		"a return to DAGs":     {Deploy{Kind: DAGOnly, ReturnTo: 1}, ForReturn},
+		"a return to a switch": {Deploy{Kind: ImageAndDAG, ReturnTo: 2}, ForReturn},
+	} {
+		if got := tt.w.Purpose(); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

@@ -5,11 +5,11 @@ import "strings"
 // With returns the state after w: the parts carried by w are replaced, the
 // others stay.
 func (s State) With(w Deploy) State {
-	if w.Switch != nil {
+	if w.Purpose() == ForSwitch {
 		s.DAGDeploys = w.Switch.On
 	}
 	switch {
-	case w.ReturnTo != 0:
+	case w.Purpose() == ForReturn:
 		return s.returned(w.After)
 	case w.Kind == DAGOnly:
 		s.Version, s.Mounted = w.Version, true
@@ -48,7 +48,7 @@ func (s State) returned(then State) State {
 
 // Brings reports whether w, live on s, mounts a new bundle version.
 func (s State) Brings(w Deploy) bool {
-	return w.ReturnTo == 0 && w.Version != "" && s.With(w).Version == w.Version
+	return w.Purpose() != ForReturn && w.Version != "" && s.With(w).Version == w.Version
 }
 
 // RemovesDAGs reports whether w replaces mounted DAGs by the DAGs of the new

@@ -32,7 +32,7 @@ func (w Deploy) Waits() Wait {
 
 func (w Deploy) waitsForContents() Wait {
 	switch {
-	case w.LacksImage() && (w.Source != "" || w.Switch != nil):
+	case w.LacksImage() && (w.Source != "" || w.Purpose() == ForSwitch):
 		return WaitStaging
 	case w.HasDAGs() && (w.WantsDAG || !w.Kind.HasImage()):
 		return WaitStaging
@@ -48,7 +48,7 @@ func (w Deploy) LacksImage() bool { return w.Kind.HasImage() && w.Image == nil }
 // AwaitsImage reports whether w waits for an image under w's tag, by a push or
 // as an archive. DAGs may be in staging meanwhile.
 func (w Deploy) AwaitsImage() bool {
-	return w.Status == Initialized && w.LacksImage() && w.Switch == nil && w.Source == "" && w.Tag != ""
+	return w.Status == Initialized && w.LacksImage() && w.Purpose() == ForCode && w.Source == "" && w.Tag != ""
 }
 
 // HasDAGs reports whether the DAG files of w have arrived.
@@ -56,5 +56,5 @@ func (w Deploy) HasDAGs() bool { return !w.UploadedAt.IsZero() }
 
 // TakesDAGs reports whether DAG files may be added to the image of w.
 func (w Deploy) TakesDAGs() bool {
-	return w.Status == Initialized && w.Kind == ImageAndDAG && w.Switch == nil && !w.HasDAGs()
+	return w.Status == Initialized && w.Kind == ImageAndDAG && w.Purpose() == ForCode && !w.HasDAGs()
 }
