@@ -51,7 +51,7 @@ func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0
 // facts are the present image, Runtime, version and health.
 func facts(sc scene) views.Facts {
 	f := views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
-	f.Health, f.Reason = sc.Health(sc.components, sc.running(), sc.now)
+	f.Health, f.Reason = sc.Health(sc.components, slipway.RunningDeploy(sc.queue), sc.now)
 	if sc.Version != "" {
 		f.Version, f.VersionURL = sc.Version, versionPath(sc.ID, sc.Version)
 	}

@@ -66,16 +66,6 @@ func (s *Server) viewScene(c echo.Context, more func(*store.Tx, scene) error) er
 	})
 }
 
-// running returns the deploy that is going live, nil if none.
-func (sc scene) running() *slipway.Deploy {
-	for _, t := range sc.queue {
-		if t.Deploy != nil && t.Deploy.Status == slipway.Deploying {
-			return t.Deploy
-		}
-	}
-	return nil
-}
-
 // at returns t as shown at the time of the request.
 func (sc scene) at(t time.Time) views.Moment { return views.Moment{At: t, Now: sc.now} }
 

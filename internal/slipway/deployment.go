@@ -265,7 +265,7 @@ func (d Deployment) Desired(revision string) Desired {
 }
 
 // Health returns d's status and a reason in words. running is the deploy going
-// live now, nil for none.
+// live: RunningDeploy for pages, FirstDeploy for the API; nil for none.
 func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Health, string) {
 	p := NewProgress(d.Wanted(running), all, now)
 	switch {

@@ -76,6 +76,30 @@ type Turn struct {
 	Switch *SwitchOrder
 }
 
+// RunningDeploy returns the deploy of a queue that is going live, nil for none.
+// The pages show a Deployment's health during this deploy.
+func RunningDeploy(queue []Turn) *Deploy {
+	for _, t := range queue {
+		if t.Deploy != nil && t.Deploy.Status == Deploying {
+			return t.Deploy
+		}
+	}
+	return nil
+}
+
+// FirstDeploy returns the first deploy of a queue, running or still waiting, nil
+// for none. The API shows the health during this deploy: a client polls the
+// health after finalizing, and must not read HEALTHY before the deploy is live
+// on all components.
+func FirstDeploy(queue []Turn) *Deploy {
+	for _, t := range queue {
+		if t.Deploy != nil {
+			return t.Deploy
+		}
+	}
+	return nil
+}
+
 // Projected returns d projected to the end of its queue. New deploys and
 // switches are checked against the projected Deployment. Finished turns, and
 // deploys that d would refuse, change nothing.

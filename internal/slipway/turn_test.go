@@ -80,3 +80,26 @@ func TestDescribe(t *testing.T) {
 		})
 	}
 }
+
+func TestDeployOfHealth(t *testing.T) {
+	running, queued := &slipway.Deploy{Status: slipway.Deploying}, &slipway.Deploy{Status: slipway.Queued}
+	ordered := slipway.Turn{Switch: &slipway.SwitchOrder{}}
+	for name, tt := range map[string]struct {
+		queue          []slipway.Turn
+		running, first *slipway.Deploy
+	}{
+		"nothing waits":                {},
+		"a switch waits":               {queue: []slipway.Turn{ordered}},
+		"a deploy waits":               {queue: []slipway.Turn{{Deploy: queued}}, first: queued},
+		"a deploy waits for a switch":  {queue: []slipway.Turn{ordered, {Deploy: queued}}, first: queued},
+		"a deploy goes live":           {queue: []slipway.Turn{{Deploy: running}, ordered}, running: running, first: running},
+		"a deploy waits for a rollout": {queue: []slipway.Turn{{Deploy: running}, {Deploy: queued}}, running: running, first: running},
+	} {
+		if got := slipway.RunningDeploy(tt.queue); got != tt.running {
+			t.Errorf("%s: the running deploy is %v, want %v", name, got, tt.running)
+		}
+		if got := slipway.FirstDeploy(tt.queue); got != tt.first {
+			t.Errorf("%s: the first deploy is %v, want %v", name, got, tt.first)
+		}
+	}
+}

@@ -22,18 +22,6 @@ type deploymentResource struct {
 	target    string // repository for pushes of images
 }
 
-// firstDeploy returns the first deploy of a queue, nil if only switches wait.
-// The health depends on this deploy: a client polls the health after finalizing,
-// and must not read HEALTHY before the deploy is live on all components.
-func firstDeploy(queue []slipway.Turn) *slipway.Deploy {
-	for _, t := range queue {
-		if t.Deploy != nil {
-			return t.Deploy
-		}
-	}
-	return nil
-}
-
 // object returns the Deployment in JSON. The CLI panics without some of the
 // fields. The portal manages no CPU, memory or queues: for these fields the
 // answer has the smallest valid values, always the same.
@@ -320,7 +308,7 @@ func (e *deployments) resourceOf(c echo.Context, tx *store.Tx, d slipway.Deploym
 			v.workspace = w.Name
 		}
 	}
-	v.health, v.reason = d.Health(e.engine.Components(d.ID), firstDeploy(queue), tx.Now)
+	v.health, v.reason = d.Health(e.engine.Components(d.ID), slipway.FirstDeploy(queue), tx.Now)
 	if len(queue) > 0 && v.health != slipway.Going { // only switches wait
 		v.health, v.reason = slipway.Going, "A switch of DAG-only deploys waits for its turn."
 	}
