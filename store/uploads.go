@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -60,7 +61,7 @@ var errUploadGone = &slipway.Error{Kind: slipway.NotFound, Text: "This upload is
 func (tx *Tx) ArrivedUpload(id string, by slipway.Actor, since time.Time) (slipway.Deploy, error) {
 	deploy, image := strings.CutSuffix(id, ofImage)
 	w, err := tx.LoadDeploy(slipway.DeployID(deploy))
-	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+	if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 		return w, err
 	}
 	arrived := w.UploadedAt

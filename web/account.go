@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -53,7 +54,7 @@ func (s *Server) renameAccount(c echo.Context) error {
 func (s *Server) changePassword(c echo.Context) error {
 	u, ctx := userOf(c), c.Request().Context()
 	_, err := s.authenticate(c, u.Email, c.FormValue("current"))
-	if isKind(err, slipway.Unauthorized) {
+	if errors.Is(err, slipway.ErrUnauthorized) {
 		return slipway.Errorf(slipway.Invalid, views.WrongPassword)
 	}
 	if err != nil {

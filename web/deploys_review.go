@@ -62,7 +62,7 @@ func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.F
 // needsReview reports whether the answer to err is the page with the changes
 // again.
 func needsReview(err error) bool {
-	return isKind(err, slipway.Invalid) || errors.Is(err, slipway.ErrBaseChanged)
+	return errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrBaseChanged)
 }
 
 // reviewAgain shows the page of a refused confirmation again, with the reason

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -127,10 +126,4 @@ func failureID(c echo.Context, status int) string {
 		return ""
 	}
 	return requestID(c)
-}
-
-// isKind reports whether err is of a kind.
-func isKind(err error, kinds ...slipway.Kind) bool {
-	kind, _ := slipway.Explain(err)
-	return err != nil && slices.Contains(kinds, kind)
 }

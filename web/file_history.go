@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"path"
@@ -169,7 +170,7 @@ func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to sto
 		return nil
 	}
 	diff, err := s.contentChange(c, d, p.Path, from.SHA256, to.SHA256)
-	if isKind(err, slipway.NotFound) {
+	if errors.Is(err, slipway.ErrNotFound) {
 		_, p.Problem = slipway.Explain(err)
 		return nil
 	}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -110,7 +111,7 @@ func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, 
 		return nil
 	}
 	p.Meanwhile, err = s.contentChange(c, f.Deployment, p.Path, tried.fix.Base, f.File.SHA256)
-	if err != nil && !isKind(err, slipway.NotFound) {
+	if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 		return err
 	}
 	return nil
@@ -191,7 +192,7 @@ func (s *Server) fix(c echo.Context) error {
 // fixAgain shows the form again, with the input and the reason for the refusal.
 func (s *Server) fixAgain(c echo.Context, err error, n deploy.NewFix) error {
 	status, text := explain(err)
-	if correctable(err) == "" && !isKind(err, slipway.TooLarge) {
+	if correctable(err) == "" && !errors.Is(err, slipway.ErrTooLarge) {
 		return err
 	}
 	return s.fixPage(c, status, &refusedFix{text, n})

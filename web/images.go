@@ -40,7 +40,7 @@ func (s *Server) receiveImage(c echo.Context, form *bufferedForm, kind slipway.D
 // imageRefusal is correctable for forms with an image reference, and includes
 // an image not found.
 func imageRefusal(err error) string {
-	if isKind(err, slipway.NotFound) {
+	if errors.Is(err, slipway.ErrNotFound) {
 		_, text := slipway.Explain(err)
 		return text
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -191,7 +192,7 @@ func join(c echo.Context, tx *store.Tx, u slipway.User) (slipway.Workspace, erro
 		return w, err
 	}
 	m, err := tx.Member(w.ID, u.ID)
-	if err != nil && !isKind(err, slipway.NotFound) {
+	if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 		return w, err
 	}
 	if err := m.Accept(i); err != nil {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"slices"
 
 	"slipway/internal/image"
@@ -44,7 +45,7 @@ func (v principal) grant(tx *store.Tx, wants []image.Access) (granted []image.Ac
 		switch {
 		case err == nil:
 			granted = append(granted, a)
-		case isKind(err, slipway.Internal) || a.Action != image.Pulling:
+		case !slipway.Explained(err) || a.Action != image.Pulling:
 			return nil, err
 		default:
 			why = err
@@ -64,7 +65,7 @@ func (v principal) may(tx *store.Tx, a image.Access) error {
 		return slipway.Errorf(slipway.Invalid, "There is nothing like %q to do with a repository.", a.Action)
 	}
 	d, err := tx.DeploymentIn(image.Namespace(a.Repository))
-	if isKind(err, slipway.NotFound) {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return none
 	}
 	if err != nil {
@@ -80,7 +81,7 @@ func (v principal) may(tx *store.Tx, a image.Access) error {
 		return nil
 	}
 	d, role, err := tx.Deployment(d.ID, v.by)
-	if isKind(err, slipway.NotFound) {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return none
 	}
 	if err != nil || a.Action == image.Pulling {

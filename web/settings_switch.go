@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -108,7 +109,7 @@ func followUp(tx *store.Tx, d slipway.Deployment, on bool) (string, error) {
 		return views.SwitchFollowUp(d, on, 0), nil
 	}
 	v, err := tx.BundleVersion(d.ID, d.Version)
-	if isKind(err, slipway.NotFound) { // the version of a deploy in the queue
+	if errors.Is(err, slipway.ErrNotFound) { // the version of a deploy in the queue
 		v, err = store.BundleVersion{}, nil
 	}
 	return views.SwitchFollowUp(d, on, v.Files), err

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 
@@ -52,7 +53,7 @@ func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
 // signIn serves POST /signin.
 func (s *Server) signIn(c echo.Context) error {
 	u, err := s.authenticate(c, c.FormValue("email"), c.FormValue("password"))
-	if isKind(err, slipway.Unauthorized) {
+	if errors.Is(err, slipway.ErrUnauthorized) {
 		c.Set(errorKey, err)
 		return render(c, http.StatusUnauthorized, views.SignInPage(s.signInForm(c, err)))
 	}
@@ -112,7 +113,7 @@ func (s *Server) mayTry(c echo.Context, email string) error {
 func (s *Server) account(ctx context.Context, email string) (u slipway.User, hash string, err error) {
 	err = s.store.View(ctx, func(tx *store.Tx) error {
 		u, err = tx.UserByEmail(email)
-		if isKind(err, slipway.NotFound) {
+		if errors.Is(err, slipway.ErrNotFound) {
 			return nil
 		}
 		if err != nil {

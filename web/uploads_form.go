@@ -181,7 +181,7 @@ func (form *bufferedForm) readPart(p *multipart.Part) error {
 	n, err := form.file.Append(io.LimitReader(p, most-before+1))
 	_, ours := errors.AsType[*os.PathError](err)
 	switch {
-	case err != nil && (ours || !isKind(err, slipway.Internal)):
+	case err != nil && (ours || slipway.Explained(err)):
 		return fmt.Errorf("write %s to a temporary file: %w", name, err)
 	case err != nil:
 		return brokenForm(err)

@@ -59,7 +59,7 @@ func (d *download) Read(p []byte) (int, error) {
 // mayResume reports whether a new request may succeed after err, and waits for
 // the backoff first.
 func (d *download) mayResume(err error) bool {
-	if kind, _ := slipway.Explain(err); kind != slipway.Internal || d.tries >= downloadTries {
+	if slipway.Explained(err) || d.tries >= downloadTries {
 		return false
 	}
 	d.tries++

@@ -51,6 +51,5 @@ func (a *Agent) onceIn(ctx context.Context, m *mount.Mount) error {
 // refused reports whether err is a refusal of the portal, where a retry is in
 // vain.
 func refused(err error) bool {
-	kind, _ := slipway.Explain(err)
-	return kind == slipway.Unauthorized || kind == slipway.Forbidden || kind == slipway.NotFound
+	return errors.Is(err, slipway.ErrUnauthorized) || errors.Is(err, slipway.ErrForbidden) || errors.Is(err, slipway.ErrNotFound)
 }

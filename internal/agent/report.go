@@ -25,7 +25,7 @@ const (
 
 // sentence returns an error for people.
 func sentence(err error, dir string, v slipway.Version) string {
-	if _, ok := errors.AsType[*slipway.Error](err); ok {
+	if slipway.Explained(err) {
 		_, text := slipway.Explain(err)
 		return text
 	}

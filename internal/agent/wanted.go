@@ -112,6 +112,5 @@ func (l *lender) add(ctx context.Context, v slipway.Version) (again time.Duratio
 }
 
 func isGone(err error) bool {
-	e, ok := errors.AsType[*slipway.Error](err)
-	return ok && e.Kind == slipway.NotFound || errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, slipway.ErrNotFound) || errors.Is(err, fs.ErrNotExist)
 }

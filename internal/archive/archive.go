@@ -200,7 +200,7 @@ func (s *scan) mayRule(dir string) bool {
 // explain returns the error for people for err, raised while reading the entry
 // s.last.
 func (s *scan) explain(err error) error {
-	if _, ok := errors.AsType[*slipway.Error](err); ok {
+	if slipway.Explained(err) {
 		return err
 	}
 	switch {

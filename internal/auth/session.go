@@ -98,7 +98,7 @@ func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) 
 	if err == nil && stale {
 		err = s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
 	}
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NoSpace {
+	if errors.Is(err, slipway.ErrNoSpace) {
 		err = nil // show pages on a full disk: only the time of last use is lost
 	}
 	return sess, err
@@ -129,7 +129,7 @@ func (s *Sessions) Read(r *http.Request, name string) (_ *sessions.Session, stal
 		sess.IsNew = false
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
+	if slipway.Explained(err) {
 		delete(sess.Values, UserKey)
 		return sess, false, nil // treat an invalid cookie as no cookie
 	}

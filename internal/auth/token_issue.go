@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"errors"
+
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -110,7 +112,7 @@ func SeenToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Token,
 		return t, slipway.NoRole, err
 	}
 	role, err := ScopeRole(tx, by, &t)
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		err = store.NoToken(id)
 	}
 	if err == nil {

@@ -153,7 +153,7 @@ func (f *fsck) current(d slipway.Deployment) error {
 		now, err = tx.LoadDeployment(d.ID)
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return nil // deleted meanwhile
 	}
 	if err == nil && now.Version == d.Version {

@@ -202,8 +202,7 @@ func (b *batch) read(f slipway.File) (int64, error) {
 // unreachable reports whether err means an unreachable bucket, as opposed to
 // damage.
 func unreachable(err error) bool {
-	kind, _ := slipway.Explain(err)
-	return err != nil && kind == slipway.Unavailable
+	return errors.Is(err, slipway.ErrUnavailable)
 }
 
 // version checks the manifest and the record of a version, and the contents in
@@ -279,7 +278,7 @@ func (b *batch) claims(w slipway.DeployID, files []slipway.File, report func(for
 		free, err = tx.Unclaimed(w, b.of.ID, slipway.PacksOf(files))
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return nil // deleted meanwhile
 	}
 	if len(free) > 0 {

@@ -191,7 +191,7 @@ func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 	if slipway.IsDiskFull(err) {
 		return Staged{}, slipway.DiskFull(err)
 	}
-	if _, ok := errors.AsType[*slipway.Error](err); err != nil && !ok {
+	if err != nil && !slipway.Explained(err) {
 		err = fmt.Errorf("stage an upload: %w", err)
 	}
 	return staged, err

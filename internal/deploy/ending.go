@@ -46,7 +46,7 @@ func (e *endings) failIf(ctx context.Context, w slipway.Deploy, why func(*store.
 		uploads, err = saveEnded(tx, now)
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return nil // the Deployment was deleted
 	}
 	if err != nil {

@@ -96,8 +96,7 @@ func failsDeploy(err error) bool {
 	if _, guarded := errors.AsType[*GuardedError](err); guarded || errors.Is(err, slipway.ErrBaseChanged) {
 		return false
 	}
-	kind, _ := slipway.Explain(err)
-	return kind == slipway.Invalid || kind == slipway.Conflict || kind == slipway.TooLarge
+	return errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrConflict) || errors.Is(err, slipway.ErrTooLarge)
 }
 
 // finishable judges whether a deploy may be finalized, or was.
@@ -146,7 +145,7 @@ func (i *finalizer) DeployOf(ctx context.Context, of slipway.DeploymentID, id sl
 			return err
 		}
 		w, err = tx.LoadDeploy(id)
-		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound || err == nil && w.Deployment != of {
+		if errors.Is(err, slipway.ErrNotFound) || err == nil && w.Deployment != of {
 			return missing
 		}
 		return err
@@ -190,7 +189,7 @@ func (i *finalizer) settleImage(ctx context.Context, of slipway.DeploymentID, id
 		return i.refused(ctx, w, err)
 	}
 	digest, err := i.cfg.Images.Pin(ctx, Repository(d), w.Tag)
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return slipway.Errorf(slipway.Conflict, "No image has been pushed as %s:%s yet. Push it, then finalize deploy #%d.", i.images.PushTarget(d), w.Tag, w.Number)
 	}
 	if err != nil {

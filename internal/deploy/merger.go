@@ -98,7 +98,7 @@ func (e *merger) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 		few = n <= smallMax
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return m, nil // deleted
 	}
 	if err != nil || few {

@@ -59,7 +59,7 @@ func (p *publisher) publishAll(ctx context.Context, of slipway.DeploymentID) err
 		if err == nil && found {
 			err = p.publish(ctx, w)
 		}
-		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+		if errors.Is(err, slipway.ErrNotFound) {
 			return nil // deleted
 		}
 		if err != nil || !found {

@@ -122,7 +122,7 @@ func (r *retention) lateVersions(ctx context.Context, of slipway.DeploymentID) (
 		d, late, err = r.expiredVersions(tx, of)
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return d, nil, nil // deleted
 	}
 	return d, late, err

@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"slipway/internal/diff"
@@ -146,7 +147,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 	}
 	r := b.review(w)
 	plan, impossible := e.planner.plan(b, w, staged)
-	if kind, _ := slipway.Explain(impossible); impossible != nil && kind == slipway.Internal {
+	if impossible != nil && !slipway.Explained(impossible) {
 		return r, impossible
 	}
 	r.Plan = plan
@@ -211,7 +212,7 @@ func (e *reviews) planDone(r *Review) error {
 			r.Plan = slipway.NewPlan(base, next)
 		}
 	}
-	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+	if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 		return err
 	}
 	return nil
@@ -224,7 +225,7 @@ func (e *reviews) planQueued(r *Review, before queueState, staged []byte) (err e
 		return err
 	}
 	r.Plan, err = e.planner.plan(before, r.Deploy, staged)
-	if kind, _ := slipway.Explain(err); err != nil && kind != slipway.Internal {
+	if slipway.Explained(err) {
 		r.Refusal = err
 		return nil
 	}

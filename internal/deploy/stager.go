@@ -89,7 +89,7 @@ func (s *stager) stageAll(ctx context.Context, of slipway.DeploymentID) error {
 		arrived, err = tx.Arrived(of)
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return nil // deleted
 	}
 	if err != nil {

@@ -128,7 +128,7 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 		w, err = tx.LoadDeploy(u.Deploy)
 		return err
 	})
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return nil // the Deployment was deleted; the removal covers the upload
 	}
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	case u.ArrivedAt.IsZero() && size == u.Length:
 		_, err = s.uploads.arrived(ctx, u, w)
 	}
-	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden {
+	if errors.Is(err, slipway.ErrNotFound) || errors.Is(err, slipway.ErrForbidden) {
 		return nil // refused: the author may no longer deploy, and the deploy has failed
 	}
 	return err

@@ -220,7 +220,7 @@ func (p *uploads) mayAppend(ctx context.Context, id string, by slipway.Actor) (u
 // mayUpload refuses w if the author of w may no longer make w.
 func mayUpload(tx *store.Tx, w slipway.Deploy) error {
 	d, role, err := tx.Projected(w.Deployment, w.By)
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.NotFound {
+	if errors.Is(err, slipway.ErrNotFound) {
 		return slipway.Errorf(slipway.NotFound, "%s no longer has access to this Deployment.", w.By.Title())
 	}
 	if err == nil {
@@ -250,7 +250,7 @@ func sameSecret(tx *store.Tx, w slipway.Deploy) error {
 // confirmed.
 func lostAccess(tx *store.Tx, w slipway.Deploy) error {
 	err := mayUpload(tx, w)
-	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden || kind == slipway.Internal {
+	if errors.Is(err, slipway.ErrNotFound) || errors.Is(err, slipway.ErrForbidden) || !slipway.Explained(err) {
 		return err
 	}
 	return nil
@@ -291,7 +291,7 @@ type Progress struct {
 // after the end.
 func (p *uploads) Progress(ctx context.Context, id string, by slipway.Actor) (Progress, error) {
 	u, w, offset, err := p.Upload(ctx, id, by)
-	if kind, _ := slipway.Explain(err); err == nil || kind != slipway.NotFound {
+	if !errors.Is(err, slipway.ErrNotFound) {
 		return Progress{w, offset, u.Length}, err
 	}
 	err = p.store.View(ctx, func(tx *store.Tx) (err error) {
@@ -328,7 +328,7 @@ func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy)
 		saved, err = tx.SaveDeploy(now)
 		return errors.Join(err, tx.UploadArrived(u.ID))
 	})
-	if kind, _ := slipway.Explain(err); kind == slipway.NotFound || kind == slipway.Forbidden { // the author may no longer deploy
+	if errors.Is(err, slipway.ErrNotFound) || errors.Is(err, slipway.ErrForbidden) { // the author may no longer deploy
 		return w, errors.Join(err, p.endings.Refuse(ctx, w, err))
 	}
 	if err != nil {

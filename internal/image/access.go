@@ -33,7 +33,7 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	if err == nil && bufferedBodyOf(r).fill() == nil {
 		err = c.authorizer.Admit(r, bearer, wants) // the right may have been withdrawn while the body arrived
 	}
-	if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
+	if err != nil && !slipway.Explained(err) {
 		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 	}
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *controller) guard(r *http.Request) error {
 
 func (c *controller) guardManifest(r *http.Request, t target) error {
 	if err := c.mayChange(r, t); err != nil {
-		if kind, _ := slipway.Explain(err); kind == slipway.Internal {
+		if !slipway.Explained(err) {
 			return refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
 		}
 		return refuse(r, http.StatusBadRequest, "TAG_INVALID", err)

@@ -94,7 +94,7 @@ func archiveError(err error) error {
 	if err == nil {
 		return nil
 	}
-	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) && !errors.Is(err, io.EOF) {
+	if slipway.Explained(err) || !unreadable(err) && !errors.Is(err, io.EOF) {
 		return err
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {

@@ -312,7 +312,7 @@ func (f *inspected) drain(n int, plain, blob io.Reader) error {
 
 // layerError names the unreadable layer, unless the error has another cause.
 func (f *inspected) layerError(n int, err error) error {
-	if kind, _ := slipway.Explain(err); kind != slipway.Internal || !unreadable(err) {
+	if slipway.Explained(err) || !unreadable(err) {
 		return err
 	}
 	return errors.Join(damaged("its layer %s cannot be read (%v)", f.content.Layers[n].Digest, err), err)

@@ -119,7 +119,7 @@ func (e *explainedBody) Read(p []byte) (int, error) {
 // refusals stay unchanged.
 func (r *remoteRepo) explain(ref Ref, err error) error {
 	host := r.repository.RegistryStr()
-	if kind, _ := slipway.Explain(err); kind != slipway.Internal || errors.Is(err, context.Canceled) {
+	if slipway.Explained(err) || errors.Is(err, context.Canceled) {
 		return err
 	}
 	if e, ok := errors.AsType[*transport.Error](err); ok {

@@ -32,9 +32,35 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Text }
 
+// The kinds of error as targets of errors.Is.
+var (
+	ErrInvalid      = &Error{Kind: Invalid}
+	ErrUnauthorized = &Error{Kind: Unauthorized}
+	ErrForbidden    = &Error{Kind: Forbidden}
+	ErrNotFound     = &Error{Kind: NotFound}
+	ErrConflict     = &Error{Kind: Conflict}
+	ErrTooLarge     = &Error{Kind: TooLarge}
+	ErrTooMany      = &Error{Kind: TooMany}
+	ErrNoSpace      = &Error{Kind: NoSpace}
+	ErrUnavailable  = &Error{Kind: Unavailable}
+)
+
+// Is reports whether target is the kind of e, as in errors.Is(err, ErrNotFound).
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Text == "" && t.Kind == e.Kind
+}
+
 // Errorf returns an *Error of kind k.
 func Errorf(k Kind, format string, args ...any) error {
 	return &Error{Kind: k, Text: fmt.Sprintf(format, args...)}
+}
+
+// Explained reports whether err has a text that the user may read. Without a
+// text, err is nil or Internal.
+func Explained(err error) bool {
+	kind, _ := Explain(err)
+	return kind != Internal
 }
 
 // Explain returns the kind of err and the text the user may read.

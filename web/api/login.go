@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -189,7 +190,7 @@ func oauthError(c echo.Context, status int, code, text string) error {
 // committed all the same.
 func redeemToken(tx *store.Tx, kind, secret, verifier string) (g tokenPair, refusal, err error) {
 	t, err := tx.LoginToken(kind, auth.Fingerprint(secret))
-	if refusalKind, _ := slipway.Explain(err); err != nil && refusalKind == slipway.Unauthorized {
+	if errors.Is(err, slipway.ErrUnauthorized) {
 		return g, err, nil
 	}
 	if err != nil {

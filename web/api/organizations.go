@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
@@ -192,7 +193,7 @@ func visibleMembers(tx *store.Tx, by slipway.Actor, only slipway.WorkspaceID) (a
 	index := map[slipway.UserID]int{}
 	for _, w := range workspaces {
 		if _, _, err := tx.Workspace(w.ID, by); err != nil {
-			if kind, _ := slipway.Explain(err); kind == slipway.NotFound && only == "" {
+			if errors.Is(err, slipway.ErrNotFound) && only == "" {
 				continue
 			}
 			return nil, err

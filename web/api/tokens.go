@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -323,7 +324,7 @@ func visibleTokens(tx *store.Tx, by slipway.Actor) (all []store.Token, err error
 		}
 		for _, t := range tokens {
 			role, err := auth.ScopeRole(tx, by, &t)
-			if kind, _ := slipway.Explain(err); err != nil && kind != slipway.NotFound {
+			if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 				return nil, err
 			}
 			if err == nil && auth.MaySeeToken(role, t) == nil {
