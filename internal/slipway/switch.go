@@ -22,9 +22,14 @@ func (d Deployment) MaySwitch(on bool, role Role) error {
 		return err
 	}
 	if d.DAGDeploys == on {
-		return Errorf(Conflict, "DAG-only deploys are %s already.", OnOff(on))
+		return errSwitched(on)
 	}
 	return nil
+}
+
+// errSwitched refuses a switch to the present setting.
+func errSwitched(on bool) error {
+	return Errorf(Conflict, "DAG-only deploys are %s already.", OnOff(on))
 }
 
 // SwitchTo checks the switch and its tick: the latest version of the project

@@ -16,7 +16,7 @@ func (d Deployment) MaySwitchSafely(on bool, role Role) error {
 	}
 	switch {
 	case d.DAGDeploys == on && !d.NeedsImage:
-		return Errorf(Conflict, "DAG-only deploys are %s already.", OnOff(on))
+		return errSwitched(on)
 	case d.switchesBack(on):
 		return Errorf(Conflict, "Switching back restores everything as it was before, so nothing has to follow it.")
 	case d.Image == "":
