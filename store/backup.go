@@ -56,6 +56,9 @@ func schemaOf(ctx context.Context, db *sql.DB) (version int64, made bool, err er
 // knownSchema returns the version of the newest schema in this program.
 func knownSchema() (last int64, err error) {
 	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, err
+	}
 	for _, name := range files {
 		n, err := goose.NumericComponent(name)
 		if err != nil {
@@ -63,7 +66,7 @@ func knownSchema() (last int64, err error) {
 		}
 		last = max(last, n)
 	}
-	return last, err
+	return last, nil
 }
 
 // Restored prepares a database from a backup for use: unfinished uploads fail,

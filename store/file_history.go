@@ -44,8 +44,11 @@ func (tx *Tx) FileHistory(of slipway.DeploymentID, path string, before, limit in
 // path and numbers above after, newest first: the page before.
 func (tx *Tx) FileHistoryAfter(of slipway.DeploymentID, path string, after, limit int) ([]FileStep, error) {
 	steps, err := list(tx, "file history after", scanFileStep, fileStepsAfter, of, path, after, limit)
+	if err != nil {
+		return nil, err
+	}
 	slices.Reverse(steps)
-	return steps, err
+	return steps, nil
 }
 
 // FileStep returns the change of the file at path by deploy number.

@@ -60,8 +60,11 @@ func (tx *Tx) FindDeploysAfter(of slipway.DeploymentID, f DeployFilter, after, l
 	}
 	span.first = max(span.first, after+1)
 	found, err := tx.findDeploys(of, f, span, "ASC", limit)
+	if err != nil {
+		return nil, err
+	}
 	slices.Reverse(found)
-	return found, err
+	return found, nil
 }
 
 // span is a range of deploys' numbers.
@@ -127,10 +130,10 @@ func (tx *Tx) LiveAt(of slipway.DeploymentID, at time.Time) (was, next *slipway.
 
 func (tx *Tx) anyDeploy(what, query string, args ...any) (*slipway.Deploy, error) {
 	w, found, err := first(list(tx, what, scanDeploy, query, args...))
-	if !found {
+	if err != nil || !found {
 		return nil, err
 	}
-	return &w, err
+	return &w, nil
 }
 
 var (

@@ -55,11 +55,14 @@ func (tx *Tx) Retained(of slipway.DeploymentID, v slipway.Version) (bool, error)
 func (tx *Tx) RetainedOf(of slipway.DeploymentID, versions []slipway.Version) (map[slipway.Version]bool, error) {
 	kept, err := list(tx, "retained versions", scanText, `
 		SELECT version FROM versions WHERE deployment = ? AND version IN (SELECT value FROM json_each(?))`, of, asJSON(versions))
+	if err != nil {
+		return nil, err
+	}
 	all := make(map[slipway.Version]bool, len(kept))
 	for _, v := range kept {
 		all[slipway.Version(v)] = true
 	}
-	return all, err
+	return all, nil
 }
 
 // BundleVersions returns up to limit versions of a Deployment, newest deploy

@@ -26,9 +26,11 @@ func (s *Server) showAudit(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		page, err = auditPage(tx, workspaceID(c), queryNumber(c, "before"))
+		if page, err = auditPage(tx, workspaceID(c), queryNumber(c, "before")); err != nil {
+			return err
+		}
 		page.Page = frame
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

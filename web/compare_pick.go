@@ -67,8 +67,11 @@ func (p *compareSide) read(tx *store.Tx, sc scene) error {
 	}
 	if v, ok := slipway.VersionOfDir(p.value); ok {
 		kept, err := tx.BundleVersion(sc.ID, v)
+		if err != nil {
+			return err
+		}
 		p.version, p.title = v, deployTitle(kept.Number)
-		return err
+		return nil
 	}
 	number, err := strconv.Atoi(strings.TrimPrefix(p.value, "#"))
 	if err != nil || number < 1 {

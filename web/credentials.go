@@ -34,10 +34,13 @@ func (s *Server) registriesPage(c echo.Context, status int, edit func(*views.Reg
 			return nil
 		}
 		logins, err := tx.RegistryLogins(workspaceID(c))
+		if err != nil {
+			return err
+		}
 		for _, l := range logins {
 			page.Rows = append(page.Rows, views.RegistryRow{Host: l.Host, User: l.User, By: l.By, At: views.Moment{At: l.At, Now: tx.Now}})
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

@@ -67,6 +67,9 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 	}
 	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), only(running, isRunning), tx.Now)
 	last, exists, err := tx.LastDeploy(d.ID)
+	if err != nil {
+		return row, err
+	}
 	if exists {
 		row.Last = &views.DeployLine{
 			Number: last.Number, URL: deployPath(d.ID, last.Number), At: views.Moment{At: last.CreatedAt, Now: tx.Now},
@@ -80,7 +83,7 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 	if d.MayDeploy(slipway.DAGOnly, role, by) == nil {
 		row.DeployURL = deploymentPath(d.ID) + "#new-deploy"
 	}
-	return row, err
+	return row, nil
 }
 
 // only returns a pointer to v, or nil if v is absent.

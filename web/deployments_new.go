@@ -72,11 +72,14 @@ func (s *Server) fillNewDeploy(c echo.Context, tx *store.Tx, sc scene, n *views.
 		return err
 	}
 	pushed, err := s.pushed(c, sc)
+	if err != nil {
+		return err
+	}
 	n.Image = &views.ImageChoice{Source: views.FromPush, Pushed: pushed, RegistriesURL: registriesPath(sc.Workspace)}
 	if n.Image.Ref = c.QueryParam("ref"); n.Image.Ref != "" {
 		n.Image.Source = views.FromRef
 	}
-	return err
+	return nil
 }
 
 // deployText describes the effect of a kind of deploy.
@@ -98,6 +101,9 @@ func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 	p.Lines = views.PushLines(host, target)
 	p.TokensURL = tokensPath(sc.Workspace)
 	tags, err := s.engine.PushedTags(c.Request().Context(), sc.Deployment)
+	if err != nil {
+		return p, err
+	}
 	p.More = max(0, len(tags)-maxPushed)
 	for _, t := range tags[:min(maxPushed, len(tags))] {
 		ref := t.Repository + ":" + t.Tag + "@" + t.Digest
@@ -107,7 +113,7 @@ func (s *Server) pushed(c echo.Context, sc scene) (p views.Pushed, err error) {
 		})
 	}
 	p.Chosen = chosenTag(c, p.Rows)
-	return p, err
+	return p, nil
 }
 
 // chosenTag returns the pushed tag to tick at first: the newest. A live page

@@ -180,8 +180,11 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 		return nil
 	}
 	ch, err := s.changes(ctx, r, open)
+	if err != nil {
+		return err
+	}
 	p.Changes = &ch
-	return err
+	return nil
 }
 
 // addReview completes p with the form to confirm a staged deploy.

@@ -152,6 +152,9 @@ func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.
 		until = deploys[0].CreatedAt
 	}
 	switches, err := tx.SwitchesBetween(sc.ID, from, until)
+	if err != nil {
+		return all, err
+	}
 	for _, o := range switches {
 		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + slipway.OnOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
 	}
@@ -161,7 +164,7 @@ func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.
 		}
 		return b.At.At.Compare(a.At.At)
 	})
-	return all, err
+	return all, nil
 }
 
 // row is the row of a deploy in the history. kept has the retained versions.

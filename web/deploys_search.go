@@ -107,6 +107,9 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 	}
 	f.More = slices.ContainsFunc([]string{"commit", "from", "to", "live_at"}, a.values.Has)
 	who, err := tx.Deployers(sc.ID)
+	if err != nil {
+		return f, err
+	}
 	for _, d := range who {
 		name := d.Name
 		if d.Token {
@@ -114,7 +117,7 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 		}
 		f.By = append(f.By, views.Option{Value: d.ID, Text: name, Chosen: d.ID == a.filter.By})
 	}
-	return f, err
+	return f, nil
 }
 
 // chooseTwo ticks the two newest comparable rows, and returns the address of
@@ -147,6 +150,9 @@ func liveThen(tx *store.Tx, sc scene, a historyQuery) (*views.LiveThen, error) {
 		return l, err
 	}
 	kept, err := tx.RetainedOf(sc.ID, []slipway.Version{was.After.Version})
+	if err != nil {
+		return l, err
+	}
 	l.Number, l.URL, l.By, l.Since = was.Number, deployPath(sc.ID, was.Number), was.By.Title(), sc.at(was.LiveAt)
 	l.Row = views.HistoryRow{Version: was.After.Version, Image: was.After.ImageTag}
 	if kept[was.After.Version] {
@@ -155,5 +161,5 @@ func liveThen(tx *store.Tx, sc scene, a historyQuery) (*views.LiveThen, error) {
 	if next != nil {
 		l.NextNumber, l.NextURL, l.Until = next.Number, deployPath(sc.ID, next.Number), sc.at(next.LiveAt)
 	}
-	return l, err
+	return l, nil
 }

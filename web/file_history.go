@@ -83,17 +83,21 @@ func fileHistory(c echo.Context, tx *store.Tx, sc scene, p *views.FileHistoryPag
 // exist.
 func stepsPage(tx *store.Tx, of slipway.DeploymentID, path string, before, after int) (steps []store.FileStep, newer, older bool, err error) {
 	if after > 0 {
-		steps, err = tx.FileHistoryAfter(of, path, after, pageSize+1)
+		if steps, err = tx.FileHistoryAfter(of, path, after, pageSize+1); err != nil {
+			return nil, false, false, err
+		}
 		if newer = len(steps) > pageSize; newer {
 			steps = steps[1:]
 		}
-		return steps, newer, len(steps) > 0, err
+		return steps, newer, len(steps) > 0, nil
 	}
-	steps, err = tx.FileHistory(of, path, before, pageSize+1)
+	if steps, err = tx.FileHistory(of, path, before, pageSize+1); err != nil {
+		return nil, false, false, err
+	}
 	if older = len(steps) > pageSize; older {
 		steps = steps[:pageSize]
 	}
-	return steps, before > 0, older, err
+	return steps, before > 0, older, nil
 }
 
 // versionsOf returns the versions before and after each step.

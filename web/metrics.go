@@ -158,6 +158,9 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 // countEnded counts the deploys ended since the last call.
 func (g *gauges) countEnded(tx *store.Tx) error {
 	all, err := tx.EndedSince(g.since)
+	if err != nil {
+		return err
+	}
 	for _, e := range all {
 		if g.seen[e.ID] {
 			continue
@@ -172,7 +175,7 @@ func (g *gauges) countEnded(tx *store.Tx) error {
 			g.took.WithLabelValues(string(e.Kind)).Observe(e.EndedAt.Sub(e.QueuedAt).Seconds())
 		}
 	}
-	return err
+	return nil
 }
 
 // gauge returns a gauge of a fixed value.
@@ -183,15 +186,21 @@ func gauge(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 // openDeploys sends the number of open deploys by kind and status.
 func openDeploys(tx *store.Tx, ch chan<- prometheus.Metric) error {
 	all, err := tx.CountOpen()
+	if err != nil {
+		return err
+	}
 	for _, o := range all {
 		ch <- gauge(openDesc, float64(o.Number), string(o.Kind), string(o.Status))
 	}
-	return err
+	return nil
 }
 
 // deployments sends the gauges of each Deployment.
 func (g *gauges) deployments(tx *store.Tx, ch chan<- prometheus.Metric) error {
 	all, err := tx.AllDeployments()
+	if err != nil {
+		return err
+	}
 	for _, d := range all {
 		m, err := tx.Measures(d.ID)
 		if err != nil {
@@ -205,7 +214,7 @@ func (g *gauges) deployments(tx *store.Tx, ch chan<- prometheus.Metric) error {
 			ch <- gauge(componentsDesc, float64(n), d.Namespace, health)
 		}
 	}
-	return err
+	return nil
 }
 
 // componentHealth counts the components of d.

@@ -116,9 +116,11 @@ func (s *Server) noteUse(r *http.Request, b bearer) error {
 	var t store.Token
 	note := false
 	err := s.store.View(r.Context(), func(tx *store.Tx) (err error) {
-		t, err = tx.Token(b.Secret)
+		if t, err = tx.Token(b.Secret); err != nil {
+			return err
+		}
 		note = tx.Now.Sub(t.LastUsedAt) >= time.Minute
-		return err
+		return nil
 	})
 	if err != nil || !note {
 		return err

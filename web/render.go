@@ -107,8 +107,11 @@ func (s *Server) frameIn(c echo.Context, tx *store.Tx, title string, id slipway.
 		return views.Frame{}, role, err
 	}
 	p, err := s.frame(c, tx, title)
+	if err != nil {
+		return p, role, err
+	}
 	p.Workspace, p.Section, p.Audits = w, section, role.May(slipway.ReadAudit) == nil
-	return p, role, err
+	return p, role, nil
 }
 
 // bareFrame is the frame of a page for handlers without database access.

@@ -56,9 +56,11 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*vie
 		if p, err = s.switchQuestion(tx, sc, to); err != nil {
 			return err
 		}
-		p.Frame, err = s.frameOf(c, tx, sc, "DAG-only deploys", "")
+		if p.Frame, err = s.frameOf(c, tx, sc, "DAG-only deploys", ""); err != nil {
+			return err
+		}
 		p.Frame.Page.Class = "narrow"
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -97,10 +99,13 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 		return p, err
 	}
 	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-recentWindow))
+	if err != nil {
+		return p, err
+	}
 	for _, w := range recent {
 		p.Refused = append(p.Refused, views.Deployer{Name: w.By.Name, Token: w.By.Token != "", At: sc.at(w.CreatedAt)})
 	}
-	return p, err
+	return p, nil
 }
 
 // followUp describes Slipway's own follow-up to the switch.

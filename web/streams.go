@@ -42,8 +42,11 @@ func (s *Server) liveDeployments(c echo.Context) error {
 	return s.stream(c, changed, func() (all []fragment, err error) {
 		err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
 			p, err := s.deployments(c, tx)
+			if err != nil {
+				return err
+			}
 			all = []fragment{{"deployments", views.DeploymentRows(p)}}
-			return err
+			return nil
 		})
 		return all, err
 	})

@@ -96,6 +96,9 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 		return nil, err
 	}
 	tokens, err := tx.Tokens(id)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range tokens {
 		name, there := names[t.Deployment]
 		if !there || auth.MaySeeToken(role, t) != nil {
@@ -110,7 +113,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 		}
 		rows = append(rows, row)
 	}
-	return rows, err
+	return rows, nil
 }
 
 // holdersOf returns the holders of a Workspace's tokens, by token.

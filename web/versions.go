@@ -96,6 +96,9 @@ func versionRow(tx *store.Tx, sc scene, v store.BundleVersion) (views.VersionRow
 		Mounted: sc.Mounted && sc.Version == v.Version, Files: v.Files, Size: v.Size, Stored: v.Stored,
 	}
 	uses, err := tx.UsesOf(sc.ID, v.Version, namedUses+1)
+	if err != nil {
+		return row, err
+	}
 	for i, n := range uses {
 		if i == namedUses {
 			row.Uses = append(row.Uses, views.Link{Text: "…", URL: sc.links().Deploys})
@@ -103,7 +106,7 @@ func versionRow(tx *store.Tx, sc scene, v store.BundleVersion) (views.VersionRow
 		}
 		row.Uses = append(row.Uses, views.Link{Text: "#" + strconv.Itoa(n), URL: deployPath(sc.ID, n)})
 	}
-	return row, err
+	return row, nil
 }
 
 // versionOf loads the version in the address.

@@ -72,6 +72,9 @@ func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row vie
 		return row, err
 	}
 	deployments, err := tx.Deployments(w.ID)
+	if err != nil {
+		return row, err
+	}
 	row = views.WorkspaceRow{
 		Name: w.Name, URL: workspacePath(w.ID), PeopleURL: peoplePath(w.ID), OwnURL: workspacePath(w.ID) + "/own",
 		Deployments: len(deployments), Members: len(members),
@@ -84,7 +87,7 @@ func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row vie
 			row.OwnURL = ""
 		}
 	}
-	return row, err
+	return row, nil
 }
 
 // addWorkspace serves POST /workspaces. The admin does not become a member.

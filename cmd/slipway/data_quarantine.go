@@ -32,12 +32,15 @@ const (
 // unfinishedQuarantine returns the quarantine folder of an interrupted run, "" for none.
 func unfinishedQuarantine(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
 	for _, e := range entries {
 		if ok, err := filepath.Match(quarantinePrefix+"*"+quarantineSuffix, e.Name()); ok && err == nil {
 			return filepath.Join(dir, e.Name()), nil
 		}
 	}
-	return "", err
+	return "", nil
 }
 
 // quarantineEntry renames a file or folder, if present. An existing target is an

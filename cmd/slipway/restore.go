@@ -83,15 +83,18 @@ func removeFolder(dir string) {
 // checkEmpty returns an error for a folder with entries. Entries of an
 // interrupted restore are removed.
 func checkEmpty(dir string) error {
-	var names []string
 	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var names []string
 	for _, e := range entries {
 		if e.Name() != lockName && e.Name() != lostAndFound {
 			names = append(names, e.Name())
 		}
 	}
-	if err != nil || len(names) == 0 {
-		return err
+	if len(names) == 0 {
+		return nil
 	}
 	rest := append([]string{restoreName}, restored[:databaseLast]...)
 	if names[0] != restoreName || slices.ContainsFunc(names, func(name string) bool { return !slices.Contains(rest, name) }) {

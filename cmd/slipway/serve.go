@@ -209,10 +209,13 @@ func (s serveCommand) base(at net.Addr) string {
 func setupSecret(ctx context.Context, st *store.Store) (secret string, err error) {
 	err = st.View(ctx, func(tx *store.Tx) error {
 		n, err := tx.CountUsers()
+		if err != nil {
+			return err
+		}
 		if n == 0 {
 			secret = rand.Text()
 		}
-		return err
+		return nil
 	})
 	return secret, err
 }

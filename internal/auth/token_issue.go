@@ -65,8 +65,11 @@ func grantOf(tx *store.Tx, by slipway.Actor) (*slipway.Grant, error) {
 		return nil, nil
 	}
 	t, err := tx.TokenByID(by.Token)
+	if err != nil {
+		return nil, err
+	}
 	g := t.Grant()
-	return &g, err
+	return &g, nil
 }
 
 // mayManage checks that the actor may change or revoke t.

@@ -188,10 +188,13 @@ func (f *fsck) leftovers() error {
 	known := map[string]slipway.Deployment{}
 	err := f.store.View(f.ctx, func(tx *store.Tx) error {
 		all, err := tx.AllDeployments()
+		if err != nil {
+			return err
+		}
 		for _, d := range all {
 			known[d.Namespace] = d
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -223,10 +226,13 @@ func (f *fsck) deleted() (map[string]bool, error) {
 	namespaces := map[string]bool{}
 	err := f.store.View(f.ctx, func(tx *store.Tx) error {
 		all, err := tx.DeletedDeployments()
+		if err != nil {
+			return err
+		}
 		for _, d := range all {
 			namespaces[d.Namespace] = true
 		}
-		return err
+		return nil
 	})
 	return namespaces, err
 }

@@ -64,11 +64,14 @@ func (o *contents) recorded(ctx context.Context, d slipway.Deployment, from, to 
 		steps, known, err = tx.Steps(d.ID, to, from, compareMax)
 		return err
 	})
+	if err != nil {
+		return nil, false, err
+	}
 	changes = slipway.SumChanges(steps)
 	if back {
 		changes = slipway.Back(changes)
 	}
-	return changes, known, err
+	return changes, known, nil
 }
 
 // DiffBetween compares the contents of a file from Compare between two

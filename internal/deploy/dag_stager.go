@@ -181,10 +181,13 @@ func (a *dagStager) knownPacks(ctx context.Context, of slipway.DeploymentID) (ma
 	known := map[string]bool{}
 	err := a.store.View(ctx, func(tx *store.Tx) error {
 		packs, err := tx.Packs(of)
+		if err != nil {
+			return err
+		}
 		for _, p := range packs {
 			known[p.SHA256] = true
 		}
-		return err
+		return nil
 	})
 	return known, err
 }

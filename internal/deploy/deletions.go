@@ -80,11 +80,14 @@ func recordedNamespaces(tx *store.Tx) (map[string]bool, error) {
 		return nil, err
 	}
 	deleted, err := tx.DeletedDeployments()
+	if err != nil {
+		return nil, err
+	}
 	named := map[string]bool{}
 	for _, d := range append(all, deleted...) {
 		named[d.Namespace] = true
 	}
-	return named, err
+	return named, nil
 }
 
 // resumeOrphans records orphaned namespaces at a start. held forbids any

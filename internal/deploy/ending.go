@@ -68,6 +68,9 @@ func saveEnded(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 		return nil, err
 	}
 	all, err := tx.UploadsFor(w.ID)
+	if err != nil {
+		return nil, err
+	}
 	for _, u := range all {
 		uploads = append(uploads, u.ID)
 		err = errors.Join(err, tx.DropUpload(u.ID))

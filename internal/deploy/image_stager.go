@@ -132,6 +132,9 @@ func stillOpen(tx *store.Tx, w slipway.Deploy) (slipway.Deploy, error) {
 
 func dropImageUpload(tx *store.Tx, w slipway.Deploy) error {
 	uploads, err := tx.UploadsFor(w.ID)
+	if err != nil {
+		return err
+	}
 	for _, u := range uploads {
 		if u.Image {
 			err = errors.Join(err, tx.DropUpload(u.ID))

@@ -56,11 +56,14 @@ func (i *images) neededImages(ctx context.Context) (n image.Needed, err error) {
 			return err
 		}
 		named, err := recordedNamespaces(tx)
+		if err != nil {
+			return err
+		}
 		n.Whole = map[string]bool{}
 		for _, ns := range existing {
 			n.Whole[ns] = !named[ns]
 		}
-		return err
+		return nil
 	})
 	return n, err
 }

@@ -95,8 +95,11 @@ func (e *merger) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 			return err
 		}
 		n, err := tx.SmallPacks(of, m.d.Version, smallPack)
+		if err != nil {
+			return err
+		}
 		few = n <= smallMax
-		return err
+		return nil
 	})
 	if errors.Is(err, slipway.ErrNotFound) {
 		return m, nil // deleted
@@ -113,9 +116,11 @@ func (e *merger) planMerge(ctx context.Context, of slipway.DeploymentID) (m merg
 		if err != nil {
 			return err
 		}
-		files, _, err = relocated(tx, of, files)
+		if files, _, err = relocated(tx, of, files); err != nil {
+			return err
+		}
 		m.choose(files, packs)
-		return err
+		return nil
 	})
 	return m, err
 }

@@ -77,12 +77,14 @@ func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w sl
 			return err
 		}
 		queue, err := tx.Queue(of)
+		if err != nil {
+			return err
+		}
 		for _, t := range queue {
-			if err != nil {
-				return err
-			}
 			if t.Deploy == nil {
-				d, err = applySwitch(tx, d, *t.Switch)
+				if d, err = applySwitch(tx, d, *t.Switch); err != nil {
+					return err
+				}
 				continue
 			}
 			w, found = *t.Deploy, true
@@ -92,7 +94,7 @@ func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w sl
 			}
 			return err
 		}
-		return err
+		return nil
 	})
 	p.watchers.notify(of)
 	return w, found, err

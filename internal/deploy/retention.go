@@ -141,12 +141,15 @@ func (r *retention) expiredVersions(tx *store.Tx, of slipway.DeploymentID) (d sl
 		return d, nil, err
 	}
 	held, err := r.holds(tx, d)
+	if err != nil {
+		return d, nil, err
+	}
 	for _, v := range old {
 		if d.Retention(v.Version, v.ReplacedAt, held).Expired(tx.Now) {
 			late = append(late, v.Version)
 		}
 	}
-	return d, late, err
+	return d, late, nil
 }
 
 // holds returns the reasons that keep versions of d from expiring.

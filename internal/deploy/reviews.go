@@ -105,11 +105,14 @@ func stateImage(tx *store.Tx, of slipway.DeploymentID, s slipway.State) (slipway
 		return slipway.Image{}, nil
 	}
 	i, found, err := tx.Image(of, s.Image)
+	if err != nil {
+		return i, err
+	}
 	if !found {
 		i = slipway.Image{Name: s.ImageName, Digest: s.Image, Runtime: s.Runtime}
 	}
 	i.Tag = cmp.Or(s.ImageTag, i.Tag)
-	return i, err
+	return i, nil
 }
 
 func (e *reviews) releases() []slipway.Release { return slipway.Releases(e.cfg.Releases...) }
@@ -265,12 +268,15 @@ func baseDeploy(tx *store.Tx, of slipway.DeploymentID, v slipway.Version) (*slip
 		return &w, err
 	}
 	queue, err := tx.Queue(of)
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range queue {
 		if t.Deploy != nil && t.Deploy.Version == v {
-			return t.Deploy, err
+			return t.Deploy, nil
 		}
 	}
-	return nil, err
+	return nil, nil
 }
 
 // goesBack returns the earlier deploys with the same contents as the changed

@@ -109,6 +109,9 @@ func (s *startup) dropUploads(uploads []store.Upload) error {
 	}
 	dir := filepath.Join(s.cfg.Dir, datadir.Uploads)
 	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
 	for _, f := range entries {
 		if known[strings.TrimSuffix(f.Name(), blocksSuffix)] {
 			continue
@@ -190,13 +193,16 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 		}
 		err := s.store.View(ctx, func(tx *store.Tx) error {
 			unrecorded, err := unrecordedManifests(tx, d, stored)
+			if err != nil {
+				return err
+			}
 			for v, what := range unrecorded {
 				older = older || what == slipway.Foreign
 				if what != slipway.Awaited {
 					left[d.ID] = append(left[d.ID], v)
 				}
 			}
-			return err
+			return nil
 		})
 		if err != nil {
 			return nil, false, err
@@ -209,20 +215,21 @@ func (s *startup) unnamedManifests(ctx context.Context, all []slipway.Deployment
 // the origin of each manifest.
 func unrecordedManifests(tx *store.Tx, d slipway.Deployment, stored []slipway.Version) (map[slipway.Version]slipway.Unrecorded, error) {
 	retained, err := tx.RetainedOf(d.ID, stored)
+	if err != nil {
+		return nil, err
+	}
 	unrecorded := map[slipway.Version]slipway.Unrecorded{}
 	for _, v := range stored {
-		if err != nil {
-			return nil, err
-		}
 		if retained[v] {
 			continue
 		}
-		var w slipway.Deploy
-		var known bool
-		w, known, err = tx.MintedFor(d.ID, v)
+		w, known, err := tx.MintedFor(d.ID, v)
+		if err != nil {
+			return nil, err
+		}
 		unrecorded[v] = slipway.UnrecordedManifest(w, known)
 	}
-	return unrecorded, err
+	return unrecorded, nil
 }
 
 // dropManifests removes the unrecorded manifests left by crashes.

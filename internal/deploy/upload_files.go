@@ -48,6 +48,9 @@ func (p *uploadFiles) blockPath(upload, block string) string {
 // dropPartialBlocks removes the unfinished blocks after a crash.
 func (p *uploadFiles) dropPartialBlocks(upload string) error {
 	halves, err := filepath.Glob(filepath.Join(p.blocksPath(upload), partialBlock+"*"))
+	if err != nil {
+		return err
+	}
 	for _, name := range halves {
 		err = errors.Join(err, os.Remove(name))
 	}

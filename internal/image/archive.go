@@ -132,8 +132,11 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 		return nil
 	}
 	text, err := io.ReadAll(content)
+	if err != nil {
+		return err
+	}
 	a.small[name], a.held = text, a.held+len(text)
-	return err
+	return nil
 }
 
 // resolve follows links from a name to a file.

@@ -58,9 +58,12 @@ func (r registries) names(hostport string) bool {
 // port. No other port of this machine is contacted.
 func (r registries) namesHere(hostport string) bool {
 	h, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return false
+	}
 	ip, notIP := netip.ParseAddr(h)
 	here := h == "localhost" || notIP == nil && ip.IsLoopback()
-	return err == nil && here && slices.Contains(r.hosts, strings.ToLower(hostport))
+	return here && slices.Contains(r.hosts, strings.ToLower(hostport))
 }
 
 func (r registries) holds(ip netip.Addr) bool {

@@ -60,11 +60,14 @@ func storeLayer(ctx context.Context, to *ownRepo, l *archivedLayer, content io.R
 			mediaType = string(types.OCILayerZStd)
 		}
 		got, err := to.write(ctx, l.want, func(w io.Writer) error { _, err := io.Copy(w, b); return err })
-		if l.blob.Size != 0 && got.Size != l.blob.Size && err == nil {
+		if err != nil {
+			return err
+		}
+		if l.blob.Size != 0 && got.Size != l.blob.Size {
 			return damaged("the layer %s has another size than its manifest says", l.want)
 		}
 		l.blob = descriptor{MediaType: mediaType, Digest: got.Digest, Size: got.Size}
-		return err
+		return nil
 	}
 	sum := digest.SHA256.Digester()
 	got, err := to.write(ctx, "", func(w io.Writer) error {
@@ -81,8 +84,11 @@ func storeLayer(ctx context.Context, to *ownRepo, l *archivedLayer, content io.R
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
 	l.blob = descriptor{MediaType: string(types.OCILayer), Digest: got.Digest, Size: got.Size}
-	return err
+	return nil
 }
 
 // finish stores the configuration and returns the manifest: the archive's

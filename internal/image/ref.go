@@ -26,8 +26,11 @@ func ParseRef(text string) (Ref, error) {
 	text = strings.TrimSpace(text)
 	wrong := slipway.Errorf(slipway.Invalid, "%q is no reference of an image. One looks like quay.io/team/airflow:1.2 or quay.io/team/airflow@sha256:….", clipped(text))
 	parsed, err := reference.Parse(text)
+	if err != nil || len(text) > maxRef {
+		return Ref{}, wrong
+	}
 	named, ok := parsed.(reference.Named)
-	if err != nil || !ok || len(text) > maxRef || named.Name() == "sha256" {
+	if !ok || named.Name() == "sha256" {
 		return Ref{}, wrong
 	}
 	r := Ref{Name: named.Name()}

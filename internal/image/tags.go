@@ -29,12 +29,15 @@ func (s *Store) Tags(ctx context.Context, namespace string) ([]Tag, error) {
 	var all []Tag
 	err := s.eachRepository(ctx, namespace, func(repository string) error {
 		tags, err := s.tagsOf(repository)
+		if err != nil {
+			return err
+		}
 		for _, t := range tags {
 			if !Reserved(t.Tag) {
 				all = append(all, t)
 			}
 		}
-		return err
+		return nil
 	})
 	slices.SortFunc(all, func(a, b Tag) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Tag, b.Tag))
@@ -116,12 +119,15 @@ func (s *Store) eachRepository(ctx context.Context, below string, do func(reposi
 // Namespaces returns the namespaces with repositories.
 func (s *Store) Namespaces() (all []string, err error) {
 	entries, err := os.ReadDir(s.driver.file(repositoriesPath))
+	if err != nil {
+		return nil, ignoreMissing(err)
+	}
 	for _, e := range entries {
 		if checkNamespace(e.Name()) == nil {
 			all = append(all, e.Name())
 		}
 	}
-	return all, ignoreMissing(err)
+	return all, nil
 }
 
 // Drop removes all repositories of a deleted Deployment. A later Sweep

@@ -36,11 +36,14 @@ func (l layout) quarantinePath(v slipway.Version) string {
 
 func (l layout) quarantined() (list []slipway.Version, err error) {
 	entries, err := os.ReadDir(l.versions())
+	if err != nil {
+		return nil, err
+	}
 	for _, e := range entries {
 		name, _ := strings.CutPrefix(e.Name(), quarantinePrefix)
 		if v, ok := slipway.VersionOfDir(name); ok && name != e.Name() {
 			list = append(list, v)
 		}
 	}
-	return list, err
+	return list, nil
 }

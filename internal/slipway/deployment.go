@@ -63,13 +63,16 @@ const (
 // the image until the first bundle version is complete.
 func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
 	name, err := CheckName("A Deployment", name)
+	if err != nil {
+		return Deployment{}, err
+	}
 	return Deployment{
 		Workspace: w, Here: here, State: State{DAGDeploys: true},
 		Settings: Settings{
 			Name: name, ImageRole: Author, Platform: DefaultPlatform,
 			KeepDays: DefaultKeepDays, KeepVersions: DefaultKeepVersions,
 		},
-	}, err
+	}, nil
 }
 
 // Settings are the editable fields of a Deployment.

@@ -70,6 +70,9 @@ func (e *deployments) listDeployments(c echo.Context) error {
 			return err
 		}
 		seen, err := tx.SeenDeployments(caller(c))
+		if err != nil {
+			return err
+		}
 		for _, d := range seen {
 			if len(workspaceIDs) > 0 && !slices.Contains(workspaceIDs, string(d.Workspace)) {
 				continue
@@ -80,7 +83,7 @@ func (e *deployments) listDeployments(c echo.Context) error {
 			}
 			all = append(all, v)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
@@ -139,10 +142,13 @@ func (e *deployments) showOptions(c echo.Context) error {
 	more := slices.Clone(e.cfg.Releases)
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		seen, err := tx.Runtimes()
+		if err != nil {
+			return err
+		}
 		for _, r := range seen {
 			more = append(more, slipway.Release(r))
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return err

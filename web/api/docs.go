@@ -158,6 +158,9 @@ func (s spec) page() (views.APIDocs, error) {
 		}
 	}
 	schemas, err := pairs[schema](s.Components.Schemas)
+	if err != nil {
+		return p, err
+	}
 	for _, o := range schemas {
 		fields, err := o.value.fields()
 		if err != nil {
@@ -165,7 +168,7 @@ func (s spec) page() (views.APIDocs, error) {
 		}
 		p.Schemas = append(p.Schemas, views.APISchema{Name: o.key, Fields: fields})
 	}
-	return p, err
+	return p, nil
 }
 
 // operation returns one operation of the page. References to parameters are
@@ -200,11 +203,14 @@ func (s spec) operation(method, path string, o specOperation) (op views.APIOpera
 // fields returns the properties of an object.
 func (o schema) fields() (all []views.APIField, err error) {
 	properties, err := pairs[schema](o.Properties)
+	if err != nil {
+		return nil, err
+	}
 	for _, p := range properties {
 		f := views.APIField{Name: p.key, Type: p.value.typeName(), Required: slices.Contains(o.Required, p.key), Text: p.value.Description}
 		all = append(all, f)
 	}
-	return all, err
+	return all, nil
 }
 
 // typeName is the type of a value in a word or two, or the name of the schema.

@@ -55,9 +55,11 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 		if !auth.Genuine(token, key) {
 			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
 		}
-		t, err = tx.Token(auth.Fingerprint(token))
+		if t, err = tx.Token(auth.Fingerprint(token)); err != nil {
+			return err
+		}
 		touch = tx.Now.Sub(t.LastUsedAt) >= touchInterval
-		return err
+		return nil
 	})
 	if err != nil {
 		return by, err
@@ -95,8 +97,11 @@ func (l *logins) identifyLogin(c echo.Context, token string) (by slipway.Actor, 
 			return err
 		}
 		u, err := tx.WorkingUser(t.User)
+		if err != nil {
+			return err
+		}
 		by = slipway.Actor{User: u.ID, Name: u.Title(), Via: slipway.API, IP: c.RealIP()}
-		return err
+		return nil
 	})
 	return by, err
 }
