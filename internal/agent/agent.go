@@ -89,7 +89,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	wg.Go(func() { a.watch(ctx, outdatedMount) })
 	wg.Go(func() { a.tidy(ctx, m) })
 	wg.Go(func() { a.guard(ctx, m) })
-	wg.Go(func() { a.lend(ctx, m) })
+	wg.Go(func() { a.prefetch(ctx, m) })
 	a.mounting(ctx, m)
 	wg.Wait()
 	a.leave(ctx, func(r *slipway.Report) { r.Step = "" })
@@ -224,8 +224,8 @@ func (a *Agent) progress() func(done, total int64) {
 // tellEvery is how often progress is reported.
 const tellEvery = 250 * time.Millisecond
 
-func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
-	l := lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}
+func (a *Agent) prefetch(ctx context.Context, m *mount.Mount) {
+	p := prefetcher{Agent: a, mount: m, retryAt: map[slipway.Version]time.Time{}}
 	tick := time.NewTicker(wantedEvery)
 	defer tick.Stop()
 	for {
@@ -234,9 +234,9 @@ func (a *Agent) lend(ctx context.Context, m *mount.Mount) {
 			return
 		case <-tick.C:
 		}
-		if err := l.look(ctx, time.Now()); err != nil && err.Error() != l.told {
-			l.told = err.Error()
-			l.log.Error("look for versions that runs need", slog.Any("error", err))
+		if err := p.sweepAndAdd(ctx, time.Now()); err != nil && err.Error() != p.lastError {
+			p.lastError = err.Error()
+			p.log.Error("look for versions that runs need", slog.Any("error", err))
 		}
 	}
 }

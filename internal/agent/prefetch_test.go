@@ -54,8 +54,8 @@ func (a *asked) Manifest(ctx context.Context, v slipway.Version) (slipway.Manife
 	return a.Portal.Manifest(ctx, v)
 }
 
-// lending returns a lender on a mount without versions, and how to mark some.
-func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
+// newTestPrefetcher returns a prefetcher on a mount without versions, and how to mark some.
+func newTestPrefetcher(t *testing.T) (l prefetcher, p *asked, mark func(v slipway.Version)) {
 	t.Helper()
 	p = &asked{Portal: agenttest.NewPortal(t)}
 	dir := mountDir(t)
@@ -74,7 +74,7 @@ func lending(t *testing.T) (l lender, p *asked, mark func(v slipway.Version)) {
 			t.Fatal(err)
 		}
 	}
-	return lender{Agent: a, mount: m, later: map[slipway.Version]time.Time{}}, p, mark
+	return prefetcher{Agent: a, mount: m, retryAt: map[slipway.Version]time.Time{}}, p, mark
 }
 
 func nth(n int) slipway.Version {
@@ -83,53 +83,53 @@ func nth(n int) slipway.Version {
 
 // A mark may be set again and again.
 func TestWhatIsGoneIsNotAskedForAgain(t *testing.T) {
-	l, p, mark := lending(t)
+	l, p, mark := newTestPrefetcher(t)
 	now := time.Now()
 	for _, tt := range []struct {
 		after time.Duration
 		asked int
 	}{{0, 1}, {goneAgain - time.Minute, 1}, {goneAgain + time.Minute, 2}} {
 		mark(nth(0))
-		if err := l.look(t.Context(), now.Add(tt.after)); err != nil || p.n != tt.asked {
+		if err := l.sweepAndAdd(t.Context(), now.Add(tt.after)); err != nil || p.n != tt.asked {
 			t.Errorf("after %s: asked %d times, want %d; %v", tt.after, p.n, tt.asked, err)
 		}
 	}
 }
 
 func TestWhatIsGoneIsBounded(t *testing.T) {
-	l, p, mark := lending(t)
-	for n := range maxLater + 5 {
+	l, p, mark := newTestPrefetcher(t)
+	for n := range maxRetrying + 5 {
 		mark(nth(n))
 	}
 	for range 2 { // it looks at so many marks at a time
-		if err := l.look(t.Context(), time.Now()); err != nil {
+		if err := l.sweepAndAdd(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if p.n != maxLater || len(l.later) != maxLater {
-		t.Errorf("asked %d times, %d wait; want %d", p.n, len(l.later), maxLater)
+	if p.n != maxRetrying || len(l.retryAt) != maxRetrying {
+		t.Errorf("asked %d times, %d wait; want %d", p.n, len(l.retryAt), maxRetrying)
 	}
 }
 
-func TestLendsSoManyAtATime(t *testing.T) {
-	l, p, mark := lending(t)
-	for n := range maxLent + 2 {
+func TestPrefetchesSoManyAtATime(t *testing.T) {
+	l, p, mark := newTestPrefetcher(t)
+	for n := range maxPrefetched + 2 {
 		p.Put(t, nth(n), "x")
 		mark(nth(n))
 	}
 	for range 2 {
-		err := l.look(t.Context(), time.Now())
+		err := l.sweepAndAdd(t.Context(), time.Now())
 		if kind, _ := slipway.Explain(err); err == nil || kind != slipway.Conflict {
 			t.Errorf("error %v, want that there are too many", err)
 		}
 	}
 	on, err := l.mount.Versions()
-	if err != nil || len(on) != maxLent {
-		t.Errorf("%d versions are on disk, want %d; %v", len(on), maxLent, err)
+	if err != nil || len(on) != maxPrefetched {
+		t.Errorf("%d versions are on disk, want %d; %v", len(on), maxPrefetched, err)
 	}
 }
 
-// slow is a portal whose downloads of lent versions do not get on.
+// slow is a portal whose prefetches stall.
 type slow struct {
 	*agenttest.Portal
 	asked chan struct{}
@@ -141,9 +141,9 @@ func (s slow) Frames(ctx context.Context, _ string, _, _ int64) (io.ReadCloser, 
 	return nil, ctx.Err()
 }
 
-// A deploy does not wait for what is lent, which is tried again soon.
-func TestWhatIsLentGivesWay(t *testing.T) {
-	l, p, mark := lending(t)
+// A deploy does not wait for a prefetch, which is retried soon.
+func TestPrefetchGivesWay(t *testing.T) {
+	l, p, mark := newTestPrefetcher(t)
 	p.Put(t, nth(0), "old")
 	p.Put(t, nth(1), "new")
 	mark(nth(0))
@@ -151,7 +151,7 @@ func TestWhatIsLentGivesWay(t *testing.T) {
 	fast := l.portal
 	l.portal = s
 	now, looked := time.Now(), make(chan error, 1)
-	go func() { looked <- l.look(t.Context(), now) }()
+	go func() { looked <- l.sweepAndAdd(t.Context(), now) }()
 	<-s.asked
 	man, err := p.Manifest(t.Context(), nth(1))
 	if err == nil {
@@ -160,29 +160,29 @@ func TestWhatIsLentGivesWay(t *testing.T) {
 	if err := errors.Join(err, <-looked); err != nil {
 		t.Fatal(err)
 	}
-	if len(l.lent) != 0 {
-		t.Errorf("lent are %v, want none yet", l.lent)
+	if len(l.prefetched) != 0 {
+		t.Errorf("prefetched are %v, want none yet", l.prefetched)
 	}
 	l.portal = fast
-	if err := l.look(t.Context(), now.Add(wantedEvery+time.Second)); err != nil || len(l.lent) != 1 {
-		t.Errorf("lent are %v, %v; want the one that was called off", l.lent, err)
+	if err := l.sweepAndAdd(t.Context(), now.Add(wantedEvery+time.Second)); err != nil || len(l.prefetched) != 1 {
+		t.Errorf("prefetched are %v, %v; want the one that was called off", l.prefetched, err)
 	}
 }
 
 // What somebody puts into in-use is removed, and what cannot be keeps no run
 // from its version.
 func TestInUseHoldsNothingElse(t *testing.T) {
-	l, p, mark := lending(t)
+	l, p, mark := newTestPrefetcher(t)
 	p.Put(t, nth(0), "x")
 	mark(nth(0))
 	dir := filepath.Join(l.cfg.Dir, "in-use")
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "large"), make([]byte, 1<<20), 0o600), os.MkdirAll(filepath.Join(dir, "full", "folder"), 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.look(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), `"full"`) {
+	if err := l.sweepAndAdd(t.Context(), time.Now()); err == nil || !strings.Contains(err.Error(), `"full"`) {
 		t.Errorf("error %v, want that it names the folder", err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "large")); !errors.Is(err, os.ErrNotExist) || len(l.lent) != 1 {
-		t.Errorf("the large file: %v, lent %v; want it gone, and one lent", err, l.lent)
+	if _, err := os.Stat(filepath.Join(dir, "large")); !errors.Is(err, os.ErrNotExist) || len(l.prefetched) != 1 {
+		t.Errorf("the large file: %v, prefetched %v; want it gone, and one prefetched", err, l.prefetched)
 	}
 }
