@@ -13,7 +13,7 @@ import (
 type EndedAccount struct {
 	User      slipway.User
 	Sessions  int
-	Tokens    []LeavingToken
+	Tokens    []EndingToken
 	Ownerless []slipway.Workspace // Workspaces left without an Owner who can sign in
 }
 
@@ -74,7 +74,7 @@ func EnableAccount(tx *store.Tx, by slipway.Actor, email string) (slipway.User, 
 // audit records an action on the account, with the counts of its tokens.
 func (a EndedAccount) audit(tx *store.Tx, by slipway.Actor, action string) error {
 	return auditAccount(tx, by, action, a.User, func(w slipway.WorkspaceID) string {
-		return CountTokens(slices.DeleteFunc(slices.Clone(a.Tokens), func(t LeavingToken) bool { return w != "" && t.Workspace != w }))
+		return CountTokens(slices.DeleteFunc(slices.Clone(a.Tokens), func(t EndingToken) bool { return w != "" && t.Workspace != w }))
 	})
 }
 
@@ -113,12 +113,12 @@ func endAccount(tx *store.Tx, by slipway.Actor, email, what string, keep []slipw
 	if a.Sessions, err = tx.CountSessions(a.User.ID); err != nil {
 		return a, err
 	}
-	l := Leaving{User: a.User, Before: slipway.Admin, Why: "The account " + a.User.Email + " " + what + "."}
+	l := AccessLoss{User: a.User, Before: slipway.Admin, Why: "The account " + a.User.Email + " " + what + "."}
 	if a.Tokens, err = EndTokens(tx, by, l, keep); err != nil {
 		return a, err
 	}
 	for _, id := range keep {
-		if !slices.ContainsFunc(a.Tokens, func(t LeavingToken) bool { return t.ID == id }) {
+		if !slices.ContainsFunc(a.Tokens, func(t EndingToken) bool { return t.ID == id }) {
 			return a, slipway.Errorf(slipway.Invalid, "%s holds no token with the id %q. Run the command with --dry-run: it lists the ids.", a.User.Email, id)
 		}
 	}

@@ -139,3 +139,7 @@ func (g Grant) RevokedBy(before, next Role) bool {
 	}
 	return g.Role > next
 }
+
+// MayKeepTokens checks whether somebody with role mine may keep the tokens of a
+// leaving holder.
+func MayKeepTokens(mine Role) error { return mine.May(ManageMembers) }

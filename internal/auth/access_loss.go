@@ -8,39 +8,39 @@ import (
 	"slipway/store"
 )
 
-// Leaving is a user whose role gets smaller, in one Workspace or in all.
-type Leaving struct {
+// AccessLoss is a smaller role of a user, or none, in one Workspace or in all.
+type AccessLoss struct {
 	User         slipway.User
 	Workspace    slipway.WorkspaceID // "" for all
 	Before, Next slipway.Role
 	Why          string // for the audit log: "ada@example.com was removed."
 }
 
-// Removal returns the Leaving for the end of a membership.
-func Removal(m slipway.Membership) Leaving {
-	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Why: m.User.Email + " was removed from the Workspace."}
+// Removal returns the AccessLoss for the end of a membership.
+func Removal(m slipway.Membership) AccessLoss {
+	return AccessLoss{User: m.User, Workspace: m.Workspace, Before: m.Role, Why: m.User.Email + " was removed from the Workspace."}
 }
 
-// RoleChange returns the Leaving for a member's change to the role next.
-func RoleChange(m slipway.Membership, next slipway.Role) Leaving {
+// RoleChange returns the AccessLoss for a member's change to the role next.
+func RoleChange(m slipway.Membership, next slipway.Role) AccessLoss {
 	why := m.User.Email + " was " + m.Role.String() + " and is " + next.String() + " now."
-	return Leaving{User: m.User, Workspace: m.Workspace, Before: m.Role, Next: next, Why: why}
+	return AccessLoss{User: m.User, Workspace: m.Workspace, Before: m.Role, Next: next, Why: why}
 }
 
 // Revokes returns the tokens of all to be revoked with l.
-func (l Leaving) Revokes(all []store.Token) []store.Token {
+func (l AccessLoss) Revokes(all []store.Token) []store.Token {
 	return slices.DeleteFunc(slices.Clone(all), func(t store.Token) bool { return !t.Grant().RevokedBy(l.Before, l.Next) })
 }
 
-// LeavingToken is a token revoked because its holder leaves, or kept on
+// EndingToken is a token revoked with an AccessLoss of its holder, or kept on
 // request.
-type LeavingToken struct {
+type EndingToken struct {
 	store.Token
 	Kept bool
 }
 
-// LeavingTokens loads the tokens to be revoked with l.
-func LeavingTokens(tx *store.Tx, l Leaving) ([]store.Token, error) {
+// EndingTokens loads the tokens to be revoked with l.
+func EndingTokens(tx *store.Tx, l AccessLoss) ([]store.Token, error) {
 	all, err := tx.HeldTokens(l.User.ID, l.Workspace)
 	return l.Revokes(all), err
 }
@@ -49,13 +49,13 @@ func LeavingTokens(tx *store.Tx, l Leaving) ([]store.Token, error) {
 // token, kept ones as well. Call EndTokens in the transaction that reduces the
 // role: a token issued before is found, and a token cannot be issued
 // afterwards.
-func EndTokens(tx *store.Tx, by slipway.Actor, l Leaving, keep []slipway.TokenID) (ended []LeavingToken, err error) {
-	tokens, err := LeavingTokens(tx, l)
+func EndTokens(tx *store.Tx, by slipway.Actor, l AccessLoss, keep []slipway.TokenID) (ended []EndingToken, err error) {
+	tokens, err := EndingTokens(tx, l)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range tokens {
-		one := LeavingToken{Token: t, Kept: slices.Contains(keep, t.ID)}
+		one := EndingToken{Token: t, Kept: slices.Contains(keep, t.ID)}
 		action := "token.keep"
 		if !one.Kept {
 			action, err = "token.revoke", tx.RevokeToken(t.ID)
@@ -83,7 +83,7 @@ func kindOfToken(t store.Token) string {
 
 // CountTokens returns the number of revoked and kept tokens as text, as in "2
 // tokens revoked, 1 kept.", or "No tokens.", with the full stop.
-func CountTokens(ended []LeavingToken) string {
+func CountTokens(ended []EndingToken) string {
 	kept := 0
 	for _, t := range ended {
 		if t.Kept {

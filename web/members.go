@@ -37,9 +37,9 @@ func keptTokens(c echo.Context, of slipway.User, mine slipway.Role) (keep []slip
 	return keep
 }
 
-// leavingRows returns the rows of the tokens that end with l.
-func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err error) {
-	tokens, err := auth.LeavingTokens(tx, l)
+// endingTokenRows returns the rows of the tokens that end with l.
+func endingTokenRows(tx *store.Tx, l auth.AccessLoss) (rows []views.EndingToken, err error) {
+	tokens, err := auth.EndingTokens(tx, l)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err e
 		if !there {
 			scope = "a deleted Deployment"
 		}
-		rows = append(rows, views.LeavingToken{
+		rows = append(rows, views.EndingToken{
 			ID: string(t.ID), Name: t.Name, Short: t.Short, Agents: t.Kind == store.AgentToken, Scope: scope, Role: t.Role,
 			LastUsedAt: t.LastUsedAt, By: t.CreatedBy, Theirs: t.ByUser == l.User.ID, ByToken: t.ByToken != "", Expired: t.Grant().Expired(tx.Now),
 		})
@@ -69,7 +69,7 @@ func leavingRows(tx *store.Tx, l auth.Leaving) (rows []views.LeavingToken, err e
 // invite, and so are open invitations of the person to a role above the next one.
 // At the end, e is audited. counts is a sentence with the numbers of revoked and
 // kept tokens.
-func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leaving, record func() error, e slipway.Event) (counts string, err error) {
+func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.AccessLoss, record func() error, e slipway.Event) (counts string, err error) {
 	if err := record(); err != nil {
 		return "", err
 	}
@@ -95,7 +95,7 @@ func changeAccess(c echo.Context, tx *store.Tx, mine slipway.Role, l auth.Leavin
 
 // dropInvitationsFor deletes open invitations to l's address above the next
 // role: accepting one would undo the change.
-func dropInvitationsFor(tx *store.Tx, l auth.Leaving) error {
+func dropInvitationsFor(tx *store.Tx, l auth.AccessLoss) error {
 	all, err := tx.Invitations(l.Workspace)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func (s *Server) showSetRole(c echo.Context) error {
 		if err := m.AskRole(mine, next, owners); err != nil {
 			return err
 		}
-		if page.Tokens, err = leavingRows(tx, auth.RoleChange(m, next)); err != nil {
+		if page.Tokens, err = endingTokenRows(tx, auth.RoleChange(m, next)); err != nil {
 			return err
 		}
 		page.Page, _, err = s.frameIn(c, tx, "Change a role", m.Workspace, views.People)
@@ -200,7 +200,7 @@ func (s *Server) showRemoveMember(c echo.Context) error {
 		if err := m.Remove(userOf(c).ID, mine, owners); err != nil {
 			return err
 		}
-		if page.Tokens, err = leavingRows(tx, auth.Removal(m)); err != nil {
+		if page.Tokens, err = endingTokenRows(tx, auth.Removal(m)); err != nil {
 			return err
 		}
 		if page.OpenLinks, err = openLinks(tx, m.Workspace); err != nil {
