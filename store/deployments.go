@@ -16,7 +16,7 @@ var deployments = table[slipway.Deployment]{"deployments", "d", []column[slipway
 	{"name", settings, func(d *slipway.Deployment) any { return &d.Name }},
 	{"description", settings, func(d *slipway.Deployment) any { return &d.Description }},
 	{"namespace", fixed, func(d *slipway.Deployment) any { return &d.Namespace }},
-	{"here", fixed, func(d *slipway.Deployment) any { return &d.Here }},
+	{"here", fixed, func(d *slipway.Deployment) any { return &d.Local }},
 	{"image", desired, func(d *slipway.Deployment) any { return &d.Image }},
 	{"image_tag", desired, func(d *slipway.Deployment) any { return &d.ImageTag }},
 	{"runtime", desired, func(d *slipway.Deployment) any { return &d.Runtime }},

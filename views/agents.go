@@ -4,7 +4,7 @@ import "time"
 
 // AgentsCardProps is how agents are connected to a Deployment.
 type AgentsCardProps struct {
-	Here      bool   // the embedded agent mounts the Deployment; other agents may do the same
+	Local     bool   // the embedded agent mounts the Deployment; other agents may do the same
 	Refusal   string // why the reader may not manage agents; "" for an allowed reader
 	Connected AgentsConnected
 	Tokens    []AgentTokenRow

@@ -39,7 +39,7 @@ func AgentsCard(a AgentsCardProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if a.Here {
+		if a.Local {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "This Deployment is mounted on the portal's machine without one; agents bring it to others as well.")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -44,7 +44,7 @@ type DeploymentsPage struct {
 // DeploymentRow is a Deployment in the list.
 type DeploymentRow struct {
 	Name, URL, Namespace string
-	Here                 bool
+	Local                bool
 	Health               slipway.Health
 	Reason               string
 	NeedsImage           bool
@@ -173,8 +173,8 @@ func BannerText(d slipway.Deployment, turned *slipway.SwitchOrder) string {
 }
 
 // NoComponents is the text for a Deployment without components.
-func NoComponents(here bool) string {
-	if here {
+func NoComponents(local bool) string {
+	if local {
 		return "The mount on this machine has not reported yet."
 	}
 	return "No component is connected. What you deploy is checked, published and kept."

@@ -228,7 +228,7 @@ func deploymentRow(row DeploymentRow) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if row.Here {
+		if row.Local {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 15, "· on this machine")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

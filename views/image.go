@@ -119,7 +119,7 @@ func ImageEffects(w slipway.Deploy, d slipway.Deployment, base *slipway.Deploy) 
 		all = append(all, "Turns "+slipway.OnOff(w.Switch.On)+" DAG-only deploys in the same step. If anything fails, they stay "+slipway.OnOff(d.DAGDeploys)+" and the image stays as it is.")
 	}
 	all = append(all, dagEffect(w, d, base), "Components restart with this image. "+graceText)
-	if d.Here && d.ApplyCommand == "" {
+	if d.Local && d.ApplyCommand == "" {
 		all = append(all, "No apply command is set for this Deployment: restart Airflow yourself once the deploy is done.")
 	}
 	return all

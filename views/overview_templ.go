@@ -923,7 +923,7 @@ func ConnectCard(c Connect) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if c.Here {
+		if c.Local {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 81, "<p>Slipway mounts the DAGs of this Deployment on this machine. Containers mount this folder, read-only, at the same path:</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

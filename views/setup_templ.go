@@ -14,7 +14,7 @@ type Setup struct {
 	URL                                string
 	Error                              string // why it was refused
 	Email, Name, Workspace, Deployment string
-	Here                               bool
+	Local                              bool
 }
 
 // SetupPage makes the first account, Workspace and Deployment.
@@ -136,7 +136,7 @@ func SetupPage(f Setup) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = wherePicker(f.Here).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = wherePicker(f.Local).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -155,7 +155,7 @@ func SetupPage(f Setup) templ.Component {
 }
 
 // wherePicker asks where the Airflow of a Deployment runs.
-func wherePicker(here bool) templ.Component {
+func wherePicker(local bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -180,7 +180,7 @@ func wherePicker(here bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if here {
+		if local {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, " checked")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -190,7 +190,7 @@ func wherePicker(here bool) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if !here {
+		if !local {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, " checked")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

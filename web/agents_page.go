@@ -21,7 +21,7 @@ func agentID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("a
 // agentsCard is the part of Settings about agents.
 func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.AgentsCardProps, error) {
 	card := views.AgentsCardProps{
-		Here: sc.Here, Connected: connected(sc), Now: sc.now, AddURL: agentTokensPath(sc.ID), NewName: "agents",
+		Local: sc.Local, Connected: connected(sc), Now: sc.now, AddURL: agentTokensPath(sc.ID), NewName: "agents",
 		Lines: views.NewAgentLines(s.address(c, ""), ""), LiveURL: deploymentPath(sc.ID) + "/live?view=agents",
 	}
 	if err := sc.role.May(slipway.ManageAgents); err != nil {

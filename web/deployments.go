@@ -55,7 +55,7 @@ func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsP
 // gets a link to the first deploy.
 func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor) (views.DeploymentRow, error) {
 	row := views.DeploymentRow{
-		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Here: d.Here, NeedsImage: d.NeedsImage,
+		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Local: d.Local, NeedsImage: d.NeedsImage,
 		ImageTag: views.ImageTag(d.State), Runtime: d.Runtime,
 	}
 	if d.Mounted {

@@ -105,8 +105,8 @@ func cancelURL(sc scene, w slipway.Deploy) string {
 
 // components lists the components with their versions.
 func components(sc scene) views.Running {
-	r := views.Running{Empty: views.NoComponents(sc.Here)}
-	if !sc.Here && sc.live.Number > 0 { // before the first deploy, the Connect card shows the same
+	r := views.Running{Empty: views.NoComponents(sc.Local)}
+	if !sc.Local && sc.live.Number > 0 { // before the first deploy, the Connect card shows the same
 		r.ConnectURL = remoteConnect(sc).AgentsURL
 	}
 	p := slipway.NewProgress(sc.State, sc.components, sc.now)
@@ -162,7 +162,7 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 
 // connect has the path of the mount, and the settings for Airflow.
 func (s *Server) connect(sc scene) views.Connect {
-	if !sc.Here {
+	if !sc.Local {
 		return remoteConnect(sc)
 	}
 	dir := s.engine.MountDir(sc.Deployment)
@@ -170,7 +170,7 @@ func (s *Server) connect(sc scene) views.Connect {
 		dir = abs
 	}
 	dags := filepath.Join(dir, "current", "dags")
-	return views.Connect{Here: true, MountDir: dir, DAGsDir: dags}.WithAirflow(sc.Namespace)
+	return views.Connect{Local: true, MountDir: dir, DAGsDir: dags}.WithAirflow(sc.Namespace)
 }
 
 // agentDir is the mount of an agent in the examples.

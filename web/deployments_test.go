@@ -166,7 +166,7 @@ func TestAddDeployment(t *testing.T) {
 			}
 			storetest.View(t, a.store, func(tx *store.Tx) error {
 				d, err := tx.LoadDeployment(slipway.DeploymentID(id))
-				if d.Name != "finance" || d.Here != tt.here || d.Creator != "Oli Operator" || d.Workspace != a.Workspace.ID {
+				if d.Name != "finance" || d.Local != tt.here || d.Creator != "Oli Operator" || d.Workspace != a.Workspace.ID {
 					t.Errorf("added %+v", d)
 				}
 				return err

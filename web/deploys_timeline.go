@@ -49,7 +49,7 @@ func timeline(sc scene, w slipway.Deploy) views.Timeline {
 // phases returns the phases of w in order, by the kind of deploy.
 func phases(sc scene, w slipway.Deploy) []phase {
 	mounted := phase{title: "Mounted", detail: mountedText(sc, w), from: w.LiveAt, to: w.EndedAt}
-	if !sc.Here && len(sc.components) == 0 {
+	if !sc.Local && len(sc.components) == 0 {
 		mounted.title = "Published"
 	}
 	turn := phase{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}

@@ -78,7 +78,7 @@ func (s *Server) deleteCard(tx *store.Tx, sc scene) (*views.DeleteCard, error) {
 		return nil, err
 	}
 	mount := ""
-	if sc.Here {
+	if sc.Local {
 		mount = s.engine.MountDir(sc.Deployment)
 	}
 	return &views.DeleteCard{Action: deploymentPath(sc.ID) + "/delete", Name: sc.Name, Lost: views.Losses(versions, deploys, mount)}, nil

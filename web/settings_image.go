@@ -48,7 +48,7 @@ func (s *Server) registerAgain(c echo.Context, err error, text string) error {
 // applyCard is the form to choose the command that applies images; nil for an
 // Airflow on another machine.
 func (s *Server) applyCard(sc scene) *views.ApplyCardProps {
-	if !sc.Here {
+	if !sc.Local {
 		return nil
 	}
 	card := views.ApplyCardProps{Action: deploymentPath(sc.ID) + "/apply-command", Names: s.engine.ApplyNames(), Chosen: sc.ApplyCommand}

@@ -36,7 +36,7 @@ func (s *Server) showSetup(c echo.Context) error {
 		return err
 	}
 	return render(c, http.StatusOK, views.SetupPage(views.Setup{
-		Page: s.bareFrame(c, "Set up Slipway"), URL: c.Request().URL.Path, Here: true,
+		Page: s.bareFrame(c, "Set up Slipway"), URL: c.Request().URL.Path, Local: true,
 	}))
 }
 
@@ -47,14 +47,14 @@ func (s *Server) setUp(c echo.Context) error {
 	}
 	f := auth.Founding{
 		Email: c.FormValue("email"), Name: c.FormValue("name"),
-		Workspace: c.FormValue("workspace"), Deployment: c.FormValue("deployment"), Here: c.FormValue("where") != "elsewhere",
+		Workspace: c.FormValue("workspace"), Deployment: c.FormValue("deployment"), Local: c.FormValue("where") != "elsewhere",
 	}
 	all, err := s.found(c.Request().Context(), f, c.FormValue("password"), c.RealIP())
 	if kind, text := slipway.Explain(err); kind == slipway.Invalid {
 		c.Set(errorKey, err)
 		return render(c, http.StatusUnprocessableEntity, views.SetupPage(views.Setup{
 			Page: s.bareFrame(c, "Set up Slipway"), URL: c.Request().URL.Path, Error: text,
-			Email: f.Email, Name: f.Name, Workspace: f.Workspace, Deployment: f.Deployment, Here: f.Here,
+			Email: f.Email, Name: f.Name, Workspace: f.Workspace, Deployment: f.Deployment, Local: f.Local,
 		}))
 	}
 	if err != nil {

@@ -49,7 +49,7 @@ func TestSetup(t *testing.T) {
 	if !u.Admin || u.Name != "Ada" || len(all) != 1 || all[0].Name != "Data Platform" {
 		t.Errorf("user %+v, Workspaces %+v", u, all)
 	}
-	if len(d) != 1 || d[0].Name != "sales-prod" || !d[0].Here || !d[0].DAGDeploys || d[0].Creator != "Ada" {
+	if len(d) != 1 || d[0].Name != "sales-prod" || !d[0].Local || !d[0].DAGDeploys || d[0].Creator != "Ada" {
 		t.Errorf("Deployments %+v", d)
 	}
 	if got := a.role(t, all[0].ID, u.ID); got != slipway.Owner {

@@ -62,7 +62,7 @@ func (i initCommand) Run(ctx context.Context, c console) error {
 
 // founding returns the input of the first setup, by the flags.
 func (i initCommand) founding() auth.Founding {
-	f := auth.Founding{Email: i.Email, Name: i.Name, Workspace: i.Workspace, Deployment: i.Deployment, Here: !i.Elsewhere}
+	f := auth.Founding{Email: i.Email, Name: i.Name, Workspace: i.Workspace, Deployment: i.Deployment, Local: !i.Elsewhere}
 	if f.Name == "" {
 		f.Name = nameIn(i.Email)
 	}

@@ -54,7 +54,7 @@ func TestInit(t *testing.T) {
 			t.Errorf("user %+v, %v", u, err)
 		}
 		d, role, err := tx.Deployment(out.DeploymentID, slipway.Actor{User: u.ID})
-		if err != nil || d.Workspace != out.WorkspaceID || d.Name != "sales-prod" || !d.Here || role != slipway.Admin {
+		if err != nil || d.Workspace != out.WorkspaceID || d.Name != "sales-prod" || !d.Local || role != slipway.Admin {
 			t.Errorf("Deployment %+v, role %v, %v", d, role, err)
 		}
 		wantToken(t, tx, out.Token, store.Token{Kind: store.APIToken, Workspace: out.WorkspaceID, Role: slipway.Owner})

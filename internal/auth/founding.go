@@ -10,7 +10,7 @@ type Founding struct {
 	Email, Name string // of the first user, who becomes Organization admin and Owner
 	Workspace   string
 	Deployment  string
-	Here        bool // mount the Deployment on this machine, with the embedded agent
+	Local       bool // mount the Deployment on this machine, with the embedded agent
 }
 
 // Founded holds the records created by a first setup.
@@ -62,7 +62,7 @@ func Found(tx *store.Tx, f Founding, hash string, by slipway.Actor) (all Founded
 	if err := tx.SetRole(all.Workspace.ID, all.User.ID, slipway.Owner); err != nil {
 		return all, err
 	}
-	d, err := slipway.NewDeployment(all.Workspace.ID, f.Deployment, f.Here)
+	d, err := slipway.NewDeployment(all.Workspace.ID, f.Deployment, f.Local)
 	if err != nil {
 		return all, err
 	}

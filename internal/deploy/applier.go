@@ -55,7 +55,7 @@ func (a *applier) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, 
 			return err
 		}
 		switch _, known := a.cfg.ApplyCommands[name]; {
-		case !d.Here:
+		case !d.Local:
 			return slipway.Errorf(slipway.Conflict, "This Deployment is not on this machine: agents apply its images.")
 		case name != "" && !known:
 			return noCommand(name)
@@ -75,9 +75,9 @@ func noCommand(name string) error {
 	return slipway.Errorf(slipway.Invalid, "The configuration of the portal has no apply command %q. Ask the administrator, or choose another one.", name)
 }
 
-// applyHere applies the image of a state of d on the portal's machine: writes
-// image.env and runs the apply command. Repeating applyHere is harmless.
-func (a *applier) applyHere(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
+// applyLocal applies the image of a state of d on the portal's machine: writes
+// image.env and runs the apply command. Repeating applyLocal is harmless.
+func (a *applier) applyLocal(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
 	out := a.openLog(w)
 	defer func() { err = errors.Join(err, out.Close()) }()
 	env := a.imageEnv(s)

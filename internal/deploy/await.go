@@ -125,7 +125,7 @@ func (a *awaiter) probe(d slipway.Deployment, revision string, since time.Time) 
 	p := slipway.NewProgress(d.State, all, now)
 	v := outcome{late: now.Sub(since) >= a.cfg.MountTimeout, failing: strings.Join(slipway.Stragglers(d.State, all, now), "; ")}
 	switch {
-	case p.Of == 0 && d.Here: // the agent of this machine has not reported yet
+	case p.Of == 0 && d.Local: // the agent of this machine has not reported yet
 		v.failing = slipway.EmbeddedComponent + " has not reported"
 	case p.Of == 0:
 		v.done, v.note = true, "Published. No component is connected."
@@ -255,9 +255,9 @@ func (a *awaiter) probePart(d slipway.Deployment, revision string, kind slipway.
 	switch {
 	case p.Of > 0:
 		v.done, v.stuck = p.Done(), p.Stuck()
-	case kind == slipway.Sidecar && d.Here:
+	case kind == slipway.Sidecar && d.Local:
 		v.failing = slipway.EmbeddedComponent + " has not reported"
-	case kind == slipway.Rollout && !d.Here:
+	case kind == slipway.Rollout && !d.Local:
 		v.done, v.note = true, "Published. No component is connected."
 		if slipway.NewProgress(d.State, a.components.Components(d.ID), now).Of > 0 {
 			v.note = "Published. No rollout agent is connected: restart Airflow with the image."

@@ -85,8 +85,8 @@ func (o *rollouts) rollOutImage(ctx context.Context, d slipway.Deployment, w *sl
 	if err := o.setDesired(ctx, w, func(now *slipway.Deploy, at time.Time) { now.RollingAt, now.MountingAt = at, time.Time{} }); err != nil {
 		return "", err
 	}
-	if d.Here {
-		if note, err = o.applier.applyHere(ctx, d, *w, d.Wanted(w)); err != nil {
+	if d.Local {
+		if note, err = o.applier.applyLocal(ctx, d, *w, d.Wanted(w)); err != nil {
 			return note, err
 		}
 	}
@@ -184,8 +184,8 @@ func (o *rollouts) undoOnce(ctx context.Context, w slipway.Deploy) error {
 		return err
 	}
 	reason := w.Reason
-	if d.Here {
-		_, err = o.applier.applyHere(ctx, d, w, d.State)
+	if d.Local {
+		_, err = o.applier.applyLocal(ctx, d, w, d.State)
 		switch kind, text := slipway.Explain(err); {
 		case ctx.Err() != nil:
 			return ctx.Err() // goes on after the next start

@@ -167,7 +167,7 @@ func (w *workers) start(d slipway.Deployment) {
 	r.wg.Go(func() { w.loop(ctx, d, "stage", wake.stage, w.stager.stageAll) })
 	r.wg.Go(func() { w.loop(ctx, d, "publish", wake.queue, w.publisher.publishAll) })
 	r.wg.Go(func() { w.loop(ctx, d, "merge", wake.merge, w.merger.mergePacks) })
-	if d.Here {
+	if d.Local {
 		r.wg.Go(func() { w.keepMounting(ctx, d, w.mount) })
 	}
 }

@@ -20,8 +20,8 @@ func TestAppliesImages(t *testing.T) {
 		ending  bool
 	}{
 		"nothing":                     {slipway.Deployment{}, nil, false, false},
-		"here":                        {slipway.Deployment{Here: true}, nil, false, false},
-		"an apply command":            {slipway.Deployment{Here: true, ApplyCommand: "compose"}, nil, true, false},
+		"here":                        {slipway.Deployment{Local: true}, nil, false, false},
+		"an apply command":            {slipway.Deployment{Local: true, ApplyCommand: "compose"}, nil, true, false},
 		"an apply command of before":  {slipway.Deployment{ApplyCommand: "compose"}, nil, false, false},
 		"a sidecar":                   {slipway.Deployment{}, []slipway.Component{component(slipway.Sidecar, slipway.StepEnding, 0)}, false, false},
 		"a rollout agent":             {slipway.Deployment{}, []slipway.Component{component(slipway.Rollout, "pulling the image", time.Second)}, true, false},

@@ -18,7 +18,7 @@ type Deployment struct {
 	ID        DeploymentID
 	Workspace WorkspaceID
 	Namespace string // "barren-ionization-0185": names the folders, never changes
-	Here      bool   // on this machine: mounted by the embedded agent
+	Local     bool   // on this machine: mounted by the embedded agent
 	State            // wanted now
 	Before    *State // state that switching back restores; nil unless NeedsImage
 	Settings
@@ -61,13 +61,13 @@ const (
 
 // NewDeployment returns a new Deployment: DAG-only deploys enabled, DAGs from
 // the image until the first bundle version is complete.
-func NewDeployment(w WorkspaceID, name string, here bool) (Deployment, error) {
+func NewDeployment(w WorkspaceID, name string, local bool) (Deployment, error) {
 	name, err := CheckName("A Deployment", name)
 	if err != nil {
 		return Deployment{}, err
 	}
 	return Deployment{
-		Workspace: w, Here: here, State: State{DAGDeploys: true},
+		Workspace: w, Local: local, State: State{DAGDeploys: true},
 		Settings: Settings{
 			Name: name, ImageRole: Author, Platform: DefaultPlatform,
 			KeepDays: DefaultKeepDays, KeepVersions: DefaultKeepVersions,
@@ -181,7 +181,7 @@ var namespaceNouns = strings.Fields(`aberration accretion albedo antenna apertur
 // AppliesImages reports whether images of d can be applied: by the apply
 // command of this machine or by a connected agent.
 func (d Deployment) AppliesImages(all []Component, now time.Time) bool {
-	return d.Here && d.ApplyCommand != "" || len(Connected(OfKind(all, Rollout), now)) > 0
+	return d.Local && d.ApplyCommand != "" || len(Connected(OfKind(all, Rollout), now)) > 0
 }
 
 // takesImage checks the new image of w.

@@ -11,7 +11,7 @@ func TestNewDeployment(t *testing.T) {
 	got, err := NewDeployment("w1", " Sales ETL ", true)
 	checkError(t, err, fine, "")
 	want := Deployment{
-		Workspace: "w1", Here: true, State: State{DAGDeploys: true},
+		Workspace: "w1", Local: true, State: State{DAGDeploys: true},
 		Settings: Settings{Name: "Sales ETL", ImageRole: Author, Platform: "linux/amd64", KeepDays: 90, KeepVersions: 10},
 	}
 	if !reflect.DeepEqual(got, want) {

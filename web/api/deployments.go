@@ -264,16 +264,16 @@ func (e *deployments) createDeployment(c echo.Context) error {
 	return e.answerDeployment(c, d.ID)
 }
 
-// newDeployment returns the Deployment to create, mounted here unless b says
-// otherwise.
+// newDeployment returns the Deployment to create, mounted on this machine unless
+// b says otherwise.
 func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
-	name, here := "", true
+	name, local := "", true
 	setIfPresent(&name, b.Name)
-	setIfPresent(&here, b.IsMountedHere)
+	setIfPresent(&local, b.IsMountedHere)
 	if b.WorkspaceID == "" {
 		return slipway.Deployment{}, slipway.Errorf(slipway.Invalid, "Say by workspaceId in which Workspace the Deployment is made.")
 	}
-	d, err := slipway.NewDeployment(b.WorkspaceID, name, here)
+	d, err := slipway.NewDeployment(b.WorkspaceID, name, local)
 	if err != nil {
 		return d, err
 	}
