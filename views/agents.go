@@ -28,7 +28,7 @@ type AgentTokenRow struct {
 	Name, Short, By       string
 	CreatedAt, LastUsedAt time.Time
 	RevokeURL             string
-	Gone                  []string // people without access today who still know the secret
+	UnfitHolders          []string // people without access today who still know the secret
 }
 
 // AgentLines are the commands and files to copy where Airflow runs. Each holds

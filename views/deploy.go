@@ -78,7 +78,7 @@ type DeployHeader struct {
 	Version     slipway.Version
 	VersionURL  string
 	Waits       string // the place in the queue
-	GoesBack    bool   // the deploy failed halfway, and the state before returns
+	Undoing     bool   // the deploy failed halfway, and the state before returns
 }
 
 // Link is a text with an address.
@@ -131,15 +131,15 @@ type Review struct {
 
 // ChangeLine is a changed file in a list.
 type ChangeLine struct {
-	Op          slipway.Op
-	Path        string
-	URL         string // of the file's difference; "" when elsewhere
-	DAG         bool
-	Counted     bool // Added and Removed are known
-	Added       int
-	Removed     int
-	GoesBack    string // "#119 (Grace H., 18 Nov 2026)"; "" without an older equal version
-	GoesBackURL string
+	Op        slipway.Op
+	Path      string
+	URL       string // of the file's difference; "" when elsewhere
+	DAG       bool
+	Counted   bool // Added and Removed are known
+	Added     int
+	Removed   int
+	SameAs    string // "#119 (Grace H., 18 Nov 2026)"; "" without an older equal version
+	SameAsURL string
 }
 
 // Omission is a file left out of an upload, with the reason.

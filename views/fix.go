@@ -18,7 +18,7 @@ type FixPage struct {
 	Refusal     string // the rule's reason for showing no form
 	Error       string // why the sent fix was refused
 	OtherThen   string // a note that the file differs from the older version opened by the reader
-	Gone        bool   // the file no longer exists
+	Deleted     bool   // the file no longer exists
 	Base        string
 	Text        string
 	NoText      string // why the text cannot be edited

@@ -53,7 +53,7 @@ type SwitchPage struct {
 	CancelURL  string
 	AtHand     bool
 	Self       bool               // the person chose to make the follow-up deploy by hand
-	DoesIt     string             // how Slipway does the follow-up
+	FollowUp   string             // how Slipway does the follow-up
 	NoImage    string             // why Slipway cannot make the follow-up
 	DeployURL  string             // the form for the follow-up deploy
 	Register   *RegisterCardProps // nil where an image is known

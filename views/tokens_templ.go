@@ -46,7 +46,7 @@ type TokenRow struct {
 	Role                     slipway.Role
 	Kinds                    slipway.Kinds
 	By                       string
-	Gone                     []string // who can use it though they have no access any more: "Ada Lovelace has left"
+	UnfitHolders             []string // who can use it though they have no access any more: "Ada Lovelace has left"
 	CreatedAt, LastUsedAt    time.Time
 	ExpiresAt                time.Time // zero: never
 	Expired                  bool
@@ -304,7 +304,7 @@ func tokenLine(now time.Time, t TokenRow) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if len(t.Gone) > 0 {
+		if len(t.UnfitHolders) > 0 {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 13, "<span class=\"pill bad\">KEPT</span> ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -329,7 +329,7 @@ func tokenLine(now time.Time, t TokenRow) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		for _, who := range t.Gone {
+		for _, who := range t.UnfitHolders {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "<small>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -38,7 +38,7 @@ func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.Agent
 	}
 	for _, t := range tokens {
 		card.Tokens = append(card.Tokens, views.AgentTokenRow{
-			Name: t.Name, Short: t.Short, By: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, Gone: unfitHolders(t, holders[t.ID]),
+			Name: t.Name, Short: t.Short, By: t.CreatedBy, CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, UnfitHolders: unfitHolders(t, holders[t.ID]),
 			RevokeURL: agentTokensPath(sc.ID) + "/" + string(t.ID) + "/revoke",
 		})
 	}

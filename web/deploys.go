@@ -96,7 +96,7 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 		Waits: waits(sc, w), Links: related(sc, w), Source: views.WrittenReference(w.Source),
 	}
 	h.Harmless = w.Status.Ended() && !w.WentLive() && w.RollingAt.IsZero()
-	h.GoesBack = w.Status == slipway.Deploying && w.Reason != ""
+	h.Undoing = w.Status == slipway.Deploying && w.Reason != ""
 	h.Commit, h.CommitURL, h.Branch = commit(w.Git)
 	h.Version = bringsVersion(w)
 	if kept[w.Version] {

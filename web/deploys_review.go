@@ -52,9 +52,9 @@ func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.F
 			l.Counted, l.Added, l.Removed = true, f.Diff.Added, f.Diff.Removed
 		}
 	}
-	if w, ok := r.GoesBack[change.Path]; ok {
-		l.GoesBack = fmt.Sprintf("#%d (%s, %s)", w.Number, w.By.Title(), w.CreatedAt.UTC().Format("2 Jan 2006"))
-		l.GoesBackURL = deployPath(r.Deployment.ID, w.Number)
+	if w, ok := r.SameAs[change.Path]; ok {
+		l.SameAs = fmt.Sprintf("#%d (%s, %s)", w.Number, w.By.Title(), w.CreatedAt.UTC().Format("2 Jan 2006"))
+		l.SameAsURL = deployPath(r.Deployment.ID, w.Number)
 	}
 	return l
 }
@@ -139,7 +139,7 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	if err != nil {
 		return err
 	}
-	r.GoesBack = nil // a return restores every file
+	r.SameAs = nil // a return restores every file
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, n)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true

@@ -63,7 +63,7 @@ func (s *Server) fixPage(c echo.Context, status int, tried *refusedFix) error {
 	if err != nil {
 		return err
 	}
-	if p.Gone = f.File.Path == ""; p.Gone && tried == nil {
+	if p.Deleted = f.File.Path == ""; p.Deleted && tried == nil {
 		return slipway.Errorf(slipway.NotFound, views.NoFileNow, p.Path)
 	}
 	p.Base, p.Exec = f.File.SHA256, f.File.Exec
@@ -153,7 +153,7 @@ func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.
 	}
 	if kept, err := tx.Retained(sc.ID, sc.Version); err != nil {
 		return err
-	} else if kept && !p.Gone {
+	} else if kept && !p.Deleted {
 		p.BackURL = filePath(sc.ID, sc.Version, p.Path)
 	}
 	if v, ok := slipway.VersionOfDir(c.QueryParam("seen")); ok {

@@ -95,7 +95,7 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 	if sc.MayRegister(sc.role) == nil {
 		p.Register = registerCard(sc, slipway.OnOff(on))
 	}
-	if p.DoesIt, err = followUp(tx, sc.projected, on); err != nil || on {
+	if p.FollowUp, err = followUp(tx, sc.projected, on); err != nil || on {
 		return p, err
 	}
 	recent, err := tx.RecentDeployers(sc.ID, tx.Now.Add(-recentWindow))

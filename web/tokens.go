@@ -106,7 +106,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 		}
 		row := views.TokenRow{
 			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, By: t.CreatedBy,
-			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), Gone: unfitHolders(t, holders[t.ID]),
+			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), UnfitHolders: unfitHolders(t, holders[t.ID]),
 		}
 		if t.Grant().IssuedBy(role, nil) == nil {
 			row.RotateURL, row.RevokeURL = tokenPath(t)+"/rotate", tokenPath(t)+"/revoke"

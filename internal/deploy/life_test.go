@@ -100,8 +100,8 @@ func TestAddAndReplace(t *testing.T) {
 		t.Errorf("%d packs, want %d; %d new bytes", got, packs+1, third.Counts.NewBytes)
 	}
 	r, err = a.Engine.Review(t.Context(), a.Sales.ID, third.Number, a.Eve)
-	if err != nil || len(r.Plan.RemovedDAGs) != 2 || r.GoesBack["b.py"].Number != first.Number || len(r.GoesBack) != 1 {
-		t.Errorf("removed %v, goes back %+v, %v", r.Plan.RemovedDAGs, r.GoesBack, err)
+	if err != nil || len(r.Plan.RemovedDAGs) != 2 || r.SameAs["b.py"].Number != first.Number || len(r.SameAs) != 1 {
+		t.Errorf("removed %v, same as %+v, %v", r.Plan.RemovedDAGs, r.SameAs, err)
 	}
 	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, third.Number, a.Eve, r.Base, slipway.Ticks{})
 	wantKind(t, err, slipway.Invalid, "removes 2 DAG files")

@@ -126,7 +126,7 @@ type Review struct {
 	Base       slipway.Version // version before the changes
 	BaseDeploy *slipway.Deploy // the deploy of version Base, live or queued; nil for none
 	Plan       slipway.Plan
-	GoesBack   map[string]slipway.Deploy // the earlier deploy with the same content of a file, by path
+	SameAs     map[string]slipway.Deploy // the earlier deploy with the same content of a file, by path
 	Report     store.Report              // files of the upload that are not deployed
 	NewBytes   int64                     // to be stored
 	Image      *ImageReview              // nil where no image is rolled out
@@ -136,8 +136,8 @@ type Review struct {
 	was slipway.State // state before the deploy
 }
 
-// goesBackMax is how many changed files are looked up in the history.
-const goesBackMax = 200
+// sameAsMax is how many changed files are looked up in the history.
+const sameAsMax = 200
 
 // Review returns the effect of a staged deploy.
 func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
@@ -244,7 +244,7 @@ func (e *reviews) history(ctx context.Context, r *Review) error {
 		if r.BaseDeploy, err = baseDeploy(tx, r.Deployment.ID, r.Base); err != nil {
 			return err
 		}
-		if r.GoesBack, err = goesBack(tx, r.Deploy, r.Plan.Changes); err != nil {
+		if r.SameAs, err = sameContents(tx, r.Deploy, r.Plan.Changes); err != nil {
 			return err
 		}
 		if r.Deploy.WentLive() {
@@ -279,15 +279,15 @@ func baseDeploy(tx *store.Tx, of slipway.DeploymentID, v slipway.Version) (*slip
 	return nil, nil
 }
 
-// goesBack returns the earlier deploys with the same contents as the changed
+// sameContents returns the earlier deploys with the same contents as the changed
 // files, by path.
-func goesBack(tx *store.Tx, w slipway.Deploy, changes []slipway.Change) (map[string]slipway.Deploy, error) {
-	back, checked := map[string]slipway.Deploy{}, 0
+func sameContents(tx *store.Tx, w slipway.Deploy, changes []slipway.Change) (map[string]slipway.Deploy, error) {
+	same, checked := map[string]slipway.Deploy{}, 0
 	for _, c := range changes {
 		if c.New.SHA256 == "" || c.New.SHA256 == c.Old.SHA256 {
 			continue
 		}
-		if checked++; checked > goesBackMax {
+		if checked++; checked > sameAsMax {
 			break
 		}
 		earlier, found, err := tx.SameBefore(w.Deployment, c.Path, c.New.SHA256, w.Position)
@@ -295,8 +295,8 @@ func goesBack(tx *store.Tx, w slipway.Deploy, changes []slipway.Change) (map[str
 			return nil, err
 		}
 		if found {
-			back[c.Path] = earlier
+			same[c.Path] = earlier
 		}
 	}
-	return back, nil
+	return same, nil
 }
