@@ -100,7 +100,7 @@ type Deploy struct {
 	RollingAt   time.Time // from then on the image is desired of components
 	MountingAt  time.Time // and the DAGs
 	StoredAt    time.Time // bundle version complete on the portal's side
-	LiveAt      time.Time // wanted of every component from then on
+	LiveAt      time.Time // the state after the deploy became the desired state: before DAGs are mounted, after an image is rolled out
 	EndedAt     time.Time
 }
 
