@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -66,6 +67,31 @@ func TestEveryRouteIsDescribed(t *testing.T) {
 	}
 	if len(routes) < 25 {
 		t.Errorf("only %d routes", len(routes))
+	}
+}
+
+// TestEveryFieldOfARequestIsDescribed: and the description has no other field.
+func TestEveryFieldOfARequestIsDescribed(t *testing.T) {
+	for schema, body := range api.Bodies {
+		described := description(t).Components.Schemas[schema].Value.Properties
+		read := map[string]bool{}
+		for _, f := range reflect.VisibleFields(body) {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if read[name] = true; described[name] == nil {
+				t.Errorf("openapi.yaml does not have the field %q of %s", name, schema)
+			}
+		}
+		for name := range described {
+			if !read[name] {
+				t.Errorf("openapi.yaml has the field %s of %s, which is not read", name, schema)
+			}
+		}
+	}
+	change := description(t).Components.Schemas["DeploymentChange"].Value.Properties
+	for name := range description(t).Components.Schemas["NewDeployment"].Value.Properties {
+		if name != "isMountedHere" && change[name] == nil {
+			t.Errorf("DeploymentChange lacks the field %s of NewDeployment", name)
+		}
 	}
 }
 
