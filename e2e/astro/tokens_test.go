@@ -86,8 +86,8 @@ func (a astro) edit(id, scope, of, role string) {
 func (a astro) revoke(id string) {
 	a.Helper()
 	a.Do("GET", a.Organization+"/tokens/"+id, "", "scope")
-	if answer, text := a.Request("DELETE", a.Organization+"/tokens/"+id, ""); answer.StatusCode != http.StatusNoContent && answer.StatusCode != http.StatusOK {
-		a.Errorf("revoke: answer %d: %s", answer.StatusCode, text)
+	if r := a.Request("DELETE", a.Organization+"/tokens/"+id, ""); r.Status != http.StatusNoContent && r.Status != http.StatusOK {
+		a.Errorf("revoke: answer %d: %s", r.Status, r.Body)
 	}
 }
 

@@ -40,7 +40,7 @@ func (a *Astro) DeploymentPath() string {
 }
 
 // Request sends one request with the CLI's header.
-func (a *Astro) Request(method, path, body string) (*http.Response, string) {
+func (a *Astro) Request(method, path, body string) Reply {
 	a.Helper()
 	r, err := http.NewRequestWithContext(a.Context(), method, a.Installation.Base+path, strings.NewReader(body))
 	if err != nil {
@@ -64,19 +64,19 @@ func (a *Astro) Request(method, path, body string) (*http.Response, string) {
 	if err != nil {
 		a.Fatal(err)
 	}
-	return answer, string(text)
+	return Reply{Status: answer.StatusCode, Header: answer.Header, Body: string(text)}
 }
 
 // Do sends a request and wants the answer 200 in JSON, with the needed fields.
 func (a *Astro) Do(method, path, body string, needed ...string) Fields {
 	a.Helper()
-	answer, text := a.Request(method, path, body)
-	if answer.StatusCode != http.StatusOK || !strings.Contains(answer.Header.Get("Content-Type"), "json") {
-		a.Fatalf("%s %s: answer %d as %q: %s", method, path, answer.StatusCode, answer.Header.Get("Content-Type"), text)
+	r := a.Request(method, path, body)
+	if r.Status != http.StatusOK || !strings.Contains(r.Header.Get("Content-Type"), "json") {
+		a.Fatalf("%s %s: answer %d as %q: %s", method, path, r.Status, r.Header.Get("Content-Type"), r.Body)
 	}
 	got := Fields{}
-	if err := json.Unmarshal([]byte(text), &got); err != nil {
-		a.Fatalf("%s %s: %v in %s", method, path, err, text)
+	if err := json.Unmarshal([]byte(r.Body), &got); err != nil {
+		a.Fatalf("%s %s: %v in %s", method, path, err, r.Body)
 	}
 	a.Need(got, needed...)
 	return got
@@ -95,10 +95,10 @@ func (a *Astro) Need(got Fields, names ...string) {
 // Refused sends a request and wants a refusal with a sentence for the CLI to print.
 func (a *Astro) Refused(method, path, body, says string) {
 	a.Helper()
-	answer, text := a.Request(method, path, body)
+	r := a.Request(method, path, body)
 	var got struct{ Message string }
-	if err := json.Unmarshal([]byte(text), &got); err != nil || answer.StatusCode < 400 || !strings.Contains(got.Message, says) {
-		a.Fatalf("%s %s: answer %d %q, %v; want one that says %q", method, path, answer.StatusCode, text, err, says)
+	if err := json.Unmarshal([]byte(r.Body), &got); err != nil || r.Status < 400 || !strings.Contains(got.Message, says) {
+		a.Fatalf("%s %s: answer %d %q, %v; want one that says %q", method, path, r.Status, r.Body, err, says)
 	}
 }
 

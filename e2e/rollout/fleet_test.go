@@ -124,11 +124,11 @@ func (f *fleet) queueImage(tag, wait string) (ended slipway.Status, reason strin
 	f.Helper()
 	_, name, _ := strings.Cut(f.repository, "/")
 	query := url.Values{"type": {"IMAGE_ONLY"}, "image": {name + ":" + tag}, "wait": {wait}}
-	answer, text := f.Request("POST", f.DeploymentPath()+"/deploys/upload?"+query.Encode(), "")
-	if answer.StatusCode == http.StatusOK {
-		return slipway.Deployed, text
+	r := f.Request("POST", f.DeploymentPath()+"/deploys/upload?"+query.Encode(), "")
+	if r.Status == http.StatusOK {
+		return slipway.Deployed, r.Body
 	}
-	return slipway.Failed, text
+	return slipway.Failed, r.Body
 }
 
 // run starts a container of a component.
