@@ -93,5 +93,8 @@ func (tx *Tx) Projected(id slipway.DeploymentID, by slipway.Actor) (slipway.Depl
 		return d, role, err
 	}
 	queue, err := tx.Queue(id)
-	return d.Projected(queue), role, err
+	if err != nil {
+		return d, role, err
+	}
+	return d.Projected(queue), role, nil
 }

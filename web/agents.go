@@ -124,7 +124,7 @@ func (s *Server) sendManifest(c echo.Context) error {
 		return slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s.", c.Param("version"))
 	}
 	to, err := portalOf(c).ManifestURL(c.Request().Context(), v)
-	if to != "" && err == nil {
+	if err == nil && to != "" {
 		return toBucket(c, to)
 	}
 	f, err := portalOf(c).OpenManifest(v)
@@ -138,7 +138,7 @@ func (s *Server) sendManifest(c echo.Context) error {
 // sendPack serves GET /agent/v1/packs/:pack, also in ranges.
 func (s *Server) sendPack(c echo.Context) error {
 	to, err := portalOf(c).PackURL(c.Request().Context(), c.Param("pack"))
-	if to != "" && err == nil {
+	if err == nil && to != "" {
 		return toBucket(c, to)
 	}
 	f, err := portalOf(c).OpenPack(c.Param("pack"))

@@ -88,7 +88,10 @@ func deployText(tx *store.Tx, sc scene, kind slipway.DeployKind) (string, error)
 		return views.DeployText(sc.projected, kind, nil), nil
 	}
 	w, found, err := tx.VersionDeploy(sc.ID, sc.projected.Version)
-	return views.DeployText(sc.projected, kind, only(w, found)), err
+	if err != nil {
+		return "", err
+	}
+	return views.DeployText(sc.projected, kind, only(w, found)), nil
 }
 
 // maxPushed is how many pushed tags a form lists.

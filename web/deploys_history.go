@@ -126,7 +126,10 @@ func deploysPage(tx *store.Tx, of slipway.DeploymentID, f store.DeployFilter, be
 		return all, false, err
 	}
 	all, err := tx.FindDeploys(of, f, before, pageSize+1)
-	return all[:min(len(all), pageSize)], len(all) > pageSize, err
+	if err != nil {
+		return nil, false, err
+	}
+	return all[:min(len(all), pageSize)], len(all) > pageSize, nil
 }
 
 // rows returns deploys as rows of the history, with the switches between the

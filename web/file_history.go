@@ -158,7 +158,10 @@ func requestedStep(tx *store.Tx, sc scene, path string, number int) (*store.File
 		return nil, nil
 	}
 	step, err := tx.FileStep(sc.ID, path, number)
-	return &step, err
+	if err != nil {
+		return nil, err
+	}
+	return &step, nil
 }
 
 // compareSteps fills in the difference of the file after two deploys.

@@ -36,7 +36,7 @@ func unfinishedQuarantine(dir string) (string, error) {
 		return "", err
 	}
 	for _, e := range entries {
-		if ok, err := filepath.Match(quarantinePrefix+"*"+quarantineSuffix, e.Name()); ok && err == nil {
+		if ok, err := filepath.Match(quarantinePrefix+"*"+quarantineSuffix, e.Name()); err == nil && ok {
 			return filepath.Join(dir, e.Name()), nil
 		}
 	}

@@ -42,7 +42,10 @@ type EndingToken struct {
 // EndingTokens loads the tokens to be revoked with l.
 func EndingTokens(tx *store.Tx, l AccessLoss) ([]store.Token, error) {
 	all, err := tx.HeldTokens(l.User.ID, l.Workspace)
-	return l.Revokes(all), err
+	if err != nil {
+		return nil, err
+	}
+	return l.Revokes(all), nil
 }
 
 // EndTokens revokes the tokens of l except the ids in keep, and audits each

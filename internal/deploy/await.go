@@ -296,5 +296,8 @@ func desiredIn(tx *store.Tx, of slipway.DeploymentID) (d slipway.Deployment, rev
 // apart a restored backup, which counts on from an older number.
 func revisionOf(tx *store.Tx, d slipway.Deployment) (string, error) {
 	n, err := tx.Revision(d.ID)
-	return fmt.Sprintf("%d/%s/%t/%.12s", n, d.Version, d.Mounted, strings.TrimPrefix(d.Image, "sha256:")), err
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d/%s/%t/%.12s", n, d.Version, d.Mounted, strings.TrimPrefix(d.Image, "sha256:")), nil
 }

@@ -45,7 +45,10 @@ func (o *contents) Compare(ctx context.Context, d slipway.Deployment, from, to s
 		return slipway.Comparison{}, err
 	}
 	next, err := o.filesOf(d.Namespace, to)
-	return slipway.Compare(slipway.Changes(old, next)), err
+	if err != nil {
+		return slipway.Comparison{}, err
+	}
+	return slipway.Compare(slipway.Changes(old, next)), nil
 }
 
 // recorded sums up the changes of the deploys between two versions, in either

@@ -159,7 +159,10 @@ func (r *retention) holds(tx *store.Tx, d slipway.Deployment) (slipway.Holds, er
 		return nil, err
 	}
 	needed, err := tx.NeededVersions(d.ID)
-	return d.Holds(last, needed, r.components.Components(d.ID)), err
+	if err != nil {
+		return nil, err
+	}
+	return d.Holds(last, needed, r.components.Components(d.ID)), nil
 }
 
 // Cost is the disk space of a version, and the time of its expiry.

@@ -63,7 +63,10 @@ func (f *inspected) layerFiles(ctx context.Context, dagsPath string, dags []DagF
 	}
 	all = append(all, layerFile{Header: tar.Header{Typeflag: tar.TypeReg, Name: path.Join(dir, opaque), Mode: 0o644}})
 	files, err := dagFiles(dir, dags)
-	return append(all, files...), err
+	if err != nil {
+		return nil, err
+	}
+	return append(all, files...), nil
 }
 
 // layerFile is an entry of the added layer.

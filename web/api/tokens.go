@@ -308,7 +308,10 @@ func requestedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error
 // of single Deployments if d is empty.
 func scopeTokens(tx *store.Tx, w slipway.WorkspaceID, d slipway.DeploymentID) ([]store.Token, error) {
 	all, err := tx.Tokens(w)
-	return slices.DeleteFunc(all, func(t store.Token) bool { return t.Deployment != d }), err
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(t store.Token) bool { return t.Deployment != d }), nil
 }
 
 // visibleTokens returns the tokens of all scopes in which by may see tokens.
