@@ -121,6 +121,7 @@ func TestReadPlace(t *testing.T) {
 		"wrapper in a zip":        {data: zipOf(zipEntries(under("w/", project)...)...), root: "w/dags", want: "a.py bin/run.sh* latest.py->a.py", outside: "w/Dockerfile w/plugins/"},
 		"dags is a link":          {data: tarOf(testEntry{name: "src/a.py"}, linkItem("dags", "src")), want: "dags->src src/a.py"},
 		"folder twice":            {data: tarOf(folderItem("dags"), folderItem("dags/"), testEntry{name: "dags/a.py"}), root: "dags", want: "a.py"},
+		"folder of size -1":       {data: append(withSize(tarBody(folderItem("dags/")), -1), tarOf(testEntry{name: "dags/a.py"})...), root: "dags", want: "a.py"},
 		"folder as an empty file": {data: tarOf(testEntry{name: "dags/"}, testEntry{name: "dags/a.py"}), root: "dags", want: "a.py"},
 		"long name":               {data: tarOf(testEntry{name: long}), root: "dags", want: long[5:]},
 		"names beyond ASCII":      {data: tarOf(testEntry{name: "dags/größe_日本.py"}), root: "dags", want: "größe_日本.py"},

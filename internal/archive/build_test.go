@@ -75,6 +75,22 @@ func tarBody(items ...testEntry) []byte {
 
 func tarOf(items ...testEntry) []byte { return append(tarBody(items...), make([]byte, 2*tarBlock)...) }
 
+// withSize returns a tar header with another size, in base 256 as GNU tar writes
+// what needs it.
+func withSize(header []byte, size int64) []byte {
+	field := header[124:136]
+	for i := range field {
+		field[i] = byte(size >> min(8*(len(field)-1-i), 63))
+	}
+	copy(header[148:156], "        ")
+	sum := 0
+	for _, b := range header[:tarBlock] {
+		sum += int(b)
+	}
+	copy(header[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	return header
+}
+
 func gzipped(data []byte) []byte {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)

@@ -168,7 +168,8 @@ func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	}
 	k, refusal := tarKind(h)
 	name, ok, err := s.admit(header{
-		raw: h.Name, name: h.Name, kind: k, size: uint64(h.Size), refusal: refusal,
+		raw: h.Name, name: h.Name, kind: k, refusal: refusal,
+		size: uint64(max(h.Size, 0)), // the format allows any for a folder or a link
 		open: func() (io.Reader, error) { return r, nil },
 	})
 	if !ok || err != nil {
