@@ -66,12 +66,12 @@ func (p *compareSide) read(tx *store.Tx, sc scene) error {
 		return nil
 	}
 	if v, ok := slipway.VersionOfDir(p.value); ok {
+		p.version = v // stays selected on the page of a refusal
 		kept, err := tx.BundleVersion(sc.ID, v)
-		if err != nil {
-			return err
+		if err == nil {
+			p.title = deployTitle(kept.Number)
 		}
-		p.version, p.title = v, deployTitle(kept.Number)
-		return nil
+		return err
 	}
 	number, err := strconv.Atoi(strings.TrimPrefix(p.value, "#"))
 	if err != nil || number < 1 {
@@ -108,7 +108,7 @@ func (p compareSide) view(sc scene, name, label string, offered []store.BundleVe
 	}
 	v.Options = append(v.Options, views.Option{Value: noVersion, Text: views.NoVersionText, Chosen: p.value == noVersion})
 	if !found && p.version != "" {
-		older := views.Option{Value: p.version.Dir(), Text: p.title + " · " + p.version.Short(), Chosen: true}
+		older := views.Option{Value: p.version.Dir(), Text: strings.TrimPrefix(p.title+" · "+p.version.Short(), " · "), Chosen: true}
 		v.Options = slices.Insert(v.Options, len(v.Options)-1, older)
 	}
 	return v

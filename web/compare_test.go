@@ -61,7 +61,7 @@ func TestCompare(t *testing.T) {
 		"an equal file":     {"?from=1&to=2&file=same.py", http.StatusNotFound, []string{"is the same in both versions"}, ""},
 		"never live":        {"?from=1&to=4", http.StatusConflict, []string{"Deploy #4 never went live", `<option value="` + w[2].Version.Dir()}, "Swap"},
 		"no such deploy":    {"?from=1&to=9", http.StatusNotFound, []string{"There is no deploy #9"}, ""},
-		"no such version":   {"?from=" + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + "&to=1", http.StatusNotFound, []string{"no longer kept"}, ""},
+		"no such version":   {"?from=" + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + "&to=1", http.StatusNotFound, []string{"no longer kept", `<option value="` + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + `" selected`}, ""},
 		"not a version":     {"?from=%3Cscript%3E&to=1", http.StatusNotFound, []string{"no deploy", "&lt;script&gt;"}, "<script>&"},
 	} {
 		t.Run(name, func(t *testing.T) {
