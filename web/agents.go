@@ -92,8 +92,8 @@ func (s *Server) agentOf(c echo.Context) (t store.Token, d slipway.Deployment, e
 }
 
 // portalOf returns the portal as seen by the asking agent.
-func portalOf(c echo.Context) *deploy.LocalPortal {
-	p, _ := c.Get(agentKey).(*deploy.LocalPortal)
+func portalOf(c echo.Context) *deploy.AgentPortal {
+	p, _ := c.Get(agentKey).(*deploy.AgentPortal)
 	return p
 }
 

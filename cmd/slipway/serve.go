@@ -148,7 +148,7 @@ func (s serveCommand) serve(ctx context.Context, c console, l net.Listener, serv
 
 // embeddedAgent returns a function running the embedded agent for one Deployment.
 func (s serveCommand) embeddedAgent(log *slog.Logger) deploy.Runner {
-	return func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
+	return func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.AgentPortal) error {
 		return agent.New(agent.Config{
 			Dir: dir, Component: slipway.EmbeddedComponent, Portal: p, Log: log.With("deployment", d.Namespace),
 			Reserve: int64(s.Reserve) / mountReserve,

@@ -85,7 +85,7 @@ var broken = []struct {
 		old: "	defer release()\n	for range planTries {",
 		new: `	if isBroken("deploys are queued without waiting for each other") {
 		release()
-		if err := try(); !errors.Is(err, errMoved) {
+		if err := try(); !errors.Is(err, errQueueChanged) {
 			return err
 		}
 		return slipway.ErrBaseChanged
@@ -174,7 +174,7 @@ func unlessPath(name, path string) error {
 	return durable.SyncPath(path)
 }
 
-func (p *publisher) recordFirst(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (live slipway.Deploy, err error) {
+func (p *publisher) recordFirst(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r versionChange) (live slipway.Deploy, err error) {
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		live, err = commit(tx, w, r)
 		return err

@@ -83,16 +83,17 @@ func (s *scan) read(size int64) error {
 
 // header is what each format says of an entry before the content.
 type header struct {
-	raw, name string // as written, for refusals; as read
-	kind      kind
-	size      uint64
-	refusal   string // why the format's entry cannot be deployed: "a sparse file"; "" for others
-	open      func() (io.Reader, error)
+	raw     string // the name as written, for refusals
+	name    string // the decoded name
+	kind    kind
+	size    uint64
+	refusal string // why the format's entry cannot be deployed: "a sparse file"; "" for others
+	open    func() (io.Reader, error)
 }
 
-// admit is the first step for each entry, whatever the format: the rules about
-// names and sizes of single entries are here. ok is false for an entry without
-// anything to deploy: left out of every upload, or the root folder.
+// admit checks an entry of any format before the content is read: name, size, and
+// the refusals of the format. ok is false for an entry without anything to deploy:
+// left out of every upload, or the root folder.
 func (s *scan) admit(h header) (name string, ok bool, err error) {
 	if name, err = s.lim.clean(h.name); err != nil {
 		return "", false, err

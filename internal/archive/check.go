@@ -16,7 +16,7 @@ func CheckVersion(files []slipway.File, lim Limits) error {
 	return checkVersion(context.Background(), files, lim, "")
 }
 
-// checkVersion is Check, where refusals put at before names.
+// checkVersion is CheckVersion, where refusals put at before names.
 func checkVersion(ctx context.Context, files []slipway.File, lim Limits, at string) error {
 	t := newTree(lim)
 	t.at = at

@@ -131,7 +131,7 @@ func TestChainsOfLinks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := chain(tt.links, 1500, 50_000)
 			if err := CheckVersion(files, DefaultLimits()); (err == nil) != tt.fine {
-				t.Errorf("Check: %v, want it fine: %t", err, tt.fine)
+				t.Errorf("CheckVersion: %v, want it fine: %t", err, tt.fine)
 			}
 			err := CheckLinks(files)
 			if (err == nil) != tt.fine {

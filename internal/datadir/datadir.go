@@ -11,5 +11,5 @@ const (
 	SecretKey = "secret.key" // seals registry passwords in the database
 	Uploads   = "uploads"    // archives during upload, or waiting to be staged
 	Mounts    = "mounts"     // the embedded agent's folders for Airflow
-	Spool     = "spool"      // temporary files of requests
+	Spool     = "spool"      // packs on the way to or from a bucket
 )

@@ -15,7 +15,7 @@ import (
 // as something else is wanted of it, and begins a deploy of that.
 type lastAgent struct {
 	*app
-	portal *deploy.LocalPortal
+	portal *deploy.AgentPortal
 	w      slipway.Deploy
 	ahead  atomic.Int64
 	want   atomic.Pointer[slipway.Desired]

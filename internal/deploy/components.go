@@ -21,7 +21,7 @@ type connectedSet map[string]bool
 // components holds the last report of each component, in memory: after a start, components report again.
 type components struct {
 	*base
-	reports  reportBoard
+	reports  lastReports
 	started  time.Time
 	expected []slipway.DeploymentID // with agents before the start
 }
@@ -60,9 +60,9 @@ func (o *components) missing(of slipway.DeploymentID, kind slipway.AgentKind, r 
 	return strings.Join(away, "; ")
 }
 
-// reportBoard keeps the last report of each component in memory. After a start,
+// lastReports keeps the last report of each component in memory. After a start,
 // components report again.
-type reportBoard struct {
+type lastReports struct {
 	mu   sync.Mutex
 	of   map[slipway.DeploymentID]map[componentKey]slipway.Component
 	gone map[slipway.DeploymentID]map[string]bool // names of components that will not come back: scaled away, or removed by a person
@@ -82,7 +82,7 @@ func keyOf(r slipway.Report) componentKey { return componentKey{r.Component, r.M
 const maxComponents = 2000
 
 // put notes a report.
-func (b *reportBoard) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
+func (b *lastReports) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.gone[of], r.Component)
@@ -109,7 +109,7 @@ func (b *reportBoard) put(of slipway.DeploymentID, r slipway.Report, now time.Ti
 }
 
 // markGone has a component count as gone for good.
-func (b *reportBoard) markGone(of slipway.DeploymentID, name string) {
+func (b *lastReports) markGone(of slipway.DeploymentID, name string) {
 	if b.gone == nil {
 		b.gone = map[slipway.DeploymentID]map[string]bool{}
 	}
@@ -120,7 +120,7 @@ func (b *reportBoard) markGone(of slipway.DeploymentID, name string) {
 }
 
 // mayComeBack reports whether a component that has disappeared may come back.
-func (b *reportBoard) mayComeBack(of slipway.DeploymentID, name string) bool {
+func (b *lastReports) mayComeBack(of slipway.DeploymentID, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return !b.gone[of][name]
@@ -128,7 +128,7 @@ func (b *reportBoard) mayComeBack(of slipway.DeploymentID, name string) bool {
 
 // list returns the components of a Deployment by name. A component that was
 // silent for too long is removed.
-func (b *reportBoard) list(of slipway.DeploymentID, now time.Time) []slipway.Component {
+func (b *lastReports) list(of slipway.DeploymentID, now time.Time) []slipway.Component {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	maps.DeleteFunc(b.of[of], func(_ componentKey, c slipway.Component) bool { return c.Gone(now) })
@@ -139,7 +139,7 @@ func (b *reportBoard) list(of slipway.DeploymentID, now time.Time) []slipway.Com
 
 // remove removes a component, and reports whether a component of the name
 // existed.
-func (b *reportBoard) remove(of slipway.DeploymentID, name string) bool {
+func (b *lastReports) remove(of slipway.DeploymentID, name string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before := len(b.of[of])
@@ -153,7 +153,7 @@ func (b *reportBoard) remove(of slipway.DeploymentID, name string) bool {
 
 // clearErrors removes errors about the earlier desired state. An error of a
 // rollout with a revision stays: the rollout's containers may be the cause.
-func (b *reportBoard) clearErrors(of slipway.DeploymentID) {
+func (b *lastReports) clearErrors(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for at, c := range b.of[of] {
@@ -164,7 +164,7 @@ func (b *reportBoard) clearErrors(of slipway.DeploymentID) {
 	}
 }
 
-func (b *reportBoard) forget(of slipway.DeploymentID) {
+func (b *lastReports) forget(of slipway.DeploymentID) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.of, of)

@@ -122,7 +122,7 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 // assemble builds the parts of an engine from the bottom up.
 func assemble(b *base, sealer cipher.AEAD) *Engine {
 	e := &Engine{base: b}
-	e.components = &components{base: b, started: b.store.Now(), reports: reportBoard{of: map[slipway.DeploymentID]map[componentKey]slipway.Component{}}}
+	e.components = &components{base: b, started: b.store.Now(), reports: lastReports{of: map[slipway.DeploymentID]map[componentKey]slipway.Component{}}}
 	e.awaiter = &awaiter{base: b, components: e.components}
 	e.contents = &contents{base: b}
 	e.uploadFiles = &uploadFiles{base: b}
@@ -177,7 +177,7 @@ func (e *Engine) assemblePublishing(b *base) {
 		contents: e.contents, endings: e.endings, versions: e.versions,
 	}
 	e.publisher = &publisher{
-		base: b, awaiter: e.awaiter, components: e.components, contents: e.contents,
+		base: b, awaiter: e.awaiter, components: e.components,
 		endings: e.endings, rollouts: e.rollouts, versions: e.versions,
 	}
 	e.merger = &merger{
@@ -196,7 +196,7 @@ func (e *Engine) assembleWorkers(b *base) {
 		retention: e.retention, stager: e.stager, running: map[slipway.DeploymentID]*worker{},
 	}
 	e.startup = &startup{
-		base: b, components: e.components, dagStager: e.dagStager, deletions: e.deletions, endings: e.endings,
+		base: b, components: e.components, dagStager: e.dagStager, endings: e.endings,
 		orphans: e.orphans, uploadFiles: e.uploadFiles, uploads: e.uploads,
 	}
 }

@@ -13,14 +13,14 @@ import (
 )
 
 // elsewhere makes Sales one that agents serve.
-func elsewhere(t *testing.T, change ...func(*deploy.Config)) (*app, *deploy.LocalPortal) {
+func elsewhere(t *testing.T, change ...func(*deploy.Config)) (*app, *deploy.AgentPortal) {
 	t.Helper()
 	a := applying(t, change...)
 	return a, a.farAway(t)
 }
 
 // farAway makes Sales one that agents serve, and returns what they talk to.
-func (a *app) farAway(t *testing.T) *deploy.LocalPortal {
+func (a *app) farAway(t *testing.T) *deploy.AgentPortal {
 	t.Helper()
 	d, err := slipway.NewDeployment(a.Workspace.ID, "far away", false)
 	if err != nil {
@@ -33,7 +33,7 @@ func (a *app) farAway(t *testing.T) *deploy.LocalPortal {
 }
 
 // agent applies what is wanted by fn until the test ends.
-func (a *app) agent(t *testing.T, p *deploy.LocalPortal, name string, kind slipway.AgentKind, fn func(slipway.Desired, *slipway.Report)) {
+func (a *app) agent(t *testing.T, p *deploy.AgentPortal, name string, kind slipway.AgentKind, fn func(slipway.Desired, *slipway.Report)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

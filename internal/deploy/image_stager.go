@@ -44,8 +44,8 @@ func (m *imageStager) inspect(ctx context.Context, d slipway.Deployment, source 
 	return i, login, err
 }
 
-// stageArchive takes the image of an archive into the portal's registry.
-func (m *imageStager) stageArchive(ctx context.Context, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
+// importArchive takes the image of an archive into the portal's registry.
+func (m *imageStager) importArchive(ctx context.Context, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
 	f, err := os.Open(m.uploadFiles.uploadPath(u.ID))
 	if err != nil {
 		return fmt.Errorf("open image archive: %w", err)

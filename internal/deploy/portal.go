@@ -12,8 +12,9 @@ import (
 	"slipway/store"
 )
 
-// LocalPortal is the portal for an agent of one Deployment in the same process.
-type LocalPortal struct {
+// AgentPortal is the portal for the agents of one Deployment: the embedded agent
+// calls an AgentPortal, and web/agents.go does for agents elsewhere.
+type AgentPortal struct {
 	*portals
 	of   slipway.DeploymentID
 	ns   string
@@ -23,7 +24,7 @@ type LocalPortal struct {
 // pollFor is how long Desired waits for something new.
 const pollFor = 30 * time.Second
 
-// portals serves the agents in the portal's process.
+// portals makes the AgentPortal of a Deployment.
 type portals struct {
 	*base
 	components *components
@@ -31,13 +32,13 @@ type portals struct {
 }
 
 // Portal returns the portal for the agents of d.
-func (p *portals) Portal(d slipway.Deployment) *LocalPortal {
-	return &LocalPortal{portals: p, of: d.ID, ns: d.Namespace, from: p.bundles.Source(d.Namespace)}
+func (p *portals) Portal(d slipway.Deployment) *AgentPortal {
+	return &AgentPortal{portals: p, of: d.ID, ns: d.Namespace, from: p.bundles.Source(d.Namespace)}
 }
 
 // Desired returns the desired state: at once if the revision differs from
 // since, otherwise after a change or half a minute.
-func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
+func (p *AgentPortal) Desired(ctx context.Context, since string) (slipway.Desired, error) {
 	changed, stop := p.watchers.add(watch{of: p.of})
 	defer stop()
 	late := time.NewTimer(pollFor)
@@ -57,7 +58,7 @@ func (p *LocalPortal) Desired(ctx context.Context, since string) (slipway.Desire
 	}
 }
 
-func (p *LocalPortal) desired(ctx context.Context) (want slipway.Desired, err error) {
+func (p *AgentPortal) desired(ctx context.Context) (want slipway.Desired, err error) {
 	err = p.store.View(ctx, func(tx *store.Tx) error {
 		d, revision, err := desiredIn(tx, p.of)
 		if err != nil {
@@ -70,18 +71,18 @@ func (p *LocalPortal) desired(ctx context.Context) (want slipway.Desired, err er
 }
 
 // Manifest returns the manifest of a version.
-func (p *LocalPortal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
+func (p *AgentPortal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
 	files, err := p.contents.filesOf(p.ns, v)
 	return slipway.Manifest{Version: v, Files: files}, err
 }
 
 // Frames returns a part of a pack, as in bundle.Source.
-func (p *LocalPortal) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
+func (p *AgentPortal) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
 	return p.from.Frames(ctx, pack, offset, length)
 }
 
 // Report records an agent's report about a component.
-func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
+func (p *AgentPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.cfg.Agent
 	}
@@ -93,7 +94,7 @@ func (p *LocalPortal) Report(_ context.Context, r slipway.Report) error {
 }
 
 // OpenManifest opens the stored manifest of a version.
-func (p *LocalPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
+func (p *AgentPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
 	f, err := p.bundles.OpenManifest(p.ns, v)
 	if _, named := v.Time(); !named || errors.Is(err, fs.ErrNotExist) {
 		return nil, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v)
@@ -102,7 +103,7 @@ func (p *LocalPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
 }
 
 // OpenPack opens a pack's file.
-func (p *LocalPortal) OpenPack(sha string) (bundle.File, error) {
+func (p *AgentPortal) OpenPack(sha string) (bundle.File, error) {
 	f, err := p.bundles.OpenPack(p.ns, sha)
 	if len(sha) != 64 || errors.Is(err, fs.ErrNotExist) {
 		return nil, slipway.Errorf(slipway.NotFound, "There is no pack %s, or it is no longer kept.", sha)
@@ -112,18 +113,18 @@ func (p *LocalPortal) OpenPack(sha string) (bundle.File, error) {
 
 // ManifestURL returns a temporary address of a version's manifest in the
 // bucket; "" where only the portal serves manifests.
-func (p *LocalPortal) ManifestURL(ctx context.Context, v slipway.Version) (string, error) {
+func (p *AgentPortal) ManifestURL(ctx context.Context, v slipway.Version) (string, error) {
 	return p.bundles.ManifestURL(ctx, p.ns, v)
 }
 
 // PackURL is ManifestURL for a pack.
-func (p *LocalPortal) PackURL(ctx context.Context, sha string) (string, error) {
+func (p *AgentPortal) PackURL(ctx context.Context, sha string) (string, error) {
 	return p.bundles.PackURL(ctx, p.ns, sha)
 }
 
 // Log adds lines from the agent of a component to the log of the deploy in
 // rollout. Without a rollout, the lines are dropped.
-func (p *LocalPortal) Log(ctx context.Context, component string, lines []string) error {
+func (p *AgentPortal) Log(ctx context.Context, component string, lines []string) error {
 	heard := false
 	err := p.store.Update(ctx, func(tx *store.Tx) error {
 		w, found, err := tx.Rolling(p.of)

@@ -41,12 +41,11 @@ func (e *versions) relocate(ctx context.Context, w slipway.Deploy, files []slipw
 	return next, nil
 }
 
-// publisher works the queue of a Deployment off.
+// publisher deploys the queue of a Deployment, in order.
 type publisher struct {
 	*base
 	awaiter    *awaiter
 	components *components
-	contents   *contents
 	endings    *endings
 	rollouts   *rollouts
 	versions   *versions
@@ -102,7 +101,7 @@ func (p *publisher) nextTurn(ctx context.Context, of slipway.DeploymentID) (w sl
 
 // applySwitch applies a switch at its turn.
 func applySwitch(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (slipway.Deployment, error) {
-	if d.DAGDeploys == s.On { // as another switch was called back
+	if d.DAGDeploys == s.On { // as another switch was cancelled
 		return d, tx.CancelSwitch(d.ID, s.ID)
 	}
 	d = d.Switched(s.On)
@@ -139,8 +138,8 @@ func (p *publisher) publish(ctx context.Context, w slipway.Deploy) error {
 	return p.awaiter.await(ctx, w, connected)
 }
 
-// release holds the changes of going live.
-type release struct {
+// versionChange holds the changes of going live.
+type versionChange struct {
 	files    []slipway.File
 	plan     slipway.Plan
 	manifest int64 // bytes; 0 for a return, without a new manifest
@@ -174,7 +173,7 @@ func (p *publisher) goLive(ctx context.Context, w slipway.Deploy) (live slipway.
 // manifest from an earlier try keeps its places, because manifests never
 // change; packs may have been merged since. A different manifest left by a
 // crash, without a record, is replaced.
-func (e *versions) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r release) (release, error) {
+func (e *versions) storeVersion(ctx context.Context, d slipway.Deployment, w slipway.Deploy, r versionChange) (versionChange, error) {
 	size, err := e.bundles.PutManifest(d.Namespace, slipway.Manifest{Version: w.Version, Files: r.files})
 	if err != nil {
 		stored, missing := e.bundles.Manifest(d.Namespace, w.Version)
@@ -204,7 +203,7 @@ func sameFiles(a, b []slipway.File) bool {
 }
 
 // prepare returns the changes of w to the present Deployment.
-func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, r release, err error) {
+func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Deployment, r versionChange, err error) {
 	var staged []byte
 	err = e.store.View(ctx, func(tx *store.Tx) (err error) {
 		if d, err = tx.LoadDeployment(w.Deployment); err != nil {
@@ -261,7 +260,7 @@ func (e *versions) dropUnretained(ctx context.Context, d slipway.Deployment, v s
 }
 
 // commit records w as the desired state, with the version and the changes.
-func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
+func commit(tx *store.Tx, w slipway.Deploy, r versionChange) (slipway.Deploy, error) {
 	d, err := tx.LoadDeployment(w.Deployment)
 	if err != nil {
 		return w, err
@@ -300,7 +299,7 @@ func commit(tx *store.Tx, w slipway.Deploy, r release) (slipway.Deploy, error) {
 }
 
 // keepVersion records the version of w, and claims the packs.
-func keepVersion(tx *store.Tx, w slipway.Deploy, r release) error {
+func keepVersion(tx *store.Tx, w slipway.Deploy, r versionChange) error {
 	v := store.BundleVersion{Version: w.Version, Deploy: w.ID, Number: w.Number, Files: len(r.files), Stored: r.manifest + w.Counts.NewBytes}
 	for _, f := range r.files {
 		v.Size += f.Size

@@ -116,7 +116,7 @@ func versionOr(base *slipway.Version, projected slipway.Deployment) slipway.Vers
 }
 
 // queueable checks the deploy again in the transaction of queueing. After a
-// change of the queue since b was read, queueable returns errMoved.
+// change of the queue since b was read, queueable returns errQueueChanged.
 func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
 	d, role, err := tx.Deployment(b.now.ID, by)
 	if err != nil {
@@ -134,7 +134,7 @@ func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *s
 		return w, err
 	}
 	if !b.same(queueState{now: d, queue: queue}) {
-		return w, errMoved
+		return w, errQueueChanged
 	}
 	return w, nil
 }
@@ -225,7 +225,7 @@ func returnable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *
 		return w, slipway.ErrBaseChanged
 	}
 	if !b.same(now) {
-		return w, errMoved
+		return w, errQueueChanged
 	}
 	return w, nil
 }
@@ -235,12 +235,12 @@ func returnable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *
 // deploy is queued. Without the lock, all but one of many requests would have
 // to plan again, time and again.
 type queueLocks struct {
-	mu    sync.Mutex
-	lines map[slipway.DeploymentID][]turn // in the order of the requests; the first holds the lock
+	mu      sync.Mutex
+	waiting map[slipway.DeploymentID][]waiter // in the order of the requests; the first holds the lock
 }
 
-// turn is a place in a line; closed when the request holds the lock.
-type turn chan struct{}
+// waiter is a place in a line; closed when the request holds the lock.
+type waiter chan struct{}
 
 // take waits for the lock, in the order of the calls, or until ctx ends.
 func (l *queueLocks) take(ctx context.Context, of slipway.DeploymentID) (release func(), err error) {
@@ -254,45 +254,45 @@ func (l *queueLocks) take(ctx context.Context, of slipway.DeploymentID) (release
 	}
 }
 
-func (l *queueLocks) enter(of slipway.DeploymentID) turn {
+func (l *queueLocks) enter(of slipway.DeploymentID) waiter {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lines == nil {
-		l.lines = map[slipway.DeploymentID][]turn{}
+	if l.waiting == nil {
+		l.waiting = map[slipway.DeploymentID][]waiter{}
 	}
-	mine := make(turn)
-	if len(l.lines[of]) == 0 {
+	mine := make(waiter)
+	if len(l.waiting[of]) == 0 {
 		close(mine)
 	}
-	l.lines[of] = append(l.lines[of], mine)
+	l.waiting[of] = append(l.waiting[of], mine)
 	return mine
 }
 
 // leave gives a place up. From the first place, the lock goes to the next
 // request.
-func (l *queueLocks) leave(of slipway.DeploymentID, mine turn) {
+func (l *queueLocks) leave(of slipway.DeploymentID, mine waiter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := slices.Index(l.lines[of], mine)
-	l.lines[of] = slices.Delete(l.lines[of], at, at+1)
+	at := slices.Index(l.waiting[of], mine)
+	l.waiting[of] = slices.Delete(l.waiting[of], at, at+1)
 	switch {
-	case len(l.lines[of]) == 0:
-		delete(l.lines, of)
+	case len(l.waiting[of]) == 0:
+		delete(l.waiting, of)
 	case at == 0:
-		close(l.lines[of][0])
+		close(l.waiting[of][0])
 	}
 }
 
-// errMoved is the error for a queue that changed while a plan was made.
-var errMoved = errors.New("the queue has changed")
+// errQueueChanged is the error for a queue that changed while a plan was made.
+var errQueueChanged = errors.New("the queue has changed")
 
 // planTries is the largest number of plans for one request. Other requests to
 // queue a deploy wait meanwhile. Deploys that fail or are cancelled, and
 // switches, can still change the queue.
 const planTries = 20
 
-// errCrowded is the refusal after planTries plans. Nothing was queued.
-var errCrowded = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again."}
+// errQueueUnstable is the refusal after planTries plans. Nothing was queued.
+var errQueueUnstable = &slipway.Error{Kind: slipway.Conflict, Text: "The queue of this Deployment kept changing while this deploy was checked, so it was not queued. Deploy or confirm it again."}
 
 // inTurn waits for the request's turn and calls try, to plan and to queue in a
 // transaction. While the queue changes in between, inTurn calls try again.
@@ -303,11 +303,11 @@ func (q *queue) inTurn(ctx context.Context, of slipway.DeploymentID, try func() 
 	}
 	defer release()
 	for range planTries {
-		if err := try(); !errors.Is(err, errMoved) {
+		if err := try(); !errors.Is(err, errQueueChanged) {
 			return err
 		}
 	}
-	return errCrowded
+	return errQueueUnstable
 }
 
 // Switch turns DAG-only deploys on or off: at once with an empty queue,
@@ -345,7 +345,7 @@ func (q *queue) Switch(ctx context.Context, of slipway.DeploymentID, on bool, by
 	return waits, nil
 }
 
-// CancelSwitch calls a waiting switch back.
+// CancelSwitch cancels a waiting switch.
 func (q *queue) CancelSwitch(ctx context.Context, of slipway.DeploymentID, id int64, by slipway.Actor) error {
 	err := q.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Deployment(of, by)

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrMoved has InTurn call try again.
-var ErrMoved = errMoved
+var ErrMoved = errQueueChanged
 
 // InTurn calls try as whoever queues a deploy does.
 func (e *Engine) InTurn(ctx context.Context, of slipway.DeploymentID, try func() error) error {
@@ -19,7 +19,7 @@ func (e *Engine) InTurn(ctx context.Context, of slipway.DeploymentID, try func()
 func (e *Engine) InLine(of slipway.DeploymentID) int {
 	e.queueing.mu.Lock()
 	defer e.queueing.mu.Unlock()
-	return len(e.queueing.lines[of])
+	return len(e.queueing.waiting[of])
 }
 
 // Watching returns how many wait to be told of changes.

@@ -141,7 +141,7 @@ func (o *rollouts) setDesired(ctx context.Context, w *slipway.Deploy, change fun
 }
 
 // recordLive records w as live, after the components run all parts.
-func (o *rollouts) recordLive(ctx context.Context, w slipway.Deploy, r release, note string) (slipway.Deploy, error) {
+func (o *rollouts) recordLive(ctx context.Context, w slipway.Deploy, r versionChange, note string) (slipway.Deploy, error) {
 	err := o.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
 		live, err := commit(tx, w, r)
 		if err != nil {

@@ -44,7 +44,7 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 		switch {
 		case err != nil || u.ArrivedAt.IsZero():
 		case u.Image:
-			err = s.imageStager.stageArchive(ctx, d, w, u)
+			err = s.imageStager.importArchive(ctx, d, w, u)
 		default:
 			err = s.dagStager.stageDAGs(ctx, d, w, u)
 		}

@@ -21,7 +21,6 @@ type startup struct {
 	*base
 	components  *components
 	dagStager   *dagStager
-	deletions   *deletions
 	endings     *endings
 	orphans     *orphans
 	uploadFiles *uploadFiles

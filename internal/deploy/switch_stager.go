@@ -122,7 +122,7 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 	if from := w.Switch.From; from.Mounted {
 		staged.Files, err = t.filesFor(ctx, w)
 	} else {
-		staged, err = t.unpackImage(ctx, d, base, login)
+		staged, err = t.stageImageDAGs(ctx, d, base, login)
 	}
 	if err == nil {
 		err = t.dagStager.record(ctx, w, store.Upload{}, staged, staged.Files)
@@ -133,9 +133,9 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 	return err
 }
 
-// unpackImage stores the contents of an image's dags folder that are in no pack
+// stageImageDAGs stores the contents of an image's dags folder that are in no pack
 // yet.
-func (t *switchStager) unpackImage(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
+func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
 	temp, err := t.uploadFiles.TempFile()
 	if err != nil {
 		return staged, err

@@ -204,7 +204,7 @@ func (w *workers) keepMounting(ctx context.Context, d slipway.Deployment, mount 
 
 // Runner mounts the desired state of one Deployment on this machine until ctx
 // ends.
-type Runner func(ctx context.Context, d slipway.Deployment, dir string, p *LocalPortal) error
+type Runner func(ctx context.Context, d slipway.Deployment, dir string, p *AgentPortal) error
 
 const (
 	sweepEvery = time.Hour

@@ -28,19 +28,19 @@ func (l layout) markPath(v slipway.Version) string {
 	return filepath.Join(l.dir, inUseName, v.Dir())
 }
 
-const quarantinePrefix = ".tmp-gone-"
+const removedPrefix = ".tmp-gone-"
 
-func (l layout) quarantinePath(v slipway.Version) string {
-	return filepath.Join(l.versions(), quarantinePrefix+v.Dir())
+func (l layout) removedPath(v slipway.Version) string {
+	return filepath.Join(l.versions(), removedPrefix+v.Dir())
 }
 
-func (l layout) quarantined() (list []slipway.Version, err error) {
+func (l layout) removed() (list []slipway.Version, err error) {
 	entries, err := os.ReadDir(l.versions())
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		name, _ := strings.CutPrefix(e.Name(), quarantinePrefix)
+		name, _ := strings.CutPrefix(e.Name(), removedPrefix)
 		if v, ok := slipway.VersionOfDir(name); ok && name != e.Name() {
 			list = append(list, v)
 		}

@@ -29,8 +29,8 @@ func (l *leftovers) clean() error {
 			if l.mayBeWritten(path) {
 				continue
 			}
-			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), quarantinePrefix) {
-				l.paths = append(l.paths, path) // Prune finds quarantined versions itself
+			if durable.RemoveTree(path) != nil && !strings.HasPrefix(filepath.Base(path), removedPrefix) {
+				l.paths = append(l.paths, path) // Prune finds renamed versions itself
 			}
 		}
 	}
@@ -58,14 +58,14 @@ func (l *leftovers) retry() (errs error) {
 	return errs
 }
 
-// quarantine renames v to the name of a leftover, unless a mark is newer than
+// renameUnneeded renames v to the name of a leftover, unless a mark is newer than
 // before.
-func quarantine(m marks, v slipway.Version, before, now time.Time) error {
+func renameUnneeded(m marks, v slipway.Version, before, now time.Time) error {
 	needed, err := m.neededAt(v, now)
 	if err != nil || needed.After(before) {
 		return err
 	}
-	if err := os.Rename(m.versionPath(v), m.quarantinePath(v)); err != nil {
+	if err := os.Rename(m.versionPath(v), m.removedPath(v)); err != nil {
 		return err
 	}
 	_ = os.Remove(m.markPath(v)) // a remaining mark does no harm

@@ -151,15 +151,15 @@ func (m *Mount) Versions() ([]MountedVersion, error) {
 // removed stays until the next Prune, and the error names the path. Mount need
 // not wait for Prune.
 func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, now time.Time) (gone []slipway.Version, err error) {
-	aside, err := m.quarantineOld(keepLast, keepFor, now)
+	old, err := m.renameOld(keepLast, keepFor, now)
 	if err != nil {
 		err = fmt.Errorf("prune: %w", err)
 	}
-	for _, v := range aside {
+	for _, v := range old {
 		if ctx.Err() != nil {
 			return gone, errors.Join(err, ctx.Err())
 		}
-		if failed := durable.RemoveTree(m.quarantinePath(v)); failed != nil {
+		if failed := durable.RemoveTree(m.removedPath(v)); failed != nil {
 			err = errors.Join(err, fmt.Errorf("prune %s: %w", v, failed))
 			continue
 		}
@@ -168,10 +168,10 @@ func (m *Mount) Prune(ctx context.Context, keepLast int, keepFor time.Duration, 
 	return gone, err
 }
 
-// quarantineOld renames the versions to be removed to names of leftovers, lest a
-// half removed version be visible. It returns them, and those of earlier calls.
-// An error does not stop the rest.
-func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
+// renameOld renames the versions to be removed to names of leftovers, lest a half
+// removed version be visible, and returns all versions so renamed, those of earlier
+// calls included. An error does not stop the rest.
+func (m *Mount) renameOld(keepLast int, keepFor time.Duration, now time.Time) ([]slipway.Version, error) {
 	before := now.Add(-keepFor)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -194,10 +194,10 @@ func (m *Mount) quarantineOld(keepLast int, keepFor time.Duration, now time.Time
 		if v.Current || keepLast >= 0 || v.ReplacedAt.After(before) {
 			continue
 		}
-		errs = errors.Join(errs, quarantine(m.marks, v.Version, before, now))
+		errs = errors.Join(errs, renameUnneeded(m.marks, v.Version, before, now))
 	}
-	aside, err := m.quarantined()
-	return aside, errors.Join(errs, err)
+	old, err := m.removed()
+	return old, errors.Join(errs, err)
 }
 
 // Scrub hashes every file on disk, at bytesPerSecond unless 0, and returns the

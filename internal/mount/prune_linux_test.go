@@ -86,7 +86,7 @@ func TestWhatCannotBeRemoved(t *testing.T) {
 	if want := []slipway.Version{version(1), version(2)}; !slices.Equal(gone, want) {
 		t.Errorf("removed %v, want the others that were replaced, %v", gone, want)
 	}
-	for _, cache := range []string{left[0], filepath.Join(w.mount.quarantinePath(version(0)), dagsName, "__pycache__")} {
+	for _, cache := range []string{left[0], filepath.Join(w.mount.removedPath(version(0)), dagsName, "__pycache__")} {
 		if pruneErr == nil || !strings.Contains(pruneErr.Error(), cache) {
 			t.Errorf("error %v, want that it names %s", pruneErr, cache)
 		}

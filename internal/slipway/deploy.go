@@ -97,8 +97,8 @@ type Deploy struct {
 	StagedAt    time.Time
 	QueuedAt    time.Time
 	DeployingAt time.Time
-	RollingAt   time.Time // from then on the image is desired of components
-	MountingAt  time.Time // and the DAGs
+	RollingAt   time.Time // from then on the image is desired
+	MountingAt  time.Time // from then on the DAGs are desired, too
 	StoredAt    time.Time // bundle version complete on the portal's side
 	LiveAt      time.Time // the state after the deploy became the desired state: before DAGs are mounted, after an image is rolled out
 	EndedAt     time.Time
@@ -124,7 +124,7 @@ func (w Deploy) Purpose() Purpose {
 	return ForCode
 }
 
-// WentLive reports whether d was ever the desired state of the Deployment.
+// WentLive reports whether w was ever the desired state of the Deployment.
 func (w Deploy) WentLive() bool { return !w.LiveAt.IsZero() }
 
 // UnfinishedLife is the time from the last byte of a deploy to expiry without
@@ -149,7 +149,7 @@ func (d Deployment) MayDeploy(kind DeployKind, role Role, by Actor) error {
 	return d.takesKind(kind)
 }
 
-// MayMake judges whether by, with role, may make w on d now.
+// MayMake is MayDeploy for a deploy that exists. Switches have a rule of their own.
 func (d Deployment) MayMake(w Deploy, role Role, by Actor) error {
 	if w.Purpose() == ForSwitch { // CI/CD enforcement refuses neither a switch nor its follow-up
 		return d.MaySwitchSafely(w.Switch.On, role)
@@ -182,6 +182,19 @@ func (d Deployment) takesKind(kind DeployKind) error {
 		return Errorf(Conflict, "An image alone needs DAG-only deploys, which are not enabled for this Deployment. Deploy image and DAGs together.")
 	}
 	return nil
+}
+
+// takesImage checks the new image of w.
+func (d Deployment) takesImage(w Deploy) error {
+	if w.Image != nil && !offers(w.Image.Platform, d.Platform) {
+		return Errorf(Invalid, "The image is for %s, and this Deployment needs %s. Build it for that platform, or change the Deployment's settings.", w.Image.Platform, d.Platform)
+	}
+	next := w.After.Runtime
+	if d.Runtime == "" || next == "" || Release(next).Compare(Release(d.Runtime)) >= 0 {
+		return nil
+	}
+	return Errorf(Conflict, "Cannot deploy a downgraded Astro Runtime version. The image has Runtime %s, and this Deployment is on %s. Deploy an image with Runtime %s or later, or return to an earlier deploy.",
+		next, d.Runtime, d.Runtime)
 }
 
 func (d Deployment) roleFor(kind DeployKind, role Role) error {
@@ -244,7 +257,7 @@ func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 	return w, nil
 }
 
-// Checked returns w ready for confirmation once all its contents are known.
+// Checked returns w as staged once all its contents are known.
 func (w Deploy) Checked() Deploy {
 	if !w.WantsDAG && !w.LacksImage() {
 		w.Status = Staged

@@ -53,7 +53,8 @@ func (s State) DAGsFrom() string {
 // sets another.
 const DefaultPlatform = "linux/amd64"
 
-// Retention of DAG bundle versions, DESIGN part 2.
+// Retention of DAG bundle versions in a new Deployment. DefaultKeepVersions is also
+// the smallest setting.
 const (
 	DefaultKeepDays     = 90
 	DefaultKeepVersions = 10
@@ -182,19 +183,6 @@ var namespaceNouns = strings.Fields(`aberration accretion albedo antenna apertur
 // command of this machine or by a connected agent.
 func (d Deployment) AppliesImages(all []Component, now time.Time) bool {
 	return d.Local && d.ApplyCommand != "" || len(Connected(OfKind(all, Rollout), now)) > 0
-}
-
-// takesImage checks the new image of w.
-func (d Deployment) takesImage(w Deploy) error {
-	if w.Image != nil && !offers(w.Image.Platform, d.Platform) {
-		return Errorf(Invalid, "The image is for %s, and this Deployment needs %s. Build it for that platform, or change the Deployment's settings.", w.Image.Platform, d.Platform)
-	}
-	next := w.After.Runtime
-	if d.Runtime == "" || next == "" || Release(next).Compare(Release(d.Runtime)) >= 0 {
-		return nil
-	}
-	return Errorf(Conflict, "Cannot deploy a downgraded Astro Runtime version. The image has Runtime %s, and this Deployment is on %s. Deploy an image with Runtime %s or later, or return to an earlier deploy.",
-		next, d.Runtime, d.Runtime)
 }
 
 // Wanted returns the desired state of components while running goes live: first

@@ -17,7 +17,7 @@ import (
 
 // keepMounted mounts what is wanted until ctx ends. Unlike an agent it keeps only the
 // last three versions, as an agent would a day later.
-func keepMounted(ctx context.Context, _ slipway.Deployment, dir string, p *deploy.LocalPortal) (err error) {
+func keepMounted(ctx context.Context, _ slipway.Deployment, dir string, p *deploy.AgentPortal) (err error) {
 	m, err := mount.Open(dir)
 	if err != nil {
 		return err

@@ -90,7 +90,7 @@ func (i *Installation) Run(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	log, done := logOf(t), make(chan error, 1)
 	go func() {
-		done <- i.Engine.Run(ctx, func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.LocalPortal) error {
+		done <- i.Engine.Run(ctx, func(ctx context.Context, d slipway.Deployment, dir string, p *deploy.AgentPortal) error {
 			return agent.New(agent.Config{Dir: dir, Component: slipway.EmbeddedComponent, Portal: p, Log: log}).Run(ctx)
 		})
 	}()
