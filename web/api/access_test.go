@@ -101,6 +101,21 @@ func TestAccess(t *testing.T) {
 	}
 }
 
+// TestOtherOrganization: no operation answers for another Organization.
+func TestOtherOrganization(t *testing.T) {
+	a := newApp(t)
+	for _, route := range api.Operations() {
+		method, path, _ := strings.Cut(strings.ReplaceAll(route, "/:org", "/other"), " ")
+		if !strings.Contains(path, "/other") {
+			continue
+		}
+		t.Run(route, func(t *testing.T) {
+			wantRefused(t, a.send(t, a.owner, method, path, ""), missing, "There is no Organization")
+			wantRefused(t, a.send(t, "", method, path, ""), unknown, "Send an API token")
+		})
+	}
+}
+
 func testAccess(t *testing.T, row access) {
 	var a *app
 	var params *strings.Replacer

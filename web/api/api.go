@@ -4,7 +4,8 @@
 // A handler reads the request (readBody, pageOf), asks the store or the engine
 // as caller(c), and answers with ok(c, value). A handler returns errors, and
 // jsonErrors turns an error into JSON for the CLI. Server.operations lists every
-// operation with its guard: anyone, or bearer for requests with a token.
+// operation with its guard: anyone, bearer for requests with a token, or
+// inOrganization for requests with a token below an Organization.
 package api
 
 import (
@@ -78,35 +79,35 @@ func (s *Server) operations() []operation {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	return []operation{
 		{get, "/v1/organizations", s.bearer, s.listOrganizations},
-		{get, organizationPath, s.bearer, s.showOrganization},
-		{get, organizationPath + "/workspaces", s.bearer, s.listWorkspaces},
-		{get, organizationPath + "/workspaces/:workspace", s.bearer, s.showWorkspace},
-		{get, organizationPath + "/deployment-options", s.bearer, s.showOptions},
+		{get, organizationPath, s.inOrganization, s.showOrganization},
+		{get, organizationPath + "/workspaces", s.inOrganization, s.listWorkspaces},
+		{get, organizationPath + "/workspaces/:workspace", s.inOrganization, s.showWorkspace},
+		{get, organizationPath + "/deployment-options", s.inOrganization, s.showOptions},
 		{get, "/v1/users/self", s.bearer, s.showSelf},
 
-		{get, organizationPath + "/deployments", s.bearer, s.listDeployments},
-		{post, organizationPath + "/deployments", s.bearer, s.createDeployment},
-		{get, deploymentPath, s.bearer, s.showDeployment},
-		{post, deploymentPath, s.bearer, s.updateDeployment},
-		{del, deploymentPath, s.bearer, s.deleteDeployment},
+		{get, organizationPath + "/deployments", s.inOrganization, s.listDeployments},
+		{post, organizationPath + "/deployments", s.inOrganization, s.createDeployment},
+		{get, deploymentPath, s.inOrganization, s.showDeployment},
+		{post, deploymentPath, s.inOrganization, s.updateDeployment},
+		{del, deploymentPath, s.inOrganization, s.deleteDeployment},
 
-		{get, deploymentPath + "/deploys", s.bearer, s.listDeploys},
-		{post, deploymentPath + "/deploys", s.bearer, s.createDeploy},
-		{post, "/v1alpha1/organizations/:org/deployments/:deployment/deploys", s.bearer, s.createNamedBundle},
-		{get, deployPath, s.bearer, s.showDeploy},
-		{post, deploymentPath + "/deploys/upload", s.bearer, s.uploadDeploy},
-		{post, deployPath + "/finalize", s.bearer, s.finalize},
-		{post, deployPath + "/rollback", s.bearer, s.rollBack},
+		{get, deploymentPath + "/deploys", s.inOrganization, s.listDeploys},
+		{post, deploymentPath + "/deploys", s.inOrganization, s.createDeploy},
+		{post, "/v1alpha1/organizations/:org/deployments/:deployment/deploys", s.inOrganization, s.createNamedBundle},
+		{get, deployPath, s.inOrganization, s.showDeploy},
+		{post, deploymentPath + "/deploys/upload", s.inOrganization, s.uploadDeploy},
+		{post, deployPath + "/finalize", s.inOrganization, s.finalize},
+		{post, deployPath + "/rollback", s.inOrganization, s.rollBack},
 		{put, "/v1/uploads/:upload", azureErrors, s.putBlob}, // the address is the credential
 
-		{get, organizationPath + "/users", s.bearer, s.listUsers},
-		{get, organizationPath + "/tokens", s.bearer, s.listTokens},
-		{post, organizationPath + "/tokens", s.bearer, s.createToken},
-		{get, tokenPath, s.bearer, s.showToken},
-		{post, tokenPath, s.bearer, s.updateToken},
-		{del, tokenPath, s.bearer, s.deleteToken},
-		{post, tokenPath + "/roles", s.bearer, s.setTokenRole},
-		{post, tokenPath + "/rotate", s.bearer, s.rotateToken},
+		{get, organizationPath + "/users", s.inOrganization, s.listUsers},
+		{get, organizationPath + "/tokens", s.inOrganization, s.listTokens},
+		{post, organizationPath + "/tokens", s.inOrganization, s.createToken},
+		{get, tokenPath, s.inOrganization, s.showToken},
+		{post, tokenPath, s.bearer, s.updateToken}, // checks the Organization after the body
+		{del, tokenPath, s.inOrganization, s.deleteToken},
+		{post, tokenPath + "/roles", s.bearer, s.setTokenRole}, // checks the Organization after the body
+		{post, tokenPath + "/rotate", s.inOrganization, s.rotateToken},
 
 		{get, "/v1/openapi.yaml", anyone, showOpenAPI},
 		{get, "/v1/docs", anyone, s.showDocs},

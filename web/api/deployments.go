@@ -59,9 +59,6 @@ type deployments struct {
 // listDeployments serves GET …/deployments: all visible Deployments, or the ones
 // of the Workspaces in workspaceIds.
 func (e *deployments) listDeployments(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	workspaceIDs := c.QueryParams()["workspaceIds"]
 	var all []deploymentResource
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
@@ -106,9 +103,6 @@ func deploymentID(c echo.Context) slipway.DeploymentID {
 
 // showDeployment serves GET …/deployments/:deployment.
 func (e *deployments) showDeployment(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	return e.answerDeployment(c, deploymentID(c))
 }
 
@@ -136,9 +130,6 @@ func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) 
 // showOptions serves GET …/deployment-options: the releases of the Runtime for
 // images. The CLI refuses an image of any other release.
 func (e *deployments) showOptions(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	more := slices.Clone(e.cfg.Releases)
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		seen, err := tx.Runtimes()
@@ -193,9 +184,6 @@ func setIfPresent[T any](to *T, from *T) {
 // isDagDeployEnabled comes from a flag of the CLI, and counts as the tick of the
 // switch.
 func (e *deployments) updateDeployment(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	b, err := readBody[deploymentBody](c)
 	if err != nil {
 		return err
@@ -247,9 +235,6 @@ func (e *deployments) checkUpdate(c echo.Context, b deploymentBody) (set slipway
 
 // createDeployment serves POST …/deployments, and answers with the Deployment.
 func (e *deployments) createDeployment(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	b, err := readBody[deploymentBody](c)
 	if err != nil {
 		return err
@@ -284,9 +269,6 @@ func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
 // deleteDeployment serves DELETE …/deployments/:deployment. Unlike the page, the
 // API asks for no name as confirmation: nobody types an id by mistake.
 func (e *deployments) deleteDeployment(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	var d slipway.Deployment
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		d, _, err = tx.Deployment(deploymentID(c), caller(c))

@@ -66,9 +66,6 @@ type deploys struct {
 
 // listDeploys serves GET …/deploys, the newest first.
 func (e *deploys) listDeploys(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	p, err := pageOf(c)
 	if err != nil {
 		return err
@@ -199,9 +196,6 @@ const archiveName = "bundle.tar.gz"
 // archive and the image. The CLI checks some things only afterwards: not every
 // deploy is finalized.
 func (e *deploys) createDeploy(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	b, err := readBody[deployBody](c)
 	if err != nil {
 		return err
@@ -284,9 +278,6 @@ func cleanText(text string) string {
 // createNamedBundle serves the CLI's address for deploys to a DAG bundle by name,
 // and refuses the deploy: a Deployment has one bundle, without a name.
 func (e *deploys) createNamedBundle(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	if _, err := e.checkDeploy(c, slipway.DAGOnly); err != nil {
 		return err
 	}
@@ -295,8 +286,5 @@ func (e *deploys) createNamedBundle(c echo.Context) error {
 
 // deployOf returns the deploy in the address.
 func (e *deploys) deployOf(c echo.Context) (slipway.Deploy, error) {
-	if err := inOrganization(c); err != nil {
-		return slipway.Deploy{}, err
-	}
 	return e.engine.DeployOf(c.Request().Context(), deploymentID(c), slipway.DeployID(c.Param("deploy")), caller(c))
 }

@@ -39,6 +39,17 @@ func (l *logins) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// inOrganization is bearer for an operation below an Organization. The answer to
+// an address of another Organization is NotFound.
+func (l *logins) inOrganization(next echo.HandlerFunc) echo.HandlerFunc {
+	return l.bearer(func(c echo.Context) error {
+		if err := checkOrganization(c); err != nil {
+			return err
+		}
+		return next(c)
+	})
+}
+
 // identify returns the actor of a token: an API token, or a person after a login.
 // The use of an API token is recorded, at most once per touchInterval.
 func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err error) {

@@ -18,8 +18,8 @@ func organizationObject(struct{}) object {
 	return object{"id": slipway.OrganizationID, "name": "Slipway", "product": "HOSTED"}
 }
 
-// inOrganization returns NotFound for an address of another Organization.
-func inOrganization(c echo.Context) error {
+// checkOrganization returns NotFound for an address of another Organization.
+func checkOrganization(c echo.Context) error {
 	if id := c.Param("org"); id != slipway.OrganizationID {
 		return slipway.Errorf(slipway.NotFound, "There is no Organization %q here. The only one is %s.", id, slipway.OrganizationID)
 	}
@@ -38,9 +38,6 @@ func (o *organizations) listOrganizations(c echo.Context) error {
 
 // showOrganization serves GET /v1/organizations/:org.
 func (o *organizations) showOrganization(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	return ok(c, organizationObject(struct{}{}))
 }
 
@@ -54,9 +51,6 @@ func workspaceObject(w slipway.Workspace) object {
 
 // listWorkspaces serves GET …/workspaces: the Workspaces visible to the caller.
 func (o *organizations) listWorkspaces(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	var all []slipway.Workspace
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		all, err = tx.SeenWorkspaces(caller(c))
@@ -76,9 +70,6 @@ func (o *organizations) listWorkspaces(c echo.Context) error {
 
 // showWorkspace serves GET …/workspaces/:workspace.
 func (o *organizations) showWorkspace(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	var w slipway.Workspace
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		w, _, err = tx.Workspace(slipway.WorkspaceID(c.Param("workspace")), caller(c))
@@ -136,9 +127,6 @@ func (o *organizations) showSelf(c echo.Context) error {
 // listUsers serves GET …/users: the members of the Workspace in workspaceId, or
 // of all Workspaces visible to the caller.
 func (o *organizations) listUsers(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	var all []member
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		all, err = visibleMembers(tx, caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))

@@ -136,9 +136,6 @@ type tokens struct {
 
 // createToken serves POST …/tokens, and answers with the token and the secret.
 func (o *tokens) createToken(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	b, err := readBody[tokenBody](c)
 	if err != nil {
 		return err
@@ -167,9 +164,6 @@ func (o *tokens) answerSecret(c echo.Context, issue func(*store.Tx) (string, sto
 
 // showToken serves GET …/tokens/:token.
 func (o *tokens) showToken(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	var t store.Token
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		t, _, err = auth.SeenToken(tx, caller(c), tokenID(c))
@@ -183,18 +177,12 @@ func (o *tokens) showToken(c echo.Context) error {
 
 // rotateToken serves POST …/tokens/:token/rotate, and answers with the new secret.
 func (o *tokens) rotateToken(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.RotateToken(tx, caller(c), tokenID(c)) })
 }
 
 // deleteToken serves DELETE …/tokens/:token. Waiting requests of the
 // token check the access again, and end.
 func (o *tokens) deleteToken(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		_, err := auth.RevokeToken(tx, caller(c), tokenID(c))
 		return err
@@ -228,9 +216,9 @@ func (o *tokens) updateToken(c echo.Context) error {
 }
 
 // editToken applies change to the token in the address, and answers with the
-// result.
+// result. The Organization is checked here, because the body was read before.
 func (o *tokens) editToken(c echo.Context, change func(*store.Token) error) error {
-	if err := inOrganization(c); err != nil {
+	if err := checkOrganization(c); err != nil {
 		return err
 	}
 	var t store.Token
@@ -270,9 +258,6 @@ func (o *tokens) setTokenRole(c echo.Context) error {
 // listTokens serves GET …/tokens: the tokens visible to the caller, or the tokens
 // of the Workspace or Deployment in the query.
 func (o *tokens) listTokens(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	var all []store.Token
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		all, err = requestedTokens(c, tx)

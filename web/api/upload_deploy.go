@@ -27,9 +27,6 @@ type uploadDeploys struct {
 // the end if the request has a wait. The answer to a failed or cancelled deploy
 // is Conflict.
 func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
-	if err := inOrganization(c); err != nil {
-		return err
-	}
 	u, body, err := p.readRequest(c)
 	if err != nil {
 		return err
