@@ -10,6 +10,7 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -143,6 +144,11 @@ func (o *core) base(c echo.Context) string {
 		return o.cfg.URL.Scheme + "://" + o.cfg.URL.Host
 	}
 	return c.Scheme() + "://" + c.Request().Host
+}
+
+// deployPage returns the address of a deploy's page.
+func (o *core) deployPage(c echo.Context, w slipway.Deploy) string {
+	return fmt.Sprintf("%s/deployments/%s/deploys/%d", o.base(c), w.Deployment, w.Number)
 }
 
 // jsonErrors sets Cache-Control: no-store, and answers an error in JSON for the

@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -132,7 +131,7 @@ func (e *deploys) addReviewURL(c echo.Context, err error) error {
 	if !is {
 		return err
 	}
-	address := fmt.Sprintf("%s/deployments/%s/deploys/%d", e.base(c), g.Deploy.Deployment, g.Deploy.Number)
+	address := e.deployPage(c, g.Deploy)
 	if g.Deploy.ReturnTo > 0 {
 		address += "/return"
 	}

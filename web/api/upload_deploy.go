@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"mime"
 	"mime/multipart"
 	"sync"
@@ -53,11 +52,6 @@ func (p *uploadDeploys) uploadedObject(c echo.Context, w slipway.Deploy) object 
 	}
 	o["warnings"], o["url"] = warnings, p.deployPage(c, w)
 	return o
-}
-
-// deployPage returns the address of a deploy's page.
-func (p *uploadDeploys) deployPage(c echo.Context, w slipway.Deploy) string {
-	return fmt.Sprintf("%s/deployments/%s/deploys/%d", p.base(c), w.Deployment, w.Number)
 }
 
 // deployOnce makes the deploy of a request, or finds the earlier deploy with the
