@@ -151,6 +151,15 @@ func (o *core) deployPage(c echo.Context, w slipway.Deploy) string {
 	return fmt.Sprintf("%s/deployments/%s/deploys/%d", o.base(c), w.Deployment, w.Number)
 }
 
+// person returns the account of a caller who is no token.
+func (o *core) person(c echo.Context) (u slipway.User, err error) {
+	err = o.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		u, err = tx.User(caller(c).User)
+		return err
+	})
+	return u, err
+}
+
 // jsonErrors sets Cache-Control: no-store, and answers an error in JSON for the
 // CLI. The error is returned for the portal's log.
 func (o *core) jsonErrors(next echo.HandlerFunc) echo.HandlerFunc {

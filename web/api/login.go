@@ -143,11 +143,7 @@ func (l *logins) showUserInfo(c echo.Context) error {
 	if by.Token != "" {
 		return ok(c, object{"sub": by.Token, "email": by.Title(), "name": by.Title()})
 	}
-	var u slipway.User
-	err := l.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		u, err = tx.User(by.User)
-		return err
-	})
+	u, err := l.person(c)
 	if err != nil {
 		return err
 	}

@@ -110,11 +110,7 @@ func (o *organizations) showSelf(c echo.Context) error {
 	if by.Token != "" {
 		return ok(c, object{"id": by.Token, "username": by.Name, "fullName": by.Title(), "status": "ACTIVE"})
 	}
-	var u slipway.User
-	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		u, err = tx.User(by.User)
-		return err
-	})
+	u, err := o.person(c)
 	if err != nil {
 		return err
 	}
