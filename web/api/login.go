@@ -53,7 +53,7 @@ func (l *logins) inOrganization(next echo.HandlerFunc) echo.HandlerFunc {
 // identify returns the actor of a token: an API token, or a person after a login.
 // The use of an API token is recorded, at most once per touchInterval.
 func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err error) {
-	if strings.HasPrefix(token, loginPrefix) {
+	if IsLogin(token) {
 		return l.identifyLogin(c, token)
 	}
 	var t store.Token
