@@ -2,7 +2,7 @@
 // and JSON of the Astro API, and the operations for scripts and CI.
 //
 // A handler reads the request (readBody, pageOf), asks the store or the engine
-// as caller(c), and answers with ok(c, value). A handler returns errors, and
+// as Caller(c), and answers with ok(c, value). A handler returns errors, and
 // jsonErrors turns an error into JSON for the CLI. Server.operations lists every
 // operation with its guard: anyone, bearer for requests with a token, or
 // inOrganization for requests with a token below an Organization.
@@ -154,7 +154,7 @@ func (o *core) deployPage(c echo.Context, w slipway.Deploy) string {
 // person returns the account of a caller who is no token.
 func (o *core) person(c echo.Context) (u slipway.User, err error) {
 	err = o.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		u, err = tx.User(caller(c).User)
+		u, err = tx.User(Caller(c).User)
 		return err
 	})
 	return u, err

@@ -62,11 +62,11 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	workspaceIDs := c.QueryParams()["workspaceIds"]
 	var all []deploymentResource
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		workspaces, err := tx.SeenWorkspaces(caller(c))
+		workspaces, err := tx.SeenWorkspaces(Caller(c))
 		if err != nil {
 			return err
 		}
-		seen, err := tx.SeenDeployments(caller(c))
+		seen, err := tx.SeenDeployments(Caller(c))
 		if err != nil {
 			return err
 		}
@@ -110,11 +110,11 @@ func (e *deployments) showDeployment(c echo.Context) error {
 func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) error {
 	var v deploymentResource
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		d, _, err := tx.Deployment(id, caller(c))
+		d, _, err := tx.Deployment(id, Caller(c))
 		if err != nil {
 			return err
 		}
-		workspaces, err := tx.SeenWorkspaces(caller(c))
+		workspaces, err := tx.SeenWorkspaces(Caller(c))
 		if err != nil {
 			return err
 		}
@@ -192,7 +192,7 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, id, by := c.Request().Context(), deploymentID(c), caller(c)
+	ctx, id, by := c.Request().Context(), deploymentID(c), Caller(c)
 	if toggle {
 		if _, err := e.engine.Switch(ctx, id, *b.IsDAGDeployEnabled, by, true); err != nil {
 			return err
@@ -210,7 +210,7 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 // switch if toggle. All changes are checked before the first is made.
 func (e *deployments) checkUpdate(c echo.Context, b deploymentBody) (set slipway.Settings, edit, toggle bool, err error) {
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		d, role, err := tx.Projected(deploymentID(c), caller(c))
+		d, role, err := tx.Projected(deploymentID(c), Caller(c))
 		if err != nil {
 			return err
 		}
@@ -243,7 +243,7 @@ func (e *deployments) createDeployment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if d, err = e.engine.Create(c.Request().Context(), d, caller(c)); err != nil {
+	if d, err = e.engine.Create(c.Request().Context(), d, Caller(c)); err != nil {
 		return err
 	}
 	return e.answerDeployment(c, d.ID)
@@ -271,13 +271,13 @@ func (b deploymentBody) newDeployment() (slipway.Deployment, error) {
 func (e *deployments) deleteDeployment(c echo.Context) error {
 	var d slipway.Deployment
 	err := e.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		d, _, err = tx.Deployment(deploymentID(c), caller(c))
+		d, _, err = tx.Deployment(deploymentID(c), Caller(c))
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := e.engine.Delete(c.Request().Context(), d.ID, caller(c), d.Name); err != nil {
+	if err := e.engine.Delete(c.Request().Context(), d.ID, Caller(c), d.Name); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

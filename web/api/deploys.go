@@ -72,7 +72,7 @@ func (e *deploys) listDeploys(c echo.Context) error {
 	var all []slipway.Deploy
 	total := 0
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		d, _, err := tx.Deployment(deploymentID(c), caller(c))
+		d, _, err := tx.Deployment(deploymentID(c), Caller(c))
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (e *deploys) finalize(c echo.Context) error {
 	if err := LiftDeadlines(c); err != nil { // the answer waits for staging
 		return err
 	}
-	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, caller(c), deploy.Finish{Version: b.Version})
+	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, Caller(c), deploy.Finish{Version: b.Version})
 	if err != nil {
 		return e.addReviewURL(c, err)
 	}
@@ -151,7 +151,7 @@ func (e *deploys) rollBack(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	w, err = e.engine.RollBack(c.Request().Context(), w.Deployment, w.ID, caller(c), cleanText(b.Description))
+	w, err = e.engine.RollBack(c.Request().Context(), w.Deployment, w.ID, Caller(c), cleanText(b.Description))
 	if err != nil {
 		return e.addReviewURL(c, err)
 	}
@@ -220,7 +220,7 @@ func (e *deploys) createDeploy(c echo.Context) error {
 // beginDeploy makes the deploy for b. upload reports whether an archive of DAGs
 // follows.
 func (e *deploys) beginDeploy(c echo.Context, d slipway.Deployment, b deployBody) (w slipway.Deploy, upload bool, err error) {
-	ctx, by, kind := c.Request().Context(), caller(c), slipway.DeployKind(b.Type)
+	ctx, by, kind := c.Request().Context(), Caller(c), slipway.DeployKind(b.Type)
 	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Description: cleanText(b.Description), Git: b.Git.git()}
 	if kind.HasImage() {
 		w, err = e.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: kind, Description: n.Description, Git: n.Git})
@@ -245,13 +245,13 @@ func (e *deploys) pushTarget(c echo.Context, d slipway.Deployment) string {
 func (e *deploys) checkDeploy(c echo.Context, kind slipway.DeployKind) (d slipway.Deployment, err error) {
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		var role slipway.Role
-		if d, role, err = tx.Projected(deploymentID(c), caller(c)); err != nil {
+		if d, role, err = tx.Projected(deploymentID(c), Caller(c)); err != nil {
 			return err
 		}
 		if kind == "BUNDLE" {
 			return slipway.Errorf(slipway.Invalid, "This portal does not take dbt bundles yet. Put the dbt project into the dags folder.")
 		}
-		return d.MayDeploy(kind, role, caller(c))
+		return d.MayDeploy(kind, role, Caller(c))
 	})
 	return d, err
 }
@@ -285,5 +285,5 @@ func (e *deploys) createNamedBundle(c echo.Context) error {
 
 // deployOf returns the deploy in the address.
 func (e *deploys) deployOf(c echo.Context) (slipway.Deploy, error) {
-	return e.engine.DeployOf(c.Request().Context(), deploymentID(c), slipway.DeployID(c.Param("deploy")), caller(c))
+	return e.engine.DeployOf(c.Request().Context(), deploymentID(c), slipway.DeployID(c.Param("deploy")), Caller(c))
 }

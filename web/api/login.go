@@ -139,7 +139,7 @@ func (l *logins) showAuthConfig(c echo.Context) error {
 // showUserInfo serves GET /auth/userinfo. The CLI requires an email address: for
 // an API token the name is sent instead.
 func (l *logins) showUserInfo(c echo.Context) error {
-	by := caller(c)
+	by := Caller(c)
 	if by.Token != "" {
 		return ok(c, object{"sub": by.Token, "email": by.Title(), "name": by.Title()})
 	}

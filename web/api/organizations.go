@@ -53,7 +53,7 @@ func workspaceObject(w slipway.Workspace) object {
 func (o *organizations) listWorkspaces(c echo.Context) error {
 	var all []slipway.Workspace
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = tx.SeenWorkspaces(caller(c))
+		all, err = tx.SeenWorkspaces(Caller(c))
 		return err
 	})
 	if err != nil {
@@ -72,7 +72,7 @@ func (o *organizations) listWorkspaces(c echo.Context) error {
 func (o *organizations) showWorkspace(c echo.Context) error {
 	var w slipway.Workspace
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		w, _, err = tx.Workspace(slipway.WorkspaceID(c.Param("workspace")), caller(c))
+		w, _, err = tx.Workspace(slipway.WorkspaceID(c.Param("workspace")), Caller(c))
 		return err
 	})
 	if err != nil {
@@ -106,7 +106,7 @@ func compareNames(a, b string) int { return cmp.Compare(strings.ToLower(a), stri
 // showSelf serves GET /v1/users/self: the person of the request, or the API token
 // in the same fields.
 func (o *organizations) showSelf(c echo.Context) error {
-	by := caller(c)
+	by := Caller(c)
 	if by.Token != "" {
 		return ok(c, object{"id": by.Token, "username": by.Name, "fullName": by.Title(), "status": "ACTIVE"})
 	}
@@ -125,7 +125,7 @@ func (o *organizations) showSelf(c echo.Context) error {
 func (o *organizations) listUsers(c echo.Context) error {
 	var all []member
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = visibleMembers(tx, caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))
+		all, err = visibleMembers(tx, Caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))
 		return err
 	})
 	if err != nil {

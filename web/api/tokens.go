@@ -144,7 +144,7 @@ func (o *tokens) createToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.IssueToken(tx, caller(c), n) })
+	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.IssueToken(tx, Caller(c), n) })
 }
 
 // answerSecret runs issue in a transaction, and answers with the token and the
@@ -166,7 +166,7 @@ func (o *tokens) answerSecret(c echo.Context, issue func(*store.Tx) (string, sto
 func (o *tokens) showToken(c echo.Context) error {
 	var t store.Token
 	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		t, _, err = auth.SeenToken(tx, caller(c), tokenID(c))
+		t, _, err = auth.SeenToken(tx, Caller(c), tokenID(c))
 		return err
 	})
 	if err != nil {
@@ -177,14 +177,14 @@ func (o *tokens) showToken(c echo.Context) error {
 
 // rotateToken serves POST …/tokens/:token/rotate, and answers with the new secret.
 func (o *tokens) rotateToken(c echo.Context) error {
-	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.RotateToken(tx, caller(c), tokenID(c)) })
+	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.RotateToken(tx, Caller(c), tokenID(c)) })
 }
 
 // deleteToken serves DELETE …/tokens/:token. Waiting requests of the
 // token check the access again, and end.
 func (o *tokens) deleteToken(c echo.Context) error {
 	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) error {
-		_, err := auth.RevokeToken(tx, caller(c), tokenID(c))
+		_, err := auth.RevokeToken(tx, Caller(c), tokenID(c))
 		return err
 	})
 	if err != nil {
@@ -223,7 +223,7 @@ func (o *tokens) editToken(c echo.Context, change func(*store.Token) error) erro
 	}
 	var t store.Token
 	err := o.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-		t, err = auth.EditToken(tx, caller(c), tokenID(c), change)
+		t, err = auth.EditToken(tx, Caller(c), tokenID(c), change)
 		return err
 	})
 	if err != nil {
@@ -277,7 +277,7 @@ func requestedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error
 	}
 	if w != "" || d != "" {
 		t := store.Token{Workspace: w, Deployment: d}
-		role, err := auth.ScopeRole(tx, caller(c), &t)
+		role, err := auth.ScopeRole(tx, Caller(c), &t)
 		if err != nil {
 			return nil, err
 		}
@@ -286,7 +286,7 @@ func requestedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error
 		}
 		return scopeTokens(tx, t.Workspace, d)
 	}
-	return visibleTokens(tx, caller(c))
+	return visibleTokens(tx, Caller(c))
 }
 
 // scopeTokens returns the tokens of Deployment d in w, or of w without the tokens

@@ -34,7 +34,7 @@ func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
 	if err != nil {
 		return p.deploys.addReviewURL(c, err)
 	}
-	if w, err = p.waitForEnd(c.Request().Context(), w, caller(c), u.wait); err != nil {
+	if w, err = p.waitForEnd(c.Request().Context(), w, Caller(c), u.wait); err != nil {
 		return err
 	}
 	if w.Status == slipway.Failed || w.Status == slipway.Cancelled {
@@ -57,7 +57,7 @@ func (p *uploadDeploys) uploadedObject(c echo.Context, w slipway.Deploy) object 
 // deployOnce makes the deploy of a request, or finds the earlier deploy with the
 // same idempotency key, and finalizes the deploy.
 func (p *uploadDeploys) deployOnce(c echo.Context, u *uploadRequest, body archive) (w slipway.Deploy, err error) {
-	key, of, by := c.Request().Header.Get("Idempotency-Key"), deploymentID(c), caller(c)
+	key, of, by := c.Request().Header.Get("Idempotency-Key"), deploymentID(c), Caller(c)
 	if err := slipway.CheckIdempotencyKey(key); err != nil {
 		return w, err
 	}
@@ -116,7 +116,7 @@ func (p *uploadDeploys) deployByKey(c echo.Context, of slipway.DeploymentID, by 
 // key. The key is stored before the deploy is finalized: after a crash in
 // between, a repeated request finds the deploy, and nothing goes live twice.
 func (p *uploadDeploys) receive(c echo.Context, u *uploadRequest, key string, body archive) (w slipway.Deploy, err error) {
-	ctx, by := c.Request().Context(), caller(c)
+	ctx, by := c.Request().Context(), Caller(c)
 	d, err := p.deploys.checkDeploy(c, u.kind)
 	if err != nil {
 		return w, err
@@ -164,7 +164,7 @@ func (p *uploadDeploys) refuseOutdated(c echo.Context, w slipway.Deploy, base sl
 	if err := p.engine.Refuse(ctx, w, refusal); err != nil {
 		return w, errors.Join(refusal, err)
 	}
-	now, err := p.engine.DeployOf(ctx, w.Deployment, w.ID, caller(c))
+	now, err := p.engine.DeployOf(ctx, w.Deployment, w.ID, Caller(c))
 	if err == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
 		return now, nil
 	}
