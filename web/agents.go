@@ -33,8 +33,6 @@ const (
 	// request: a broken agent must not keep the portal busy.
 	agentBurst = 4000
 	agentPause = time.Millisecond
-
-	tokenUsedEvery = time.Minute // least time between two records of a token's use
 )
 
 // agentRoutes are the protocol.
@@ -61,7 +59,7 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := s.agents.Take(string(t.ID), s.store.Now()); err != nil {
 			return err
 		}
-		if s.store.Now().Sub(t.LastUsedAt) >= tokenUsedEvery {
+		if s.store.Now().Sub(t.LastUsedAt) >= api.TouchInterval {
 			err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
 			if err != nil {
 				return err

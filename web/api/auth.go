@@ -18,6 +18,6 @@ func Caller(c echo.Context) slipway.Actor {
 	return by
 }
 
-// touchInterval is the least time between two records of a token's use: most
+// TouchInterval is the least time between two records of a token's use: most
 // requests write nothing.
-const touchInterval = time.Minute
+const TouchInterval = time.Minute

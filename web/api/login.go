@@ -51,7 +51,7 @@ func (l *logins) inOrganization(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // identify returns the actor of a token: an API token, or a person after a login.
-// The use of an API token is recorded, at most once per touchInterval.
+// The use of an API token is recorded, at most once per TouchInterval.
 func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err error) {
 	if IsLogin(token) {
 		return l.identifyLogin(c, token)
@@ -69,7 +69,7 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 		if t, err = tx.Token(auth.Fingerprint(token)); err != nil {
 			return err
 		}
-		touch = tx.Now.Sub(t.LastUsedAt) >= touchInterval
+		touch = tx.Now.Sub(t.LastUsedAt) >= TouchInterval
 		return nil
 	})
 	if err != nil {
