@@ -3,7 +3,6 @@ package api
 import (
 	_ "embed" // for openAPI
 	"fmt"
-	"iter"
 	"maps"
 	"net/http"
 	"slices"
@@ -99,17 +98,6 @@ type specOperation struct {
 	}
 }
 
-// sortedMap iterates over m in the order of the keys.
-func sortedMap[T any](m map[string]T) iter.Seq2[string, T] {
-	return func(yield func(string, T) bool) {
-		for _, key := range slices.Sorted(maps.Keys(m)) {
-			if !yield(key, m[key]) {
-				return
-			}
-		}
-	}
-}
-
 // pair is an entry of a YAML mapping. A slice of pairs keeps the order of the
 // file; a Go map would not.
 type pair[T any] struct {
@@ -181,14 +169,16 @@ func (s spec) operation(method, path string, o specOperation) (op views.APIOpera
 		}
 		op.Parameters = append(op.Parameters, views.APIField{Name: p.Name, Where: p.In, Type: p.Schema.typeName(), Required: p.Required, Text: p.Description})
 	}
-	for kind, m := range sortedMap(o.RequestBody.Content) {
+	for _, kind := range slices.Sorted(maps.Keys(o.RequestBody.Content)) {
+		m := o.RequestBody.Content[kind]
 		fields, err := m.Schema.fields()
 		if err != nil {
 			return op, err
 		}
 		op.Bodies = append(op.Bodies, views.APIBody{Type: kind, Schema: refName(m.Schema.Ref), Text: m.Schema.Description, Fields: fields})
 	}
-	for status, r := range sortedMap(o.Responses) {
+	for _, status := range slices.Sorted(maps.Keys(o.Responses)) {
+		r := o.Responses[status]
 		a := views.APIBody{Type: status, Text: r.Description}
 		for _, m := range r.Content {
 			a.Schema = refName(m.Schema.Ref)
