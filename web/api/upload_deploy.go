@@ -26,7 +26,7 @@ type uploadDeploys struct {
 // the end if the request has a wait. The answer to a failed or cancelled deploy
 // is Conflict.
 func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
-	u, body, err := p.readRequest(c)
+	u, body, err := readUploadRequest(c)
 	if err != nil {
 		return err
 	}
@@ -236,9 +236,9 @@ func (k *keyLocks) lock(owner string, of slipway.DeploymentID, key string) (unlo
 	}, nil
 }
 
-// readRequest reads the fields in the query and in the form before the archive.
+// readUploadRequest reads the fields in the query and in the form before the archive.
 // The archive itself is returned unread.
-func (p *uploadDeploys) readRequest(c echo.Context) (u uploadRequest, body archive, err error) {
+func readUploadRequest(c echo.Context) (u uploadRequest, body archive, err error) {
 	u = uploadRequest{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
 	for name, values := range c.QueryParams() {
 		if err := u.setField(name, values[0]); err != nil {
