@@ -151,8 +151,8 @@ func (e *deployments) showOptions(c echo.Context) error {
 	return ok(c, object{"runtimeReleases": releases})
 }
 
-// deploymentBody is the part of a Deployment from the CLI for create and update.
-// An absent field changes nothing.
+// deploymentBody is the request to create or change a Deployment. Absent fields
+// change nothing.
 type deploymentBody struct {
 	WorkspaceID        slipway.WorkspaceID `json:"workspaceId"`
 	Name               *string             `json:"name"`

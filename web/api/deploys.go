@@ -256,7 +256,7 @@ func (e *deploys) checkDeploy(c echo.Context, kind slipway.DeployKind) (d slipwa
 	return d, err
 }
 
-// maxDescription is the limit for a description, in letters. The CLI sends the
+// maxDescription is the limit for a description, in characters. The CLI sends the
 // commit message: a long message is cut, and the deploy is not refused.
 const maxDescription = 1000
 
@@ -268,8 +268,8 @@ func cleanText(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, ""))
-	if letters := []rune(text); len(letters) > maxDescription {
-		return string(letters[:maxDescription-1]) + "…"
+	if characters := []rune(text); len(characters) > maxDescription {
+		return string(characters[:maxDescription-1]) + "…"
 	}
 	return text
 }

@@ -46,7 +46,7 @@ func readBody[T any](c echo.Context) (v T, err error) {
 // page is a part of a list: at most limit items from offset on.
 type page struct{ limit, offset int }
 
-// Items in a page without a limit in the request, and at most.
+// The number of items in a page: without a limit in the request, and at most.
 const (
 	defaultLimit = 20
 	maxLimit     = 1000

@@ -114,8 +114,8 @@ type archive struct {
 	form *multipart.Reader // the form around the archive; nil for none
 }
 
-// checkLast returns an error if a field follows the archive in the form: a field
-// after the archive comes too late. The archive must be read before.
+// checkLast refuses a field after the archive in the form. The archive must be
+// read first.
 func (a archive) checkLast() error {
 	if a.form == nil {
 		return nil
