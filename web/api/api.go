@@ -138,8 +138,8 @@ func nothingHere(echo.Context) error {
 	return slipway.Errorf(slipway.NotFound, "There is nothing at this address of the API.")
 }
 
-// base returns the portal's address for the client: "https://host".
-func (o *core) base(c echo.Context) string {
+// portalURL returns the portal's address for the client: "https://host".
+func (o *core) portalURL(c echo.Context) string {
 	if o.cfg.URL != nil {
 		return o.cfg.URL.Scheme + "://" + o.cfg.URL.Host
 	}
@@ -148,7 +148,7 @@ func (o *core) base(c echo.Context) string {
 
 // deployPage returns the address of a deploy's page.
 func (o *core) deployPage(c echo.Context, w slipway.Deploy) string {
-	return fmt.Sprintf("%s/deployments/%s/deploys/%d", o.base(c), w.Deployment, w.Number)
+	return fmt.Sprintf("%s/deployments/%s/deploys/%d", o.portalURL(c), w.Deployment, w.Number)
 }
 
 // person returns the account of a caller who is no token.

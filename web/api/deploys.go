@@ -236,7 +236,7 @@ func (e *deploys) beginDeploy(c echo.Context, d slipway.Deployment, b deployBody
 // pushTarget returns the repository for images of d, with the portal's host as
 // the client knows the host.
 func (e *deploys) pushTarget(c echo.Context, d slipway.Deployment) string {
-	_, host, _ := strings.Cut(e.base(c), "://")
+	_, host, _ := strings.Cut(e.portalURL(c), "://")
 	return host + "/" + deploy.Repository(d)
 }
 

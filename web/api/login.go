@@ -133,7 +133,7 @@ func AddCode(tx *store.Tx, user slipway.UserID, challenge string) (string, error
 // showAuthConfig serves GET /private/v1alpha1/cli/auth-config: the addresses for
 // the CLI's login.
 func (l *logins) showAuthConfig(c echo.Context) error {
-	return ok(c, object{"clientId": "astro-cli", "audience": "slipway", "domainUrl": l.base(c) + "/auth/"})
+	return ok(c, object{"clientId": "astro-cli", "audience": "slipway", "domainUrl": l.portalURL(c) + "/auth/"})
 }
 
 // showUserInfo serves GET /auth/userinfo. The CLI requires an email address: for

@@ -43,7 +43,7 @@ func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, e
 		}
 		until := strconv.FormatInt(tx.Now.Add(uploadLife).Unix(), 10)
 		query := url.Values{"se": {until}, "sig": {uploadSignature(key, w.ID, until)}}
-		address = p.base(c) + "/v1/uploads/" + string(w.ID) + "?" + query.Encode()
+		address = p.portalURL(c) + "/v1/uploads/" + string(w.ID) + "?" + query.Encode()
 		return nil
 	})
 	return address, err
