@@ -9,9 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"slipway/internal/datadir"
 	"slipway/internal/slipway"
@@ -104,7 +102,9 @@ func (in *Installation) Start(t *testing.T, scheme string, args []string) {
 	in.Base, in.Client = proxy.URL, proxy.Client()
 	more := append([]string{"--url", proxy.URL, "--trusted-proxies", "127.0.0.0/8", "--listen", at}, args...)
 	in.Process = Launch(t, t.TempDir(), ServeArgs(program, in.Data, more...)...)
-	in.awaitReady(t)
+	if base := in.Process.MustBeReady(t); base != in.Base {
+		t.Fatalf("the portal is ready on %s, want %s", base, in.Base)
+	}
 }
 
 // freeAddress returns an address without a listener.
@@ -116,17 +116,6 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-// awaitReady waits for a ready line with the address of the proxy.
-func (in *Installation) awaitReady(t *testing.T) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if strings.Contains(in.Process.Output.String(), "is ready on "+in.Base+"\n") {
-			return
-		}
-	}
-	t.Fatalf("the portal is not ready:\n%s", in.Process.Tail())
 }
 
 // Mounted returns a file of the mount, "" for none.

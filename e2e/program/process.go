@@ -144,7 +144,7 @@ func (p *Process) Interrupt(t testing.TB) {
 }
 
 // ReadyLine is the line of a portal that is ready, with the address.
-var ReadyLine = regexp.MustCompile(`Slipway \S+ is ready on (http://\S+)\n`)
+var ReadyLine = regexp.MustCompile(`Slipway \S+ is ready on (https?://\S+)\n`)
 
 // Ready waits for the ready line of a portal, and returns the address: "" after
 // the end of the process, or after 30 seconds.
