@@ -83,7 +83,7 @@ func TestAgentCommand(t *testing.T) {
 	}
 
 	e.Process.Kill()
-	p.Interrupt(t) // it signs off in vain
+	p.Terminate(t) // it signs off in vain
 	p = e.StartAgent(t, "scheduler-0")
 	if !e.Holds("scheduler-0", "a.py", "1") {
 		t.Error("what was mounted is gone with the portal")
@@ -91,7 +91,7 @@ func TestAgentCommand(t *testing.T) {
 	e.Serve(t)
 	e.MustDeploy(t, map[string]string{"dags/a.py": "2"})
 	program.Until(t, "the new one is mounted", func() bool { return e.Holds("scheduler-0", "a.py", "2") })
-	p.Interrupt(t)
+	p.Terminate(t)
 	status, text, err := e.Upload(t.Context(), map[string]string{"dags/a.py": "3"}, "60s")
 	if err != nil || status != http.StatusOK || !strings.Contains(text, "DEPLOYED") || !e.Holds("scheduler-0", "a.py", "2") {
 		t.Errorf("answer %d, %v: %s; want a deploy that waits for nobody", status, err, text)

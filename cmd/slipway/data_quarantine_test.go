@@ -59,12 +59,12 @@ func TestSetAside(t *testing.T) {
 			before := c.listing(t)
 			aside := c.startsAside(t)
 			wantSameFiles(t, before, listed(t, aside, datadir.Database+"-shm"))
-			c.Process.Interrupt(t)
+			c.Process.Terminate(t)
 			c.Start(t, "http", []string{"--set-aside"}) // on a sound folder it does nothing
 			if whereAside.MatchString(c.Process.Output.String()) {
 				t.Errorf("it says\n%s", c.Process.Tail())
 			}
-			c.Process.Interrupt(t)
+			c.Process.Terminate(t)
 			remove(t, c.database())
 			_, err := call(t, password, "init", "--data", c.Data, "--set-aside", "--email", "a@b.cd", "--workspace", "W", "--deployment", "D", "--password-stdin")
 			if err != nil {

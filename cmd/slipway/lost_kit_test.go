@@ -45,7 +45,7 @@ func newWreck(t *testing.T) *wreck {
 	w.Installation = *program.Install(t, "http", "--reserve", "0")
 	w.deployDAG(t, "from airflow import DAG  # 1\n")
 	w.deployImage(t, "1")
-	w.Process.Interrupt(t)
+	w.Process.Terminate(t)
 	w.older = filepath.Join(dir, "older.db")
 	if err := program.CopyFile(w.database(), w.older); err != nil {
 		t.Fatal(err)
@@ -208,7 +208,7 @@ func (w *wreck) runs(t *testing.T) {
 		t.Errorf("fsck: %v\n%s", err, text)
 	}
 	w.deployDAG(t, "from airflow import DAG  # afterwards\n")
-	w.Process.Interrupt(t)
+	w.Process.Terminate(t)
 }
 
 // listed returns what lies below dir, but for some names: by path, the sum of a

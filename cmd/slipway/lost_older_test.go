@@ -56,7 +56,7 @@ func TestCopyOfTheSameStart(t *testing.T) {
 		args []string
 		stop func(t *testing.T, w *wreck)
 	}{
-		"put back after a stop": {nil, func(t *testing.T, w *wreck) { w.Process.Interrupt(t) }},
+		"put back after a stop": {nil, func(t *testing.T, w *wreck) { w.Process.Terminate(t) }},
 		"put back after rounds, and a kill": {[]string{"--retain-every", "50ms"}, func(t *testing.T, w *wreck) {
 			w.expires(t)
 			w.Process.Kill()
@@ -134,7 +134,7 @@ func TestDatabaseWithTheLogOfAnother(t *testing.T) {
 			c.deployDAG(t, fmt.Sprintf("from airflow import DAG  # %d %d\n", n, i))
 		}
 		if n < 2 {
-			c.Process.Interrupt(t)
+			c.Process.Terminate(t)
 		}
 	}
 	c.Process.Kill()

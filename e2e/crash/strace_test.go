@@ -83,7 +83,7 @@ func traceDeploys(t *testing.T, strace, binary, fault string) []string {
 	v.Jar = program.SignInAda(t, v.Base)
 	deploySome(t, v, world.Sales)
 	v.CloseIdleConnections()
-	p.Interrupt(t)
+	p.Terminate(t)
 	o, err := checkOrder(trace, data)
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ var peakLine = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 // PeakMemory returns the peak of resident memory since ResetPeak, in MiB.
 func (p *Portal) PeakMemory(t *testing.T) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.PID()))
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Process.pid()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (p *Portal) PeakMemory(t *testing.T) int {
 // ResetPeak sets the peak to the present memory, by proc(5).
 func (p *Portal) ResetPeak(t *testing.T) {
 	t.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.PID()), []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.Process.pid()), []byte("5"), 0); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -117,23 +117,23 @@ func ServeArgs(program, data string, more ...string) []string {
 	return append([]string{program, "serve", "--data", data, "--listen", "127.0.0.1:0"}, more...)
 }
 
-// PID returns the number of the process.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
+// pid returns the number of the process.
+func (p *Process) pid() int { return p.cmd.Process.Pid }
 
 // Kill ends the process group with SIGKILL, and waits for the end.
 func (p *Process) Kill() {
 	select {
 	case <-p.Ended:
 	default:
-		_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // an end in this moment is no error
+		_ = syscall.Kill(-p.pid(), syscall.SIGKILL) // an end in this moment is no error
 		<-p.Ended
 	}
 }
 
-// Interrupt sends SIGTERM, and waits for the end.
-func (p *Process) Interrupt(t testing.TB) {
+// Terminate sends SIGTERM, and waits for the end.
+func (p *Process) Terminate(t testing.TB) {
 	t.Helper()
-	if err := syscall.Kill(p.PID(), syscall.SIGTERM); err != nil {
+	if err := syscall.Kill(p.pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	select {
