@@ -4,9 +4,11 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"maps"
+	"slices"
 )
 
-// ArchiveOf returns a .tar.gz of files, by name.
+// ArchiveOf returns a .tar.gz of files, in the order of their names.
 func ArchiveOf(files map[string]string) []byte { return Packed(files, gzip.DefaultCompression) }
 
 // Packed is ArchiveOf with a level of compression.
@@ -17,8 +19,8 @@ func Packed(files map[string]string, level int) []byte {
 		panic(err) // no such level
 	}
 	tw := tar.NewWriter(zip)
-	for name, text := range files {
-		WriteEntry(tw, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text))}, []byte(text))
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		WriteEntry(tw, &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name]))}, []byte(files[name]))
 	}
 	if tw.Close() != nil || zip.Close() != nil {
 		panic("a buffer cannot fail")
