@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"io"
-	"os"
 	"testing"
 
 	_ "modernc.org/sqlite" // the driver
@@ -46,19 +44,4 @@ func findings(ctx context.Context, db *sql.DB, pragma string, columns int) (all 
 		}
 	}
 	return all, rows.Err()
-}
-
-// CopyFile copies a file.
-func CopyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
