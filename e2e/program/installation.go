@@ -58,9 +58,7 @@ func Install(t *testing.T, scheme string, args ...string) *Installation {
 	in.Start(t, scheme, args)
 	t.Cleanup(func() {
 		in.Client.CloseIdleConnections()
-		if t.Failed() {
-			t.Logf("the portal said:\n%s", in.Process.Tail())
-		}
+		in.Process.logIfFailed(t)
 	})
 	return in
 }

@@ -36,9 +36,7 @@ func StartPortal(t *testing.T, data string, args ...string) *Portal {
 	p.Visitor = NewVisitor(t.Context(), base, SignInAda(t, base))
 	t.Cleanup(func() {
 		p.CloseIdleConnections()
-		if t.Failed() {
-			t.Logf("the portal said:\n%s", p.Process.Tail())
-		}
+		p.Process.logIfFailed(t)
 	})
 	return p
 }

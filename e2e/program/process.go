@@ -178,6 +178,14 @@ func (p *Process) Tail() string {
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
 }
 
+// logIfFailed logs the end of a portal's output after a failed test.
+func (p *Process) logIfFailed(t *testing.T) {
+	t.Helper()
+	if t.Failed() {
+		t.Logf("the portal said:\n%s", p.Tail())
+	}
+}
+
 // Until waits up to 30 seconds for a condition, described by text.
 func Until(t testing.TB, text string, holds func() bool) {
 	t.Helper()
