@@ -95,7 +95,7 @@ func visitor(t *testing.T, base string) *program.Visitor {
 // deployFile uploads a file by the plain form, and confirms the deploy without
 // ticks: after a return without an error, the deploy is acknowledged.
 func deployFile(v *program.Visitor, of slipway.DeploymentID, name, text string) error {
-	r, err := v.SendForm(of, slipway.AddFiles, name, []byte(text))
+	r, err := v.UploadByForm(of, slipway.AddFiles, name, []byte(text))
 	if err == nil && r.Status != http.StatusSeeOther {
 		err = fmt.Errorf("answer %d: %s", r.Status, r.Body)
 	}

@@ -75,7 +75,7 @@ func deployNothing(a astro) {
 	w := a.Do("POST", a.DeploymentPath()+"/deploys", `{"type":"DAG_ONLY","description":""}`, "id", "dagsUploadUrl")
 	version := a.Upload(w["dagsUploadUrl"].(string), program.ArchiveOf(nil))
 	finalize := fmt.Sprintf("%s/deploys/%s/finalize", a.DeploymentPath(), w["id"])
-	a.Refused("POST", finalize, `{"dagTarballVersion":"`+version+`"}`, "The archive holds no file to deploy.")
+	a.WantRefusal("POST", finalize, `{"dagTarballVersion":"`+version+`"}`, "The archive holds no file to deploy.")
 	if now := a.Deployment()["dagTarballVersion"]; now != before {
 		a.Errorf("the bundle version is %v, and was %v", now, before)
 	}
@@ -94,7 +94,7 @@ func TestAstroSwitches(t *testing.T) {
 					t.Fatalf("switched to %v: %v", on, d)
 				}
 				if !on {
-					a.Refused("POST", a.DeploymentPath()+"/deploys", `{"type":"DAG_ONLY","description":""}`, "DAG-only deploys are not enabled for this Deployment")
+					a.WantRefusal("POST", a.DeploymentPath()+"/deploys", `{"type":"DAG_ONLY","description":""}`, "DAG-only deploys are not enabled for this Deployment")
 				}
 			}
 			a.DeployDAGs("", program.ArchiveOf(map[string]string{"dags/sales.py": "two"}))
@@ -109,7 +109,7 @@ func TestAstroSwitches(t *testing.T) {
 // --force`: it sends the whole Deployment back.
 func (a astro) updateDagDeploy(on bool) {
 	a.Helper()
-	a.Hello()
+	a.CheckOrganization()
 	if all := a.Deployments(); all[0].(program.Fields)["id"] != string(a.Installation.DeploymentID) {
 		a.Fatalf("the Deployment is not listed: %v", all)
 	}

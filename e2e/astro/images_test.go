@@ -27,7 +27,7 @@ type imageDeploy struct {
 // and the bundle version that it brought.
 func (a astro) deployImage(i imageDeploy) (digest, version string) {
 	a.Helper()
-	a.Hello()
+	a.CheckOrganization()
 	d := a.Deployment()
 	on := d["isDagDeployEnabled"].(bool)
 	w := a.Do("POST", a.DeploymentPath()+"/deploys", `{"type":"`+i.kind+`","description":"by hand"}`, "id", "imageRepository", "imageTag")
@@ -36,7 +36,7 @@ func (a astro) deployImage(i imageDeploy) (digest, version string) {
 	body := `{}`
 	if on {
 		if i.kind == "IMAGE_AND_DAG" && i.dags != nil {
-			a.Need(w, "dagsUploadUrl")
+			a.RequireFields(w, "dagsUploadUrl")
 			version = a.Upload(w["dagsUploadUrl"].(string), i.dags)
 		}
 		body = `{"dagTarballVersion":"` + version + `"}`
@@ -134,7 +134,7 @@ func (a astro) wantNoDowngrade() {
 	w := a.Do("POST", a.DeploymentPath()+"/deploys", `{"type":"IMAGE_ONLY","description":""}`, "id", "imageRepository", "imageTag")
 	a.push(fmt.Sprintf("%s:%s", w["imageRepository"], w["imageTag"]), imageDeploy{runtime: "3.0-1"})
 	finalize := fmt.Sprintf("%s/deploys/%s/finalize", a.DeploymentPath(), w["id"])
-	a.Refused("POST", finalize, `{"dagTarballVersion":""}`, "Cannot deploy a downgraded Astro Runtime version")
+	a.WantRefusal("POST", finalize, `{"dagTarballVersion":""}`, "Cannot deploy a downgraded Astro Runtime version")
 }
 
 // rollBackTo returns to a deploy by its number.

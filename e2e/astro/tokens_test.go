@@ -26,11 +26,11 @@ func TestAstroManagesTokens(t *testing.T) {
 					deploy := program.ArchiveOf(map[string]string{"dags/sales.py": tt.scope})
 					astro{in.Astro(t, secret)}.DeployDAGs("", deploy)
 					next := a.rotate(id)
-					astro{in.Astro(t, secret)}.Refused("GET", "/v1/organizations?limit=100&offset=0", "", "token")
+					astro{in.Astro(t, secret)}.WantRefusal("GET", "/v1/organizations?limit=100&offset=0", "", "token")
 					astro{in.Astro(t, next)}.DeployDAGs("", deploy)
 					a.edit(id, tt.scope, tt.id, tt.role)
 					a.revoke(id)
-					astro{in.Astro(t, next)}.Refused("GET", "/v1/organizations?limit=100&offset=0", "", "token")
+					astro{in.Astro(t, next)}.WantRefusal("GET", "/v1/organizations?limit=100&offset=0", "", "token")
 				})
 			}
 			t.Run("users", func(t *testing.T) { wantUsers(astro{in.Astro(t, in.Token)}) })
@@ -42,7 +42,7 @@ func TestAstroManagesTokens(t *testing.T) {
 // newToken is `token create`.
 func (a astro) newToken(scope, of, role string) (id, secret string) {
 	a.Helper()
-	a.Hello()
+	a.CheckOrganization()
 	body := fmt.Sprintf(`{"scope":%q,"entityId":%q,"name":"ci","role":%q,"description":"nightly","tokenExpiryPeriodInDays":30}`, scope, of, role)
 	got := a.Do("POST", a.Organization+"/tokens", body, "id", "token", "shortToken", "startAt", "createdBy", "roles")
 	return got["id"].(string), got["token"].(string)
@@ -51,7 +51,7 @@ func (a astro) newToken(scope, of, role string) (id, secret string) {
 // wantListed is `token list`: the CLI shows what comes, so the server filters.
 func (a astro) wantListed(query, id string) {
 	a.Helper()
-	a.Hello()
+	a.CheckOrganization()
 	found := 0
 	for _, each := range a.Do("GET", a.Organization+"/tokens?limit=100&offset=0&"+query, "", "tokens", "totalCount")["tokens"].([]any) {
 		if got := each.(program.Fields); got["id"] == id && got["token"] == nil {
@@ -66,7 +66,7 @@ func (a astro) wantListed(query, id string) {
 // rotate is `token rotate ID --force`.
 func (a astro) rotate(id string) (secret string) {
 	a.Helper()
-	a.Hello()
+	a.CheckOrganization()
 	a.Do("GET", a.Organization+"/tokens/"+id, "", "id", "scope")
 	return a.Do("POST", a.Organization+"/tokens/"+id+"/rotate", "", "token")["token"].(string)
 }
@@ -93,10 +93,10 @@ func (a astro) revoke(id string) {
 
 // wantUsers is `astro workspace user list`.
 func wantUsers(a astro) {
-	a.Hello()
+	a.CheckOrganization()
 	users := a.Do("GET", a.Organization+"/users?limit=100&offset=0&workspaceId="+string(a.Installation.WorkspaceID), "", "users", "totalCount")["users"].([]any)
 	ada := users[0].(program.Fields)
-	a.Need(ada, "id", "username", "fullName", "status", "createdAt", "workspaceRoles")
+	a.RequireFields(ada, "id", "username", "fullName", "status", "createdAt", "workspaceRoles")
 	role := ada["workspaceRoles"].([]any)[0].(program.Fields)
 	if len(users) != 1 || ada["username"] != "ada@example.com" || role["workspaceId"] != string(a.Installation.WorkspaceID) || role["role"] != "WORKSPACE_OWNER" {
 		a.Errorf("users %v", users)
@@ -105,7 +105,7 @@ func wantUsers(a astro) {
 
 // goBack returns to the first deploy by hand.
 func goBack(a astro) {
-	a.Hello()
+	a.CheckOrganization()
 	got := a.Do("GET", a.DeploymentPath()+"/deploys?limit=100&offset=0", "", "deploys", "totalCount")
 	all := got["deploys"].([]any)
 	if len(all) < 2 || got["totalCount"] != float64(len(all)) {

@@ -205,7 +205,7 @@ func (c *crowd) byPerson(t *testing.T, w crowdDeploy, wait func()) {
 	wait()
 	for {
 		w.sent = c.clock.Add(1)
-		r, err := c.Form(program.DeployURL(of, number)+"/confirm", program.Ticked(base))
+		r, err := c.Form(program.DeployURL(of, number)+"/confirm", program.ConfirmForm(base))
 		next := program.BaseField.FindStringSubmatch(r.Body)
 		switch {
 		case err == nil && r.Status == http.StatusSeeOther:

@@ -116,7 +116,7 @@ func deploySome(t *testing.T, v *program.Visitor, d slipway.Deployment) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Form(program.DeployURL(d.ID, 1)+"/return", program.Ticked(base)); err != nil {
+	if _, err := v.Form(program.DeployURL(d.ID, 1)+"/return", program.ConfirmForm(base)); err != nil {
 		t.Fatal(err)
 	}
 	if err := v.AwaitStatus(d.ID, 4, "deployed", 20*time.Second); err != nil {

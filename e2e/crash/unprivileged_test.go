@@ -30,7 +30,7 @@ func TestAgentNeedsNoRoot(t *testing.T) {
 	if err := os.MkdirAll(half, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	u.Give(t, filepath.Dir(half))
+	u.Chown(t, filepath.Dir(half))
 	if err := os.Chmod(half, 0o555); err != nil { // as a killed agent leaves it
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ type worker struct {
 // run works until a request fails. Every answer is judged; what is wrong with
 // them is returned.
 func (w *worker) run() []string {
-	w.Read = func(method, path string, r program.Reply) {
+	w.OnReply = func(method, path string, r program.Reply) {
 		if text := judged(method, path, r); text != "" {
 			w.found(text)
 		}
@@ -111,7 +111,7 @@ func (w *worker) deploy() (program.Reply, error) {
 func (w *worker) bring(merge slipway.Merge, archive []byte, files listing) (number int, r program.Reply, err error) {
 	known := func(a *acked, _ int) { a.mine, a.merge, a.files = true, merge, files }
 	if w.rng.IntN(5) == 0 {
-		r, err = w.SendForm(w.of, merge, "dags.tar.gz", archive)
+		r, err = w.UploadByForm(w.of, merge, "dags.tar.gz", archive)
 		if err != nil || r.Status != http.StatusSeeOther {
 			return 0, r, err
 		}
@@ -152,7 +152,7 @@ func (w *worker) confirm(number int) (program.Reply, error) {
 		return program.Reply{}, err
 	}
 	w.model.note(w.of, number, func(a *acked, now int) { a.sent = now })
-	r, err := w.Form(program.DeployURL(w.of, number)+"/confirm", program.Ticked(base))
+	r, err := w.Form(program.DeployURL(w.of, number)+"/confirm", program.ConfirmForm(base))
 	if err == nil && r.Status == http.StatusSeeOther {
 		w.model.note(w.of, number, func(a *acked, now int) { a.confirmed = now })
 	}
@@ -168,7 +168,7 @@ func (w *worker) goBack() (program.Reply, error) {
 		return program.Reply{}, err
 	}
 	sent := w.model.now()
-	form := program.Ticked(base)
+	form := program.ConfirmForm(base)
 	form.Set("reason", "as it was")
 	r, err := w.Form(page, form)
 	if err == nil && r.Status == http.StatusSeeOther {

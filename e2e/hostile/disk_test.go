@@ -63,14 +63,14 @@ func TestDiskReserve(t *testing.T) {
 	big := make([]byte, 4<<20)
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, len(big))
 	wantSentence(t, "an upload that says its size", r, err)
-	r, err = b.SendForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", append(big, big...))
+	r, err = b.UploadByForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", append(big, big...))
 	wantSentence(t, "a form", r, err)
 	if got := b.Mounted(t); got != before {
 		t.Errorf("mounted is %q, want %q", got, before)
 	}
 	wantPages(t, b)
 	// What is staged needs a few bytes only, for which the reserve is there.
-	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.Ticked(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm: answer %d, %v", r.Status, err)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 20*time.Second); err != nil {
@@ -92,9 +92,9 @@ func TestFullDisk(t *testing.T) {
 	heal := fill(t, dir, 0)
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, 1000)
 	wantSentence(t, "an upload", r, err)
-	r, err = b.SendForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", program.ArchiveOf(map[string]string{"dags/a.py": "x"}))
+	r, err = b.UploadByForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", program.ArchiveOf(map[string]string{"dags/a.py": "x"}))
 	wantSentence(t, "a form", r, err)
-	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.Ticked(base))
+	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base))
 	wantSentence(t, "a confirmation", r, err)
 	r, err = b.Form(program.DeploymentURL(b.World.Sales.ID)+"/switch", url.Values{"to": {"off"}, "at_hand": {"yes"}})
 	wantSentence(t, "a switch", r, err)
@@ -109,7 +109,7 @@ func TestFullDisk(t *testing.T) {
 	if r, err = b.Page("/readyz"); err != nil || r.Status != http.StatusOK {
 		t.Errorf("readyz with room again: answer %d, %v: %s", r.Status, err, r.Body)
 	}
-	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.Ticked(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm with room again: answer %d, %v: %s", r.Status, err, r.Body)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 20*time.Second); err != nil {
@@ -131,7 +131,7 @@ func TestConfirmedDeployWaitsForTheDisk(t *testing.T) {
 	number, base := staged(t, b, "# airflow DAG, confirmed\n")
 	bundles := filepath.Join(b.Data, "bundles", b.World.Sales.Namespace)
 	heal := readOnly(t, bundles) // its manifest has no place
-	if r, err := b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.Ticked(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err := b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
 		t.Fatalf("confirm: answer %d, %v: %s", r.Status, err, r.Body)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 2*time.Second); err == nil || !strings.Contains(err.Error(), string(slipway.Deploying)) {
@@ -155,7 +155,7 @@ func TestReadOnlyFolders(t *testing.T) {
 	heal := readOnly(t, filepath.Join(b.Data, "uploads"))
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, 1000)
 	wantSentence(t, "an upload", r, err)
-	r, err = b.SendForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", program.ArchiveOf(map[string]string{"dags/a.py": "x"}))
+	r, err = b.UploadByForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", program.ArchiveOf(map[string]string{"dags/a.py": "x"}))
 	wantSentence(t, "a form", r, err)
 	if r, err = b.Page("/readyz"); err != nil || r.Status != http.StatusServiceUnavailable || !strings.Contains(r.Body, "cannot be written to") {
 		t.Errorf("readyz: answer %d, %v: %s", r.Status, err, r.Body)
@@ -196,7 +196,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	}
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, 1000)
 	wantSentence(t, "an upload", r, err)
-	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.Ticked(base))
+	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base))
 	wantSentence(t, "a confirmation", r, err)
 	if r, err = b.Page("/readyz"); err != nil || r.Status != http.StatusServiceUnavailable || !strings.Contains(r.Body, "cannot be written to") {
 		t.Errorf("readyz: answer %d, %v: %s", r.Status, err, r.Body)
@@ -214,7 +214,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	if got := b.Mounted(t); got != before {
 		t.Errorf("mounted is %q, want %q", got, before)
 	}
-	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.Ticked(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm: answer %d, %v: %s", r.Status, err, r.Body)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 20*time.Second); err != nil {

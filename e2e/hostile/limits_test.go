@@ -30,7 +30,7 @@ func TestMaxArchive(t *testing.T) {
 			if r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, len(archive)); err != nil || r.Status != tt.begun {
 				t.Errorf("announced: answer %d, %v: %s", r.Status, err, r.Body)
 			}
-			r, err := b.SendForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", archive)
+			r, err := b.UploadByForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", archive)
 			if err != nil || r.Status != tt.uploaded {
 				t.Errorf("form: answer %d, %v", r.Status, err)
 			}

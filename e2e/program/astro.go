@@ -78,12 +78,12 @@ func (a *Astro) Do(method, path, body string, needed ...string) Fields {
 	if err := json.Unmarshal([]byte(r.Body), &got); err != nil {
 		a.Fatalf("%s %s: %v in %s", method, path, err, r.Body)
 	}
-	a.Need(got, needed...)
+	a.RequireFields(got, needed...)
 	return got
 }
 
-// Need fails the test for a missing field: the CLI would panic.
-func (a *Astro) Need(got Fields, names ...string) {
+// RequireFields fails the test for a missing field: the CLI would panic.
+func (a *Astro) RequireFields(got Fields, names ...string) {
 	a.Helper()
 	for _, name := range names {
 		if got[name] == nil {
@@ -92,8 +92,8 @@ func (a *Astro) Need(got Fields, names ...string) {
 	}
 }
 
-// Refused sends a request and wants a refusal with a sentence for the CLI to print.
-func (a *Astro) Refused(method, path, body, says string) {
+// WantRefusal sends a request and wants a refusal with a sentence for the CLI to print.
+func (a *Astro) WantRefusal(method, path, body, says string) {
 	a.Helper()
 	r := a.Request(method, path, body)
 	var got struct{ Message string }
@@ -102,8 +102,8 @@ func (a *Astro) Refused(method, path, body, says string) {
 	}
 }
 
-// Hello sends the request before each command with a token.
-func (a *Astro) Hello() {
+// CheckOrganization sends the request before each command with a token.
+func (a *Astro) CheckOrganization() {
 	a.Helper()
 	got := a.Do("GET", "/v1/organizations?limit=100&offset=0", "")
 	first := got["organizations"].([]any)[0].(Fields)
@@ -122,15 +122,15 @@ func (a *Astro) Deployments() []any {
 // Deployment reads the Deployment, with all fields that the CLI reads.
 func (a *Astro) Deployment() Fields {
 	a.Helper()
-	got := a.Do("GET", a.DeploymentPath(), "", inspected...)
+	got := a.Do("GET", a.DeploymentPath(), "", neededFields...)
 	if got["workspaceId"] != string(a.Installation.WorkspaceID) {
 		a.Fatalf("Invalid workspace id %v", got["workspaceId"])
 	}
 	return got
 }
 
-// inspected are the fields without which the CLI panics.
-var inspected = []string{
+// neededFields are the fields without which the CLI panics.
+var neededFields = []string{
 	"id", "workspaceId", "organizationId", "isDagDeployEnabled", "isCicdEnforced", "type", "executor", "schedulerSize", "isHighAvailability",
 	"isDevelopmentMode", "workspaceName", "defaultTaskPodCpu", "defaultTaskPodMemory", "resourceQuotaCpu", "resourceQuotaMemory", "namespace", "status",
 }
@@ -154,7 +154,7 @@ func (a *Astro) Upload(address string, archive []byte) string {
 // comma before, or "".
 func (a *Astro) DeployDAGs(git string, archive []byte) (version string) {
 	a.Helper()
-	a.Hello()
+	a.CheckOrganization()
 	d := a.Deployment()
 	if d["isCicdEnforced"] == true && !strings.Contains(a.Token, ".") {
 		a.Fatal("cannot deploy since ci/cd enforcement is enabled for the deployment")

@@ -37,7 +37,7 @@ func NewUnprivileged(t *testing.T) Unprivileged {
 	if err := os.WriteFile(u.Program, program, 0o755); err != nil { //nolint:gosec // another user runs the copy
 		t.Fatal(err)
 	}
-	u.Give(t, dir)
+	u.Chown(t, dir)
 	return u
 }
 
@@ -48,13 +48,13 @@ func (u Unprivileged) Folder(t *testing.T, name string) string {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	u.Give(t, path)
+	u.Chown(t, path)
 	return path
 }
 
-// Give makes the user the owner of a folder. Without root nothing is done: the
+// Chown makes the user the owner of a folder. Without root nothing is done: the
 // user is the one who runs the tests.
-func (u Unprivileged) Give(t *testing.T, dir string) {
+func (u Unprivileged) Chown(t *testing.T, dir string) {
 	t.Helper()
 	if os.Getuid() != 0 {
 		return

@@ -26,7 +26,7 @@ type Visitor struct {
 	http.Client
 	Context context.Context                        // of all requests
 	Base    string                                 // address of the portal
-	Read    func(method, path string, reply Reply) // called with each reply; may be nil
+	OnReply func(method, path string, reply Reply) // called with each reply; may be nil
 }
 
 // Reply is a whole answer of a portal.
@@ -90,8 +90,8 @@ func (v *Visitor) Send(method, path string, body io.Reader, header http.Header) 
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	reply := Reply{Status: resp.StatusCode, Header: resp.Header, Body: string(text)}
-	if v.Read != nil && err == nil {
-		v.Read(method, path, reply)
+	if v.OnReply != nil && err == nil {
+		v.OnReply(method, path, reply)
 	}
 	return reply, err
 }
@@ -160,8 +160,8 @@ func (v *Visitor) Upload(of slipway.DeploymentID, merge slipway.Merge, archive [
 	return number, r, err
 }
 
-// SendForm sends a file, such as an archive, by the plain form.
-func (v *Visitor) SendForm(of slipway.DeploymentID, merge slipway.Merge, name string, content []byte) (Reply, error) {
+// UploadByForm sends a file, such as an archive, by the plain form.
+func (v *Visitor) UploadByForm(of slipway.DeploymentID, merge slipway.Merge, name string, content []byte) (Reply, error) {
 	var body bytes.Buffer
 	form := multipart.NewWriter(&body)
 	part, err := form.CreateFormFile("files", name)
@@ -204,8 +204,8 @@ func (v *Visitor) BaseOf(page string, patience time.Duration) (base string, ok b
 	return "", false, nil
 }
 
-// Ticked is a form that confirms a deploy with every tick.
-func Ticked(base string) url.Values {
+// ConfirmForm is a form that confirms a deploy with every tick.
+func ConfirmForm(base string) url.Values {
 	return url.Values{"base": {base}, "remove_dags": {"yes"}, "no_dags": {"yes"}}
 }
 
@@ -226,7 +226,7 @@ func (v *Visitor) Deploy(of slipway.DeploymentID, merge slipway.Merge, archive [
 	if err != nil {
 		return number, err
 	}
-	r, err = v.Form(DeployURL(of, number)+"/confirm", Ticked(base))
+	r, err = v.Form(DeployURL(of, number)+"/confirm", ConfirmForm(base))
 	if err == nil && r.Status != http.StatusSeeOther {
 		err = fmt.Errorf("confirm: answer %d: %s", r.Status, r.Body)
 	}
