@@ -38,9 +38,9 @@ func TestAgentImagesFlags(t *testing.T) {
 
 // An agent that mounts nothing says how its images do.
 func TestAgentServesHealthOfImages(t *testing.T) {
-	e := program.NewElsewhere(t)
-	e.Serve(t)
-	p := program.Launch(t, e.Dir, "env", "SLIPWAY_TOKEN="+e.AgentToken, e.Program, "agent", "--portal", e.Front, "--component", "worker-0",
+	e := program.NewRemoteAgents(t)
+	e.Start(t)
+	p := program.Launch(t, e.Dir, "env", "SLIPWAY_TOKEN="+e.AgentToken, e.Program, "agent", "--portal", e.ProxyURL, "--component", "worker-0",
 		"--apply-commands", `{"none":["true"]}`, "--images", "exec:none", "--health", "127.0.0.1:0")
 	program.Until(t, "it serves its health", func() bool { return healthLine.MatchString(p.Output.String()) })
 	health := healthLine.FindStringSubmatch(p.Output.String())[1]

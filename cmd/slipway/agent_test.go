@@ -58,8 +58,8 @@ var healthLine = regexp.MustCompile(`msg=health address=(http://\S+)`)
 // The shipped agent mounts what is deployed, says how it does, survives the
 // portal, and signs off.
 func TestAgentCommand(t *testing.T) {
-	e := program.NewElsewhere(t)
-	e.Serve(t)
+	e := program.NewRemoteAgents(t)
+	e.Start(t)
 	token := writeTemp(t, e.AgentToken+"\n")
 	p := program.Launch(t, e.Dir, e.AgentArgs("scheduler-0", "--token-file", token, "--health", "127.0.0.1:0")...)
 	program.Until(t, "it serves its health", func() bool { return healthLine.MatchString(p.Output.String()) })
@@ -88,7 +88,7 @@ func TestAgentCommand(t *testing.T) {
 	if !e.Holds("scheduler-0", "a.py", "1") {
 		t.Error("what was mounted is gone with the portal")
 	}
-	e.Serve(t)
+	e.Start(t)
 	e.MustDeploy(t, map[string]string{"dags/a.py": "2"})
 	program.Until(t, "the new one is mounted", func() bool { return e.Holds("scheduler-0", "a.py", "2") })
 	p.Terminate(t)
@@ -117,8 +117,8 @@ func fetched(t *testing.T, url string) string {
 }
 
 func TestAgentOnce(t *testing.T) {
-	e := program.NewElsewhere(t)
-	e.Serve(t)
+	e := program.NewRemoteAgents(t)
+	e.Start(t)
 	e.MustDeploy(t, map[string]string{"dags/a.py": "1"})
 	p := e.StartAgent(t, "first", "--once")
 	<-p.Ended
@@ -134,15 +134,15 @@ func TestAgentOnce(t *testing.T) {
 
 // The agent comes by the proxy of its environment.
 func TestAgentBehindAProxy(t *testing.T) {
-	e := program.NewElsewhere(t)
-	e.Serve(t)
+	e := program.NewRemoteAgents(t)
+	e.Start(t)
 	e.MustDeploy(t, map[string]string{"dags/a.py": "1"})
 	var asked atomic.Int64
 	proxy := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		if r.In.Host == "slipway.example.com" {
 			asked.Add(1)
 		}
-		at, err := url.Parse(e.Front)
+		at, err := url.Parse(e.ProxyURL)
 		if err != nil {
 			t.Error(err)
 		}
@@ -159,7 +159,7 @@ func TestAgentBehindAProxy(t *testing.T) {
 }
 
 func TestTokenCommand(t *testing.T) {
-	e := program.NewElsewhere(t)
+	e := program.NewRemoteAgents(t)
 	do := func(args ...string) (string, error) {
 		t.Helper()
 		return call(t, "", append([]string{"token"}, append(args, "--data", e.Data)...)...)

@@ -34,8 +34,8 @@ const (
 // Between the kills the agents have to come to what was deployed last, without
 // help.
 func TestCrashesOfAgents(t *testing.T) {
-	c := &agentCrash{Elsewhere: program.NewElsewhere(t), rng: rand.New(rand.NewPCG(seedFrom(t), 1)), agents: map[string]*program.Process{}, killed: map[string]int{}}
-	c.Serve(t)
+	c := &agentCrash{RemoteAgents: program.NewRemoteAgents(t), rng: rand.New(rand.NewPCG(seedFrom(t), 1)), agents: map[string]*program.Process{}, killed: map[string]int{}}
+	c.Start(t)
 	for _, name := range []string{"scheduler-0", "worker-0"} {
 		c.agents[name] = c.StartAgent(t, name)
 	}
@@ -50,7 +50,7 @@ func TestCrashesOfAgents(t *testing.T) {
 
 // agentCrash is a series of kills.
 type agentCrash struct {
-	*program.Elsewhere
+	*program.RemoteAgents
 	rng     *rand.Rand
 	agents  map[string]*program.Process
 	sent    atomic.Int64
@@ -102,7 +102,7 @@ func (c *agentCrash) kill() (dead []string) {
 func (c *agentCrash) revive(t *testing.T, dead []string) {
 	for _, name := range dead {
 		if name == "portal" {
-			c.Serve(t)
+			c.Start(t)
 		} else {
 			c.agents[name] = c.StartAgent(t, name)
 		}

@@ -12,8 +12,8 @@ import (
 // The shipped agent needs no root: it mounts, is killed in the middle, removes
 // what was left half written, and mounts again, all with its own folder alone.
 func TestAgentNeedsNoRoot(t *testing.T) {
-	e, u := program.NewElsewhere(t), program.NewUnprivileged(t)
-	e.Serve(t)
+	e, u := program.NewRemoteAgents(t), program.NewUnprivileged(t)
+	e.Start(t)
 	e.Program, e.Dir = u.Program, u.Dir
 	u.Folder(t, "mounts")
 	mount := e.Mount("worker-0")
