@@ -203,7 +203,7 @@ func (i *Installation) Eventually(t *testing.T, what string, is func() bool) {
 		case <-changed:
 		case <-time.After(20 * time.Millisecond):
 		case <-late:
-			t.Fatalf("it did not come to pass that %s", what)
+			t.Fatalf("not within 20 seconds: %s", what)
 		}
 	}
 }
