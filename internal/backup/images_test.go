@@ -36,7 +36,7 @@ func TestBackupOfImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := &deploytest.ImageInstallation{Installation: restored(t, a.Installation, dir)}
-	b.Then(t, "true")
+	b.SetApplyScript(t, "true")
 	a.Registries = []string{locked} // used by a.Change
 	b.Build(t, a.Change...)
 	b.Run(t)

@@ -41,7 +41,7 @@ func TestRolloutFails(t *testing.T) {
 			a := applying(t)
 			first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
 			first = a.Await(t, first.Number, slipway.Deployed)
-			a.Then(t, tt.then)
+			a.SetApplyScript(t, tt.then)
 			w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
 			w = a.Await(t, w.Number, slipway.Failed)
 			if !strings.Contains(w.Reason, tt.want) || w.WentLive() {
@@ -58,7 +58,7 @@ func TestRolloutFails(t *testing.T) {
 				t.Errorf("log:\n%s", a.log(t, w.Number))
 			}
 			// And the next one goes live.
-			a.Then(t, "true")
+			a.SetApplyScript(t, "true")
 			again := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
 			a.Await(t, again.Number, slipway.Deployed)
 			a.WantMounted(t, map[string]string{"b.py": dag("b")})
@@ -72,7 +72,7 @@ func TestRolloutTakesLong(t *testing.T) {
 	first = a.Await(t, first.Number, slipway.Deployed)
 	a.Change = append(a.Change, func(c *deploy.Config) { c.ApplyTimeout = time.Second })
 	a.restart(t)
-	a.Then(t, `case $RUNTIME_VERSION in 3.1-5) sleep 600 & sleep 600;; esac`)
+	a.SetApplyScript(t, `case $RUNTIME_VERSION in 3.1-5) sleep 600 & sleep 600;; esac`)
 	w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
 	if w = a.Await(t, w.Number, slipway.Failed); !strings.HasPrefix(w.Reason, "The apply command script did not end within 1s, and was stopped.") {
 		t.Errorf("reason %q", w.Reason)
@@ -83,7 +83,7 @@ func TestRolloutTakesLong(t *testing.T) {
 func TestFirstRolloutFails(t *testing.T) {
 	a := applying(t)
 	before := a.sales(t).State
-	a.Then(t, "exit 1")
+	a.SetApplyScript(t, "exit 1")
 	w := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
 	a.Await(t, w.Number, slipway.Failed)
 	a.unchanged(t, before, "", map[string]string{})
@@ -135,14 +135,14 @@ func TestRestartInTheMiddle(t *testing.T) {
 			a := applying(t)
 			first := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
 			first = a.Await(t, first.Number, slipway.Deployed)
-			a.Then(t, tt.during)
+			a.SetApplyScript(t, tt.during)
 			w := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
 			a.Eventually(t, "it is in the middle", func() bool { return tt.at(a, a.Load(t, w.Number)) && len(a.applied(t)) >= 2 })
 			a.Stop()
 			if got := a.Load(t, w.Number).Status; got != slipway.Deploying {
 				t.Fatalf("after the stop it is %s", got)
 			}
-			a.Then(t, tt.after)
+			a.SetApplyScript(t, tt.after)
 			a.restart(t)
 			if tt.succeed {
 				w = a.Await(t, w.Number, slipway.Deployed)
@@ -161,7 +161,7 @@ func TestRestartInTheMiddle(t *testing.T) {
 // TestApplyIsStoppedWhole: nothing of the apply command outlives the portal.
 func TestApplyIsStoppedWhole(t *testing.T) {
 	a := applying(t)
-	a.Then(t, `sleep 600 & echo $! > "$0/child"; wait`)
+	a.SetApplyScript(t, `sleep 600 & echo $! > "$0/child"; wait`)
 	a.Push(t, "1", deploytest.Runtime1.Build(t))
 	w := a.StagedImage(t, slipway.ImageOnly, "1")
 	a.Confirm(t, w.Number, a.Eve)
@@ -211,7 +211,7 @@ func TestReturnToImages(t *testing.T) {
 
 	// And one that fails goes back.
 	before := a.sales(t).State
-	a.Then(t, `case $RUNTIME_VERSION in 3.1-4) exit 1;; esac`)
+	a.SetApplyScript(t, `case $RUNTIME_VERSION in 3.1-4) exit 1;; esac`)
 	w, err := a.Engine.Return(t.Context(), a.Sales.ID, one.Number, a.Eve, before.Version, deploytest.DAGTicks, "")
 	if err != nil {
 		t.Fatal(err)
@@ -230,7 +230,7 @@ func TestRolloutJudgedAtItsTurn(t *testing.T) {
 	other.Packages = "another"
 	a.Push(t, "other", other.Build(t))
 
-	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done`)
+	a.SetApplyScript(t, `while [ -e "$0/hold" ]; do sleep 0.05; done`)
 	a.hold(t)
 	running := a.StagedImage(t, slipway.ImageOnly, "2")
 	a.Confirm(t, running.Number, a.Eve)

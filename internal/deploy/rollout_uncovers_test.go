@@ -133,7 +133,7 @@ func TestNothingAppliesAtItsTurn(t *testing.T) {
 	a := applying(t)
 	first := a.mountedThenOff(t)
 	before := a.sales(t).State
-	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; exit 1`)
+	a.SetApplyScript(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; exit 1`)
 	a.hold(t)
 	running, waiting := a.StagedImage(t, slipway.ImageAndDAG, "2"), a.StagedImage(t, slipway.ImageAndDAG, "2")
 	a.Confirm(t, running.Number, a.Eve)
@@ -239,7 +239,7 @@ func TestReturnJudgedAtItsTurn(t *testing.T) {
 	old = a.Await(t, old.Number, slipway.Deployed)
 	now := a.ConfirmedProject(t, "3", deploytest.Image{Runtime: "3.1-6", Packages: "three"}, map[string]string{"c.py": dag("c")})
 	now = a.Await(t, now.Number, slipway.Deployed)
-	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; case $RUNTIME_VERSION in 3.1-5) exit 1;; esac`)
+	a.SetApplyScript(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; case $RUNTIME_VERSION in 3.1-5) exit 1;; esac`)
 	a.hold(t)
 	running := a.returnOfImage(t, old)
 	a.Eventually(t, "it runs", func() bool { return slices.Contains(a.applied(t)[2:], old.After.Image) })

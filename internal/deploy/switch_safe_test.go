@@ -111,7 +111,7 @@ func TestSafeSwitchFails(t *testing.T) {
 			}
 			before := a.sales(t)
 			w := a.safely(t, on)
-			a.Then(t, `[ -e "$0/once" ] || { touch "$0/once"; exit 7; }`)
+			a.SetApplyScript(t, `[ -e "$0/once" ] || { touch "$0/once"; exit 7; }`)
 			a.Confirm(t, w.Number, a.Ada)
 			w = a.Await(t, w.Number, slipway.Failed)
 			if !strings.Contains(w.Reason, "exit status 7") {
@@ -178,7 +178,7 @@ func TestSafeSwitchAtItsTurn(t *testing.T) {
 	a.Run(t)
 	w := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
 	w = a.Await(t, w.Number, slipway.Deployed)
-	a.Then(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; exit 9`)
+	a.SetApplyScript(t, `while [ -e "$0/hold" ]; do sleep 0.05; done; exit 9`)
 	a.hold(t)
 	failing := a.ConfirmedProject(t, "2", deploytest.Runtime2, map[string]string{"b.py": dag("b")})
 	a.Eventually(t, "it runs", func() bool { return len(a.applied(t)) == 2 })

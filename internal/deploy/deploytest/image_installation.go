@@ -25,7 +25,7 @@ import (
 
 // ImageInstallation is an Installation with a registry, and with an apply command
 // for Sales. The command writes the image to the file "applied" in the data
-// folder, and then runs the script of Then.
+// folder, and then runs the script of SetApplyScript.
 type ImageInstallation struct {
 	*Installation
 	Registries []string // of others, by host and port, used by Build
@@ -36,7 +36,7 @@ func NewWithImages(t *testing.T, change ...func(*deploy.Config)) *ImageInstallat
 	t.Helper()
 	i := &ImageInstallation{}
 	i.Installation = New(t, append([]func(*deploy.Config){i.addRegistry(t), addApplyCommand}, change...)...)
-	i.Then(t, "echo applied")
+	i.SetApplyScript(t, "echo applied")
 	if err := i.Engine.SetApplyCommand(t.Context(), i.Sales.ID, i.Root, "script"); err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +74,8 @@ func addApplyCommand(c *deploy.Config) {
 	c.ApplyCommands = map[string][]string{"script": {"/bin/sh", "-c", `echo "$AIRFLOW_IMAGE $RUNTIME_VERSION" >> "$0/applied"; . "$0/then"`, c.Dir}}
 }
 
-// Then sets the script of the apply command.
-func (i *ImageInstallation) Then(t *testing.T, script string) {
+// SetApplyScript sets the script of the apply command.
+func (i *ImageInstallation) SetApplyScript(t *testing.T, script string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(i.Dir, "then"), []byte(script+"\n"), 0o600); err != nil {
 		t.Fatal(err)
