@@ -178,7 +178,7 @@ func (f *fleet) eventually(what string, is func() bool) {
 	f.Helper()
 	for late := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(late) {
-			f.Fatalf("it did not come to pass that %s", what)
+			f.Fatalf("not within a minute: %s", what)
 		}
 	}
 }
