@@ -130,15 +130,21 @@ func (p *Process) Kill() {
 	}
 }
 
-// Terminate sends SIGTERM, and waits for the end.
+// Terminate sends SIGTERM, and waits up to 20 seconds for the end.
 func (p *Process) Terminate(t testing.TB) {
+	t.Helper()
+	p.TerminateWithin(t, 20*time.Second)
+}
+
+// TerminateWithin is Terminate with another limit.
+func (p *Process) TerminateWithin(t testing.TB, limit time.Duration) {
 	t.Helper()
 	if err := syscall.Kill(p.pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-p.Ended:
-	case <-time.After(time.Minute):
+	case <-time.After(limit):
 		t.Fatalf("the process does not stop:\n%s", p.Tail())
 	}
 }

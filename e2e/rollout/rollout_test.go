@@ -83,7 +83,7 @@ func (f *fleet) crash() {
 func (f *fleet) scaleDown() {
 	f.Helper()
 	f.engine.Docker(f.T, "rm", "--force", "triggerer", "worker")
-	f.agents["triggerer"].Terminate(f.T)
+	f.agents["triggerer"].TerminateWithin(f.T, time.Minute)
 	f.AwaitHealthy()
 	if got, text := f.deployImage("one"); got != slipway.Deployed {
 		f.Fatalf("deploy after scaling down: %s, %s", got, text)

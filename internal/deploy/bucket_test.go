@@ -27,7 +27,7 @@ func (a *app) soon(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for end := time.Now().Add(2 * time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("it did not come to pass that %s", what)
+			t.Fatalf("not within two minutes: %s", what)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func Eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	for late := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(late) {
-			t.Fatalf("it did not come to pass that %s", what)
+			t.Fatalf("not within 20 seconds: %s", what)
 		}
 	}
 }
