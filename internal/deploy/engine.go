@@ -247,3 +247,12 @@ func (b *base) writable() error {
 // Free returns how many bytes may still be written to the disk of the data
 // folder.
 func (b *base) Free() (int64, error) { return durable.FreeSpace(b.cfg.Dir) }
+
+// audit records the action of by on deploy w of d.
+func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, w slipway.Deploy) error {
+	detail := fmt.Sprintf("#%d", w.Number)
+	if w.ReturnTo != 0 {
+		detail = fmt.Sprintf("#%d, to #%d", w.Number, w.ReturnTo)
+	}
+	return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: action, Target: d.Name, Detail: detail})
+}

@@ -189,3 +189,49 @@ func (p *uploadFiles) copyIn(f *os.File, r io.Reader) (n int64, err error) {
 		}
 	}
 }
+
+// reserveEvery is the number of bytes of an upload between two checks of the
+// free disk space.
+const reserveEvery = 16 << 20
+
+// write appends r to the file of u, at offset, and returns the new offset.
+func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
+	f, err := os.OpenFile(p.uploadPath(u.ID), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return offset, unavailable(fmt.Errorf("append to upload: %w", err))
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	room := p.maxSize(u.Image) - offset
+	if u.Length >= 0 {
+		room = u.Length - offset
+	}
+	n, err := p.copyIn(f, io.LimitReader(r, room))
+	if err == nil && n == room && !atEnd(r) {
+		err = p.overflow(u, w)
+	}
+	switch {
+	case err != nil:
+		err = unavailable(fmt.Errorf("receive upload: %w", err))
+	case n == 0 && u.Length < 0:
+		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", w.Upload)
+	}
+	return offset + n, err
+}
+
+func (p *uploadFiles) overflow(u store.Upload, w slipway.Deploy) error {
+	if u.Length < 0 {
+		return tooLarge(w.Upload, p.maxSize(u.Image))
+	}
+	return slipway.Errorf(slipway.Invalid, "The upload is longer than the %d bytes that were announced.", u.Length)
+}
+
+// atEnd reports whether nothing more comes from r.
+func atEnd(r io.Reader) bool {
+	var b [1]byte
+	n, _ := io.ReadFull(r, b[:]) // a broken connection has no more to give either
+	return n == 0
+}
+
+func tooLarge(name string, most int64) error {
+	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
+}

@@ -75,10 +75,6 @@ func (p *uploads) MaxArchive() int64 { return p.cfg.Limits.Archive }
 // MaxImage is how many bytes the archive of an image may have.
 func (p *uploads) MaxImage() int64 { return p.cfg.MaxImage }
 
-func tooLarge(name string, most int64) error {
-	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
-}
-
 // BeginUpload makes a deploy for the upload. With n.To, the upload is for the
 // DAGs of an existing deploy of image and DAGs.
 func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (u store.Upload, w slipway.Deploy, err error) {
@@ -104,15 +100,6 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 	}
 	p.watchers.notify(of)
 	return u, w, nil
-}
-
-// audit records the action of by on deploy w of d.
-func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, w slipway.Deploy) error {
-	detail := fmt.Sprintf("#%d", w.Number)
-	if w.ReturnTo != 0 {
-		detail = fmt.Sprintf("#%d, to #%d", w.Number, w.ReturnTo)
-	}
-	return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: d.ID, Action: action, Target: d.Name, Detail: detail})
 }
 
 // Upload returns an upload with the deploy and the number of bytes received.
@@ -168,7 +155,7 @@ func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, 
 	if resumed {
 		w.Resumes++
 	}
-	at, err = p.write(u, w, offset, r)
+	at, err = p.uploadFiles.write(u, w, offset, r)
 	// The request may be over by now. The received bytes are recorded all the
 	// same.
 	ctx = context.WithoutCancel(ctx)
@@ -396,46 +383,4 @@ func (p *uploads) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role,
 		w.WantsDAG = true
 	}
 	return tx.SaveDeploy(w)
-}
-
-// reserveEvery is the number of bytes of an upload between two checks of the
-// free disk space.
-const reserveEvery = 16 << 20
-
-// write appends r to the file of u, at offset, and returns the new offset.
-func (p *uploads) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
-	f, err := os.OpenFile(p.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_APPEND, 0)
-	if err != nil {
-		return offset, unavailable(fmt.Errorf("append to upload: %w", err))
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	room := p.uploadFiles.maxSize(u.Image) - offset
-	if u.Length >= 0 {
-		room = u.Length - offset
-	}
-	n, err := p.uploadFiles.copyIn(f, io.LimitReader(r, room))
-	if err == nil && n == room && !atEnd(r) {
-		err = p.overflow(u, w)
-	}
-	switch {
-	case err != nil:
-		err = unavailable(fmt.Errorf("receive upload: %w", err))
-	case n == 0 && u.Length < 0:
-		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", w.Upload)
-	}
-	return offset + n, err
-}
-
-func (p *uploads) overflow(u store.Upload, w slipway.Deploy) error {
-	if u.Length < 0 {
-		return tooLarge(w.Upload, p.uploadFiles.maxSize(u.Image))
-	}
-	return slipway.Errorf(slipway.Invalid, "The upload is longer than the %d bytes that were announced.", u.Length)
-}
-
-// atEnd reports whether nothing more comes from r.
-func atEnd(r io.Reader) bool {
-	var b [1]byte
-	n, _ := io.ReadFull(r, b[:]) // a broken connection has no more to give either
-	return n == 0
 }
