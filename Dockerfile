@@ -1,6 +1,6 @@
 # One static binary and the certificates that it needs to reach registries and
 # buckets. There is no shell in the image: `docker run IMAGE version` and so on.
-FROM golang:1.26.8 AS build
+FROM golang:1.26.8@sha256:6c2a5538f964f1c82f97ad14988bf05de100d922d159d0e398b54c7b0ca0c6c9 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
