@@ -61,6 +61,7 @@ type ComponentRow struct {
 	Seen   Moment // time of the last report
 	Error  string
 
+	Warning   string
 	ForgetURL string // "" without the permission, and for a component with a recent report
 	Component string // the name in the form that forgets the component
 }

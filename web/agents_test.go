@@ -245,6 +245,9 @@ func TestSilentComponents(t *testing.T) {
 	}
 	want(t, a.as(t, a.Mia).get(a.page("")), http.StatusOK, "worker-0", "task-1", "HEALTHY", "2 of 2")
 
+	want(t, a.asAgent(t, token, "POST", "report", `{"component":"worker-0","dags":"image","warning":"Other users cannot enter /srv."}`), 204)
+	want(t, a.as(t, a.Mia).get(a.page("")), http.StatusOK, "Other users cannot enter /srv.", "HEALTHY", "2 of 2")
+
 	a.now = a.now.Add(70 * time.Second)
 
 	member, operator := a.as(t, a.Mia).get(a.page("")), a.as(t, a.Oli)

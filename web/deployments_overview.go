@@ -129,7 +129,7 @@ func components(sc scene) views.Running {
 // error, a running step, or else the version.
 func component(sc scene, c slipway.Component) views.ComponentRow {
 	row := views.ComponentRow{
-		Name: c.Component, Component: c.Component, Title: string(c.Version), Error: c.Error,
+		Name: c.Component, Component: c.Component, Title: string(c.Version), Error: c.Error, Warning: c.Warning,
 		Since: sc.at(c.Since), Seen: sc.at(c.LastSeen), Text: views.RunsText(c),
 	}
 	if row.Name == slipway.EmbeddedComponent {

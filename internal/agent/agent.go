@@ -125,6 +125,7 @@ func (a *Agent) openOnce() (*mount.Mount, error) {
 		return nil, errors.Join(err, m.Close())
 	}
 	a.runs(v, image, "")
+	a.checkAccess(m)
 	if at := m.TurnedAt(); !at.IsZero() {
 		a.mu.Lock()
 		a.since = time.Now().Add(-max(0, time.Since(at)))
@@ -186,6 +187,7 @@ func (a *Agent) apply(ctx context.Context, m *mount.Mount, want slipway.Desired)
 	if err := a.mount(ctx, m, want.Version); err != nil {
 		return err
 	}
+	a.checkAccess(m)
 	a.runs(want.Version, false, want.Revision)
 	return nil
 }

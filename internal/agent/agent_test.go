@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"slipway/internal/agent/agenttest"
+	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
 
@@ -108,6 +109,41 @@ func TestGoesOnAfterErrors(t *testing.T) {
 	time.Sleep(20 * time.Millisecond)
 	p.Wants(first, nil)
 	agenttest.Eventually(t, "it is back at the first", func() bool { return p.Last().Version == one })
+}
+
+// A folder that Airflow cannot enter is told beside the mounted version, and no
+// longer once opened.
+func TestClosedFolderIsTold(t *testing.T) {
+	p, top := agenttest.NewPortal(t), mountDir(t)
+	dir := filepath.Join(top, "mount")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(top, 0o755), os.Chmod(filepath.Dir(top), 0o755)); err != nil { //nolint:gosec // of the test
+		t.Fatal(err)
+	}
+	p.Wants(p.Put(t, one, "1"), nil)
+	start(t, dir, p)
+	agenttest.Eventually(t, "the folder is told", func() bool {
+		r := p.Last()
+		return r.Version == one && r.Error == "" && strings.HasPrefix(r.Warning, "Other users cannot enter the folder "+dir+" (mode 0700).")
+	})
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // others are to enter
+		t.Fatal(err)
+	}
+	p.Wants(p.Put(t, two, "2"), nil)
+	agenttest.Eventually(t, "the folder is open", func() bool { return p.Last().Version == two && p.Last().Warning == "" })
+}
+
+func TestClosedText(t *testing.T) {
+	for _, tt := range []struct {
+		at   mount.ClosedFolder
+		want string
+	}{
+		{mount.ClosedFolder{Path: "/srv", Mode: 0o750, Above: true}, "Other users cannot enter the folder /srv (mode 0750). If Airflow runs as another user, and not in a container with /srv/a mounted, Airflow sees no DAGs: chmod o+x /srv."},
+		{mount.ClosedFolder{Path: "/srv/a", Mode: 0o700}, "Other users cannot enter the folder /srv/a (mode 0700). If Airflow runs as another user, Airflow sees no DAGs: chmod o+x /srv/a."},
+	} {
+		if got := closedText(tt.at, "/srv/a"); got != tt.want {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
 }
 
 func TestFolderInTheWay(t *testing.T) {

@@ -105,6 +105,30 @@ func (a *Agent) scrub(ctx context.Context, m *mount.Mount) {
 // guardEvery is the time between two checks that the mount is intact.
 const guardEvery = 5 * time.Second
 
+// checkAccess reports a folder on the way to the DAGs that Airflow cannot enter
+// as another user than the agent's.
+func (a *Agent) checkAccess(m *mount.Mount) {
+	text := ""
+	if at, is := m.Closed(); is {
+		text = closedText(at, a.cfg.Dir)
+	}
+	if text == a.snapshot().Warning {
+		return
+	}
+	if text != "" {
+		a.log.Warn(text)
+	}
+	a.tell(func(r *slipway.Report) { r.Warning = text })
+}
+
+// closedText tells people about a folder that other users cannot enter.
+func closedText(at mount.ClosedFolder, dir string) string {
+	if at.Above {
+		return fmt.Sprintf("Other users cannot enter the folder %s (mode %#o). If Airflow runs as another user, and not in a container with %s mounted, Airflow sees no DAGs: chmod o+x %[1]s.", at.Path, at.Mode, dir)
+	}
+	return fmt.Sprintf("Other users cannot enter the folder %s (mode %#o). If Airflow runs as another user, Airflow sees no DAGs: chmod o+x %[1]s.", at.Path, at.Mode)
+}
+
 // guard has files mounted anew after somebody deleted them by hand.
 func (a *Agent) guard(ctx context.Context, m *mount.Mount) {
 	tick := time.NewTicker(guardEvery)
@@ -115,6 +139,7 @@ func (a *Agent) guard(ctx context.Context, m *mount.Mount) {
 			return
 		case <-tick.C:
 		}
+		a.checkAccess(m)
 		r := a.snapshot()
 		if r.DAGs != "" && r.Error == "" && r.Step == "" && !m.Intact(r.Version) {
 			a.log.Warn("what was mounted is gone or was changed by hand; it is mounted anew", slog.String("version", string(r.Version)))

@@ -109,7 +109,7 @@ func (a *applier) writeImageEnv(d slipway.Deployment, env []string) error {
 		}
 	}
 	dir := a.MountDir(d)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := durable.MakeFolders(dir, 0o755); err != nil {
 		return err
 	}
 	name := filepath.Join(dir, imageEnvName)

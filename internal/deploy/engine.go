@@ -96,13 +96,7 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 	for _, name := range []string{datadir.Uploads, datadir.Mounts} {
 		// Airflow's user reads the mounts; only the portal reads the uploads.
 		mode := map[string]os.FileMode{datadir.Uploads: 0o700, datadir.Mounts: 0o755}[name]
-		switch err := os.Mkdir(filepath.Join(cfg.Dir, name), mode); {
-		case errors.Is(err, os.ErrExist):
-			continue
-		case err != nil:
-			return nil, fmt.Errorf("make the data folder: %w", err)
-		}
-		if err := durable.SyncPath(cfg.Dir); err != nil {
+		if err := durable.MakeFolders(filepath.Join(cfg.Dir, name), mode); err != nil {
 			return nil, fmt.Errorf("make the data folder: %w", err)
 		}
 	}

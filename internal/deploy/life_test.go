@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,6 +14,21 @@ import (
 	"slipway/store"
 	"slipway/store/storetest"
 )
+
+// A portal whose umask closes everything mounts DAGs for all users.
+func TestMountsAreOpenUnderAnyUmask(t *testing.T) {
+	before := syscall.Umask(0o077)
+	defer syscall.Umask(before)
+	a := running(t)
+	w := a.Deployed(t, slipway.ReplaceAll, map[string]string{"dags/sales/load.py": dag("load")})
+	mount := a.Engine.MountDir(a.Sales)
+	version := filepath.Join(mount, "versions", w.Version.Dir())
+	for _, dir := range []string{filepath.Dir(mount), mount, filepath.Dir(version), version, filepath.Join(version, "dags"), filepath.Join(version, "dags/sales")} {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o555 != 0o555 {
+			t.Errorf("%s: %v, %v, want open to all", dir, info.Mode(), err)
+		}
+	}
+}
 
 func TestLifeOfADeploy(t *testing.T) {
 	a := running(t)

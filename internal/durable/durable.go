@@ -95,14 +95,15 @@ func Rename(from, to string) error {
 	return SyncPath(filepath.Dir(to))
 }
 
-// MakeFolders makes the folder at path and missing folders above, durably.
+// MakeFolders makes the folder at path and missing folders above, durably, and
+// with the permissions mode whatever the umask. Present folders stay as found.
 func MakeFolders(path string, mode fs.FileMode) error {
-	err := os.Mkdir(path, mode)
+	err := makeFolder(path, mode)
 	if above := filepath.Dir(path); errors.Is(err, fs.ErrNotExist) && above != path {
 		if err := MakeFolders(above, mode); err != nil {
 			return err
 		}
-		err = os.Mkdir(path, mode)
+		err = makeFolder(path, mode)
 	}
 	switch {
 	case errors.Is(err, fs.ErrExist):
@@ -111,6 +112,22 @@ func MakeFolders(path string, mode fs.FileMode) error {
 		return err
 	}
 	return SyncPath(filepath.Dir(path))
+}
+
+// makeFolder is os.Mkdir without the umask. Some file systems have permissions
+// of their own and refuse others, which is no error.
+func makeFolder(path string, mode fs.FileMode) error {
+	if err := os.Mkdir(path, mode); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Perm()&mode == mode {
+		return err
+	}
+	if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
 }
 
 // SyncPath makes the file at path durable, or the names in the folder at path.

@@ -53,6 +53,7 @@ type Report struct {
 	Done      int64     `json:"done,omitempty"`     // of Total, bytes
 	Total     int64     `json:"total,omitempty"`
 	Error     string    `json:"error,omitempty"`
+	Warning   string    `json:"warning,omitempty"` // a likely fault in the surroundings of the agent; nothing waits for the end of a warning
 	Agent     string    `json:"agent,omitempty"`     // version of the agent
 	Ephemeral bool      `json:"ephemeral,omitempty"` // autoscaled: has left once silent
 	Leaving   bool      `json:"leaving,omitempty"`
@@ -92,7 +93,7 @@ func (r Report) Check() (Report, error) {
 	case r.Version != "" && !named:
 		return r, Errorf(Invalid, "There can be no DAG bundle version %q.", r.Version)
 	}
-	for _, text := range []*string{&r.Step, &r.Error, &r.Agent, &r.Image, &r.Revision} {
+	for _, text := range []*string{&r.Step, &r.Error, &r.Warning, &r.Agent, &r.Image, &r.Revision} {
 		*text = clean(*text)
 	}
 	r.Age, r.Done, r.Total = max(r.Age, 0), max(r.Done, 0), max(r.Total, 0)

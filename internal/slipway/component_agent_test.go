@@ -34,9 +34,12 @@ func TestReportCheck(t *testing.T) {
 			}
 		})
 	}
-	got, err := Report{Component: "a", Error: "x\x1b[31m\n" + strings.Repeat("ä", 2000), Age: -1, Done: -2, Total: -3}.Check()
+	got, err := Report{Component: "a", Error: "x\x1b[31m\n" + strings.Repeat("ä", 2000), Warning: "y\n", Age: -1, Done: -2, Total: -3}.Check()
 	if err != nil || !strings.HasPrefix(got.Error, "x [31m ä") || len(got.Error) > 2010 || !strings.HasSuffix(got.Error, "…") {
 		t.Errorf("error of %d bytes, %v", len(got.Error), err)
+	}
+	if got.Warning != "y " {
+		t.Errorf("warning %q", got.Warning)
 	}
 	if got.Age != 0 || got.Done != 0 || got.Total != 0 {
 		t.Errorf("numbers %+v", got)
