@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"slipway/internal/slipway"
@@ -175,6 +176,17 @@ func (tx *Tx) CountDeploys(of slipway.DeploymentID) (int, error) {
 // LastDeploy returns the newest deploy of a Deployment, false for none.
 func (tx *Tx) LastDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, error) {
 	return first(tx.Deploys(of, 0, 1))
+}
+
+// LastQueued returns the last deploy of queue, or the live deploy without any;
+// false for none.
+func (tx *Tx) LastQueued(of slipway.DeploymentID, queue []slipway.Turn) (slipway.Deploy, bool, error) {
+	for _, t := range slices.Backward(queue) {
+		if t.Deploy != nil {
+			return *t.Deploy, true, nil
+		}
+	}
+	return tx.LiveDeploy(of)
 }
 
 // LiveDeploy returns the deploy whose state is the desired one now, false if no

@@ -1,6 +1,10 @@
 package store
 
-import "slipway/internal/slipway"
+import (
+	"encoding/json"
+
+	"slipway/internal/slipway"
+)
 
 // Tokens returns the API tokens of a Workspace and its Deployments, newest
 // first, expired ones as well. The caller has loaded the Workspace with a role.
@@ -45,23 +49,39 @@ func (tx *Tx) RevokeToken(id slipway.TokenID) error {
 	return tx.exec("revoke token", `DELETE FROM tokens WHERE id = ?`, id)
 }
 
-// KeyedDeploy returns the deploy of owner to a Deployment under an idempotency
-// key, false for none.
-func (tx *Tx) KeyedDeploy(owner string, of slipway.DeploymentID, key string) (slipway.Deploy, bool, error) {
-	return first(list(tx, "deploy of a key", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w
-		WHERE w.id = (SELECT deploy FROM idempotency WHERE owner = ? AND deployment = ? AND key = ? AND at > ?)`,
+// KeyedRequest is a request under an idempotency key.
+type KeyedRequest struct {
+	Owner   string // of the key: a token or a person
+	Key     string
+	Of      slipway.DeploymentID
+	Deploy  slipway.DeployID
+	Content map[string]string // fields by name, and the SHA-256 of the archive; nil: unknown
+}
+
+// KeyedRequest returns the last request of owner to a Deployment under an
+// idempotency key, false for none.
+func (tx *Tx) KeyedRequest(owner string, of slipway.DeploymentID, key string) (KeyedRequest, bool, error) {
+	scan := func(r row) (k KeyedRequest, err error) {
+		var content string
+		k.Owner, k.Of, k.Key = owner, of, key
+		if err = r.Scan(&k.Deploy, &content); err == nil && content != "" {
+			err = json.Unmarshal([]byte(content), &k.Content)
+		}
+		return k, err
+	}
+	return first(list(tx, "request of a key", scan, `
+		SELECT deploy, request FROM idempotency WHERE owner = ? AND deployment = ? AND key = ? AND at > ?`,
 		owner, of, key, ms(tx.Now.Add(-slipway.IdempotencyLife))))
 }
 
-// KeepKey records the last deploy of owner under an idempotency key, and
-// deletes the keys older than IdempotencyLife.
-func (tx *Tx) KeepKey(owner, key string, w slipway.Deploy) error {
+// KeepRequest records the last request under an idempotency key, and deletes
+// the keys older than IdempotencyLife.
+func (tx *Tx) KeepRequest(k KeyedRequest) error {
 	if err := tx.exec("drop old keys", `DELETE FROM idempotency WHERE at <= ?`, ms(tx.Now.Add(-slipway.IdempotencyLife))); err != nil {
 		return err
 	}
 	return tx.exec("keep key", `
-		INSERT INTO idempotency (owner, deployment, key, deploy, at) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET deploy = excluded.deploy, at = excluded.at`,
-		owner, w.Deployment, key, w.ID, ms(tx.Now))
+		INSERT INTO idempotency (owner, deployment, key, deploy, request, at) VALUES (?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET deploy = excluded.deploy, request = excluded.request, at = excluded.at`,
+		k.Owner, k.Of, k.Key, k.Deploy, asJSON(k.Content), ms(tx.Now))
 }

@@ -122,10 +122,11 @@ func (tx *Tx) DropUpload(id string) error {
 	return tx.exec("drop upload", `DELETE FROM uploads WHERE id = ?`, id)
 }
 
-// Report names the files of an upload left out of the deploy.
+// Report tells what of an upload is deployed, and names the files left out.
 type Report struct {
 	LeftOut []LeftOut `json:",omitempty"`
 	Outside []string  `json:",omitempty"` // project files other than DAGs: only an image deploy brings them
+	Content string    `json:",omitempty"` // slipway.ContentSum of the files as uploaded
 }
 
 // LeftOut is an ignored file or folder, with the pattern.

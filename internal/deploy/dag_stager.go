@@ -2,8 +2,11 @@ package deploy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 
@@ -28,9 +31,10 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 	if err != nil {
 		return err
 	}
+	rep := report(staged) // before the files get other paths
 	files, err := prefixed(staged.Files, u.Folder, a.cfg.Limits)
 	if err == nil {
-		err = a.record(ctx, w, u, staged, files)
+		err = a.record(ctx, w, u, staged, rep, files)
 	}
 	if err != nil && staged.Pack.SHA256 != "" {
 		err = errors.Join(err, a.dropUnrecorded(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
@@ -96,7 +100,7 @@ func prefixed(files []slipway.File, folder string, lim archive.Limits) ([]slipwa
 }
 
 // record records the files of w and ends the upload.
-func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload, staged bundle.Staged, files []slipway.File) error {
+func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload, staged bundle.Staged, rep store.Report, files []slipway.File) error {
 	encoded, err := encodeStaged(w, files)
 	if err != nil {
 		return err
@@ -124,7 +128,7 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 		if err := addPacks(tx, now, staged, files); err != nil {
 			return err
 		}
-		if err := tx.SetStaged(w.ID, encoded, report(staged)); err != nil {
+		if err := tx.SetStaged(w.ID, encoded, rep); err != nil {
 			return err
 		}
 		now.Counts, now.Base, now.WantsDAG = counts, base.projected.Version, false
@@ -155,13 +159,41 @@ func addPacks(tx *store.Tx, w slipway.Deploy, staged bundle.Staged, files []slip
 // outsideMax is how many names beside the dags folder are stored. All are counted.
 const outsideMax = 1000
 
-// report returns the names of an upload that are not deployed.
+// report returns the names of an upload that are not deployed, and the sum of
+// the files that are.
 func report(staged bundle.Staged) store.Report {
-	r := store.Report{Outside: staged.Outside[:min(len(staged.Outside), outsideMax)]}
+	r := store.Report{Outside: staged.Outside[:min(len(staged.Outside), outsideMax)], Content: slipway.ContentSum(staged.Files)}
 	for _, o := range staged.LeftOut {
 		r.LeftOut = append(r.LeftOut, store.LeftOut{Name: o.Name, Why: o.Why})
 	}
 	return r
+}
+
+// contentOf returns the slipway.ContentSum of an archive's files, without storing
+// any.
+func contentOf(ctx context.Context, f *os.File, lim archive.Limits) (string, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("open archive: %w", err)
+	}
+	sums := map[string]string{} // by name of the entry
+	selection, err := archive.Read(ctx, f, info.Size(), lim, func(e archive.Entry, r io.Reader) error {
+		sum := sha256.New()
+		_, err := io.Copy(sum, r)
+		sums[e.Name] = hex.EncodeToString(sum.Sum(nil))
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	files := make([]slipway.File, len(selection.Entries))
+	for i, e := range selection.Entries {
+		files[i] = slipway.File{Path: e.Path, SHA256: sums[e.Name], Exec: e.Exec, Link: e.Link}
+		if e.Link != "" {
+			files[i] = slipway.File{Path: e.Path, Link: e.Link}
+		}
+	}
+	return slipway.ContentSum(files), nil
 }
 
 // dropUnrecorded deletes a pack unless a record names the pack: an earlier pack

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"os"
 
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -46,7 +47,7 @@ func (i *finalizer) Finalize(ctx context.Context, of slipway.DeploymentID, id sl
 	if err := i.settleImage(ctx, of, id, by, f.Version); err != nil {
 		return slipway.Deploy{}, err
 	}
-	w, err := i.settledDeploy(ctx, of, id, by)
+	w, err := i.SettledDeploy(ctx, of, id, by)
 	if err != nil {
 		return w, err
 	}
@@ -58,7 +59,7 @@ func (i *finalizer) Finalize(ctx context.Context, of slipway.DeploymentID, id sl
 		return queued, nil
 	}
 	err = i.refused(ctx, w, err)
-	if now, late := i.settledDeploy(ctx, of, id, by); late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
+	if now, late := i.SettledDeploy(ctx, of, id, by); late == nil && (now.Status.Active() || now.Status == slipway.Deployed) {
 		return now, nil // the same request was faster, or a person
 	}
 	return w, err
@@ -118,9 +119,9 @@ func finishable(w slipway.Deploy, version slipway.Version) error {
 	return nil
 }
 
-// settledDeploy waits until the files of a deploy are checked, and returns the
+// SettledDeploy waits until the files of a deploy are checked, and returns the
 // deploy by id.
-func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (slipway.Deploy, error) {
+func (i *finalizer) SettledDeploy(ctx context.Context, of slipway.DeploymentID, id slipway.DeployID, by slipway.Actor) (slipway.Deploy, error) {
 	changed, stop := i.components.WatchDeploy(of, id)
 	defer stop()
 	for {
@@ -134,6 +135,24 @@ func (i *finalizer) settledDeploy(ctx context.Context, of slipway.DeploymentID, 
 		case <-changed:
 		}
 	}
+}
+
+// SameFiles reports whether an archive has the files that were uploaded for w,
+// packed in any way. An archive that cannot be read has other files.
+func (i *finalizer) SameFiles(ctx context.Context, w slipway.Deploy, f *os.File) (bool, error) {
+	var rep store.Report
+	err := i.store.View(ctx, func(tx *store.Tx) (err error) {
+		rep, err = tx.StagedReport(w.ID)
+		return err
+	})
+	if err != nil || rep.Content == "" {
+		return false, err
+	}
+	content, err := contentOf(ctx, f, i.cfg.Limits)
+	if errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrTooLarge) {
+		return false, nil
+	}
+	return content == rep.Content, err
 }
 
 // DeployOf returns a deploy of a Deployment by id, or NotFound, also when by

@@ -125,7 +125,7 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 		staged, err = t.stageImageDAGs(ctx, d, base, login)
 	}
 	if err == nil {
-		err = t.dagStager.record(ctx, w, store.Upload{}, staged, staged.Files)
+		err = t.dagStager.record(ctx, w, store.Upload{}, staged, report(staged), staged.Files)
 	}
 	if err != nil && staged.Pack.SHA256 != "" {
 		err = errors.Join(err, t.dagStager.dropUnrecorded(context.WithoutCancel(ctx), d, staged.Pack.SHA256))

@@ -11,16 +11,17 @@ type Kind int
 // The kinds of error. Internal is the zero value: a bug or a fault, hidden from
 // the user.
 const (
-	Internal     Kind = iota
-	Invalid           // the request cannot be carried out as sent
-	Unauthorized      // nobody is signed in, or the credential is not good
-	Forbidden         // the caller's role is too small
-	NotFound          // missing, or hidden from the caller
-	Conflict          // somebody else was faster, or the state forbids the request
-	TooLarge          // over a limit of size or number
-	TooMany           // too often in too short a time
-	NoSpace           // the disk is full, or would be
-	Unavailable       // a needed service cannot be reached now
+	Internal      Kind = iota
+	Invalid            // the request cannot be carried out as sent
+	Unauthorized       // nobody is signed in, or the credential is not good
+	Forbidden          // the caller's role is too small
+	NotFound           // missing, or hidden from the caller
+	Conflict           // somebody else was faster, or the state forbids the request
+	TooLarge           // over a limit of size or number
+	TooMany            // too often in too short a time
+	NoSpace            // the disk is full, or would be
+	Unavailable        // a needed service cannot be reached now
+	Unprocessable      // the request contradicts an earlier one under the same key
 )
 
 // Error is a failure for the user to read: a full sentence with the fault, the
@@ -43,6 +44,8 @@ var (
 	ErrTooMany      = &Error{Kind: TooMany}
 	ErrNoSpace      = &Error{Kind: NoSpace}
 	ErrUnavailable  = &Error{Kind: Unavailable}
+
+	ErrUnprocessable = &Error{Kind: Unprocessable}
 )
 
 // Is reports whether target is the kind of e, as in errors.Is(err, ErrNotFound).

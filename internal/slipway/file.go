@@ -2,6 +2,9 @@ package slipway
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 )
 
@@ -42,6 +45,19 @@ func PacksOf(files []File) []string {
 // their contents are stored.
 func (f File) Same(g File) bool {
 	return f.SHA256 == g.SHA256 && f.Exec == g.Exec && f.Link == g.Link
+}
+
+// ContentSum returns a SHA-256 over paths, contents, modes and links of files, in
+// lower-case hex: the same for the same files, however and in whichever order
+// an archive packs them.
+func ContentSum(files []File) string {
+	files = slices.Clone(files)
+	SortFiles(files)
+	sum := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(sum, "%q %s %t %q\n", f.Path, f.SHA256, f.Exec, f.Link)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // Op is the kind of a change to a file.

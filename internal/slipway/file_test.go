@@ -156,3 +156,26 @@ func checkPlan(t *testing.T, p Plan, base, next map[string]File) {
 		t.Fatalf("the plan is %s, want %s", got, want)
 	}
 }
+
+func TestContentSum(t *testing.T) {
+	a, b := File{Path: "a.py", SHA256: "1"}, File{Path: "b.py", SHA256: "2"}
+	sum := ContentSum([]File{a, b})
+	for name, tt := range map[string]struct {
+		files []File
+		same  bool
+	}{
+		"another order": {[]File{b, a}, true},
+		"another place": {[]File{a, {Path: "b.py", SHA256: "2", Place: Place{Pack: "p"}, DAG: true}}, true},
+		"a mode":        {[]File{a, {Path: "b.py", SHA256: "2", Exec: true}}, false},
+		"a content":     {[]File{a, {Path: "b.py", SHA256: "3"}}, false},
+		"a name":        {[]File{a, {Path: "c.py", SHA256: "2"}}, false},
+		"a link":        {[]File{a, {Path: "b.py", Link: "2"}}, false},
+		"one less":      {[]File{a}, false},
+		"one more":      {[]File{a, b, {Path: "c.py", SHA256: "1"}}, false},
+		"a long name":   {[]File{{Path: "a.py\" 1 false \"\"\n\"b.py", SHA256: "2"}}, false},
+	} {
+		if got := ContentSum(tt.files); got == sum != tt.same {
+			t.Errorf("%s: %s and %s, want the same: %v", name, got, sum, tt.same)
+		}
+	}
+}

@@ -109,3 +109,42 @@ func TestReturnRoles(t *testing.T) {
 		}
 	}
 }
+
+// TestWants: a deploy is wanted while the state has all that the deploy brought.
+func TestWants(t *testing.T) {
+	at := time.Unix(1, 0)
+	wentLive := func(kind DeployKind, status Status, after State) Deploy {
+		return Deploy{Kind: kind, Status: status, QueuedAt: at, LiveAt: at, After: after}
+	}
+	one := State{Image: "sha256:1", Version: "v1", Mounted: true, DAGDeploys: true}
+	otherDAGs, otherImage, fromImage := one, one, one
+	otherDAGs.Version, otherImage.Image, fromImage.Mounted = "v2", "sha256:2", false
+	queued := Deploy{Kind: DAGOnly, Status: Queued, QueuedAt: at, After: one}
+	undone := wentLive(ImageOnly, Failed, one)
+	undone.LiveAt = time.Time{}
+	for name, tt := range map[string]struct {
+		s    State
+		w    Deploy
+		want bool
+	}{
+		"DAGs":                        {one, wentLive(DAGOnly, Deployed, one), true},
+		"DAGs, other DAGs":            {otherDAGs, wentLive(DAGOnly, Deployed, one), false},
+		"DAGs, another image":         {otherImage, wentLive(DAGOnly, Deployed, one), true},
+		"DAGs, now from the image":    {fromImage, wentLive(DAGOnly, Deployed, one), false},
+		"image":                       {one, wentLive(ImageOnly, Deployed, one), true},
+		"image, other DAGs":           {otherDAGs, wentLive(ImageOnly, Deployed, one), true},
+		"image, another":              {otherImage, wentLive(ImageOnly, Deployed, one), false},
+		"both":                        {one, wentLive(ImageAndDAG, Deployed, one), true},
+		"both, other DAGs":            {otherDAGs, wentLive(ImageAndDAG, Deployed, one), false},
+		"both, another image":         {otherImage, wentLive(ImageAndDAG, Deployed, one), false},
+		"queued":                      {one, queued, true},
+		"DAGs that failed are wanted": {one, wentLive(DAGOnly, Failed, one), true},
+		"image that was undone":       {one, undone, false},
+		"cancelled":                   {one, Deploy{Kind: DAGOnly, Status: Cancelled, QueuedAt: at, After: one}, false},
+		"staged":                      {one, Deploy{Kind: DAGOnly, Status: Staged, After: one}, false},
+	} {
+		if got := tt.s.Wants(tt.w); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}

@@ -51,6 +51,15 @@ func (s State) Brings(w Deploy) bool {
 	return w.Purpose() != ForReturn && w.Version != "" && s.With(w).Version == w.Version
 }
 
+// Wants reports whether s, the state at the end of the queue, has the image and
+// the DAGs of w: later deploys brought no others.
+func (s State) Wants(w Deploy) bool {
+	if w.QueuedAt.IsZero() || w.Status.Ended() && !w.WentLive() {
+		return false
+	}
+	return (!w.Kind.HasImage() || s.Image == w.After.Image) && (w.Kind == ImageOnly || sameDAGs(s, w.After))
+}
+
 // RemovesDAGs reports whether w replaces mounted DAGs by the DAGs of the new
 // image.
 func (s State) RemovesDAGs(w Deploy) bool {

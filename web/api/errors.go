@@ -22,6 +22,8 @@ var StatusOf = map[slipway.Kind]int{
 	slipway.TooMany:      http.StatusTooManyRequests,
 	slipway.NoSpace:      http.StatusInsufficientStorage,
 	slipway.Unavailable:  http.StatusServiceUnavailable,
+
+	slipway.Unprocessable: http.StatusUnprocessableEntity,
 }
 
 // errorBody is the JSON of a refused or failed request.

@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
 	"mime"
 	"mime/multipart"
 	"sync"
@@ -40,18 +43,38 @@ func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
 	if w.Status == slipway.Failed || w.Status == slipway.Cancelled {
 		return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s. %s Open %s", w.Number, w.Status, w.Reason, p.deployPage(c, w))
 	}
-	return ok(c, p.uploadedObject(c, w))
+	o, err := p.uploadedObject(c, w)
+	if err != nil {
+		return err
+	}
+	return ok(c, o)
 }
 
 // uploadedObject returns a deploy in JSON, with warnings and an address for the
-// log of CI.
-func (p *uploadDeploys) uploadedObject(c echo.Context, w slipway.Deploy) object {
+// log of CI. isWanted is false after a later deploy brought other code.
+func (p *uploadDeploys) uploadedObject(c echo.Context, w slipway.Deploy) (object, error) {
 	o, warnings := deployObject(w), []string{}
 	if w.Note != "" {
 		warnings = append(warnings, w.Note)
 	}
-	o["warnings"], o["url"] = warnings, p.deployPage(c, w)
-	return o
+	var wanted bool
+	err := p.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		d, _, err := tx.Deployment(w.Deployment, Caller(c))
+		if err != nil {
+			return err
+		}
+		queue, err := tx.Queue(w.Deployment)
+		if err != nil {
+			return err
+		}
+		last, _, err := tx.LastQueued(w.Deployment, queue)
+		if wanted = d.Projected(queue).Wants(w); !wanted && last.Number > 0 && last.ID != w.ID {
+			warnings = append(warnings, fmt.Sprintf("Deploy #%d is no longer wanted: #%d came after it. Send another Idempotency-Key to deploy the same again.", w.Number, last.Number))
+		}
+		return err
+	})
+	o["warnings"], o["url"], o["isWanted"] = warnings, p.deployPage(c, w), wanted
+	return o, err
 }
 
 // deployOnce makes the deploy of a request, or finds the earlier deploy with the
@@ -69,11 +92,7 @@ func (p *uploadDeploys) deployOnce(c echo.Context, u *uploadRequest, body archiv
 		return w, err
 	}
 	defer unlock()
-	w, known, err := p.deployByKey(c, of, by, key)
-	if err == nil && !known {
-		w, err = p.receive(c, u, key, body)
-	}
-	if err != nil {
+	if w, err = p.receiveOnce(c, u, key, body); err != nil {
 		return w, err
 	}
 	f := deploy.Finish{Version: w.Version, Base: u.base}
@@ -95,27 +114,107 @@ func keyOwner(by slipway.Actor) string {
 	return string(by.User)
 }
 
-// deployByKey returns the deploy with an idempotency key; known is false for
-// none. A deploy refused before queueing does not count: the request may be sent
-// again with the same key.
-func (p *uploadDeploys) deployByKey(c echo.Context, of slipway.DeploymentID, by slipway.Actor, key string) (w slipway.Deploy, known bool, err error) {
+// receiveOnce returns the deploy of an earlier request with the same key and
+// content, or makes the deploy.
+func (p *uploadDeploys) receiveOnce(c echo.Context, u *uploadRequest, key string, body archive) (slipway.Deploy, error) {
 	if key == "" {
-		return w, false, nil
+		return p.receive(c, u, body)
 	}
-	err = p.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	ctx, by := c.Request().Context(), Caller(c)
+	request, w, known, err := p.deployByKey(ctx, deploymentID(c), by, key)
+	if err != nil {
+		return w, err
+	}
+	if known {
+		return w, p.checkRepeated(ctx, u, request, w, body)
+	}
+	sum := sha256.New()
+	if body.Reader != nil {
+		body.Reader = io.TeeReader(body.Reader, sum)
+	}
+	if w, err = p.receive(c, u, body); err != nil {
+		return w, err
+	}
+	// The key is stored before the deploy is finalized: after a crash in between,
+	// a repeated request finds the deploy, and nothing goes live twice.
+	return w, p.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error {
+		return tx.KeepRequest(store.KeyedRequest{
+			Owner: keyOwner(by), Key: key, Of: w.Deployment, Deploy: w.ID, Content: u.content(body.sum(sum)),
+		})
+	})
+}
+
+// deployByKey returns the request with an idempotency key, and the deploy; known
+// is false for none. A failed deploy does not count: the request may be tried
+// again with the same key.
+func (p *uploadDeploys) deployByKey(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, key string) (r store.KeyedRequest, w slipway.Deploy, known bool, err error) {
+	err = p.store.View(ctx, func(tx *store.Tx) error {
 		if _, _, err := tx.Deployment(of, by); err != nil {
 			return err
 		}
-		w, known, err = tx.KeyedDeploy(keyOwner(by), of, key)
+		r, known, err = tx.KeyedRequest(keyOwner(by), of, key)
 		return err
 	})
-	return w, known && (w.Status != slipway.Failed || !w.QueuedAt.IsZero()), err
+	if err != nil || !known {
+		return r, w, false, err
+	}
+	w, err = p.engine.SettledDeploy(ctx, of, r.Deploy, by)
+	return r, w, w.Status != slipway.Failed, err
 }
 
-// receive makes the deploy of a request from the body, and stores the idempotency
-// key. The key is stored before the deploy is finalized: after a crash in
-// between, a repeated request finds the deploy, and nothing goes live twice.
-func (p *uploadDeploys) receive(c echo.Context, u *uploadRequest, key string, body archive) (w slipway.Deploy, err error) {
+// checkRepeated reads the body of a request under a known key, and refuses other
+// content than that of the earlier request.
+func (p *uploadDeploys) checkRepeated(ctx context.Context, u *uploadRequest, r store.KeyedRequest, w slipway.Deploy, body archive) error {
+	archive, same, err := p.readRepeated(ctx, r, w, body)
+	if err != nil {
+		return err
+	}
+	if err := body.checkLast(); err != nil {
+		return err
+	}
+	if same {
+		archive = r.Content[archiveField]
+	}
+	if other := u.differing(r.Content, archive); other != "" {
+		return slipway.Errorf(slipway.Unprocessable,
+			"The Idempotency-Key %s belongs to deploy #%d, which was made with another value of: %s. Nothing was deployed. Send another key to deploy this.", r.Key, w.Number, other)
+	}
+	if w.Status == slipway.Cancelled {
+		return slipway.Errorf(slipway.Conflict, "Deploy #%d is cancelled. %s Send another Idempotency-Key to deploy the same again.", w.Number, w.Reason)
+	}
+	return nil
+}
+
+// readRepeated reads the archive of a request under a known key to the end, and
+// returns the archive's SHA-256. same reports whether the files are those of w.
+func (p *uploadDeploys) readRepeated(ctx context.Context, r store.KeyedRequest, w slipway.Deploy, body archive) (sha string, same bool, err error) {
+	if body.Reader == nil {
+		return "", false, nil
+	}
+	f, err := p.engine.TempFile()
+	if err != nil {
+		return "", false, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	sum, limit := sha256.New(), p.engine.MaxArchive()
+	n, err := f.Append(io.TeeReader(io.LimitReader(body.Reader, limit+1), sum))
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "", false, errors.Join(slipway.Errorf(slipway.Invalid, "The upload broke off. Send it again."), err)
+	case err != nil:
+		return "", false, err
+	case n > limit:
+		return "", false, slipway.Errorf(slipway.TooLarge, "The archive is too large: an upload may have at most %d MiB.", limit>>20)
+	}
+	if sha = body.sum(sum); sha == r.Content[archiveField] {
+		return sha, true, nil
+	}
+	same, err = p.engine.SameFiles(ctx, w, f.File)
+	return sha, same, err
+}
+
+// receive makes the deploy of a request from the body.
+func (p *uploadDeploys) receive(c echo.Context, u *uploadRequest, body archive) (w slipway.Deploy, err error) {
 	ctx, by := c.Request().Context(), Caller(c)
 	d, err := p.deploys.checkDeploy(c, u.kind)
 	if err != nil {
@@ -130,10 +229,7 @@ func (p *uploadDeploys) receive(c echo.Context, u *uploadRequest, key string, bo
 	if err := body.checkLast(); err != nil {
 		return w, errors.Join(err, p.engine.Refuse(ctx, w, err))
 	}
-	if key == "" {
-		return w, nil
-	}
-	return w, p.store.Update(context.WithoutCancel(ctx), func(tx *store.Tx) error { return tx.KeepKey(keyOwner(by), key, w) })
+	return w, nil
 }
 
 // create makes the deploy of a request: of an image by reference, of the archive

@@ -1,13 +1,16 @@
 package api_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -215,6 +218,145 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
+// repacked is the archive of the same files with other bytes: another order, other
+// times, another compression.
+func repacked(t *testing.T, files map[string]string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	names := slices.Sorted(maps.Keys(files))
+	slices.Reverse(names)
+	for _, name := range names {
+		text := files[name]
+		if err := w.WriteHeader(&tar.Header{Name: "dags/" + name, Mode: 0o644, Size: int64(len(text)), ModTime: time.Unix(1e9, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestIdempotencyKeyIsBound: a key belongs to the content of a request. Other
+// content is refused by name, and nothing is deployed.
+func TestIdempotencyKeyIsBound(t *testing.T) {
+	a := newApp(t)
+	files := map[string]string{"a.py": dag, "b.txt": "b"}
+	const query = "wait=30s&description=nightly&commit=abc"
+	first := a.deployNow(t, query, files, "Idempotency-Key", "k")
+	wantOK(t, first)
+	b := archiveOf(t, files)
+	for name, tt := range map[string]struct {
+		query string
+		body  []byte
+		other string // the fields that differ; "": the same deploy
+	}{
+		"the same":             {query, b, ""},
+		"another wait":         {"wait=29s&description=nightly&commit=abc", b, ""},
+		"another base":         {query + "&base=" + url.QueryEscape(first.body["dagTarballVersion"].(string)), b, ""},
+		"another name":         {query + "&name=tmp.123", b, ""},
+		"packed again":         {query, repacked(t, files), ""},
+		"one file more":        {query, archiveOf(t, map[string]string{"a.py": dag, "b.txt": "b", "c.txt": ""}), "archive"},
+		"one byte":             {query, archiveOf(t, map[string]string{"a.py": dag, "b.txt": "c"}), "archive"},
+		"one file less":        {query, archiveOf(t, map[string]string{"a.py": dag}), "archive"},
+		"no archive":           {query, []byte("hello"), "archive"},
+		"half an archive":      {query, b[:len(b)/2], "archive"},
+		"empty":                {query, nil, "archive"},
+		"a mode":               {query + "&merge=add", b, "merge"},
+		"a folder":             {query + "&folder=team", b, "folder"},
+		"a description":        {"wait=30s&description=other&commit=abc", b, "description"},
+		"commit and archive":   {"wait=30s&description=nightly&commit=def", archiveOf(t, map[string]string{"a.py": "x"}), "archive, commit"},
+		"an image":             {query + "&type=IMAGE_AND_DAG&image=quay.io/acme/airflow:1", b, "image, type"},
+		"an image, no archive": {query + "&type=IMAGE_ONLY&image=quay.io/acme/airflow:1", nil, "archive, image, type"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := a.sendArchive(t, a.owner, tt.query, bytes.NewReader(tt.body), "Idempotency-Key", "k")
+			if tt.other != "" {
+				wantRefused(t, w, 422, "The Idempotency-Key k belongs to deploy #1, which was made with another value of: "+tt.other+".")
+				return
+			}
+			wantOK(t, w)
+			if w.body["id"] != first.body["id"] || w.body["isWanted"] != true {
+				t.Errorf("%v", w.body)
+			}
+		})
+	}
+	if a.total(t) != float64(1) {
+		t.Errorf("%v deploys, want 1", a.total(t))
+	}
+}
+
+// TestIdempotencyKeyOfABrokenRequest: a request under a known key whose body
+// breaks off is none, and too large a body is refused.
+func TestIdempotencyKeyOfABrokenRequest(t *testing.T) {
+	a := newAppOn(t, httptest.NewServer, func(c *deploy.Config) { c.Limits.Archive = 4096 })
+	files := map[string]string{"a.py": dag}
+	wantOK(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"))
+	wantRefused(t, a.sendArchive(t, a.owner, "", bytes.NewReader(make([]byte, 4097)), "Idempotency-Key", "k"), 413, "too large")
+	var form bytes.Buffer
+	m := multipart.NewWriter(&form)
+	field{"archive", "x", string(archiveOf(t, files))}.write(t, m)
+	broken := a.sendArchive(t, a.owner, "", bytes.NewReader(form.Bytes()), "Idempotency-Key", "k", "Content-Type", m.FormDataContentType())
+	wantRefused(t, broken, 400, "broke off")
+	field{"description", "", "late"}.write(t, m)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	late := a.sendArchive(t, a.owner, "", &form, "Idempotency-Key", "k", "Content-Type", m.FormDataContentType())
+	wantRefused(t, late, 400, "comes after the archive")
+}
+
+// TestRepeatedDeployIsNoLongerWanted: a repeated request tells that another deploy
+// replaced its own, until the same code is wanted again.
+func TestRepeatedDeployIsNoLongerWanted(t *testing.T) {
+	a := newApp(t)
+	files := map[string]string{"a.py": dag}
+	first := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k")
+	wantOK(t, first)
+	wantOK(t, a.deployNow(t, "wait=30s", map[string]string{"a.py": dag + "#"}))
+	w := a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k")
+	wantOK(t, w)
+	warnings := w.body["warnings"].([]any)
+	if w.body["status"] != "DEPLOYED" || w.body["isWanted"] != false || len(warnings) != 1 || !strings.HasPrefix(warnings[0].(string), "Deploy #1 is no longer wanted: #2 came after it.") {
+		t.Errorf("%v", w.body)
+	}
+	wantOK(t, a.post(t, a.sales()+"/deploys/"+first.body["id"].(string)+"/rollback", `{}`))
+	w = a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k")
+	wantOK(t, w)
+	if w.body["isWanted"] != true || len(w.body["warnings"].([]any)) != 0 || a.total(t) != float64(3) {
+		t.Errorf("%v of %v", w.body, a.total(t))
+	}
+}
+
+// TestIdempotencyKeyAfterAFailure: a deploy that failed is tried again under the
+// same key, also with other files.
+func TestIdempotencyKeyAfterAFailure(t *testing.T) {
+	a := newAppOn(t, httptest.NewServer, func(c *deploy.Config) { c.MountTimeout = 300 * time.Millisecond })
+	lagging := slipway.Report{Component: "worker-0"} // mounts nothing
+	if err := a.engine.Portal(a.Sales).Report(t.Context(), lagging); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{"a.py": dag}
+	wantRefused(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"), 409, "Deploy #1 is failed.")
+	wantRefused(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"), 409, "Deploy #2 is failed.")
+	lagging.Leaving = true
+	if err := a.engine.Portal(a.Sales).Report(t.Context(), lagging); err != nil {
+		t.Fatal(err)
+	}
+	fixed := map[string]string{"a.py": dag + "# fixed"}
+	for range 2 {
+		w := a.deployNow(t, "wait=30s", fixed, "Idempotency-Key", "k")
+		wantOK(t, w)
+		if w.body["number"] != float64(3) || w.body["status"] != "DEPLOYED" || w.body["isWanted"] != true {
+			t.Errorf("%v", w.body)
+		}
+	}
+}
+
 // TestIdempotencyKeyAfterARefusal: what never went live may be tried again.
 func TestIdempotencyKeyAfterARefusal(t *testing.T) {
 	a := newApp(t)
@@ -239,7 +381,7 @@ func TestIdempotencyKeyAfterACancel(t *testing.T) {
 	if _, err := a.engine.Cancel(t.Context(), a.Sales.ID, 2, a.Ada); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"), 409, "Deploy #2 is cancelled.")
+	wantRefused(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"), 409, "Deploy #2 is cancelled. Discarded by Ada Lovelace. Send another Idempotency-Key")
 	if a.total(t) != float64(2) {
 		t.Errorf("%v deploys, want 2", a.total(t))
 	}

@@ -2,9 +2,12 @@ package api
 
 import (
 	"bufio"
+	"encoding/hex"
 	"errors"
+	"hash"
 	"io"
 	"mime/multipart"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,6 +66,32 @@ func (u *uploadRequest) setField(name, value string) (err error) {
 	return err
 }
 
+// archiveField is the name of the archive in a form.
+const archiveField = "archive"
+
+// content returns the fields of a request that an idempotency key is bound to.
+// Left out are wait and base, which change between attempts, and name, as
+// temporary files have random ones. archive is a SHA-256, "" for none.
+func (u *uploadRequest) content(archive string) map[string]string {
+	return map[string]string{
+		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(u.Merge), "folder": u.Folder, "description": u.Description,
+		"commit": u.Git.Commit, "branch": u.Git.Branch, "repository": u.Git.Repository, "url": u.Git.URL, "author": u.Git.Author,
+	}
+}
+
+// differing returns the names of the fields that differ from an earlier
+// request, "" for none. An unknown earlier request, nil, does not differ.
+func (u *uploadRequest) differing(earlier map[string]string, archive string) string {
+	var names []string
+	for name, value := range u.content(archive) {
+		if earlier != nil && earlier[name] != value {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
 // noBase is the value of base for a Deployment without a bundle version.
 const noBase = "none"
 
@@ -114,6 +143,15 @@ type archive struct {
 	form *multipart.Reader // the form around the archive; nil for none
 }
 
+// sum returns the SHA-256 of the archive, by the hash of all bytes read; "" for
+// no archive.
+func (a archive) sum(h hash.Hash) string {
+	if a.Reader == nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // checkLast refuses a field after the archive in the form. The archive must be
 // read first.
 func (a archive) checkLast() error {
@@ -149,7 +187,7 @@ func (u *uploadRequest) readForm(r *multipart.Reader) (archive, error) {
 		if err != nil {
 			return archive{}, formError(err)
 		}
-		if p.FormName() == "archive" {
+		if p.FormName() == archiveField {
 			if name := p.FileName(); name != "" {
 				u.Name = cleanText(name)
 			}

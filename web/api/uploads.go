@@ -75,7 +75,7 @@ var blobCodes = map[slipway.Kind]string{
 	slipway.Internal: "InternalError", slipway.Invalid: "InvalidInput", slipway.NotFound: "ResourceNotFound",
 	slipway.Forbidden: "AuthorizationFailure", slipway.Unauthorized: "AuthenticationFailed", slipway.Conflict: "BlobImmutable",
 	slipway.TooLarge: "RequestBodyTooLarge", slipway.TooMany: "ServerBusy", slipway.NoSpace: "InsufficientAccountPermissions",
-	slipway.Unavailable: "ServerBusy",
+	slipway.Unavailable: "ServerBusy", slipway.Unprocessable: "InvalidInput",
 }
 
 // azureErrors answers an error in the XML of Azure Storage. The CLI prints the
