@@ -186,7 +186,7 @@ func (d Deployment) takesKind(kind DeployKind) error {
 
 // takesImage checks the new image of w.
 func (d Deployment) takesImage(w Deploy) error {
-	if w.Image != nil && !offers(w.Image.Platform, d.Platform) {
+	if w.Image != nil && !w.Image.Runs(d.Platform) {
 		return Errorf(Invalid, "The image is for %s, and this Deployment needs %s. Build it for that platform, or change the Deployment's settings.", w.Image.Platform, d.Platform)
 	}
 	next := w.After.Runtime

@@ -42,6 +42,13 @@ func RegistryHost(repository string) string {
 // IsAirflow reports whether i has any sign of an Airflow image.
 func (i Image) IsAirflow() bool { return i.Runtime != "" || i.Airflow != "" }
 
+// Runs reports whether i runs on a Deployment's platform, "linux/amd64"; "" is
+// any platform.
+func (i Image) Runs(wanted string) bool {
+	_, runs := ParsePlatform(i.Platform).Fit(ParsePlatform(wanted))
+	return wanted == "" || runs
+}
+
 // Title returns how people name i: "quay.io/team/airflow:1.2".
 func (i Image) Title() string {
 	if i.Tag == "" {
@@ -70,4 +77,34 @@ func (i Image) Reminders(known []Release, now time.Time) []string {
 		all = append(all, fmt.Sprintf("The image is older than %d days: it was built on %s.", int(ImageLife.Hours()/24), i.CreatedAt.UTC().Format("2006-01-02")))
 	}
 	return all
+}
+
+// ImageLife is the age from which pages call an image old.
+const ImageLife = 90 * 24 * time.Hour
+
+// ImageChange is one image in place of another.
+type ImageChange struct {
+	Old, New Image   // Old is zero where none is known
+	Fresh    []Layer // layers of New missing in Old
+	Shared   int     // number of layers in both
+	Bytes    int64   // of Fresh: to pull for machines with Old
+}
+
+// NewImageChange compares two images by their layers.
+func NewImageChange(old, next Image) ImageChange {
+	c := ImageChange{Old: old, New: next}
+	has := map[string]bool{}
+	for _, l := range old.Layers {
+		has[l.Digest] = true
+	}
+	for _, l := range next.Layers {
+		if has[l.Digest] {
+			c.Shared++
+			continue
+		}
+		has[l.Digest] = true // a repeated layer is pulled once
+		c.Fresh = append(c.Fresh, l)
+		c.Bytes += l.Size
+	}
+	return c
 }
