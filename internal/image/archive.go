@@ -152,6 +152,12 @@ func (a *archive) resolve(name string) (string, archiveEntry, bool) {
 	return name, archiveEntry{}, false
 }
 
+// has reports whether the archive has a file, perhaps by links.
+func (a *archive) has(name string) bool {
+	_, _, ok := a.resolve(name)
+	return ok
+}
+
 // text returns the whole content of a small file.
 func (a *archive) text(ctx context.Context, name string) (text []byte, err error) {
 	name, e, ok := a.resolve(name)
@@ -178,7 +184,7 @@ func missing(name string) error {
 }
 
 // layout reads an OCI layout.
-func (a *archive) layout(ctx context.Context, wanted platform) (*archivedImage, error) {
+func (a *archive) layout(ctx context.Context, wanted slipway.Platform) (*archivedImage, error) {
 	text, err := a.text(ctx, "index.json")
 	if err != nil {
 		return nil, err
@@ -188,15 +194,15 @@ func (a *archive) layout(ctx context.Context, wanted platform) (*archivedImage, 
 	if err != nil {
 		return nil, err
 	}
-	if !m.isImage() {
-		return nil, noImage(Ref{Name: "The content of this archive"}, m.mediaType)
-	}
 	c, err := m.content()
 	if err != nil {
 		return nil, err
 	}
+	if title := artifact(m, c); title != "" {
+		return nil, noImage(archived, title)
+	}
 	p := &archivedImage{manifest: &m}
-	if p.config, err = wholeBlob(ctx, r, c.Config); err != nil {
+	if p.config, err = configOf(ctx, r, c); err != nil {
 		return nil, err
 	}
 	for _, l := range c.Layers {
@@ -206,16 +212,14 @@ func (a *archive) layout(ctx context.Context, wanted platform) (*archivedImage, 
 }
 
 // image returns the archive's image for a platform.
-func (a *archive) image(ctx context.Context, wanted platform) (*archivedImage, error) {
-	_, _, layout := a.resolve("index.json")
-	_, _, saved := a.resolve("manifest.json")
+func (a *archive) image(ctx context.Context, wanted slipway.Platform) (*archivedImage, error) {
 	var p *archivedImage
 	var err error
 	switch {
-	case layout:
+	case a.has("index.json"):
 		p, err = a.layout(ctx, wanted)
-	case saved:
-		p, err = a.saved(ctx)
+	case a.has("manifest.json"):
+		p, err = a.saved(ctx, wanted)
 	default:
 		return nil, slipway.Errorf(slipway.Invalid, "The archive holds no image: neither manifest.json, as docker save writes it, nor the index.json of an OCI layout is in it.")
 	}
@@ -225,30 +229,67 @@ func (a *archive) image(ctx context.Context, wanted platform) (*archivedImage, e
 	return p, p.check(wanted)
 }
 
-// saved reads the format of docker save.
-func (a *archive) saved(ctx context.Context) (*archivedImage, error) {
+// savedImage is an entry of the manifest.json of docker save.
+type savedImage struct {
+	Config string // file of the configuration
+	Layers []string
+
+	config []byte
+}
+
+// saved reads the format of docker save. Of images for several platforms, one
+// is chosen.
+func (a *archive) saved(ctx context.Context, wanted slipway.Platform) (*archivedImage, error) {
 	text, err := a.text(ctx, "manifest.json")
 	if err != nil {
 		return nil, err
 	}
-	var images []struct {
-		Config string
-		Layers []string
-	}
+	var images []savedImage
 	if err := json.Unmarshal(text, &images); err != nil {
 		return nil, damaged("the archive's manifest.json cannot be read (%v)", err)
 	}
-	if len(images) != 1 {
-		return nil, slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", len(images))
+	if len(images) == 0 || len(images) > maxSaved {
+		return nil, severalImages(len(images))
 	}
-	p := &archivedImage{}
-	if p.config, err = a.text(ctx, images[0].Config); err != nil {
+	one, err := a.savedFor(ctx, images, wanted)
+	if err != nil {
 		return nil, err
 	}
-	for _, name := range images[0].Layers {
+	p := &archivedImage{config: one.config}
+	for _, name := range one.Layers {
 		p.layers = append(p.layers, archivedLayer{file: name})
 	}
 	return p, nil
+}
+
+// maxSaved is the largest number of images whose platforms are compared.
+const maxSaved = 32
+
+// savedFor returns the image for a platform.
+func (a *archive) savedFor(ctx context.Context, images []savedImage, wanted slipway.Platform) (one savedImage, err error) {
+	var offered []descriptor
+	of := map[string]savedImage{} // by digest of the configuration
+	for _, i := range images {
+		if i.config, err = a.text(ctx, i.Config); err != nil {
+			return one, err
+		}
+		d := descriptor{Digest: sumOf(i.config), Platform: &slipway.Platform{}}
+		if err := json.Unmarshal(i.config, d.Platform); err != nil {
+			return one, damaged("its configuration is no JSON (%v)", err)
+		}
+		if _, twice := of[d.Digest]; !twice { // one image by two names
+			offered = append(offered, d)
+		}
+		of[d.Digest] = i
+	}
+	switch all := best(offered, wanted); len(all) {
+	case 0:
+		return one, wrongPlatform(platformsOf(offered), wanted)
+	case 1:
+		return of[all[0].Digest], nil
+	default:
+		return one, severalImages(len(all))
+	}
 }
 
 // store puts the layers of p into a repository, in the order of the archive.

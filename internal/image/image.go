@@ -57,6 +57,8 @@ type Store struct {
 	clients *clients
 	own     func() (distribution.Namespace, error) // made when first needed
 	grace   time.Duration                          // Sweep's
+
+	artifacts sync.Map // by digest of a manifest: whether it is an artifact and no image
 }
 
 // Open returns the store in cfg.Dir. The registry starts with the first
@@ -137,7 +139,7 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	p, err := a.image(ctx, parsePlatform(platform))
+	p, err := a.image(ctx, slipway.ParsePlatform(platform))
 	if err != nil {
 		return slipway.Image{}, err
 	}
@@ -166,7 +168,7 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
 	}
-	f, err := s.find(ctx, RefOf(base), parsePlatform(base.Platform), login)
+	f, err := s.find(ctx, RefOf(base), slipway.ParsePlatform(base.Platform), login)
 	if err != nil {
 		return slipway.Image{}, err
 	}
@@ -235,7 +237,7 @@ func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 // folder are resolved. The archive holds files and symlinks by paths relative
 // to the folder, sorted. An image without the folder is refused.
 func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
-	f, err := s.find(ctx, RefOf(i), parsePlatform(i.Platform), login)
+	f, err := s.find(ctx, RefOf(i), slipway.ParsePlatform(i.Platform), login)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"io"
 	"slices"
 
+	"slipway/internal/slipway"
+
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/klauspost/compress/gzip"
 	"github.com/opencontainers/go-digest"
@@ -32,13 +34,13 @@ type archivedLayer struct {
 
 // check compares the configuration with the platform and the layers, before
 // the layers are read.
-func (p *archivedImage) check(wanted platform) error {
+func (p *archivedImage) check(wanted slipway.Platform) error {
 	var c config
 	if err := json.Unmarshal(p.config, &c); err != nil {
 		return damaged("its configuration is no JSON (%v)", err)
 	}
-	if offers := (platform{c.OS, c.Architecture, c.Variant}); !offers.runs(wanted) {
-		return wrongPlatform([]platform{offers}, wanted)
+	if err := checkPlatform(c.platform(), wanted); err != nil {
+		return err
 	}
 	if len(c.RootFS.DiffIDs) != len(p.layers) || len(p.layers) > maxLayers {
 		return damaged("its configuration names %d layers, its manifest %d", len(c.RootFS.DiffIDs), len(p.layers))

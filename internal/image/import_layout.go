@@ -2,13 +2,12 @@ package image
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"slipway/internal/slipway"
 )
@@ -19,31 +18,46 @@ func blobFile(digest string) string { return "blobs/" + strings.Replace(digest, 
 type archiveRepo struct{ *archive }
 
 // one returns the manifest for a platform. A layout's index may list one
-// image under two tags, and entries other than images.
-func (r archiveRepo) one(ctx context.Context, index manifest, wanted platform) (manifest, error) {
+// image under two tags, platforms whose blobs were not saved, and entries other
+// than images.
+func (r archiveRepo) one(ctx context.Context, index manifest, wanted slipway.Platform) (manifest, error) {
 	c, err := index.content()
 	if err != nil {
 		return manifest{}, err
 	}
-	var digests []string
-	for _, d := range c.Manifests {
-		t := types.MediaType(d.MediaType)
-		if (t.IsImage() || t.IsIndex()) && !slices.Contains(digests, d.Digest) && (d.Platform == nil || d.Platform.runs(wanted)) {
-			digests = append(digests, d.Digest)
-		}
+	if title := artifact(index, c); title != "" {
+		return manifest{}, noImage(archived, title)
 	}
-	if len(digests) == 0 {
-		_, err := offer(c.Manifests, wanted)
-		return manifest{}, errors.Join(err, damaged("the archive's index names no image"))
+	found, err := imagesIn(ctx, r, "", c)
+	if len(found) == 0 {
+		return manifest{}, cmp.Or(err, noImage(archived, "an index without an image"))
+	}
+	all := best(slices.DeleteFunc(slices.Clone(found), func(d descriptor) bool { return !r.has(blobFile(d.Digest)) }), wanted)
+	if len(all) == 0 {
+		all = best(found, wanted)
+	}
+	if len(all) == 0 {
+		return manifest{}, errors.Join(wrongPlatform(platformsOf(found), wanted), err)
+	}
+	digests := map[string]bool{}
+	for _, d := range all {
+		digests[d.Digest] = true
 	}
 	if len(digests) > 1 {
-		return manifest{}, slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", len(digests))
+		return manifest{}, severalImages(len(digests))
 	}
-	m, err := r.manifest(ctx, Ref{Digest: digests[0]})
+	m, err := r.manifest(ctx, Ref{Digest: all[0].Digest})
 	if err != nil {
 		return m, err
 	}
-	return chosen(ctx, r, Ref{}, m, wanted)
+	return chosen(ctx, r, archived, m, wanted)
+}
+
+// archived names the image of an archive in sentences.
+var archived = Ref{Name: "The content of this archive"}
+
+func severalImages(n int) error {
+	return slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", n)
 }
 
 // manifest implements repo.
@@ -59,14 +73,7 @@ func (r archiveRepo) manifest(ctx context.Context, ref Ref) (manifest, error) {
 	if err != nil {
 		return manifest{}, err
 	}
-	m := manifest{mediaType: c.MediaType, raw: raw, digest: ref.Digest}
-	if m.mediaType == "" {
-		m.mediaType = string(types.OCIManifestSchema1)
-		if len(c.Manifests) > 0 {
-			m.mediaType = string(types.OCIImageIndex)
-		}
-	}
-	return m, nil
+	return manifest{mediaType: c.typeOf(), raw: raw, digest: ref.Digest}, nil
 }
 
 // blob implements repo.

@@ -113,7 +113,38 @@ func gzipped(t *testing.T, raw []byte) []byte {
 }
 
 func (p *portal) take(archive []byte) (slipway.Image, error) {
-	return p.Import(p.t.Context(), repository, "deploy-1", bytes.NewReader(archive), int64(len(archive)), slipway.DefaultPlatform)
+	return p.takeFor(archive, slipway.DefaultPlatform)
+}
+
+func (p *portal) takeFor(archive []byte, platform string) (slipway.Image, error) {
+	return p.Import(p.t.Context(), repository, "deploy-1", bytes.NewReader(archive), int64(len(archive)), platform)
+}
+
+// packedLayers are the layers of an image, compressed.
+func packedLayers(t *testing.T, img v1.Image) (all [][]byte) {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range layers {
+		r, err := l.Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, raw)
+	}
+	return all
+}
+
+// sha is the SHA-256 of content in hex.
+func sha(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 func TestImport(t *testing.T) {

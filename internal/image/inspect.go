@@ -13,8 +13,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
 	"slipway/internal/slipway"
 )
 
@@ -65,7 +63,7 @@ type inspected struct {
 // For an image of the own registry, Inspect checks that all blobs exist, and
 // counts as a use.
 func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Login) (slipway.Image, error) {
-	f, err := s.find(ctx, ref, parsePlatform(platform), login)
+	f, err := s.find(ctx, ref, slipway.ParsePlatform(platform), login)
 	if err != nil {
 		return slipway.Image{}, err
 	}
@@ -74,7 +72,7 @@ func (s *Store) Inspect(ctx context.Context, ref Ref, platform string, login Log
 }
 
 // find returns an image of the own or another registry.
-func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login) (*inspected, error) {
+func (s *Store) find(ctx context.Context, ref Ref, wanted slipway.Platform, login Login) (*inspected, error) {
 	from, err := s.source(ctx, ref, login)
 	if err != nil {
 		return nil, err
@@ -90,8 +88,8 @@ func (s *Store) find(ctx context.Context, ref Ref, wanted platform, login Login)
 	if err := f.read(ctx, ref); err != nil {
 		return nil, err
 	}
-	if offers := f.platform(); !offers.runs(wanted) {
-		return nil, wrongPlatform([]platform{offers}, wanted)
+	if err := checkPlatform(f.config.platform(), wanted); err != nil {
+		return nil, err
 	}
 	return f, f.complete(ctx)
 }
@@ -107,63 +105,15 @@ func (s *Store) source(ctx context.Context, ref Ref, login Login) (repo, error) 
 	return s.repo(ctx, ref.Name)
 }
 
-// maxDepth is how deep indexes lie in each other.
-const maxDepth = 3
-
-// chosen returns the manifest for a platform from an index.
-func chosen(ctx context.Context, from repo, ref Ref, m manifest, wanted platform) (manifest, error) {
-	for range maxDepth {
-		if !m.isIndex() {
-			return m, nil
-		}
-		c, err := m.content()
-		if err != nil {
-			return m, err
-		}
-		next, err := offer(c.Manifests, wanted)
-		if err != nil {
-			return m, err
-		}
-		if m, err = from.manifest(ctx, Ref{Name: ref.Name, Digest: next.Digest}); err != nil {
-			return m, err
-		}
-	}
-	return m, damaged("its indexes lie too deep in each other")
-}
-
-// offer returns the entry of an index for a platform.
-func offer(all []descriptor, wanted platform) (descriptor, error) {
-	var offered []platform
-	for _, d := range all {
-		p := d.Platform
-		switch {
-		case p == nil && len(all) == 1:
-			return d, nil // the configuration has the platform
-		case p == nil:
-			continue
-		case p.runs(wanted):
-			return d, nil
-		}
-		offered = append(offered, *p)
-	}
-	return descriptor{}, wrongPlatform(offered, wanted)
-}
-
 // read fills f from the manifest and the configuration.
 func (f *inspected) read(ctx context.Context, ref Ref) (err error) {
-	if !f.manifest.isImage() {
-		return noImage(ref, f.manifest.mediaType)
-	}
 	if f.content, err = f.manifest.content(); err != nil {
 		return err
 	}
-	switch t := types.MediaType(f.content.Config.MediaType); {
-	case t != types.OCIConfigJSON && t != types.DockerConfigJSON:
-		return noImage(ref, string(t))
-	case f.content.Config.Size > maxConfig:
-		return damaged("its configuration is larger than %d MiB", maxConfig>>20)
+	if title := artifact(f.manifest, f.content); title != "" {
+		return noImage(ref, title)
 	}
-	if f.raw, err = wholeBlob(ctx, f.from, f.content.Config); err != nil {
+	if f.raw, err = configOf(ctx, f.from, f.content); err != nil {
 		return err
 	}
 	if err := json.Unmarshal(f.raw, &f.config); err != nil {
@@ -173,8 +123,12 @@ func (f *inspected) read(ctx context.Context, ref Ref) (err error) {
 	return nil
 }
 
-func noImage(ref Ref, mediaType string) error {
-	return slipway.Errorf(slipway.Invalid, "%s is not a container image but something of the type %q.", ref, clipped(mediaType))
+// configOf reads the configuration of an image.
+func configOf(ctx context.Context, from repo, c content) ([]byte, error) {
+	if c.Config.Size > maxConfig {
+		return nil, damaged("its configuration is larger than %d MiB", maxConfig>>20)
+	}
+	return wholeBlob(ctx, from, c.Config)
 }
 
 // wholeBlob reads a small blob and verifies size and digest.
@@ -200,7 +154,7 @@ func wholeBlob(ctx context.Context, from repo, d descriptor) ([]byte, error) {
 func (f *inspected) facts(ref Ref) slipway.Image {
 	labels, env := f.config.Config.Labels, environment(f.config.Config.Env)
 	i := slipway.Image{
-		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.platform().String(),
+		Name: ref.Name, Tag: ref.Tag, Digest: f.manifest.digest, Platform: f.config.platform().String(),
 		Size: f.content.Config.Size, User: validText(f.config.Config.User, 255), CreatedAt: f.config.Created,
 	}
 	if r := labels[runtimeLabel]; slipway.Release(r).Valid() { // used in variables of commands
@@ -227,8 +181,8 @@ func validText(text string, longest int) string {
 	return text
 }
 
-func (f *inspected) platform() platform {
-	return platform{OS: f.config.OS, Architecture: f.config.Architecture, Variant: f.config.Variant}
+func (c config) platform() slipway.Platform {
+	return slipway.Platform{OS: c.OS, Architecture: c.Architecture, Variant: c.Variant}
 }
 
 func environment(all []string) map[string]string {

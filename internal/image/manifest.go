@@ -28,25 +28,32 @@ type manifest struct {
 
 // descriptor names a blob or a manifest.
 type descriptor struct {
-	MediaType string    `json:"mediaType,omitempty"`
-	Digest    string    `json:"digest"`
-	Size      int64     `json:"size"`
-	Platform  *platform `json:"platform,omitempty"`
-}
-
-// platform is the operating system and the processor of an image.
-type platform struct {
-	OS           string `json:"os"`
-	Architecture string `json:"architecture"`
-	Variant      string `json:"variant,omitempty"`
+	MediaType    string            `json:"mediaType,omitempty"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+	Digest       string            `json:"digest"`
+	Size         int64             `json:"size"`
+	Platform     *slipway.Platform `json:"platform,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
 }
 
 // content is the content of a manifest, of an image or of an index.
 type content struct {
-	MediaType string       `json:"mediaType"`
-	Config    descriptor   `json:"config"`
-	Layers    []descriptor `json:"layers"`
-	Manifests []descriptor `json:"manifests"`
+	MediaType    string       `json:"mediaType"`
+	ArtifactType string       `json:"artifactType"`
+	Config       descriptor   `json:"config"`
+	Layers       []descriptor `json:"layers"`
+	Manifests    []descriptor `json:"manifests"`
+}
+
+// typeOf returns the media type of a manifest whose sender named none.
+func (c content) typeOf() string {
+	switch {
+	case c.MediaType != "":
+		return c.MediaType
+	case len(c.Manifests) > 0:
+		return string(types.OCIImageIndex)
+	}
+	return string(types.OCIManifestSchema1)
 }
 
 // damaged reports a damaged image in a sentence.
@@ -96,31 +103,16 @@ func (m manifest) isImage() bool {
 	return t == types.OCIManifestSchema1 || t == types.DockerManifestSchema2
 }
 
-// parsePlatform reads "linux/arm64/v8".
-func parsePlatform(text string) platform {
-	parts := append(strings.SplitN(text, "/", 3), "", "")
-	return platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
-}
-
-// String returns p in the usual form, as "linux/arm64/v8".
-func (p platform) String() string {
-	return strings.TrimRight(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
-}
-
-// runs reports whether an image for p runs on wanted. The variant of arm64 is
-// v8 where none is named.
-func (p platform) runs(wanted platform) bool {
-	variant := func(p platform) string {
-		if p.Architecture == "arm64" && p.Variant == "v8" {
-			return ""
-		}
-		return p.Variant
+// checkPlatform refuses an image that does not run on a platform.
+func checkPlatform(offers, wanted slipway.Platform) error {
+	if _, runs := offers.Fit(wanted); !runs {
+		return wrongPlatform([]slipway.Platform{offers}, wanted)
 	}
-	return p.OS == wanted.OS && p.Architecture == wanted.Architecture && (wanted.Variant == "" || variant(p) == variant(wanted))
+	return nil
 }
 
 // wrongPlatform reports the platforms that an image offers instead.
-func wrongPlatform(offered []platform, wanted platform) error {
+func wrongPlatform(offered []slipway.Platform, wanted slipway.Platform) error {
 	var names []string
 	for _, p := range offered {
 		if name := p.String(); name != "" && name != "unknown/unknown" && !slices.Contains(names, name) {

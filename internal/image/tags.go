@@ -20,8 +20,8 @@ type Tag struct {
 	At         time.Time
 }
 
-// Tags returns the pushed tags of a Deployment, newest first, without
-// reserved tags.
+// Tags returns the tags of a Deployment with an image, newest first, without
+// reserved tags. Signatures, charts and other artifacts are left out.
 func (s *Store) Tags(ctx context.Context, namespace string) ([]Tag, error) {
 	if err := checkNamespace(namespace); err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (s *Store) Tags(ctx context.Context, namespace string) ([]Tag, error) {
 			return err
 		}
 		for _, t := range tags {
-			if !Reserved(t.Tag) {
+			if !Reserved(t.Tag) && !s.isArtifact(t.Digest, maxDepth) {
 				all = append(all, t)
 			}
 		}
@@ -43,6 +43,31 @@ func (s *Store) Tags(ctx context.Context, namespace string) ([]Tag, error) {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Repository, b.Repository), cmp.Compare(a.Tag, b.Tag))
 	})
 	return all, err
+}
+
+// isArtifact reports whether a manifest of the own registry is something other
+// than an image or an index with one. Looking does not count as a use. A
+// missing or unreadable manifest is taken for an image: a deploy of the tag
+// says what is wrong.
+func (s *Store) isArtifact(digest string, depth int) (is bool) {
+	if known, ok := s.artifacts.Load(digest); ok {
+		return known.(bool)
+	}
+	raw, err := os.ReadFile(s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
+	if err != nil || depth == 0 {
+		return false
+	}
+	m := manifest{raw: raw, digest: digest}
+	c, err := m.content()
+	if err != nil {
+		return false
+	}
+	m.mediaType = c.typeOf()
+	if is = artifact(m, c) != ""; !is && m.isIndex() {
+		is = !slices.ContainsFunc(c.Manifests, func(d descriptor) bool { return d.mayBeImage() && !s.isArtifact(d.Digest, depth-1) })
+	}
+	s.artifacts.Store(digest, is)
+	return is
 }
 
 func checkNamespace(namespace string) error {
