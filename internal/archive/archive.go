@@ -1,10 +1,9 @@
-// Package archive reads uploaded archives: tar, gzip, zstd and zip. The package
-// decides which entries are deployed, and refuses damaged, oversized and hostile
-// archives.
+// Package archive reads uploaded archives: zip, and tar, plain or compressed by
+// gzip, zstd, xz or bzip2. The package decides which entries are deployed, and
+// refuses damaged, oversized and hostile archives.
 package archive
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -57,28 +56,7 @@ type scan struct {
 	ignoreBytes int               // bytes in ignores
 	dags        bool              // the root has a dags folder
 	last        string            // the current entry, for refusals
-}
-
-// read reads all entries. The first bytes of the content show the format.
-func (s *scan) read(size int64) error {
-	head := make([]byte, tarBlock)
-	n, err := s.src.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return s.explain(err)
-	}
-	head = head[:n]
-	r := io.NewSectionReader(s.src, 0, size)
-	switch {
-	case bytes.HasPrefix(head, []byte("\x1f\x8b")):
-		return tarReader{s}.readGzip(r)
-	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
-		return tarReader{s}.readZstd(r)
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
-		return readZip(s, size)
-	case isTar(head):
-		return tarReader{s}.readTar(r)
-	}
-	return slipway.Errorf(slipway.Invalid, "This is not an archive that can be read. Upload a .tar.gz, .tar, .tar.zst or .zip file.")
+	expanded    int64             // bytes of sparse files, holes included
 }
 
 // header is what each format says of an entry before the content.

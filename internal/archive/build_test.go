@@ -127,8 +127,10 @@ type zipItem struct {
 	packed     []byte              // as it lies in the archive; nil is body stored
 	size       int                 // as stated; 0 is that of body
 	local      func(header []byte) // changes the local header
+	central    func(header []byte) // changes the central header
 	localName  string
 	localExtra []byte
+	dirExtra   []byte // extra fields of the central header
 	descriptor []byte // behind the content
 	gap        string // behind all
 }
@@ -210,6 +212,9 @@ func zipOf(items ...zipItem) []byte {
 	for _, it := range items {
 		it = it.filled()
 		local := append([]byte(zipLocal), it.header(it.localName)...)
+		if it.localExtra != nil {
+			le.PutUint16(local[28:], uint16(len(it.localExtra)))
+		}
 		if it.local != nil {
 			it.local(local)
 		}
@@ -217,11 +222,15 @@ func zipOf(items ...zipItem) []byte {
 		if it.host == 'W' {
 			host = 0
 		}
-		dir = le.AppendUint16(append(dir, zipCentral...), host|20)
-		dir = append(dir, it.header(it.name)...)
-		dir = append(dir, 0, 0, 0, 0, 0, 0)
-		dir = le.AppendUint32(le.AppendUint32(dir, it.attrs()), uint32(len(data)))
-		dir = append(dir, it.name...)
+		central := le.AppendUint16([]byte(zipCentral), host|20)
+		central = append(central, it.header(it.name)...)
+		le.PutUint16(central[30:], uint16(len(it.dirExtra)))
+		central = append(central, 0, 0, 0, 0, 0, 0)
+		central = le.AppendUint32(le.AppendUint32(central, it.attrs()), uint32(len(data)))
+		if it.central != nil {
+			it.central(central)
+		}
+		dir = append(append(append(dir, central...), it.name...), it.dirExtra...)
 		data = append(append(append(data, local...), it.localName...), it.localExtra...)
 		data = append(append(append(data, it.packed...), it.descriptor...), it.gap...)
 	}

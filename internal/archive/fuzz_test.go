@@ -30,6 +30,13 @@ func FuzzRead(f *testing.F) {
 		f.Add(data, false)
 		f.Add(data, true)
 	}
+	tools, err := filepath.Glob("testdata/tools/*")
+	if err != nil || len(tools) == 0 {
+		f.Fatalf("no archives of tools: %v", err)
+	}
+	for _, name := range tools {
+		f.Add(packedBy(f, filepath.Base(name)), false)
+	}
 	lim := Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 200, Path: 300, Name: 100}
 	f.Fuzz(func(t *testing.T, data []byte, mend bool) {
 		if mend {

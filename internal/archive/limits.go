@@ -35,6 +35,9 @@ func DefaultLimits() Limits {
 // then bounds memory even with the longest paths.
 func (l Limits) names() int64 { return 1<<20 + 512*int64(l.Files) }
 
+// stream returns the allowed bytes of an unpacked archive.
+func (l Limits) stream() int64 { return l.Unpacked }
+
 func (l Limits) tooManyFiles() error {
 	return slipway.Errorf(slipway.TooLarge, "There are more than %d files and folders.", l.Files)
 }

@@ -1,6 +1,9 @@
 package archive
 
 import (
+	"archive/tar"
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -22,6 +25,12 @@ func TestReadLimits(t *testing.T) {
 		"tar.zst":             {zstandard(tarOf(bomb)), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/bomb"`}},
 		"zip":                 {zipOf(deflated(zipItem{testEntry: bomb})), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/bomb"`}},
 		"zip in many files":   {zipOf(deflated(zipItem{testEntry: testEntry{name: "dags/a", body: zeros}}), deflated(zipItem{testEntry: testEntry{name: "dags/b", body: zeros}})), func(l *Limits) { l.Unpacked = 1<<21 - 1 }, []string{`"dags/b"`}},
+		"sparse":              {tarOf(hole("dags/hole", 1<<30)...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/hole"`}},
+		"many sparse":         {tarOf(append(hole("dags/a", 300<<10), hole("dags/b", 300<<10)...)...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/b"`}},
+		"xz":                  {packedBy(t, "tar-J.tar.xz"), func(l *Limits) { l.Unpacked = 1 << 10 }, []string{"1 KiB"}},
+		"xz with a window":    {packedBy(t, "window.tar.xz"), func(*Limits) {}, []string{"64 MiB", "-9"}},
+		"xz in many parts":    {bytes.Repeat(packedBy(t, "empty-9.xz"), 300), func(*Limits) {}, []string{"parts"}},
+		"bzip2":               {packedBy(t, "tar-j.tar.bz2"), func(l *Limits) { l.Unpacked = 1 << 18 }, []string{`"dags/s.bin"`}},
 		"left out":            {gzipped(tarOf(testEntry{name: ".git/bomb", body: zeros})), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`".git/bomb"`}},
 		"after the end":       {gzipped(append(tarOf(testEntry{name: "dags/a"}), zeros...)), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/a"`}},
 		"stated size":         {append(tarHeader(testEntry{name: "dags/big"}, 1<<30), zeros...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/big"`}},
@@ -56,6 +65,16 @@ func longNames(n int) []testEntry {
 		list = append(list, testEntry{name: strings.Repeat(strings.Repeat(string(rune('a'+i/26)), 200)+"/", 19) + strings.Repeat("x", i%26+1)})
 	}
 	return list
+}
+
+// hole returns the entries of a file with no content but a hole of n bytes.
+func hole(name string, n int) []testEntry {
+	text := fmt.Sprintf(" GNU.sparse.realsize=%d\n", n)
+	text = fmt.Sprint(len(text)+2) + text
+	return []testEntry{
+		{name: "pax", kind: tar.TypeXHeader, body: "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n" + text},
+		{name: name, body: "0\n" + strings.Repeat("\x00", tarBlock-2)},
+	}
 }
 
 func hugeNames() []testEntry {

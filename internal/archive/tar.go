@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"errors"
 	"io"
 	"strconv"
@@ -21,12 +22,13 @@ const (
 	buffer    = 256 << 10
 )
 
-// isTar reports whether head, the first block of a file, is a tar header or the
-// end of an empty archive.
+// isTar reports whether head, the start of a file, is a tar header or the end of
+// an empty archive.
 func isTar(head []byte) bool {
 	if len(head) < tarBlock {
 		return false
 	}
+	head = head[:tarBlock]
 	if len(bytes.TrimRight(head, "\x00")) == 0 || string(head[257:262]) == "ustar" {
 		return true
 	}
@@ -62,6 +64,14 @@ func (s tarReader) readGzip(r io.Reader) error {
 	}
 	return s.readTarAhead(&gzipMembers{z: z, rest: br})
 }
+
+// readBzip2 reads a tar compressed by bzip2, in any number of streams.
+func (s tarReader) readBzip2(r io.Reader) error {
+	return s.readTarAhead(bzip2.NewReader(bufio.NewReaderSize(r, buffer)))
+}
+
+// errBzip2Tail is the library's error for data behind a stream.
+const errBzip2Tail = bzip2.StructuralError("bad magic value in continuation file")
 
 // readTarAhead is readTar, while r is unpacked in another goroutine.
 func (s tarReader) readTarAhead(r io.Reader) error {
@@ -125,7 +135,7 @@ var errTail = errors.New("data after the end")
 
 // readTar reads the entries of the tar stream r.
 func (s tarReader) readTar(r io.Reader) error {
-	m := &meter{r: r, limit: s.lim.Unpacked}
+	m := &meter{r: r, limit: s.lim.stream()}
 	tr := tar.NewReader(m)
 	for {
 		at := (m.n + tarBlock - 1) / tarBlock * tarBlock // of the header, if the content before was read
@@ -154,7 +164,7 @@ func (s tarReader) endTar(m *meter, at int64) error {
 	end := m.n
 	_, err := io.Copy(io.Discard, m)
 	switch {
-	case errors.Is(err, errTail), errors.Is(err, zstd.ErrMagicMismatch), err == nil && m.zeros < m.n-end:
+	case errors.Is(err, errTail), errors.Is(err, errBzip2Tail), errors.Is(err, zstd.ErrMagicMismatch), err == nil && m.zeros < m.n-end:
 		return slipway.Errorf(slipway.Invalid, "There is data after the end of the archive, behind %s.", Quote(s.last))
 	case err != nil:
 		return s.explain(err)
@@ -163,8 +173,12 @@ func (s tarReader) endTar(m *meter, at int64) error {
 }
 
 func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
-	if h.Typeflag == tar.TypeXGlobalHeader {
-		return nil // the commit, from git archive
+	switch h.Typeflag {
+	case tar.TypeXGlobalHeader, tarVolume: // the commit, from git archive; the label, from tar -V
+		return nil
+	}
+	if err := s.expand(h); err != nil {
+		return err
 	}
 	k, refusal := tarKind(h)
 	name, ok, err := s.admit(header{
@@ -188,29 +202,63 @@ func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	return s.deliver(e, r)
 }
 
+// Types of entries that GNU tar has beside those of the library.
+const (
+	tarVolume    = 'V' // the label of the archive, from tar -V
+	tarDumpDir   = 'D' // a folder with the list of its files, from tar -g
+	tarMultiPart = 'M' // the rest of a file that began in another volume
+)
+
+// isSparse reports whether h is a file with holes. The library fills in zeros.
+func isSparse(h *tar.Header) bool {
+	_, pax := h.PAXRecords["GNU.sparse.major"]
+	_, old := h.PAXRecords["GNU.sparse.size"]
+	return h.Typeflag == tar.TypeGNUSparse || pax || old
+}
+
+// expand counts the bytes of a sparse file: a few bytes of the archive may say
+// that a file has many.
+func (s tarReader) expand(h *tar.Header) error {
+	if !isSparse(h) {
+		return nil
+	}
+	if h.Size > s.lim.stream() || s.expanded+h.Size > s.lim.stream() {
+		s.last = h.Name
+		return s.explain(errUnpacked)
+	}
+	s.expanded += h.Size
+	return nil
+}
+
 // tarKind returns the kind of h, or the reason to refuse h.
 func tarKind(h *tar.Header) (k kind, refusal string) {
-	_, sparse := h.PAXRecords["GNU.sparse.major"]
-	_, oldSparse := h.PAXRecords["GNU.sparse.size"]
-	switch {
-	case h.Typeflag == tar.TypeGNUSparse || sparse || oldSparse:
-		return file, "a sparse file. Pack the archive without --sparse"
-	case h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, "/") && h.Size > 0:
-		return file, "a file whose name ends in a slash"
-	case h.Typeflag == tar.TypeReg && strings.HasSuffix(h.Name, "/"):
-		return folder, "" // as POSIX has it
-	case h.Typeflag == tar.TypeReg:
-		return file, ""
-	case h.Typeflag == tar.TypeDir:
+	switch h.Typeflag {
+	case tar.TypeReg, tar.TypeCont, tar.TypeGNUSparse:
+		return tarFileKind(h)
+	case tar.TypeDir, tarDumpDir:
 		return folder, ""
-	case h.Typeflag == tar.TypeSymlink:
+	case tar.TypeSymlink:
 		return link, ""
-	case h.Typeflag == tar.TypeLink:
+	case tar.TypeLink:
 		return link, "a hard link to " + Quote(h.Linkname) + ". Pack the archive with --hard-dereference"
-	case h.Typeflag == tar.TypeChar || h.Typeflag == tar.TypeBlock:
+	case tar.TypeChar, tar.TypeBlock:
 		return file, "a device"
-	case h.Typeflag == tar.TypeFifo:
+	case tar.TypeFifo:
 		return file, "a fifo"
+	case tarMultiPart:
+		return file, "the rest of a file that begins in another archive. Pack all in one, without --multi-volume"
 	}
 	return file, "neither a file, a folder nor a symlink"
+}
+
+// tarFileKind is tarKind for a file: with a slash behind the name, POSIX takes an
+// empty one for a folder.
+func tarFileKind(h *tar.Header) (kind, string) {
+	switch {
+	case strings.HasSuffix(h.Name, "/") && h.Size > 0:
+		return file, "a file whose name ends in a slash"
+	case strings.HasSuffix(h.Name, "/"):
+		return folder, ""
+	}
+	return file, ""
 }

@@ -20,24 +20,28 @@ type zipDirReader struct{ *scan }
 // read returns the directory of the zip archive. The directory must end at the
 // end records, and be short enough for memory.
 func (s zipDirReader) read(size int64) (zipDir, error) {
-	tail := make([]byte, min(size, zipEndLen+1<<16))
-	if _, err := io.ReadFull(io.NewSectionReader(s.src, size-int64(len(tail)), size), tail); err != nil {
+	last, err := s.lastByte(size)
+	if err != nil {
+		return zipDir{}, err
+	}
+	start := max(0, last-zipEndLen-1<<16)
+	tail := make([]byte, min(size, last+zipEndLen)-start)
+	if _, err := io.ReadFull(io.NewSectionReader(s.src, start, size), tail); err != nil {
 		return zipDir{}, s.explain(err)
 	}
 	i := bytes.LastIndex(tail, []byte(zipEnd))
 	if i < 0 || len(tail)-i < zipEndLen {
 		return zipDir{}, slipway.Errorf(slipway.Invalid, "The zip archive is cut off: its directory is missing. Pack and upload it again.")
 	}
-	if i+zipEndLen+int(le.Uint16(tail[i+20:])) != len(tail) {
+	end := start + int64(i)
+	if behind := end + zipEndLen + int64(le.Uint16(tail[i+20:])); behind > size || behind <= last {
 		return zipDir{}, slipway.Errorf(slipway.Invalid, "There is data after the end of the zip archive.")
 	}
-	end := size - int64(len(tail)) + int64(i)
 	d := zipDir{
 		start: int64(le.Uint32(tail[i+16:])), length: int64(le.Uint32(tail[i+12:])),
 		records: int(le.Uint16(tail[i+10:])),
 	}
-	if d.records == 1<<16-1 || d.length == 1<<32-1 || d.start == 1<<32-1 {
-		var err error
+	if d.start+d.length != end || d.start < 0 || d.records == 1<<16-1 || d.length == 1<<32-1 || d.start == 1<<32-1 {
 		if d, end, err = s.zip64Directory(d, end); err != nil {
 			return zipDir{}, err
 		}
@@ -46,6 +50,23 @@ func (s zipDirReader) read(size int64) (zipDir, error) {
 		return zipDir{}, errZipDirectory()
 	}
 	return s.countRecords(d)
+}
+
+// lastByte returns the offset of the last byte that is not zero: a zip archive
+// that was written to a pipe may be padded.
+func (s zipDirReader) lastByte(size int64) (int64, error) {
+	b := make([]byte, buffer)
+	for end := size; end > 0; {
+		n := min(end, int64(len(b)))
+		if _, err := s.src.ReadAt(b[:n], end-n); err != nil {
+			return 0, s.explain(noEOF(err))
+		}
+		if rest := len(bytes.TrimRight(b[:n], "\x00")); rest > 0 {
+			return end - n + int64(rest) - 1, nil
+		}
+		end -= n
+	}
+	return 0, nil
 }
 
 func errZipDirectory() error {

@@ -65,6 +65,8 @@ func TestReadRefusesZip(t *testing.T) {
 		"data before":            {append([]byte("MZ"), good...), []string{"not an archive"}},
 		"other archive before":   {append(bytes.Clone(good), good...), []string{"directory"}},
 		"data after":             {append(bytes.Clone(good), "evil"...), []string{"after the end"}},
+		"data after padding":     {append(append(bytes.Clone(good), make([]byte, 5000)...), "evil"...), []string{"after the end"}},
+		"comment cut off":        {flipped(good, -2), []string{"after the end"}},
 		"directory cut off":      {good[:len(good)-30], []string{"cut off"}},
 		"directory missing":      {good[:40], []string{"cut off"}},
 		"directory damaged":      {flipped(good, -zipEndLen-len(entry.name)-zipCentralLen), []string{"directory"}},
@@ -100,9 +102,14 @@ func overlapping() []byte {
 
 // zip64Of returns an archive with the records for large ones, changed.
 func zip64Of(items []testEntry, change func(end, locator []byte)) []byte {
-	plain := zipOf(zipEntries(items...)...)
-	n := uint64(len(items))
+	return withEnd64(zipOf(zipEntries(items...)...), true, change)
+}
+
+// withEnd64 returns plain with the records for large archives, changed. The last
+// record names nothing but them, or has the numbers as well.
+func withEnd64(plain []byte, alone bool, change func(end, locator []byte)) []byte {
 	at := len(plain) - zipEndLen
+	n := uint64(bytes.Count(plain[le.Uint32(plain[at+16:]):], []byte(zipCentral)))
 	old := plain[at:]
 	end := le.AppendUint64([]byte(zip64End), zip64EndLen-12)
 	end = append(end, 45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -115,7 +122,9 @@ func zip64Of(items []testEntry, change func(end, locator []byte)) []byte {
 		change(end, locator)
 	}
 	last := bytes.Clone(old)
-	copy(last[8:20], strings.Repeat("\xff", 12))
+	if alone {
+		copy(last[8:20], strings.Repeat("\xff", 12))
+	}
 	return append(append(append(bytes.Clone(plain[:at]), end...), locator...), last...)
 }
 
@@ -153,6 +162,61 @@ func TestReadAcceptsZip(t *testing.T) {
 				t.Errorf("selected %s, take got %q", paths(sel), got)
 			}
 		})
+	}
+}
+
+// Writers that do not know the size in advance, or never ask, write the records
+// for large archives always, in more than one way.
+func TestReadSmallZipInLargeForm(t *testing.T) {
+	size := uint64(len(entry.body))
+	sizes := func(offset bool) []byte {
+		b := le.AppendUint64(le.AppendUint64([]byte{zip64Extra, 0, 16, 0}, size), size)
+		if offset {
+			b[2] = 24
+			b = le.AppendUint64(b, 0)
+		}
+		return b
+	}
+	ones := func(at int) func(h []byte) {
+		return func(h []byte) { copy(h[at:at+8], "\xff\xff\xff\xff\xff\xff\xff\xff") }
+	}
+	long := le.AppendUint32([]byte("PK\x07\x08"), crc32.ChecksumIEEE([]byte(entry.body)))
+	long = le.AppendUint64(le.AppendUint64(long, size), size)
+	for _, local := range []bool{false, true} {
+		for _, central := range []string{"", "extra alone", "sizes", "all"} {
+			for _, descriptor := range []string{"", "short", "long"} {
+				for _, end := range []string{"", "beside", "alone"} {
+					for _, padding := range []int{0, 1, 10240} {
+						it := zipItem{testEntry: entry}
+						if local {
+							it.local, it.localExtra = ones(18), sizes(false)
+						}
+						switch central {
+						case "extra alone":
+							it.dirExtra = []byte{zip64Extra, 0, 0, 0}
+						case "sizes":
+							it.central, it.dirExtra = ones(20), sizes(false)
+						case "all":
+							it.central, it.dirExtra = func(h []byte) { ones(20)(h); copy(h[42:], "\xff\xff\xff\xff") }, sizes(true)
+						}
+						switch descriptor {
+						case "short":
+							it.flags, it.descriptor = zipDescriptor, descriptorOf(entry.body, "PK\x07\x08")
+						case "long":
+							it.flags, it.descriptor = zipDescriptor, long
+						}
+						data := zipOf(it)
+						if end != "" {
+							data = withEnd64(data, end == "alone", nil)
+						}
+						sel, got, err := taken(t, append(data, make([]byte, padding)...), DefaultLimits())
+						if err != nil || paths(sel) != "a.py" || got[entry.name] != entry.body {
+							t.Errorf("local %t, central %q, descriptor %q, end %q, padding %d: selected %q, error %v", local, central, descriptor, end, padding, paths(sel), err)
+						}
+					}
+				}
+			}
+		}
 	}
 }
 
