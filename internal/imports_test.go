@@ -46,7 +46,7 @@ var may = map[string][]string{
 	"internal/agent/docker":      {rules, "internal/agent"},
 	"internal/agent/agenttest":   {rules, "internal/archive", "internal/bundle"}, // only for tests
 	"views":                      {rules},
-	"web":                        {rules, "store", "internal/image", "internal/deploy", "internal/auth", "views", "static", "web/api"},
+	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "views", "static", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "views"},
 	"static":                     {},
 	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "web", "internal/datadir"},
@@ -71,7 +71,7 @@ var mayTest = map[string][]string{
 	"internal/deploy":       {"internal/deploy/deploytest", "internal/bundle/buckettest", "internal/mount"},
 	"internal/diff":         {"internal/deploy/deploytest"},                                                  // its tests compare what an engine stored
 	"internal/backup":       {"internal/deploy", "internal/deploy/deploytest", "internal/bundle/buckettest"}, // its tests back up what an engine stored
-	"web":                   {"internal/archive", "internal/bundle", "internal/bundle/buckettest", "internal/agent"},
+	"web":                   {"internal/bundle", "internal/bundle/buckettest", "internal/agent"},
 	"internal/image":        {"internal/image/dockertest"},
 	"internal/agent":        {"internal/agent/agenttest"},
 	"internal/agent/docker": {"internal/image/dockertest", "internal/agent/agenttest"},

@@ -106,12 +106,51 @@
     }
   }
 
-  const archiveName = /\.(tar\.gz|tgz|tar|tar\.zst|zip)$/i;
+  // isArchive has the rules of IsArchive in internal/archive/format.go: one file is an
+  // archive by the ending of its name or by its first bytes; packed documents are files.
+  const archiveName = /\.(tar|tar\.gz|tgz|tar\.zst|tzst|tar\.xz|txz|tar\.bz2|tbz2|tbz|zip|7z|rar)$/i;
+  const emptyEnding = /\.(xz|bz2|zst|bin|dat|download|part|tmp|txt|file|archive|bak)$/i;
+  const magics = ["\x28\xb5\x2f\xfd", "\xfd7zXZ\0", "BZh", "PK\x03\x04", "PK\x05\x06", "7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07"];
+
+  async function isArchive(path, file) {
+    if (path.includes("/")) return false;
+    if (archiveName.test(path)) return true;
+    const head = new Uint8Array(await file.slice(0, 4096).arrayBuffer());
+    if (isTar(head)) return true;
+    if (head[0] === 0x1f && head[1] === 0x8b) return isTar(await unzipped(head));
+    let name = path;
+    while (emptyEnding.test(name)) name = name.replace(emptyEnding, "");
+    const text = String.fromCharCode(...head.subarray(0, 8));
+    return (archiveName.test(name) || !name.includes(".")) && magics.some((magic) => text.startsWith(magic));
+  }
+
+  // isTar tells a header of tar by its checksum.
+  function isTar(head) {
+    if (head.length < block || head[0] === 0) return false;
+    const field = String.fromCharCode(...head.subarray(148, 156)).replace(/^[ \0]+|[ \0]+$/g, "");
+    const sum = head.subarray(0, block).reduce((a, b, i) => a + (i < 148 || i >= 156 ? b : 32), 0);
+    return /^[0-7]+$/.test(field) && parseInt(field, 8) === sum;
+  }
+
+  // unzipped returns the first bytes in a gzip file that begins with head.
+  async function unzipped(head) {
+    const reader = new Blob([head]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
+    let got = new Uint8Array();
+    try {
+      while (got.length < block) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        got = new Uint8Array([...got, ...value]);
+      }
+    } catch { /* head is cut off, as expected */ }
+    reader.cancel().catch(() => {});
+    return got;
+  }
 
   // pack turns what was chosen into the one thing that is uploaded.
-  function pack(items) {
+  async function pack(items) {
     const only = items.length === 1 ? items[0] : null;
-    if (only?.file && !only.path.includes("/") && archiveName.test(only.path)) {
+    if (only?.file && await isArchive(only.path, only.file)) {
       return { kind: "archive", body: only.file, filename: only.path, names: only.path, files: 1, key: stamp(items) };
     }
     const kept = spared(items);
@@ -278,7 +317,14 @@
     choose(items) {
       if (this.upload || items.length === 0) return;
       this.fail("");
-      this.selection = pack(items);
+      const choosing = pack(items).then((selection) => {
+        if (this.choosing === choosing && !this.upload) this.chose(selection);
+      }, () => this.fail("A file could not be read: it changed or went away. Choose it again."));
+      this.choosing = choosing;
+    }
+
+    chose(selection) {
+      this.selection = selection;
       if (this.selection.files === 0) {
         this.selection = null;
         return this.fail("There are no files in it that would be deployed.");
@@ -305,12 +351,17 @@
       for (const radio of this.form.querySelectorAll("input[name=merge]")) radio.checked = radio.value === merge;
     }
 
-    submit(event) {
+    async submit(event) {
       if (!this.upload) this.data = new FormData(this.form); // fields are disabled later
       const source = this.data.get("source") ?? "";
       const archive = source === "archive";
       if (source && !archive && !this.takesDAGs) return; // nothing is uploaded
       event.preventDefault();
+      if (this.upload) return;
+      if (this.choosing) {
+        await this.choosing;
+        this.data = new FormData(this.form); // the choice may have ticked another effect
+      }
       if (this.upload) return;
       if (archive && !this.image) return this.fail("Choose the archive of an image first.");
       if (source && !archive && !this.imageRef()) return this.fail(source === "pushed" ? "Choose one of the pushed tags, or push an image first." : "Type the reference of an image, like quay.io/team/airflow:1.2.");
@@ -432,7 +483,7 @@
     async discard() {
       const upload = this.upload;
       this.reset();
-      this.selection = this.image = this.current = null;
+      this.selection = this.choosing = this.image = this.current = null;
       for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
       this.box.hidden = true;
       if (!upload) return;

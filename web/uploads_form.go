@@ -15,6 +15,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/archive"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -90,9 +91,9 @@ func (s *Server) receiveDAGs(c echo.Context, form *bufferedForm, to int) (slipwa
 	if len(form.parts) == 0 {
 		return slipway.Deploy{}, slipway.Errorf(slipway.Invalid, views.ChooseFiles)
 	}
-	name, archive, body := form.upload()
+	name, packed, body := form.upload()
 	defer body.Close()
-	n, err := newUpload(form.fields["merge"], form.fields["folder_path"], form.fields["description"], archive)
+	n, err := newUpload(form.fields["merge"], form.fields["folder_path"], form.fields["description"], packed)
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
@@ -234,10 +235,10 @@ func sentName(p *multipart.Part) (string, bool) {
 }
 
 // upload returns the files as one stream: the single uploaded archive, or a tar
-// of the loose files. archive reports which one.
-func (form *bufferedForm) upload() (name string, archive bool, body io.ReadCloser) {
+// of the loose files. packed reports which one.
+func (form *bufferedForm) upload() (name string, packed bool, body io.ReadCloser) {
 	first := form.parts[0]
-	if len(form.parts) == 1 && isArchive(first.name) {
+	if len(form.parts) == 1 && form.isArchive(first) {
 		return first.name, true, io.NopCloser(form.content(first))
 	}
 	r, w := io.Pipe()
@@ -250,16 +251,12 @@ func (form *bufferedForm) content(p part) io.Reader {
 	return io.NewSectionReader(form.file, p.start, p.size)
 }
 
-// isArchive reports whether a file is an archive, by the rules of the upload
-// client in JavaScript: a known ending, and no folder.
-func isArchive(name string) bool {
-	name = strings.ToLower(name)
-	for _, ext := range []string{".tar.gz", ".tgz", ".tar", ".tar.zst", ".zip"} {
-		if strings.HasSuffix(name, ext) && !strings.Contains(name, "/") {
-			return true
-		}
-	}
-	return false
+// isArchive reports whether p, sent by itself, is an archive: by name or content,
+// as in the upload client in JavaScript.
+func (form *bufferedForm) isArchive(p part) bool {
+	head := make([]byte, archive.HeadLen)
+	n, _ := io.ReadFull(form.content(p), head) // a disk that fails is seen when all is read
+	return archive.IsArchive(p.name, head[:n])
 }
 
 // label is the name of the upload on pages: the file's name, or the number of

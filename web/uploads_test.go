@@ -2,7 +2,10 @@ package web
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
+	"errors"
+	"io"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -63,6 +66,18 @@ func (a *app) stagedFiles(t *testing.T, by slipway.Actor, number int) string {
 	return strings.Join(all, ", ")
 }
 
+// packed returns text compressed by gzip.
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err := io.WriteString(w, text)
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
 func TestPlainForm(t *testing.T) {
 	whole := string(storetest.Archive(t, map[string]string{"dags/b.py": dag, "Dockerfile": "FROM x"}))
 	for name, tt := range map[string]struct {
@@ -74,11 +89,13 @@ func TestPlainForm(t *testing.T) {
 	}{
 		"archive":             {[]sent{{"dags.tar.gz", whole}}, nil, "removed a.py, added b.py", slipway.ReplaceAll, "dags.tar.gz"},
 		"archive added":       {[]sent{{"dags.tar.gz", whole}}, []string{"merge", "add"}, "added b.py", slipway.AddFiles, "dags.tar.gz"},
+		"archive renamed":     {[]sent{{"dags (1).gz", whole}}, nil, "removed a.py, added b.py", slipway.ReplaceAll, "dags (1).gz"},
 		"one file":            {[]sent{{"b.py", dag}, {"", ""}}, nil, "added b.py", slipway.AddFiles, "b.py"},
 		"files in a folder":   {[]sent{{"b.py", dag}, {"c.sql", "x"}}, []string{"folder_path", "/x/y/"}, "added x/y/b.py, added x/y/c.sql", slipway.AddFiles, "2 files"},
 		"folder":              {[]sent{{"sales/b.py", dag}, {"sales/sql/c.sql", "x"}}, nil, "added sales/b.py, added sales/sql/c.sql", slipway.AddFiles, "2 files"},
 		"files replace":       {[]sent{{"b.py", dag}}, []string{"merge", "replace"}, "removed a.py, added b.py", slipway.ReplaceAll, "b.py"},
 		"two archives":        {[]sent{{"x.zip", "x"}, {"y.zip", "y"}}, nil, "added x.zip, added y.zip", slipway.AddFiles, "2 files"},
+		"a packed table":      {[]sent{{"t.csv.gz", packed(t, "1,2")}}, nil, "added t.csv.gz", slipway.AddFiles, "t.csv.gz"},
 		"whole Windows path":  {[]sent{{`C:\dags\b.py`, dag}}, nil, "added b.py", slipway.AddFiles, "b.py"},
 		"a name with quotes":  {[]sent{{`b "c".py`, dag}}, nil, `added b "c".py`, slipway.AddFiles, `b "c".py`},
 		"project folder wins": {[]sent{{"proj/dags/b.py", dag}, {"proj/x.txt", "x"}}, nil, "added b.py", slipway.AddFiles, "2 files"},
