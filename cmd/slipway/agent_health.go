@@ -42,13 +42,13 @@ func (h health) handler() http.Handler {
 // notReady returns the reason why the agent is not ready, or "".
 func (h health) notReady() string {
 	if h.mounts == nil {
-		if h.images.Status().Want.Revision == "" {
-			return "the portal has not said yet which image is wanted"
+		if s := h.images.Status(); s.Want.Revision == "" {
+			return strings.TrimSpace("the portal has not said yet which image is wanted. " + s.Lost)
 		}
 		return ""
 	}
 	if s := h.mounts.Status(); s.Report.DAGs == "" {
-		return strings.TrimSpace("nothing is mounted yet. " + s.Report.Error)
+		return strings.Join(strings.Fields("nothing is mounted yet. "+s.Report.Error+" "+s.Lost), " ")
 	}
 	return ""
 }

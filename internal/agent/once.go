@@ -37,7 +37,7 @@ func (a *Agent) onceIn(ctx context.Context, m *mount.Mount) error {
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case refused(err):
+		case refused(err), isMoved(err) && r.DAGs == "":
 			return errors.New(sentence(err, a.cfg.Dir, want.Version))
 		case tries+1 >= onceTries && r.DAGs != "" && m.Intact(r.Version):
 			a.log.Warn("goes on with what is mounted", slog.String("version", string(r.Version)), slog.Any("error", err))
@@ -46,6 +46,12 @@ func (a *Agent) onceIn(ctx context.Context, m *mount.Mount) error {
 		a.away(ctx, "mount", err, tries)
 		pause(ctx, tries, nil)
 	}
+}
+
+// isMoved reports whether requests for the portal are redirected elsewhere.
+func isMoved(err error) bool {
+	_, is := errors.AsType[*movedError](err)
+	return is
 }
 
 // refused reports whether err is a refusal of the portal, where a retry is in

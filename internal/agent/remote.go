@@ -52,7 +52,8 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Remote{cfg: cfg, client: &http.Client{CheckRedirect: keepToken, Transport: &http.Transport{
+	r := &Remote{cfg: cfg}
+	r.client = &http.Client{CheckRedirect: r.followToBucket, Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
 		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
@@ -62,7 +63,8 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 		DisableCompression:    true, // packs are compressed already, and read in ranges
 		ForceAttemptHTTP2:     true,
 		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
-	}}}, nil
+	}}
+	return r, nil
 }
 
 // trusted returns the system's certificates and the ones in pem; nil for the
@@ -135,7 +137,7 @@ func (r *Remote) Report(ctx context.Context, rep slipway.Report) error {
 
 // do sends a request to the portal. A status of 300 or above is an error.
 func (r *Remote) do(ctx context.Context, method, path string, h http.Header, body []byte) (*http.Response, error) {
-	at := strings.TrimSuffix(r.cfg.URL.String(), "/") + "/agent/v1/" + path
+	at := strings.TrimSuffix(r.cfg.URL.String(), "/") + protocolPath + path
 	req, err := http.NewRequestWithContext(ctx, method, at, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("ask the portal: %w", err)
@@ -150,6 +152,9 @@ func (r *Remote) do(ctx context.Context, method, path string, h http.Header, bod
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("User-Agent", "slipway-agent/"+r.cfg.Version)
 	resp, err := r.client.Do(req)
+	if e, ok := errors.AsType[*movedError](err); ok {
+		return nil, e
+	}
 	if err != nil {
 		return nil, withoutQuery(err) // the error has the address and the cause
 	}
@@ -157,21 +162,6 @@ func (r *Remote) do(ctx context.Context, method, path string, h http.Header, bod
 		return resp, nil
 	}
 	return nil, errors.Join(refusal(resp, resp.Request.URL.Host), resp.Body.Close())
-}
-
-// keepToken follows a redirect to a bucket without the token, as the address is
-// signed. A redirect from https to http is refused.
-func keepToken(req *http.Request, via []*http.Request) error {
-	if via[len(via)-1].URL.Scheme == "https" && req.URL.Scheme != "https" {
-		return errors.New("the portal sends from https to an address without encryption")
-	}
-	if req.URL.Host != via[0].URL.Host || req.URL.Scheme != via[0].URL.Scheme {
-		req.Header.Del("Authorization")
-	}
-	if len(via) > 4 {
-		return errors.New("the portal sends from one address to the next")
-	}
-	return nil
 }
 
 // withoutQuery removes the query of the address in err: the query of a bucket's

@@ -23,6 +23,7 @@ type reporter struct {
 	report slipway.Report
 	since  time.Time // start of the reported state
 	heard  time.Time // last answer of the portal
+	lost   string    // sentence about the last failure to reach the portal; "" after an answer
 	want   slipway.Desired
 	cancel context.CancelFunc // of the step in progress
 }
@@ -36,6 +37,7 @@ type Status struct {
 	Report slipway.Report
 	Want   slipway.Desired // with an empty Revision before the portal's first answer
 	Heard  time.Time       // last answer of the portal; zero for none yet
+	Lost   string          // sentence about the last failure to reach the portal; "" after an answer
 }
 
 // Status returns the state now.
@@ -43,7 +45,7 @@ func (r *reporter) Status() Status {
 	rep := r.snapshot()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Status{rep, r.want, r.heard}
+	return Status{rep, r.want, r.heard, r.lost}
 }
 
 // tell changes the report.
@@ -119,11 +121,17 @@ func (r *reporter) watch(ctx context.Context, outdated func(old, want slipway.De
 func (r *reporter) answered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heard = time.Now()
+	r.heard, r.lost = time.Now(), ""
 }
 
-// away logs some of the failed tries to reach the portal.
+// away logs some of the failed tries to reach the portal, and keeps the sentence
+// for people if the error has one.
 func (r *reporter) away(ctx context.Context, action string, err error, tries int) {
+	if slipway.Explained(err) {
+		r.mu.Lock()
+		_, r.lost = slipway.Explain(err)
+		r.mu.Unlock()
+	}
 	if ctx.Err() == nil && tries%awayEvery == 0 {
 		r.log.Warn(action, slog.Any("error", err))
 	}
