@@ -30,8 +30,9 @@ var may = map[string][]string{
 	"store":                      {rules},
 	"store/storetest":            {rules, "store"},
 	"internal/archive":           {rules},
+	"internal/dagfile":           {rules},
 	"internal/durable":           {},
-	"internal/bundle":            {rules, "internal/archive", "internal/durable"},
+	"internal/bundle":            {rules, "internal/archive", "internal/dagfile", "internal/durable"},
 	"internal/bundle/buckettest": {}, // only for tests
 	"internal/mount":             {rules, "internal/archive", "internal/durable", "internal/bundle"},
 	"internal/image":             {rules},

@@ -43,13 +43,12 @@ func AppendFile(b []byte, f slipway.File) []byte {
 	b = appendText(append(b, `"path":`...), f.Path)
 	b = appendMember(b, `,"sha256":`, f.SHA256)
 	b = AppendNumber(b, `,"size":`, f.Size)
-	if f.Exec {
-		b = append(b, `,"exec":true`...)
-	}
+	b = appendFlag(b, `,"exec":true`, f.Exec)
 	b = appendMember(b, `,"link":`, f.Link)
-	if f.DAG {
-		b = append(b, `,"dag":true`...)
-	}
+	b = appendFlag(b, `,"dag":true`, f.DAG)
+	b = appendFlag(b, `,"asset":true`, f.Asset)
+	b = appendFlag(b, `,"lfs":true`, f.LFS)
+	b = appendFlag(b, `,"bidi":true`, f.Bidi)
 	b = appendMember(b, `,"pack":`, f.Pack)
 	b = AppendNumber(b, `,"offset":`, f.Offset)
 	return AppendNumber(b, `,"length":`, f.Length)
@@ -60,6 +59,13 @@ func appendMember(b []byte, key, value string) []byte {
 		return b
 	}
 	return appendText(append(b, key...), value)
+}
+
+func appendFlag(b []byte, member string, set bool) []byte {
+	if !set {
+		return b
+	}
+	return append(b, member...)
 }
 
 // AppendNumber appends a number with its key, and nothing for 0.

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"slipway/internal/archive"
+	"slipway/internal/dagfile"
 	"slipway/internal/slipway"
 )
 
@@ -34,7 +35,7 @@ type Known func(sha256 string) (slipway.Place, bool)
 // storedContent is a content and its place in a pack.
 type storedContent struct {
 	size  int64
-	dag   bool
+	facts dagfile.Content
 	known bool
 	slipway.Place
 }
@@ -76,6 +77,10 @@ func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64, lim
 
 // store packs an item, unless the content is stored already.
 func (st *staging) store(it *item) error {
+	facts, err := it.look()
+	if err != nil {
+		return err
+	}
 	sha := it.sha()
 	st.byName[it.name] = sha
 	c, seen := st.stored[sha]
@@ -83,7 +88,7 @@ func (st *staging) store(it *item) error {
 		c.Place, c.known = st.known(sha)
 		c.size = it.size
 	}
-	c.dag = c.dag || it.isDAG()
+	c.facts = c.facts.Or(facts)
 	st.stored[sha] = c
 	if seen || c.known {
 		return nil
@@ -176,8 +181,7 @@ func (st *staging) file(e archive.Selected) (slipway.File, error) {
 		return slipway.File{}, fmt.Errorf("the content of %s was not read", e.Name)
 	}
 	c := st.stored[sha]
-	return slipway.File{
-		Path: e.Path, SHA256: sha, Size: c.size, Exec: e.Exec,
-		DAG: c.dag && isPython(e.Path), Place: c.Place,
-	}, nil
+	f := slipway.File{Path: e.Path, SHA256: sha, Size: c.size, Exec: e.Exec, Place: c.Place}
+	c.facts.Mark(&f)
+	return f, nil
 }

@@ -8,9 +8,9 @@ import (
 	"hash"
 	"io"
 	"os"
-	"strings"
 
 	"slipway/internal/archive"
+	"slipway/internal/dagfile"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -30,7 +30,6 @@ type item struct {
 	size  int64
 	large *os.File // nil for a small one
 	sum   hash.Hash
-	scan  dagScan
 }
 
 // sha returns the SHA-256 of the content.
@@ -42,13 +41,12 @@ func (it *item) sha() string {
 	return hex.EncodeToString(sum[:])
 }
 
-// isDAG reports whether Airflow's safe mode would parse a .py file with this
-// content.
-func (it *item) isDAG() bool {
-	if it.large == nil && isPython(it.name) {
-		_, _ = it.scan.Write(it.small.Bytes()) // never fails
+// look returns the facts about the content.
+func (it *item) look() (dagfile.Content, error) {
+	if it.large != nil {
+		return dagfile.Look(it.name, it.large, it.size)
 	}
-	return it.scan.found()
+	return dagfile.LookAt(it.name, it.small.Bytes()), nil
 }
 
 func (it *item) reader() io.Reader {
@@ -89,7 +87,7 @@ func (in *intake) take(e archive.Entry, r io.Reader) error {
 	case <-in.ctx.Done():
 		return in.ctx.Err()
 	}
-	it.name, it.scan = e.Name, dagScan{tail: it.scan.tail[:0]}
+	it.name = e.Name
 	if err := it.fill(in.dir, e.Size, r); err != nil {
 		it.drop()
 		return err
@@ -136,11 +134,7 @@ func (it *item) writeTemp(dir string, rest io.Reader) error {
 		return err
 	}
 	it.sum = sha256.New()
-	to := []io.Writer{f, it.sum}
-	if isPython(it.name) {
-		to = append(to, &it.scan)
-	}
-	it.size, err = io.Copy(io.MultiWriter(to...), io.MultiReader(&it.small, rest))
+	it.size, err = io.Copy(io.MultiWriter(f, it.sum), io.MultiReader(&it.small, rest))
 	return err
 }
 
@@ -162,39 +156,4 @@ func (in *intake) drop() {
 	for it := range in.items {
 		it.drop()
 	}
-}
-
-func isPython(name string) bool { return strings.HasSuffix(name, ".py") }
-
-// dagScan searches written bytes for the two words of Airflow's safe mode, in
-// any case.
-type dagScan struct {
-	dag, airflow bool
-	tail         []byte // end of the previous bytes, shorter than a word
-}
-
-func (s *dagScan) found() bool { return s.dag && s.airflow }
-
-// Write scans b, joined with the end of the previous bytes.
-func (s *dagScan) Write(b []byte) (int, error) {
-	const chunk = 1 << 10 // both words mostly stand near the top
-	for rest := b; len(rest) > 0 && !s.found(); {
-		n := min(chunk, len(rest))
-		s.scan(rest[:n])
-		rest = rest[n:]
-	}
-	return len(b), nil
-}
-
-func (s *dagScan) scan(b []byte) {
-	text := s.tail
-	for _, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		text = append(text, c)
-	}
-	s.dag = s.dag || bytes.Contains(text, []byte("dag"))
-	s.airflow = s.airflow || bytes.Contains(text, []byte("airflow"))
-	s.tail = append(text[:0], text[max(0, len(text)-len("airflow")+1):]...)
 }

@@ -15,7 +15,10 @@ type File struct {
 	Size   int64  `json:"size,omitempty"`   // bytes
 	Exec   bool   `json:"exec,omitempty"`   // executable
 	Link   string `json:"link,omitempty"`   // a symlink's target as written; "" for a file
-	DAG    bool   `json:"dag,omitempty"`    // Airflow's safe mode would parse the file
+	DAG    bool   `json:"dag,omitempty"`    // by content and name, Airflow 2 and 3 would load the file
+	Asset  bool   `json:"asset,omitempty"`  // by content and name, Airflow 3 would load the file, and Airflow 2 not
+	LFS    bool   `json:"lfs,omitempty"`    // a pointer of Git LFS in place of the file
+	Bidi   bool   `json:"bidi,omitempty"`   // text with bidirectional controls
 	Place
 }
 

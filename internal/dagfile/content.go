@@ -1,0 +1,217 @@
+// Package dagfile decides which files of a DAG bundle version Airflow would
+// load: by content, as Airflow's safe mode, and by .airflowignore.
+package dagfile
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"slipway/internal/slipway"
+)
+
+// Content holds facts about the bytes of a file, under any name.
+type Content struct {
+	Airflow2 bool // "dag" and "airflow", in any case: safe mode of Airflow 2, for .py files
+	Airflow3 bool // "airflow", and "dag" or "asset": safe mode of Airflow 3
+	Zip      bool // Python's zipfile would open the file
+	Modules  bool // of a zip: a .py or .pyc file at the root, where Airflow looks for DAGs
+	LFS      bool // a pointer of Git LFS in place of the file
+	Bidi     bool // text with controls that reorder the text around
+}
+
+// lookMax is the largest file searched for bidirectional controls: larger ones
+// are never shown as text.
+const lookMax = 1 << 20
+
+// Look reads the content of the file name, size bytes. Only .py files are searched
+// for the words of safe mode.
+func Look(name string, r io.ReaderAt, size int64) (c Content, err error) {
+	if isPython(name) {
+		var w words
+		if _, err := io.Copy(&w, io.NewSectionReader(r, 0, size)); err != nil {
+			return c, fmt.Errorf("look for a DAG in %s: %w", name, err)
+		}
+		c.Airflow2, c.Airflow3 = w.dag && w.airflow, w.airflow && (w.dag || w.asset)
+	}
+	if size <= lookMax {
+		text := make([]byte, size)
+		if _, err := r.ReadAt(text, 0); err != nil && !errors.Is(err, io.EOF) {
+			return c, fmt.Errorf("look into %s: %w", name, err)
+		}
+		c.LFS, c.Bidi = isPointer(text), HasBidi(text)
+	}
+	c.Zip, c.Modules, err = lookZip(r, size)
+	if err != nil {
+		return c, fmt.Errorf("look for a zip archive in %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// LookAt is Look for a content in memory.
+func LookAt(name string, b []byte) Content {
+	var c Content
+	if isPython(name) {
+		var w words
+		_, _ = w.Write(b) // never fails
+		c.Airflow2, c.Airflow3 = w.dag && w.airflow, w.airflow && (w.dag || w.asset)
+	}
+	c.LFS, c.Bidi = isPointer(b), len(b) <= lookMax && HasBidi(b)
+	if bytes.Contains(b[max(0, len(b)-endMax):], []byte(endSign)) {
+		c.Zip, c.Modules, _ = lookZip(bytes.NewReader(b), int64(len(b))) // never fails
+	}
+	return c
+}
+
+// Or joins the facts about one content under two names.
+func (c Content) Or(d Content) Content {
+	c.Airflow2, c.Airflow3 = c.Airflow2 || d.Airflow2, c.Airflow3 || d.Airflow3
+	c.Zip, c.Modules, c.LFS, c.Bidi = c.Zip || d.Zip, c.Modules || d.Modules, c.LFS || d.LFS, c.Bidi || d.Bidi
+	return c
+}
+
+// Mark sets the marks of f for the content c, by the name of f. Airflow opens
+// each zip archive; one of another name than .zip matters for modules inside.
+func (c Content) Mark(f *slipway.File) {
+	python := isPython(f.Path)
+	f.DAG = python && c.Airflow2 || c.Modules || c.Zip && (python || strings.HasSuffix(f.Path, ".zip"))
+	f.Asset = !f.DAG && python && c.Airflow3
+	f.LFS, f.Bidi = c.LFS, c.Bidi
+}
+
+// isPython reports whether Python's pathlib sees the suffix .py: a file of the
+// bare name .py has none.
+func isPython(name string) bool {
+	base := name[strings.LastIndexByte(name, '/')+1:]
+	return strings.HasSuffix(base, ".py") && base != ".py"
+}
+
+// pointers are the first lines of Git LFS pointers, of now and of before 2014.
+var pointers = []string{"version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/"}
+
+// pointerMax is the limit of git-lfs for the size of a pointer.
+const pointerMax = 1024
+
+func isPointer(b []byte) bool {
+	if len(b) >= pointerMax {
+		return false
+	}
+	for _, start := range pointers {
+		if bytes.HasPrefix(b, []byte(start)) && bytes.Contains(b, []byte("\noid ")) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsBidi reports whether r is one of the nine controls of Unicode that reorder
+// the text around: embeddings, overrides, isolates and their ends.
+func IsBidi(r rune) bool { return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' }
+
+// HasBidi reports whether b is text with a bidirectional control.
+func HasBidi(b []byte) bool {
+	for rest := b; ; {
+		i := bytes.IndexByte(rest, 0xE2) // the first byte of all of them
+		if i < 0 {
+			return false
+		}
+		rest = rest[i:]
+		if r, _ := utf8.DecodeRune(rest); IsBidi(r) {
+			return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0
+		}
+		rest = rest[1:]
+	}
+}
+
+// words searches written bytes for the words of safe mode, in any case.
+type words struct {
+	dag, airflow, asset bool
+	tail                []byte // end of the previous bytes, shorter than a word
+}
+
+// Write scans b, joined with the end of the previous bytes.
+func (w *words) Write(b []byte) (int, error) {
+	const chunk = 1 << 10 // the words mostly stand near the top
+	for rest := b; len(rest) > 0 && !(w.dag && w.airflow); {
+		n := min(chunk, len(rest))
+		w.scan(rest[:n])
+		rest = rest[n:]
+	}
+	return len(b), nil
+}
+
+func (w *words) scan(b []byte) {
+	text := w.tail
+	for _, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		text = append(text, c)
+	}
+	w.dag = w.dag || bytes.Contains(text, []byte("dag"))
+	w.airflow = w.airflow || bytes.Contains(text, []byte("airflow"))
+	w.asset = w.asset || bytes.Contains(text, []byte("asset"))
+	w.tail = append(text[:0], text[max(0, len(text)-len("airflow")+1):]...)
+}
+
+// The records at the end of a zip archive, from PKWARE's APPNOTE 4.3.12 and
+// 4.3.16.
+const (
+	endSign     = "PK\x05\x06"
+	endSize     = 22
+	endMax      = endSize + 1<<16 // with the longest comment, as Python searches
+	centralSign = "PK\x01\x02"
+	centralSize = 46
+)
+
+// lookZip reports whether Python's zipfile.is_zipfile is true, and whether a
+// module stands at the root.
+func lookZip(r io.ReaderAt, size int64) (zip, modules bool, err error) {
+	from := max(0, size-endMax)
+	tail := make([]byte, size-from)
+	if _, err := r.ReadAt(tail, from); err != nil && !errors.Is(err, io.EOF) {
+		return false, false, err
+	}
+	i := bytes.LastIndex(tail, []byte(endSign))
+	if i < 0 || len(tail)-i < endSize {
+		return false, false, nil
+	}
+	end := tail[i : i+endSize]
+	entries, length := int(binary.LittleEndian.Uint16(end[10:])), int64(binary.LittleEndian.Uint32(end[12:]))
+	if entries == 0 && length == 0 {
+		return true, false, nil
+	}
+	if length == 1<<32-1 || entries == 1<<16-1 { // Zip64: its directory is not read here
+		return true, true, nil
+	}
+	modules, zip = findModule(r, from+int64(i)-length, length)
+	return zip, modules, nil
+}
+
+// findModule looks for a .py or .pyc file at the root in the central directory of
+// length bytes from start on. found is false without a directory.
+func findModule(r io.ReaderAt, start, length int64) (module, found bool) {
+	if start < 0 {
+		return false, false
+	}
+	head, name := make([]byte, centralSize), make([]byte, 1<<16)
+	for at := start; at+centralSize <= start+length; {
+		if n, _ := r.ReadAt(head, at); n < centralSize || string(head[:4]) != centralSign {
+			break
+		}
+		found = true
+		n := int(binary.LittleEndian.Uint16(head[28:]))
+		if got, _ := r.ReadAt(name[:n], at+centralSize); got < n {
+			break
+		}
+		if text := string(name[:n]); !strings.Contains(text, "/") && (isPython(text) || strings.HasSuffix(text, ".pyc")) {
+			return true, true
+		}
+		at += centralSize + int64(n) + int64(binary.LittleEndian.Uint16(head[30:])) + int64(binary.LittleEndian.Uint16(head[32:]))
+	}
+	return false, found
+}

@@ -1,0 +1,79 @@
+package dagfile
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"slipway/internal/slipway"
+)
+
+func TestMark(t *testing.T) {
+	both, asset := "from airflow import DAG\n", "from airflow.sdk import Asset\n"
+	pack, data := string(zipOf(t, "dag.py")), string(zipOf(t, "word/document.xml"))
+	pointer := "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+	for name, tt := range map[string]struct {
+		path, content string
+		want          string // dag, asset, lfs, bidi
+	}{
+		"both":                  {"a.py", both, "dag"},
+		"any case":              {"a.py", "AIRFLOW daG", "dag"},
+		"asset":                 {"a.py", asset, "asset"},
+		"airflow alone":         {"a.py", "import airflow", ""},
+		"dag and asset":         {"a.py", "dag asset", ""},
+		"no Python":             {"a.txt", both, ""},
+		"large suffix":          {"a.PY", both, ""},
+		"a bare suffix":         {"s/.py", both, ""},
+		"empty":                 {"a.py", "", ""},
+		"over a chunk's end":    {"a.py", strings.Repeat("x", 1021) + "airflow" + strings.Repeat("y", 1016) + "asset", "asset"},
+		"zip":                   {"a.zip", pack, "dag"},
+		"zip without a module":  {"a.zip", data, "dag"},
+		"empty zip":             {"a.zip", string(zipOf(t)), "dag"},
+		"no zip":                {"a.zip", "no zip", ""},
+		"cut zip":               {"a.zip", pack[:len(pack)-1], ""},
+		"zip behind a shebang":  {"a.pyz", "#!/usr/bin/python\n" + pack, "dag"},
+		"zip of another name":   {"a.egg", pack, "dag"},
+		"sheet":                 {"a.xlsx", data, ""},
+		"only the end of a zip": {"a.zip", pack[len(pack)-22:], ""},
+		"zip named as Python":   {"a.py", data, "dag"},
+		"pointer":               {"a.py", pointer, "lfs"},
+		"pointer of data":       {"a.bin", pointer, "lfs"},
+		"old pointer":           {"a.zip", strings.Replace(pointer, "git-lfs", "hawser", 1), "lfs"},
+		"text about LFS":        {"a.md", "version https://git-lfs.github.com/spec/v1 is the first line.", ""},
+		"larger than a pointer": {"a.bin", pointer + strings.Repeat("x", pointerMax), ""},
+		"override":              {"a.py", "x = 1 # \u202e", "bidi"},
+		"isolate":               {"a.sql", "\u2066", "bidi"},
+		"a mark of direction":   {"a.py", "x = '\u200f'", ""},
+		"a binary":              {"a.bin", "\x00\u202e", ""},
+		"not UTF-8":             {"a.bin", "\xff\u202e", ""},
+	} {
+		f := slipway.File{Path: tt.path}
+		LookAt(tt.path, []byte(tt.content)).Mark(&f)
+		if got := marks(f); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+		c, err := Look(tt.path, strings.NewReader(tt.content), int64(len(tt.content)))
+		if err != nil || c != LookAt(tt.path, []byte(tt.content)) {
+			t.Errorf("%s: Look = %+v, %v, and LookAt %+v", name, c, err, LookAt(tt.path, []byte(tt.content)))
+		}
+	}
+}
+
+func marks(f slipway.File) string {
+	var all []string
+	for i, set := range []bool{f.DAG, f.Asset, f.LFS, f.Bidi} {
+		if set {
+			all = append(all, []string{"dag", "asset", "lfs", "bidi"}[i])
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// A directory of names without end and a wrong place are no zip, and no panic.
+func FuzzZip(f *testing.F) {
+	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x01", 18)))
+	f.Add(append([]byte(centralSign), bytes.Repeat([]byte{0xff}, 80)...))
+	f.Fuzz(func(_ *testing.T, b []byte) {
+		LookAt("a.zip", append(b, "PK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00\x2e\x00\x00\x00\x00\x00\x00\x00\x00\x00"...))
+	})
+}

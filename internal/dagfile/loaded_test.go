@@ -1,0 +1,160 @@
+package dagfile
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"slipway/internal/slipway"
+)
+
+// folder is a DAG folder of testdata/airflow.json, with what Airflow's own code
+// lists (airflow.py).
+type folder struct {
+	Airflow int
+	Files   map[string]string // kind of content by path
+	Ignores map[string]string // text by path
+	Links   map[string]string // target by path
+	Want    []string
+}
+
+// contentOf returns the bytes of a kind of file in airflow.py.
+func contentOf(t *testing.T, kind string) []byte {
+	switch kind {
+	case "both":
+		return []byte("from Airflow import DAG\n")
+	case "asset":
+		return []byte("from airflow.sdk import ASSET\n")
+	case "none":
+		return []byte("x = 1\n")
+	case "zip":
+		return zipOf(t, "in/a.txt")
+	case "pack":
+		return zipOf(t, "dag.py")
+	}
+	return nil
+}
+
+func zipOf(t *testing.T, names ...string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range names {
+		if _, err := z.Create(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestLoadedAsAirflow holds the rule against what Airflow 3.3.2 and 2.11.2 list
+// in random folders.
+func TestLoadedAsAirflow(t *testing.T) {
+	text, err := os.ReadFile("testdata/airflow.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []folder
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range all {
+		var files []slipway.File
+		texts := map[string]string{}
+		for name, kind := range f.Files {
+			file := slipway.File{Path: name, SHA256: "of " + name}
+			LookAt(name, contentOf(t, kind)).Mark(&file)
+			files = append(files, file)
+		}
+		for name, text := range f.Ignores {
+			files = append(files, slipway.File{Path: name, SHA256: name})
+			texts[name] = text
+		}
+		for name, to := range f.Links {
+			files = append(files, slipway.File{Path: name, Link: to})
+		}
+		slipway.SortFiles(files)
+		got, err := Loaded(files, f.Airflow, texts)
+		got, f.Want = slices.DeleteFunc(got, f.differs), slices.DeleteFunc(f.Want, f.differs)
+		if err != nil || !slices.Equal(got, f.Want) {
+			t.Errorf("folder %d: Airflow %d loads %q with %+v, and here %q, %v", i, f.Airflow, f.Want, f, got, err)
+		}
+	}
+}
+
+// differs reports whether Airflow lists name, and Slipway on purpose does not: an
+// archive of another name than .zip without a module inside, which cannot give
+// a DAG, and a link to a file that has another suffix.
+func (f folder) differs(name string) bool {
+	to, isLink := f.Links[name]
+	if !isLink {
+		return f.Files[name] == "zip" && path.Ext(name) != ".zip" && !isPython(name)
+	}
+	return isPython(name) != isPython(to) || path.Ext(name) != path.Ext(to) || f.differs(to)
+}
+
+func TestLoaded(t *testing.T) {
+	dag, asset := slipway.File{DAG: true}, slipway.File{Asset: true}
+	for name, tt := range map[string]struct {
+		files   map[string]slipway.File
+		ignore  map[string]string
+		airflow int
+		want    string
+	}{
+		"nothing":                   {want: ""},
+		"both":                      {files: map[string]slipway.File{"a.py": dag, "b.py": asset, "c.py": {}}, want: "a.py b.py"},
+		"Airflow 2 knows no assets": {files: map[string]slipway.File{"a.py": dag, "b.py": asset}, airflow: 2, want: "a.py"},
+		"all ignored":               {files: map[string]slipway.File{"a.py": dag, "s/b.py": dag}, ignore: map[string]string{".airflowignore": "*"}},
+		"nested":                    {files: map[string]slipway.File{"a.py": dag, "s/a.py": dag, "s/b.py": dag}, ignore: map[string]string{"s/.airflowignore": "a.py"}, want: "a.py s/b.py"},
+		"nested keeps again":        {files: map[string]slipway.File{"a.py": dag, "s/a.py": dag}, ignore: map[string]string{".airflowignore": "a.py", "s/.airflowignore": "!a.py"}, want: "s/a.py"},
+		"no way back into a folder": {files: map[string]slipway.File{"s/a.py": dag}, ignore: map[string]string{".airflowignore": "s/\n!s/a.py"}},
+		"regexp":                    {files: map[string]slipway.File{"a.py": dag, "s/b.py": dag}, ignore: map[string]string{".airflowignore": `^s/.*\.py$`}, airflow: 2, want: "a.py"},
+		"glob to Airflow 2":         {files: map[string]slipway.File{"a.py": dag}, ignore: map[string]string{".airflowignore": "*.py"}, airflow: 2, want: "a.py"},
+		"link":                      {files: map[string]slipway.File{"a.py": {Link: "s/b.py"}, "s/b.py": dag}, want: "a.py s/b.py"},
+		"dangling":                  {files: map[string]slipway.File{"a.py": {Link: "s/c.py"}, "s/b.py": dag}, want: "s/b.py"},
+		"link to a link":            {files: map[string]slipway.File{"a.py": {Link: "./b.py"}, "b.py": {Link: "s/../s/b.py"}, "s/b.py": dag}, want: "a.py b.py s/b.py"},
+		"circle":                    {files: map[string]slipway.File{"a.py": {Link: "b.py"}, "b.py": {Link: "a.py"}}},
+		"link to an ignored folder": {files: map[string]slipway.File{"t": {Link: "s"}, "s/b.py": dag}, ignore: map[string]string{".airflowignore": "s/"}, want: "t/b.py"},
+		"link to patterns":          {files: map[string]slipway.File{"a.py": dag, "b.py": dag, ".airflowignore": {Link: "p/rules"}, "p/rules": {SHA256: "p"}}, ignore: map[string]string{}, want: "b.py"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			texts := map[string]string{"p": "a.py"}
+			for at, text := range tt.ignore {
+				tt.files[at] = slipway.File{SHA256: at}
+				texts[at] = text
+			}
+			var files []slipway.File
+			for _, at := range slices.Sorted(maps.Keys(tt.files)) {
+				f := tt.files[at]
+				f.Path = at
+				files = append(files, f)
+			}
+			got, err := Loaded(files, tt.airflow, texts)
+			if err != nil || strings.Join(got, " ") != tt.want {
+				t.Errorf("Loaded = %q, %v, want %q", got, err, tt.want)
+			}
+			for _, f := range Ignores(files) {
+				if _, known := texts[f.SHA256]; !known {
+					t.Errorf("Ignores names %+v", f)
+				}
+			}
+		})
+	}
+}
+
+// Patterns may not cost more than a bounded time.
+func TestTooManyRules(t *testing.T) {
+	files := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "a.py", DAG: true}}
+	if _, err := Loaded(files, 3, map[string]string{"i": strings.Repeat("x*\n", maxRules+1)}); err != errTooManyRules {
+		t.Errorf("%d patterns: %v", maxRules+1, err)
+	}
+}
