@@ -1,10 +1,6 @@
 package store
 
-import (
-	"encoding/json"
-
-	"slipway/internal/slipway"
-)
+import "slipway/internal/slipway"
 
 // Tokens returns the API tokens of a Workspace and its Deployments, newest
 // first, expired ones as well. The caller has loaded the Workspace with a role.
@@ -62,11 +58,8 @@ type KeyedRequest struct {
 // idempotency key, false for none.
 func (tx *Tx) KeyedRequest(owner string, of slipway.DeploymentID, key string) (KeyedRequest, bool, error) {
 	scan := func(r row) (k KeyedRequest, err error) {
-		var content string
 		k.Owner, k.Of, k.Key = owner, of, key
-		if err = r.Scan(&k.Deploy, &content); err == nil && content != "" {
-			err = json.Unmarshal([]byte(content), &k.Content)
-		}
+		err = r.Scan(&k.Deploy, jsonText{&k.Content})
 		return k, err
 	}
 	return first(list(tx, "request of a key", scan, `

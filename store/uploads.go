@@ -117,6 +117,45 @@ func (tx *Tx) TouchUpload(id string) error {
 	return tx.exec("touch upload", `UPDATE uploads SET touched_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
 
+// Block is a block of a Blob.
+type Block struct {
+	ID     string
+	Size   int64
+	SHA256 string // lower-case hex; "" until the list of blocks came
+}
+
+// Blob is the archive of a deploy, as received by an upload address.
+type Blob struct {
+	Deploy slipway.DeployID
+	Size   int64
+	SHA256 string // lower-case hex
+	MD5    string // base64; "" where nobody asked for one
+	Blocks []Block
+}
+
+// KeepBlob records the archive of a deploy, and deletes the blocks of archives
+// that no request may repeat any more.
+func (tx *Tx) KeepBlob(b Blob) error {
+	err := tx.exec("drop blocks", `
+		UPDATE blobs SET blocks = 'null' WHERE blocks <> 'null' AND
+			deploy NOT IN (SELECT id FROM deploys WHERE status IN ('initialized', 'staged'))`)
+	if err != nil {
+		return err
+	}
+	return tx.exec("keep blob", `
+		INSERT INTO blobs (deploy, size, sha256, md5, blocks) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, md5 = excluded.md5, blocks = excluded.blocks`,
+		b.Deploy, b.Size, b.SHA256, b.MD5, asJSON(b.Blocks))
+}
+
+// Blob returns the archive of a deploy, false for none.
+func (tx *Tx) Blob(of slipway.DeployID) (Blob, bool, error) {
+	return first(list(tx, "blob", func(r row) (b Blob, err error) {
+		err = r.Scan(&b.Deploy, &b.Size, &b.SHA256, &b.MD5, jsonText{&b.Blocks})
+		return b, err
+	}, `SELECT deploy, size, sha256, md5, blocks FROM blobs WHERE deploy = ?`, of))
+}
+
 // DropUpload deletes the record of an upload; the caller removes the file.
 func (tx *Tx) DropUpload(id string) error {
 	return tx.exec("drop upload", `DELETE FROM uploads WHERE id = ?`, id)

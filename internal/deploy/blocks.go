@@ -1,13 +1,19 @@
 package deploy
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -25,6 +31,9 @@ const maxBlocks = 50_000
 
 // ErrNoBlock is the error of PutBlockList for a list with a missing block.
 var ErrNoBlock = &slipway.Error{Kind: slipway.Invalid, Text: "The list names a block that was not uploaded for this deploy."}
+
+// ErrMD5 is the error for an archive with another MD5 than announced.
+var ErrMD5 = &slipway.Error{Kind: slipway.Invalid, Text: "The archive that arrived has another MD5 than the one announced. Upload it again."}
 
 // blocks receives archives as the blocks and block lists of Azure Blob Storage.
 type blocks struct {
@@ -70,18 +79,39 @@ func (b *blocks) Arriving(ctx context.Context, id slipway.DeployID) (u store.Upl
 	return u, w, found, err
 }
 
+// Blob returns the archive of a deploy as received by the upload address. found
+// is false until the archive is complete.
+func (b *blocks) Blob(ctx context.Context, w slipway.Deploy) (blob store.Blob, found bool, err error) {
+	err = b.store.View(ctx, func(tx *store.Tx) (err error) {
+		blob, found, err = tx.Blob(w.ID)
+		return err
+	})
+	return blob, found && w.HasDAGs(), err
+}
+
+// Received returns the blocks of an archive that is not complete.
+func (b *blocks) Received(ctx context.Context, w slipway.Deploy) ([]store.Block, error) {
+	u, _, found, err := b.Arriving(ctx, w.ID)
+	if err != nil || !found || w.HasDAGs() {
+		return nil, err
+	}
+	return b.uploadFiles.receivedBlocks(u.ID)
+}
+
 // openUpload returns an upload in blocks that takes more bytes, after another
-// check of the author's role. arrived reports a complete upload: the request is
-// a repetition.
+// check of the author's role. arrived reports a complete upload: the request may
+// be a repetition.
 func (b *blocks) openUpload(ctx context.Context, id slipway.DeployID) (u store.Upload, w slipway.Deploy, arrived bool, err error) {
 	u, w, found, err := b.Arriving(ctx, id)
 	switch {
 	case err != nil:
 		return u, w, false, err
-	case w.HasDAGs() && w.Status != slipway.Failed && w.Status != slipway.Cancelled:
-		return u, w, true, nil
-	case w.Status.Ended():
+	case w.Status == slipway.Failed || w.Status == slipway.Cancelled:
 		return u, w, false, errEnded(w)
+	case !w.QueuedAt.IsZero():
+		return u, w, false, slipway.Errorf(slipway.Conflict, "Deploy #%d is confirmed, and its files stay as they are. Make a new deploy for other files.", w.Number)
+	case w.HasDAGs():
+		return u, w, true, nil
 	case !found || u.Length != inBlocks:
 		return u, w, false, slipway.Errorf(slipway.Conflict, "Deploy #%d takes no files in this way.", w.Number)
 	}
@@ -98,15 +128,47 @@ func errEnded(w slipway.Deploy) error {
 	return slipway.Errorf(slipway.Conflict, "%s", text)
 }
 
+// errComplete refuses other files than those that arrived.
+func errComplete(w slipway.Deploy) error {
+	return slipway.Errorf(slipway.Conflict, "The files of deploy #%d are complete, and these are others. Make a new deploy for them.", w.Number)
+}
+
+// sameBytes returns nil if r has the bytes with a SHA-256, of at most size.
+func sameBytes(w slipway.Deploy, r io.Reader, size int64, sha string) error {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.LimitReader(r, size+1)); err != nil {
+		return fmt.Errorf("receive upload: %w", err)
+	}
+	if hex.EncodeToString(sum.Sum(nil)) != sha {
+		return errComplete(w)
+	}
+	return nil
+}
+
+// repeatedBlock returns nil for a block of the archive that arrived, and an error
+// for another one.
+func (b *blocks) repeatedBlock(ctx context.Context, w slipway.Deploy, block string, r io.Reader) error {
+	blob, _, err := b.Blob(ctx, w)
+	if err != nil {
+		return err
+	}
+	for _, known := range blob.Blocks {
+		if known.ID == block {
+			return sameBytes(w, r, known.Size, known.SHA256)
+		}
+	}
+	return errComplete(w)
+}
+
 // PutBlock stores a block of a deploy's archive. A repeated block replaces the
-// earlier one.
+// earlier one until the archive is complete.
 func (b *blocks) PutBlock(ctx context.Context, id slipway.DeployID, block string, r io.Reader) error {
 	u, w, arrived, err := b.openUpload(ctx, id)
 	if err != nil {
 		return err
 	}
 	if arrived {
-		return slipway.Errorf(slipway.Conflict, "The files of deploy #%d are complete. Make a new deploy.", w.Number)
+		return b.repeatedBlock(ctx, w, block, r)
 	}
 	total, err := b.blockTotal(u.ID)
 	if err != nil {
@@ -146,8 +208,8 @@ func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int
 		return 0, fmt.Errorf("keep block: %w", err)
 	}
 	defer os.Remove(f.Name()) // finds nothing once renamed
-	n, err = b.uploadFiles.copyIn(f, io.LimitReader(r, room))
-	if err == nil && n == room && !atEnd(r) {
+	n, err = b.uploadFiles.copyIn(f, io.LimitReader(r, room+1)) // to the end, where r may find a fault
+	if err == nil && n > room {
 		err = tooLarge(w.Upload, b.cfg.Limits.Archive)
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -172,22 +234,35 @@ func (b *blocks) countBlock(upload string, bytes int64, added bool) {
 const partialBlock = "put-"
 
 // PutBlockList assembles the archive of a deploy from blocks, in the order of
-// the list, and wakes staging. A repeated request changes nothing.
-func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks []string) (slipway.Deploy, error) {
-	return b.receiveWhole(ctx, id, func(u store.Upload, f *os.File) error {
-		size, err := b.checkBlocks(u.ID, blocks)
-		if err != nil {
-			return err
-		}
-		if err := b.uploadFiles.freeSpace(size); err != nil {
-			return err
-		}
-		for _, block := range blocks {
-			if err := appendFile(f, b.uploadFiles.blockPath(u.ID, block)); err != nil {
-				return fmt.Errorf("assemble upload: %w", err)
+// the list, and wakes staging. sum is the MD5 of the archive; nil for any. A
+// repeated request changes nothing, and another list is refused.
+func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks []string, sum []byte) (slipway.Deploy, error) {
+	return b.receiveWhole(ctx, id, wholeUpload{
+		md5: sum,
+		fill: func(u store.Upload, to io.Writer) (all []store.Block, err error) {
+			size, err := b.checkBlocks(u.ID, blocks)
+			if err != nil {
+				return nil, err
 			}
-		}
-		return nil
+			if err := b.uploadFiles.freeSpace(size); err != nil {
+				return nil, err
+			}
+			for _, id := range blocks {
+				block, err := appendBlock(to, b.uploadFiles.blockPath(u.ID, id), id)
+				if err != nil {
+					return nil, fmt.Errorf("assemble upload: %w", err)
+				}
+				all = append(all, block)
+			}
+			return all, nil
+		},
+		repeats: func(w slipway.Deploy, blob store.Blob) error {
+			same := slices.EqualFunc(blob.Blocks, blocks, func(b store.Block, id string) bool { return b.ID == id })
+			if !same || len(blocks) == 0 || sum != nil && blob.MD5 != base64.StdEncoding.EncodeToString(sum) {
+				return errComplete(w)
+			}
+			return nil
+		},
 	})
 }
 
@@ -206,71 +281,124 @@ func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err er
 	return size, nil
 }
 
-func appendFile(f *os.File, path string) error {
-	block, err := os.Open(path)
+// appendBlock appends the file of a block to an archive.
+func appendBlock(to io.Writer, path, id string) (store.Block, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return err
+		return store.Block{}, err
 	}
-	defer block.Close()
-	_, err = io.Copy(f, block)
-	return err
+	defer f.Close()
+	sum := sha256.New()
+	n, err := io.Copy(io.MultiWriter(to, sum), f)
+	return store.Block{ID: id, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
-// PutBlob receives the archive of a deploy in one request and wakes staging. A
-// repeated request changes nothing.
-func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader) (slipway.Deploy, error) {
-	return b.receiveWhole(ctx, id, func(u store.Upload, f *os.File) error {
-		limit := b.cfg.Limits.Archive
-		n, err := b.uploadFiles.copyIn(f, io.LimitReader(r, limit))
-		if err == nil && n == limit && !atEnd(r) {
-			err = tooLarge("The archive", b.cfg.Limits.Archive)
-		}
-		return err
+// PutBlob receives the archive of a deploy in one request and wakes staging. sum
+// is the MD5 of the archive; nil for any. A repeated request changes nothing, and
+// other bytes are refused.
+func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader, sum []byte) (slipway.Deploy, error) {
+	return b.receiveWhole(ctx, id, wholeUpload{
+		md5: sum,
+		fill: func(_ store.Upload, to io.Writer) ([]store.Block, error) {
+			limit := b.cfg.Limits.Archive
+			n, err := b.uploadFiles.copyIn(to, io.LimitReader(r, limit+1))
+			if err == nil && n > limit {
+				err = tooLarge("The archive", limit)
+			}
+			return nil, err
+		},
+		repeats: func(w slipway.Deploy, blob store.Blob) error {
+			got := md5.New()
+			err := sameBytes(w, io.TeeReader(r, got), blob.Size, blob.SHA256)
+			if err == nil && sum != nil && !bytes.Equal(got.Sum(nil), sum) {
+				err = ErrMD5
+			}
+			return err
+		},
 	})
 }
 
-// receiveWhole lets fill write the archive of a deploy, one request at a time. The
+// wholeUpload is a request that completes an archive.
+type wholeUpload struct {
+	md5     []byte // of the archive, as announced; nil for any
+	fill    func(u store.Upload, to io.Writer) ([]store.Block, error)
+	repeats func(slipway.Deploy, store.Blob) error // an error, if the request differs from the one that made the archive
+}
+
+// receiveWhole completes the archive of a deploy, one request at a time. The
 // bytes of an earlier, broken request are overwritten.
-func (b *blocks) receiveWhole(ctx context.Context, id slipway.DeployID, fill func(store.Upload, *os.File) error) (w slipway.Deploy, err error) {
+func (b *blocks) receiveWhole(ctx context.Context, id slipway.DeployID, request wholeUpload) (w slipway.Deploy, err error) {
 	u, w, arrived, err := b.openUpload(ctx, id)
-	if err != nil || arrived {
+	if err != nil {
 		return w, err
+	}
+	if arrived {
+		return b.repeated(ctx, w, request)
 	}
 	if _, err := b.uploadFiles.arriving.begin(u.ID, 0); err != nil {
 		return w, slipway.Errorf(slipway.TooMany, "The files of deploy #%d are being received by another request. Try again in a moment.", w.Number)
 	}
 	defer b.uploadFiles.arriving.end(u.ID, false)
-	if now, isHere, err := b.arrivedBefore(ctx, id); err != nil || isHere {
+	if _, now, isHere, err := b.openUpload(ctx, id); err != nil {
 		return now, err
+	} else if isHere { // another request was faster
+		return b.repeated(ctx, now, request)
 	}
-	if err := b.fillUpload(u, w, fill); err != nil {
+	blob, err := b.fillUpload(u, w, request)
+	if err != nil {
 		return w, err
 	}
-	if w, err = b.uploads.arrived(context.WithoutCancel(ctx), u, w); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	if err := b.store.Update(ctx, func(tx *store.Tx) error { return tx.KeepBlob(blob) }); err != nil {
+		return w, err
+	}
+	if w, err = b.uploads.arrived(ctx, u, w); err != nil {
 		return w, err
 	}
 	return w, b.uploadFiles.dropBlocks(u.ID)
 }
 
-// arrivedBefore checks again after this request has reserved the upload.
-func (b *blocks) arrivedBefore(ctx context.Context, id slipway.DeployID) (slipway.Deploy, bool, error) {
-	_, w, arrived, err := b.openUpload(ctx, id)
-	return w, arrived, err
+// repeated answers a request for an archive that is complete. Without a record of
+// the archive, nothing is known to be the same.
+func (b *blocks) repeated(ctx context.Context, w slipway.Deploy, request wholeUpload) (slipway.Deploy, error) {
+	blob, found, err := b.Blob(ctx, w)
+	if err != nil {
+		return w, err
+	}
+	if !found {
+		return w, errComplete(w)
+	}
+	return w, request.repeats(w, blob)
 }
 
-func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, fill func(store.Upload, *os.File) error) error {
+// fillUpload writes the archive of u, and returns the sums.
+func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUpload) (blob store.Blob, err error) {
 	f, err := os.OpenFile(b.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o600)
 	if err != nil {
-		return fmt.Errorf("open upload: %w", err)
+		return blob, fmt.Errorf("open upload: %w", err)
 	}
-	err = fill(u, f)
-	if size, exists := sizeOf(f.Name()); err == nil && exists && size == 0 {
+	sha, sum := sha256.New(), md5.New()
+	to := io.MultiWriter(f, sha)
+	if request.md5 != nil {
+		to = io.MultiWriter(f, sha, sum)
+	}
+	blob.Deploy = w.ID
+	blob.Blocks, err = request.fill(u, to)
+	size, exists := sizeOf(f.Name())
+	switch {
+	case err != nil:
+	case !exists:
+		err = fmt.Errorf("upload %s is gone", u.ID)
+	case size == 0:
 		err = slipway.Errorf(slipway.Invalid, "The archive of deploy #%d is empty.", w.Number)
+	case request.md5 != nil && !bytes.Equal(sum.Sum(nil), request.md5):
+		err = ErrMD5
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return unavailable(fmt.Errorf("receive upload: %w", err))
+		return blob, unavailable(fmt.Errorf("receive upload: %w", err))
 	}
-	return nil
+	blob.Size, blob.SHA256, blob.MD5 = size, hex.EncodeToString(sha.Sum(nil)), base64.StdEncoding.EncodeToString(request.md5)
+	return blob, nil
 }
 
 // blockTotal returns the count and size of an upload's blocks. After a restart,

@@ -56,7 +56,7 @@ func TestBlocksOutliveARestart(t *testing.T) {
 		t.Errorf("uploads %v, want one file and its blocks", names)
 	}
 	a.putBlock(t, w, "two", b[40:])
-	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one", "two"}); err != nil {
+	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one", "two"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	a.Await(t, w.Number, slipway.Staged)
@@ -78,7 +78,7 @@ func TestBrokenBlockIsNone(t *testing.T) {
 	if err := a.Engine.PutBlock(t.Context(), w.ID, "one", broken); err == nil {
 		t.Fatal("a broken block was kept")
 	}
-	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one"}); !errors.Is(err, deploy.ErrNoBlock) {
+	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one"}, nil); !errors.Is(err, deploy.ErrNoBlock) {
 		t.Errorf("%v, want ErrNoBlock", err)
 	}
 	if names := a.Names(t, "uploads", a.uploads(t)[1]); len(names) != 0 {

@@ -212,7 +212,7 @@ func TestProjectOfTheAPI(t *testing.T) {
 				}
 			}
 			if tt.dags {
-				if _, err := a.Engine.PutBlob(t.Context(), w.ID, bytes.NewReader(storetest.Archive(t, map[string]string{"new.py": dag("new")}))); err != nil {
+				if _, err := a.Engine.PutBlob(t.Context(), w.ID, bytes.NewReader(storetest.Archive(t, map[string]string{"new.py": dag("new")})), nil); err != nil {
 					t.Fatal(err)
 				}
 				f.Version = w.Version

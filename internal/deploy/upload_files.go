@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"slipway/internal/datadir"
@@ -38,11 +39,27 @@ type uploadFiles struct {
 
 func (p *uploadFiles) blocksPath(upload string) string { return p.uploadPath(upload) + blocksSuffix }
 
-// blockPath names the file of a block by a hash: the id of a block comes from
-// the client.
+// blockPath names the file of a block by the id in hex: the id comes from the
+// client, and has at most 88 bytes.
 func (p *uploadFiles) blockPath(upload, block string) string {
-	sum := sha256.Sum256([]byte(block))
-	return filepath.Join(p.blocksPath(upload), hex.EncodeToString(sum[:]))
+	return filepath.Join(p.blocksPath(upload), hex.EncodeToString([]byte(block)))
+}
+
+// receivedBlocks returns the blocks of an upload on disk, by id.
+func (p *uploadFiles) receivedBlocks(upload string) (all []store.Block, err error) {
+	entries, err := os.ReadDir(p.blocksPath(upload))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, f := range entries {
+		id, err := hex.DecodeString(f.Name())
+		size, exists := sizeOf(filepath.Join(p.blocksPath(upload), f.Name()))
+		if err == nil && exists { // else unfinished
+			all = append(all, store.Block{ID: string(id), Size: size})
+		}
+	}
+	slices.SortFunc(all, func(a, b store.Block) int { return strings.Compare(a.ID, b.ID) })
+	return all, nil
 }
 
 // dropPartialBlocks removes the unfinished blocks after a crash.
@@ -174,9 +191,9 @@ func (a *arrivals) busy(id string) bool {
 	return a.all[id]
 }
 
-// copyIn copies r to f and stops before the free disk space falls under the
+// copyIn copies r to f, and stops before the free disk space falls under the
 // reserve.
-func (p *uploadFiles) copyIn(f *os.File, r io.Reader) (n int64, err error) {
+func (p *uploadFiles) copyIn(f io.Writer, r io.Reader) (n int64, err error) {
 	buf := make([]byte, 256<<10) // the usual 32 KiB take eight times the system calls
 	for {
 		if err := p.freeSpace(0); err != nil {

@@ -73,6 +73,7 @@ const (
 	deploymentPath   = organizationPath + "/deployments/:deployment"
 	deployPath       = deploymentPath + "/deploys/:deploy"
 	tokenPath        = organizationPath + "/tokens/:token"
+	uploadPath       = "/v1/uploads/:upload"
 )
 
 // operations lists all operations with their guards.
@@ -99,7 +100,9 @@ func (s *Server) operations() []operation {
 		{post, deploymentPath + "/deploys/upload", s.inOrganization, s.uploadDeploy},
 		{post, deployPath + "/finalize", s.inOrganization, s.finalize},
 		{post, deployPath + "/rollback", s.inOrganization, s.rollBack},
-		{put, "/v1/uploads/:upload", azureErrors, s.putBlob}, // the address is the credential
+		{put, uploadPath, azureErrors, s.putBlob}, // the address is the credential, here and below
+		{http.MethodHead, uploadPath, azureErrors, s.showBlob},
+		{get, uploadPath, azureErrors, s.getBlob},
 
 		{get, organizationPath + "/users", s.inOrganization, s.listUsers},
 		{get, organizationPath + "/tokens", s.inOrganization, s.listTokens},
@@ -124,6 +127,9 @@ func (s *Server) operations() []operation {
 func (s *Server) Routes(e *echo.Echo) {
 	for _, o := range s.operations() {
 		e.Add(o.method, o.path, o.handle, s.jsonErrors, o.guard)
+	}
+	for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
+		e.Add(method, uploadPath, s.otherVerb, s.jsonErrors, azureErrors)
 	}
 	e.Any("/v1/*", nothingHere, s.jsonErrors)
 	e.Any("/v1alpha1/*", nothingHere, s.jsonErrors)

@@ -94,6 +94,8 @@ func azureErrors(next echo.HandlerFunc) echo.HandlerFunc {
 		code := blobCodes[kind]
 		if e, ok := errors.AsType[*blobError](err); ok {
 			status, code = e.status, e.code
+		} else if errors.Is(err, deploy.ErrMD5) {
+			code = "Md5Mismatch"
 		}
 		h.Set("x-ms-error-code", code)
 		return errors.Join(err, c.XML(status, struct {
@@ -106,8 +108,7 @@ func azureErrors(next echo.HandlerFunc) echo.HandlerFunc {
 // putBlob serves PUT /v1/uploads/:upload: one block, the list of blocks, or the
 // archive in one request.
 func (p *uploads) putBlob(c echo.Context) error {
-	id := slipway.DeployID(c.Param("upload"))
-	w, err := p.verifyAddress(c, id)
+	w, err := p.verifyAddress(c, slipway.DeployID(c.Param("upload")))
 	if err != nil {
 		return err
 	}
@@ -115,6 +116,12 @@ func (p *uploads) putBlob(c echo.Context) error {
 		return err
 	}
 	r := c.Request()
+	if r.Header.Get("x-ms-copy-source") != "" {
+		return blobErrorf("UnsupportedHeader", "This portal copies nothing from other addresses. Send the bytes, without x-ms-copy-source.")
+	}
+	if err := checkTransfer(r); err != nil {
+		return err
+	}
 	switch comp := c.QueryParam("comp"); {
 	case comp == "block":
 		return p.putBlock(c, w)
@@ -125,10 +132,23 @@ func (p *uploads) putBlob(c echo.Context) error {
 	case r.Header.Get("x-ms-blob-type") != "BlockBlob":
 		return blobErrorf("InvalidHeaderValue", "The header x-ms-blob-type must be BlockBlob.")
 	}
-	if w, err = p.engine.PutBlob(r.Context(), id, r.Body); err != nil {
+	return p.putWhole(c, w)
+}
+
+// putWhole receives the archive in one request.
+func (p *uploads) putWhole(c echo.Context, w slipway.Deploy) error {
+	if err := p.checkConditions(c, w); err != nil {
 		return err
 	}
-	return answerCreated(c, w)
+	md5, err := md5Header(c.Request(), "x-ms-blob-content-md5", "Content-MD5")
+	if err != nil {
+		return err
+	}
+	w, err = p.engine.PutBlob(c.Request().Context(), w.ID, c.Request().Body, md5)
+	if err != nil {
+		return err
+	}
+	return p.answerCreated(c, w)
 }
 
 // verifyAddress checks the signature and the time in an upload address, and
@@ -163,49 +183,51 @@ func (p *uploads) putBlock(c echo.Context, w slipway.Deploy) error {
 	if raw, err := base64.StdEncoding.DecodeString(block); err != nil || len(raw) == 0 || len(raw) > 64 {
 		return blobErrorf("InvalidQueryParameterValue", "blockid must be 1 to 64 bytes in base64.")
 	}
-	if err := p.engine.PutBlock(c.Request().Context(), w.ID, block, c.Request().Body); err != nil {
+	r := c.Request()
+	if r.ContentLength == 0 {
+		return blobErrorf("InvalidHeaderValue", "A block cannot be empty: Content-Length is 0.")
+	}
+	if err := p.engine.PutBlock(r.Context(), w.ID, block, r.Body); err != nil {
 		return err
+	}
+	for _, name := range []string{"Content-MD5", "x-ms-content-crc64"} { // checked by now
+		if sum := r.Header.Get(name); sum != "" {
+			c.Response().Header().Set(name, sum)
+		}
 	}
 	return c.NoContent(http.StatusCreated)
 }
 
-// maxBlockList is the limit for a list of blocks, in bytes.
-const maxBlockList = 8 << 20
-
 // putBlockList assembles the archive from the received blocks, in the order of
 // the list.
 func (p *uploads) putBlockList(c echo.Context, w slipway.Deploy) error {
-	var list struct {
-		XMLName xml.Name `xml:"BlockList"`
-		Blocks  []struct {
-			XMLName xml.Name // Latest, Committed or Uncommitted, all with the same effect
-			ID      string   `xml:",chardata"`
-		} `xml:",any"`
+	ids, err := readBlockList(c, w.HasDAGs())
+	if err != nil {
+		return err
 	}
-	if err := xml.NewDecoder(http.MaxBytesReader(c.Response(), c.Request().Body, maxBlockList)).Decode(&list); err != nil {
-		return errors.Join(blobErrorf("InvalidXmlDocument", "The list of blocks is not the XML that belongs here."), err)
+	if err := p.checkConditions(c, w); err != nil {
+		return err
 	}
-	ids := make([]string, len(list.Blocks))
-	for i, b := range list.Blocks {
-		ids[i] = b.ID
+	md5, err := md5Header(c.Request(), "x-ms-blob-content-md5")
+	if err != nil {
+		return err
 	}
-	w, err := p.engine.PutBlockList(c.Request().Context(), w.ID, ids)
+	w, err = p.engine.PutBlockList(c.Request().Context(), w.ID, ids, md5)
 	if errors.Is(err, deploy.ErrNoBlock) {
 		return &blobError{err, http.StatusBadRequest, "InvalidBlockList"}
 	}
 	if err != nil {
 		return err
 	}
-	return answerCreated(c, w)
+	return p.answerCreated(c, w)
 }
 
 // answerCreated answers after the whole archive was received. The CLI sends the
 // version id from the header to finalize.
-func answerCreated(c echo.Context, w slipway.Deploy) error {
-	h := c.Response().Header()
-	h.Set("x-ms-version-id", string(w.Version))
-	h.Set("ETag", strconv.Quote(string(w.Version)))
-	h.Set(echo.HeaderLastModified, w.UploadedAt.UTC().Format(http.TimeFormat))
+func (p *uploads) answerCreated(c echo.Context, w slipway.Deploy) error {
+	if _, err := p.setBlobHeaders(c, w); err != nil {
+		return err
+	}
 	return c.NoContent(http.StatusCreated)
 }
 
