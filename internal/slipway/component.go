@@ -53,7 +53,7 @@ type Report struct {
 	Done      int64     `json:"done,omitempty"`     // of Total, bytes
 	Total     int64     `json:"total,omitempty"`
 	Error     string    `json:"error,omitempty"`
-	Warning   string    `json:"warning,omitempty"` // a likely fault in the surroundings of the agent; nothing waits for the end of a warning
+	Warning   string    `json:"warning,omitempty"`   // a likely fault in the surroundings of the agent; nothing waits for the end of a warning
 	Agent     string    `json:"agent,omitempty"`     // version of the agent
 	Ephemeral bool      `json:"ephemeral,omitempty"` // autoscaled: has left once silent
 	Leaving   bool      `json:"leaving,omitempty"`

@@ -65,8 +65,15 @@ func (i Image) Brought() State {
 	return State{Image: i.Digest, ImageName: i.Name, ImageTag: i.Tag, Runtime: i.Runtime}
 }
 
+// MaxLayers is how many layers an image may have at most to run on a Docker
+// Engine (maxLayerDepth of moby's layer store).
+const MaxLayers = 125
+
+// manyLayers is the number of layers from which pages warn of MaxLayers.
+const manyLayers = 115
+
 // Reminders returns advice in sentences about i, a running or new image: a
-// newer patch of the Runtime, or the image's age.
+// newer patch of the Runtime, the image's age, or the number of layers.
 func (i Image) Reminders(known []Release, now time.Time) []string {
 	var all []string
 	if next, found := Release(i.Runtime).NewerPatch(known); found {
@@ -75,6 +82,12 @@ func (i Image) Reminders(known []Release, now time.Time) []string {
 	// Reproducibly built images are dated 1970 or 1980.
 	if i.CreatedAt.Year() >= 2000 && now.Sub(i.CreatedAt) > ImageLife {
 		all = append(all, fmt.Sprintf("The image is older than %d days: it was built on %s.", int(ImageLife.Hours()/24), i.CreatedAt.UTC().Format("2006-01-02")))
+	}
+	switch n := len(i.Layers); {
+	case n > MaxLayers:
+		all = append(all, fmt.Sprintf("The image has %d layers. A Docker Engine runs none of more than %d. Build it with fewer layers.", n, MaxLayers))
+	case n >= manyLayers:
+		all = append(all, fmt.Sprintf("The image has %d layers. A Docker Engine runs none of more than %d, so build it with fewer layers soon.", n, MaxLayers))
 	}
 	return all
 }

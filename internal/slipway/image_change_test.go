@@ -3,6 +3,7 @@ package slipway
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -84,6 +85,18 @@ func TestReminders(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestRemindersOfLayers(t *testing.T) {
+	for layers, want := range map[int]string{
+		1: "", 114: "", 115: "has 115 layers. A Docker Engine runs none of more than 125, so build it with fewer layers soon.",
+		125: "has 125 layers.", 126: "has 126 layers. A Docker Engine runs none of more than 125. Build it with fewer layers.",
+	} {
+		got := strings.Join((Image{Layers: make([]Layer, layers)}).Reminders(nil, time.Time{}), " ")
+		if !strings.Contains(got, want) || (want == "") != (got == "") {
+			t.Errorf("%d layers: %q, want %q", layers, got, want)
+		}
 	}
 }
 
