@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -70,7 +71,9 @@ func TestSafeSwitchOff(t *testing.T) {
 
 func TestSafeSwitchOn(t *testing.T) {
 	a := applying(t)
-	carried := deploytest.Image{Runtime: "3.1-4", Packages: "one", DAGs: map[string]string{"x.py": dag("x"), "dags/y.py": dag("y"), "__init__.py": ""}}
+	carried := deploytest.Image{Runtime: "3.1-4", Packages: "one", DAGs: map[string]string{
+		"x.py": dag("x"), "dags/y.py": dag("y"), "__init__.py": "", "dags/link.py": "-> /usr/local/airflow/dags/x.py",
+	}}
 	a.turn(t, false)
 	first := a.DeployedImage(t, slipway.ImageAndDAG, "1", carried)
 	if a.Current(t) != "image" || a.sales(t).NeedsImage {
@@ -78,7 +81,7 @@ func TestSafeSwitchOn(t *testing.T) {
 	}
 	w := a.safely(t, true)
 	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Ada)
-	if err != nil || r.Refusal != nil || r.Plan.Counts.Added != 3 || r.Plan.Ticks() != (slipway.Ticks{}) {
+	if err != nil || r.Refusal != nil || r.Plan.Counts.Added != 4 || r.Plan.Ticks() != (slipway.Ticks{}) {
 		t.Fatalf("review %+v, refusal %v, %v", r.Plan, r.Refusal, err)
 	}
 	if _, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Ada, r.Base, slipway.Ticks{}); err != nil {
@@ -90,9 +93,55 @@ func TestSafeSwitchOn(t *testing.T) {
 	if got := a.sales(t); got.State != want || got.Before != nil || w.After != want {
 		t.Errorf("afterwards %+v, want %+v", got.State, want)
 	}
+	carried.DAGs["dags/link.py"] = "-> ../x.py" // an absolute one would lead nowhere from a version
 	a.WantMounted(t, carried.DAGs)
 	if diff := cmp.Diff([]string{first.After.Image, first.After.Image}, a.applied(t)); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+}
+
+// TestSafeSwitchOnRefused: what a DAG bundle cannot hold is in the image, not in
+// an archive that somebody packed.
+func TestSafeSwitchOnRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		file, content, want string
+	}{
+		"a link out of the folder": {"a.py", "-> /usr/lib/packages.txt", "has the absolute target"},
+		"a relative one":           {"a.py", "-> ../../../lib/packages.txt", "leaves the root"},
+		"a circle":                 {"a.py", "-> a.py", "in a circle"},
+		"another case":             {"X.py", dag("X"), "differ only in case"},
+		"no UTF-8":                 {"\xff.py", dag("ff"), "is not UTF-8"},
+		"a control character":      {"a\n.py", dag("a"), "control character"},
+		"large":                    {"b.csv", strings.Repeat("x", 60<<10), "more than 50 KiB"},
+		"many":                     {"", "", "more than 40 files"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := applying(t, func(c *deploy.Config) { c.Limits.Unpacked, c.Limits.Files = 50<<10, 40 })
+			carried := deploytest.Image{Runtime: "3.1-4", Packages: "one", DAGs: map[string]string{"x.py": dag("x"), tt.file: tt.content}}
+			for n := 0; tt.file == "" && n < 50; n++ {
+				carried.DAGs[fmt.Sprintf("%d.py", n)] = dag("n")
+			}
+			delete(carried.DAGs, "")
+			a.turn(t, false)
+			a.DeployedImage(t, slipway.ImageAndDAG, "1", carried)
+			before := a.sales(t)
+			w, err := a.Engine.SwitchSafely(t.Context(), a.Sales.ID, true, a.Ada)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w = a.Await(t, w.Number, slipway.Failed)
+			for _, part := range []string{"The DAGs of the image cannot become a DAG bundle.", tt.want, "Here dags/ is the folder /usr/local/airflow/dags of the image"} {
+				if !strings.Contains(w.Reason, part) {
+					t.Errorf("%q, want %q in the reason", w.Reason, part)
+				}
+			}
+			if strings.Contains(w.Reason, "rchive") || strings.Contains(w.Reason, "pload") || strings.Contains(w.Reason, "Pack") {
+				t.Errorf("%q speaks of an archive", w.Reason)
+			}
+			if got := a.sales(t); got.State != before.State {
+				t.Errorf("state %+v, want %+v", got.State, before.State)
+			}
+		})
 	}
 }
 

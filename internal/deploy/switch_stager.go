@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"slipway/internal/bundle"
 	"slipway/internal/image"
@@ -157,7 +158,25 @@ func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment,
 	if err = errors.Join(err, out.Close()); err != nil || files == 0 {
 		return staged, unavailable(err)
 	}
-	return t.dagStager.stageArchive(ctx, d, temp.File)
+	staged, err = t.dagStager.stageArchive(ctx, d, temp.File)
+	return staged, refusedInImage(err, dagsPath(d, i))
+}
+
+// refusedInImage words the refusal of a tar that was made of an image's dags
+// folder: nobody packed or uploaded an archive.
+func refusedInImage(err error, folder string) error {
+	kind, text := slipway.Explain(err)
+	if err == nil || kind != slipway.Invalid && kind != slipway.TooLarge {
+		return err
+	}
+	var said []string
+	for sentence := range strings.SplitSeq(text, ". ") {
+		if !strings.HasPrefix(sentence, "Pack ") && !strings.HasPrefix(sentence, "Upload ") {
+			said = append(said, strings.TrimSuffix(strings.Replace(sentence, "The archive ", "The dags folder ", 1), "."))
+		}
+	}
+	return errors.Join(slipway.Errorf(kind, "The DAGs of the image cannot become a DAG bundle. %s. Here dags/ is the folder %s of the image: mend it there, deploy that image, then turn the switch.",
+		strings.Join(said, ". "), folder), err)
 }
 
 // withDAGs builds the image of a safe switch: base and a layer with the mounted
@@ -167,13 +186,14 @@ func (t *switchStager) withDAGs(ctx context.Context, d slipway.Deployment, w sli
 	if err != nil {
 		return base, err
 	}
-	dags := make([]image.DagFile, len(files))
+	dags := image.Dags{Path: dagsPath(d, base), Files: make([]image.DagFile, len(files))}
+	dags.At, _ = w.Switch.From.Version.Time()
 	for n, f := range files {
-		dags[n] = image.DagFile{Path: f.Path, Mode: modeOf(f), Size: f.Size, Link: f.Link, Open: func() (io.ReadCloser, error) {
+		dags.Files[n] = image.DagFile{Path: f.Path, Mode: modeOf(f), Size: f.Size, Link: f.Link, Open: func() (io.ReadCloser, error) {
 			return t.contents.Content(ctx, d, f)
 		}}
 	}
-	return t.cfg.Images.WithDags(ctx, base, login, dagsPath(d, base), dags, Repository(d), w.Tag)
+	return t.cfg.Images.WithDags(ctx, base, login, dags, Repository(d), w.Tag)
 }
 
 // filesFor returns the mounted files at the turn of w, a safe switch. Files of

@@ -3,14 +3,19 @@ package image_test
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
+	"github.com/klauspost/compress/gzip"
 
 	"slipway/internal/image"
 	"slipway/internal/slipway"
@@ -63,6 +68,16 @@ func TestDagsTar(t *testing.T) {
 		{"names with ./ and /", [][]item{{file("./"+dagsDir+"/a.py", "a"), file("/"+dagsDir+"/b.py", "b")}},
 			map[string]string{"a.py": "a", "b.py": "b"}},
 		{"empty folder", [][]item{{dir(dagsDir)}}, map[string]string{}},
+		{"absolute links into the folder", [][]item{{file(dagsDir+"/a.py", "a"), link(dagsDir+"/b.py", "/"+dagsDir+"/a.py"), link(dagsDir+"/sub/c.py", "/usr/local/./airflow//dags/a.py"), link(dagsDir+"/gone.py", "/"+dagsDir+"/none.py")}},
+			map[string]string{"a.py": "a", "b.py": "→ a.py", "sub/c.py": "→ ../a.py", "gone.py": "→ none.py"}},
+		{"links out of the folder and back", [][]item{{file(dagsDir+"/a.py", "a"), link(dagsDir+"/b.py", "../dags/a.py"), link(dagsDir+"/sub/c", "../../../airflow/dags/sub")}},
+			map[string]string{"a.py": "a", "b.py": "→ a.py", "sub/c": "→ ."}},
+		{"an absolute link by the set folder", [][]item{{file("srv/af/dags/a.py", "a"), link("srv/af/dags/b.py", "/"+dagsDir+"/a.py"), link("srv/af/dags/c.py", "/srv/af/dags/a.py"), link("usr/local/airflow", "/srv/af")}},
+			map[string]string{"a.py": "a", "b.py": "→ a.py", "c.py": "→ a.py"}},
+		{"absolute links by other symlinks", [][]item{{file(dagsDir+"/sub/a.py", "a"), link(dagsDir+"/b.py", "/opt/alias/sub/a.py"), link(dagsDir+"/c.py", "/opt/file")}, {link("opt/alias", "../home/af/dags"), link("home/af", "/usr/local/airflow"), link("opt/file", "alias/sub/a.py")}},
+			map[string]string{"sub/a.py": "a", "b.py": "→ sub/a.py", "c.py": "→ sub/a.py"}},
+		{"links elsewhere stay", [][]item{{file("opt/x.py", "x"), link(dagsDir+"/x.py", "/opt/x.py"), link(dagsDir+"/y.py", "../../../../opt/x.py"), link(dagsDir+"/z.py", "/none"), link(dagsDir+"/o.py", "/opt/loop"), link("opt/loop", "/opt/loop")}},
+			map[string]string{"x.py": "→ /opt/x.py", "y.py": "→ ../../../../opt/x.py", "z.py": "→ /none", "o.py": "→ /opt/loop"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -108,7 +123,7 @@ func TestDagsNeedAFolder(t *testing.T) {
 	p.push(repository+":1", runtimeImage(t, layer(t, file("a", "a"))))
 	base := p.inspect(repository + ":1")
 	for _, path := range []string{"", "/", "dags", "/../"} {
-		_, err := p.WithDags(t.Context(), base, image.Login{}, path, nil, repository, "deploy-1")
+		_, err := p.WithDags(t.Context(), base, image.Login{}, image.Dags{Path: path}, repository, "deploy-1")
 		wantSentence(t, err, "not known where this image has its DAGs")
 		wantSentence(t, p.DagsTar(t.Context(), base, image.Login{}, path, io.Discard), "not known where this image has its DAGs")
 	}
@@ -124,11 +139,11 @@ func TestWithDags(t *testing.T) {
 		{Path: "a.py", Mode: 0o400, Size: 5, Open: content("a\x00\r\n\xff")},
 		{Path: "link.py", Link: "a.py"},
 	}
-	made, err := p.WithDags(t.Context(), base, image.Login{}, "/"+dagsDir, files, repository, "deploy-1")
+	made, err := p.WithDags(t.Context(), base, image.Login{}, image.Dags{Path: "/" + dagsDir, At: versionTime, Files: files}, repository, "deploy-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := p.WithDags(t.Context(), base, image.Login{}, "/"+dagsDir, files, namespace+"/other", "deploy-2")
+	again, err := p.WithDags(t.Context(), base, image.Login{}, image.Dags{Path: "/" + dagsDir, At: versionTime, Files: files}, namespace+"/other", "deploy-2")
 	if err != nil || again.Digest != made.Digest {
 		t.Errorf("the same input made %s, then %s, %v", made.Digest, again.Digest, err)
 	}
@@ -156,6 +171,144 @@ func TestWithDags(t *testing.T) {
 	}
 	if last := c.History[len(c.History)-1].CreatedBy; !strings.Contains(last, "slipway: 3 files") {
 		t.Errorf("history ends with %q", last)
+	}
+}
+
+// versionTime is the time of a version in an added layer.
+var versionTime = time.Date(2026, 11, 22, 14, 3, 51, 204_000_000, time.UTC)
+
+// Everything that comes with the layer has the version's time, folders too;
+// what the image had keeps its own. Zip files, for one, hold no time of 1970.
+func TestWithDagsHasTheVersionsTime(t *testing.T) {
+	for name, tt := range map[string]struct{ at, want time.Time }{
+		"the version's":  {versionTime, versionTime.Truncate(time.Second)},
+		"not known":      {time.Time{}, time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)},
+		"before any zip": {time.Unix(0, 0), time.Date(1980, 1, 2, 0, 0, 0, 0, time.UTC)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t)
+			p.push(repository+":1", runtimeImage(t, layer(t, dir("usr"), file("usr/local/airflow/x", "x"))))
+			files := []image.DagFile{{Path: "sub/a.py", Size: 1, Open: content("a")}, {Path: "b.py", Link: "sub/a.py"}}
+			made, err := p.WithDags(t.Context(), p.inspect(repository+":1"), image.Login{}, image.Dags{Path: "/" + dagsDir, At: tt.at, Files: files}, repository, "deploy-1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := p.timesOf(t, made.Layers[len(made.Layers)-1].Digest)
+			for _, name := range []string{dagsDir, dagsDir + "/.wh..wh..opq", dagsDir + "/sub", dagsDir + "/sub/a.py", dagsDir + "/b.py", "usr/local"} {
+				if !got[name].Equal(tt.want) {
+					t.Errorf("%s is of %s, want %s", name, got[name], tt.want)
+				}
+			}
+			if !got["usr"].Equal(time.Unix(0, 0)) {
+				t.Errorf("the image's folder usr is of %s, want 1970 as before", got["usr"])
+			}
+		})
+	}
+}
+
+// timesOf returns the times of a layer's entries.
+func (p *portal) timesOf(t *testing.T, digest string) map[string]time.Time {
+	t.Helper()
+	blob := p.call(t, "GET", "/v2/"+repository+"/blobs/"+digest, nil, nil)
+	r, err := gzip.NewReader(bytes.NewReader(blob.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	times := map[string]time.Time{}
+	for all := tar.NewReader(r); ; {
+		h, err := all.Next()
+		if errors.Is(err, io.EOF) {
+			return times
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		times[strings.TrimSuffix(h.Name, "/")] = h.ModTime
+	}
+}
+
+// Each round replaces the layer of the one before: the image does not grow, and
+// files removed long ago are in no layer.
+func TestWithDagsReplacesItsLayer(t *testing.T) {
+	p := open(t)
+	p.push(repository+":1", runtimeImage(t, layer(t, file("etc/a", "a")), layer(t, file(dagsDir+"/of_image.py", "x"))))
+	base := p.inspect(repository + ":1")
+	with := func(i slipway.Image, folder string, names ...string) slipway.Image {
+		t.Helper()
+		dags := image.Dags{Path: folder, At: versionTime}
+		for _, name := range names {
+			dags.Files = append(dags.Files, image.DagFile{Path: name, Size: int64(len(name)), Open: content(name)})
+		}
+		made, err := p.WithDags(t.Context(), i, image.Login{}, dags, repository, "deploy-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	first := with(base, base.DagsPath, "secret.py")
+	i := first
+	for range 5 {
+		i = with(i, base.DagsPath, "a.py", "b.py")
+	}
+	if direct := with(base, base.DagsPath, "a.py", "b.py"); i.Digest != direct.Digest || len(i.Layers) != 3 {
+		t.Errorf("after six rounds %s of %d layers, want %s of 3", i.Digest, len(i.Layers), direct.Digest)
+	}
+	if back := with(i, base.DagsPath, "secret.py"); back.Digest != first.Digest {
+		t.Errorf("the first files again make %s, want %s", back.Digest, first.Digest)
+	}
+	if elsewhere := with(i, "/opt/other/dags", "c.py"); len(elsewhere.Layers) != 4 {
+		t.Errorf("another folder leaves %d layers, want 4: what the earlier layer covers must stay covered", len(elsewhere.Layers))
+	}
+	pulled, err := remote.Image(p.ref(repository + "@" + i.Digest))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := validate.Image(pulled); err != nil {
+		t.Error(err)
+	}
+	p.push(repository+":on-top", appended(t, pulled, layer(t, file("etc/b", "b")))) // somebody built FROM it
+	if i := with(p.inspect(repository+":on-top"), base.DagsPath, "c.py"); len(i.Layers) != 5 {
+		t.Errorf("on top of a foreign layer there are %d layers, want 5", len(i.Layers))
+	}
+	p.push(repository+":alike", appended(t, runtimeImage(t, layer(t, file("etc/a", "a"))), layer(t, file("etc/b", "b"), file(dagsDir+"/a.py", "a"))))
+	if i := with(p.inspect(repository+":alike"), base.DagsPath, "c.py"); len(i.Layers) != 3 {
+		t.Errorf("an image that only says so has %d layers, want 3: its layer holds more than DAGs", len(i.Layers))
+	}
+}
+
+// appended adds a layer to an image, with the history of an added one.
+func appended(t *testing.T, img v1.Image, l v1.Layer) v1.Image {
+	t.Helper()
+	img, err := mutate.Append(img, mutate.Addendum{Layer: l, History: v1.History{CreatedBy: "slipway: 1 files take the place of what was in /x"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+func TestWithDagsNeedsRoomForALayer(t *testing.T) {
+	p := open(t)
+	for _, tt := range []struct {
+		layers int
+		fits   bool
+	}{{slipway.MaxLayers - 1, true}, {slipway.MaxLayers, false}} {
+		var all []v1.Layer
+		for n := range tt.layers {
+			all = append(all, layer(t, file("etc/a", strconv.Itoa(n))))
+		}
+		p.push(repository+":many", runtimeImage(t, all...))
+		base := p.inspect(repository + ":many")
+		made, err := p.WithDags(t.Context(), base, image.Login{}, image.Dags{Path: base.DagsPath, At: versionTime}, repository, "deploy-1")
+		if !tt.fits {
+			wantSentence(t, err, "has 125 layers, and Docker Engine runs none of more than 125")
+			continue
+		}
+		if err != nil || len(made.Layers) != slipway.MaxLayers {
+			t.Fatalf("%d layers, %v", len(made.Layers), err)
+		}
+		if _, err := p.WithDags(t.Context(), made, image.Login{}, image.Dags{Path: base.DagsPath, At: versionTime}, repository, "deploy-2"); err != nil {
+			t.Errorf("the next round: %v", err) // its own layer makes room
+		}
 	}
 }
 
@@ -193,7 +346,7 @@ func TestWithDagsOfAForeignImage(t *testing.T) {
 	if err != nil || base.Digest != digest {
 		t.Fatalf("Inspect: %+v, %v", base, err)
 	}
-	made, err := p.WithDags(t.Context(), base, image.Login{}, base.DagsPath, []image.DagFile{{Path: "a.py", Size: 1, Open: content("a")}}, repository, "deploy-1")
+	made, err := p.WithDags(t.Context(), base, image.Login{}, image.Dags{Path: base.DagsPath, Files: []image.DagFile{{Path: "a.py", Size: 1, Open: content("a")}}}, repository, "deploy-1")
 	if err != nil {
 		t.Fatal(err)
 	}

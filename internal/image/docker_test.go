@@ -57,7 +57,7 @@ func TestDockerPushesAndPulls(t *testing.T) {
 	for name, text := range want {
 		dags = append(dags, image.DagFile{Path: name, Size: int64(len(text)), Open: content(text)})
 	}
-	made, err := p.WithDags(t.Context(), got, image.Login{}, got.DagsPath, dags, repository, "deploy-1")
+	made, err := p.WithDags(t.Context(), got, image.Login{}, image.Dags{Path: got.DagsPath, Files: dags}, repository, "deploy-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,10 +161,11 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 }
 
 // WithDags puts base with one more layer into the own registry, under
-// repository and tag: the folder dagsPath is emptied and then holds the
-// files, readable by everybody. Equal input makes equal images. Layers of an
-// image in another registry are copied.
-func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dagsPath string, files []DagFile, repository, tag string) (slipway.Image, error) {
+// repository and tag: the folder of dags is emptied and then holds the files,
+// readable by everybody. Layers that WithDags added before for the same folder
+// are replaced. Equal input makes equal images. Layers of an image in another
+// registry are copied.
+func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, dags Dags, repository, tag string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
 		return slipway.Image{}, err
 	}
@@ -182,11 +183,17 @@ func (s *Store) WithDags(ctx context.Context, base slipway.Image, login Login, d
 		}
 	}
 	f.from = to // where the layers are at hand now
-	entries, err := f.layerFiles(ctx, dagsPath, files)
+	dir, entries, err := f.layerFiles(ctx, dags)
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	by := fmt.Sprintf("slipway: %d files take the place of what was in %s", len(files), dagsPath)
+	if err := f.dropAdded(ctx, dir); err != nil {
+		return slipway.Image{}, err
+	}
+	if n := len(f.content.Layers); n >= slipway.MaxLayers {
+		return slipway.Image{}, slipway.Errorf(slipway.Invalid, "The image has %d layers, and Docker Engine runs none of more than %d, so there is no room for one with the DAGs. Build the image with fewer layers and deploy it first.", n, slipway.MaxLayers)
+	}
+	by := fmt.Sprintf(addedBy+"%d files take the place of what was in %s", len(dags.Files), dags.Path)
 	if err := f.append(ctx, to, entries, by); err != nil {
 		return slipway.Image{}, err
 	}
@@ -235,7 +242,8 @@ func (s *Store) Retain(ctx context.Context, repository, digest string) error {
 // DagsTar writes the files of a folder of i, with all layers applied: paths
 // removed by a higher layer are left out, and symlinks on the way to the
 // folder are resolved. The archive holds files and symlinks by paths relative
-// to the folder, sorted. An image without the folder is refused.
+// to the folder, sorted; symlinks into the folder are relative. An image
+// without the folder is refused.
 func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsPath string, w io.Writer) error {
 	f, err := s.find(ctx, RefOf(i), slipway.ParsePlatform(i.Platform), login)
 	if err != nil {
@@ -255,6 +263,9 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 	defer temp.Close()
 	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, temp: temp, checkSpace: s.cfg.CheckSpace}
 	if err := d.collect(ctx); err != nil {
+		return err
+	}
+	if err := relativeLinks(ctx, f, dir, dagsPath, d.final); err != nil {
 		return err
 	}
 	return d.write(w)

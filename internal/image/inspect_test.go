@@ -182,7 +182,7 @@ func TestBlobsOfOthersAreChecked(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := p.WithDags(t.Context(), base, image.Login{}, base.DagsPath, nil, repository, "deploy-1")
+		_, err := p.WithDags(t.Context(), base, image.Login{}, image.Dags{Path: base.DagsPath}, repository, "deploy-1")
 		wantSentence(t, err, tt.want)
 		if got := p.call(t, "GET", "/v2/"+repository+"/manifests/deploy-1", nil, nil); got.status != http.StatusNotFound {
 			t.Errorf("the tag is there: %d", got.status)

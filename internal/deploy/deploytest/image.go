@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,10 +18,10 @@ import (
 
 // Image describes an image of Airflow.
 type Image struct {
-	Runtime  string // "" for none
-	Arch     string // "" for amd64
-	DAGs     map[string]string
-	Packages string // content of a layer below the DAGs
+	Runtime  string            // "" for none
+	Arch     string            // "" for amd64
+	DAGs     map[string]string // content by path; "-> target" for a symlink
+	Packages string            // content of a layer below the DAGs
 	Built    time.Time
 }
 
@@ -68,10 +69,14 @@ func layered(t *testing.T, i v1.Image, files map[string]string) v1.Image {
 	var b bytes.Buffer
 	out := tar.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := out.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name]))}); err != nil {
+		h, text := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(files[name]))}, files[name]
+		if target, link := strings.CutPrefix(text, "-> "); link {
+			h.Typeflag, h.Linkname, h.Size, text = tar.TypeSymlink, target, 0, ""
+		}
+		if err := out.WriteHeader(h); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := io.WriteString(out, files[name]); err != nil {
+		if _, err := io.WriteString(out, text); err != nil {
 			t.Fatal(err)
 		}
 	}
