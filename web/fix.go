@@ -170,7 +170,7 @@ func (s *Server) fix(c echo.Context) error {
 	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
-	form, err := s.bufferForm(c.Request(), maxFixForm)
+	form, err := s.bufferForm(c, maxFixForm)
 	if err != nil {
 		return err
 	}

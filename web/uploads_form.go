@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
-	"net/http"
 	"os"
 	"path"
 	"strings"
@@ -65,7 +64,7 @@ func (s *Server) deployForm(c echo.Context) error {
 	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
-	form, err := s.bufferForm(c.Request(), maxForm)
+	form, err := s.bufferForm(c, maxForm)
 	if err != nil {
 		return s.refuseForm(c, &bufferedForm{}, err)
 	}
@@ -128,12 +127,12 @@ func (s *Server) refuseForm(c echo.Context, form *bufferedForm, err error) error
 
 // bufferForm reads a multipart form with at most words bytes of fields. The
 // caller closes the temporary file.
-func (s *Server) bufferForm(r *http.Request, words int64) (_ *bufferedForm, err error) {
-	parts, err := r.MultipartReader()
+func (s *Server) bufferForm(c echo.Context, words int64) (_ *bufferedForm, err error) {
+	parts, err := c.Request().MultipartReader()
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, views.FormNoFiles)
 	}
-	f, err := s.engine.TempFile()
+	f, err := s.engine.TempFile(actorOf(c))
 	if err != nil {
 		return nil, fmt.Errorf("temporary file for a form: %w", err)
 	}

@@ -9,9 +9,7 @@ import (
 
 	"slipway/internal/datadir"
 	"slipway/internal/deploy"
-	"slipway/internal/durable"
 	"slipway/internal/image"
-	"slipway/internal/slipway"
 )
 
 // openEngine opens bundles and images, and returns the engine. at is the
@@ -30,24 +28,13 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	var engine *deploy.Engine // set before the first request to the registry
 	cfg.Images, err = image.Open(image.Config{
 		Dir: filepath.Join(d.dir, datadir.Registry), Registries: s.Registries,
-		CheckSpace: s.checkDisk(d.dir),
-		MayPush:    func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
-		Pushed:     func(p image.Push) { engine.Pushed(p) },
+		Claim:   func(bytes int64) (func(), error) { return engine.Claim(bytes) },
+		MayPush: func(ctx context.Context, repository, tag string) error { return engine.MayPush(ctx, repository, tag) },
+		Pushed:  func(p image.Push) { engine.Pushed(p) },
 	}, log)
 	if err != nil {
 		return nil, err
 	}
 	engine, err = deploy.New(d.store, bundles, cfg, log)
 	return engine, err
-}
-
-// checkDisk returns a check that refuses bytes beyond the disk reserve.
-func (s serveCommand) checkDisk(dir string) func(bytes int64) error {
-	return func(bytes int64) error {
-		free, err := durable.FreeSpace(dir)
-		if err == nil && free < int64(s.Reserve)+bytes {
-			err = slipway.Errorf(slipway.NoSpace, "The disk of the portal is nearly full: there is no room for an image. Ask the administrator for space.")
-		}
-		return err
-	}
 }

@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"os/exec"
@@ -69,6 +70,11 @@ func TestDiskReserve(t *testing.T) {
 		t.Errorf("mounted is %q, want %q", got, before)
 	}
 	wantPages(t, b)
+	healReserve := fill(t, dir, 15<<20)
+	if r, err = b.Page("/readyz"); err != nil || r.Status != http.StatusServiceUnavailable || !strings.Contains(r.Body, "nearly full") {
+		t.Errorf("readyz below the reserve: answer %d, %v: %s", r.Status, err, r.Body)
+	}
+	healReserve()
 	// What is staged needs a few bytes only, for which the reserve is there.
 	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm: answer %d, %v", r.Status, err)
@@ -78,6 +84,45 @@ func TestDiskReserve(t *testing.T) {
 	}
 	heal()
 	b.MustDeploy(t)
+}
+
+// TestOneAuthorLeavesRoom has an Author begin uploads for as long as they are
+// taken, announced and in full: others still deploy, and the portal is ready.
+func TestOneAuthorLeavesRoom(t *testing.T) {
+	const size = 4 << 20
+	for name, send := range map[string]bool{"announced": false, "sent": true} {
+		t.Run(name, func(t *testing.T) {
+			b := program.StartPortal(t, filepath.Join(ownDisk(t), "data"), "--reserve", "16MiB")
+			b.MustDeploy(t)
+			eve := program.NewVisitor(t.Context(), b.Base, program.SignIn(t, b.Base, "eve@example.com"))
+			defer eve.CloseIdleConnections()
+			taken, r := 0, program.Reply{}
+			for ; taken < 20; taken++ {
+				var err error
+				r, _, err = eve.BeginUpload(b.World.Sales.ID, slipway.AddFiles, size)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r.Status != http.StatusCreated {
+					break
+				}
+				if !send {
+					continue
+				}
+				h := http.Header{"Tus-Resumable": {"1.0.0"}, "Upload-Offset": {"0"}, "Content-Type": {"application/offset+octet-stream"}}
+				if r, err := eve.Send(http.MethodPatch, r.Location(), bytes.NewReader(make([]byte, size-1)), h); err != nil || r.Status != http.StatusNoContent {
+					t.Fatalf("upload: answer %d, %v: %s", r.Status, err, r.Body)
+				}
+			}
+			if taken == 0 || r.Status != http.StatusRequestEntityTooLarge || !strings.Contains(r.Body, "cancel some of them first: #") {
+				t.Errorf("after %d uploads: answer %d: %s", taken, r.Status, r.Body)
+			}
+			if r, err := b.Page("/readyz"); err != nil || r.Status != http.StatusOK {
+				t.Errorf("readyz: answer %d, %v: %s", r.Status, err, r.Body)
+			}
+			b.MustDeploy(t)
+		})
+	}
 }
 
 // TestFullDisk fills the disk to its last byte. Everything that would write is

@@ -34,8 +34,7 @@ func fill(t *testing.T, dir string, leave int64) (heal func()) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, "ballast")
-	f, err := os.Create(path)
+	f, err := os.CreateTemp(dir, "ballast-*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +44,7 @@ func fill(t *testing.T, dir string, leave int64) (heal func()) {
 		t.Fatal(err)
 	}
 	return func() {
-		if err := os.Remove(path); err != nil {
+		if err := os.Remove(f.Name()); err != nil {
 			t.Fatal(err)
 		}
 	}

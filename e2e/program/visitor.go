@@ -63,13 +63,19 @@ func NewVisitor(ctx context.Context, base string, jar http.CookieJar) *Visitor {
 // the cookies. In the storetest world she is the Owner.
 func SignInAda(t testing.TB, base string) http.CookieJar {
 	t.Helper()
+	return SignIn(t, base, "ada@example.com")
+}
+
+// SignIn is SignInAda for another person of the storetest world.
+func SignIn(t testing.TB, base, email string) http.CookieJar {
+	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := NewVisitor(t.Context(), base, jar)
 	defer v.CloseIdleConnections()
-	r, err := v.Form("/signin", url.Values{"email": {"ada@example.com"}, "password": {storetest.Password}})
+	r, err := v.Form("/signin", url.Values{"email": {email}, "password": {storetest.Password}})
 	if err != nil || r.Status != http.StatusSeeOther {
 		t.Fatalf("sign in: answer %d, %v\n%s", r.Status, err, r.Body)
 	}

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -170,20 +169,10 @@ func (b *blocks) PutBlock(ctx context.Context, id slipway.DeployID, block string
 	if arrived {
 		return b.repeatedBlock(ctx, w, block, r)
 	}
-	total, err := b.blockTotal(u.ID)
-	if err != nil {
-		return fmt.Errorf("blocks of upload: %w", err)
-	}
 	path := b.uploadFiles.blockPath(u.ID, block)
-	old, known := sizeOf(path)
-	if !known && total.count >= maxBlocks {
-		return slipway.Errorf(slipway.TooLarge, "An upload may have at most %d blocks.", maxBlocks)
-	}
-	size, err := b.writeBlock(path, w, r, b.cfg.Limits.Archive-(total.bytes-old))
-	if err != nil {
+	if err := b.writeBlock(u, w, path, r); err != nil {
 		return err
 	}
-	b.countBlock(u.ID, size-old, !known)
 	if _, _, _, err := b.Arriving(context.WithoutCancel(ctx), id); err != nil {
 		return err
 	}
@@ -198,35 +187,112 @@ func sizeOf(path string) (int64, bool) {
 	return info.Size(), true
 }
 
-// writeBlock writes at most room bytes of r to path.
-func (b *blocks) writeBlock(path string, w slipway.Deploy, r io.Reader, room int64) (n int64, err error) {
+// writeBlock writes r to the block at path.
+func (b *blocks) writeBlock(u store.Upload, w slipway.Deploy, path string, r io.Reader) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return 0, fmt.Errorf("keep block: %w", err)
+		return fmt.Errorf("keep block: %w", err)
 	}
+	one, err := b.openBlock(u.ID, w, path)
+	if err != nil {
+		return err
+	}
+	defer func() { one.end(err == nil) }()
 	f, err := os.CreateTemp(filepath.Dir(path), partialBlock+"*")
 	if err != nil {
-		return 0, fmt.Errorf("keep block: %w", err)
+		return fmt.Errorf("keep block: %w", err)
 	}
 	defer os.Remove(f.Name()) // finds nothing once renamed
-	n, err = b.uploadFiles.copyIn(f, io.LimitReader(r, room+1)) // to the end, where r may find a fault
-	if err == nil && n > room {
-		err = tooLarge(w.Upload, b.cfg.Limits.Archive)
-	}
+	one.File = f
+	_, err = b.uploadFiles.copyIn(u.ID, one, r)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return 0, unavailable(fmt.Errorf("receive upload: %w", err))
+		return unavailable(fmt.Errorf("receive upload: %w", err))
 	}
-	return n, os.Rename(f.Name(), path)
+	return os.Rename(f.Name(), path)
 }
 
-func (b *blocks) countBlock(upload string, bytes int64, added bool) {
-	b.uploadFiles.blocks.mu.Lock()
-	defer b.uploadFiles.blocks.mu.Unlock()
-	t := b.uploadFiles.blocks.all[upload]
-	t.bytes += bytes
-	if added {
+// openBlock is a block being written. The bytes count on arrival, so that
+// parallel blocks cannot pass the limit of an archive together.
+type openBlock struct {
+	*os.File
+	files       *uploadFiles
+	upload, key string
+	most        int64 // bytes of an archive
+	name        string
+	old         int64 // bytes of the earlier block, for a repeated one
+	known       bool  // the block is a repeated one
+	size        int64 // bytes written
+}
+
+// openBlock counts a block that begins, without the bytes of the earlier one.
+func (b *blocks) openBlock(upload string, w slipway.Deploy, path string) (*openBlock, error) {
+	all := &b.uploadFiles.blocks
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	t, err := b.uploadFiles.blockTotal(upload)
+	if err != nil {
+		return nil, fmt.Errorf("blocks of upload: %w", err)
+	}
+	one := &openBlock{files: b.uploadFiles, upload: upload, key: filepath.Base(path), most: b.cfg.Limits.Archive, name: w.Upload}
+	one.old, one.known = sizeOf(path)
+	switch {
+	case t.writing[one.key]:
+		return nil, slipway.Errorf(slipway.TooMany, "This block of deploy #%d is being received by another request. Try again in a moment.", w.Number)
+	case !one.known && t.count >= maxBlocks:
+		return nil, slipway.Errorf(slipway.TooLarge, "An upload may have at most %d blocks.", maxBlocks)
+	case !one.known:
 		t.count++
 	}
-	b.uploadFiles.blocks.all[upload] = t
+	t.bytes -= one.old
+	t.writing[one.key] = true
+	return one, nil
+}
+
+// Write implements io.Writer. Bytes beyond the limit of an archive are refused.
+func (o *openBlock) Write(p []byte) (int, error) {
+	if !o.count(int64(len(p))) {
+		return 0, tooLarge(o.name, o.most)
+	}
+	n, err := o.File.Write(p)
+	o.size += int64(n)
+	o.count(int64(n - len(p)))
+	return n, err
+}
+
+// count adds bytes to the blocks of the upload, unless the sum passes the limit.
+func (o *openBlock) count(bytes int64) bool {
+	o.files.blocks.mu.Lock()
+	defer o.files.blocks.mu.Unlock()
+	t := o.files.blocks.all[o.upload]
+	if t == nil { // the upload ended meanwhile
+		return true
+	}
+	if bytes > 0 && t.bytes+bytes > o.most {
+		return false
+	}
+	t.bytes += bytes
+	return true
+}
+
+// end counts either the new block or, after a failure, the earlier one.
+func (o *openBlock) end(kept bool) {
+	gone := o.old
+	if !kept {
+		gone = o.size
+	}
+	o.files.ledger.Return(o.upload, gone)
+	o.files.blocks.mu.Lock()
+	defer o.files.blocks.mu.Unlock()
+	t := o.files.blocks.all[o.upload]
+	if t == nil {
+		return
+	}
+	delete(t.writing, o.key)
+	if !kept {
+		t.bytes += o.old - o.size
+		if !o.known {
+			t.count--
+		}
+	}
 }
 
 // partialBlock is the prefix of a block's file name during writing. Names of whole
@@ -244,11 +310,11 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 			if err != nil {
 				return nil, err
 			}
-			if err := b.uploadFiles.freeSpace(size); err != nil {
+			if err := b.uploadFiles.Fits(size); err != nil {
 				return nil, err
 			}
 			for _, id := range blocks {
-				block, err := appendBlock(to, b.uploadFiles.blockPath(u.ID, id), id)
+				block, err := b.appendBlock(u, to, id)
 				if err != nil {
 					return nil, fmt.Errorf("assemble upload: %w", err)
 				}
@@ -282,14 +348,14 @@ func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err er
 }
 
 // appendBlock appends the file of a block to an archive.
-func appendBlock(to io.Writer, path, id string) (store.Block, error) {
-	f, err := os.Open(path)
+func (b *blocks) appendBlock(u store.Upload, to io.Writer, id string) (store.Block, error) {
+	f, err := os.Open(b.uploadFiles.blockPath(u.ID, id))
 	if err != nil {
 		return store.Block{}, err
 	}
 	defer f.Close()
 	sum := sha256.New()
-	n, err := io.Copy(io.MultiWriter(to, sum), f)
+	n, err := b.uploadFiles.copyIn(u.ID, io.MultiWriter(to, sum), f)
 	return store.Block{ID: id, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
 }
 
@@ -299,9 +365,9 @@ func appendBlock(to io.Writer, path, id string) (store.Block, error) {
 func (b *blocks) PutBlob(ctx context.Context, id slipway.DeployID, r io.Reader, sum []byte) (slipway.Deploy, error) {
 	return b.receiveWhole(ctx, id, wholeUpload{
 		md5: sum,
-		fill: func(_ store.Upload, to io.Writer) ([]store.Block, error) {
+		fill: func(u store.Upload, to io.Writer) ([]store.Block, error) {
 			limit := b.cfg.Limits.Archive
-			n, err := b.uploadFiles.copyIn(to, io.LimitReader(r, limit+1))
+			n, err := b.uploadFiles.copyIn(u.ID, to, io.LimitReader(r, limit+1))
 			if err == nil && n > limit {
 				err = tooLarge("The archive", limit)
 			}
@@ -373,10 +439,12 @@ func (b *blocks) repeated(ctx context.Context, w slipway.Deploy, request wholeUp
 
 // fillUpload writes the archive of u, and returns the sums.
 func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUpload) (blob store.Blob, err error) {
+	old, _ := sizeOf(b.uploadFiles.uploadPath(u.ID))
 	f, err := os.OpenFile(b.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o600)
 	if err != nil {
 		return blob, fmt.Errorf("open upload: %w", err)
 	}
+	b.uploadFiles.ledger.Return(u.ID, old)
 	sha, sum := sha256.New(), md5.New()
 	to := io.MultiWriter(f, sha)
 	if request.md5 != nil {
@@ -399,29 +467,4 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUploa
 	}
 	blob.Size, blob.SHA256, blob.MD5 = size, hex.EncodeToString(sha.Sum(nil)), base64.StdEncoding.EncodeToString(request.md5)
 	return blob, nil
-}
-
-// blockTotal returns the count and size of an upload's blocks. After a restart,
-// blockTotal reads the folder.
-func (b *blocks) blockTotal(upload string) (t blockTotal, err error) {
-	b.uploadFiles.blocks.mu.Lock()
-	defer b.uploadFiles.blocks.mu.Unlock()
-	t, known := b.uploadFiles.blocks.all[upload]
-	if known {
-		return t, nil
-	}
-	entries, err := os.ReadDir(b.uploadFiles.blocksPath(upload))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return t, err
-	}
-	for _, f := range entries {
-		if size, exists := sizeOf(filepath.Join(b.uploadFiles.blocksPath(upload), f.Name())); exists {
-			t.bytes, t.count = t.bytes+size, t.count+1
-		}
-	}
-	if b.uploadFiles.blocks.all == nil {
-		b.uploadFiles.blocks.all = map[string]blockTotal{}
-	}
-	b.uploadFiles.blocks.all[upload] = t
-	return t, nil
 }

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -122,5 +123,75 @@ func TestFinalizeAgainstABase(t *testing.T) {
 			t.Errorf("deploy #%d is live", live.Number)
 		}
 		return err
+	})
+}
+
+// Parallel blocks share the limit of the archive: their sum never passes the
+// limit, and the refused ones leave nothing behind.
+func TestParallelBlocksShareTheLimit(t *testing.T) {
+	const limit, size = 10 << 20, 3 << 20
+	a := running(t, func(c *deploy.Config) { c.Limits.Archive = limit })
+	w := a.beginBlocks(t)
+	errs := make(chan error)
+	for i := range 20 {
+		go func() {
+			errs <- a.Engine.PutBlock(t.Context(), w.ID, fmt.Sprint(i), io.LimitReader(slowly{}, size))
+		}()
+	}
+	kept := 0
+	for range 20 {
+		err := <-errs
+		if err == nil {
+			kept++
+			continue
+		}
+		wantKind(t, err, slipway.TooLarge, "at most 10 MiB")
+	}
+	if kept > limit/size {
+		t.Errorf("%d blocks were kept, want %d at most", kept, limit/size)
+	}
+	if names := a.Names(t, "uploads", a.uploads(t)[1]); len(names) != kept {
+		t.Errorf("%d blocks are on the disk, want %d", len(names), kept)
+	}
+	// A refused block takes no room from later ones, and a repeated one counts once.
+	for range 5 {
+		a.putBlock(t, w, "again", bytes.Repeat([]byte("x"), 1<<20))
+	}
+	if err := a.Engine.PutBlock(t.Context(), w.ID, "rest", io.LimitReader(slowly{}, limit-int64(kept)*size-1<<20)); err != nil {
+		t.Error(err)
+	}
+	wantKind(t, a.Engine.PutBlock(t.Context(), w.ID, "one", strings.NewReader("x")), slipway.TooLarge, "at most 10 MiB")
+}
+
+// slowly gives its bytes in small pieces, so that parallel readers take turns.
+type slowly struct{}
+
+func (slowly) Read(p []byte) (int, error) {
+	time.Sleep(10 * time.Microsecond)
+	return min(len(p), 16<<10), nil
+}
+
+// Two requests with one block would count the earlier block twice.
+func TestOneRequestAtATimePerBlock(t *testing.T) {
+	a := running(t)
+	w := a.beginBlocks(t)
+	r, pipe := io.Pipe()
+	first := make(chan error, 1)
+	go func() { first <- a.Engine.PutBlock(t.Context(), w.ID, "one", r) }()
+	if _, err := pipe.Write([]byte("0123")); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, a.Engine.PutBlock(t.Context(), w.ID, "one", strings.NewReader("x")), slipway.TooMany, "another request")
+	if err := errors.Join(pipe.Close(), <-first); err != nil {
+		t.Fatal(err)
+	}
+	a.putBlock(t, w, "one", []byte("x"))
+}
+
+func TestNotReadyBelowTheReserve(t *testing.T) {
+	a := running(t, func(c *deploy.Config) { c.Reserve = 1 << 60 })
+	a.Eventually(t, "the engine runs, without space", func() bool {
+		kind, text := slipway.Explain(a.Engine.Ready())
+		return kind == slipway.NoSpace && strings.Contains(text, "nearly full")
 	})
 }

@@ -48,7 +48,7 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 
 // unpack stores the contents of an upload that are in no pack yet.
 func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload) (staged bundle.Staged, err error) {
-	if err := a.uploadFiles.freeSpace(0); err != nil {
+	if err := a.uploadFiles.Fits(0); err != nil {
 		return staged, err
 	}
 	f, err := os.Open(a.uploadFiles.uploadPath(u.ID))

@@ -20,6 +20,7 @@ import (
 	"slipway/internal/datadir"
 	"slipway/internal/durable"
 	"slipway/internal/image"
+	"slipway/internal/quota"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -119,7 +120,7 @@ func assemble(b *base, sealer cipher.AEAD) *Engine {
 	e.components = &components{base: b, started: b.store.Now(), reports: lastReports{of: map[slipway.DeploymentID]map[componentKey]slipway.Component{}}}
 	e.awaiter = &awaiter{base: b, components: e.components}
 	e.contents = &contents{base: b}
-	e.uploadFiles = &uploadFiles{base: b}
+	e.uploadFiles = &uploadFiles{base: b, ledger: quota.New(b.Free, b.cfg.Reserve)}
 	e.endings = &endings{
 		base: b, uploadFiles: e.uploadFiles, stagings: stagings{of: map[slipway.DeployID]context.CancelFunc{}},
 	}
@@ -187,7 +188,7 @@ func (e *Engine) assembleWorkers(b *base) {
 	e.portals = &portals{base: b, components: e.components, contents: e.contents}
 	e.workers = &workers{
 		base: b, deletions: e.deletions, endings: e.endings, merger: e.merger, portals: e.portals, publisher: e.publisher,
-		retention: e.retention, stager: e.stager, running: map[slipway.DeploymentID]*worker{},
+		retention: e.retention, stager: e.stager, uploadFiles: e.uploadFiles, running: map[slipway.DeploymentID]*worker{},
 	}
 	e.startup = &startup{
 		base: b, components: e.components, dagStager: e.dagStager, endings: e.endings,

@@ -55,7 +55,7 @@ func (m *imageStager) importArchive(ctx context.Context, d slipway.Deployment, w
 	if err != nil {
 		return fmt.Errorf("open image archive: %w", err)
 	}
-	if err := m.uploadFiles.freeSpace(info.Size()); err != nil {
+	if err := m.uploadFiles.Fits(info.Size()); err != nil {
 		return err
 	}
 	i, err := m.cfg.Images.Import(ctx, Repository(d), w.Tag, f, info.Size(), d.Platform)

@@ -65,7 +65,7 @@ func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 	if err != nil || len(m.packs) == 0 {
 		return false, err
 	}
-	if err := e.uploadFiles.freeSpace(m.size); err != nil {
+	if err := e.uploadFiles.Fits(m.size); err != nil {
 		return false, err
 	}
 	pack, places, err := e.bundles.Merge(ctx, m.d.Namespace, m.files)

@@ -126,8 +126,11 @@ func (s *startup) dropUploads(uploads []store.Upload) error {
 // resumeUpload makes the record and the file of an upload agree.
 func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	var w slipway.Deploy
+	var d slipway.Deployment
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
-		w, err = tx.LoadDeploy(u.Deploy)
+		if w, err = tx.LoadDeploy(u.Deploy); err == nil {
+			d, err = tx.LoadDeployment(w.Deployment)
+		}
 		return err
 	})
 	if errors.Is(err, slipway.ErrNotFound) {
@@ -136,10 +139,14 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	if err != nil {
 		return err
 	}
+	err = errors.Join(s.uploadFiles.dropPartialBlocks(u.ID), s.uploadFiles.restore(u, holderOf(d, w)))
+	if err != nil {
+		return err
+	}
 	size, err := s.uploadFiles.offset(u)
 	switch {
 	case u.Length == inBlocks && u.ArrivedAt.IsZero():
-		return s.uploadFiles.dropPartialBlocks(u.ID) // more blocks may come; an assembled file is overwritten
+		return nil // more blocks may come; an assembled file is overwritten
 	case errors.Is(err, os.ErrNotExist) && u.ArrivedAt.IsZero() && u.Length >= 0:
 		return os.WriteFile(s.uploadFiles.uploadPath(u.ID), nil, 0o600) // the first bytes were never durable
 	case errors.Is(err, os.ErrNotExist):

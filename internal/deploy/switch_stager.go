@@ -137,7 +137,7 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 // stageImageDAGs stores the contents of an image's dags folder that are in no pack
 // yet.
 func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
-	temp, err := t.uploadFiles.TempFile()
+	temp, err := t.uploadFiles.TempFile(slipway.Actor{})
 	if err != nil {
 		return staged, err
 	}
@@ -149,7 +149,7 @@ func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment,
 		if err := out.WriteHeader(copied); err != nil {
 			return err
 		}
-		if err := t.uploadFiles.freeSpace(h.Size); err != nil {
+		if err := t.uploadFiles.Fits(h.Size); err != nil {
 			return err
 		}
 		_, err := io.Copy(out, r)

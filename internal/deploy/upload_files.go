@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,7 +14,7 @@ import (
 	"sync"
 
 	"slipway/internal/datadir"
-	"slipway/internal/durable"
+	"slipway/internal/quota"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -22,17 +23,20 @@ import (
 // count on disk reads all blocks of the upload.
 type blockTotals struct {
 	mu  sync.Mutex
-	all map[string]blockTotal
+	all map[string]*blockTotal
 }
 
+// blockTotal is the size of an upload's blocks, those being written included.
 type blockTotal struct {
-	bytes int64
-	count int
+	bytes   int64
+	count   int
+	writing map[string]bool // by path
 }
 
 // uploadFiles keeps the files of uploads on disk.
 type uploadFiles struct {
 	*base
+	ledger   *quota.Ledger
 	arriving arrivals
 	blocks   blockTotals
 }
@@ -77,9 +81,55 @@ func (p *uploadFiles) dropPartialBlocks(upload string) error {
 // dropBlocks removes the blocks of an upload that is over or assembled.
 func (p *uploadFiles) dropBlocks(upload string) error {
 	p.blocks.mu.Lock()
+	t := p.blocks.all[upload]
 	delete(p.blocks.all, upload)
 	p.blocks.mu.Unlock()
-	return os.RemoveAll(p.blocksPath(upload))
+	err := os.RemoveAll(p.blocksPath(upload))
+	if err == nil && t != nil {
+		p.ledger.Return(upload, t.bytes)
+	}
+	return err
+}
+
+// blockTotal returns the count and size of an upload's blocks, under the lock of
+// blocks. After a restart, blockTotal reads the folder.
+func (p *uploadFiles) blockTotal(upload string) (*blockTotal, error) {
+	if t := p.blocks.all[upload]; t != nil {
+		return t, nil
+	}
+	entries, err := os.ReadDir(p.blocksPath(upload))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	t := &blockTotal{writing: map[string]bool{}}
+	for _, f := range entries {
+		if size, exists := sizeOf(filepath.Join(p.blocksPath(upload), f.Name())); exists {
+			t.bytes, t.count = t.bytes+size, t.count+1
+		}
+	}
+	if p.blocks.all == nil {
+		p.blocks.all = map[string]*blockTotal{}
+	}
+	p.blocks.all[upload] = t
+	return t, nil
+}
+
+// restore counts the files of an upload again after a restart.
+func (p *uploadFiles) restore(u store.Upload, h quota.Holder) error {
+	p.blocks.mu.Lock()
+	t, err := p.blockTotal(u.ID)
+	p.blocks.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	size, _ := sizeOf(p.uploadPath(u.ID))
+	p.ledger.Restore(u.ID, h, max(u.Length, 0), size+t.bytes)
+	return nil
+}
+
+// holderOf returns the holder of the files of w, a deploy to d.
+func holderOf(d slipway.Deployment, w slipway.Deploy) quota.Holder {
+	return quota.HolderOf(w.By, d.Workspace, fmt.Sprintf("#%d of %s", w.Number, d.Name))
 }
 
 // removeUpload removes the file of an upload that is over. After an error, the
@@ -93,29 +143,53 @@ func (p *uploadFiles) removeUpload(id string) {
 	if err = errors.Join(err, p.dropBlocks(id)); err != nil {
 		p.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
 	}
+	p.ledger.Close(id)
 }
 
 // TempFile is a file on disk for data of unknown length or kind. The file has
 // no name, and the disk space is free again after any end of the process.
 type TempFile struct {
-	*os.File
+	File  *os.File
 	files *uploadFiles
+	space *quota.Writer
 }
 
-// TempFile returns an empty one, to be closed.
-func (p *uploadFiles) TempFile() (*TempFile, error) {
+// TempFile returns an empty one, to be closed. The bytes count as an unfinished
+// upload of by; the zero Actor is the portal itself.
+func (p *uploadFiles) TempFile(by slipway.Actor) (*TempFile, error) {
 	f, err := os.CreateTemp(filepath.Join(p.cfg.Dir, datadir.Uploads), "form-*")
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("make a temporary file: %w", err))
 	}
-	return &TempFile{f, p}, os.Remove(f.Name()) // the content lives while the file is open
+	if err := os.Remove(f.Name()); err != nil { // the content lives while the file is open
+		return nil, errors.Join(err, f.Close())
+	}
+	if by.User+slipway.UserID(by.Token) != "" {
+		if err := p.ledger.Open(f.Name(), quota.HolderOf(by, "", ""), 0, slipway.UploadUse{}); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return &TempFile{f, p, p.ledger.Writer(f.Name(), f)}, nil
 }
 
 // Append appends the bytes of r, and stops before the free disk space falls
 // under the reserve.
 func (s *TempFile) Append(r io.Reader) (int64, error) {
-	n, err := s.files.copyIn(s.File, r)
+	n, err := io.CopyBuffer(struct{ io.Writer }{s.space}, struct{ io.Reader }{r}, make([]byte, copyBuffer))
 	return n, unavailable(err)
+}
+
+// Write appends p like Append.
+func (s *TempFile) Write(p []byte) (int, error) { return s.space.Write(p) }
+
+// ReadAt implements io.ReaderAt.
+func (s *TempFile) ReadAt(p []byte, at int64) (int, error) { return s.File.ReadAt(p, at) }
+
+// Close frees the disk space.
+func (s *TempFile) Close() error {
+	err := errors.Join(s.space.Close(), s.File.Close())
+	s.files.ledger.Close(s.File.Name())
+	return err
 }
 
 // maxSize returns how many bytes an archive of DAGs, or of an image, may have.
@@ -130,19 +204,13 @@ func (p *uploadFiles) uploadPath(id string) string {
 	return filepath.Join(p.cfg.Dir, datadir.Uploads, filepath.Base(id))
 }
 
-// freeSpace refuses size more bytes if the free disk space would fall under the
+// Fits refuses size more bytes if the free disk space would fall under the
 // reserve.
-func (p *uploadFiles) freeSpace(size int64) error {
-	free, err := durable.FreeSpace(p.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	if free-size < p.cfg.Reserve {
-		return slipway.Errorf(slipway.NoSpace, "The disk of the portal is nearly full: %d MiB are free, and %d MiB of them stay in reserve. Ask the administrator for space.",
-			free>>20, p.cfg.Reserve>>20)
-	}
-	return nil
-}
+func (p *uploadFiles) Fits(size int64) error { return p.ledger.Fits(size) }
+
+// Claim is Fits for bytes about to be written: until release, no other writer
+// gets the same space.
+func (p *uploadFiles) Claim(size int64) (release func(), err error) { return p.ledger.Claim(size) }
 
 func (p *uploadFiles) offset(u store.Upload) (int64, error) {
 	info, err := os.Stat(p.uploadPath(u.ID))
@@ -191,25 +259,17 @@ func (a *arrivals) busy(id string) bool {
 	return a.all[id]
 }
 
-// copyIn copies r to f, and stops before the free disk space falls under the
-// reserve.
-func (p *uploadFiles) copyIn(f io.Writer, r io.Reader) (n int64, err error) {
-	buf := make([]byte, 256<<10) // the usual 32 KiB take eight times the system calls
-	for {
-		if err := p.freeSpace(0); err != nil {
-			return n, err
-		}
-		m, err := io.CopyBuffer(struct{ io.Writer }{f}, io.LimitReader(r, reserveEvery), buf)
-		n += m
-		if err != nil || m < reserveEvery {
-			return n, err
-		}
-	}
+// copyIn copies r to f, a file of an upload, and stops before the free disk
+// space falls under the reserve, or the holder's uploads take more than a share.
+func (p *uploadFiles) copyIn(upload string, f io.Writer, r io.Reader) (n int64, err error) {
+	w := p.ledger.Writer(upload, f)
+	defer func() { err = errors.Join(err, w.Close()) }()
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, make([]byte, copyBuffer))
 }
 
-// reserveEvery is the number of bytes of an upload between two checks of the
-// free disk space.
-const reserveEvery = 16 << 20
+// copyBuffer is the size of reads from a connection: with the usual 32 KiB,
+// eight times the system calls.
+const copyBuffer = 256 << 10
 
 // write appends r to the file of u, at offset, and returns the new offset.
 func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (at int64, err error) {
@@ -222,7 +282,7 @@ func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io
 	if u.Length >= 0 {
 		room = u.Length - offset
 	}
-	n, err := p.copyIn(f, io.LimitReader(r, room))
+	n, err := p.copyIn(u.ID, f, io.LimitReader(r, room))
 	if err == nil && n == room && !atEnd(r) {
 		err = p.overflow(u, w)
 	}

@@ -66,7 +66,7 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 	case n.Merge != slipway.AddFiles && n.Merge != slipway.ReplaceAll:
 		return n, slipway.Errorf(slipway.Invalid, "Say whether the files are added, or replace everything.")
 	}
-	return n, p.uploadFiles.freeSpace(max(n.Length, 0))
+	return n, nil
 }
 
 // MaxArchive is how many bytes an upload may have.
@@ -90,16 +90,33 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Folder: n.Folder}); err != nil {
 			return err
 		}
+		if err := p.admit(tx, d, w, u); err != nil {
+			return err
+		}
 		if err := os.WriteFile(p.uploadFiles.uploadPath(u.ID), nil, 0o600); err != nil {
 			return unavailable(fmt.Errorf("begin upload: %w", err))
 		}
 		return audit(tx, by, d, "deploy.upload", w)
 	})
 	if err != nil {
+		p.uploadFiles.ledger.Close(u.ID)
 		return store.Upload{}, slipway.Deploy{}, err
 	}
 	p.watchers.notify(of)
 	return u, w, nil
+}
+
+// admit counts the upload of w, or refuses an upload beyond the disk or the
+// shares of the person and the Workspace.
+func (p *uploads) admit(tx *store.Tx, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
+	staged, err := tx.StagedUse(w.By, d.Workspace)
+	if err != nil {
+		return err
+	}
+	if p.bundles.Bucket() != "" { // staged files lie elsewhere
+		staged.Person.Bytes, staged.Workspace.Bytes, staged.All = 0, 0, 0
+	}
+	return p.uploadFiles.ledger.Open(u.ID, holderOf(d, w), max(u.Length, 0), staged)
 }
 
 // Upload returns an upload with the deploy and the number of bytes received.

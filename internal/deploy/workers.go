@@ -15,18 +15,19 @@ import (
 // workers runs everything in the background.
 type workers struct {
 	*base
-	deletions *deletions
-	endings   *endings
-	merger    *merger
-	portals   *portals
-	publisher *publisher
-	retention *retention
-	stager    *stager
-	mu        sync.Mutex
-	ctx       context.Context // of Run; nil before Run
-	mount     Runner
-	running   map[slipway.DeploymentID]*worker
-	wg        sync.WaitGroup // of removals of Deployments
+	deletions   *deletions
+	endings     *endings
+	merger      *merger
+	portals     *portals
+	publisher   *publisher
+	retention   *retention
+	stager      *stager
+	uploadFiles *uploadFiles
+	mu          sync.Mutex
+	ctx         context.Context // of Run; nil before Run
+	mount       Runner
+	running     map[slipway.DeploymentID]*worker
+	wg          sync.WaitGroup // of removals of Deployments
 }
 
 // StartWorker starts the worker of d, a Deployment added to the store without
@@ -111,7 +112,7 @@ func (w *workers) Delete(ctx context.Context, of slipway.DeploymentID, by slipwa
 }
 
 // Ready returns nil while Run runs and deploys can be taken: the records can be
-// read, and files be written.
+// read, files be written, and the reserve of the disk is free.
 func (w *workers) Ready() error {
 	w.mu.Lock()
 	ctx := w.ctx
@@ -127,7 +128,10 @@ func (w *workers) Ready() error {
 	if err := w.store.Ping(ping); err != nil {
 		return err
 	}
-	return w.writable()
+	if err := w.writable(); err != nil {
+		return err
+	}
+	return w.uploadFiles.Fits(0)
 }
 
 // stop stops the worker of d, then removes d. Without a running engine, the

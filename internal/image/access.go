@@ -89,8 +89,10 @@ func (c *controller) guard(r *http.Request) error {
 	case t.blob && r.Method == http.MethodDelete:
 		err := slipway.Errorf(slipway.Invalid, "Blobs cannot be deleted by themselves: they go when no image needs them any more.")
 		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
-	case r.Method == http.MethodPost && c.store.cfg.CheckSpace != nil: // an upload begins
-		if err := c.store.cfg.CheckSpace(spaceStep); err != nil {
+	case r.Method == http.MethodPost && c.store.cfg.Claim != nil: // an upload begins
+		room := claims{claim: c.store.cfg.Claim}
+		defer room.release()
+		if err := room.take(1); err != nil {
 			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // no client retries after DENIED
 		}
 		return nil

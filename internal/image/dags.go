@@ -35,17 +35,16 @@ type dagEntry struct {
 // dags collects a folder of an image from the layers, the highest first: the
 // first entry of a path counts.
 type dags struct {
-	f          *inspected
-	dir        string              // real path of the folder
-	final      map[string]dagEntry // by path
-	hides      map[string]bool     // paths removed by higher layers
-	clear      map[string]bool     // folders emptied by higher layers
-	temp       *os.File
-	checkSpace func(bytes int64) error // nil: no check
-	left       int64                   // bytes until the next check of free space
-	size       int64
-	marks      int // entries in memory, of all layers
-	names      int // bytes of their names
+	f     *inspected
+	dir   string              // real path of the folder
+	final map[string]dagEntry // by path
+	hides map[string]bool     // paths removed by higher layers
+	clear map[string]bool     // folders emptied by higher layers
+	temp  *os.File
+	room  claims
+	size  int64
+	marks int // entries in memory, of all layers
+	names int // bytes of their names
 }
 
 // mark counts an entry in memory.
@@ -81,11 +80,8 @@ type dagsTempWriter struct{ *dags }
 
 // Write implements io.Writer.
 func (d dagsTempWriter) Write(p []byte) (int, error) {
-	if d.left -= int64(len(p)); d.left < 0 && d.checkSpace != nil {
-		if err := d.checkSpace(spaceStep); err != nil {
-			return 0, err
-		}
-		d.left = spaceStep
+	if err := d.room.take(int64(len(p))); err != nil {
+		return 0, err
 	}
 	return d.temp.Write(p)
 }

@@ -19,12 +19,12 @@ import (
 // missing, or the blob stays.
 type driver struct {
 	storagedriver.StorageDriver
-	root       string
-	locks      *locks // by digest
-	tags       *locks // by repository and tag; taken before a digest's
-	pins       pins
-	checkSpace func(bytes int64) error
-	every      time.Duration // how fresh a file's time must be to be left alone
+	root  string
+	locks *locks // by digest
+	tags  *locks // by repository and tag; taken before a digest's
+	pins  pins
+	claim func(bytes int64) (release func(), err error) // nil: no check
+	every time.Duration                                 // how fresh a file's time must be to be left alone
 }
 
 // Paths of distribution's storage layout.
@@ -37,7 +37,7 @@ func newDriver(cfg Config) *driver {
 	dir := cfg.Dir
 	return &driver{
 		StorageDriver: filesystem.New(filesystem.DriverParameters{RootDirectory: dir, MaxThreads: maxThreads}),
-		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, checkSpace: cfg.CheckSpace,
+		root:          dir, locks: newLocks(), tags: newLocks(), pins: pins{filepath.Join(dir, "pins")}, every: touchEvery, claim: cfg.Claim,
 	}
 }
 
@@ -87,31 +87,74 @@ func (d *driver) PutContent(ctx context.Context, path string, content []byte) er
 // Writer implements storagedriver.StorageDriver.
 func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedriver.FileWriter, error) {
 	w, err := d.StorageDriver.Writer(ctx, path, more)
-	if err != nil || d.checkSpace == nil {
+	if err != nil || d.claim == nil {
 		return w, err
 	}
-	return &spaceCheckedWriter{FileWriter: w, room: d.checkSpace}, nil
+	return &spaceCheckedWriter{FileWriter: w, room: claims{claim: d.claim}}, nil
 }
 
 // spaceCheckedWriter checks the free space while writing a file.
 type spaceCheckedWriter struct {
 	storagedriver.FileWriter
-	room func(bytes int64) error
-	left int64 // bytes until the next check
+	room claims
 }
 
-// spaceStep is for how much room is asked at once.
+// claims are the claimed bytes of one writer.
+type claims struct {
+	claim func(bytes int64) (release func(), err error) // nil: no check
+	free  func()                                        // gives the last claim back; nil for none
+	left  int64                                         // claimed bytes, not written yet
+}
+
+// spaceStep is the number of bytes claimed at once.
 const spaceStep = 32 << 20
+
+// take uses bytes of the claim. A used up claim goes back before the next one:
+// the bytes on the disk are no longer free.
+func (c *claims) take(bytes int64) (err error) {
+	if c.left -= bytes; c.left >= 0 || c.claim == nil {
+		return nil
+	}
+	c.release()
+	c.free, err = c.claim(spaceStep)
+	if err == nil {
+		c.left = spaceStep
+	}
+	return err
+}
+
+// release gives the claim back.
+func (c *claims) release() {
+	if c.free != nil {
+		c.free()
+	}
+	c.free, c.left = nil, 0
+}
 
 // Write implements io.Writer.
 func (r *spaceCheckedWriter) Write(p []byte) (int, error) {
-	if r.left -= int64(len(p)); r.left < 0 {
-		if err := r.room(spaceStep); err != nil {
-			return 0, err
-		}
-		r.left = spaceStep
+	if err := r.room.take(int64(len(p))); err != nil {
+		return 0, err
 	}
 	return r.FileWriter.Write(p)
+}
+
+// Close implements io.Closer.
+func (r *spaceCheckedWriter) Close() error {
+	r.room.release()
+	return r.FileWriter.Close()
+}
+
+// Cancel implements storagedriver.FileWriter.
+func (r *spaceCheckedWriter) Cancel(ctx context.Context) error {
+	r.room.release()
+	return r.FileWriter.Cancel(ctx)
+}
+
+// Commit implements storagedriver.FileWriter.
+func (r *spaceCheckedWriter) Commit(ctx context.Context) error {
+	r.room.release()
+	return r.FileWriter.Commit(ctx)
 }
 
 // Delete implements storagedriver.StorageDriver, and refuses final tags and

@@ -31,8 +31,9 @@ type Config struct {
 	Dir        string   // of the registry, made if missing
 	Registries []string // "registry.corp", "10.1.2.3:5000" or "10.0.0.0/8": may have private addresses, and speak plain HTTP
 
-	// CheckSpace returns an error if the disk has no room for bytes more. nil: no check.
-	CheckSpace func(bytes int64) error
+	// Claim returns an error if the disk has no room for bytes more. Until
+	// release, nobody else gets the same room. nil: no check.
+	Claim func(bytes int64) (release func(), err error)
 
 	// MayPush is called before a push to a reserved tag ("deploy-…"). The client sees the
 	// refusal. nil: always refused.
@@ -261,7 +262,8 @@ func (s *Store) DagsTar(ctx context.Context, i slipway.Image, login Login, dagsP
 		return err
 	}
 	defer temp.Close()
-	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, temp: temp, checkSpace: s.cfg.CheckSpace}
+	d := &dags{f: f, dir: dir, final: map[string]dagEntry{}, hides: map[string]bool{}, clear: map[string]bool{}, temp: temp, room: claims{claim: s.cfg.Claim}}
+	defer d.room.release()
 	if err := d.collect(ctx); err != nil {
 		return err
 	}

@@ -118,11 +118,11 @@ func TestPushUntilKilled(t *testing.T) {
 // that goes on for too long in the middle.
 func TestNoRoom(t *testing.T) {
 	left := int64(40 << 20)
-	s, err := image.Open(image.Config{Dir: t.TempDir(), CheckSpace: func(n int64) error {
+	s, err := image.Open(image.Config{Dir: t.TempDir(), Claim: func(n int64) (func(), error) {
 		if left -= n; left < 0 {
-			return slipway.Errorf(slipway.NoSpace, "The disk is nearly full.")
+			return nil, slipway.Errorf(slipway.NoSpace, "The disk is nearly full.")
 		}
-		return nil
+		return func() {}, nil
 	}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

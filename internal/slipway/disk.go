@@ -2,6 +2,8 @@ package slipway
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"syscall"
 )
 
@@ -20,4 +22,111 @@ func DiskFull(cause error) error {
 // about a read-only or failing disk of the portal.
 func DiskReadOnly(cause error) error {
 	return errors.Join(Errorf(NoSpace, "The disk of the portal cannot be written to. Ask the administrator to look at it."), cause)
+}
+
+// Limits of unfinished deploys: uploads that arrive, or that wait for a
+// confirmation.
+const (
+	PersonUploads    = 500
+	WorkspaceUploads = 2000
+)
+
+// DiskUse is the disk space of some unfinished deploys, and their number.
+type DiskUse struct {
+	Bytes   int64
+	Uploads int
+}
+
+// Plus returns the sum of two uses.
+func (u DiskUse) Plus(v DiskUse) DiskUse {
+	return DiskUse{Bytes: u.Bytes + v.Bytes, Uploads: u.Uploads + v.Uploads}
+}
+
+// UploadUse is the use by one person, by all of one Workspace, and the bytes of
+// all.
+type UploadUse struct {
+	Person, Workspace DiskUse
+	All               int64
+}
+
+// UploadSpace is the disk of the portal as an upload finds it.
+type UploadSpace struct {
+	Free, Reserve int64 // bytes free, and bytes of them to stay free
+	Promised      int64 // announced by unfinished uploads, and not written yet
+	Held          int64 // bytes of unfinished uploads on the disk
+
+	Person, Workspace DiskUse  // unfinished deploys of the person, of the Workspace, besides this upload; its bytes included
+	Names             []string // the person's unfinished uploads, for people
+}
+
+// Fits refuses n bytes more if the free space would fall under the reserve.
+func (s UploadSpace) Fits(n int64) error {
+	if s.Free-n >= s.Reserve {
+		return nil
+	}
+	return Errorf(NoSpace, "The disk of the portal is nearly full: %d MiB are free, and %d MiB of them stay in reserve. Ask the administrator for space.",
+		max(s.Free, 0)>>20, s.Reserve>>20)
+}
+
+// PersonShare is the space for all unfinished uploads of one person: half of the
+// disk above the reserve. An upload beyond half could not be unpacked either.
+func (s UploadSpace) PersonShare() int64 { return s.capacity() / 2 }
+
+// WorkspaceShare is the space for all unfinished uploads of one Workspace: three
+// quarters of the disk above the reserve.
+func (s UploadSpace) WorkspaceShare() int64 { return s.capacity() / 4 * 3 }
+
+func (s UploadSpace) capacity() int64 { return max(s.Free+s.Held-s.Reserve, 0) }
+
+// Admit refuses a new upload of n bytes, 0 when unknown, beyond the disk, the
+// shares or the numbers.
+func (s UploadSpace) Admit(n int64) error {
+	switch {
+	case s.Person.Uploads >= PersonUploads:
+		return Errorf(TooLarge, "One person or token may have %d unfinished deploys at once. Confirm or cancel some of them first%s.", PersonUploads, s.named())
+	case s.Workspace.Uploads >= WorkspaceUploads:
+		return Errorf(TooLarge, "A Workspace may have %d unfinished deploys at once. Confirm or cancel some of them first.", WorkspaceUploads)
+	}
+	return s.Grow(n)
+}
+
+// Grow refuses n bytes more of an upload beyond the disk or the shares.
+func (s UploadSpace) Grow(n int64) error {
+	free := s
+	free.Free -= s.Promised
+	if err := free.Fits(n); err != nil {
+		return err
+	}
+	person, workspace := s.PersonShare(), s.WorkspaceShare()
+	switch {
+	case n > person, s.Person.Bytes+n > person && s.Person.Uploads == 0:
+		return Errorf(NoSpace, "The disk of the portal has too little room for this upload: the unfinished uploads of one person may take %s now. Ask the administrator for space.", bytesText(person))
+	case s.Person.Bytes+n > person:
+		return Errorf(TooLarge, "The unfinished uploads of one person or token may take %s of the portal's disk. Confirm or cancel some of them first%s.", bytesText(person), s.named())
+	case s.Workspace.Bytes+n > workspace:
+		return Errorf(TooLarge, "The unfinished uploads of a Workspace may take %s of the portal's disk. Confirm or cancel some of them first.", bytesText(workspace))
+	}
+	return nil
+}
+
+// maxNamedUploads is the number of uploads named in a refusal.
+const maxNamedUploads = 3
+
+// named lists uploads of the person: ": #12 of sales, #13 of sales".
+func (s UploadSpace) named() string {
+	switch n := len(s.Names); {
+	case n == 0:
+		return ""
+	case n > maxNamedUploads:
+		return ": " + strings.Join(s.Names[:maxNamedUploads], ", ") + fmt.Sprintf(" and %d more", n-maxNamedUploads)
+	}
+	return ": " + strings.Join(s.Names, ", ")
+}
+
+// bytesText returns a size in MiB, or in KiB below one MiB.
+func bytesText(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
 }

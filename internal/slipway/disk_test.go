@@ -1,0 +1,46 @@
+package slipway
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// The disk has 100 MiB above the reserve in each case: one person may hold 50
+// MiB, one Workspace 75.
+func TestUploadSpace(t *testing.T) {
+	const mib = 1 << 20
+	use := func(m int64) DiskUse { return DiskUse{Bytes: m * mib, Uploads: 1} }
+	for name, tt := range map[string]struct {
+		s    UploadSpace
+		n    int64
+		kind Kind
+		want string
+	}{
+		"first":                    {s: UploadSpace{Free: 110 * mib}, n: 50 * mib},
+		"larger than a share":      {s: UploadSpace{Free: 110 * mib}, n: 50*mib + 1, kind: NoSpace, want: "one person may take 50 MiB"},
+		"second":                   {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: use(30), Workspace: use(30)}, n: 20 * mib},
+		"second too much":          {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: use(30), Names: []string{"#3 of sales"}}, n: 21 * mib, kind: TooLarge, want: "cancel some of them first: #3 of sales."},
+		"growing alone":            {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: DiskUse{Bytes: 50 * mib}}, n: 1, kind: NoSpace, want: "too little room for this upload"},
+		"many":                     {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: use(30), Names: []string{"a", "b", "c", "d"}}, n: 21 * mib, kind: TooLarge, want: "first: a, b, c and 1 more."},
+		"another person":           {s: UploadSpace{Free: 60 * mib, Held: 50 * mib, Workspace: use(50)}, n: 25 * mib},
+		"another of the Workspace": {s: UploadSpace{Free: 60 * mib, Held: 50 * mib, Workspace: use(50)}, n: 26 * mib, kind: TooLarge, want: "a Workspace may take 75 MiB"},
+		"another Workspace":        {s: UploadSpace{Free: 35 * mib, Held: 75 * mib}, n: 25 * mib},
+		"below the reserve":        {s: UploadSpace{Free: 35 * mib, Held: 75 * mib}, n: 26 * mib, kind: NoSpace, want: "nearly full"},
+		"promised to others":       {s: UploadSpace{Free: 110 * mib, Promised: 90 * mib}, n: 11 * mib, kind: NoSpace, want: "nearly full"},
+		"beside what is promised":  {s: UploadSpace{Free: 110 * mib, Promised: 90 * mib}, n: 10 * mib},
+		"unknown length":           {s: UploadSpace{Free: 110 * mib, Person: use(50)}},
+		"unknown length, no share": {s: UploadSpace{Free: 110 * mib, Person: use(51)}, kind: TooLarge, want: "one person or token may take 50 MiB"},
+		"number of a person":       {s: UploadSpace{Free: 110 * mib, Person: DiskUse{Uploads: PersonUploads}}, n: 1, kind: TooLarge, want: "500 unfinished deploys"},
+		"number of a Workspace":    {s: UploadSpace{Free: 110 * mib, Workspace: DiskUse{Uploads: WorkspaceUploads}}, n: 1, kind: TooLarge, want: "2000 unfinished deploys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.s.Reserve = 10 * mib
+			err := tt.s.Admit(tt.n)
+			kind, text := Explain(err)
+			if (err == nil) != (tt.want == "") || kind != tt.kind || !strings.Contains(fmt.Sprint(err), tt.want) {
+				t.Errorf("%v: %s, want kind %v with %q", err, text, tt.kind, tt.want)
+			}
+		})
+	}
+}
