@@ -14,8 +14,8 @@
 
   // leftOut matches path elements that isIgnored in internal/archive/ignore.go leaves
   // out of every upload: the names travel, for the count, the bytes do not.
-  const leftOutFolder = /^(\.git|__pycache__|\.venv|node_modules|__MACOSX)$/;
-  const leftOutFile = /^(\.DS_Store|\._.*|.*\.pyc)$/;
+  const leftOutFolder = /^(\.git|__pycache__|\.venv|node_modules|\.ipynb_checkpoints|__MACOSX)$/;
+  const leftOutFile = /^(\.DS_Store|Icon\r|Thumbs\.db|desktop\.ini|\._.*|\.#.*|#.+#|\..+\.sw[a-p]|.*(\.pyc|~|:Zone\.Identifier))$/;
 
   function header(path, size, time, type) {
     const h = new Uint8Array(block);

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/unicode/norm"
 
 	"slipway/internal/slipway"
 )
@@ -24,24 +25,50 @@ type Entry struct {
 	Size int64
 	Exec bool
 	Link string // a symlink's target as written, "" for a file
+
+	handed bool // the content was handed over
 }
 
-// Read reads the archive in f once, front to back, and hands take each regular
-// file that may belong to the dags folder. Take reads r to the end, or returns
-// an error to end Read. The Selection decides at the end; some files handed to
-// take may not be deployed.
+// Read reads the archive in f, front to back, and hands take each regular file that
+// may belong to the dags folder. Take reads r to the end, or returns an error to
+// end Read. The Selection decides at the end; some files handed to take may not be
+// deployed. Read reads twice where more is beside the dags folder than may be
+// deployed.
 func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, take func(e Entry, r io.Reader) error) (Selection, error) {
 	if size > lim.Archive {
 		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", SizeText(size), SizeText(lim.Archive))
 	}
-	s := &scan{
-		lim: lim, src: &source{ctx: ctx, r: f}, take: take,
-		tree: newTree(lim), ignores: map[string][]byte{},
-	}
+	s := newScan(ctx, f, lim, take)
 	if err := s.read(size); err != nil {
 		return Selection{}, err
 	}
-	return s.selection()
+	sel, err := s.selection()
+	if err == nil && s.skipped {
+		err = s.readRest(sel, size)
+	}
+	return sel, err
+}
+
+func newScan(ctx context.Context, f io.ReaderAt, lim Limits, take func(e Entry, r io.Reader) error) *scan {
+	return &scan{
+		lim: lim, src: &source{ctx: ctx, r: f}, take: take,
+		tree: newTree(lim), ignores: map[string][]byte{}, written: map[string]string{},
+	}
+}
+
+// readRest hands over the selected files that were skipped.
+func (s *scan) readRest(sel Selection, size int64) error {
+	rest := newScan(s.src.ctx, s.src.r, s.lim, s.take)
+	rest.only = map[string]bool{}
+	for _, e := range sel.Entries {
+		if e.Link == "" && !e.handed {
+			rest.only[e.Name] = true
+		}
+	}
+	if len(rest.only) == 0 {
+		return nil
+	}
+	return rest.read(size)
 }
 
 // scan is the reading of one archive.
@@ -49,14 +76,22 @@ type scan struct {
 	lim         Limits
 	src         *source
 	take        func(Entry, io.Reader) error
+	only        map[string]bool // the files to hand over; nil for all that may be deployed
 	tree        *tree
 	entries     []Entry
+	folders     []string          // folders with an entry of their own
+	defects     []defect          // of entries that cannot be deployed
+	written     map[string]string // names as written, by the composed name
+	backslashes []backslash
+	slashes     bool // a name has a slash inside
 	omitted     omissions
 	ignores     map[string][]byte // the contents of .slipwayignore files, by folder
 	ignoreBytes int               // bytes in ignores
 	dags        bool              // the root has a dags folder
 	last        string            // the current entry, for refusals
 	expanded    int64             // bytes of sparse files, holes included
+	handed      int64             // bytes handed over
+	skipped     bool              // files were not handed over, as there are too many bytes
 }
 
 // header is what each format says of an entry before the content.
@@ -69,11 +104,12 @@ type header struct {
 	open    func() (io.Reader, error)
 }
 
-// admit checks an entry of any format before the content is read: name, size, and
-// the refusals of the format. ok is false for an entry without anything to deploy:
-// left out of every upload, or the root folder.
+// admit checks an entry of any format before the content is read. ok is false for an
+// entry without anything to deploy: left out of every upload, the root folder, or
+// one with a fault, which counts if the entry turns out to be deployed.
 func (s *scan) admit(h header) (name string, ok bool, err error) {
-	if name, err = s.lim.clean(h.name); err != nil {
+	name, reason, err := s.place(h)
+	if err != nil {
 		return "", false, err
 	}
 	s.last = name
@@ -81,40 +117,67 @@ func (s *scan) admit(h header) (name string, ok bool, err error) {
 		return "", false, err
 	}
 	switch {
+	case reason != nil:
 	case h.refusal != "":
-		return "", false, slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(h.raw), h.refusal)
+		reason = slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(h.raw), h.refusal)
 	case name == "" && h.kind == folder:
 		return "", false, nil
-	case name == "":
+	case h.size > uint64(s.lim.Unpacked):
+		reason = s.explain(errUnpacked)
+	}
+	if name == "" {
 		return "", false, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(h.raw))
-	case h.size > uint64(s.lim.Unpacked): // before any of it is unpacked
-		return "", false, s.explain(errUnpacked)
+	}
+	s.slashes = s.slashes || hasSlash(h.name)
+	if reason != nil {
+		return "", false, s.putOff(name, reason)
+	}
+	if strings.Contains(h.name, `\`) {
+		s.backslashes = append(s.backslashes, backslash{written: h.name, name: name})
 	}
 	return name, true, nil
 }
 
-// add records an admitted entry, and refuses a collision of names.
+// add records an admitted entry.
 func (s *scan) add(e Entry, k kind) error {
 	if k == link && e.Link == "" {
-		return slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name))
+		return s.putOff(e.Name, slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name)))
 	}
-	if err := s.tree.add(e.Name, k, e.Link); err != nil {
+	e.Link = norm.NFC.String(e.Link)
+	if err := s.tree.note(e.Name, k, e.Link); err != nil {
 		return err
 	}
 	if _, ok := below(dagsFolder, e.Name); ok || k == folder && e.Name == dagsFolder {
 		s.dags = true
 	}
-	if k != folder {
+	if k == folder {
+		s.folders = append(s.folders, e.Name)
+	} else {
 		s.entries = append(s.entries, e)
 	}
 	return nil
 }
 
-// mayDeploy reports whether, by the entries up to now, the file name may be
-// deployed.
-func (s *scan) mayDeploy(name string) bool {
-	_, ok := below(dagsFolder, name)
-	return ok || !s.dags
+// hands reports whether the content of the file e is handed over: by the entries up
+// to now, e may be deployed, and the bytes of all are within the limit. Beyond the
+// limit, small Python files are handed over, for the search of the dags folder.
+func (s *scan) hands(e Entry) bool {
+	if s.only != nil {
+		return s.only[e.Name]
+	}
+	if _, ok := below(dagsFolder, e.Name); !ok && s.dags {
+		return false
+	}
+	if e.Size > s.lim.Unpacked-s.handed && !isSmallPython(e) {
+		s.skipped = true
+		return false
+	}
+	s.handed += e.Size
+	return true
+}
+
+func isSmallPython(e Entry) bool {
+	return e.Size <= 1<<20 && strings.HasSuffix(e.Name, ".py")
 }
 
 // deliver gives the content of e to take and reads the rest of the content.
@@ -185,6 +248,8 @@ func (s *scan) explain(err error) error {
 	switch {
 	case s.src.failed() != nil: // a failing disk or a cancelled context
 		return fmt.Errorf("read archive: %w", s.src.failed())
+	case errors.Is(err, errStream):
+		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s, with all that is not deployed: %s is beyond the limit.", SizeText(s.lim.stream()), Quote(s.last))
 	case errors.Is(err, errUnpacked):
 		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", SizeText(s.lim.Unpacked), Quote(s.last))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
@@ -202,30 +267,21 @@ func (s *scan) explain(err error) error {
 // selection decides, once all entries are known.
 func (s *scan) selection() (Selection, error) {
 	base, root := s.tree.project(s.dags)
-	sel := Selection{Root: root}
-	rules := patternsOf(s.ignores, base, root)
-	outside := map[string]bool{}
-	for _, e := range s.entries {
-		p, ok := below(root, e.Name)
-		if !ok {
-			outside[top(base, e.Name)] = true
-			continue
-		}
-		ignored, err := rules.match(e.Name)
-		if err != nil {
-			return Selection{}, err
-		}
-		if ignored != "" {
-			s.omitted.add(ignored, ignoreName)
-			continue
-		}
-		sel.Entries = append(sel.Entries, Selected{Path: p, Entry: e})
+	p := picker{scan: s, sel: Selection{Root: root}, base: base, rules: patternsOf(s.ignores, base, root), outside: map[string]bool{}}
+	s.settleBackslashes()
+	if err := p.pickAll(); err != nil {
+		return Selection{}, err
 	}
+	sel := p.sel
 	sel.LeftOut, sel.LeftOutFiles = s.omitted.sorted(), s.omitted.files
-	for name := range outside {
+	for name := range p.outside {
 		sel.Outside = append(sel.Outside, name)
 	}
 	slices.Sort(sel.Outside)
-	slices.SortFunc(sel.Entries, func(a, b Selected) int { return cmp.Compare(a.Path, b.Path) })
-	return sel, sel.check(s.src.ctx, s.lim)
+	slices.SortStableFunc(sel.Entries, func(a, b Selected) int { return cmp.Compare(a.Path, b.Path) })
+	if err := s.oneForm(sel); err != nil {
+		return Selection{}, err
+	}
+	s.tree, s.entries = nil, nil // before another tree is built
+	return sel, sel.check(s.src.ctx, s.lim, p.folders)
 }

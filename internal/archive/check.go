@@ -13,11 +13,12 @@ import (
 // a folder, and symlinks out of the root or in circles. A symlink to nothing is
 // valid, as for Airflow.
 func CheckVersion(files []slipway.File, lim Limits) error {
-	return checkVersion(context.Background(), files, lim, "")
+	return checkVersion(context.Background(), files, nil, lim, "")
 }
 
-// checkVersion is CheckVersion, where refusals put at before names.
-func checkVersion(ctx context.Context, files []slipway.File, lim Limits, at string) error {
+// checkVersion is CheckVersion of files and folders, where refusals put at before
+// names.
+func checkVersion(ctx context.Context, files []slipway.File, folders []string, lim Limits, at string) error {
 	t := newTree(lim)
 	t.at = at
 	var size int64
@@ -27,6 +28,11 @@ func checkVersion(ctx context.Context, files []slipway.File, lim Limits, at stri
 		}
 		if size += f.Size; size > lim.Unpacked {
 			return slipway.Errorf(slipway.TooLarge, "The files have more than %s together: %s is beyond the limit.", SizeText(lim.Unpacked), t.quote(f.Path))
+		}
+	}
+	for _, name := range folders {
+		if err := t.add(name, folder, ""); err != nil {
+			return err
 		}
 	}
 	if !slices.ContainsFunc(files, func(f slipway.File) bool { return f.Link != "" }) {
@@ -72,6 +78,8 @@ type tree struct {
 	nodes map[string]node
 	tops  []string // the names at the root
 	bytes int64    // of all names and targets
+	noted int      // entries of an archive
+	below int      // of these, how many lie in dags
 }
 
 func newTree(lim Limits) *tree {
@@ -101,6 +109,52 @@ func (t *tree) add(name string, k kind, target string) error {
 		return slipway.Errorf(slipway.Invalid, "There are two files of the name %s.", t.quote(name))
 	}
 	return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in case or Unicode form.", t.quote(old.name), t.quote(name))
+}
+
+// note puts the entry name of an archive into t. Entries may collide, as not all are
+// deployed; the first counts.
+func (t *tree) note(name string, k kind, target string) error {
+	if err := t.noteParents(name); err != nil {
+		return err
+	}
+	return t.noteOne(node{name: name, kind: k, target: target}, len(name)+len(target))
+}
+
+// noteParents puts the folders above name into t.
+func (t *tree) noteParents(name string) error {
+	for name = parent(name); name != ""; name = parent(name) {
+		if _, ok := t.nodes[fold(name)]; ok {
+			return nil
+		}
+		if err := t.noteOne(node{name: name, kind: folder}, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// noteOne puts n into t. The name costs bytes of memory, also where n is known.
+func (t *tree) noteOne(n node, bytes int) error {
+	t.noted++
+	t.bytes += int64(bytes)
+	switch {
+	case t.noted > t.lim.entries():
+		return t.lim.tooMany(t.below)
+	case t.bytes > t.lim.scanned():
+		return t.lim.tooLongNames(t.lim.scanned(), Quote(n.name))
+	}
+	if _, ok := below(dagsFolder, n.name); ok {
+		t.below++
+	}
+	key := fold(n.name)
+	if _, ok := t.nodes[key]; ok {
+		return nil
+	}
+	if parent(key) == "" {
+		t.tops = append(t.tops, n.name)
+	}
+	t.nodes[key] = n
+	return nil
 }
 
 // addParents puts the folders above name into t, from the nearest upwards to the
@@ -139,10 +193,7 @@ func (t *tree) put(key string, n node) error {
 		t.bytes += int64(len(n.name) + len(n.target))
 	}
 	if t.bytes > t.lim.names() {
-		return slipway.Errorf(slipway.TooLarge, "The names of the files have more than %s together: %s is beyond the limit.", SizeText(t.lim.names()), t.quote(n.name))
-	}
-	if parent(key) == "" {
-		t.tops = append(t.tops, n.name)
+		return t.lim.tooLongNames(t.lim.names(), t.quote(n.name))
 	}
 	t.nodes[key] = n
 	return nil

@@ -71,14 +71,33 @@ func ignoredAlways(name string) (string, bool) {
 	return "", false
 }
 
-// isIgnored reports whether the path element el is left out of every upload.
-// static/upload.js has the same list, to save the bytes.
+// isIgnored reports whether the path element el is left out of every upload: caches,
+// and what systems and editors leave behind. static/upload.js has the same list, to
+// save the bytes.
 func isIgnored(el string) bool {
 	switch el {
-	case ".git", "__pycache__", ".venv", "node_modules", ".DS_Store", "__MACOSX", ignoreName:
+	case ".git", "__pycache__", ".venv", "node_modules", ".ipynb_checkpoints", "__MACOSX", ignoreName:
+		return true
+	case ".DS_Store", "Icon\r", "Thumbs.db", "desktop.ini":
 		return true
 	}
-	return strings.HasSuffix(el, ".pyc") || strings.HasPrefix(el, "._")
+	for _, start := range []string{"._", ".#"} { // of macOS; the lock of Emacs
+		if strings.HasPrefix(el, start) {
+			return true
+		}
+	}
+	for _, end := range []string{".pyc", "~", ":Zone.Identifier"} { // the last by Windows, in WSL
+		if strings.HasSuffix(el, end) {
+			return true
+		}
+	}
+	return isSwap(el) || len(el) > 2 && el[0] == '#' && el[len(el)-1] == '#'
+}
+
+// isSwap reports whether el is a swap file of Vim: ".a.py.swp", then .swo, .swn.
+func isSwap(el string) bool {
+	n := len(el)
+	return n > 5 && el[0] == '.' && el[n-4:n-1] == ".sw" && 'a' <= el[n-1] && el[n-1] <= 'p'
 }
 
 // ignore matches names with the patterns of .slipwayignore files.

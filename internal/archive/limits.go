@@ -35,8 +35,31 @@ func DefaultLimits() Limits {
 // then bounds memory even with the longest paths.
 func (l Limits) names() int64 { return 1<<20 + 512*int64(l.Files) }
 
-// stream returns the allowed bytes of an unpacked archive.
-func (l Limits) stream() int64 { return l.Unpacked }
+// scanned is names for all entries of an archive, which are in memory twice for a while.
+func (l Limits) scanned() int64 { return 1<<20 + 256*int64(l.Files) }
+
+// beside is how many times as much as is deployed an archive may hold.
+const beside = 4
+
+// stream returns the allowed bytes of an unpacked archive, with all that is not
+// deployed.
+func (l Limits) stream() int64 { return beside * l.Unpacked }
+
+// entries returns the allowed entries of an archive, with those that are not
+// deployed.
+func (l Limits) entries() int { return beside * l.Files }
+
+func (l Limits) tooLongNames(most int64, quoted string) error {
+	return slipway.Errorf(slipway.TooLarge, "The names of the files have more than %s together: %s is beyond the limit.", SizeText(most), quoted)
+}
+
+// tooMany refuses an archive of too many entries, of which deployed lie in dags.
+func (l Limits) tooMany(deployed int) error {
+	if deployed > l.Files {
+		return l.tooManyFiles()
+	}
+	return slipway.Errorf(slipway.TooLarge, "The archive has more than %d files and folders, with all that is not deployed.", l.entries())
+}
 
 func (l Limits) tooManyFiles() error {
 	return slipway.Errorf(slipway.TooLarge, "There are more than %d files and folders.", l.Files)
@@ -54,30 +77,43 @@ func SizeText(n int64) string {
 	return fmt.Sprintf("%g %s", math.Round(value*10)/10, unit)
 }
 
+// maxDepth is how many folders may lie in each other: a walk of Python gives up at
+// 1,000, and the folders of the mount lie above.
+const maxDepth = 128
+
 // clean returns name without "." and empty elements, or refuses name. The root
 // is "".
 func (l Limits) clean(name string) (string, error) {
-	if err := CheckText("name", name); err != nil {
-		return "", err
-	}
+	cleaned, reason, err := l.place(name)
+	return cleaned, firstError(err, reason)
+}
+
+// place is clean, where the reason against a file of the name is apart. Names that
+// lead out of the root are refused.
+func (l Limits) place(name string) (cleaned string, reason, err error) {
 	if strings.HasPrefix(name, "/") || hasDrive(name) {
-		return "", slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", Quote(name))
+		return "", nil, slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", Quote(name))
 	}
+	reason = CheckText("name", name)
 	var kept []string
 	for el := range strings.SplitSeq(name, "/") {
 		switch {
 		case el == "" || el == ".":
 			continue
 		case el == "..":
-			return "", slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, Quote(name))
-		case len(el) > l.Name:
-			return "", slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", Quote(el), len(el), l.Name)
+			return "", nil, slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, Quote(name))
+		case len(el) > l.Name && reason == nil:
+			reason = slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", Quote(el), len(el), l.Name)
 		}
 		kept = append(kept, el)
 	}
-	cleaned := strings.Join(kept, "/")
-	if len(cleaned) > l.Path {
-		return "", slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", Quote(cleaned), len(cleaned), l.Path)
+	cleaned = strings.Join(kept, "/")
+	switch {
+	case reason != nil:
+	case len(cleaned) > l.Path:
+		reason = slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", Quote(cleaned), len(cleaned), l.Path)
+	case len(kept) > maxDepth:
+		reason = slipway.Errorf(slipway.TooLarge, "The path %s has %d names. At most %d are allowed, as Python walks no deeper.", Quote(cleaned), len(kept), maxDepth)
 	}
-	return cleaned, nil
+	return cleaned, reason, nil
 }

@@ -27,17 +27,22 @@ func TestReadLimits(t *testing.T) {
 		"zip in many files":   {zipOf(deflated(zipItem{testEntry: testEntry{name: "dags/a", body: zeros}}), deflated(zipItem{testEntry: testEntry{name: "dags/b", body: zeros}})), func(l *Limits) { l.Unpacked = 1<<21 - 1 }, []string{`"dags/b"`}},
 		"sparse":              {tarOf(hole("dags/hole", 1<<30)...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/hole"`}},
 		"many sparse":         {tarOf(append(hole("dags/a", 300<<10), hole("dags/b", 300<<10)...)...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/b"`}},
-		"xz":                  {packedBy(t, "tar-J.tar.xz"), func(l *Limits) { l.Unpacked = 1 << 10 }, []string{"1 KiB"}},
+		"xz":                  {packedBy(t, "tar-J.tar.xz"), func(l *Limits) { l.Unpacked = 1 << 10 }, []string{"4 KiB"}},
 		"xz with a window":    {packedBy(t, "window.tar.xz"), func(*Limits) {}, []string{"64 MiB", "-9"}},
 		"xz in many parts":    {bytes.Repeat(packedBy(t, "empty-9.xz"), 300), func(*Limits) {}, []string{"parts"}},
 		"bzip2":               {packedBy(t, "tar-j.tar.bz2"), func(l *Limits) { l.Unpacked = 1 << 18 }, []string{`"dags/s.bin"`}},
-		"left out":            {gzipped(tarOf(testEntry{name: ".git/bomb", body: zeros})), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`".git/bomb"`}},
+		"left out":            {gzipped(tarOf(testEntry{name: ".git/bomb", body: zeros})), func(l *Limits) { l.Unpacked = 1 << 17 }, []string{`".git/bomb"`, "512 KiB", "not deployed"}},
 		"after the end":       {gzipped(append(tarOf(testEntry{name: "dags/a"}), zeros...)), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/a"`}},
 		"stated size":         {append(tarHeader(testEntry{name: "dags/big"}, 1<<30), zeros...), func(l *Limits) { l.Unpacked = 1 << 19 }, []string{`"dags/big"`}},
-		"files":               {tarOf(many...), func(l *Limits) { l.Files = 3 }, []string{"more than 3 files"}},
-		"files in a zip":      {zipOf(zipEntries(many...)...), func(l *Limits) { l.Files = 3 }, []string{"more than 3 files"}},
+		"files":               {tarOf(many...), func(l *Limits) { l.Files = 2 }, []string{"more than 2 files"}},
+		"files in a zip":      {zipOf(zipEntries(many...)...), func(l *Limits) { l.Files = 2 }, []string{"more than 2 files"}},
 		"records in a zip":    {zipOf(zipEntries(many...)...), func(l *Limits) { l.Files = 1 }, []string{"more than 1 files"}},
 		"folders":             {tarOf(testEntry{name: "a/b/c/d"}), func(l *Limits) { l.Files = 3 }, []string{"more than 3 files and folders"}},
+		"entries":             {tarOf(outsiders(9)...), func(l *Limits) { l.Files = 2 }, []string{"more than 8 files", "not deployed"}},
+		"entries in a zip":    {zipOf(zipEntries(outsiders(9)...)...), func(l *Limits) { l.Files = 2 }, []string{"more than 8 files", "not deployed"}},
+		"names of folders":    {tarOf(longFolders(500)...), func(l *Limits) { l.Files, l.Path = 1000, 4096 }, []string{"names", "beyond"}},
+		"names outside":       {tarOf(append(longNames(500), testEntry{name: "dags/a.py"})...), func(l *Limits) { l.Files, l.Path = 1000, 4096 }, []string{"names", "beyond"}},
+		"nesting":             {tarOf(testEntry{name: "dags/" + strings.Repeat("d/", 128) + "a.py"}), func(*Limits) {}, []string{"130 names", "128"}},
 		"path":                {tarOf(testEntry{name: "dags/abcdef/g"}), func(l *Limits) { l.Path = 12 }, []string{`"dags/abcdef/g"`, "13 bytes", "12"}},
 		"name":                {tarOf(testEntry{name: "dags/abcdefg.py"}), func(l *Limits) { l.Name = 9 }, []string{`"abcdefg.py"`, "10 bytes", "9"}},
 		"target":              {tarOf(linkItem("dags/l", "a/b/c/d/e/f/g")), func(l *Limits) { l.Path = 10 }, []string{`"dags/l"`}},
@@ -75,6 +80,24 @@ func hole(name string, n int) []testEntry {
 		{name: "pax", kind: tar.TypeXHeader, body: "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n" + text},
 		{name: name, body: "0\n" + strings.Repeat("\x00", tarBlock-2)},
 	}
+}
+
+// outsiders returns n files beside a dags folder.
+func outsiders(n int) []testEntry {
+	list := []testEntry{{name: "dags/a.py", body: "a"}}
+	for i := range n {
+		list = append(list, testEntry{name: fmt.Sprintf("logs/%06d", i)})
+	}
+	return list
+}
+
+func longFolders(n int) []testEntry {
+	list := longNames(n)
+	for i := range list {
+		list[i].name += "/"
+		list[i].kind = tar.TypeDir
+	}
+	return list
 }
 
 func hugeNames() []testEntry {

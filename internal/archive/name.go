@@ -6,7 +6,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
 	"slipway/internal/slipway"
@@ -49,14 +48,23 @@ func Quote(name string) string {
 }
 
 // fold returns one text for all names that are equal on a file system without
-// case and Unicode forms.
+// case and Unicode forms. Letters are compared one by one: ß is not ss.
 func fold(name string) string {
 	for i := range len(name) {
 		if name[i] >= utf8.RuneSelf {
-			return norm.NFC.String(cases.Fold().String(norm.NFD.String(name)))
+			return strings.Map(foldRune, norm.NFC.String(name))
 		}
 	}
 	return strings.ToLower(name)
+}
+
+// foldRune returns one letter for all that differ from r only in case.
+func foldRune(r rune) rune {
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	return unicode.ToLower(least)
 }
 
 // parent returns the folder of name, "" for the root.

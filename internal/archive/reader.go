@@ -64,12 +64,16 @@ func (c *content) Read(p []byte) (int, error) {
 	return n, err
 }
 
-var errUnpacked = errors.New("unpacked size is over the limit")
+var (
+	errUnpacked = errors.New("unpacked size is over the limit")
+	errStream   = errors.New("unpacked size, with all that is not deployed, is over the limit")
+)
 
 // meter counts the bytes out of an archive, and the zeros at the end.
 type meter struct {
 	r     io.Reader
 	limit int64
+	over  error // the error beyond the limit
 	n     int64
 	zeros int64
 }
@@ -77,7 +81,7 @@ type meter struct {
 func (m *meter) Read(p []byte) (int, error) {
 	n, err := m.r.Read(p)
 	if m.n += int64(n); m.n > m.limit {
-		return 0, errUnpacked
+		return 0, m.over
 	}
 	zeros := n - len(bytes.TrimRight(p[:n], "\x00"))
 	if zeros < n {

@@ -57,8 +57,9 @@ func top(base, name string) string {
 	return join(base, el)
 }
 
-// check refuses an empty selection and an invalid version.
-func (s Selection) check(ctx context.Context, lim Limits) error {
+// check refuses an empty selection and an invalid version. folders are those with an
+// entry of their own.
+func (s Selection) check(ctx context.Context, lim Limits, folders []string) error {
 	if len(s.Entries) == 0 && s.Root != "" {
 		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", Quote(s.Root))
 	}
@@ -69,5 +70,5 @@ func (s Selection) check(ctx context.Context, lim Limits) error {
 	for i, e := range s.Entries {
 		files[i] = slipway.File{Path: e.Path, Size: e.Size, Exec: e.Exec, Link: e.Link}
 	}
-	return checkVersion(ctx, files, lim, s.Root)
+	return checkVersion(ctx, files, folders, lim, s.Root)
 }

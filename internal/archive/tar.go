@@ -135,7 +135,7 @@ var errTail = errors.New("data after the end")
 
 // readTar reads the entries of the tar stream r.
 func (s tarReader) readTar(r io.Reader) error {
-	m := &meter{r: r, limit: s.lim.stream()}
+	m := &meter{r: r, limit: s.lim.stream(), over: errStream}
 	tr := tar.NewReader(m)
 	for {
 		at := (m.n + tarBlock - 1) / tarBlock * tarBlock // of the header, if the content before was read
@@ -162,6 +162,7 @@ func (s tarReader) endTar(m *meter, at int64) error {
 		return s.explain(io.ErrUnexpectedEOF)
 	}
 	end := m.n
+	m.limit, m.over = min(m.limit, m.n+s.lim.Unpacked), errUnpacked
 	_, err := io.Copy(io.Discard, m)
 	switch {
 	case errors.Is(err, errTail), errors.Is(err, errBzip2Tail), errors.Is(err, zstd.ErrMagicMismatch), err == nil && m.zeros < m.n-end:
@@ -196,9 +197,10 @@ func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	if err := s.add(e, k); err != nil {
 		return err
 	}
-	if k != file || !s.mayDeploy(name) {
+	if k != file || !s.hands(e) {
 		return nil
 	}
+	s.entries[len(s.entries)-1].handed = true
 	return s.deliver(e, r)
 }
 
@@ -216,17 +218,16 @@ func isSparse(h *tar.Header) bool {
 	return h.Typeflag == tar.TypeGNUSparse || pax || old
 }
 
-// expand counts the bytes of a sparse file: a few bytes of the archive may say
-// that a file has many.
+// expand refuses an entry that is larger than an archive may be. Sparse files count
+// together: a few bytes of the archive may say that a file has many.
 func (s tarReader) expand(h *tar.Header) error {
-	if !isSparse(h) {
-		return nil
+	if isSparse(h) {
+		s.expanded += h.Size
 	}
-	if h.Size > s.lim.stream() || s.expanded+h.Size > s.lim.stream() {
+	if h.Size > s.lim.stream() || s.expanded > s.lim.stream() {
 		s.last = h.Name
-		return s.explain(errUnpacked)
+		return s.explain(errStream)
 	}
-	s.expanded += h.Size
 	return nil
 }
 

@@ -38,22 +38,23 @@ func readZip(s *scan, size int64) error {
 	if err != nil {
 		return err
 	}
-	z := &zipReader{scan: s, meter: meter{limit: s.lim.Unpacked}}
+	z := &zipReader{scan: s, meter: meter{limit: s.lim.Unpacked, over: errUnpacked}}
 	var wanted []deployFile
 	for _, f := range files {
-		e, k, err := z.declare(f)
+		k, err := z.declare(f)
 		if err != nil {
 			return err
 		}
 		if k == file {
-			wanted = append(wanted, deployFile{e, f})
+			wanted = append(wanted, deployFile{len(s.entries) - 1, f})
 		}
 	}
 	return z.deliver(wanted)
 }
 
+// deployFile is a file with its place in the entries of the scan.
 type deployFile struct {
-	Entry
+	entry int
 	zipFile
 }
 
@@ -94,25 +95,30 @@ type zipReader struct {
 }
 
 // declare records f. The kind is file if the content is still to be read.
-func (z *zipReader) declare(f zipFile) (Entry, kind, error) {
-	name, k, err := zipName(f.File)
-	if err != nil {
-		return Entry{}, 0, err
-	}
+func (z *zipReader) declare(f zipFile) (kind, error) {
+	name, k, refusal := zipKind(f.File)
 	cleaned, ok, err := z.scan.admit(header{
-		raw: f.Name, name: name, kind: k, size: f.UncompressedSize64,
+		raw: name, name: name, kind: k, size: f.UncompressedSize64, refusal: refusal,
 		open: func() (io.Reader, error) { return z.open(f) },
 	})
 	if !ok || err != nil {
-		return Entry{}, 0, err
+		return 0, err
 	}
 	e := Entry{Name: cleaned, Size: int64(f.UncompressedSize64), Exec: isUnix(f.File) && f.Mode()&0o111 != 0}
 	if k == link {
 		if e, err = z.symlink(cleaned, f); err != nil {
-			return Entry{}, 0, err
+			return 0, z.putOff(cleaned, err)
 		}
 	}
-	return e, k, z.scan.add(e, k)
+	return k, z.scan.add(e, k)
+}
+
+// putOff is scan.putOff, but for errors of the disk.
+func (z *zipReader) putOff(name string, err error) error {
+	if !slipway.Explained(err) {
+		return err
+	}
+	return z.scan.putOff(name, err)
 }
 
 // symlink returns the link; the content of f is the target.
@@ -132,48 +138,83 @@ func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 	return Entry{Name: name, Link: string(target)}, nil
 }
 
-// deliver gives the deployed contents to take.
+// deliver gives the contents that may be deployed to take. Where the directory
+// says that these are too many bytes, nothing is unpacked before the selection but
+// small Python files.
 func (z *zipReader) deliver(files []deployFile) error {
-	_, root := z.scan.tree.project(z.scan.dags)
+	s := z.scan
+	_, root := s.tree.project(s.dags)
+	var sum int64
 	for _, f := range files {
-		if _, ok := below(root, f.Entry.Name); !ok {
+		if _, ok := below(root, s.entries[f.entry].Name); ok {
+			sum += s.entries[f.entry].Size
+		}
+	}
+	for _, f := range files {
+		e := &s.entries[f.entry]
+		if _, ok := below(root, e.Name); !ok && s.only == nil || s.only != nil && !s.only[e.Name] {
 			continue
 		}
-		z.scan.last = f.Entry.Name
-		r, err := z.open(f.zipFile)
-		if err != nil {
-			return z.scan.explain(err)
+		if s.only == nil && sum > s.lim.Unpacked && (root != "" || !isSmallPython(*e)) {
+			s.skipped = true
+			continue
 		}
-		if err := z.scan.deliver(f.Entry, r); err != nil {
+		e.handed = true
+		if err := z.deliverOne(*e, f.zipFile); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// zipName returns the name of f with slashes, and the kind. Some tools on
-// Windows write backslashes; on Unix a backslash is part of the name.
-func zipName(f *zip.File) (string, kind, error) {
-	name := f.Name
-	if !isUnix(f) {
-		name = strings.ReplaceAll(name, `\`, "/")
+func (z *zipReader) deliverOne(e Entry, f zipFile) error {
+	z.scan.last = e.Name
+	r, err := z.open(f)
+	if err != nil {
+		return z.scan.explain(err)
 	}
+	return z.scan.deliver(e, r)
+}
+
+// zipKind returns the name of f, the kind, and the reason to refuse f. Tools on
+// Windows write backslashes between folders.
+func zipKind(f *zip.File) (name string, k kind, refusal string) {
+	name = zipName(f)
 	mode := f.Mode()
 	if strings.HasSuffix(name, "/") {
 		mode |= fs.ModeDir
 	}
-	switch mode.Type() {
-	case 0:
-		return name, file, nil
-	case fs.ModeDir:
-		if f.UncompressedSize64 > 0 {
-			return "", 0, slipway.Errorf(slipway.Invalid, "The folder %s has a content, like a file.", Quote(name))
-		}
-		return name, folder, nil
-	case fs.ModeSymlink:
-		return name, link, nil
+	k = file
+	switch {
+	case mode.IsDir():
+		k = folder
+	case mode.Type() == fs.ModeSymlink:
+		k = link
 	}
-	return "", 0, slipway.Errorf(slipway.Invalid, "The entry %s is neither a file, a folder nor a symlink: devices and fifos cannot be deployed.", Quote(name))
+	switch {
+	case f.Flags&zipEncrypted != 0:
+		refusal = "encrypted. Pack the archive without a password"
+	case f.Method != zip.Store && f.Method != zip.Deflate:
+		refusal = fmt.Sprintf("compressed with method %d. Only deflate, the usual one, can be read", f.Method)
+	case k == folder && f.UncompressedSize64 > 0:
+		refusal = "a folder with a content, like a file"
+	case k == file && mode.Type() != 0:
+		refusal = "neither a file, a folder nor a symlink: devices and fifos cannot be deployed"
+	}
+	return name, k, refusal
+}
+
+// zipName returns the name of f. A name that is not marked as UTF-8 may have its
+// UTF-8 form in an extra field, with the checksum of the name.
+func zipName(f *zip.File) string {
+	name := f.Name
+	if other, ok := unicodePath(f.Extra, f.Name); ok && f.Flags&zipUTF8 == 0 {
+		name = other
+	}
+	if !isUnix(f) {
+		name = strings.ReplaceAll(name, `\`, "/")
+	}
+	return name
 }
 
 // isUnix reports whether f was packed on Unix or macOS, with slashes in names

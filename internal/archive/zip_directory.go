@@ -109,28 +109,30 @@ func (s zipDirReader) zip64Directory(d zipDir, end int64) (zipDir, int64, error)
 	return zipDir{start: int64(le.Uint64(b[48:])), length: int64(le.Uint64(b[40:])), records: int(le.Uint16(b[32:]))}, at, nil
 }
 
-// countRecords counts the records of the directory without keeping any. The
-// limit is twice the number of files, to allow for omitted ones.
+// countRecords counts the records of the directory without keeping any, and bounds
+// what a reader would keep.
 func (s zipDirReader) countRecords(d zipDir) (zipDir, error) {
-	most := 2 * s.lim.Files
-	if d.length > 512*int64(most)+1<<20 {
-		return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", SizeText(d.length), s.lim.Files)
-	}
 	r := bufio.NewReader(io.NewSectionReader(s.src, d.start, d.length))
 	head := make([]byte, zipCentralLen)
-	count := 0
+	count, deployed, text := 0, 0, int64(0)
 	for rest := d.length; rest > 0; count++ {
-		if count == most {
-			return d, s.lim.tooManyFiles()
+		if count == s.lim.entries() {
+			return d, s.lim.tooMany(deployed)
 		}
 		if _, err := io.ReadFull(r, head); err != nil || string(head[:4]) != zipCentral {
 			return d, s.failure()
 		}
-		more := int(le.Uint16(head[28:])) + int(le.Uint16(head[30:])) + int(le.Uint16(head[32:]))
-		if _, err := r.Discard(more); err != nil {
+		name, more := int(le.Uint16(head[28:])), int(le.Uint16(head[30:]))+int(le.Uint16(head[32:]))
+		if first, err := r.Peek(min(name, len(dagsFolder)+1)); err == nil && string(first) == dagsFolder+"/" {
+			deployed++
+		}
+		if _, err := r.Discard(name + more); err != nil {
 			return d, s.failure()
 		}
-		rest -= int64(zipCentralLen + more)
+		rest -= int64(zipCentralLen + name + more)
+		if text += int64(name + more - extraPerRecord); text > s.lim.scanned() {
+			return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", SizeText(d.length), s.lim.Files)
+		}
 	}
 	if uint16(count) != uint16(d.records) {
 		return d, errZipDirectory()
@@ -138,6 +140,10 @@ func (s zipDirReader) countRecords(d zipDir) (zipDir, error) {
 	d.records = count
 	return d, nil
 }
+
+// extraPerRecord is how many bytes of a record in the directory are free, beside the
+// bytes of names: times and owners.
+const extraPerRecord = 64
 
 // bounded returns the archive in src up to the end of the directory, followed by
 // new end records. Zip readers differ in where they look for the directory and

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
+	"unicode/utf8"
 
 	"slipway/internal/slipway"
 )
@@ -25,8 +27,10 @@ const (
 	zip64EndLen   = 56
 
 	zipEncrypted  = 1<<0 | 1<<6 | 1<<13
-	zipDescriptor = 1 << 3 // sizes and checksum follow the content
+	zipDescriptor = 1 << 3  // sizes and checksum follow the content
+	zipUTF8       = 1 << 11 // the name is in UTF-8
 	zip64Extra    = 1
+	zipPathExtra  = 0x7075 // the name in UTF-8
 )
 
 var le = binary.LittleEndian
@@ -34,12 +38,7 @@ var le = binary.LittleEndian
 // checkLocal checks for the header of f at the offset at, equal to the directory
 // at dir, and returns the end of f.
 func checkLocal(s *scan, f zipFile, at, dir int64) (int64, error) {
-	switch {
-	case f.Flags&zipEncrypted != 0:
-		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is encrypted. Pack the archive without a password.", Quote(f.Name))
-	case f.Method != zip.Store && f.Method != zip.Deflate:
-		return 0, slipway.Errorf(slipway.Invalid, "The entry %s is compressed with method %d. Only deflate, the usual one, can be read.", Quote(f.Name), f.Method)
-	case f.start < at+zipLocalLen || f.start > dir || f.CompressedSize64 > uint64(dir-f.start):
+	if f.start < at+zipLocalLen || f.start > dir || f.CompressedSize64 > uint64(dir-f.start) {
 		return 0, errMisplaced(f)
 	}
 	b := make([]byte, min(f.start-at, zipLocalLen+2<<16))
@@ -50,7 +49,8 @@ func checkLocal(s *scan, f zipFile, at, dir int64) (int64, error) {
 	if string(b[:4]) != zipLocal || at+zipLocalLen+int64(nameLen+extraLen) != f.start {
 		return 0, errMisplaced(f)
 	}
-	if !agrees(f.File, b, b[zipLocalLen+nameLen:]) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name {
+	extra := b[zipLocalLen+nameLen:]
+	if !agrees(f.File, b, extra) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name || !sameUnicodePath(f.File, extra) {
 		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", Quote(f.Name))
 	}
 	return endOf(s, f, dir)
@@ -101,24 +101,47 @@ func agrees(f *zip.File, header, extra []byte) bool {
 // zip64Sizes returns the sizes from the zip64 extra field where a size in the
 // header is all ones.
 func zip64Sizes(extra []byte, packed, size uint64) (uint64, uint64) {
+	field := extraField(extra, zip64Extra)
+	for _, v := range []*uint64{&size, &packed} { // order of the format
+		if *v == 1<<32-1 && len(field) >= 8 {
+			*v, field = le.Uint64(field), field[8:]
+		}
+	}
+	return packed, size
+}
+
+// extraField returns the first field of a kind; nil without one.
+func extraField(extra []byte, kind uint16) []byte {
 	for len(extra) >= 4 {
 		tag, n := le.Uint16(extra), int(le.Uint16(extra[2:]))
 		extra = extra[4:]
 		if n > len(extra) {
 			break
 		}
-		if tag == zip64Extra {
-			field := extra[:n]
-			for _, v := range []*uint64{&size, &packed} { // order of the format
-				if *v == 1<<32-1 && len(field) >= 8 {
-					*v, field = le.Uint64(field), field[8:]
-				}
-			}
-			break
+		if tag == kind {
+			return extra[:n]
 		}
 		extra = extra[n:]
 	}
-	return packed, size
+	return nil
+}
+
+// unicodePath returns the name in UTF-8 from the extra field of Info-ZIP, if the
+// field belongs to name.
+func unicodePath(extra []byte, name string) (string, bool) {
+	field := extraField(extra, zipPathExtra)
+	if len(field) < 6 || field[0] != 1 || le.Uint32(field[1:]) != crc32.ChecksumIEEE([]byte(name)) || !utf8.Valid(field[5:]) {
+		return "", false
+	}
+	return string(field[5:]), true
+}
+
+// sameUnicodePath reports whether the local extra fields give f no other name than
+// the directory does.
+func sameUnicodePath(f *zip.File, local []byte) bool {
+	here, ok := unicodePath(local, f.Name)
+	there, _ := unicodePath(f.Extra, f.Name)
+	return !ok || f.Flags&zipUTF8 != 0 || here == there
 }
 
 // descriptors returns the valid bytes behind the content of f: sizes of 4 or 8

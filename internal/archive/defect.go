@@ -1,0 +1,147 @@
+package archive
+
+import (
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"slipway/internal/slipway"
+)
+
+// defect is the reason why the entry name cannot be deployed. Entries that are not
+// deployed may have any.
+type defect struct {
+	name   string
+	reason error
+}
+
+// putOff records the fault of an entry until the dags folder is known.
+func (s *scan) putOff(name string, reason error) error {
+	top, _, deeper := strings.Cut(name, "/")
+	k := file
+	if deeper {
+		k = folder
+	}
+	s.defects = append(s.defects, defect{name, reason})
+	return s.tree.noteOne(node{name: top, kind: k}, len(name))
+}
+
+// backslash is an entry whose name has backslashes.
+type backslash struct{ written, name string }
+
+// place returns the name of h with slashes, composed (in Unicode's form NFC, as
+// Python has the names of modules) and clean. The reason is why an entry of this
+// name cannot be deployed. Names that lead out of the archive are refused.
+func (s *scan) place(h header) (name string, reason, err error) {
+	name, reason, err = s.lim.place(strings.ReplaceAll(h.name, `\`, "/"))
+	if err != nil {
+		return "", nil, err
+	}
+	if !norm.NFC.IsNormalString(name) && utf8.ValidString(name) {
+		composed := norm.NFC.String(name)
+		s.written[composed] = name
+		name = composed
+	}
+	return name, reason, nil
+}
+
+// hasSlash reports whether name has a slash between two names.
+func hasSlash(name string) bool {
+	return strings.Contains(strings.TrimRight(strings.TrimPrefix(name, "./"), "/"), "/")
+}
+
+// settleBackslashes decides about backslashes in names. Where no name has a slash,
+// the archive comes from Windows, and backslashes stand between folders. Else
+// nobody can tell.
+func (s *scan) settleBackslashes() {
+	if len(s.backslashes) == 0 {
+		return
+	}
+	for _, b := range s.backslashes {
+		if s.slashes {
+			s.defects = append(s.defects, defect{b.name, slipway.Errorf(slipway.Invalid,
+				`The name %s holds a backslash, while others have slashes between folders. Rename the file, or pack the archive again with slashes.`, Quote(b.written))})
+		}
+	}
+	for i, e := range s.entries {
+		if !s.slashes {
+			s.entries[i].Link = strings.ReplaceAll(e.Link, `\`, "/")
+		}
+	}
+}
+
+// oneForm refuses two entries whose names differ only in their Unicode form.
+func (s *scan) oneForm(sel Selection) error {
+	for i, e := range sel.Entries {
+		other, ok := s.written[e.Name]
+		if ok && i > 0 && sel.Entries[i-1].Path == e.Path {
+			return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in Unicode form.", Quote(e.Name), Quote(other))
+		}
+	}
+	return nil
+}
+
+// picker divides the entries of an archive by the dags folder.
+type picker struct {
+	*scan
+	sel     Selection
+	base    string
+	rules   *ignore
+	outside map[string]bool
+	folders []string // below the dags folder
+}
+
+// pick returns the path of the entry name below the dags folder; ok is false if the
+// entry is not deployed.
+func (p *picker) pick(name string) (path string, ok bool, err error) {
+	path, ok = below(p.sel.Root, name)
+	if !ok {
+		p.outside[top(p.base, name)] = true
+		return "", false, nil
+	}
+	ignored, err := p.rules.match(name)
+	if ignored != "" {
+		p.omitted.add(ignored, ignoreName)
+	}
+	return path, ignored == "" && err == nil, err
+}
+
+func (p *picker) pickAll() error {
+	for _, f := range p.defects {
+		if _, ok, err := p.pick(f.name); ok || err != nil {
+			return firstError(err, f.reason)
+		}
+	}
+	for _, e := range p.entries {
+		path, ok, err := p.pick(e.Name)
+		if err != nil {
+			return err
+		}
+		if ok {
+			p.sel.Entries = append(p.sel.Entries, Selected{Path: path, Entry: e})
+		}
+	}
+	for _, name := range p.scan.folders {
+		rel, ok := below(p.sel.Root, name)
+		if !ok || rel == "" {
+			continue
+		}
+		child := path.Join(name, "x")
+		if ignored, err := p.rules.match(child); err != nil {
+			return err
+		} else if ignored == "" || ignored == child {
+			p.folders = append(p.folders, rel)
+		}
+	}
+	return nil
+}
+
+// firstError returns the first error that is not nil.
+func firstError(first, second error) error {
+	if first != nil {
+		return first
+	}
+	return second
+}
