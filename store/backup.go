@@ -2,10 +2,12 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -23,12 +25,12 @@ func Attach(ctx context.Context, path string) (*Store, error) {
 	case found.State != Records:
 		return nil, slipway.Errorf(slipway.Invalid, "The database %s %s. "+putBack, path, found.State)
 	}
-	s, err := connect(path)
+	s, err := connect(path, lockWait)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.checkSchema(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(outage(err), s.Close())
 	}
 	return s, nil
 }
@@ -73,7 +75,7 @@ func knownSchema() (last int64, err error) {
 // because a backup has no upload files, and leases and login tokens are
 // deleted.
 func Restored(ctx context.Context, path string) error {
-	s, err := connect(path)
+	s, err := connect(path, lockWait)
 	if err != nil {
 		return err
 	}
@@ -131,4 +133,40 @@ func damageIn(rows *sql.Rows) (all []string, err error) {
 		}
 	}
 	return all, rows.Err()
+}
+
+// LeaseLife is the life of a lease without renewal.
+const LeaseLife = 2 * time.Minute
+
+// TakeLease forbids every removal of files named by records, until the lease
+// expires or ends. holder describes the reader, for people.
+func (tx *Tx) TakeLease(holder string, life time.Duration) (id string, err error) {
+	if err := tx.exec("drop expired leases", `DELETE FROM leases WHERE expires_at <= ?`, ms(tx.Now)); err != nil {
+		return "", err
+	}
+	id = rand.Text()
+	return id, tx.exec("take lease", `INSERT INTO leases (id, holder, expires_at) VALUES (?, ?, ?)`, id, holder, ms(tx.Now.Add(life)))
+}
+
+// RenewLease prolongs a lease. An expired lease cannot be renewed: files may
+// have been removed since.
+func (tx *Tx) RenewLease(id string, life time.Duration) error {
+	n, err := tx.changed("renew lease", `UPDATE leases SET expires_at = ? WHERE id = ? AND expires_at > ?`,
+		ms(tx.Now.Add(life)), id, ms(tx.Now))
+	if err == nil && n == 0 {
+		return slipway.Errorf(slipway.Conflict, "This process was held up for so long that its claim on the stored files has run out. Run it again.")
+	}
+	return err
+}
+
+// EndLease ends a lease.
+func (tx *Tx) EndLease(id string) error {
+	return tx.exec("end lease", `DELETE FROM leases WHERE id = ?`, id)
+}
+
+// Leased reports whether a process holds a lease: meanwhile no pack, manifest
+// or Deployment may be removed, nor its record.
+func (tx *Tx) Leased() (bool, error) {
+	n, err := tx.count("leases", `SELECT EXISTS (SELECT 1 FROM leases WHERE expires_at > ?)`, ms(tx.Now))
+	return n > 0, err
 }

@@ -1,6 +1,10 @@
 package store
 
-import "io/fs"
+import (
+	"context"
+	"io/fs"
+	"time"
+)
 
 // Migrations are the steps of the schema, for tests of one of them.
 func Migrations() fs.FS {
@@ -9,4 +13,9 @@ func Migrations() fs.FS {
 		panic(err) // they are embedded
 	}
 	return files
+}
+
+// OpenWaiting is Open with another wait for locks of other programs.
+func OpenWaiting(ctx context.Context, path string, wait time.Duration) (*Store, error) {
+	return open(ctx, path, wait)
 }

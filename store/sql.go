@@ -140,14 +140,16 @@ func (tx *Tx) changed(what, query string, args ...any) (int64, error) {
 	return res.RowsAffected()
 }
 
-// outage turns an error of the disk into a sentence for people. The cause stays
-// in the error, for the log.
+// outage turns an error of the disk, or about a lock, into a sentence for people.
+// The cause stays in the error, for the log.
 func outage(err error) error {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
 		return err
 	}
 	switch e.Code() & 0xff { // extended codes give details only
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL:
+		return errors.Join(ErrLocked, err)
 	case sqlite3.SQLITE_FULL:
 		return slipway.DiskFull(err)
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:

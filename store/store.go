@@ -29,31 +29,43 @@ type Store struct {
 	Now func() time.Time // time.Now, unless a test says otherwise
 
 	read, write *sql.DB
+	lock        foreignLock
 }
 
 // Open opens the database file at path and migrates the schema to this
 // program's. A newer schema is refused. Open creates a missing file; where the
 // database should exist already, call Probe first.
 func Open(ctx context.Context, path string) (*Store, error) {
-	s, err := connect(path)
+	return open(ctx, path, lockWait)
+}
+
+// open is Open with another wait for locks.
+func open(ctx context.Context, path string, wait time.Duration) (*Store, error) {
+	s, err := connect(path, wait)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.notNewer(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
+		return nil, errors.Join(outage(err), s.Close())
 	}
 	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), s.Close())
+		return nil, errors.Join(outage(fmt.Errorf("migrate %s: %w", path, err)), s.Close())
 	}
 	return s, nil
 }
 
-// connect opens the database file at path without a change to the schema.
-func connect(path string) (*Store, error) {
+// walLimit is the size in bytes to which SQLite cuts the -wal once a checkpoint
+// has moved the pages to the database. Checkpoints begin at 4 MB; a reader can
+// make the -wal grow meanwhile.
+const walLimit = 8 << 20
+
+// connect opens the database file at path without a change to the schema. Each
+// query waits for locks of other programs for up to wait.
+func connect(path string, wait time.Duration) (*Store, error) {
 	// Pragmas belong in the DSN: database/sql may open a new connection at
 	// any time, and each one starts from SQLite's defaults.
-	dsn := fileURI(path) +
-		"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	dsn := fileURI(path) + "?_pragma=" + busyTimeout(wait) +
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)&_pragma=journal_size_limit(" + strconv.Itoa(walLimit) + ")"
 	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -64,33 +76,48 @@ func connect(path string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(readers)
-	return &Store{Now: time.Now, read: read, write: write}, nil
+	return &Store{Now: time.Now, read: read, write: write, lock: foreignLock{wait: wait}}, nil
 }
 
 // Close closes the database.
 func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
 
-// Ping returns an error if the database cannot be read.
+// Ping returns an error if the database cannot be read, or nothing can be
+// written because another program holds the lock.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return s.read.QueryRowContext(ctx, `SELECT 1 FROM settings UNION SELECT 1`).Scan(&one)
+	if err := s.read.QueryRowContext(ctx, `SELECT 1 FROM settings UNION SELECT 1`).Scan(&one); err != nil {
+		return outage(err)
+	}
+	return s.probeLock(ctx)
 }
 
 // View runs fn in a read-only transaction: all queries see the same snapshot.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	return s.run(ctx, s.read, fn)
+	err := s.run(ctx, s.beginView, fn)
+	if isLocked(err) {
+		err = outage(err)
+	}
+	return err
 }
 
-// Update runs fn in the write transaction and commits if fn returns nil.
+// Update runs fn in the write transaction and commits if fn returns nil. While
+// another program holds the lock, Update returns ErrLocked after a while, or
+// waits on if ctx is Patient.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	return outage(s.run(ctx, s.write, fn))
+	return outage(s.run(ctx, s.beginUpdate, fn))
 }
 
-func (s *Store) run(ctx context.Context, db *sql.DB, fn func(*Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
+// txBegin begins a transaction, and returns a function that gives the connection
+// back after the end of the transaction.
+type txBegin func(ctx context.Context) (tx *sql.Tx, free func() error, err error)
+
+func (s *Store) run(ctx context.Context, begin txBegin, fn func(*Tx) error) error {
+	tx, free, err := begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	defer free()
 	defer tx.Rollback()
 	if err := fn(&Tx{Now: s.Now().UTC().Truncate(time.Millisecond), ctx: ctx, tx: tx}); err != nil {
 		return err

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -61,7 +62,7 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		if s.store.Now().Sub(t.LastUsedAt) >= api.TouchInterval {
 			err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
-			if err != nil {
+			if err != nil && !errors.Is(err, store.ErrLocked) { // agents still read and report under a lock
 				return err
 			}
 		}

@@ -125,7 +125,11 @@ func (s *Server) noteUse(r *http.Request, b bearer) error {
 	if err != nil || !note {
 		return err
 	}
-	return s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
+	err = s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
+	if errors.Is(err, store.ErrLocked) {
+		return nil // only the time of last use is lost
+	}
+	return err
 }
 
 // scopesOf reads scopes of the form

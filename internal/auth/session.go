@@ -98,8 +98,8 @@ func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) 
 	if err == nil && stale {
 		err = s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
 	}
-	if errors.Is(err, slipway.ErrNoSpace) {
-		err = nil // show pages on a full disk: only the time of last use is lost
+	if errors.Is(err, slipway.ErrNoSpace) || errors.Is(err, store.ErrLocked) {
+		err = nil // show pages on a full disk and under a lock: only the time of last use is lost
 	}
 	return sess, err
 }

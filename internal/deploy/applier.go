@@ -78,7 +78,7 @@ func noCommand(name string) error {
 // applyLocal applies the image of a state of d on the portal's machine: writes
 // image.env and runs the apply command. Repeating applyLocal is harmless.
 func (a *applier) applyLocal(ctx context.Context, d slipway.Deployment, w slipway.Deploy, s slipway.State) (note string, err error) {
-	out := a.openLog(w)
+	out := a.openLog(ctx, w)
 	defer func() { err = errors.Join(err, out.Close()) }()
 	env := a.imageEnv(s)
 	if err := a.writeImageEnv(d, env); err != nil {
@@ -186,8 +186,8 @@ func (a *applier) Log(ctx context.Context, of slipway.DeploymentID, number int, 
 	return lines, err
 }
 
-func (a *applier) openLog(w slipway.Deploy) *deployLog {
-	l := &deployLog{base: a.base, w: w, stop: make(chan struct{}), done: make(chan struct{})}
+func (a *applier) openLog(ctx context.Context, w slipway.Deploy) *deployLog {
+	l := &deployLog{base: a.base, ctx: context.WithoutCancel(ctx), w: w, stop: make(chan struct{}), done: make(chan struct{})}
 	go l.keep()
 	return l
 }

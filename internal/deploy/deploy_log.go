@@ -24,6 +24,7 @@ const (
 // deployLog stores the output of a rollout line by line, during the rollout.
 type deployLog struct {
 	*base
+	ctx  context.Context // never cancelled: lines of a cancelled command are kept, too
 	w    slipway.Deploy
 	stop chan struct{}
 	done chan struct{}
@@ -73,7 +74,7 @@ func (l *deployLog) flush() {
 	if len(lines) == 0 {
 		return
 	}
-	err := l.store.Update(context.Background(), func(tx *store.Tx) error { return tx.AddLog(l.w.ID, lines) })
+	err := l.store.Update(l.ctx, func(tx *store.Tx) error { return tx.AddLog(l.w.ID, lines) })
 	if err != nil {
 		l.mu.Lock()
 		l.err = errors.Join(l.err, fmt.Errorf("keep log: %w", err))

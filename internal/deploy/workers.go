@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"slipway/internal/slipway"
@@ -28,6 +29,8 @@ type workers struct {
 	mount       Runner
 	running     map[slipway.DeploymentID]*worker
 	wg          sync.WaitGroup // of removals of Deployments
+
+	lockLogged atomic.Int64 // Unix nanoseconds of the last log line about a lock
 }
 
 // StartWorker starts the worker of d, a Deployment added to the store without
@@ -219,6 +222,7 @@ const (
 // this machine, and resumes interrupted work. Run returns after ctx has ended
 // and all work that may not be interrupted is done.
 func (w *workers) Run(ctx context.Context, mount Runner) error {
+	ctx = store.Patient(ctx, w.recordsLocked) // deploys wait while another program locks the records
 	switch err := w.startAll(ctx, mount); {
 	case err != nil && ctx.Err() != nil:
 		return nil // stopped before the start
@@ -238,6 +242,17 @@ func (w *workers) Run(ctx context.Context, mount Runner) error {
 		if err := w.endings.sweep(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("sweep", slog.Any("error", err))
 		}
+	}
+}
+
+// lockLogEvery is the time between two log lines about a lock of the records.
+const lockLogEvery = time.Minute
+
+// recordsLocked logs that work waits for another program's lock.
+func (w *workers) recordsLocked() {
+	now, last := time.Now().UnixNano(), w.lockLogged.Load()
+	if now-last >= int64(lockLogEvery) && w.lockLogged.CompareAndSwap(last, now) {
+		w.log.Warn("the records are locked by another program; work waits until it lets go")
 	}
 }
 
