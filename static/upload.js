@@ -240,7 +240,7 @@
   // broke, the server restarts, or it still holds the upload open.
   function retries(error) {
     const status = error.originalResponse?.getStatus() ?? error.causingError?.status ?? 0;
-    return status === 0 || [409, 423, 429, 500, 502, 503, 504].includes(status);
+    return status === 0 || [408, 409, 423, 429, 500, 502, 503, 504].includes(status);
   }
 
   class UploadForm {

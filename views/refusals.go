@@ -3,12 +3,13 @@ package views
 // Refusals of a person's request, each with the next step where one exists. The
 // verbs are for the refused value.
 const (
-	WrongPassword = "The current password is wrong. Nothing was changed."
-	WrongSignIn   = "Email address or password is wrong."
-	NeedsSignIn   = "Sign in to go on."
-	TooManyLive   = "You have %d live pages open. Close some of them."
-	OtherSite     = "This was sent from another site and has been refused. Open Slipway and try again there."
-	NoSetup       = "This set-up link does not work: it has been used, or Slipway was started again since. Slipway prints the link that works when it starts."
+	WrongPassword   = "The current password is wrong. Nothing was changed."
+	WrongSignIn     = "Email address or password is wrong."
+	NeedsSignIn     = "Sign in to go on."
+	TooManyLive     = "You have %d live pages open. Close some of them."
+	TooManyRequests = "Your network has %d requests open here. Wait for some of them to end."
+	OtherSite       = "This was sent from another site and has been refused. Open Slipway and try again there."
+	NoSetup         = "This set-up link does not work: it has been used, or Slipway was started again since. Slipway prints the link that works when it starts."
 
 	LoginCallback  = "A login can only go back to %s."
 	LoginCode      = "A login needs response_type=code and code_challenge_method=S256."

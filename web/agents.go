@@ -99,9 +99,6 @@ func portalOf(c echo.Context) *deploy.AgentPortal {
 // sendDesired serves GET /agent/v1/desired?since=. With a revision other than
 // since the answer comes at once, else on the next change or after a while.
 func (s *Server) sendDesired(c echo.Context) error {
-	if err := api.LiftDeadlines(c); err != nil {
-		return err
-	}
 	want, err := portalOf(c).Desired(c.Request().Context(), c.QueryParam("since"))
 	if c.Request().Context().Err() != nil {
 		return c.String(http.StatusServiceUnavailable, "The portal stops. Ask again.\n")
@@ -160,9 +157,6 @@ func sendFile(c echo.Context, f io.ReadSeeker, name string) error {
 	if strings.Contains(c.Request().Header.Get("Range"), ",") {
 		return c.String(http.StatusRequestedRangeNotSatisfiable, "Ask for one range at a time.\n")
 	}
-	if err := api.LiftDeadlines(c); err != nil {
-		return err
-	}
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, echo.MIMEOctetStream)
 	h.Set("ETag", `"`+name+`"`)
@@ -176,7 +170,7 @@ func (s *Server) receiveReport(c echo.Context) error {
 	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxReport)
 	var r slipway.Report
 	if err := json.NewDecoder(body).Decode(&r); err != nil {
-		return slipway.Errorf(slipway.Invalid, "A report is an object in JSON of at most %d KiB.", maxReport>>10)
+		return errors.Join(slipway.Errorf(slipway.Invalid, "A report is an object in JSON of at most %d KiB.", maxReport>>10), err)
 	}
 	if _, _, err := s.agentOf(c); err != nil {
 		return err // the token was revoked while the report came

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -22,7 +23,7 @@ func (s *Server) receiveLog(c echo.Context) error {
 	body := http.MaxBytesReader(c.Response(), c.Request().Body, maxAgentLog)
 	var said slipway.AgentLog
 	if err := json.NewDecoder(body).Decode(&said); err != nil || len(said.Lines) > maxAgentLines {
-		return slipway.Errorf(slipway.Invalid, "A log is an object in JSON of at most %d MiB and %d lines.", maxAgentLog>>20, maxAgentLines)
+		return errors.Join(slipway.Errorf(slipway.Invalid, "A log is an object in JSON of at most %d MiB and %d lines.", maxAgentLog>>20, maxAgentLines), err)
 	}
 	if _, _, err := s.agentOf(c); err != nil {
 		return err // the token was revoked while the log came

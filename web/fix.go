@@ -14,7 +14,6 @@ import (
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
-	"slipway/web/api"
 )
 
 // maxFixForm is the most bytes in the fields of a fix: browsers send two bytes
@@ -165,9 +164,6 @@ func fixPast(c echo.Context, tx *store.Tx, sc scene, f deploy.Fixable, p *views.
 // fix serves POST /deployments/:deployment/fix/*.
 func (s *Server) fix(c echo.Context) error {
 	if err := s.mayDeploy(c, slipway.DAGOnly); err != nil { // refuse before the first byte is read
-		return err
-	}
-	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	form, err := s.bufferForm(c, maxFixForm)

@@ -26,6 +26,8 @@ type Config struct {
 	Version        string         // of the running program
 	SetupSecret    string         // of the link to set up the first account; "" for none
 
+	FromNetwork int // requests at once of the clients in one network; 0 for any number
+
 	Releases []slipway.Release // Runtime releases beside the embedded ones
 }
 
@@ -45,6 +47,7 @@ type Server struct {
 	metrics   *metrics
 	api       *api.Server
 	slots     *slots
+	clients   *clients
 
 	registryKey []byte // signs the bearers of /v2/token; new at each start
 }
@@ -62,7 +65,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 	}
 	jar := auth.NewCookies(cfg.URL)
 	return &Server{
-		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), slots: newSlots(),
+		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), slots: newSlots(), clients: newClients(cfg),
 		cookies: jar, sessions: &auth.Sessions{Store: st, Cookies: jar},
 		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
 		passwords: auth.NewPasswords(), accounts: auth.NewThrottle(auth.AccountTries, auth.AccountPause), addresses: auth.NewThrottle(auth.AddressTries, auth.AddressPause),
@@ -79,7 +82,7 @@ func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
 	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
-	e.Use(withAssets, s.counted, s.logged, s.recovered, s.secured)
+	e.Use(withAssets, s.counted, s.logged, s.recovered, s.shared, s.secured)
 	s.routes(e)
 	return e
 }

@@ -16,7 +16,6 @@ import (
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
-	"slipway/web/api"
 )
 
 // Intervals of a live page.
@@ -155,9 +154,6 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 	sent := map[string]string{}
 	first, err := message(c.Request().Context(), next, sent)
 	if err != nil {
-		return err
-	}
-	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

@@ -10,7 +10,6 @@ import (
 
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
-	"slipway/web/api"
 )
 
 // tusVersion is the version of tus, the protocol for resumable uploads. The
@@ -133,9 +132,6 @@ func (s *Server) appendUpload(c echo.Context) error {
 	offset, err := strconv.ParseInt(r.Header.Get("Upload-Offset"), 10, 64)
 	if err != nil || offset < 0 {
 		return slipway.Errorf(slipway.Invalid, "The header Upload-Offset must say where the bytes go.")
-	}
-	if err := api.LiftDeadlines(c); err != nil {
-		return err
 	}
 	w, next, err := s.engine.Append(r.Context(), c.Param("upload"), actorOf(c), offset, r.Body)
 	if err != nil {

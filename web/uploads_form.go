@@ -19,7 +19,6 @@ import (
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
-	"slipway/web/api"
 )
 
 // bufferedForm collects the files of a plain form in one temporary file:
@@ -59,9 +58,6 @@ type part struct {
 func (s *Server) deployForm(c echo.Context) error {
 	kind := cmp.Or(requestedKind(c), slipway.DAGOnly)
 	if err := s.mayDeploy(c, kind); err != nil { // refuse before the first byte is read
-		return err
-	}
-	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	form, err := s.bufferForm(c, maxForm)

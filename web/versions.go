@@ -12,7 +12,6 @@ import (
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
-	"slipway/web/api"
 )
 
 // namedUses is the most deploys named beside a version.
@@ -196,9 +195,6 @@ func (s *Server) sendArchive(c echo.Context) error {
 		return err
 	})
 	if err != nil {
-		return err
-	}
-	if err := api.LiftDeadlines(c); err != nil {
 		return err
 	}
 	h := c.Response().Header()

@@ -17,7 +17,6 @@ import (
 
 	"slipway/internal/slipway"
 	"slipway/views"
-	"slipway/web/api"
 )
 
 // Limits of the text of a file on a page.
@@ -139,9 +138,6 @@ func lines(text []byte) ([]string, string) {
 func (s *Server) sendFile(c echo.Context, d slipway.Deployment, f slipway.File) error {
 	if f.Link != "" {
 		return slipway.Errorf(slipway.NotFound, views.NoContentOfLink, f.Path)
-	}
-	if err := api.LiftDeadlines(c); err != nil {
-		return err
 	}
 	content, err := s.engine.Content(c.Request().Context(), d, f)
 	if err != nil {

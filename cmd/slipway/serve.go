@@ -17,6 +17,7 @@ import (
 	"slipway/internal/agent"
 	"slipway/internal/archive"
 	"slipway/internal/deploy"
+	"slipway/internal/inbound"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web"
@@ -29,6 +30,7 @@ type serveCommand struct {
 	bucketFlag
 	Listen          string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	URL             *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
+	MaxConnections  int            `default:"4000" help:"Most connections at once, and half of them from one network; fewer where the process may open fewer files (${default})."`
 	SupportURL      string         `placeholder:"URL" help:"A page or mailto: address for people who need help."`
 	TrustedProxies  []netip.Prefix `placeholder:"CIDR" help:"Proxies whose X-Forwarded-For is believed: 10.0.0.0/8."`
 	MetricsListen   string         `placeholder:"ADDRESS" help:"Where to serve metrics to Prometheus, without a password: localhost:9188. Nowhere unless given."`
@@ -49,7 +51,7 @@ type serveCommand struct {
 }
 
 // Limits against slow or hostile clients. Whole requests have no time limit, as
-// uploads and event streams last long.
+// uploads and event streams last long; package inbound has the least speed.
 const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
@@ -72,6 +74,8 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--url must have no path: %q", u)
 	case s.LeftoverAge < 0:
 		return errors.New("--leftover-age must not be negative")
+	case s.MaxConnections < minConnections:
+		return fmt.Errorf("--max-connections must be at least %d", minConnections)
 	case s.ApplyTimeout <= 0:
 		return errors.New("--apply-timeout must be more than nothing")
 	case s.MaxFiles < 1 || s.MaxFiles > archive.MaxFiles:
@@ -95,6 +99,8 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
 	defer listener.Close() // the server usually closed the listener already
+	limits := connectionLimits(s.MaxConnections, s.TrustedProxies)
+	door := inbound.NewListener(listener, limits, log)
 	engine, err := s.openEngine(ctx, d, listener.Addr(), log)
 	if err != nil {
 		return err
@@ -104,6 +110,7 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 		return err
 	}
 	cfg := s.webConfig(secret)
+	cfg.FromNetwork = limits.FromNetwork
 	if cfg.Releases, err = s.releases(); err != nil {
 		return err
 	}
@@ -116,7 +123,7 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 	if err := serveUntil(ctx, "metrics", s.MetricsListen, "/metrics", pages.Metrics(), log); err != nil {
 		return err
 	}
-	err = s.serve(ctx, c, listener, newHTTPServer(pages.Handler(), log), engine, secret, log)
+	err = s.serve(ctx, c, door, newHTTPServer(pages.Handler(), log), engine, secret, log)
 	if bad := d.countRound(context.WithoutCancel(ctx)); bad != nil { // without the count, a copy made before the stop is not recognized as older
 		log.Error("count the stop", slog.Any("error", bad))
 	}
@@ -273,9 +280,9 @@ type httpServer struct {
 func newHTTPServer(h http.Handler, log *slog.Logger) *httpServer {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &httpServer{cancel: cancel, Server: http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx },
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler: inbound.Handler(h, inbound.Wait), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: inbound.WithConn,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
 }
 
@@ -325,7 +332,7 @@ func serveUntil(ctx context.Context, name, address, path string, h http.Handler,
 		_ = server.Close() // closes the remaining connections
 	})
 	go func() {
-		if err := server.serve(l); err != nil {
+		if err := server.serve(inbound.NewListener(l, connectionLimits(maxOther, nil), log)); err != nil {
 			log.Error(name, "error", err)
 		}
 	}()

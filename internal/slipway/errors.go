@@ -22,6 +22,7 @@ const (
 	NoSpace            // the disk is full, or would be
 	Unavailable        // a needed service cannot be reached now
 	Unprocessable      // the request contradicts an earlier one under the same key
+	TooSlow            // the request did not arrive in time
 )
 
 // Error is a failure for the user to read: a full sentence with the fault, the
@@ -46,6 +47,7 @@ var (
 	ErrUnavailable  = &Error{Kind: Unavailable}
 
 	ErrUnprocessable = &Error{Kind: Unprocessable}
+	ErrTooSlow       = &Error{Kind: TooSlow}
 )
 
 // Is reports whether target is the kind of e, as in errors.Is(err, ErrNotFound).
@@ -66,10 +68,34 @@ func Explained(err error) bool {
 	return kind != Internal
 }
 
-// Explain returns the kind of err and the text the user may read.
+// Explain returns the kind of err and the text the user may read. A request that
+// did not arrive in time is the reason for each other error about the request.
 func Explain(err error) (Kind, string) {
+	if e, ok := tooSlow(err); ok {
+		return e.Kind, e.Text
+	}
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind, e.Text
 	}
 	return Internal, "Something went wrong on our side."
+}
+
+// tooSlow finds an error of the kind TooSlow anywhere in err.
+func tooSlow(err error) (*Error, bool) {
+	if !errors.Is(err, ErrTooSlow) {
+		return nil, false
+	}
+	switch x := err.(type) { //nolint:errorlint // this walks the tree
+	case *Error:
+		return x, true
+	case interface{ Unwrap() error }:
+		return tooSlow(x.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, one := range x.Unwrap() {
+			if e, ok := tooSlow(one); ok {
+				return e, true
+			}
+		}
+	}
+	return nil, false
 }

@@ -114,9 +114,6 @@ func (e *deploys) finalize(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := LiftDeadlines(c); err != nil { // the answer waits for staging
-		return err
-	}
 	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, Caller(c), deploy.Finish{Version: b.Version})
 	if err != nil {
 		return e.addReviewURL(c, err)

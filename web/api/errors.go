@@ -24,6 +24,7 @@ var StatusOf = map[slipway.Kind]int{
 	slipway.Unavailable:  http.StatusServiceUnavailable,
 
 	slipway.Unprocessable: http.StatusUnprocessableEntity,
+	slipway.TooSlow:       http.StatusRequestTimeout,
 }
 
 // errorBody is the JSON of a refused or failed request.

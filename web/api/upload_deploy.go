@@ -84,9 +84,6 @@ func (p *uploadDeploys) deployOnce(c echo.Context, u *uploadRequest, body archiv
 	if err := slipway.CheckIdempotencyKey(key); err != nil {
 		return w, err
 	}
-	if err := LiftDeadlines(c); err != nil {
-		return w, err
-	}
 	unlock, err := p.keys.lock(keyOwner(by), of, key)
 	if err != nil {
 		return w, err

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -75,7 +74,7 @@ var blobCodes = map[slipway.Kind]string{
 	slipway.Internal: "InternalError", slipway.Invalid: "InvalidInput", slipway.NotFound: "ResourceNotFound",
 	slipway.Forbidden: "AuthorizationFailure", slipway.Unauthorized: "AuthenticationFailed", slipway.Conflict: "BlobImmutable",
 	slipway.TooLarge: "RequestBodyTooLarge", slipway.TooMany: "ServerBusy", slipway.NoSpace: "InsufficientAccountPermissions",
-	slipway.Unavailable: "ServerBusy", slipway.Unprocessable: "InvalidInput",
+	slipway.Unavailable: "ServerBusy", slipway.Unprocessable: "InvalidInput", slipway.TooSlow: "OperationTimedOut",
 }
 
 // azureErrors answers an error in the XML of Azure Storage. The CLI prints the
@@ -110,9 +109,6 @@ func azureErrors(next echo.HandlerFunc) echo.HandlerFunc {
 func (p *uploads) putBlob(c echo.Context) error {
 	w, err := p.verifyAddress(c, slipway.DeployID(c.Param("upload")))
 	if err != nil {
-		return err
-	}
-	if err := LiftDeadlines(c); err != nil {
 		return err
 	}
 	r := c.Request()
@@ -229,15 +225,4 @@ func (p *uploads) answerCreated(c echo.Context, w slipway.Deploy) error {
 		return err
 	}
 	return c.NoContent(http.StatusCreated)
-}
-
-// LiftDeadlines lifts the server's read and write deadlines for a request, for
-// slow lines.
-func LiftDeadlines(c echo.Context) error {
-	rc := http.NewResponseController(c.Response())
-	err := errors.Join(rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{}))
-	if err != nil && !errors.Is(err, http.ErrNotSupported) { // a connection without deadlines
-		return fmt.Errorf("lift the deadlines: %w", err)
-	}
-	return nil
 }
