@@ -41,6 +41,7 @@ test: ## all tests with the race detector, the browser's included
 	scripts/crash-deps.sh
 	scripts/docker-deps.sh
 	scripts/bucket-deps.sh
+	scripts/proxy-deps.sh
 	E2E=1 go test $(race) -timeout 60m -p 2 ./...
 
 .PHONY: test-airflow

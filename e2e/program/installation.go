@@ -90,7 +90,7 @@ func (in *Installation) Start(t *testing.T, scheme string, args []string) {
 		in.Base = in.Process.MustBeReady(t)
 		return
 	}
-	at := freeAddress(t)
+	at := FreeAddress(t)
 	proxy := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: at})
 		r.SetXForwarded()
@@ -105,8 +105,8 @@ func (in *Installation) Start(t *testing.T, scheme string, args []string) {
 	}
 }
 
-// freeAddress returns an address without a listener.
-func freeAddress(t *testing.T) string {
+// FreeAddress returns an address without a listener.
+func FreeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
