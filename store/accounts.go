@@ -19,7 +19,7 @@ func (tx *Tx) CountAdmins() (int, error) {
 // sessions and logins, and removes the invitations by and to the user.
 // Memberships stay.
 func (tx *Tx) DisableUser(id slipway.UserID) error {
-	if err := tx.exec("disable user", `UPDATE users SET disabled_at = ? WHERE id = ? AND disabled_at = 0`, ms(tx.Now), id); err != nil {
+	if err := tx.exec("disable user", `UPDATE users SET disabled_at = ?1, updated_at = ?1 WHERE id = ?2 AND disabled_at = 0`, ms(tx.Now), id); err != nil {
 		return err
 	}
 	if err := tx.EndSessions(id); err != nil {
@@ -30,7 +30,7 @@ func (tx *Tx) DisableUser(id slipway.UserID) error {
 
 // EnableUser undoes DisableUser. Sessions, logins and invitations stay away.
 func (tx *Tx) EnableUser(id slipway.UserID) error {
-	return tx.exec("enable user", `UPDATE users SET disabled_at = 0 WHERE id = ?`, id)
+	return tx.exec("enable user", `UPDATE users SET disabled_at = 0, updated_at = ? WHERE id = ?`, ms(tx.Now), id)
 }
 
 // RemoveUser deletes an account with all memberships, sessions, logins and
@@ -46,7 +46,7 @@ func (tx *Tx) RemoveUser(id slipway.UserID) error {
 // whose account works.
 func (tx *Tx) OwnedAlone(user slipway.UserID) ([]slipway.Workspace, error) {
 	return list(tx, "workspaces owned alone", scanWorkspace, `
-		SELECT w.id, w.name, w.created_at FROM workspaces w JOIN members m ON m.workspace = w.id
+		SELECT w.id, w.name, w.created_at, w.updated_at FROM workspaces w JOIN members m ON m.workspace = w.id
 		WHERE m.user = ?1 AND m.role = ?2 AND NOT EXISTS (
 			SELECT 1 FROM members o JOIN users u ON u.id = o.user
 			WHERE o.workspace = w.id AND o.role = ?2 AND o.user <> ?1 AND u.disabled_at = 0)

@@ -36,6 +36,8 @@ var deployments = table[slipway.Deployment]{"deployments", "d", []column[slipway
 	{"creator", fixed, func(d *slipway.Deployment) any { return &d.Creator }},
 	{"created_at", fixed, func(d *slipway.Deployment) any { return millis{&d.CreatedAt} }},
 	{"image_name", desired, func(d *slipway.Deployment) any { return &d.ImageName }},
+	{"updated_at", fixed, func(d *slipway.Deployment) any { return millis{&d.UpdatedAt} }},
+	{"updater", fixed, func(d *slipway.Deployment) any { return &d.Updater }},
 	{"apply_command", fixed, func(d *slipway.Deployment) any { return &d.ApplyCommand }},
 }}
 
@@ -54,7 +56,7 @@ const namespaceTries = 20
 
 // AddDeployment records d and returns d with id, namespace and time.
 func (tx *Tx) AddDeployment(d slipway.Deployment) (slipway.Deployment, error) {
-	d.ID, d.CreatedAt = slipway.DeploymentID(tx.newID()), tx.Now
+	d.ID, d.CreatedAt, d.UpdatedAt, d.Updater = slipway.DeploymentID(tx.newID()), tx.Now, tx.Now, d.Creator
 	taken, err := tx.count("deployments of this name",
 		`SELECT COUNT(*) FROM deployments WHERE workspace = ? AND name = ? AND deleted_at = 0`, d.Workspace, d.Name)
 	if err != nil {
@@ -152,20 +154,23 @@ func (tx *Tx) AllDeployments() ([]slipway.Deployment, error) {
 	return list(tx, "all deployments", scanDeployment, `SELECT `+deploymentColumns+` FROM deployments d WHERE d.deleted_at = 0 ORDER BY d.id`)
 }
 
-// SaveSettings saves the settings of d, as checked by Deployment.Edit.
+// SaveSettings saves the settings of d, as checked by Deployment.Edit, and
+// d.Updater.
 func (tx *Tx) SaveSettings(d slipway.Deployment) error {
 	set, values := deployments.update(settings, &d)
-	err := tx.exec("save settings", `UPDATE deployments SET `+set+`, revision = revision + 1 WHERE id = ?`, append(values, d.ID)...)
+	err := tx.exec("save settings", `UPDATE deployments SET `+set+`, updated_at = ?, updater = ?, revision = revision + 1 WHERE id = ?`,
+		append(values, ms(tx.Now), d.Updater, d.ID)...)
 	if isUnique(err) {
 		return nameTaken(d.Name)
 	}
 	return err
 }
 
-// SaveState saves the desired state of d.
+// SaveState saves the desired state of d, and d.Updater.
 func (tx *Tx) SaveState(d slipway.Deployment) error {
 	set, values := deployments.update(desired, &d)
-	return tx.exec("save state", `UPDATE deployments SET `+set+`, revision = revision + 1 WHERE id = ?`, append(values, d.ID)...)
+	return tx.exec("save state", `UPDATE deployments SET `+set+`, updated_at = ?, updater = ?, revision = revision + 1 WHERE id = ?`,
+		append(values, ms(tx.Now), d.Updater, d.ID)...)
 }
 
 // Revision returns a number that grows with each change of a Deployment's

@@ -128,7 +128,7 @@ func (tx *Tx) DeploymentIn(namespace string) (slipway.Deployment, error) {
 // SetApplyCommand names the command on this machine to apply an image of a
 // Deployment; "" for none.
 func (tx *Tx) SetApplyCommand(of slipway.DeploymentID, name string) error {
-	return tx.exec("set apply command", `UPDATE deployments SET apply_command = ? WHERE id = ?`, name, of)
+	return tx.exec("set apply command", `UPDATE deployments SET apply_command = ?, updated_at = ? WHERE id = ?`, name, ms(tx.Now), of)
 }
 
 // WakeAgents makes the agents of a Deployment load the unchanged desired state

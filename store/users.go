@@ -6,19 +6,19 @@ import (
 	"slipway/internal/slipway"
 )
 
-const userColumns = `id, email, name, admin, created_at, disabled_at`
+const userColumns = `id, email, name, admin, created_at, updated_at, disabled_at`
 
 func scanUser(r row) (u slipway.User, err error) {
-	err = r.Scan(&u.ID, &u.Email, &u.Name, &u.Admin, millis{&u.CreatedAt}, millis{&u.DisabledAt})
+	err = r.Scan(&u.ID, &u.Email, &u.Name, &u.Admin, millis{&u.CreatedAt}, millis{&u.UpdatedAt}, millis{&u.DisabledAt})
 	return u, err
 }
 
 // AddUser records u with the hash of a password, and returns u with id and
 // time.
 func (tx *Tx) AddUser(u slipway.User, password string) (slipway.User, error) {
-	u.ID, u.CreatedAt = slipway.UserID(tx.newID()), tx.Now
-	err := tx.exec("add user", `INSERT INTO users (id, email, name, password, admin, created_at) VALUES (?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Email, u.Name, password, u.Admin, ms(u.CreatedAt))
+	u.ID, u.CreatedAt, u.UpdatedAt = slipway.UserID(tx.newID()), tx.Now, tx.Now
+	err := tx.exec("add user", `INSERT INTO users (id, email, name, password, admin, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Email, u.Name, password, u.Admin, ms(u.CreatedAt), ms(u.UpdatedAt))
 	if isUnique(err) {
 		return u, slipway.Errorf(slipway.Conflict, "There is an account for %s already. Sign in with it.", u.Email)
 	}
@@ -56,7 +56,7 @@ func (tx *Tx) Password(id slipway.UserID) (string, error) {
 // SetPassword keeps the hash of a new password and ends every session of the
 // user.
 func (tx *Tx) SetPassword(id slipway.UserID, password string) error {
-	n, err := tx.changed("set password", `UPDATE users SET password = ? WHERE id = ?`, password, id)
+	n, err := tx.changed("set password", `UPDATE users SET password = ?, updated_at = ? WHERE id = ?`, password, ms(tx.Now), id)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (tx *Tx) RehashPassword(id slipway.UserID, password string) error {
 
 // RenameUser gives a user another name.
 func (tx *Tx) RenameUser(id slipway.UserID, name string) error {
-	return tx.exec("rename user", `UPDATE users SET name = ? WHERE id = ?`, name, id)
+	return tx.exec("rename user", `UPDATE users SET name = ?, updated_at = ? WHERE id = ?`, name, ms(tx.Now), id)
 }
 
 func scanText(r row) (s string, err error) {

@@ -5,7 +5,7 @@ import (
 )
 
 func scanWorkspace(r row) (w slipway.Workspace, err error) {
-	err = r.Scan(&w.ID, &w.Name, millis{&w.CreatedAt})
+	err = r.Scan(&w.ID, &w.Name, millis{&w.CreatedAt}, millis{&w.UpdatedAt})
 	return w, err
 }
 
@@ -27,8 +27,8 @@ func noWorkspace(id slipway.WorkspaceID) error {
 
 // AddWorkspace records a Workspace and returns the Workspace with id and time.
 func (tx *Tx) AddWorkspace(name string) (slipway.Workspace, error) {
-	w := slipway.Workspace{ID: slipway.WorkspaceID(tx.newID()), Name: name, CreatedAt: tx.Now}
-	err := tx.exec("add workspace", `INSERT INTO workspaces (id, name, created_at) VALUES (?, ?, ?)`, w.ID, w.Name, ms(w.CreatedAt))
+	w := slipway.Workspace{ID: slipway.WorkspaceID(tx.newID()), Name: name, CreatedAt: tx.Now, UpdatedAt: tx.Now}
+	err := tx.exec("add workspace", `INSERT INTO workspaces (id, name, created_at, updated_at) VALUES (?, ?, ?, ?)`, w.ID, w.Name, ms(w.CreatedAt), ms(w.UpdatedAt))
 	if isUnique(err) {
 		return w, slipway.Errorf(slipway.Conflict, "There is a Workspace named %s already. Choose another name.", name)
 	}
@@ -37,7 +37,7 @@ func (tx *Tx) AddWorkspace(name string) (slipway.Workspace, error) {
 
 // RenameWorkspace gives a Workspace another name.
 func (tx *Tx) RenameWorkspace(id slipway.WorkspaceID, name string) error {
-	err := tx.exec("rename workspace", `UPDATE workspaces SET name = ? WHERE id = ?`, name, id)
+	err := tx.exec("rename workspace", `UPDATE workspaces SET name = ?, updated_at = ? WHERE id = ?`, name, ms(tx.Now), id)
 	if isUnique(err) {
 		return slipway.Errorf(slipway.Conflict, "There is a Workspace named %s already. Choose another name.", name)
 	}
@@ -49,12 +49,12 @@ func (tx *Tx) RenameWorkspace(id slipway.WorkspaceID, name string) error {
 func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Workspace, slipway.Role, error) {
 	var role slipway.Role
 	scan := func(r row) (w slipway.Workspace, err error) {
-		err = r.Scan(&w.ID, &w.Name, millis{&w.CreatedAt}, &role)
+		err = r.Scan(&w.ID, &w.Name, millis{&w.CreatedAt}, millis{&w.UpdatedAt}, &role)
 		return w, err
 	}
-	query, args := `SELECT w.id, w.name, w.created_at, `+roleIn("w.id")+` FROM workspaces w WHERE w.id = ?`, []any{by.User, id}
+	query, args := `SELECT w.id, w.name, w.created_at, w.updated_at, `+roleIn("w.id")+` FROM workspaces w WHERE w.id = ?`, []any{by.User, id}
 	if by.Token != "" {
-		query = `SELECT w.id, w.name, w.created_at, t.role FROM workspaces w JOIN tokens t ON t.workspace = w.id
+		query = `SELECT w.id, w.name, w.created_at, w.updated_at, t.role FROM workspaces w JOIN tokens t ON t.workspace = w.id
 			WHERE ` + tokenWorks + ` AND t.deployment IS NULL AND w.id = ?`
 		args = append(tx.worksArgs(by), id)
 	}
@@ -72,7 +72,7 @@ func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Works
 // for an admin.
 func (tx *Tx) Workspaces(user slipway.UserID) ([]slipway.Workspace, error) {
 	return list(tx, "workspaces", scanWorkspace, `
-		SELECT w.id, w.name, w.created_at FROM workspaces w
+		SELECT w.id, w.name, w.created_at, w.updated_at FROM workspaces w
 		WHERE `+roleIn("w.id")+` > 0 ORDER BY w.name COLLATE NOCASE`, user)
 }
 
@@ -96,7 +96,7 @@ func (tx *Tx) worksArgs(by slipway.Actor) []any { return []any{by.Token, ms(tx.N
 func (tx *Tx) SeenWorkspaces(by slipway.Actor) ([]slipway.Workspace, error) {
 	role, args := tx.seenBy(by)
 	return list(tx, "seen workspaces", scanWorkspace, `
-		SELECT w.id, w.name, w.created_at FROM workspaces w WHERE `+role+` > 0 ORDER BY w.name COLLATE NOCASE`, args...)
+		SELECT w.id, w.name, w.created_at, w.updated_at FROM workspaces w WHERE `+role+` > 0 ORDER BY w.name COLLATE NOCASE`, args...)
 }
 
 // SetRole makes a user a member of a Workspace, or gives a member another role.
@@ -111,12 +111,12 @@ func (tx *Tx) RemoveMember(w slipway.WorkspaceID, user slipway.UserID) error {
 	return tx.exec("remove member", `DELETE FROM members WHERE workspace = ? AND user = ?`, w, user)
 }
 
-const memberColumns = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at, u.disabled_at
+const memberColumns = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at, u.updated_at, u.disabled_at
 	FROM members m JOIN users u ON u.id = m.user`
 
 func scanMember(r row) (m slipway.Membership, err error) {
 	err = r.Scan(&m.Workspace, &m.Role, millis{&m.Since},
-		&m.User.ID, &m.User.Email, &m.User.Name, &m.User.Admin, millis{&m.User.CreatedAt}, millis{&m.User.DisabledAt})
+		&m.User.ID, &m.User.Email, &m.User.Name, &m.User.Admin, millis{&m.User.CreatedAt}, millis{&m.User.UpdatedAt}, millis{&m.User.DisabledAt})
 	return m, err
 }
 
@@ -165,7 +165,7 @@ func (tx *Tx) Invitation(id string) (i slipway.Invitation, w slipway.Workspace, 
 	if err := i.Open(tx.Now); err != nil {
 		return i, w, err
 	}
-	w, err = one(tx, "workspace of invitation", gone, scanWorkspace, `SELECT id, name, created_at FROM workspaces WHERE id = ?`, i.Workspace)
+	w, err = one(tx, "workspace of invitation", gone, scanWorkspace, `SELECT id, name, created_at, updated_at FROM workspaces WHERE id = ?`, i.Workspace)
 	return i, w, err
 }
 
@@ -201,5 +201,5 @@ func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {
 // data folder.
 func (tx *Tx) LoadWorkspace(id slipway.WorkspaceID) (slipway.Workspace, error) {
 	return one(tx, "load workspace", slipway.Errorf(slipway.NotFound, "There is no Workspace %s.", id), scanWorkspace,
-		`SELECT id, name, created_at FROM workspaces WHERE id = ?`, id)
+		`SELECT id, name, created_at, updated_at FROM workspaces WHERE id = ?`, id)
 }

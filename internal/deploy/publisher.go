@@ -105,6 +105,7 @@ func applySwitch(tx *store.Tx, d slipway.Deployment, s slipway.SwitchOrder) (sli
 		return d, tx.CancelSwitch(d.ID, s.ID)
 	}
 	d = d.Switched(s.On)
+	d.Updater = s.By.Title()
 	if err := tx.SaveState(d); err != nil {
 		return d, err
 	}
@@ -287,6 +288,7 @@ func commit(tx *store.Tx, w slipway.Deploy, r versionChange) (slipway.Deploy, er
 	}
 	w.Base = d.Version
 	d = d.Deployed(w)
+	d.Updater = w.By.Title()
 	w.Counts, w.After = counted(w.Counts, r.plan.Counts), d.State
 	w.StoredAt, w.LiveAt = tx.Now, tx.Now
 	if err := tx.AddStep(w, r.plan.Changes); err != nil {

@@ -246,6 +246,7 @@ func (t *switchStager) RegisterImage(ctx context.Context, of slipway.DeploymentI
 			return err
 		}
 		d = d.Registered(i)
+		d.Updater = by.Title()
 		if err := errors.Join(tx.KeepImage(of, i), tx.SaveState(d), tx.Want(of, i.Digest)); err != nil {
 			return err
 		}

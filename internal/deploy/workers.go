@@ -77,6 +77,7 @@ func (w *workers) Edit(ctx context.Context, of slipway.DeploymentID, by slipway.
 		if d, err = d.Edit(role, s); err != nil {
 			return err
 		}
+		d.Updater = by.Title()
 		if err := tx.SaveSettings(d); err != nil {
 			return err
 		}

@@ -26,6 +26,8 @@ type Deployment struct {
 
 	CreatedAt time.Time
 	Creator   string
+	UpdatedAt time.Time // of the last change of settings or state
+	Updater   string    // who made the last change
 }
 
 // State is the running or desired state of a Deployment. Every deploy's row

@@ -26,6 +26,7 @@ type User struct {
 	Name       string
 	Admin      bool // of the Organization
 	CreatedAt  time.Time
+	UpdatedAt  time.Time
 	DisabledAt time.Time // zero while the account works
 }
 
@@ -45,6 +46,7 @@ type Workspace struct {
 	ID        WorkspaceID
 	Name      string
 	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // Membership is a user's role in a Workspace.

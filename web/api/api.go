@@ -85,6 +85,7 @@ func (s *Server) operations() []operation {
 		{get, organizationPath + "/workspaces", s.inOrganization, s.listWorkspaces},
 		{get, organizationPath + "/workspaces/:workspace", s.inOrganization, s.showWorkspace},
 		{get, organizationPath + "/deployment-options", s.inOrganization, s.showOptions},
+		{get, organizationPath + "/cluster-options", s.inOrganization, s.showClusterOptions},
 		{get, "/v1/users/self", s.bearer, s.showSelf},
 
 		{get, organizationPath + "/deployments", s.inOrganization, s.listDeployments},
@@ -128,20 +129,21 @@ func (s *Server) Routes(e *echo.Echo) {
 	for _, o := range s.operations() {
 		e.Add(o.method, o.path, o.handle, s.jsonErrors, o.guard)
 	}
+	s.missingRoutes(e)
 	for _, method := range []string{http.MethodPost, http.MethodPatch, http.MethodDelete} {
 		e.Add(method, uploadPath, s.otherVerb, s.jsonErrors, azureErrors)
 	}
-	e.Any("/v1/*", nothingHere, s.jsonErrors)
-	e.Any("/v1alpha1/*", nothingHere, s.jsonErrors)
-	e.Any("/private/*", nothingHere, s.jsonErrors)
+	e.Any("/v1/*", s.nothingHere, s.jsonErrors)
+	e.Any("/v1alpha1/*", s.nothingHere, s.jsonErrors)
+	e.Any("/private/*", s.nothingHere, s.jsonErrors)
 }
 
 // anyone is the guard of operations without authentication.
 func anyone(next echo.HandlerFunc) echo.HandlerFunc { return next }
 
 // nothingHere answers requests to unknown addresses.
-func nothingHere(echo.Context) error {
-	return slipway.Errorf(slipway.NotFound, "There is nothing at this address of the API.")
+func (o *core) nothingHere(c echo.Context) error {
+	return slipway.Errorf(slipway.NotFound, "There is nothing at this address of the API for %s. The operations are listed at %s/v1/docs", c.Request().Method, o.portalURL(c))
 }
 
 // portalURL returns the portal's address for the client: "https://host".

@@ -2,6 +2,8 @@ package api
 
 import (
 	"cmp"
+	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,7 +26,7 @@ type deploymentResource struct {
 
 // object returns the Deployment in JSON. The CLI panics without some of the
 // fields. The portal manages no CPU, memory or queues: for these fields the
-// answer has the smallest valid values, always the same.
+// answer has givenFields.
 func (v deploymentResource) object() object {
 	o := object{
 		"id": v.ID, "name": v.Name, "description": v.Description, "namespace": v.Namespace,
@@ -33,13 +35,9 @@ func (v deploymentResource) object() object {
 		"isApiDeployGuarded": v.GuardAPI, "needsImageDeploy": v.NeedsImage,
 		"runtimeVersion": v.Runtime, "astroRuntimeVersion": v.Runtime, "airflowVersion": slipway.Release(v.Runtime).Airflow(),
 		"imageRepository": v.target, "imageTag": v.ImageTag, "image": v.ImageRef(),
-		"createdAt": timeText(v.CreatedAt), "updatedAt": timeText(v.CreatedAt), "createdBy": object{"id": v.Creator}, "updatedBy": object{"id": v.Creator},
-
-		"type": "STANDARD", "executor": "CELERY", "schedulerSize": "SMALL", "schedulerReplicas": 1,
-		"isHighAvailability": false, "isDevelopmentMode": false, "defaultTaskPodCpu": "0.25", "defaultTaskPodMemory": "0.5Gi",
-		"resourceQuotaCpu": "10", "resourceQuotaMemory": "20Gi",
-		"workerQueues": []object{}, "environmentVariables": []object{}, "contactEmails": []string{},
+		"createdAt": timeText(v.CreatedAt), "updatedAt": timeText(v.UpdatedAt), "createdBy": object{"id": v.Creator}, "updatedBy": object{"id": v.Updater},
 	}
+	maps.Copy(o, givenFields())
 	if v.Mounted {
 		o["currentDagTarballVersion"], o["dagTarballVersion"] = v.Version, v.Version
 	}
@@ -56,12 +54,15 @@ type deployments struct {
 	deploys *deploys
 }
 
-// listDeployments serves GET …/deployments: all visible Deployments, or the ones
-// of the Workspaces in workspaceIds.
+// listDeployments serves GET …/deployments: the visible Deployments that pass the
+// filters.
 func (e *deployments) listDeployments(c echo.Context) error {
-	workspaceIDs := c.QueryParams()["workspaceIds"]
+	f, err := filtersOf(c, "workspaceIds", "deploymentIds", "names", "search", "sorts")
+	if err != nil {
+		return err
+	}
 	var all []deploymentResource
-	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
+	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
 		workspaces, err := tx.SeenWorkspaces(Caller(c))
 		if err != nil {
 			return err
@@ -71,7 +72,8 @@ func (e *deployments) listDeployments(c echo.Context) error {
 			return err
 		}
 		for _, d := range seen {
-			if len(workspaceIDs) > 0 && !slices.Contains(workspaceIDs, string(d.Workspace)) {
+			if !f.has("workspaceIds", string(d.Workspace)) || !f.has("deploymentIds", string(d.ID)) || !f.has("names", d.Name) ||
+				!f.search(string(d.ID), d.Name, d.Description, d.Namespace) {
 				continue
 			}
 			v, err := e.resourceOf(c, tx, d, workspaces)
@@ -88,7 +90,7 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	if err := sortByQuery(c, all, map[string]func(a, b deploymentResource) int{
 		"name":        func(a, b deploymentResource) int { return compareNames(a.Name, b.Name) },
 		"createdAt":   func(a, b deploymentResource) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		"updatedAt":   func(a, b deploymentResource) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"updatedAt":   func(a, b deploymentResource) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
 		"workspaceId": func(a, b deploymentResource) int { return cmp.Compare(a.Workspace, b.Workspace) },
 	}); err != nil {
 		return err
@@ -148,7 +150,42 @@ func (e *deployments) showOptions(c echo.Context) error {
 	for _, r := range slipway.Releases(more...) {
 		releases = append(releases, object{"version": r, "airflowVersion": r.Airflow(), "channel": "stable"})
 	}
-	return ok(c, object{"runtimeReleases": releases})
+	return ok(c, object{
+		"runtimeReleases": releases, "executors": []string{"CELERY"}, "resourceQuotas": resourceQuotas(),
+		"schedulerMachines": []object{{"name": "SMALL", "spec": object{"cpu": "1", "memory": "2Gi"}}},
+		"workerMachines":    []object{}, "workerQueues": object{"maxWorkers": none, "minWorkers": none, "workerConcurrency": none},
+	})
+}
+
+// none is a range of numbers for what the portal does not manage.
+var none = object{"floor": 0, "default": 0, "ceiling": 0}
+
+// resourceQuotas returns the ranges of CPU and memory that the CLI takes its
+// defaults from: one value each, of givenFields.
+func resourceQuotas() object {
+	given := givenFields()
+	only := func(name string) object {
+		return object{"floor": given[name], "default": given[name], "ceiling": given[name]}
+	}
+	return object{
+		"defaultPodSize": object{"cpu": only("defaultTaskPodCpu"), "memory": only("defaultTaskPodMemory")},
+		"resourceQuota":  object{"cpu": only("resourceQuotaCpu"), "memory": only("resourceQuotaMemory")},
+	}
+}
+
+// showClusterOptions serves GET …/cluster-options: one region, out of which the
+// CLI lets people choose when they create a Deployment.
+func (e *deployments) showClusterOptions(c echo.Context) error {
+	provider := c.QueryParam("provider")
+	if provider != "" && !slices.Contains(createFields["cloudProvider"], provider) {
+		return slipway.Errorf(slipway.Invalid, "The cloud provider cannot be %s. %s", provider, elsewhere["cloudProvider"])
+	}
+	only, machine := object{"name": region}, object{"name": "", "cpu": 0, "memory": ""}
+	return ok(c, []object{{
+		"provider": createFields["cloudProvider"][0], "regions": []object{only}, "defaultRegion": only,
+		"databaseInstances": []object{}, "defaultDatabaseInstance": machine, "nodeInstances": []object{}, "defaultNodeInstance": machine,
+		"nodeCountMin": 0, "nodeCountDefault": 0, "nodeCountMax": 0, "defaultVpcSubnetRange": "",
+	}})
 }
 
 // deploymentBody is the request to create or change a Deployment. Absent fields
@@ -184,8 +221,11 @@ func setIfPresent[T any](to *T, from *T) {
 // isDagDeployEnabled comes from a flag of the CLI, and counts as the tick of the
 // switch.
 func (e *deployments) updateDeployment(c echo.Context) error {
-	b, err := readBody[deploymentBody](c)
+	b, fields, err := readFields[deploymentBody](c)
 	if err != nil {
+		return err
+	}
+	if err := e.checkFields(c, fields); err != nil {
 		return err
 	}
 	set, edit, toggle, err := e.checkUpdate(c, b)
@@ -204,6 +244,31 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 		}
 	}
 	return e.answerDeployment(c, id)
+}
+
+// checkFields refuses the fields of a change that would have no effect, unless
+// they have the values that the Deployment has by now.
+func (e *deployments) checkFields(c echo.Context, fields map[string]json.RawMessage) error {
+	var v deploymentResource
+	err := e.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		d, _, err := tx.Deployment(deploymentID(c), Caller(c))
+		if err != nil {
+			return err
+		}
+		workspaces, err := tx.SeenWorkspaces(Caller(c))
+		if err != nil {
+			return err
+		}
+		v, err = e.resourceOf(c, tx, d, workspaces)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	known := slices.DeleteFunc(fieldNames[deploymentBody](), func(name string) bool { return name == "isMountedHere" }) // for create only
+	has := v.object()
+	has["isMountedHere"] = v.Local
+	return checkUnmanaged(fields, known, has, nil, anyOnUpdate)
 }
 
 // checkUpdate returns the changes in b: new settings if edit, a toggle of the
@@ -235,8 +300,11 @@ func (e *deployments) checkUpdate(c echo.Context, b deploymentBody) (set slipway
 
 // createDeployment serves POST …/deployments, and answers with the Deployment.
 func (e *deployments) createDeployment(c echo.Context) error {
-	b, err := readBody[deploymentBody](c)
+	b, fields, err := readFields[deploymentBody](c)
 	if err != nil {
+		return err
+	}
+	if err := checkUnmanaged(fields, fieldNames[deploymentBody](), givenFields(), createFields, anyOnCreate); err != nil {
 		return err
 	}
 	d, err := b.newDeployment()

@@ -65,6 +65,9 @@ type deploys struct {
 
 // listDeploys serves GET …/deploys, the newest first.
 func (e *deploys) listDeploys(c echo.Context) error {
+	if _, err := filtersOf(c); err != nil {
+		return err
+	}
 	p, err := pageOf(c)
 	if err != nil {
 		return err

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -41,6 +45,81 @@ func readBody[T any](c echo.Context) (v T, err error) {
 		return v, errors.Join(slipway.Errorf(slipway.Invalid, "The body of this request is not the JSON that belongs here: %s.", err), err)
 	}
 	return v, nil
+}
+
+// readFields is readBody, and returns all fields of the body as well. The caller
+// refuses the fields without an effect.
+func readFields[T any](c echo.Context) (v T, fields map[string]json.RawMessage, err error) {
+	raw, err := readBody[json.RawMessage](c)
+	if err != nil || len(raw) == 0 {
+		return v, nil, err
+	}
+	if err = json.Unmarshal(raw, &fields); err == nil {
+		err = json.Unmarshal(raw, &v)
+	}
+	if err != nil {
+		err = errors.Join(slipway.Errorf(slipway.Invalid, "The body of this request is not the JSON that belongs here: %s.", err), err)
+	}
+	return v, fields, err
+}
+
+// readKnown is readBody, and refuses fields that T does not have, unless they ask
+// for nothing.
+func readKnown[T any](c echo.Context) (v T, err error) {
+	v, fields, err := readFields[T](c)
+	if err != nil {
+		return v, err
+	}
+	known := fieldNames[T]()
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		var value any
+		if err := json.Unmarshal(fields[name], &value); err != nil {
+			return v, fmt.Errorf("field %s: %w", name, err)
+		}
+		if !slices.Contains(known, name) && !isNothing(value) {
+			return v, slipway.Errorf(slipway.Invalid, "There is no field %q in this request. The fields are %s. Nothing was changed.", name, strings.Join(known, ", "))
+		}
+	}
+	return v, nil
+}
+
+// filters are the parameters of a list in a query, by name.
+type filters url.Values
+
+// filtersOf returns the parameters of a list, and refuses any but names: a list
+// must not have more than was asked for.
+func filtersOf(c echo.Context, names ...string) (filters, error) {
+	f := filters(c.QueryParams())
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		if name != "limit" && name != "offset" && !slices.Contains(names, name) {
+			known := strings.Join(append([]string{"limit", "offset"}, names...), ", ")
+			return f, slipway.Errorf(slipway.Invalid, "This list has no parameter %q. Its parameters are %s.", name, known)
+		}
+	}
+	return f, nil
+}
+
+// has reports whether the filter name, if any, has value. Ids may also be joined
+// by commas.
+func (f filters) has(name, value string) bool {
+	wanted := false
+	for _, v := range f[name] {
+		if v == "" {
+			continue
+		}
+		wanted = true
+		if v == value || strings.HasSuffix(name, "Ids") && slices.Contains(strings.Split(v, ","), value) {
+			return true
+		}
+	}
+	return !wanted
+}
+
+// search reports whether one of the texts has the text of the filter search, if
+// any, in any case.
+func (f filters) search(texts ...string) bool {
+	text := strings.ToLower(strings.TrimSpace(url.Values(f).Get("search")))
+	return text == "" || slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(strings.ToLower(t), text) })
 }
 
 // page is a part of a list: at most limit items from offset on.

@@ -33,6 +33,9 @@ type organizations struct {
 
 // listOrganizations serves GET /v1/organizations.
 func (o *organizations) listOrganizations(c echo.Context) error {
+	if _, err := filtersOf(c); err != nil {
+		return err
+	}
 	return answerPage(c, "organizations", []struct{}{{}}, organizationObject)
 }
 
@@ -45,23 +48,31 @@ func (o *organizations) showOrganization(c echo.Context) error {
 func workspaceObject(w slipway.Workspace) object {
 	return object{
 		"id": w.ID, "name": w.Name, "organizationId": slipway.OrganizationID, "organizationName": "Slipway",
-		"createdAt": timeText(w.CreatedAt), "updatedAt": timeText(w.CreatedAt),
+		"createdAt": timeText(w.CreatedAt), "updatedAt": timeText(w.UpdatedAt),
 	}
 }
 
 // listWorkspaces serves GET …/workspaces: the Workspaces visible to the caller.
 func (o *organizations) listWorkspaces(c echo.Context) error {
+	f, err := filtersOf(c, "workspaceIds", "names", "search", "sorts")
+	if err != nil {
+		return err
+	}
 	var all []slipway.Workspace
-	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err = o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		all, err = tx.SeenWorkspaces(Caller(c))
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(w slipway.Workspace) bool {
+		return !f.has("workspaceIds", string(w.ID)) || !f.has("names", w.Name) || !f.search(string(w.ID), w.Name)
+	})
 	if err := sortByQuery(c, all, map[string]func(a, b slipway.Workspace) int{
 		"name":      func(a, b slipway.Workspace) int { return compareNames(a.Name, b.Name) },
 		"createdAt": func(a, b slipway.Workspace) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"updatedAt": func(a, b slipway.Workspace) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
 	}); err != nil {
 		return err
 	}
@@ -116,19 +127,43 @@ func (o *organizations) showSelf(c echo.Context) error {
 	}
 	return ok(c, object{
 		"id": u.ID, "username": u.Email, "fullName": u.Title(), "status": "ACTIVE", "avatarUrl": "",
-		"createdAt": timeText(u.CreatedAt), "updatedAt": timeText(u.CreatedAt),
+		"createdAt": timeText(u.CreatedAt), "updatedAt": timeText(u.UpdatedAt),
 	})
 }
 
-// listUsers serves GET …/users: the members of the Workspace in workspaceId, or
-// of all Workspaces visible to the caller.
+// listUsers serves GET …/users: the members of the Workspace in workspaceId or of
+// the Deployment in deploymentId, or of all Workspaces visible to the caller.
 func (o *organizations) listUsers(c echo.Context) error {
+	f, err := filtersOf(c, "workspaceId", "deploymentId", "search", "sorts")
+	if err != nil {
+		return err
+	}
 	var all []member
-	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = visibleMembers(tx, Caller(c), slipway.WorkspaceID(c.QueryParam("workspaceId")))
+	err = o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		only := slipway.WorkspaceID(c.QueryParam("workspaceId"))
+		if id := slipway.DeploymentID(c.QueryParam("deploymentId")); id != "" {
+			d, _, err := tx.Deployment(id, Caller(c))
+			if err != nil {
+				return err
+			}
+			if only != "" && only != d.Workspace {
+				return nil // no Deployment is in two Workspaces
+			}
+			only = d.Workspace
+		}
+		all, err = visibleMembers(tx, Caller(c), only)
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(m member) bool { return !f.search(string(m.ID), m.Email, m.Name) })
+	if err := sortByQuery(c, all, map[string]func(a, b member) int{
+		"username":  func(a, b member) int { return compareNames(a.Email, b.Email) },
+		"fullName":  func(a, b member) int { return compareNames(a.Title(), b.Title()) },
+		"createdAt": func(a, b member) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"updatedAt": func(a, b member) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
+	}); err != nil {
 		return err
 	}
 	return answerPage(c, "users", all, member.object)
@@ -152,7 +187,7 @@ func (m member) object() object {
 	}
 	return object{
 		"id": m.ID, "username": m.Email, "fullName": m.Title(), "status": m.status(), "avatarUrl": "",
-		"createdAt": timeText(m.CreatedAt), "updatedAt": timeText(m.CreatedAt), "organizationRole": organization, "workspaceRoles": roles,
+		"createdAt": timeText(m.CreatedAt), "updatedAt": timeText(m.UpdatedAt), "organizationRole": organization, "workspaceRoles": roles,
 	}
 }
 

@@ -136,7 +136,7 @@ type tokens struct {
 
 // createToken serves POST …/tokens, and answers with the token and the secret.
 func (o *tokens) createToken(c echo.Context) error {
-	b, err := readBody[tokenBody](c)
+	b, err := readKnown[tokenBody](c)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (o *tokens) deleteToken(c echo.Context) error {
 // updateToken serves POST …/tokens/:token: name, description and kinds of deploy.
 // Absent fields change nothing.
 func (o *tokens) updateToken(c echo.Context) error {
-	b, err := readBody[struct {
+	b, err := readKnown[struct {
 		Name        *string  `json:"name"`
 		Description *string  `json:"description"`
 		DeployKinds []string `json:"deployKinds"`
@@ -235,7 +235,7 @@ func (o *tokens) editToken(c echo.Context, change func(*store.Token) error) erro
 // setTokenRole serves POST …/tokens/:token/roles. A token has one role, and the
 // scope never changes.
 func (o *tokens) setTokenRole(c echo.Context) error {
-	b, err := readBody[struct {
+	b, err := readKnown[struct {
 		Roles []struct {
 			EntityType string `json:"entityType"`
 			EntityID   string `json:"entityId"`
@@ -258,12 +258,30 @@ func (o *tokens) setTokenRole(c echo.Context) error {
 // listTokens serves GET …/tokens: the tokens visible to the caller, or the tokens
 // of the Workspace or Deployment in the query.
 func (o *tokens) listTokens(c echo.Context) error {
+	f, err := filtersOf(c, "workspaceId", "deploymentId", "includeOnlyOrganizationTokens", "kind", "search", "sorts")
+	if err != nil {
+		return err
+	}
+	if kind := c.QueryParam("kind"); !slices.Contains([]string{"", workspaceScope, deploymentScope}, kind) {
+		return slipway.Errorf(slipway.Invalid, "An API token is for a Workspace or a Deployment: kind is WORKSPACE or DEPLOYMENT, not %q.", kind)
+	}
 	var all []store.Token
-	err := o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+	err = o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		all, err = requestedTokens(c, tx)
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(t store.Token) bool {
+		scope, _ := scopeOf(t)
+		return !f.has("kind", scope) || !f.search(string(t.ID), t.Name, t.Description)
+	})
+	if err := sortByQuery(c, all, map[string]func(a, b store.Token) int{
+		"name":      func(a, b store.Token) int { return compareNames(a.Name, b.Name) },
+		"createdAt": func(a, b store.Token) int { return a.CreatedAt.Compare(b.CreatedAt) },
+		"updatedAt": func(a, b store.Token) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
+	}); err != nil {
 		return err
 	}
 	return answerPage(c, "tokens", all, tokenObject)
