@@ -117,6 +117,8 @@ type Review struct {
 	Lines       []ChangeLine
 	MoreLines   int
 	RemovedDAGs []string
+	StoppedDAGs []slipway.StopDAG
+	Pointers    []string // of Git LFS
 	NoDAGs      bool
 	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission

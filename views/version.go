@@ -63,6 +63,7 @@ type FilePage struct {
 	Path       []Link
 	Name       string
 	File       slipway.File
+	IsDAG      bool // Airflow would load the file
 	RawURL     string
 	FixURL     string // to edit or replace the file; "" without the permission, or for a removed file
 	HistoryURL string

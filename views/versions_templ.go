@@ -959,7 +959,7 @@ func FileView(p FilePage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				if p.File.DAG {
+				if p.IsDAG {
 					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 82, "· DAG file")
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err

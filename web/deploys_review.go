@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -22,6 +23,7 @@ func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	v := views.Review{
 		Base: r.Base, Against: views.AgainstText(r.BaseDeploy), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
+		StoppedDAGs: r.Plan.StoppedDAGs, Pointers: r.Plan.Pointers,
 		LeftOut: omissions(r.Report), Outside: r.Report.Outside,
 	}
 	if t.description != nil {
@@ -45,7 +47,7 @@ func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 // changeLine is the line of a change in the list. A change back to an earlier
 // content names the deploy of the present content.
 func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.FileChange) views.ChangeLine {
-	l := views.ChangeLine{Op: change.Op, Path: change.Path, DAG: change.Old.DAG || change.New.DAG}
+	l := views.ChangeLine{Op: change.Op, Path: change.Path, DAG: slices.Contains(r.Plan.RemovedDAGs, change.Path)}
 	if f, ok := diffs[change.Path]; ok {
 		l.URL = "#" + f.Anchor
 		if f.Diff != nil && !f.Diff.Binary && !f.Diff.TooLarge {

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -152,9 +153,13 @@ func (s *Server) showVersion(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	dags, err := s.engine.Loaded(c.Request().Context(), d, p.Version)
+	if err != nil {
+		return err
+	}
 	folder := strings.Trim(c.QueryParam("path"), "/")
 	p.Path, p.Folder = above(d.ID, p.Version, folder)
-	if p.Entries = entries(d.ID, p.Version, files, folder); len(p.Entries) == 0 && folder != "" {
+	if p.Entries = entries(d.ID, p.Version, files, dags, folder); len(p.Entries) == 0 && folder != "" {
 		return slipway.Errorf(slipway.NotFound, views.NoFolder, folder)
 	}
 	return render(c, http.StatusOK, views.Folder(p))
@@ -175,6 +180,11 @@ func (s *Server) showVersionFile(c echo.Context) error {
 	if c.QueryParam("raw") == "1" {
 		return s.sendFile(c, d, p.File)
 	}
+	dags, err := s.engine.Loaded(c.Request().Context(), d, p.Version)
+	if err != nil {
+		return err
+	}
+	_, p.IsDAG = slices.BinarySearch(dags, p.File.Path)
 	if err := s.filePage(c, d, &p); err != nil {
 		return err
 	}

@@ -43,8 +43,9 @@ func folderPath(of slipway.DeploymentID, v slipway.Version, folder string) strin
 	return versionPath(of, v) + "?" + url.Values{"path": {folder}}.Encode()
 }
 
-// entries lists the contents of a folder, folders first.
-func entries(of slipway.DeploymentID, v slipway.Version, files []slipway.File, folder string) []views.FolderEntry {
+// entries lists the contents of a folder, folders first. dags are the sorted paths
+// of DAG files.
+func entries(of slipway.DeploymentID, v slipway.Version, files []slipway.File, dags []string, folder string) []views.FolderEntry {
 	prefix := ""
 	if folder != "" {
 		prefix = folder + "/"
@@ -58,8 +59,9 @@ func entries(of slipway.DeploymentID, v slipway.Version, files []slipway.File, f
 		}
 		name, _, deeper := strings.Cut(rest, "/")
 		if !deeper {
+			_, isDAG := slices.BinarySearch(dags, f.Path)
 			plain = append(plain, views.FolderEntry{
-				Name: name, URL: filePath(of, v, f.Path), Size: f.Size, Link: f.Link, DAG: f.DAG, Exec: f.Exec,
+				Name: name, URL: filePath(of, v, f.Path), Size: f.Size, Link: f.Link, DAG: isDAG, Exec: f.Exec,
 			})
 			continue
 		}

@@ -3,6 +3,7 @@ package web
 import (
 	"archive/tar"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -124,10 +125,10 @@ func TestVersionArchive(t *testing.T) {
 func TestEntries(t *testing.T) {
 	files := []slipway.File{{Path: "a.py"}, {Path: "s/b.py"}, {Path: "s/t/c.py"}, {Path: "sx"}}
 	var got []string
-	for _, e := range entries("d", "", files, "s") {
-		got = append(got, e.Name)
+	for _, e := range entries("d", "", files, []string{"s/b.py"}, "s") {
+		got = append(got, fmt.Sprint(e.Name, " ", e.DAG))
 	}
-	if all := strings.Join(got, " "); all != "t b.py" {
+	if all := strings.Join(got, ", "); all != "t false, b.py true" {
 		t.Errorf("the folder s holds %s", all)
 	}
 }

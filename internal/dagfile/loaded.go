@@ -55,6 +55,32 @@ func Loaded(files []slipway.File, airflow int, texts map[string]string) ([]strin
 	return all, nil
 }
 
+// Why returns why a file that Airflow loaded at path is not loaded from files, "" for
+// a file that is gone.
+func Why(files []slipway.File, airflow int) func(path string) slipway.Stop {
+	var t *tree
+	return func(path string) slipway.Stop {
+		if t == nil {
+			t = newTree(files)
+		}
+		at, ok := t.real(path)
+		f, isFile := t.files[at]
+		switch _, isLink := t.files[path]; {
+		case !ok && isLink:
+			return slipway.StopDangling
+		case !ok, !isFile:
+			return ""
+		case f.LFS:
+			return slipway.StopPointer
+		case f.Size == 0:
+			return slipway.StopEmpty
+		case loads(f, airflow):
+			return slipway.StopIgnored
+		}
+		return slipway.StopPlain
+	}
+}
+
 // loads reports whether the content of f is a DAG file's.
 func loads(f slipway.File, airflow int) bool { return f.DAG || f.Asset && airflow != 2 }
 

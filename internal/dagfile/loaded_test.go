@@ -151,6 +151,21 @@ func TestLoaded(t *testing.T) {
 	}
 }
 
+func TestWhy(t *testing.T) {
+	files := []slipway.File{
+		{Path: "asset.py", Size: 1, Asset: true}, {Path: "empty.py"}, {Path: "folder.py/x.txt"}, {Path: "gone.py", Link: "nothing.py"}, {Path: "ignored.py", Size: 1, DAG: true},
+		{Path: "link.py", Link: "lfs.py"}, {Path: "lfs.py", Size: 1, LFS: true}, {Path: "plain.py", Size: 1},
+	}
+	for path, want := range map[string]slipway.Stop{
+		"asset.py": slipway.StopPlain, "empty.py": slipway.StopEmpty, "folder.py": "", "gone.py": slipway.StopDangling, "ignored.py": slipway.StopIgnored,
+		"link.py": slipway.StopPointer, "lfs.py": slipway.StopPointer, "plain.py": slipway.StopPlain, "no.py": "", "no/no.py": "",
+	} {
+		if got := Why(files, 2)(path); got != want {
+			t.Errorf("%s is no longer loaded because it is %q, want %q", path, got, want)
+		}
+	}
+}
+
 // Patterns may not cost more than a bounded time.
 func TestTooManyRules(t *testing.T) {
 	files := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "a.py", DAG: true}}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"slipway/internal/bundle"
+	"slipway/internal/dagfile"
 	"slipway/internal/diff"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -207,6 +208,51 @@ func (o *contents) text(ctx context.Context, d slipway.Deployment, f slipway.Fil
 		return nil, fmt.Errorf("read %s: %w", f.Path, err)
 	}
 	return b, nil
+}
+
+// ignoreMax is how many bytes an .airflowignore may have.
+const ignoreMax = 256 << 10
+
+// DAGFiles returns the sorted paths of the files of d that Airflow would load, of
+// the major version airflow. The files may be those of a version, or staged.
+func (o *contents) DAGFiles(ctx context.Context, d slipway.Deployment, files []slipway.File, airflow int) ([]string, error) {
+	texts := map[string]string{}
+	for _, f := range dagfile.Ignores(files) {
+		if _, known := texts[f.SHA256]; known {
+			continue
+		}
+		if f.Size > ignoreMax {
+			return nil, slipway.Errorf(slipway.TooLarge, "The file dags/%s is too large. An .airflowignore may have %d KiB.", f.Path, ignoreMax>>10)
+		}
+		text, err := o.text(ctx, d, f)
+		if err != nil {
+			return nil, err
+		}
+		texts[f.SHA256] = string(text)
+	}
+	return dagfile.Loaded(files, airflow, texts)
+}
+
+// Loaded returns the sorted paths of the files in a version of d that the present
+// Airflow of d would load; none where .airflowignore cannot be judged.
+func (o *contents) Loaded(ctx context.Context, d slipway.Deployment, v slipway.Version) ([]string, error) {
+	files, err := o.filesOf(d.Namespace, v)
+	if err != nil {
+		return nil, err
+	}
+	var i slipway.Image
+	err = o.store.View(ctx, func(tx *store.Tx) error {
+		i, err = stateImage(tx, d.ID, d.State)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	all, err := o.DAGFiles(ctx, d, files, i.AirflowMajor())
+	if slipway.Explained(err) {
+		return nil, nil
+	}
+	return all, err
 }
 
 // fileCache keeps the file lists of the versions and uploads that were read

@@ -1,10 +1,12 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
 	"slipway/internal/archive"
+	"slipway/internal/dagfile"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -33,15 +35,15 @@ func (p *planner) stagedDeploy(ctx context.Context, of slipway.DeploymentID, num
 
 // plan returns the changes by w to the files at the end of the queue, or an
 // error if the outcome is no valid version.
-func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.Plan, error) {
+func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, staged []byte) (slipway.Plan, error) {
 	base, err := p.contents.projectedFiles(b)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
 	if !b.projected.Brings(w) {
-		plan := slipway.NewPlan(base, base)
+		plan, err := p.withDAGs(ctx, b, w, base, base)
 		plan.NoDAGs, plan.NotAirflow, plan.ByHand = false, notAirflow(w), p.byHand(b.projected, w)
-		return plan, nil
+		return plan, err
 	}
 	if w.Purpose() == slipway.ForSwitch && !b.projected.Mounted { // Airflow has had the same DAGs from the image
 		base = nil
@@ -51,9 +53,35 @@ func (p *planner) plan(b queueState, w slipway.Deploy, staged []byte) (slipway.P
 		return slipway.Plan{}, err
 	}
 	next := w.Merge.Apply(base, uploaded)
-	plan := slipway.NewPlan(base, next)
+	plan, err := p.withDAGs(ctx, b, w, base, next)
 	plan.NotAirflow = notAirflow(w)
-	return plan, archive.CheckVersion(next, p.cfg.Limits)
+	if err == nil {
+		err = archive.CheckVersion(next, p.cfg.Limits)
+	}
+	return plan, err
+}
+
+// withDAGs returns the plan from base to next, with the DAG files by the rule of the
+// Airflow before w and after.
+func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, base, next []slipway.File) (slipway.Plan, error) {
+	plan := slipway.NewPlan(base, next)
+	was, is := b.airflows(w)
+	after, err := p.contents.DAGFiles(ctx, b.now, next, is)
+	if err != nil {
+		return plan, err
+	}
+	if len(plan.Changes) == 0 && was == is {
+		plan.NoDAGs = len(after) == 0
+		return plan, nil
+	}
+	before, err := p.contents.DAGFiles(ctx, b.now, base, was)
+	if slipway.Explained(err) { // of a release that did not judge .airflowignore
+		before, err = nil, nil
+	}
+	if err != nil {
+		return plan, err
+	}
+	return plan.WithDAGs(before, after, dagfile.Why(next, is)), nil
 }
 
 // Describe sets the description of a deploy before its confirmation.
@@ -99,6 +127,9 @@ func readReturn(tx *store.Tx, of slipway.DeploymentID, number int, by slipway.Ac
 	if old, err = tx.Deploy(of, number); err != nil {
 		return b, old, false, err
 	}
+	if err := b.readAirflow(tx, old.After); err != nil {
+		return b, old, false, err
+	}
 	retained, err = tx.Retained(of, old.After.Version)
 	return b, old, retained, err
 }
@@ -111,6 +142,7 @@ type queueState struct {
 	projected slipway.Deployment
 	queue     []slipway.Turn
 	staged    map[slipway.DeployID][]byte // the staged files of the deploys in the queue
+	airflow   map[string]int              // major version of Airflow by digest of an image; 0 for unknown
 }
 
 // readQueue reads the queue of a Deployment.
@@ -121,8 +153,16 @@ func readQueue(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b queue
 	if b.queue, err = tx.Queue(of); err != nil {
 		return b, err
 	}
-	b.projected, b.staged = b.now.Projected(b.queue), map[slipway.DeployID][]byte{}
+	b.projected, b.staged, b.airflow = b.now.Projected(b.queue), map[slipway.DeployID][]byte{}, map[string]int{}
+	if err := b.readAirflow(tx, b.now.State); err != nil {
+		return b, err
+	}
 	for _, t := range b.queue {
+		if t.Deploy != nil {
+			if err := b.readAirflow(tx, t.Deploy.After); err != nil {
+				return b, err
+			}
+		}
 		if t.Deploy == nil || t.Deploy.WentLive() || t.Deploy.Purpose() == slipway.ForReturn {
 			continue
 		}
@@ -131,6 +171,26 @@ func readQueue(tx *store.Tx, of slipway.DeploymentID, by slipway.Actor) (b queue
 		}
 	}
 	return b, nil
+}
+
+// readAirflow notes the version of Airflow in the image of a state.
+func (b queueState) readAirflow(tx *store.Tx, s slipway.State) error {
+	if _, known := b.airflow[s.Image]; known || s.Image == "" {
+		return nil
+	}
+	i, err := stateImage(tx, b.now.ID, s)
+	b.airflow[s.Image] = i.AirflowMajor()
+	return err
+}
+
+// airflows returns the major versions of Airflow before w and after. Where one of
+// them is unknown, both are taken as alike.
+func (b queueState) airflows(w slipway.Deploy) (was, is int) {
+	was, is = b.airflow[b.projected.Image], b.airflow[b.projected.With(w).Image]
+	if w.Image != nil {
+		is = w.Image.AirflowMajor()
+	}
+	return cmp.Or(was, is), cmp.Or(is, was)
 }
 
 // makersQueue is readQueue for the author of w, if the author may still make w.
@@ -192,16 +252,18 @@ func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 
 // planReturn returns the changes by the return w to the files at the end of the
 // queue. For an image with DAGs inside, the version stays.
-func (p *planner) planReturn(b queueState, w slipway.Deploy) (slipway.Plan, error) {
+func (p *planner) planReturn(ctx context.Context, b queueState, w slipway.Deploy) (slipway.Plan, error) {
 	base, err := p.contents.projectedFiles(b)
 	if err != nil {
 		return slipway.Plan{}, err
 	}
 	files := base
 	if w.After.Mounted {
-		files, err = p.contents.filesOf(b.now.Namespace, w.After.Version)
+		if files, err = p.contents.filesOf(b.now.Namespace, w.After.Version); err != nil {
+			return slipway.Plan{}, err
+		}
 	}
-	plan := slipway.NewPlan(base, files)
+	plan, err := p.withDAGs(ctx, b, w, base, files)
 	plan.NoDAGs = plan.NoDAGs && w.After.Mounted
 	plan.ByHand = p.byHand(b.projected, w)
 	return plan, err

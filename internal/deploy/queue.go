@@ -94,7 +94,7 @@ func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int
 		if _, err := s.projected.Confirm(w, s.role, by, versionOr(base, s.projected)); err != nil {
 			return p, err
 		}
-		p = proposal{state: s, w: w, plan: func() (slipway.Plan, error) { return q.planner.plan(s, w, staged) }}
+		p = proposal{state: s, w: w, plan: func() (slipway.Plan, error) { return q.planner.plan(ctx, s, w, staged) }}
 		p.add = func(tx *store.Tx, plan slipway.Plan, note string) (slipway.Deploy, error) {
 			w, err := queueable(tx, s, number, by, base)
 			if err != nil {
@@ -193,7 +193,7 @@ func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number in
 		if s.projected.Version != versionOr(base, s.projected) {
 			return p, slipway.ErrBaseChanged // before the ticks: the ticks were for other changes
 		}
-		p = proposal{state: s, w: next, plan: func() (slipway.Plan, error) { return q.planner.planReturn(s, next) }}
+		p = proposal{state: s, w: next, plan: func() (slipway.Plan, error) { return q.planner.planReturn(ctx, s, next) }}
 		p.add = func(tx *store.Tx, plan slipway.Plan, note string) (slipway.Deploy, error) {
 			w, err := returnable(tx, s, number, by, base)
 			if err != nil {

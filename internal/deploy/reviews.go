@@ -149,7 +149,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 		return Review{}, slipway.Errorf(slipway.Conflict, "Deploy #%d does not wait to be confirmed: it is %s.", number, w.Status)
 	}
 	r := b.review(w)
-	plan, impossible := e.planner.plan(b, w, staged)
+	plan, impossible := e.planner.plan(ctx, b, w, staged)
 	if impossible != nil && !slipway.Explained(impossible) {
 		return r, impossible
 	}
@@ -176,7 +176,7 @@ func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, num
 		r.Refusal = e.images.imageRetained(ctx, next)
 	}
 	if retained || old.WentLive() && !old.After.Mounted {
-		if r.Plan, err = e.planner.planReturn(b, next); err != nil {
+		if r.Plan, err = e.planner.planReturn(ctx, b, next); err != nil {
 			return r, err
 		}
 	}
@@ -198,7 +198,7 @@ func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int,
 	case w.Status.Active():
 		b = b.before(w)
 		r.Base, r.was = b.projected.Version, b.projected.State
-		err = e.planQueued(&r, b, staged)
+		err = e.planQueued(ctx, &r, b, staged)
 	}
 	if err != nil {
 		return r, err
@@ -222,12 +222,12 @@ func (e *reviews) planDone(r *Review) error {
 }
 
 // planQueued fills in the changes of a queued deploy.
-func (e *reviews) planQueued(r *Review, before queueState, staged []byte) (err error) {
+func (e *reviews) planQueued(ctx context.Context, r *Review, before queueState, staged []byte) (err error) {
 	if r.Deploy.Purpose() == slipway.ForReturn {
-		r.Plan, err = e.planner.planReturn(before, r.Deploy)
+		r.Plan, err = e.planner.planReturn(ctx, before, r.Deploy)
 		return err
 	}
-	r.Plan, err = e.planner.plan(before, r.Deploy, staged)
+	r.Plan, err = e.planner.plan(ctx, before, r.Deploy, staged)
 	if slipway.Explained(err) {
 		r.Refusal = err
 		return nil

@@ -255,18 +255,23 @@ func TestTicks(t *testing.T) {
 		"one removed":     {[]File{a, b}, []File{b}, Ticks{RemoveDAGs: true}, []string{"a.py"}, "removes the DAG file a.py.", ""},
 		"all removed": {[]File{a, b}, []File{lib}, Ticks{RemoveDAGs: true, NoDAGs: true}, []string{"a.py", "b.py"},
 			"removes 2 DAG files.", "without a single DAG file."},
-		"never any": {nil, []File{lib}, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
-		"empty":     {nil, nil, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
+		"one emptied":  {[]File{a, b}, []File{{Path: "a.py"}, b}, Ticks{RemoveDAGs: true}, nil, "keeps Airflow from loading the DAG file a.py: it is no DAG file by its content.", ""},
+		"two emptied":  {[]File{a, b}, []File{{Path: "a.py"}, {Path: "b.py"}, {Path: "c.py", DAG: true}}, Ticks{RemoveDAGs: true}, nil, "loading 2 DAG files that stay.", ""},
+		"one of each":  {[]File{a, b}, []File{{Path: "a.py"}, {Path: "c.py", DAG: true}}, Ticks{RemoveDAGs: true}, []string{"b.py"}, "removes DAG files (1), and keeps Airflow from loading others that stay (1).", ""},
+		"pointer":      {[]File{a}, []File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, Ticks{Pointers: true}, nil, "b.bin is a Git LFS pointer, not the file itself: run \"git lfs pull\"", "b.bin is a Git LFS pointer"},
+		"pointer kept": {[]File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, []File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, Ticks{}, nil, "", ""},
+		"never any":    {nil, []File{lib}, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
+		"empty":        {nil, nil, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewPlan(tt.base, tt.next)
+			p := planOf(tt.base, tt.next)
 			if got := p.Ticks(); got != tt.want || !slices.Equal(p.RemovedDAGs, tt.removed) {
 				t.Errorf("ticks %+v for %q, want %+v for %q", got, p.RemovedDAGs, tt.want, tt.removed)
 			}
 			checkTicks(t, p, Ticks{}, tt.text)
 			checkTicks(t, p, Ticks{RemoveDAGs: true}, tt.text2)
 			checkTicks(t, p, tt.want, "")
-			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true}, "")
+			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true}, "")
 		})
 	}
 }

@@ -91,7 +91,7 @@ func TestRandomTrees(t *testing.T) {
 		if got := patched(t, base, Changes(old, next)); !maps.Equal(got, want) {
 			t.Fatalf("the changes turn %v into %v, want %v", base, got, want)
 		}
-		checkPlan(t, NewPlan(old, next), base, want)
+		checkPlan(t, planOf(old, next), base, want)
 	}
 }
 
@@ -128,6 +128,26 @@ func patched(t *testing.T, files map[string]File, list []Change) map[string]File
 	return files
 }
 
+// planOf is NewPlan where Airflow loads all files marked as DAG.
+func planOf(base, next []File) Plan {
+	stays := func(path string) Stop {
+		if slices.ContainsFunc(next, func(f File) bool { return f.Path == path }) {
+			return StopPlain
+		}
+		return ""
+	}
+	return NewPlan(base, next).WithDAGs(dagsIn(base), dagsIn(next), stays)
+}
+
+func dagsIn(files []File) (paths []string) {
+	for _, f := range files {
+		if f.DAG {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
 func checkPlan(t *testing.T, p Plan, base, next map[string]File) {
 	t.Helper()
 	want := Plan{Changes: p.Changes, NoDAGs: true}
@@ -149,6 +169,8 @@ func checkPlan(t *testing.T, p Plan, base, next map[string]File) {
 			if base[path].DAG {
 				want.RemovedDAGs = append(want.RemovedDAGs, path)
 			}
+		} else if base[path].DAG && !next[path].DAG {
+			want.StoppedDAGs = append(want.StoppedDAGs, StopDAG{path, StopPlain})
 		}
 	}
 	want.Counts.Files = len(next)

@@ -1,7 +1,9 @@
 package slipway
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -47,6 +49,14 @@ func (i Image) IsAirflow() bool { return i.Runtime != "" || i.Airflow != "" }
 func (i Image) Runs(wanted string) bool {
 	_, runs := ParsePlatform(i.Platform).Fit(ParsePlatform(wanted))
 	return wanted == "" || runs
+}
+
+// AirflowMajor returns the major version of Airflow in i, 3 for "3.1.2"; 0 if
+// unknown.
+func (i Image) AirflowMajor() int {
+	major, _, _ := strings.Cut(cmp.Or(Release(i.Runtime).Airflow(), i.Airflow), ".")
+	n, _ := strconv.Atoi(major) // 0 for what is no number
+	return n
 }
 
 // Title returns how people name i: "quay.io/team/airflow:1.2".

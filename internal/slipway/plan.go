@@ -2,16 +2,18 @@ package slipway
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// maxNamed is the number of DAG files named in a warning.
+// maxNamed is the number of files named in a warning.
 const maxNamed = 10
 
 // Ticks are confirmations by a person beside the deploy.
 type Ticks struct {
-	RemoveDAGs bool // confirms the removal of these DAG files
+	RemoveDAGs bool // confirms that Airflow stops loading these DAG files
 	NoDAGs     bool // yes, deploy without a single DAG file
+	Pointers   bool // yes, deploy pointers of Git LFS in place of files
 	NotAirflow bool // confirms an image without signs of Airflow
 	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
 }
@@ -20,15 +22,39 @@ type Ticks struct {
 type Plan struct {
 	Changes     []Change
 	Counts      Counts
-	RemovedDAGs []string // paths
-	NoDAGs      bool     // the new version has no DAG file at all
-	NotAirflow  string   // image without signs of Airflow; "" for none
-	ByHand      bool     // mounted DAGs are replaced by the DAGs of an image that nothing here applies
+	RemovedDAGs []string  // paths of DAG files that are gone
+	StoppedDAGs []StopDAG // DAG files that stay, and that Airflow no longer loads
+	NoDAGs      bool      // the new version has no DAG file at all
+	Pointers    []string  // paths of new pointers of Git LFS
+	NotAirflow  string    // image without signs of Airflow; "" for none
+	ByHand      bool      // mounted DAGs are replaced by the DAGs of an image that nothing here applies
 }
 
-// NewPlan compares the files of a base with the new files. Both must be sorted.
+// StopDAG is a DAG file that stays in the version, and that Airflow no longer loads.
+type StopDAG struct {
+	Path string
+	Why  Stop
+}
+
+// Stop is the reason why Airflow no longer loads a file, as the end of "it is".
+type Stop string
+
+// The reasons.
+const (
+	StopEmpty    Stop = "empty"
+	StopPointer  Stop = "a Git LFS pointer"
+	StopDangling Stop = "a link to nothing"
+	StopIgnored  Stop = "named by .airflowignore"
+	StopPlain    Stop = "no DAG file by its content"
+)
+
+// String returns s as a warning names the file: "a.py (empty)".
+func (s StopDAG) String() string { return s.Path + " (" + string(s.Why) + ")" }
+
+// NewPlan compares the files of a base with the new files. Both must be sorted. The
+// DAG files are not known yet: WithDAGs adds them.
 func NewPlan(base, next []File) Plan {
-	p := Plan{Changes: Changes(base, next), NoDAGs: true}
+	p := Plan{Changes: Changes(base, next)}
 	for _, c := range p.Changes {
 		switch c.Op {
 		case Added:
@@ -37,16 +63,31 @@ func NewPlan(base, next []File) Plan {
 			p.Counts.Changed++
 		case Removed:
 			p.Counts.Removed++
-			if c.Old.DAG {
-				p.RemovedDAGs = append(p.RemovedDAGs, c.Path)
-			}
 		}
-	}
-	for _, f := range next {
-		p.NoDAGs = p.NoDAGs && !f.DAG
+		if c.New.LFS && c.New.SHA256 != c.Old.SHA256 {
+			p.Pointers = append(p.Pointers, c.Path)
+		}
 	}
 	p.Counts.Files = len(next)
 	p.Counts.Unchanged = len(next) - p.Counts.Added - p.Counts.Changed
+	return p
+}
+
+// WithDAGs returns p with the guard of DAG files. before and after are the sorted
+// paths of the files that Airflow loads; why gives the reason for a path of before
+// that is missing in after, "" for a file that is gone.
+func (p Plan) WithDAGs(before, after []string, why func(path string) Stop) Plan {
+	p.NoDAGs = len(after) == 0
+	for _, path := range before {
+		if _, stays := slices.BinarySearch(after, path); stays {
+			continue
+		}
+		if stop := why(path); stop != "" {
+			p.StoppedDAGs = append(p.StoppedDAGs, StopDAG{path, stop})
+		} else {
+			p.RemovedDAGs = append(p.RemovedDAGs, path)
+		}
+	}
 	return p
 }
 
@@ -56,18 +97,21 @@ var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the i
 
 // Ticks returns the confirmations needed for p.
 func (p Plan) Ticks() Ticks {
-	return Ticks{RemoveDAGs: len(p.RemovedDAGs) > 0, NoDAGs: p.NoDAGs, NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand}
+	return Ticks{
+		RemoveDAGs: len(p.RemovedDAGs)+len(p.StoppedDAGs) > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0,
+		NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand,
+	}
 }
 
 // Check refuses p while a needed tick is missing from given.
 func (p Plan) Check(given Ticks) error {
 	switch need := p.Ticks(); {
-	case need.RemoveDAGs && !given.RemoveDAGs && len(p.RemovedDAGs) == 1:
-		return Errorf(Invalid, "This deploy removes the DAG file %s. Tick that it may.", p.RemovedDAGs[0])
 	case need.RemoveDAGs && !given.RemoveDAGs:
-		return Errorf(Invalid, "This deploy removes %d DAG files. Tick that it may.", len(p.RemovedDAGs))
+		return Errorf(Invalid, "This deploy %s Tick that it may.", p.losesDAGs())
 	case need.NoDAGs && !given.NoDAGs:
 		return Errorf(Invalid, "This deploy leaves Airflow without a single DAG file. Tick that it may.")
+	case need.Pointers && !given.Pointers:
+		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsPointers())
 	case need.NotAirflow && !given.NotAirflow:
 		return Errorf(Invalid, "Nothing says that %s is an image of Airflow. Tick that it is.", p.NotAirflow)
 	case need.RunsImage && !given.RunsImage:
@@ -76,23 +120,65 @@ func (p Plan) Check(given Ticks) error {
 	return nil
 }
 
+// losesDAGs is the end of the sentence about DAG files in a refusal, which leaves
+// the names to the page.
+func (p Plan) losesDAGs() string {
+	switch gone, stopped := len(p.RemovedDAGs), len(p.StoppedDAGs); {
+	case gone == 1 && stopped == 0:
+		return "removes the DAG file " + p.RemovedDAGs[0] + "."
+	case stopped == 0:
+		return fmt.Sprintf("removes %d DAG files.", gone)
+	case gone == 0 && stopped == 1:
+		return fmt.Sprintf("keeps Airflow from loading the DAG file %s: it is %s.", p.StoppedDAGs[0].Path, p.StoppedDAGs[0].Why)
+	case gone == 0:
+		return fmt.Sprintf("keeps Airflow from loading %d DAG files that stay.", stopped)
+	default:
+		return fmt.Sprintf("removes DAG files (%d), and keeps Airflow from loading others that stay (%d).", gone, stopped)
+	}
+}
+
+func (p Plan) bringsPointers() string {
+	if len(p.Pointers) == 1 {
+		return "The file " + p.Pointers[0] + ` is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`
+	}
+	return fmt.Sprintf(`%d files are Git LFS pointers, not the files themselves: %s. Run "git lfs pull" before packing.`, len(p.Pointers), named(p.Pointers))
+}
+
+// named lists the first names, and counts the others.
+func named(names []string) string {
+	n := len(names)
+	list := strings.Join(names[:min(n, maxNamed)], ", ")
+	if n > maxNamed {
+		return fmt.Sprintf("%s and %d more", list, n-maxNamed)
+	}
+	return list
+}
+
 // Warning returns the needed confirmations in sentences; "" for none. Deploys
 // of the API carry the warning as a note.
 func (p Plan) Warning() string {
 	var all []string
-	if n := len(p.RemovedDAGs); n > 0 {
-		names := strings.Join(p.RemovedDAGs[:min(n, maxNamed)], ", ")
-		switch {
-		case n == 1:
-			all = append(all, "It removes the DAG file "+names+".")
-		case n > maxNamed:
-			all = append(all, fmt.Sprintf("It removes %d DAG files: %s and %d more.", n, names, n-maxNamed))
-		default:
-			all = append(all, fmt.Sprintf("It removes %d DAG files: %s.", n, names))
+	switch n := len(p.RemovedDAGs); {
+	case n == 1:
+		all = append(all, "It removes the DAG file "+p.RemovedDAGs[0]+".")
+	case n > 1:
+		all = append(all, fmt.Sprintf("It removes %d DAG files: %s.", n, named(p.RemovedDAGs)))
+	}
+	switch n := len(p.StoppedDAGs); {
+	case n == 1:
+		all = append(all, fmt.Sprintf("Airflow no longer loads the DAG file %s: it is %s.", p.StoppedDAGs[0].Path, p.StoppedDAGs[0].Why))
+	case n > 1:
+		names := make([]string, n)
+		for i, s := range p.StoppedDAGs {
+			names[i] = s.String()
 		}
+		all = append(all, fmt.Sprintf("Airflow no longer loads %d DAG files: %s.", n, named(names)))
 	}
 	if p.NoDAGs {
 		all = append(all, "It leaves Airflow without a single DAG file.")
+	}
+	if len(p.Pointers) > 0 {
+		all = append(all, p.bringsPointers())
 	}
 	if p.NotAirflow != "" {
 		all = append(all, "Nothing says that "+p.NotAirflow+" is an image of Airflow.")

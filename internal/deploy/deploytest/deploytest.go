@@ -9,8 +9,9 @@ import (
 	"slipway/internal/slipway"
 )
 
-// DAGTicks consents to the removal of DAG files, and to a deploy without any.
-var DAGTicks = slipway.Ticks{RemoveDAGs: true, NoDAGs: true}
+// DAGTicks consents to the removal of DAG files, to a deploy without any, and to
+// pointers of Git LFS.
+var DAGTicks = slipway.Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true}
 
 // DAG returns the text of a DAG file.
 func DAG(text string) string { return "from airflow import DAG  # " + text + "\n" }

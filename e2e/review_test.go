@@ -1,0 +1,86 @@
+package e2e
+
+import (
+	"archive/zip"
+	"bytes"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/playwright-community/playwright-go"
+)
+
+// started is a portal with a Deployment that has these files.
+func started(t *testing.T, files tree) (*portal, person) {
+	t.Helper()
+	p := start(t, t.TempDir())
+	page := open(t, p, options{bypassCSP: true})
+	setUp(t, p, page)
+	upload(t, page, files.archive(t, "project.tar.gz"))
+	deployDAGs(t, page)
+	follow(t, page, "sales-prod")
+	return p, page
+}
+
+// ticks ticks all boxes of a review, after the browser refused to go on without them.
+func ticks(t *testing.T, page person, want int) {
+	t.Helper()
+	boxes := page.Locator("#review input[type=checkbox]")
+	ok(t, expect.Locator(boxes).ToHaveCount(want))
+	before := page.URL()
+	press(t, page, "Deploy DAGs")
+	if page.URL() != before {
+		t.Errorf("deployed without ticks, on %s", page.URL())
+	}
+	for i := range want {
+		ok(t, boxes.Nth(i).Check())
+	}
+}
+
+// looksGood keeps pictures of a page, and holds the page to axe.
+func looksGood(t *testing.T, page person, name string) {
+	t.Helper()
+	picturesOf(t, page, name)
+	for _, v := range violations(t, page) {
+		t.Errorf("%s: axe: %s", name, v)
+	}
+}
+
+// TestGuardNamesWhatStops: each file that Airflow would no longer load is named, with
+// the reason, before it happens.
+func TestGuardNamesWhatStops(t *testing.T) {
+	t.Parallel()
+	var pack bytes.Buffer
+	z := zip.NewWriter(&pack)
+	_, err := z.Create("dag.py")
+	ok(t, err)
+	ok(t, z.Close())
+	files := maps.Clone(firstFiles)
+	files["pack.zip"], files["asset.py"], files["legacy/old.py"] = pack.String(), "from airflow.sdk import asset\n", firstFiles["hello.py"]
+	_, page := started(t, files)
+
+	changed := maps.Clone(files)
+	delete(changed, "pack.zip")
+	changed["hello.py"], changed[".airflowignore"] = "", "legacy/\n"
+	changed["asset.py"] = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+	upload(t, page, changed.archive(t, "project.tar.gz"))
+	for _, text := range []string{
+		"Yes, remove the DAG file pack.zip", "Airflow stops loading 3 DAG files that stay: asset.py (a Git LFS pointer), hello.py (empty), legacy/old.py (named by .airflowignore)",
+		"Yes, deploy 1 Git LFS pointer in place of the files themselves",
+	} {
+		ok(t, expect.Locator(page.Locator("#review")).ToContainText(text))
+	}
+	looksGood(t, page, "guard")
+	ticks(t, page, 2)
+	deployDAGs(t, page)
+
+	follow(t, page, "sales-prod")
+	follow(t, page, "Bundle versions")
+	ok(t, page.GetByTestId("version").First().GetByRole("link").First().Click())
+	rows := page.Locator("li", playwright.PageLocatorOptions{HasText: "DAG file"})
+	texts, err := rows.AllInnerTexts()
+	ok(t, err)
+	if len(texts) != 0 {
+		t.Errorf("DAG files at the root: %s", strings.Join(texts, ", "))
+	}
+}

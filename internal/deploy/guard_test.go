@@ -1,0 +1,126 @@
+package deploy_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"maps"
+	"testing"
+
+	"slipway/internal/deploy/deploytest"
+	"slipway/internal/slipway"
+)
+
+const (
+	assetFile = "from airflow.sdk import Asset\n"
+	pointer   = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+)
+
+// packed is a zip archive with one DAG.
+func packed(t *testing.T) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.Create("dag.py")
+	if err == nil {
+		_, err = w.Write([]byte(dag("packed")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The guard names each file that Airflow loads now, and would not load after a
+// deploy.
+func TestGuard(t *testing.T) {
+	a := running(t)
+	base := map[string]string{
+		"a.py": dag("a"), "b.py": dag("b"), "asset.py": assetFile, "pack.zip": packed(t), "lib/x.py": "x = 1", "link.py": "-> lib/dag.py", "lib/dag.py": dag("lib"),
+		".airflowignore": "ignored.py\n", "ignored.py": dag("ignored"),
+	}
+	a.Deployed(t, slipway.ReplaceAll, base)
+	for name, tt := range map[string]struct {
+		change  map[string]string // "" removes a file, for all but "empty"
+		add     bool
+		warning string
+		ticks   slipway.Ticks
+	}{
+		"nothing":              {},
+		"a pack":               {change: map[string]string{"pack.zip": ""}, warning: "It removes the DAG file pack.zip.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"assets":               {change: map[string]string{"asset.py": ""}, warning: "It removes the DAG file asset.py.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"an ignored file":      {change: map[string]string{"ignored.py": ""}},
+		"a library":            {change: map[string]string{"lib/x.py": ""}},
+		"emptied":              {change: map[string]string{"b.py": "empty"}, add: true, warning: "Airflow no longer loads the DAG file b.py: it is empty.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"no DAG any more":      {change: map[string]string{"b.py": "x = 1"}, add: true, warning: "Airflow no longer loads the DAG file b.py: it is no DAG file by its content.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"no zip any more":      {change: map[string]string{"pack.zip": "PK"}, add: true, warning: "Airflow no longer loads the DAG file pack.zip: it is no DAG file by its content.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"a dangling link":      {change: map[string]string{"b.py": "-> nothing.py"}, add: true, warning: "Airflow no longer loads the DAG file b.py: it is a link to nothing.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"the target of a link": {change: map[string]string{"lib/dag.py": ""}, warning: "It removes the DAG file lib/dag.py. Airflow no longer loads the DAG file link.py: it is a link to nothing.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"ignored now":          {change: map[string]string{".airflowignore": "ignored.py\nb.*\n"}, add: true, warning: "Airflow no longer loads the DAG file b.py: it is named by .airflowignore.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"ignored in a folder":  {change: map[string]string{"lib/.airflowignore": "*"}, add: true, warning: "Airflow no longer loads the DAG file lib/dag.py: it is named by .airflowignore.", ticks: slipway.Ticks{RemoveDAGs: true}},
+		"all ignored": {
+			change: map[string]string{".airflowignore": "*"}, add: true, ticks: slipway.Ticks{RemoveDAGs: true, NoDAGs: true},
+			warning: "Airflow no longer loads 6 DAG files: a.py (named by .airflowignore), asset.py (named by .airflowignore), b.py (named by .airflowignore), lib/dag.py (named by .airflowignore), link.py (named by .airflowignore), pack.zip (named by .airflowignore). It leaves Airflow without a single DAG file.",
+		},
+		"ignored no more": {change: map[string]string{".airflowignore": ""}},
+		"a pointer": {
+			change: map[string]string{"b.py": pointer}, add: true, ticks: slipway.Ticks{RemoveDAGs: true, Pointers: true},
+			warning: `Airflow no longer loads the DAG file b.py: it is a Git LFS pointer. The file b.py is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`,
+		},
+		"a pointer in place of data": {
+			change: map[string]string{"data.bin": pointer}, add: true, ticks: slipway.Ticks{Pointers: true},
+			warning: `The file data.bin is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			merge, files := slipway.AddFiles, map[string]string{}
+			if !tt.add {
+				merge, files = slipway.ReplaceAll, maps.Clone(base)
+			}
+			for path, text := range tt.change {
+				switch files[path] = text; text {
+				case "":
+					delete(files, path)
+				case "empty":
+					files[path] = ""
+				}
+			}
+			w := a.Staged(t, a.Eve, merge, files)
+			r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+			if err != nil || r.Plan.Warning() != tt.warning || r.Plan.Ticks() != tt.ticks {
+				t.Errorf("%q, ticks %+v, %v; want %q, %+v", r.Plan.Warning(), r.Plan.Ticks(), err, tt.warning, tt.ticks)
+			}
+		})
+	}
+}
+
+// With an image of Airflow 2, assets are no DAG files, and .airflowignore has regular
+// expressions; the way to Airflow 3 names the files that it stops.
+func TestGuardOfAirflow2(t *testing.T) {
+	a := &app{deploytest.RunningWithImages(t)}
+	a.DeployedImage(t, slipway.ImageOnly, "old", deploytest.Image{Runtime: "12.7.1"})
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b"), "asset.py": assetFile, ".airflowignore": "^b"})
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  string
+	}{
+		"assets removed":  {map[string]string{"a.py": dag("a"), "b.py": dag("b"), ".airflowignore": "^b"}, ""},
+		"ignored removed": {map[string]string{"a.py": dag("a")}, ""},
+		"glob":            {map[string]string{"a.py": dag("a"), ".airflowignore": "a.p?"}, "Airflow no longer loads the DAG file a.py: it is named by .airflowignore. It leaves Airflow without a single DAG file."},
+	} {
+		w := a.Staged(t, a.Eve, slipway.ReplaceAll, tt.files)
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if err != nil || r.Plan.Warning() != tt.want {
+			t.Errorf("%s: %q, %v, want %q", name, r.Plan.Warning(), err, tt.want)
+		}
+	}
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), ".airflowignore": "*.py"})
+	a.Push(t, "new", deploytest.Runtime1.Build(t))
+	w := a.StagedImage(t, slipway.ImageOnly, "new")
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if want := "Airflow no longer loads the DAG file a.py: it is named by .airflowignore."; err != nil || r.Plan.Warning() != want {
+		t.Errorf("an image of Airflow 3: %q, %v, want %q", r.Plan.Warning(), err, want)
+	}
+}
