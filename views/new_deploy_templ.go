@@ -714,7 +714,7 @@ func imageChoice(c ImageChoice) templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "<label class=\"field\"><span>Archive of an image</span> <input type=\"file\" name=\"image\" accept=\".tar,.gz,.tgz\"> <small class=\"help\">As <code>docker save</code> writes it, or an OCI layout; plain or with gzip.</small></label>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "<label class=\"field\"><span>Archive of an image</span> <input type=\"file\" name=\"image\" accept=\".tar,.gz,.tgz,.zst,.zstd,.tzst\"> <small class=\"help\">As <code>docker save</code> writes it (not <code>docker export</code>), or an OCI layout; plain, or compressed with gzip or zstd.</small></label>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

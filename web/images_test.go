@@ -22,7 +22,7 @@ func TestKindsOffered(t *testing.T) {
 		not    string
 	}{
 		"author":          {eve, func(*slipway.Deployment) {}, "", []string{`aria-current="true">DAGs</a>`, `>Image</a>`, `>Image and DAGs</a>`}, `name="source"`},
-		"image chosen":    {eve, func(*slipway.Deployment) {}, "?kind=IMAGE_ONLY", []string{`name="source"`, "No image has been pushed yet", "docker push"}, `name="files"`},
+		"image chosen":    {eve, func(*slipway.Deployment) {}, "?kind=IMAGE_ONLY", []string{`name="source"`, "No image has been pushed yet", "docker push", `accept=".tar,.gz,.tgz,.zst`, "compressed with gzip or zstd"}, `name="files"`},
 		"both chosen":     {eve, func(*slipway.Deployment) {}, "?kind=IMAGE_AND_DAG", []string{`name="source"`, `name="files"`}, "DAG-only deploys are off"},
 		"operators only":  {eve, func(d *slipway.Deployment) { d.ImageRole = slipway.Operator }, "", []string{"needs the Operator role", `>DAGs</a>`}, `>Image</a>`},
 		"and named":       {eve, func(d *slipway.Deployment) { d.ImageRole = slipway.Operator }, "?kind=IMAGE_ONLY", []string{"needs the Operator role"}, "data-upload"},

@@ -2,26 +2,27 @@ package image
 
 import (
 	"archive/tar"
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"path"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
 	"slipway/internal/slipway"
 )
 
 // archive is an uploaded archive with an image. The archive is read from the
-// start as often as needed, and never unpacked to disk.
+// start as often as needed, and never unpacked to disk: names only find the
+// parts of the image.
 type archive struct {
 	open    func() (io.ReadCloser, error)
 	entries map[string]archiveEntry
 	small   map[string][]byte // contents at hand
 	held    int               // bytes in small
 	names   int               // bytes in the names of entries
+	tops    map[string]bool   // first parts of the names
+	odd     error             // the first entry that cannot belong to an image
 }
 
 // archiveEntry is a file in an archive.
@@ -40,19 +41,32 @@ const (
 
 // readArchive lists an archive.
 func readArchive(ctx context.Context, from io.ReaderAt, size int64) (*archive, error) {
-	a := &archive{entries: map[string]archiveEntry{}, small: map[string][]byte{}}
+	a := &archive{entries: map[string]archiveEntry{}, small: map[string][]byte{}, tops: map[string]bool{}}
 	a.open = func() (io.ReadCloser, error) { return unpacked(io.NewSectionReader(from, 0, size)) }
 	head := make([]byte, 512)
 	if _, err := from.ReadAt(head[:min(size, 512)], 0); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
-	if size < 512 && !strings.HasPrefix(string(head), string(gzipMagic)) {
+	for magic, title := range otherFormats {
+		if bytes.HasPrefix(head, []byte(magic)) && !bytes.HasPrefix(head[257:], []byte("ustar")) {
+			return nil, slipway.Errorf(slipway.Invalid, "This is %s, and no archive of an image that can be read. %s", title, howToSave)
+		}
+	}
+	if size < 512 && !bytes.HasPrefix(head, gzipMagic) && !bytes.HasPrefix(head, zstdMagic) {
 		return nil, errNotArchive
 	}
 	return a, a.each(ctx, a.add)
 }
 
-var errNotArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip.")
+const howToSave = "Make one with docker save --output image.tar NAME, or as an OCI layout; it may be compressed with gzip or zstd."
+
+var errNotArchive = slipway.Errorf(slipway.Invalid, "This is no archive of an image. "+howToSave)
+
+// otherFormats are titles of formats by the bytes at the start.
+var otherFormats = map[string]string{
+	"PK\x03\x04": "a zip file", "PK\x05\x06": "a zip file", "\xfd7zXZ\x00": "a file compressed with xz", "BZh": "a file compressed with bzip2",
+	"7z\xbc\xaf\x27\x1c": "a 7z file", "Rar!\x1a\x07": "a rar file", "hsqs": "a SquashFS image", "SIF_MAGIC": "an image of Singularity",
+}
 
 // each calls do with each entry of the archive, by cleaned name.
 func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, content io.Reader) error) error {
@@ -61,7 +75,7 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 		return archiveError(err)
 	}
 	defer plain.Close()
-	left := int64(maxUnpacked)
+	left, contents := int64(maxUnpacked), int64(maxUnpacked) // contents with holes have more bytes than the archive
 	all := tar.NewReader(&limited{Reader: plain, left: &left})
 	for n := 0; ; n++ {
 		h, err := all.Next()
@@ -79,11 +93,11 @@ func (a *archive) each(ctx context.Context, do func(name string, h *tar.Header, 
 		if err := checkNames(h); err != nil {
 			return err
 		}
-		name := path.Clean(h.Name)
-		if path.IsAbs(h.Name) || name == ".." || strings.HasPrefix(name, "../") {
-			return slipway.Errorf(slipway.Invalid, "The archive has an entry %q, which leads out of it. Nothing was taken.", clipped(h.Name))
+		if h.Typeflag == tar.TypeGNUSparse {
+			h.Typeflag = tar.TypeReg
 		}
-		if err := errors.Join(ctx.Err(), do(name, h, all)); err != nil {
+		err = do(path.Clean(h.Name), h, &limited{Reader: all, left: &contents})
+		if err := errors.Join(ctx.Err(), err); err != nil {
 			return archiveError(err)
 		}
 	}
@@ -108,24 +122,26 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 	e := archiveEntry{size: h.Size}
 	switch h.Typeflag {
 	case tar.TypeReg:
-		if _, sparse := h.PAXRecords["GNU.sparse.major"]; sparse {
-			return slipway.Errorf(slipway.Invalid, "The archive has an entry %q with holes, which no image needs. Nothing was taken.", clipped(name))
-		}
 	case tar.TypeSymlink:
-		e.link = path.Join(path.Dir(name), h.Linkname)
+		e.link, e.size = path.Join(path.Dir(name), h.Linkname), 0
 	case tar.TypeLink:
-		e.link = path.Clean(h.Linkname)
+		e.link, e.size = path.Clean(h.Linkname), 0
 	case tar.TypeDir, tar.TypeXGlobalHeader:
-		return nil
+		return a.look(name)
 	default:
-		return slipway.Errorf(slipway.Invalid, "The archive has an entry %q that is neither a file nor a link. Nothing was taken.", clipped(name))
+		a.noteOdd("The archive has an entry %q that is neither a file nor a link. Nothing was taken.", clipped(name))
+		return a.look(name)
 	}
-	if _, twice := a.entries[name]; twice {
-		return slipway.Errorf(slipway.Invalid, "The archive has two entries of the name %q. Nothing was taken.", clipped(name))
+	if path.IsAbs(h.Name) || name == ".." || strings.HasPrefix(name, "../") {
+		a.noteOdd("The archive has an entry %q, which leads out of it. Nothing was taken.", clipped(h.Name))
+		return nil
+	}
+	if old, twice := a.entries[name]; twice {
+		return a.again(name, old, e, content)
 	}
 	a.names += len(name) + len(e.link)
-	if len(a.entries) == maxArchived || a.names > maxNames {
-		return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, or names of more than %d MiB together, which no image needs.", maxArchived, maxNames>>20)
+	if err := a.look(name); err != nil {
+		return err
 	}
 	a.entries[name] = e
 	if h.Typeflag != tar.TypeReg || h.Size > maxSmall || a.held+int(h.Size) > maxHeld {
@@ -137,6 +153,76 @@ func (a *archive) add(name string, h *tar.Header, content io.Reader) error {
 	}
 	a.small[name], a.held = text, a.held+len(text)
 	return nil
+}
+
+func (a *archive) noteOdd(format string, args ...any) {
+	if a.odd == nil {
+		a.odd = slipway.Errorf(slipway.Invalid, format, args...)
+	}
+}
+
+// look notes where an entry lies, and refuses too many.
+func (a *archive) look(name string) error {
+	if top, _, _ := strings.Cut(name, "/"); len(a.tops) < maxTops {
+		a.tops[top] = true
+	}
+	if len(a.entries) < maxArchived && a.names <= maxNames {
+		return nil
+	}
+	if !a.has("manifest.json") && !a.has("index.json") && a.exported() {
+		return errExport
+	}
+	return slipway.Errorf(slipway.TooLarge, "The archive has more than %d entries, or names of more than %d MiB together, which no image needs.", maxArchived, maxNames>>20)
+}
+
+// again takes an entry with the name of an earlier one: some tools write a
+// layer of two images, or of one image twice, as often. Both must be equal;
+// contents that are not at hand are compared by whoever reads them.
+func (a *archive) again(name string, old, e archiveEntry, content io.Reader) error {
+	if old != e {
+		return twoEntries(name)
+	}
+	if held, ok := a.small[name]; ok {
+		text, err := io.ReadAll(content)
+		if err == nil && !bytes.Equal(text, held) {
+			err = twoEntries(name)
+		}
+		return err
+	}
+	return nil
+}
+
+func twoEntries(name string) error {
+	return slipway.Errorf(slipway.Invalid, "The archive has two entries of the name %q with different contents. Nothing was taken.", clipped(name))
+}
+
+// maxTops bounds the names in tops.
+const maxTops = 1000
+
+// exported reports whether the archive holds the files of a container, as
+// docker export writes them.
+func (a *archive) exported() bool {
+	folders := 0
+	for _, name := range []string{"bin", "dev", "etc", "home", "lib", "opt", "proc", "root", "sys", "tmp", "usr", "var"} {
+		if a.tops[name] {
+			folders++
+		}
+	}
+	return a.tops[".dockerenv"] || folders >= 3
+}
+
+var errExport = slipway.Errorf(slipway.Invalid, "This is what docker export writes: the files of a container, without the settings and the layers of the image. "+
+	"Use docker save --output image.tar NAME; of a container, make an image first with docker commit.")
+
+// noImage says what an archive without an image is.
+func (a *archive) noImage() error {
+	switch {
+	case a.exported():
+		return errExport
+	case a.odd != nil:
+		return a.odd
+	}
+	return slipway.Errorf(slipway.Invalid, "The archive holds no image: neither manifest.json, as docker save writes it, nor the index.json of an OCI layout is in it.")
 }
 
 // resolve follows links from a name to a file.
@@ -170,10 +256,15 @@ func (a *archive) text(ctx context.Context, name string) (text []byte, err error
 	if e.size > maxConfig {
 		return nil, damaged("%s in the archive is larger than %d MiB", clipped(name), maxConfig>>20)
 	}
-	err = a.each(ctx, func(n string, h *tar.Header, content io.Reader) (err error) {
-		if n == name && h.Typeflag == tar.TypeReg {
-			text, err = io.ReadAll(io.LimitReader(content, maxConfig))
+	err = a.each(ctx, func(n string, h *tar.Header, content io.Reader) error {
+		if n != name || h.Typeflag != tar.TypeReg {
+			return nil
 		}
+		got, err := io.ReadAll(io.LimitReader(content, maxConfig))
+		if err == nil && text != nil && !bytes.Equal(text, got) {
+			err = twoEntries(name)
+		}
+		text = got
 		return err
 	})
 	return text, err
@@ -181,139 +272,4 @@ func (a *archive) text(ctx context.Context, name string) (text []byte, err error
 
 func missing(name string) error {
 	return slipway.Errorf(slipway.Invalid, "The archive is not complete: %s is missing. Make it anew and upload it again.", clipped(name))
-}
-
-// layout reads an OCI layout.
-func (a *archive) layout(ctx context.Context, wanted slipway.Platform) (*archivedImage, error) {
-	text, err := a.text(ctx, "index.json")
-	if err != nil {
-		return nil, err
-	}
-	r := archiveRepo{a}
-	m, err := r.one(ctx, manifest{raw: text, mediaType: string(types.OCIImageIndex)}, wanted)
-	if err != nil {
-		return nil, err
-	}
-	c, err := m.content()
-	if err != nil {
-		return nil, err
-	}
-	if title := artifact(m, c); title != "" {
-		return nil, noImage(archived, title)
-	}
-	p := &archivedImage{manifest: &m}
-	if p.config, err = configOf(ctx, r, c); err != nil {
-		return nil, err
-	}
-	for _, l := range c.Layers {
-		p.layers = append(p.layers, archivedLayer{file: blobFile(l.Digest), want: l.Digest, blob: l})
-	}
-	return p, nil
-}
-
-// image returns the archive's image for a platform.
-func (a *archive) image(ctx context.Context, wanted slipway.Platform) (*archivedImage, error) {
-	var p *archivedImage
-	var err error
-	switch {
-	case a.has("index.json"):
-		p, err = a.layout(ctx, wanted)
-	case a.has("manifest.json"):
-		p, err = a.saved(ctx, wanted)
-	default:
-		return nil, slipway.Errorf(slipway.Invalid, "The archive holds no image: neither manifest.json, as docker save writes it, nor the index.json of an OCI layout is in it.")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return p, p.check(wanted)
-}
-
-// savedImage is an entry of the manifest.json of docker save.
-type savedImage struct {
-	Config string // file of the configuration
-	Layers []string
-
-	config []byte
-}
-
-// saved reads the format of docker save. Of images for several platforms, one
-// is chosen.
-func (a *archive) saved(ctx context.Context, wanted slipway.Platform) (*archivedImage, error) {
-	text, err := a.text(ctx, "manifest.json")
-	if err != nil {
-		return nil, err
-	}
-	var images []savedImage
-	if err := json.Unmarshal(text, &images); err != nil {
-		return nil, damaged("the archive's manifest.json cannot be read (%v)", err)
-	}
-	if len(images) == 0 || len(images) > maxSaved {
-		return nil, severalImages(len(images))
-	}
-	one, err := a.savedFor(ctx, images, wanted)
-	if err != nil {
-		return nil, err
-	}
-	p := &archivedImage{config: one.config}
-	for _, name := range one.Layers {
-		p.layers = append(p.layers, archivedLayer{file: name})
-	}
-	return p, nil
-}
-
-// maxSaved is the largest number of images whose platforms are compared.
-const maxSaved = 32
-
-// savedFor returns the image for a platform.
-func (a *archive) savedFor(ctx context.Context, images []savedImage, wanted slipway.Platform) (one savedImage, err error) {
-	var offered []descriptor
-	of := map[string]savedImage{} // by digest of the configuration
-	for _, i := range images {
-		if i.config, err = a.text(ctx, i.Config); err != nil {
-			return one, err
-		}
-		d := descriptor{Digest: sumOf(i.config), Platform: &slipway.Platform{}}
-		if err := json.Unmarshal(i.config, d.Platform); err != nil {
-			return one, damaged("its configuration is no JSON (%v)", err)
-		}
-		if _, twice := of[d.Digest]; !twice { // one image by two names
-			offered = append(offered, d)
-		}
-		of[d.Digest] = i
-	}
-	switch all := best(offered, wanted); len(all) {
-	case 0:
-		return one, wrongPlatform(platformsOf(offered), wanted)
-	case 1:
-		return of[all[0].Digest], nil
-	default:
-		return one, severalImages(len(all))
-	}
-}
-
-// store puts the layers of p into a repository, in the order of the archive.
-func (a *archive) store(ctx context.Context, to *ownRepo, p *archivedImage) error {
-	wanted := map[string][]*archivedLayer{}
-	for i := range p.layers {
-		l := &p.layers[i]
-		name, _, ok := a.resolve(l.file)
-		if !ok {
-			return missing(l.file)
-		}
-		wanted[path.Clean(name)] = append(wanted[path.Clean(name)], l)
-	}
-	return a.each(ctx, func(name string, h *tar.Header, content io.Reader) error {
-		layers := wanted[name]
-		if len(layers) == 0 || h.Typeflag != tar.TypeReg {
-			return nil
-		}
-		if err := storeLayer(ctx, to, layers[0], content); err != nil {
-			return err
-		}
-		for _, l := range layers[1:] {
-			l.blob = layers[0].blob
-		}
-		return nil
-	})
 }

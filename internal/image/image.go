@@ -130,7 +130,7 @@ func (s *Store) Sweep(ctx context.Context, keep func() (Needed, error), now time
 
 // Import puts an archive's image into the own registry, under repository and
 // tag. The archive is the output of docker save or an OCI layout, plain or
-// compressed with gzip, and is streamed. The manifest comes last, so no
+// compressed with gzip or zstd, and is streamed. The manifest comes last, so no
 // incomplete image can be deployed.
 func (s *Store) Import(ctx context.Context, repository, tag string, from io.ReaderAt, size int64, platform string) (slipway.Image, error) {
 	if err := checkTarget(repository, tag); err != nil {
@@ -140,18 +140,11 @@ func (s *Store) Import(ctx context.Context, repository, tag string, from io.Read
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	p, err := a.image(ctx, slipway.ParsePlatform(platform))
-	if err != nil {
-		return slipway.Image{}, err
-	}
 	to, err := s.repo(ctx, repository)
 	if err != nil {
 		return slipway.Image{}, err
 	}
-	if err := a.store(ctx, to, p); err != nil {
-		return slipway.Image{}, err
-	}
-	m, err := p.finish(ctx, to)
+	m, err := a.store(ctx, to, slipway.ParsePlatform(platform))
 	if err != nil {
 		return slipway.Image{}, err
 	}

@@ -9,10 +9,40 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
 	"slipway/internal/slipway"
 )
 
 func blobFile(digest string) string { return "blobs/" + strings.Replace(digest, ":", "/", 1) }
+
+// readLayout reads an OCI layout.
+func readLayout(ctx context.Context, a *archive, wanted slipway.Platform) (*archivedImage, error) {
+	text, err := a.text(ctx, "index.json")
+	if err != nil {
+		return nil, err
+	}
+	r := archiveRepo{a}
+	m, err := r.one(ctx, manifest{raw: text, mediaType: string(types.OCIImageIndex)}, wanted)
+	if err != nil {
+		return nil, err
+	}
+	c, err := m.content()
+	if err != nil {
+		return nil, err
+	}
+	if title := artifact(m, c); title != "" {
+		return nil, noImage(archived, title)
+	}
+	p := &archivedImage{manifest: &m}
+	if p.config, err = configOf(ctx, r, c); err != nil {
+		return nil, err
+	}
+	for _, l := range c.Layers {
+		p.layers = append(p.layers, archivedLayer{file: blobFile(l.Digest), want: l.Digest, blob: l})
+	}
+	return p, nil
+}
 
 // archiveRepo is an OCI layout as a repository.
 type archiveRepo struct{ *archive }
@@ -56,8 +86,11 @@ func (r archiveRepo) one(ctx context.Context, index manifest, wanted slipway.Pla
 // archived names the image of an archive in sentences.
 var archived = Ref{Name: "The content of this archive"}
 
+// errSeveral marks an archive with a choice of images.
+var errSeveral = errors.New("several images")
+
 func severalImages(n int) error {
-	return slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", n)
+	return errors.Join(slipway.Errorf(slipway.Invalid, "The archive holds %d images. Save the one that is to be deployed.", n), errSeveral)
 }
 
 // manifest implements repo.

@@ -1,14 +1,17 @@
 package image_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,6 +23,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"slipway/internal/slipway"
 )
@@ -159,6 +163,27 @@ func TestImport(t *testing.T) {
 		{"docker save, gzip", gzipped(t, plainSaved(t, img)), false},
 		{"OCI layout", laidOut(t, img), true},
 		{"OCI layout, gzip", gzipped(t, laidOut(t, img)), true},
+		{"OCI layout, zstd", zstdOf(t, laidOut(t, img)), true},
+		{"docker save, zstd", zstdOf(t, plainSaved(t, img)), false},
+		{"both halves", both(t, img, nil), true},
+		{"every entry twice", joined(t, laidOut(t, img), laidOut(t, img)), true},
+		{"every entry of docker save twice", joined(t, plainSaved(t, img), plainSaved(t, img)), false},
+		{"beside entries that no image needs", joined(t, tarOf(t, item{name: "null", kind: tar.TypeChar}, file("../up", "x"), file("/abs", "x")), laidOut(t, img)), true},
+		{"OCI half: no JSON", both(t, img, edited("index.json", "{")), false},
+		{"OCI half: no image", both(t, img, edited("index.json", `{"manifests":[]}`)), false},
+		{"OCI half: a manifest that is not there", both(t, img, edited("index.json", `{"manifests":[{"mediaType":"`+ociManifest+`","digest":"sha256:`+strings.Repeat("0", 64)+`"}]}`)), false},
+		{"OCI half: no digests", both(t, img, edited("index.json", `{"manifests":[{"digest":"../x"}]}`)), false},
+		{"OCI half: blobs are gone", both(t, img, func(i *item) { i.name = strings.Replace(i.name, "blobs/", "gone/", 1) }), false},
+		{"OCI half: layers are gone", both(t, img, func(i *item) {
+			if len(i.content) > 1000 {
+				i.name = strings.Replace(i.name, "blobs/", "gone/", 1)
+			}
+		}), false},
+		{"OCI half: damaged layers", both(t, img, func(i *item) {
+			if strings.HasPrefix(i.name, "blobs/") && strings.HasPrefix(i.content, "\x1f\x8b") {
+				i.content = i.content[:len(i.content)-1] + "\x7f"
+			}
+		}), false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -188,6 +213,7 @@ func TestImportRefuses(t *testing.T) {
 	img := runtimeImage(t, layer(t, file("a", strings.Repeat("a", 100_000))), layer(t, file("b", "b")))
 	arm := imageWith(t, func(c *v1.ConfigFile) { c.Architecture = "arm64" }, layer(t, file("a", "a")))
 	good := plainSaved(t, img)
+	large := plainSaved(t, runtimeImage(t, layer(t, file("a", strings.Repeat("a", 400_000)))))
 	tests := []struct {
 		name    string
 		archive []byte
@@ -195,7 +221,9 @@ func TestImportRefuses(t *testing.T) {
 	}{
 		{"nothing", nil, "no archive of an image"},
 		{"text", []byte(strings.Repeat("hello", 1000)), "no archive of an image"},
-		{"a zip", append([]byte("PK\x03\x04"), make([]byte, 2000)...), "no archive of an image"},
+		{"a zip", append([]byte("PK\x03\x04"), make([]byte, 2000)...), "a zip file, and no archive of an image"},
+		{"a small zip", []byte("PK\x05\x06" + strings.Repeat("\x00", 18)), "a zip file"},
+		{"no archive, zstd", zstdOf(t, []byte(strings.Repeat("hello", 1000))), "no archive of an image"},
 		{"an archive of DAGs", tarOf(t, file("dags/a.py", "a")), "holds no image"},
 		{"cut off in a layer", good[:60_000], "ends in the middle"},
 		{"cut off, gzip", gzipped(t, good)[:400], "ends in the middle"},
@@ -204,7 +232,19 @@ func TestImportRefuses(t *testing.T) {
 		{"a way out", tarOf(t, file("../evil", "x")), "leads out of it"},
 		{"an absolute path", tarOf(t, file("/etc/evil", "x")), "leads out of it"},
 		{"a device", tarOf(t, item{name: "null", kind: '3'}), "neither a file nor a link"},
-		{"two of one name", tarOf(t, file("manifest.json", "[]"), file("./manifest.json", "[]")), "two entries"},
+		{"two of one name", tarOf(t, file("manifest.json", "[]"), file("./manifest.json", "[ ]")), "two entries"},
+		{"two layers of one name", joined(t, replaced(t, good, strings.Repeat("a", 100), strings.Repeat("b", 100)), good), "two entries"},
+		{"two large layers of one name", joined(t, large, replaced(t, large, strings.Repeat("a", 100), strings.Repeat("b", 100))), "other content than its configuration says"},
+		{"a link and a file of one name", tarOf(t, file("manifest.json", "[]"), link("manifest.json", "x")), "two entries"},
+		{"both halves broken", replaced(t, both(t, img, func(i *item) { i.name = strings.Replace(i.name, "blobs/", "gone/", 1) }), strings.Repeat("a", 100), strings.Repeat("b", 100)), "is missing"},
+		{"a compressed layer with other content", swappedLayer(t, img), "other content than its configuration says"},
+		{"docker export", tarOf(t, file(".dockerenv", ""), item{name: "dev/console", kind: tar.TypeChar}, file("app", "x")), "what docker export writes"},
+		{"an older docker export", tarOf(t, dir("bin"), dir("etc"), dir("dev"), file("usr/bin/airflow", "x"), hard("usr/bin/af", "usr/bin/airflow")), "Use docker save"},
+		{"docker export, gzip", gzipped(t, tarOf(t, file(".dockerenv", ""), file("etc/passwd", "x"))), "what docker export writes"},
+		{"docker export of many files", tarOf(t, manyFiles(100_001)...), "what docker export writes"},
+		{"xz", append([]byte("\xfd7zXZ\x00"), make([]byte, 2000)...), "compressed with xz"},
+		{"bzip2", append([]byte("BZh91AY&SY"), make([]byte, 2000)...), "compressed with bzip2"},
+		{"7z", []byte("7z\xbc\xaf\x27\x1c"), "a 7z file"},
 		{"no images", tarOf(t, file("manifest.json", "[]")), "holds 0 images"},
 		{"two images", laidOut(t, img, imageWith(t, nil, layer(t, file("c", "c")))), "holds 2 images"},
 		{"another platform", saved(t, arm), "offers linux/arm64 only"},
@@ -227,6 +267,103 @@ func TestImportRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// zstdOf is raw, compressed with zstd.
+func zstdOf(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// joined is one archive with the entries of several, in their order.
+func joined(t *testing.T, archives ...[]byte) []byte {
+	t.Helper()
+	var items []item
+	for _, raw := range archives {
+		items = append(items, itemsOf(t, raw)...)
+	}
+	return tarOf(t, items...)
+}
+
+// itemsOf are the entries of an archive.
+func itemsOf(t *testing.T, raw []byte) (items []item) {
+	t.Helper()
+	for r := tar.NewReader(bytes.NewReader(raw)); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return items
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items = append(items, item{name: h.Name, content: string(content), link: h.Linkname, kind: h.Typeflag, mode: h.Mode})
+	}
+}
+
+// both is an archive with an OCI layout and, under names of its own, what
+// docker save wrote before. edit changes the entries of the OCI half.
+func both(t *testing.T, img v1.Image, edit func(*item)) []byte {
+	t.Helper()
+	oci := itemsOf(t, laidOut(t, img))
+	for i := range oci {
+		if edit != nil {
+			edit(&oci[i])
+		}
+	}
+	var old []item
+	for _, i := range itemsOf(t, plainSaved(t, img)) {
+		i.name = strings.Replace(i.name, "blobs/", "plain/", 1)
+		i.link = strings.Replace(i.link, "blobs/", "plain/", 1)
+		old = append(old, i)
+	}
+	return tarOf(t, append(oci, old...)...)
+}
+
+// edited changes one entry.
+func edited(name, content string) func(*item) {
+	return func(i *item) {
+		if i.name == name {
+			i.content = content
+		}
+	}
+}
+
+// swappedLayer is what docker save writes, with another compressed layer than
+// the configuration names.
+func swappedLayer(t *testing.T, img v1.Image) []byte {
+	t.Helper()
+	other := string(gzipped(t, tarOf(t, file("evil", "x"))))
+	items := itemsOf(t, saved(t, img))
+	for i := range items {
+		if strings.HasPrefix(items[i].content, "\x1f\x8b") {
+			items[i].content = other
+		}
+	}
+	return tarOf(t, items...)
+}
+
+// manyFiles are files of a container.
+func manyFiles(n int) []item {
+	items := []item{dir("etc"), dir("var"), dir("proc")}
+	for i := range n {
+		items = append(items, file(fmt.Sprintf("usr/%d", i), ""))
+	}
+	return items
 }
 
 // cutBefore returns an archive up to an entry.
@@ -275,5 +412,57 @@ func TestImportOfABomb(t *testing.T) {
 	}
 	if got.Size > 4<<20 {
 		t.Errorf("the image takes %d bytes", got.Size)
+	}
+}
+
+// macOS's tar and GNU tar --sparse store runs of zeros as holes.
+func TestImportWithHoles(t *testing.T) {
+	img := runtimeImage(t, layer(t, file("zeros", strings.Repeat("\x00", 8<<20)+"end")))
+	for _, format := range []string{"--format=gnu", "--format=posix"} {
+		t.Run(format, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, i := range itemsOf(t, plainSaved(t, img)) {
+				if i.kind == tar.TypeReg {
+					i.content = strings.Replace(i.content, `"0/layer.tar"`, `"blobs/0"`, 1)
+					writeWithHoles(t, filepath.Join(dir, i.name), i.content)
+				}
+			}
+			archive := filepath.Join(t.TempDir(), "image.tar")
+			if out, err := exec.CommandContext(t.Context(), "tar", format, "--sparse", "-C", dir, "-cf", archive, "blobs", "c.json", "manifest.json").CombinedOutput(); err != nil {
+				t.Fatalf("tar: %v: %s", err, out)
+			}
+			raw := read(t, archive)
+			if len(raw) > 1<<20 {
+				t.Skipf("the file system keeps no holes: %d bytes", len(raw))
+			}
+			if _, err := open(t).take(raw); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// writeWithHoles writes a file without the blocks of zeros.
+func writeWithHoles(t *testing.T, name, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const block = 64 << 10
+	for at := 0; at < len(content); at += block {
+		part := content[at:min(at+block, len(content))]
+		if strings.Trim(part, "\x00") == "" {
+			continue
+		}
+		if _, err := f.WriteAt([]byte(part), int64(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(f.Truncate(int64(len(content))), f.Close()); err != nil {
+		t.Fatal(err)
 	}
 }

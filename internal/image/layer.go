@@ -101,7 +101,10 @@ func (l *limited) Read(p []byte) (int, error) {
 // or zstd.
 func unpacked(r io.Reader) (io.ReadCloser, error) {
 	b := bufio.NewReaderSize(r, 64<<10)
-	switch head, _ := b.Peek(4); { // a short one is plain
+	head, err := b.Peek(4)
+	switch {
+	case err != nil && !errors.Is(err, io.EOF): // a short one is plain
+		return nil, err
 	case bytes.HasPrefix(head, gzipMagic):
 		return gzip.NewReader(b)
 	case bytes.HasPrefix(head, zstdMagic):
