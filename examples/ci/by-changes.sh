@@ -11,14 +11,32 @@ if ! git cat-file -e "$since^{commit}" 2>/dev/null; then
 	echo "The commit $since is not here, so that all of the project counts as changed."
 	exec "$here/image.sh"
 fi
-changed=$(git diff --name-only "$since" HEAD)
-outside=$(grep -Ev '^(dags/|docs/|tests/|\.github/|\.gitlab-ci\.yml$|[^/]*\.md$)' <<<"$changed" | grep . || true)
 
-if [[ -n $outside ]]; then
-	printf 'These changes need an image:\n%s\n' "$outside"
+# Names end with a zero byte, as a name may have any other. A renamed file counts
+# twice, as one removed and one added: include/h.py may have become dags/h.py.
+list=$(mktemp)
+git diff -z --no-renames --name-only "$since" HEAD >"$list"
+mapfile -d '' -t changed <"$list"
+rm -f "$list"
+
+dags=no
+outside=()
+for name in "${changed[@]}"; do
+	case $name in
+	dags/*) dags=yes ;;
+	docs/* | tests/* | .github/* | .gitlab-ci.yml) ;;
+	*/*) outside+=("$name") ;;
+	*.md) ;;
+	*) outside+=("$name") ;;
+	esac
+done
+
+if ((${#outside[@]})); then
+	printf 'These changes need an image:\n'
+	printf '%s\n' "${outside[@]}"
 	exec "$here/image.sh"
 fi
-if ! grep -q '^dags/' <<<"$changed"; then
+if [[ $dags == no ]]; then
 	echo "Nothing that is deployed has changed."
 	exit 0
 fi

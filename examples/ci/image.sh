@@ -8,17 +8,20 @@
 #   SLIPWAY_DEPLOYMENT  the id of the Deployment: the last part of its page's address
 #   SLIPWAY_TOKEN       an API token with a role that deploys images
 #   SLIPWAY_PLATFORM    optional: what the image is built for, linux/amd64 otherwise
-#   SLIPWAY_KEY         optional: a retry with the same key makes no second deploy
+#   SLIPWAY_KEY         optional: a retry with the same key makes no second deploy; use
+#                       another key for each attempt of a job
+#   SLIPWAY_WAIT        optional: how long to wait for Airflow, 10m otherwise and at most
 set -euo pipefail
 
 : "${SLIPWAY_URL:?}" "${SLIPWAY_DEPLOYMENT:?}" "${SLIPWAY_TOKEN:?}"
 kind=${1:-IMAGE_AND_DAG}
+wait=${SLIPWAY_WAIT:-10m}
 api=$SLIPWAY_URL/v1/organizations/slipway/deployments/$SLIPWAY_DEPLOYMENT
 
 # The token goes to curl by a file that only curl sees, not by its arguments,
 # which every user of the machine can read.
 ask() {
-	curl --silent --show-error --fail-with-body --retry 3 \
+	curl --silent --show-error --fail-with-body --retry 3 --connect-timeout 10 --max-time 1800 \
 		--header @<(printf 'Authorization: Bearer %s\n' "$SLIPWAY_TOKEN") "$@"
 }
 
@@ -31,6 +34,10 @@ deployment=$(ask "$api") || {
 	exit 1
 }
 repository=$(sed -n 's/.*"imageRepository":"\([^"]*\)".*/\1/p' <<<"$deployment")
+if [[ -z $repository ]]; then
+	echo "This is no Deployment of Slipway: $deployment" >&2
+	exit 1
+fi
 
 git_fields=()
 tag=$(date -u +%Y-%m-%dT%H-%M-%S)
@@ -38,7 +45,7 @@ if commit=$(git rev-parse HEAD 2>/dev/null); then
 	tag=$tag-${commit:0:12}
 	git_fields=(
 		--form-string "commit=$commit"
-		--form-string "branch=$(git rev-parse --abbrev-ref HEAD)"
+		--form-string "branch=${GITHUB_REF_NAME:-${CI_COMMIT_BRANCH:-$(git rev-parse --abbrev-ref HEAD)}}"
 		--form-string "author=$(git log -1 --format=%an)"
 		--form-string "description=$(git log -1 --format=%s)"
 	)
@@ -56,13 +63,17 @@ fi
 
 # The archive comes last in the form.
 answer=$(ask "$api/deploys/upload" --header "Idempotency-Key: ${SLIPWAY_KEY:-$(date +%s)-$$}" \
-	--form-string "type=$kind" --form-string "image=$tag" --form-string wait=10m \
+	--form-string "type=$kind" --form-string "image=$tag" --form-string "wait=$wait" \
 	"${git_fields[@]}" "${archive[@]}") || {
 	echo "$answer" >&2
 	exit 1
 }
 if [[ $answer != *'"status":"DEPLOYED"'* ]]; then
-	echo "Not live after 10 minutes: $answer" >&2
+	echo "Not live after $wait: $answer" >&2
+	exit 1
+fi
+if [[ $answer != *'"isWanted":true'* ]]; then
+	echo "Deployed, but no longer live: another deploy came after it. $answer" >&2
 	exit 1
 fi
 echo "Deployed $tag: $SLIPWAY_URL/deployments/$SLIPWAY_DEPLOYMENT"
