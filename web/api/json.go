@@ -155,7 +155,8 @@ func answerPage[T any](c echo.Context, name string, all []T, of func(T) object) 
 		return err
 	}
 	items := []object{}
-	for _, v := range all[min(p.offset, len(all)):min(p.offset+p.limit, len(all))] {
+	from := min(p.offset, len(all))
+	for _, v := range all[from:][:min(p.limit, len(all)-from)] {
 		items = append(items, of(v))
 	}
 	return ok(c, object{name: items, "totalCount": len(all), "limit": p.limit, "offset": p.offset})
