@@ -9,6 +9,8 @@ const (
 	TooManyLive     = "You have %d live pages open. Close some of them."
 	TooManyRequests = "Your network has %d requests open here. Wait for some of them to end."
 	OtherSite       = "This was sent from another site and has been refused. Open Slipway and try again there."
+	OtherSiteThan   = "This was sent from another site and has been refused. Open %s and try again there."
+	PerhapsProxy    = "If the page was Slipway's own, a proxy in front of Slipway changes the address: start Slipway with --url and the address that people open."
 	NoSetup         = "This set-up link does not work: it has been used, or Slipway was started again since. Slipway prints the link that works when it starts."
 
 	LoginCallback  = "A login can only go back to %s."

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -107,10 +108,19 @@ func (s *Server) secured(next echo.HandlerFunc) echo.HandlerFunc {
 			h.Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		if err := s.origin.Check(c.Request()); err != nil {
-			return errors.Join(slipway.Errorf(slipway.Forbidden, views.OtherSite), err)
+			return errors.Join(s.otherSite(), err)
 		}
 		return next(c)
 	}
+}
+
+// otherSite is the refusal of a form from another site. Without --url, the own
+// page counts as another site where a proxy changes the name of the host.
+func (s *Server) otherSite() error {
+	if s.cfg.URL == nil {
+		return slipway.Errorf(slipway.Forbidden, views.OtherSite+" "+views.PerhapsProxy)
+	}
+	return slipway.Errorf(slipway.Forbidden, views.OtherSiteThan, s.cfg.URL.Scheme+"://"+s.cfg.URL.Host)
 }
 
 // readForm reads the form of a request before the handler starts, and refuses a
@@ -132,6 +142,19 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 			return fmt.Errorf("read form: %w", err)
 		}
 		return next(c)
+	}
+}
+
+// schemeExtractor returns the scheme that the client uses: that of the connection,
+// or of X-Forwarded-Proto if the sender is in proxies.
+func schemeExtractor(proxies []netip.Prefix) func(*http.Request) string {
+	return func(r *http.Request) string {
+		peer, err := netip.ParseAddrPort(r.RemoteAddr)
+		trusted := err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
+		if r.TLS != nil || trusted && strings.EqualFold(r.Header.Get(echo.HeaderXForwardedProto), "https") {
+			return "https"
+		}
+		return "http"
 	}
 }
 

@@ -53,6 +53,62 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	}
 }
 
+// Without --url the refusal says what to do where a proxy changes the host; with
+// --url, which address to open.
+func TestRefusalOfAnotherSiteNamesTheWayOut(t *testing.T) {
+	u, _ := url.Parse("https://slipway.example.com")
+	for name, tt := range map[string]struct {
+		cfg  Config
+		says string
+	}{
+		"no --url": {Config{}, "start Slipway with --url and the address that people open"},
+		"--url":    {Config{URL: u}, "Open https://slipway.example.com and try again there."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := postRequest("/signin", "email", "ada@example.com")
+			r.Header.Set("Origin", "http://slipway.corp") // a proxy that sends Host: 127.0.0.1:8888
+			want(t, emptyApp(t, tt.cfg).browser(t).do(r), http.StatusForbidden, tt.says)
+		})
+	}
+}
+
+// The words of strangers about the scheme count for nothing: it stands in links
+// that are handed to other people.
+func TestScheme(t *testing.T) {
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for name, tt := range map[string]struct {
+		proxies []netip.Prefix
+		peer    string
+		header  []string
+		want    string
+	}{
+		"direct":             {nil, "192.0.2.1:99", nil, "http"},
+		"stranger":           {nil, "192.0.2.1:99", []string{"X-Forwarded-Proto", "https"}, "http"},
+		"stranger, proxies":  {proxies, "192.0.2.1:99", []string{"X-Forwarded-Proto", "https"}, "http"},
+		"other headers":      {proxies, "10.0.0.1:99", []string{"X-Forwarded-Ssl", "on", "X-Url-Scheme", "https", "X-Forwarded-Protocol", "https"}, "http"},
+		"a proxy":            {proxies, "10.0.0.1:99", []string{"X-Forwarded-Proto", "https"}, "https"},
+		"a proxy in IPv6":    {proxies, "[::ffff:10.0.0.1]:99", []string{"X-Forwarded-Proto", "HTTPS"}, "https"},
+		"a proxy, no TLS":    {proxies, "10.0.0.1:99", []string{"X-Forwarded-Proto", "http"}, "http"},
+		"a proxy's nonsense": {proxies, "10.0.0.1:99", []string{"X-Forwarded-Proto", "javascript"}, "http"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := emptyApp(t, Config{TrustedProxies: tt.proxies})
+			e := a.server.router()
+			e.GET("/where", func(c echo.Context) error { return c.String(http.StatusOK, a.server.address(c, "/x")) })
+			r := httptest.NewRequest("GET", "/where", nil)
+			r.RemoteAddr = tt.peer
+			for i := 0; i < len(tt.header); i += 2 {
+				r.Header.Set(tt.header[i], tt.header[i+1])
+			}
+			w := httptest.NewRecorder()
+			e.ServeHTTP(w, r)
+			if got := w.Body.String(); got != tt.want+"://example.com/x" {
+				t.Errorf("the address is %q, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestHeaders(t *testing.T) {
 	a := newApp(t)
 	b := a.as(t, a.Ada)

@@ -81,7 +81,7 @@ func (s *Server) Handler() http.Handler { return s.router() }
 func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
-	e.IPExtractor = ipExtractor(s.cfg.TrustedProxies)
+	e.IPExtractor, e.SchemeExtractor = ipExtractor(s.cfg.TrustedProxies), schemeExtractor(s.cfg.TrustedProxies)
 	e.Use(withAssets, s.counted, s.logged, s.recovered, s.shared, s.secured)
 	s.routes(e)
 	return e
