@@ -8,6 +8,8 @@ var auditVerbs = map[string]string{
 	"account.disable":          "disabled the account",
 	"account.enable":           "enabled the account",
 	"account.remove":           "removed the account",
+	"account.signin":           "signed in to the account",
+	"account.signin-failed":    "could not sign in to the account",
 	"component.forget":         "forgot the component",
 	"deploy.cancel":            "cancelled",
 	"deploy.confirm":           "confirmed",
@@ -22,6 +24,7 @@ var auditVerbs = map[string]string{
 	"installation.setup":       "set up Slipway with the Workspace",
 	"invitation.create":        "invited",
 	"invitation.remove":        "took an invitation back",
+	"login.allow":              "let the astro CLI act for",
 	"member.join":              "accepted the invitation of",
 	"member.remove":            "removed from the Workspace",
 	"member.role":              "changed the role of",
@@ -51,4 +54,23 @@ func AuditVerb(action, detail string) (verb, rest string) {
 		return strings.Replace(verb, "%s", detail, 1), ""
 	}
 	return verb, detail
+}
+
+// Details of sign-ins in the audit log.
+const (
+	SignedInByPassword = "By password."
+	TooManyTries       = "Too many attempts."
+	Somebody           = "Somebody"
+)
+
+// FailureReason says why a sign-in failed, for the audit log. The form does not
+// tell the three apart.
+func FailureReason(known, disabled bool) string {
+	switch {
+	case !known:
+		return "There is no such account."
+	case disabled:
+		return "The account is disabled."
+	}
+	return "Wrong password."
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/views"
@@ -52,7 +53,7 @@ func (s *Server) authorize(c echo.Context) error {
 			return err
 		}
 		back.Set("code", code)
-		return tx.Audit(by, slipway.Event{Action: "login.allow", Target: by.Title()})
+		return auth.AuditLogin(tx, by, userOf(c))
 	})
 	if err != nil {
 		return err

@@ -40,8 +40,8 @@ type Server struct {
 	sessions  *auth.Sessions
 	cookies   auth.Cookies
 	passwords *auth.Passwords
-	accounts  *auth.Throttle // failed sign-ins by account
-	addresses *auth.Throttle // failed sign-ins by client network
+	signIns   *auth.SignIns
+	journal   *auth.Journal
 	agents    *auth.Throttle // requests by agent token
 	origin    *http.CrossOriginProtection
 	metrics   *metrics
@@ -68,7 +68,7 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), slots: newSlots(), clients: newClients(cfg),
 		cookies: jar, sessions: &auth.Sessions{Store: st, Cookies: jar},
 		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
-		passwords: auth.NewPasswords(), accounts: auth.NewThrottle(auth.AccountTries, auth.AccountPause), addresses: auth.NewThrottle(auth.AddressTries, auth.AddressPause),
+		passwords: auth.NewPasswords(), signIns: auth.NewSignIns(), journal: auth.NewJournal(),
 		registryKey: []byte(rand.Text()),
 		agents:      auth.NewThrottle(agentBurst, agentPause),
 	}, nil

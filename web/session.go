@@ -74,7 +74,7 @@ func (s *Server) startSession(c echo.Context, u slipway.User) error {
 		return fmt.Errorf("start session: %w", err)
 	}
 	c.Set(auth.UserKey, u)
-	return nil
+	return s.remember(c, u)
 }
 
 // endSession signs out.

@@ -66,6 +66,10 @@ func (s *Server) signIn(c echo.Context) error {
 	if err := s.startSession(c, u); err != nil {
 		return err
 	}
+	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return s.journal.SignedIn(tx, actor(c, u), u, views.SignedInByPassword) })
+	if err != nil {
+		return err
+	}
 	return seeOther(c, localPath(c.FormValue("next")))
 }
 
@@ -78,12 +82,17 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 	if err != nil {
 		clean = email // no account has this address, but the answer must be the same
 	}
-	if err := s.mayTry(c, clean); err != nil {
-		return slipway.User{}, err
-	}
 	ctx := c.Request().Context()
 	u, hash, err := s.account(ctx, clean)
 	if err != nil {
+		return slipway.User{}, err
+	}
+	a, err := s.attempt(c, clean, u)
+	if err != nil {
+		return slipway.User{}, err
+	}
+	if err := s.signIns.Take(a, s.store.Now()); err != nil {
+		s.noteFailure(c, a, u, views.TooManyTries)
 		return slipway.User{}, err
 	}
 	ok, stale, err := s.passwords.Check(ctx, hash, password)
@@ -91,24 +100,69 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 		return slipway.User{}, err
 	}
 	if !ok || u.Disabled() {
+		s.noteFailure(c, a, u, views.FailureReason(u.ID != "", u.Disabled()))
 		return slipway.User{}, wrong
 	}
-	s.accounts.Forget(auth.Fingerprint(clean))
-	s.addresses.Restore(auth.Network(c.RealIP()), s.store.Now())
+	s.signIns.Succeed(a, s.store.Now())
 	if stale {
 		s.rehash(ctx, u, password)
 	}
 	return u, nil
 }
 
-// mayTry counts a try of the client's network and of the account, and refuses a
-// try too many.
-func (s *Server) mayTry(c echo.Context, email string) error {
-	now := s.store.Now()
-	if err := s.addresses.Take(auth.Network(c.RealIP()), now); err != nil {
+// attempt describes a sign-in to the account u of email for the limits. A browser
+// with a session, or with an earlier sign-in, has tries of its own.
+func (s *Server) attempt(c echo.Context, email string, u slipway.User) (a auth.Attempt, err error) {
+	a = auth.Attempt{Account: auth.Fingerprint(email), Network: auth.Network(c.RealIP())}
+	if u.ID != "" && userOf(c).ID == u.ID {
+		a.Browser = "session " + string(u.ID)
+		return a, nil
+	}
+	err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		key, err := tx.Setting(auth.BrowserKey)
+		if err == nil && key != nil {
+			a.Browser = auth.Remembered(key, s.cookies.Read(c, browserCookie), u.ID, tx.Now)
+		}
+		return err
+	})
+	return a, err
+}
+
+// noteFailure records a failed sign-in in the audit log, within the limits of the
+// journal. Without a record, the answer stays the same.
+func (s *Server) noteFailure(c echo.Context, a auth.Attempt, u slipway.User, why string) {
+	if !s.journal.Notes(a, s.store.Now()) {
+		return
+	}
+	by := slipway.Actor{Name: views.Somebody, Via: slipway.Portal, IP: c.RealIP()}
+	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return s.journal.Failed(tx, by, u, why) })
+	if err != nil {
+		s.log.Warn("a failed sign-in is not in the audit log", "err", err)
+	}
+}
+
+// browserCookie is the name of the cookie of a browser that signed in before.
+const browserCookie = "browser"
+
+// remember gives the browser tries of its own for later sign-ins of u.
+func (s *Server) remember(c echo.Context, u slipway.User) error {
+	var key []byte
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		key, err = tx.Setting(auth.BrowserKey)
+		return err
+	})
+	if err == nil && key == nil {
+		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
+			key, err = auth.KeyOf(tx, auth.BrowserKey)
+			return err
+		})
+	}
+	if err != nil {
 		return err
 	}
-	return s.accounts.Take(auth.Fingerprint(email), now)
+	text := auth.Remember(key, s.cookies.Read(c, browserCookie), u.ID, s.store.Now())
+	s.cookies.Keep(c, browserCookie, text, auth.BrowserLife)
+	return nil
 }
 
 // account returns the user with an email address and the password hash; both

@@ -104,6 +104,36 @@ func TestSignInIsSlowedPerAccount(t *testing.T) {
 	want(t, a.browser(t).signIn("ada@example.com", "wrong horse battery"), http.StatusUnauthorized)
 }
 
+// Somebody who guesses at Ada's password, from her network and from others, keeps
+// neither her browser out nor one in another network.
+func TestNobodyKeepsAdaSignedOut(t *testing.T) {
+	a := newApp(t)
+	a.now = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+	known := a.browser(t)
+	want(t, known.signIn("ada@example.com", storetest.Password), http.StatusSeeOther)
+	want(t, known.post("/signout"), http.StatusSeeOther)
+	from := func(b *browser, ip, password string) *httptest.ResponseRecorder {
+		r := postRequest("/signin", "email", "ada@example.com", "password", password)
+		r.RemoteAddr = ip + ":1234"
+		return b.do(r)
+	}
+	for range 2 * auth.AccountTries {
+		from(a.browser(t), "192.0.2.1", "wrong horse battery")
+	}
+	want(t, from(a.browser(t), "192.0.2.1", storetest.Password), http.StatusTooManyRequests)
+	want(t, from(a.browser(t), "192.0.2.8", storetest.Password), http.StatusSeeOther)
+	want(t, from(known, "192.0.2.1", storetest.Password), http.StatusSeeOther)
+	audit := known.get(a.auditPath()).Body.String()
+	for _, text := range []string{"could not sign in to the account", "signed in to the account", "Wrong password.", "192.0.2.1"} {
+		if !strings.Contains(audit, text) {
+			t.Errorf("the audit log does not say %q", text)
+		}
+	}
+	if n := strings.Count(audit, "could not sign in"); n != 1 {
+		t.Errorf("%d failed sign-ins in the audit log, want 1 of one network", n)
+	}
+}
+
 func TestSignInIsSlowedPerAddress(t *testing.T) {
 	a := newApp(t)
 	a.now = time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)

@@ -94,6 +94,12 @@ func auditAccount(tx *store.Tx, by slipway.Actor, action string, u slipway.User,
 	return nil
 }
 
+// AuditLogin records the consent of u to a login of the astro CLI, where sign-ins
+// are recorded.
+func AuditLogin(tx *store.Tx, by slipway.Actor, u slipway.User) error {
+	return auditAccount(tx, by, "login.allow", u, func(slipway.WorkspaceID) string { return "" })
+}
+
 // endAccount checks that an account may end, and revokes the account's tokens
 // except the ids in keep. An id in keep without a token is an error.
 func endAccount(tx *store.Tx, by slipway.Actor, email, what string, keep []slipway.TokenID) (a EndedAccount, err error) {

@@ -63,20 +63,28 @@ func (k Cookies) Keep(c echo.Context, name, text string, life time.Duration) {
 	c.SetCookie(&cookie)
 }
 
-// Take returns the text of an earlier Keep and deletes the cookie; "" if
-// absent.
-func (k Cookies) Take(c echo.Context, name string) string {
+// Read returns the text of an earlier Keep; "" if absent.
+func (k Cookies) Read(c echo.Context, name string) string {
 	sent, err := c.Cookie(k.cookie(name, "", 0).Name)
 	if err != nil {
 		return ""
 	}
-	gone := expired(k.cookie(name, "", 0))
-	c.SetCookie(&gone)
 	text, err := base64.RawURLEncoding.DecodeString(sent.Value)
 	if err != nil {
 		return "" // not ours
 	}
 	return string(text)
+}
+
+// Take returns the text of an earlier Keep and deletes the cookie; "" if
+// absent.
+func (k Cookies) Take(c echo.Context, name string) string {
+	if _, err := c.Cookie(k.cookie(name, "", 0).Name); err != nil {
+		return ""
+	}
+	gone := expired(k.cookie(name, "", 0))
+	c.SetCookie(&gone)
+	return k.Read(c, name)
 }
 
 // Sessions is a sessions.Store over the database. The cookie holds a random

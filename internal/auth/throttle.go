@@ -9,7 +9,7 @@ import (
 )
 
 // Allowed wrong passwords in a row, and the pause until one more is allowed:
-// for one account, and for one network address.
+// for one account from one network, and for all accounts from one network.
 const (
 	AccountTries = 10
 	AccountPause = time.Minute
@@ -43,18 +43,21 @@ func NewThrottle(n int, pause time.Duration) *Throttle {
 }
 
 // Take uses one of key's tries, or returns a WaitError if none is left.
-func (t *Throttle) Take(key string, now time.Time) error {
+func (t *Throttle) Take(key string, now time.Time) error { return t.take(key, 1, now) }
+
+// take uses n tries of key.
+func (t *Throttle) take(key string, n float64, now time.Time) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left := t.at(key, now)
-	if over := left.n + 1 - float64(t.tries); over > 0 {
+	if over := left.n + n - float64(t.tries); over > 0 {
 		wait := max(time.Duration(over*float64(t.pause)).Round(time.Second), time.Second)
 		return &WaitError{
 			error: slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", wait),
 			After: wait,
 		}
 	}
-	t.used[key] = tries{n: left.n + 1, at: now}
+	t.used[key] = tries{n: left.n + n, at: now}
 	t.shrink(now)
 	return nil
 }
@@ -113,6 +116,26 @@ func (t *Throttle) shrink(now time.Time) {
 		}
 		delete(t.used, key)
 	}
+}
+
+// counter is a number that several requests add to.
+type counter struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (c *counter) add(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n += n
+}
+
+// take returns the number and begins again at 0.
+func (c *counter) take() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n, c.n = c.n, 0
+	return n
 }
 
 // WaitError refuses a try until After has passed.
