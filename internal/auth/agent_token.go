@@ -28,6 +28,13 @@ func IssueAgentToken(tx *store.Tx, by slipway.Actor, of slipway.DeploymentID, na
 	if err != nil {
 		return "", t, err
 	}
+	mine, err := grantOf(tx, by)
+	if err == nil {
+		err = (slipway.Grant{Agents: true}).LastsWithin(mine) // agent tokens do not expire
+	}
+	if err != nil {
+		return "", t, err
+	}
 	if name, err = slipway.CheckName("An agent token", name); err != nil {
 		return "", t, err
 	}

@@ -181,19 +181,25 @@ func RevokeToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID) (store.Toke
 }
 
 // EditToken applies change to a token and saves the result. The actor must be
-// allowed to manage the token both before and after the change.
+// allowed to manage the token both before and after the change, and to issue
+// rights that the change adds.
 func EditToken(tx *store.Tx, by slipway.Actor, id slipway.TokenID, change func(*store.Token) error) (store.Token, error) {
 	t, role, err := SeenToken(tx, by, id)
 	if err != nil {
 		return t, err
 	}
-	if err := mayManage(tx, by, role, t); err != nil {
+	mine, err := grantOf(tx, by)
+	if err != nil {
+		return t, err
+	}
+	before := t.Grant()
+	if err := before.IssuedBy(role, mine); err != nil {
 		return t, err
 	}
 	if err := change(&t); err != nil {
 		return t, err
 	}
-	if err := mayManage(tx, by, role, t); err != nil {
+	if err := before.ChangedBy(role, mine, t.Grant()); err != nil {
 		return t, err
 	}
 	if t, err = withName(t, t.Name, t.Description); err != nil {

@@ -96,6 +96,28 @@ func (g Grant) LastsWithin(by *Grant) error {
 	return Errorf(Forbidden, "An API token issues none that outlasts it: this one expires at %s.", by.ExpiresAt.Format("2006-01-02 15:04 UTC"))
 }
 
+// ChangedBy checks whether somebody with a role may change g to next. Rights that
+// next has beyond g are issued: with by, they end no later than by.
+func (g Grant) ChangedBy(role Role, by *Grant, next Grant) error {
+	if err := g.IssuedBy(role, by); err != nil {
+		return err
+	}
+	if err := next.IssuedBy(role, by); err != nil {
+		return err
+	}
+	if next.within(g) {
+		return nil
+	}
+	return next.LastsWithin(by)
+}
+
+// within reports whether g has no right that other does not have, and ends no
+// later.
+func (g Grant) within(other Grant) bool {
+	lasts := other.ExpiresAt.IsZero() || !g.ExpiresAt.IsZero() && !g.ExpiresAt.After(other.ExpiresAt)
+	return g.Role <= other.Role && g.Kinds.Within(other.Kinds) && (g.ForOne || !other.ForOne) && lasts
+}
+
 // Expired reports whether g has ended at now.
 func (g Grant) Expired(now time.Time) bool { return !g.ExpiresAt.IsZero() && !now.Before(g.ExpiresAt) }
 

@@ -120,3 +120,30 @@ func TestCheckIdempotencyKey(t *testing.T) {
 		checkError(t, CheckIdempotencyKey(key), want, "An Idempotency-Key has")
 	}
 }
+
+// Every change of rights by a token that ends is refused when it adds a right,
+// and taken when it adds none.
+func TestChangedByAShortToken(t *testing.T) {
+	soon := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
+	by := &Grant{Role: Owner, ExpiresAt: soon}
+	var all []Grant
+	for _, role := range []Role{Member, Author, Operator} {
+		for _, kinds := range []Kinds{"", "DAG_ONLY", "DAG_ONLY,IMAGE_ONLY"} {
+			for _, ends := range []time.Time{{}, soon, soon.Add(time.Hour)} {
+				all = append(all, Grant{Role: role, Kinds: kinds, ExpiresAt: ends})
+			}
+		}
+	}
+	for _, g := range all {
+		for _, next := range all {
+			more := next.Role > g.Role || !next.Kinds.Within(g.Kinds) ||
+				!g.ExpiresAt.IsZero() && (next.ExpiresAt.IsZero() || next.ExpiresAt.After(g.ExpiresAt))
+			want := Kind(fine)
+			if more && !next.ExpiresAt.Equal(soon) {
+				want = Forbidden
+			}
+			checkError(t, g.ChangedBy(Owner, by, next), want, "issues none that outlasts it")
+			checkError(t, g.ChangedBy(Owner, nil, next), fine, "")
+		}
+	}
+}

@@ -154,7 +154,10 @@ func (l *logins) showUserInfo(c echo.Context) error {
 }
 
 // tokenPair is the answer to a code or a refresh token.
-type tokenPair struct{ access, refresh string }
+type tokenPair struct {
+	access, refresh string
+	life            time.Duration // of access
+}
 
 // exchange serves POST /auth/oauth/token: a code, once, or a refresh token,
 // once, for new tokens.
@@ -189,7 +192,7 @@ func (l *logins) exchange(c echo.Context) error {
 		return oauthError(c, http.StatusForbidden, "invalid_grant", text)
 	}
 	return ok(c, object{
-		"access_token": g.access, "refresh_token": g.refresh, "expires_in": int(accessLife / time.Second), "token_type": "Bearer",
+		"access_token": g.access, "refresh_token": g.refresh, "expires_in": int(g.life / time.Second), "token_type": "Bearer",
 	})
 }
 
@@ -231,13 +234,18 @@ func verifierMatches(verifier, challenge string) bool {
 	return subtle.ConstantTimeCompare([]byte(computed), []byte(strings.TrimRight(challenge, "="))) == 1
 }
 
-// newTokenPair makes new tokens of the same login as of.
+// newTokenPair makes new tokens of the same login as of. Refreshing does not
+// prolong a login: the tokens end refreshLife after the code was redeemed.
 func newTokenPair(tx *store.Tx, of store.LoginToken) (g tokenPair, err error) {
-	g = tokenPair{loginPrefix + rand.Text() + rand.Text(), loginPrefix + rand.Text() + rand.Text()}
-	next := store.LoginToken{Kind: store.LoginAccess, Secret: auth.Fingerprint(g.access), User: of.User, Login: of.Login, ExpiresAt: tx.Now.Add(accessLife)}
+	end := of.ExpiresAt
+	if of.Kind == store.LoginCode {
+		end = tx.Now.Add(refreshLife)
+	}
+	g = tokenPair{loginPrefix + rand.Text() + rand.Text(), loginPrefix + rand.Text() + rand.Text(), min(accessLife, end.Sub(tx.Now))}
+	next := store.LoginToken{Kind: store.LoginAccess, Secret: auth.Fingerprint(g.access), User: of.User, Login: of.Login, ExpiresAt: tx.Now.Add(g.life)}
 	if err := tx.AddLoginToken(next); err != nil {
 		return g, err
 	}
-	next.Kind, next.Secret, next.ExpiresAt = store.LoginRefresh, auth.Fingerprint(g.refresh), tx.Now.Add(refreshLife)
+	next.Kind, next.Secret, next.ExpiresAt = store.LoginRefresh, auth.Fingerprint(g.refresh), end
 	return g, tx.AddLoginToken(next)
 }

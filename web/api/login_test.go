@@ -167,3 +167,25 @@ func TestLoginEndsWithSessions(t *testing.T) {
 	storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.EndSessions(a.Ada.User) })
 	wantRefused(t, a.send(t, token, "GET", orgPath, ""), http.StatusUnauthorized, "Log in again")
 }
+
+// Refreshing does not prolong a login: it ends 30 days after the consent.
+func TestLoginEndsAfterThirtyDays(t *testing.T) {
+	a := newApp(t)
+	w := a.exchange(t, "code", a.code(t), "code_verifier", verifier, "grant_type", "authorization_code", "redirect_uri", api.Callback)
+	wantOK(t, w)
+	for day := range 3 {
+		a.later.Add(int64(10*24*time.Hour - time.Minute/3))
+		w = a.exchange(t, "grant_type", "refresh_token", "refresh_token", w.body["refresh_token"].(string))
+		wantOK(t, w)
+		if life := w.body["expires_in"].(float64); day < 2 && life != 3600 || day == 2 && life > 61 {
+			t.Errorf("an access token after %d days lasts %v s", 10*(day+1), life)
+		}
+	}
+	access := w.body["access_token"].(string)
+	wantOK(t, a.send(t, access, "GET", orgPath, ""))
+	a.later.Add(int64(2 * time.Minute))
+	wantRefused(t, a.send(t, access, "GET", orgPath, ""), http.StatusUnauthorized, "Log in again")
+	if w := a.exchange(t, "grant_type", "refresh_token", "refresh_token", w.body["refresh_token"].(string)); w.status != http.StatusForbidden || w.body["error"] != "invalid_grant" {
+		t.Errorf("answer %d: %s", w.status, w.text)
+	}
+}
