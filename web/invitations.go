@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"net/http"
@@ -102,9 +103,15 @@ func (s *Server) invitationForm(c echo.Context, status int, refusal error) error
 		Page: s.bareFrame(c, "Join "+w.Name), Workspace: w.Name, Role: i.Role, URL: c.Request().URL.Path,
 		SignInURL: signInPath(c.Request().URL.Path), Email: i.Email, Name: c.FormValue("name"),
 	}
+	form.Bound = i.Email != ""
+	if userKnown(c) {
+		if err := i.For(userOf(c).Email); err != nil {
+			_, form.NotYours = slipway.Explain(err)
+		}
+	}
 	if refusal != nil {
 		_, form.Error = slipway.Explain(refusal)
-		form.Email = c.FormValue("email")
+		form.Email = cmp.Or(i.Email, c.FormValue("email"))
 	}
 	return render(c, status, views.InvitationPage(form))
 }
@@ -145,8 +152,14 @@ func (s *Server) acceptInvitation(c echo.Context) error {
 
 // joinAnew makes an account and joins. A refused form is shown again.
 func (s *Server) joinAnew(c echo.Context) error {
-	if _, _, err := s.invitation(c); err != nil {
+	i, _, err := s.invitation(c)
+	if err != nil {
 		return err // fail before the costly hash
+	}
+	if err := i.For(strings.TrimSpace(c.FormValue("email"))); err != nil {
+		c.Set(errorKey, err)
+		status, _ := explain(err)
+		return s.invitationForm(c, status, err)
 	}
 	u, hash, err := s.newAccount(c)
 	var w slipway.Workspace
@@ -195,7 +208,7 @@ func join(c echo.Context, tx *store.Tx, u slipway.User) (slipway.Workspace, erro
 	if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 		return w, err
 	}
-	if err := m.Accept(i); err != nil {
+	if err := m.Accept(i, u); err != nil {
 		return w, err
 	}
 	if err := tx.DropInvitation(w.ID, i.ID); err != nil {

@@ -3,20 +3,25 @@ package web
 import (
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"slipway/internal/auth"
 	"slipway/internal/slipway"
+	"slipway/store"
 	"slipway/store/storetest"
 )
 
 var linkOf = regexp.MustCompile(`id="invitation-link">http://example\.com(/invitations/[A-Z2-7]+)<`)
 
 // invite returns the path of a new invitation to the Workspace.
-func (a *app) invite(t *testing.T, role string) string {
+func (a *app) invite(t *testing.T, role string) string { return a.inviteTo(t, role, "new@example.com") }
+
+// inviteTo is invite to another address, "" for whoever has the link.
+func (a *app) inviteTo(t *testing.T, role, email string) string {
 	t.Helper()
-	w := a.as(t, a.Ada).post("/workspaces/"+string(a.Workspace.ID)+"/invitations", "role", role, "email", "new@example.com")
+	w := a.as(t, a.Ada).post("/workspaces/"+string(a.Workspace.ID)+"/invitations", "role", role, "email", email)
 	want(t, w, http.StatusOK, "The invitation is ready.")
 	m := linkOf.FindStringSubmatch(w.Body.String())
 	if m == nil {
@@ -64,7 +69,7 @@ func TestInvitationOfSomeoneWithAnAccount(t *testing.T) {
 		"same role":          {who: a.Eve, role: "Author", want: http.StatusConflict, roleAfter: slipway.Author, stillWorks: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			link, b := a.invite(t, tt.role), a.as(t, tt.who)
+			link, b := a.inviteTo(t, tt.role, ""), a.as(t, tt.who)
 			want(t, b.get(link), http.StatusOK, "You are signed in as")
 			want(t, b.post(link), tt.want)
 			if got := a.role(t, a.Workspace.ID, tt.who.User); got != tt.roleAfter {
@@ -72,6 +77,50 @@ func TestInvitationOfSomeoneWithAnAccount(t *testing.T) {
 			}
 			if got := a.browser(t).get(link).Code == http.StatusOK; got != tt.stillWorks {
 				t.Errorf("the link still works: %v", got)
+			}
+		})
+	}
+}
+
+// An invitation to an address is for the account of that address alone, whoever
+// has the link.
+func TestInvitationIsForItsAddress(t *testing.T) {
+	a := newApp(t)
+	for name, tt := range map[string]struct {
+		to    string
+		who   slipway.Actor // zero: nobody is signed in
+		email string        // of the new account
+		want  int
+	}{
+		"theirs":               {to: "sam@example.com", who: a.Sam, want: http.StatusSeeOther},
+		"theirs, other case":   {to: "Sam@Example.com", who: a.Sam, want: http.StatusSeeOther},
+		"another's":            {to: "new@example.com", who: a.Sam, want: http.StatusForbidden},
+		"another's, an admin":  {to: "new@example.com", who: a.Root, want: http.StatusForbidden},
+		"account of another":   {to: "new@example.com", email: "thief@example.com", want: http.StatusForbidden},
+		"account of it":        {to: "new@example.com", email: "new@example.com", want: http.StatusSeeOther},
+		"account, other case":  {to: "newer@example.com", email: " NEWER@example.com ", want: http.StatusSeeOther},
+		"to nobody in special": {email: "any@example.com", want: http.StatusSeeOther},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer storetest.Update(t, a.store, func(tx *store.Tx) error { return tx.RemoveMember(a.Workspace.ID, a.Sam.User) })
+			link, b := a.inviteTo(t, "Author", tt.to), a.browser(t)
+			if tt.who.User != "" {
+				b = a.as(t, tt.who)
+			}
+			page := b.get(link)
+			refused := tt.want == http.StatusForbidden && tt.who.User != ""
+			if got := strings.Contains(page.Body.String(), "This invitation is for new@example.com."); page.Code != http.StatusOK || got != refused {
+				t.Errorf("answer %d, the page refuses: %v, want %v", page.Code, got, refused)
+			}
+			var fields []string
+			if tt.who.User == "" {
+				fields = newcomer("email", tt.email)
+			}
+			w := b.post(link, fields...)
+			want(t, w, tt.want)
+			if tt.want == http.StatusForbidden {
+				want(t, w, tt.want, "This invitation is for new@example.com.")
+				want(t, a.browser(t).get(link), http.StatusOK) // the link still works, for them
 			}
 		})
 	}
@@ -89,7 +138,7 @@ func TestInvitationFormIsShownAgain(t *testing.T) {
 		"no name":        {change: []string{"name", ""}, want: http.StatusUnprocessableEntity, says: "An account needs a name."},
 	} {
 		t.Run(name, func(t *testing.T) {
-			link, b := a.invite(t, "Author"), a.browser(t)
+			link, b := a.inviteTo(t, "Author", ""), a.browser(t)
 			want(t, b.post(link, newcomer(tt.change...)...), tt.want, tt.says, "Make an account and join")
 			want(t, b.get("/account"), http.StatusSeeOther) // nobody is signed in
 			want(t, b.get(link), http.StatusOK)             // and the link still works

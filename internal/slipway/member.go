@@ -62,7 +62,7 @@ type Invitation struct {
 	ID        string // the SHA-256 of the link's secret, hex
 	Workspace WorkspaceID
 	Role      Role
-	Email     string // of the intended person; a note, not a condition
+	Email     string // of the invited person, who alone may accept; "" for whoever has the link
 	By        UserID
 	CreatedAt time.Time
 	ExpiresAt time.Time
@@ -190,11 +190,23 @@ func lower(s string) string { return strings.ToLower(s[:1]) + s[1:] }
 // person's role goes from before to next: accepting i would undo the change.
 func (i Invitation) TakenBack(before, next Role) bool { return next < before && i.Role > next }
 
-// Accept checks whether i raises the role of its holder: m is the holder's
-// present membership, zero for none. An invitation never lowers a role.
-func (m Membership) Accept(i Invitation) error {
+// For checks that the account of an email address may accept i.
+func (i Invitation) For(email string) error {
+	if i.Email == "" || strings.EqualFold(i.Email, email) {
+		return nil
+	}
+	return Errorf(Forbidden, "This invitation is for %s. Join with an account of that address, or ask for an invitation to %s.", i.Email, email)
+}
+
+// Accept checks whether the holder of m, of u's account, may accept i, and
+// whether i raises the role: m is the present membership, zero for none. An
+// invitation never lowers a role.
+func (m Membership) Accept(i Invitation, u User) error {
+	if err := i.For(u.Email); err != nil {
+		return err
+	}
 	if m.Role >= i.Role {
-		return Errorf(Conflict, "You are in this Workspace already, as %s. The invitation stays open for somebody else.", m.Role)
+		return Errorf(Conflict, "You are in this Workspace already, as %s. The invitation stays open.", m.Role)
 	}
 	return nil
 }

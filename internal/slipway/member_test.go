@@ -176,3 +176,25 @@ func TestTitles(t *testing.T) {
 		}
 	}
 }
+
+func TestInvitationFor(t *testing.T) {
+	for name, tt := range map[string]struct {
+		to, email string
+		want      Kind
+	}{
+		"the address": {"eve@example.com", "eve@example.com", fine},
+		"other case":  {"eve@example.com", "EVE@example.com", fine},
+		"another":     {"eve@example.com", "ada@example.com", Forbidden},
+		"longer":      {"eve@example.com", "eve@example.com.evil.example", Forbidden},
+		"nothing":     {"eve@example.com", "", Forbidden},
+		"whoever":     {"", "ada@example.com", fine},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkError(t, Invitation{Email: tt.to}.For(tt.email), tt.want, "This invitation is for eve@example.com.")
+			_, text := Explain(Membership{}.Accept(Invitation{Email: tt.to, Role: Author}, User{Email: tt.email}))
+			if (text != "Something went wrong on our side.") != (tt.want != fine) {
+				t.Errorf("Accept: %s", text)
+			}
+		})
+	}
+}
