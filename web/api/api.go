@@ -116,6 +116,7 @@ func (s *Server) operations() []operation {
 
 		{get, "/v1/openapi.yaml", anyone, showOpenAPI},
 		{get, "/v1/docs", anyone, s.showDocs},
+		{get, "/spec/v1.0", anyone, s.showSpec},
 
 		{get, "/private/v1alpha1/cli/auth-config", anyone, s.showAuthConfig},
 		{get, "/auth/userinfo", s.bearer, s.showUserInfo},

@@ -2,6 +2,7 @@ package api
 
 import (
 	_ "embed" // for openAPI
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -23,6 +24,66 @@ var openAPI []byte
 
 // showOpenAPI serves GET /v1/openapi.yaml.
 func showOpenAPI(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", openAPI) }
+
+// specNames are the names of Astro's API for the parts of an address. The astro CLI
+// fills organizationId and workspaceId in by itself.
+var specNames = map[string]string{
+	"org": "organizationId", "workspace": "workspaceId", "deployment": "deploymentId", "deploy": "deployId", "token": "tokenId",
+}
+
+// specPaths returns the operations below /v1 of the description, for a server
+// whose address ends in /v1.
+var specPaths = sync.OnceValues(func() (object, error) {
+	var doc map[string]any
+	if err := yaml.Unmarshal(openAPI, &doc); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	paths, ok := doc["paths"].(map[string]any)
+	if !ok {
+		return nil, errors.New("openapi.yaml has no paths")
+	}
+	short := object{}
+	for path, item := range paths {
+		if path, below := strings.CutPrefix(path, "/v1/"); below {
+			for ours, name := range specNames {
+				path = strings.ReplaceAll(path, "{"+ours+"}", "{"+name+"}")
+			}
+			short["/"+path] = item
+		}
+	}
+	renamePathParameters(doc)
+	doc["paths"] = short
+	return doc, nil
+})
+
+// renamePathParameters gives the parameters in addresses the names of specNames.
+func renamePathParameters(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		if name, ok := v["name"].(string); ok && v["in"] == "path" && specNames[name] != "" {
+			v["name"] = specNames[name]
+		}
+		for _, part := range v {
+			renamePathParameters(part)
+		}
+	case []any:
+		for _, part := range v {
+			renamePathParameters(part)
+		}
+	}
+}
+
+// showSpec serves GET /spec/v1.0: the description in JSON, for "astro api cloud",
+// which adds the paths in it to an address that ends in /v1.
+func (d *docs) showSpec(c echo.Context) error {
+	doc, err := specPaths()
+	if err != nil {
+		return err
+	}
+	doc = maps.Clone(doc)
+	doc["servers"] = []object{{"url": d.portalURL(c) + "/v1"}}
+	return ok(c, doc)
+}
 
 // docsPage makes the page of the API from the description, once.
 var docsPage = sync.OnceValues(func() (views.APIDocs, error) {

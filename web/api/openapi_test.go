@@ -159,6 +159,40 @@ func TestCheckDescribed(t *testing.T) {
 	}
 }
 
+// TestSpec: "astro api cloud" finds the operations by the description at its own address,
+// and reaches them at the server that the description names.
+func TestSpec(t *testing.T) {
+	a := newApp(t)
+	w := a.send(t, "", "GET", "/spec/v1.0", "")
+	if w.status != http.StatusOK || !strings.HasPrefix(w.header.Get("Content-Type"), "application/json") {
+		t.Fatalf("answer %d as %q", w.status, w.header.Get("Content-Type"))
+	}
+	doc, err := openapi3.NewLoader().LoadFromData([]byte(w.text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := doc.Validate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(doc.Servers) != 1 || doc.Servers[0].URL != a.server.URL+"/v1" {
+		t.Fatalf("servers: %v", doc.Servers)
+	}
+	var below int
+	for _, r := range operations(description(t)) {
+		if strings.Contains(r, " /v1/") {
+			below++
+		}
+	}
+	if got := len(operations(doc)); got != below || got < 20 {
+		t.Errorf("%d operations, want %d", got, below)
+	}
+	list := doc.Paths.Value("/organizations/{organizationId}/deployments")
+	if list == nil || list.Get == nil || list.Get.OperationID != "listDeployments" || list.Get.Parameters.GetByInAndName("path", "organizationId") == nil {
+		t.Fatalf("no operation listDeployments in %v", operations(doc))
+	}
+	wantOK(t, a.send(t, a.owner, "GET", strings.TrimPrefix(doc.Servers[0].URL, a.server.URL)+"/organizations/slipway/deployments", ""))
+}
+
 func TestDocsPage(t *testing.T) {
 	a := newApp(t)
 	w := a.send(t, "", "GET", "/v1/docs", "")
