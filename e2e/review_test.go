@@ -84,3 +84,20 @@ func TestGuardNamesWhatStops(t *testing.T) {
 		t.Errorf("DAG files at the root: %s", strings.Join(texts, ", "))
 	}
 }
+
+// TestDeployOfNothing: an empty archive removes all DAGs, after the red consent.
+func TestDeployOfNothing(t *testing.T) {
+	t.Parallel()
+	p, page := started(t, firstFiles)
+	upload(t, page, tree{}.archive(t, "empty.tar.gz"))
+	ok(t, expect.Locator(page.Locator("#review .check.bad")).ToContainText("Yes, there is no DAG file in it: Airflow will show no DAGs"))
+	looksGood(t, page, "nothing")
+	ticks(t, page, 2)
+	deployDAGs(t, page)
+	theMount(t, p).holds(t, tree{})
+	follow(t, page, "sales-prod")
+	follow(t, page, "Bundle versions")
+	ok(t, page.GetByTestId("version").First().GetByRole("link").First().Click())
+	see(t, page, "There are no files in it.")
+	looksGood(t, page, "no-files")
+}

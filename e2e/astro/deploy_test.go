@@ -4,7 +4,7 @@ import (
 	"compress/gzip"
 	"crypto/rand"
 	"encoding/json"
-	"fmt"
+	"strings"
 	"testing"
 
 	"slipway/e2e/program"
@@ -52,7 +52,7 @@ func TestAstroDeploysDAGs(t *testing.T) {
 					wantNewest(a, version, tt.commit)
 				})
 			}
-			t.Run("nothing", func(t *testing.T) { deployNothing(astro{in.Astro(t, in.Token)}) })
+			t.Run("nothing", func(t *testing.T) { deployNothing(astro{in.Astro(t, in.Token)}, in) })
 		})
 	}
 }
@@ -68,16 +68,20 @@ func wantNewest(a astro, version, commit string) {
 	}
 }
 
-// deployNothing is a deploy of a project without DAGs, whose archive is almost
-// empty: the CLI shows what finalize says.
-func deployNothing(a astro) {
+// deployNothing is a deploy of a project without DAGs, with --force: the CLI has asked,
+// and sends an almost empty archive, which removes all DAGs with a warning.
+func deployNothing(a astro, in *program.Installation) {
 	before := a.Deployment()["dagTarballVersion"]
-	w := a.Do("POST", a.DeploymentPath()+"/deploys", `{"type":"DAG_ONLY","description":""}`, "id", "dagsUploadUrl")
-	version := a.Upload(w["dagsUploadUrl"].(string), program.ArchiveOf(nil))
-	finalize := fmt.Sprintf("%s/deploys/%s/finalize", a.DeploymentPath(), w["id"])
-	a.WantRefusal("POST", finalize, `{"dagTarballVersion":"`+version+`"}`, "The archive holds no file to deploy.")
-	if now := a.Deployment()["dagTarballVersion"]; now != before {
-		a.Errorf("the bundle version is %v, and was %v", now, before)
+	version := a.DeployDAGs("", program.ArchiveOf(nil))
+	w := a.Do("GET", a.DeploymentPath()+"/deploys?limit=1&offset=0", "", "deploys")["deploys"].([]any)[0].(program.Fields)
+	if note, _ := w["note"].(string); !strings.Contains(note, "without a single DAG file") || w["status"] != "DEPLOYED" {
+		a.Errorf("the deploy of nothing is %v", w)
+	}
+	if got := in.Mounted(a.T, "sales.py"); got != "" {
+		a.Errorf("mounted is still %q", got)
+	}
+	if now := a.Deployment()["dagTarballVersion"]; now == before || now != version {
+		a.Errorf("the bundle version is %v, want %v, and was %v", now, version, before)
 	}
 }
 

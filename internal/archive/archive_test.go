@@ -111,6 +111,11 @@ func TestReadPlace(t *testing.T) {
 	}{
 		"no dags folder":          {data: tarOf(testEntry{name: "a.py"}, testEntry{name: "lib/b.py"}), want: "a.py lib/b.py"},
 		"names with ./":           {data: tarOf(folderItem("./"), testEntry{name: "./dags/./a.py"}, testEntry{name: ".//b"}), root: "dags", want: "a.py", outside: "b"},
+		"empty tar":               {data: tarOf()},
+		"empty tar.gz":            {data: gzipped(tarOf())},
+		"empty zip":               {data: zipOf()},
+		"empty dags folder":       {data: tarOf(folderItem("dags"), testEntry{name: "Dockerfile"}), root: "dags", outside: "Dockerfile"},
+		"only ignored":            {data: tarOf(testEntry{name: "dags/x.pyc"}), left: "dags/x.pyc 1"},
 		"wrapper":                 {data: tarOf(under("repo-main/", project)...), root: "repo-main/dags", want: "a.py bin/run.sh* latest.py->a.py", outside: "repo-main/Dockerfile repo-main/plugins/"},
 		"as GitHub packs it":      {data: gzipped(tarOf(append([]testEntry{git, folderItem("repo-main/")}, under("repo-main/", project)...)...)), root: "repo-main/dags", want: "a.py bin/run.sh* latest.py->a.py", outside: "repo-main/Dockerfile repo-main/plugins/"},
 		"wrapper without dags":    {data: tarOf(testEntry{name: "w/a.py"}, testEntry{name: "w/lib/b.py"}), want: "w/a.py w/lib/b.py"},
@@ -267,10 +272,6 @@ func TestReadRefusesTar(t *testing.T) {
 		"data after zstd":       {append(zstandard(whole), "evil"...), []string{`"dags/good.py"`, "after the end"}},
 		"patterns by a link":    {tarOf(good, linkItem(".slipwayignore", "x")), []string{`".slipwayignore"`, "link"}},
 		"patterns, hard link":   {tarOf(good, testEntry{name: ".slipwayignore", kind: tar.TypeLink, link: "x"}), []string{`".slipwayignore"`, "link"}},
-		"empty tar":             {tarOf(), []string{"no file"}},
-		"empty tar.gz":          {gzipped(tarOf()), []string{"no file"}},
-		"empty dags folder":     {tarOf(folderItem("dags"), testEntry{name: "Dockerfile"}), []string{`"dags"`, "no file"}},
-		"only ignored":          {tarOf(testEntry{name: "dags/x.pyc"}), []string{"no file"}},
 		"not an archive":        {[]byte("from airflow import DAG\n"), []string{"not an archive"}},
 		"nothing":               {nil, []string{"not an archive"}},
 	} {

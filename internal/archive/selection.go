@@ -57,15 +57,9 @@ func top(base, name string) string {
 	return join(base, el)
 }
 
-// check refuses an empty selection and an invalid version. folders are those with an
-// entry of their own.
+// check refuses an invalid version. A selection may be empty: the rules about DAG
+// files judge what that means. folders are those with an entry of their own.
 func (s Selection) check(ctx context.Context, lim Limits, folders []string) error {
-	if len(s.Entries) == 0 && s.Root != "" {
-		return slipway.Errorf(slipway.Invalid, "The folder %s in the archive holds no file to deploy.", Quote(s.Root))
-	}
-	if len(s.Entries) == 0 {
-		return slipway.Errorf(slipway.Invalid, "The archive holds no file to deploy.")
-	}
 	files := make([]slipway.File, len(s.Entries))
 	for i, e := range s.Entries {
 		files[i] = slipway.File{Path: e.Path, Size: e.Size, Exec: e.Exec, Link: e.Link}

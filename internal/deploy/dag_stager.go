@@ -33,6 +33,9 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 	}
 	rep := report(staged) // before the files get other paths
 	files, err := prefixed(staged.Files, u.Folder, a.cfg.Limits)
+	if len(files) == 0 && w.Merge == slipway.AddFiles {
+		err = slipway.Errorf(slipway.Invalid, "The archive holds no file to deploy. To remove all files, replace everything.")
+	}
 	if err == nil {
 		err = a.record(ctx, w, u, staged, rep, files)
 	}

@@ -6,8 +6,10 @@ import (
 	"maps"
 	"testing"
 
+	"slipway/internal/deploy"
 	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
+	"slipway/store/storetest"
 )
 
 const (
@@ -122,5 +124,37 @@ func TestGuardOfAirflow2(t *testing.T) {
 	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if want := "Airflow no longer loads the DAG file a.py: it is named by .airflowignore."; err != nil || r.Plan.Warning() != want {
 		t.Errorf("an image of Airflow 3: %q, %v, want %q", r.Plan.Warning(), err, want)
+	}
+}
+
+// An empty archive removes all files, after the red tick; a guarded Deployment
+// lets such a deploy of the API wait.
+func TestDeployOfNothing(t *testing.T) {
+	a := running(t)
+	first := a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b/c.txt": "c"})
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, nil)
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if want := (slipway.Ticks{RemoveDAGs: true, NoDAGs: true}); err != nil || r.Plan.Ticks() != want {
+		t.Fatalf("ticks %+v, %v, want %+v", r.Plan.Ticks(), err, want)
+	}
+	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, slipway.Ticks{RemoveDAGs: true})
+	wantKind(t, err, slipway.Invalid, "without a single DAG file")
+
+	a.guard(t)
+	_, err = a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
+	wantKind(t, err, slipway.Conflict, "It removes the DAG file a.py. It leaves Airflow without a single DAG file. Deploys of the API are guarded")
+	if got := a.Load(t, w.Number); got.Status != slipway.Staged {
+		t.Fatalf("guarded, it is %s", got.Status)
+	}
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{})
+
+	a.Await(t, a.Return(t, first.Number), slipway.Deployed)
+	a.WantMounted(t, map[string]string{"a.py": dag("a"), "b/c.txt": "c"})
+
+	added := a.Upload(t, a.Eve, slipway.AddFiles, storetest.Archive(t, nil))
+	if got := a.Await(t, added.Number, slipway.Failed); got.Reason != "The archive holds no file to deploy. To remove all files, replace everything." {
+		t.Errorf("nothing added: %q", got.Reason)
 	}
 }

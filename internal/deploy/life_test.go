@@ -267,7 +267,6 @@ func TestRefusalLeavesNothing(t *testing.T) {
 		"no archive": {[]byte("hello, this is no archive at all"), "not an archive"},
 		"cut off":    {good[:len(good)-100], "cut off"},
 		"escapes":    {storetest.Archive(t, map[string]string{"b.py": dag("2"), "../evil.py": dag("3")}), "../evil.py"},
-		"empty":      {storetest.Archive(t, nil), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := a.Upload(t, a.Eve, slipway.ReplaceAll, tt.archive)
