@@ -22,7 +22,7 @@
     const put = (at, text) => h.set(utf8.encode(text), at);
     const octal = (at, width, n) => put(at, n.toString(8).padStart(width - 1, "0"));
     put(0, path);
-    octal(100, 8, type === "5" ? 0o755 : 0o644);
+    octal(100, 8, 0); // a browser does not know the mode: the server keeps the one of the version before
     octal(108, 8, 0);
     octal(116, 8, 0);
     octal(124, 12, Math.min(size, 0o77777777777));

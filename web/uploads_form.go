@@ -263,11 +263,11 @@ func (form *bufferedForm) label() string {
 	return fmt.Sprintf("%d files", len(form.parts))
 }
 
-// writeTar packs the loose files into w.
+// writeTar packs the loose files into w, without modes, which a browser does not send.
 func (form *bufferedForm) writeTar(w io.Writer) error {
 	tw := tar.NewWriter(w)
 	for _, p := range form.parts {
-		if err := tw.WriteHeader(&tar.Header{Name: p.name, Mode: 0o644, Size: p.size}); err != nil {
+		if err := tw.WriteHeader(&tar.Header{Name: p.name, Size: p.size}); err != nil {
 			return fmt.Errorf("pack %s: %w", p.name, err)
 		}
 		if _, err := io.Copy(tw, form.content(p)); err != nil {

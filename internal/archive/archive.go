@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/text/unicode/norm"
 
 	"slipway/internal/slipway"
 )
@@ -26,6 +25,7 @@ type Entry struct {
 	Exec bool
 	Link string // a symlink's target as written, "" for a file
 
+	NoMode bool // the archive does not say which files are executable
 	handed bool // the content was handed over
 }
 
@@ -84,6 +84,7 @@ type scan struct {
 	written     map[string]string // names as written, by the composed name
 	backslashes []backslash
 	slashes     bool // a name has a slash inside
+	modes       bool // a file has a mode
 	omitted     omissions
 	ignores     map[string][]byte // the contents of .slipwayignore files, by folder
 	ignoreBytes int               // bytes in ignores
@@ -143,13 +144,14 @@ func (s *scan) add(e Entry, k kind) error {
 	if k == link && e.Link == "" {
 		return s.putOff(e.Name, slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name)))
 	}
-	e.Link = norm.NFC.String(e.Link)
+	e.Link = Compose(e.Link)
 	if err := s.tree.note(e.Name, k, e.Link); err != nil {
 		return err
 	}
 	if _, ok := below(dagsFolder, e.Name); ok || k == folder && e.Name == dagsFolder {
 		s.dags = true
 	}
+	s.modes = s.modes || k == file && !e.NoMode
 	if k == folder {
 		s.folders = append(s.folders, e.Name)
 	} else {

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,5 +76,17 @@ func TestQuoteShortensLongNames(t *testing.T) {
 	got := Quote(strings.Repeat("é", 1000) + "end.py")
 	if len(got) > 300 || !strings.HasPrefix(got, `"éé`) || !strings.HasSuffix(got, `end.py"`) || !strings.Contains(got, "…") {
 		t.Errorf("quoted as %s", got)
+	}
+}
+
+func TestComposed(t *testing.T) {
+	files := []slipway.File{{Path: "a.py"}, {Path: "gro\u0308\u00dfe.py", SHA256: "1"}, {Path: "gr\u00f6\u00dfe.py", SHA256: "2"}, {Path: "l", Link: "o\u0308"}, {Path: "z"}}
+	before := slices.Clone(files)
+	var got []string
+	for _, f := range Composed(files) {
+		got = append(got, f.Path+f.Link)
+	}
+	if want := []string{"a.py", "gr\u00f6\u00dfe.py", "l\u00f6", "z"}; !slices.Equal(got, want) || !slices.Equal(files, before) {
+		t.Errorf("composed are %q, want %q", got, want)
 	}
 }

@@ -3,9 +3,6 @@ package archive
 import (
 	"path"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 
 	"slipway/internal/slipway"
 )
@@ -39,12 +36,11 @@ func (s *scan) place(h header) (name string, reason, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if !norm.NFC.IsNormalString(name) && utf8.ValidString(name) {
-		composed := norm.NFC.String(name)
+	composed := Compose(name)
+	if composed != name {
 		s.written[composed] = name
-		name = composed
 	}
-	return name, reason, nil
+	return composed, reason, nil
 }
 
 // hasSlash reports whether name has a slash between two names.
@@ -119,7 +115,7 @@ func (p *picker) pickAll() error {
 		if err != nil {
 			return err
 		}
-		if ok {
+		if e.NoMode = e.NoMode && !p.modes && e.Link == ""; ok {
 			p.sel.Entries = append(p.sel.Entries, Selected{Path: path, Entry: e})
 		}
 	}

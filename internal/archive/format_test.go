@@ -95,3 +95,44 @@ func TestUploadClientKnowsTheSameEndings(t *testing.T) {
 		t.Errorf("static/upload.js has no expression %s", want)
 	}
 }
+
+// Files without a mode are known as such, unless another file of the archive has one:
+// git archive says only of executable files that they are.
+func TestReadModes(t *testing.T) {
+	none := func(it zipItem) zipItem { it.central = func(h []byte) { le.PutUint32(h[38:], 0) }; return it }
+	windows := func(it zipItem) zipItem { it.host = 'W'; return it }
+	plain, exec := zipItem{testEntry: testEntry{name: "dags/a.py"}}, zipItem{testEntry: testEntry{name: "dags/run.sh", mode: 0o755}}
+	for name, tt := range map[string]struct {
+		data []byte
+		want string // modes by file: x, -, or ? for unknown
+	}{
+		"tar":                {tarOf(plain.testEntry, exec.testEntry), "-x"},
+		"tar without modes":  {tarOf(testEntry{name: "dags/a.py", mode: 0o1000}, testEntry{name: "dags/run.sh", mode: 0o4000}, folderItem("dags")), "??"},
+		"zip of Unix":        {zipOf(plain, exec), "-x"},
+		"zip of Windows":     {zipOf(windows(plain), windows(exec)), "??"},
+		"zip without modes":  {zipOf(none(plain), none(exec)), "??"},
+		"zip of git archive": {zipOf(windows(plain), exec), "-x"},
+		"a link has no mode": {zipOf(windows(plain), windows(exec), zipItem{testEntry: linkItem("dags/z", "a.py")}), "??-"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sel, _, err := taken(t, tt.data, DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			for _, e := range sel.Entries {
+				switch {
+				case e.NoMode:
+					got += "?"
+				case e.Exec:
+					got += "x"
+				default:
+					got += "-"
+				}
+			}
+			if got != tt.want {
+				t.Errorf("modes %s, want %s", got, tt.want)
+			}
+		})
+	}
+}

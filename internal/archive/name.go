@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -45,6 +46,29 @@ func Quote(name string) string {
 		name = strings.ToValidUTF8(head, "") + "…" + strings.ToValidUTF8(tail, "")
 	}
 	return strconv.Quote(name)
+}
+
+// Compose returns name with letters and accents as one character each, Unicode's form
+// NFC. Python looks for modules in this form, and macOS packs in another.
+func Compose(name string) string {
+	if !utf8.ValidString(name) {
+		return name
+	}
+	return norm.NFC.String(name)
+}
+
+// Composed returns files with composed paths and targets. Earlier versions may have
+// others. The files must be sorted, and the result is.
+func Composed(files []slipway.File) []slipway.File {
+	if !slices.ContainsFunc(files, func(f slipway.File) bool { return !norm.NFC.IsNormalString(f.Path) }) {
+		return files
+	}
+	list := slices.Clone(files)
+	for i, f := range list {
+		list[i].Path, list[i].Link = Compose(f.Path), Compose(f.Link)
+	}
+	slices.SortStableFunc(list, func(a, b slipway.File) int { return strings.Compare(a.Path, b.Path) })
+	return slices.CompactFunc(list, func(a, b slipway.File) bool { return a.Path == b.Path })
 }
 
 // fold returns one text for all names that are equal on a file system without

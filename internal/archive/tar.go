@@ -190,7 +190,7 @@ func (s tarReader) readTarEntry(h *tar.Header, r io.Reader) error {
 	if !ok || err != nil {
 		return err
 	}
-	e := Entry{Name: name, Size: h.Size, Exec: h.Mode&0o111 != 0}
+	e := Entry{Name: name, Size: h.Size, Exec: h.Mode&0o111 != 0, NoMode: h.Mode&0o777 == 0}
 	if k == link {
 		e = Entry{Name: name, Link: h.Linkname}
 	}

@@ -104,7 +104,8 @@ func (z *zipReader) declare(f zipFile) (kind, error) {
 	if !ok || err != nil {
 		return 0, err
 	}
-	e := Entry{Name: cleaned, Size: int64(f.UncompressedSize64), Exec: isUnix(f.File) && f.Mode()&0o111 != 0}
+	e := Entry{Name: cleaned, Size: int64(f.UncompressedSize64), NoMode: !hasMode(f.File)}
+	e.Exec = !e.NoMode && f.Mode()&0o111 != 0
 	if k == link {
 		if e, err = z.symlink(cleaned, f); err != nil {
 			return 0, z.putOff(cleaned, err)
@@ -223,6 +224,10 @@ func isUnix(f *zip.File) bool {
 	host := f.CreatorVersion >> 8
 	return host == 3 || host == 19
 }
+
+// hasMode reports whether f says who may read, write and execute the file. Writers
+// such as git archive say so only of some files.
+func hasMode(f *zip.File) bool { return isUnix(f) && f.Mode().Perm() != 0 }
 
 // open returns the content of f. Read to the end before opening the next file.
 func (z *zipReader) open(f zipFile) (io.Reader, error) {

@@ -181,7 +181,7 @@ func (st *staging) file(e archive.Selected) (slipway.File, error) {
 		return slipway.File{}, fmt.Errorf("the content of %s was not read", e.Name)
 	}
 	c := st.stored[sha]
-	f := slipway.File{Path: e.Path, SHA256: sha, Size: c.size, Exec: e.Exec, Place: c.Place}
+	f := slipway.File{Path: e.Path, SHA256: sha, Size: c.size, Exec: e.Exec, NoMode: e.NoMode, Place: c.Place}
 	c.facts.Mark(&f)
 	return f, nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/dagfile"
 	"slipway/internal/diff"
@@ -389,6 +390,11 @@ func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, 
 	return files, nil
 }
 
+// merged returns the files of a version after the upload of w.
+func merged(w slipway.Deploy, base, uploaded []slipway.File) []slipway.File {
+	return w.Merge.Apply(archive.Composed(base), uploaded)
+}
+
 // projectedFiles returns the files at the end of b's queue. Deploys in the
 // queue may have no manifest yet.
 func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error) {
@@ -409,7 +415,7 @@ func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error
 		if err != nil {
 			return nil, err
 		}
-		files = w.Merge.Apply(files, uploaded)
+		files = merged(w, files, uploaded)
 	}
 	return files, nil
 }

@@ -121,7 +121,7 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 	if err != nil {
 		return err
 	}
-	counts := slipway.NewPlan(before, w.Merge.Apply(before, files)).Counts
+	counts := slipway.NewPlan(archive.Composed(before), merged(w, before, files)).Counts
 	counts.NewBytes, counts.LeftOut, counts.Outside = staged.Pack.Size, staged.LeftOutFiles, len(staged.Outside)
 	return a.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := stillOpen(tx, w)

@@ -52,7 +52,8 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 	if err != nil {
 		return slipway.Plan{}, err
 	}
-	next := w.Merge.Apply(base, uploaded)
+	base = archive.Composed(base)
+	next := merged(w, base, uploaded)
 	plan, err := p.withDAGs(ctx, b, w, base, next)
 	plan.NotAirflow = notAirflow(w)
 	if err == nil {

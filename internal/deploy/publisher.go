@@ -223,12 +223,16 @@ func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Dep
 	if err != nil {
 		return d, r, err
 	}
-	if w.Purpose() == slipway.ForReturn {
+	switch {
+	case w.Purpose() == slipway.ForReturn:
 		r.files, err = e.contents.filesOf(d.Namespace, d.State.With(w).Version)
-	} else if !d.Brings(w) {
+	case !d.Brings(w):
 		r.files = base
-	} else if r.files, err = e.merged(w, base, staged); err == nil {
-		r.files, err = e.relocate(ctx, w, r.files)
+	default:
+		base = archive.Composed(base)
+		if r.files, err = e.merged(w, base, staged); err == nil {
+			r.files, err = e.relocate(ctx, w, r.files)
+		}
 	}
 	r.plan = slipway.NewPlan(base, r.files)
 	return d, r, err
@@ -240,7 +244,7 @@ func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) 
 	if err != nil {
 		return nil, err
 	}
-	files := w.Merge.Apply(base, uploaded)
+	files := merged(w, base, uploaded)
 	return files, archive.CheckVersion(files, e.cfg.Limits)
 }
 

@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"errors"
 	"io"
@@ -258,11 +259,61 @@ func TestFolderOfLooseFiles(t *testing.T) {
 	for _, folder := range []string{"../up", "a/../../b", ".."} {
 		wantKind(t, begin(folder), slipway.Invalid, "")
 	}
-	if err := begin("/team/sales/"); err != nil {
+	for i, folder := range []string{"/team/sales/", "dags/team_a", `dags\team_b\sql`, "gro\u0308\u00dfe"} {
+		if err := begin(folder); err != nil {
+			t.Fatal(err)
+		}
+		w := a.Await(t, i+1, slipway.Staged)
+		a.Confirm(t, w.Number, a.Eve)
+		a.Await(t, w.Number, slipway.Deployed)
+	}
+	a.WantMounted(t, map[string]string{"team/sales/x.py": dag("x"), "team_a/x.py": dag("x"), "team_b/sql/x.py": dag("x"), "gr\u00f6\u00dfe/x.py": dag("x")})
+}
+
+// tarWith packs one file with a mode.
+func tarWith(t *testing.T, name, text string, mode int64) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(text))})
+	_, err2 := io.WriteString(w, text)
+	if err := errors.Join(err, err2, w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	w := a.Await(t, 1, slipway.Staged)
-	a.Confirm(t, w.Number, a.Eve)
-	a.Await(t, w.Number, slipway.Deployed)
-	a.WantMounted(t, map[string]string{"team/sales/x.py": dag("x")})
+	return b.Bytes()
+}
+
+// A browser, and a zip from Windows, do not know which files are executable.
+func TestUploadsWithoutModesKeepThem(t *testing.T) {
+	a := running(t)
+	for i, tt := range []struct {
+		merge slipway.Merge
+		text  string
+		mode  int64
+		exec  bool
+	}{
+		{slipway.ReplaceAll, "1 airflow dag", 0o755, true},
+		{slipway.AddFiles, "2 airflow dag", 0, true},
+		{slipway.ReplaceAll, "3 airflow dag", 0, true},
+		{slipway.ReplaceAll, "4 airflow dag", 0o644, false},
+		{slipway.AddFiles, "5 airflow dag", 0, false},
+	} {
+		w := a.Upload(t, a.Eve, tt.merge, tarWith(t, "dags/run.py", tt.text, tt.mode))
+		w = a.Await(t, w.Number, slipway.Staged)
+		a.Confirm(t, w.Number, a.Eve)
+		a.Await(t, w.Number, slipway.Deployed)
+		a.WantMounted(t, map[string]string{"run.py": tt.text})
+		info, err := os.Stat(filepath.Join(a.Engine.MountDir(a.Sales), "current", "dags", "run.py"))
+		if err != nil || info.Mode()&0o111 != 0 != tt.exec {
+			t.Errorf("deploy %d: %v, %v, want executable: %t", i+1, info.Mode(), err, tt.exec)
+		}
+	}
+}
+
+func TestUploadsReplaceNamesOfAnotherForm(t *testing.T) {
+	a := running(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"gro\u0308\u00dfe.py": dag("old"), "b.py": dag("b")})
+	a.WantMounted(t, map[string]string{"gr\u00f6\u00dfe.py": dag("old"), "b.py": dag("b")})
+	a.Deployed(t, slipway.AddFiles, map[string]string{"gr\u00f6\u00dfe.py": dag("new")})
+	a.WantMounted(t, map[string]string{"gr\u00f6\u00dfe.py": dag("new"), "b.py": dag("b")})
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"slipway/internal/archive"
@@ -51,7 +50,7 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 		return n, err
 	}
 	n.Git = n.Git.Clean()
-	if n.Folder = strings.Trim(n.Folder, "/"); n.Folder != "" {
+	if n.Folder = archive.Compose(slipway.FolderBelowDAGs(n.Folder)); n.Folder != "" {
 		if err := archive.CheckVersion([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, p.cfg.Limits); err != nil {
 			return n, err
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // File is one file or symlink of a DAG bundle version.
@@ -14,6 +15,7 @@ type File struct {
 	SHA256 string `json:"sha256,omitempty"` // of the content, lower-case hex; "" for a symlink
 	Size   int64  `json:"size,omitempty"`   // bytes
 	Exec   bool   `json:"exec,omitempty"`   // executable
+	NoMode bool   `json:"noMode,omitempty"` // of an upload: the source does not say whether the file is executable
 	Link   string `json:"link,omitempty"`   // a symlink's target as written; "" for a file
 	DAG    bool   `json:"dag,omitempty"`    // by content and name, Airflow 2 and 3 would load the file
 	Asset  bool   `json:"asset,omitempty"`  // by content and name, Airflow 3 would load the file, and Airflow 2 not
@@ -120,8 +122,10 @@ const (
 
 // Apply returns the files of the version after uploading files onto base: only
 // files when everything is replaced, else base with files added or replaced by
-// path. Both must be sorted, and the result is sorted.
+// path. Files whose source has no modes keep the mode of base. Both must be sorted,
+// and the result is sorted.
 func (m Merge) Apply(base, files []File) []File {
+	files = withModes(base, files)
 	if m != AddFiles {
 		return files
 	}
@@ -139,6 +143,41 @@ func (m Merge) Apply(base, files []File) []File {
 		}
 	}
 	return list
+}
+
+// withModes returns files with the modes of base where the source has none.
+func withModes(base, files []File) []File {
+	if !slices.ContainsFunc(files, func(f File) bool { return f.NoMode }) {
+		return files
+	}
+	list := slices.Clone(files)
+	for i, f := range list {
+		for len(base) > 0 && base[0].Path < f.Path {
+			base = base[1:]
+		}
+		if f.NoMode {
+			list[i].NoMode = false
+			list[i].Exec = len(base) > 0 && base[0].Path == f.Path && base[0].Exec
+		}
+	}
+	return list
+}
+
+// FolderBelowDAGs returns the folder for files below the dags folder, as a person
+// named the folder: "team_a" for "dags/team_a/" and for `dags\team_a`.
+func FolderBelowDAGs(text string) string {
+	folder := strings.Trim(strings.ReplaceAll(strings.TrimSpace(text), `\`, "/"), "/")
+	for {
+		rest, dotted := strings.CutPrefix(folder, "./")
+		if !dotted {
+			break
+		}
+		folder = strings.TrimLeft(rest, "/")
+	}
+	if folder == "dags" || folder == "." {
+		return ""
+	}
+	return strings.TrimLeft(strings.TrimPrefix(folder, "dags/"), "/")
 }
 
 // Manifest is a DAG bundle version: every file with the place of its content.

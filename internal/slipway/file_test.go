@@ -201,3 +201,40 @@ func TestContentSum(t *testing.T) {
 		}
 	}
 }
+
+func TestApplyKeepsModes(t *testing.T) {
+	base := []File{{Path: "a.sh", SHA256: "1", Exec: true}, {Path: "b.sh", SHA256: "1"}, {Path: "c.sh", Exec: true, SHA256: "1"}, {Path: "z.sh", SHA256: "1", Exec: true}}
+	files := []File{
+		{Path: "a.sh", SHA256: "2", NoMode: true}, {Path: "b.sh", SHA256: "2", NoMode: true}, {Path: "c.sh", SHA256: "2"},
+		{Path: "d.sh", SHA256: "2", NoMode: true}, {Path: "z.sh", SHA256: "2", NoMode: true},
+	}
+	sent := slices.Clone(files)
+	for _, merge := range []Merge{AddFiles, ReplaceAll} {
+		var exec []string
+		for _, f := range merge.Apply(base, files) {
+			if f.NoMode || f.SHA256 != "2" {
+				t.Errorf("%s: %+v", merge, f)
+			}
+			if f.Exec {
+				exec = append(exec, f.Path)
+			}
+		}
+		if want := []string{"a.sh", "z.sh"}; !slices.Equal(exec, want) {
+			t.Errorf("%s: executable are %q, want %q", merge, exec, want)
+		}
+	}
+	if !slices.Equal(files, sent) {
+		t.Error("Apply wrote to what it was given")
+	}
+}
+
+func TestFolderBelowDAGs(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "", "team_a": "team_a", "/team_a/": "team_a", " team_a ": "team_a", "dags": "", "dags/": "", "/dags/team_a": "team_a", "dags/team_a/sql/": "team_a/sql",
+		"./dags/team_a": "team_a", `dags\team_a\sql`: "team_a/sql", `team_a\`: "team_a", "dags//team_a": "team_a", "dagsy/x": "dagsy/x", "x/dags/y": "x/dags/y", ".": "", "./": "", "dags/dags/x": "dags/x",
+	} {
+		if got := FolderBelowDAGs(text); got != want {
+			t.Errorf("FolderBelowDAGs(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
