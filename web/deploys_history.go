@@ -216,8 +216,9 @@ func returnURL(sc scene, w slipway.Deploy, kept bool) string {
 // commit returns a commit's short name, an address if safe to follow, and the
 // branch.
 func commit(g slipway.Git) (short, address, branch string) {
-	if u, err := url.Parse(g.URL); err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http") {
-		address = g.URL
+	address, err := slipway.CheckURL(g.URL)
+	if err != nil {
+		address = "" // stored by an earlier version
 	}
 	return g.Commit[:min(7, len(g.Commit))], address, g.Branch
 }

@@ -123,6 +123,7 @@ func TestRegistriesPage(t *testing.T) {
 	a := newApp(t)
 	b, path := a.as(t, a.Oli), registriesPath(a.Workspace.ID)
 	want(t, b.get(path), http.StatusOK, "No credentials yet")
+	want(t, b.post(path, "host", `a"><b>.io`, "user", "robot", "password", "s3cret"), http.StatusUnprocessableEntity, "is no registry", `value="robot"`)
 	want(t, b.post(path, "host", "not a host", "user", "robot", "password", "s3cret"), http.StatusUnprocessableEntity, "is no registry", `value="robot"`)
 	goesTo(t, b.post(path, "host", "quay.io", "user", "robot", "password", "s3cret"), path)
 	for who, parts := range map[slipway.Actor][]string{a.Oli: {"quay.io", "robot", "by Oli Operator"}, a.Mia: {"needs the Operator role"}} {

@@ -34,7 +34,7 @@ type agentCommand struct {
 // Validate checks the flags, and returns an error for the user.
 func (a agentCommand) Validate() error {
 	switch {
-	case a.Portal != nil && (a.Portal.Scheme != "http" && a.Portal.Scheme != "https" || a.Portal.Host == ""):
+	case a.Portal != nil && !isWebAddress(a.Portal):
 		return fmt.Errorf("--portal must be an address like https://slipway.example.com, not %q", a.Portal)
 	case a.Token == "" && a.TokenFile == "":
 		return errors.New("the agent needs the Deployment's agent token: set SLIPWAY_TOKEN, or name a file with --token-file. The portal makes one on the Deployment's Settings page")

@@ -9,9 +9,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"slipway/internal/agent"
@@ -68,10 +70,12 @@ const (
 // Validate checks the flags, and returns an error for the user.
 func (s serveCommand) Validate() error {
 	switch u := s.URL; {
-	case u != nil && (u.Scheme != "http" && u.Scheme != "https" || u.Host == ""):
+	case u != nil && !isWebAddress(u):
 		return fmt.Errorf("--url must be an address like https://slipway.example.com, not %q", u)
 	case u != nil && u.Path != "" && u.Path != "/":
 		return fmt.Errorf("--url must have no path: %q", u)
+	case !isSupport(s.SupportURL):
+		return fmt.Errorf("--support-url must be an address like https://help.example.com or mailto:help@example.com, not %q", s.SupportURL)
 	case s.LeftoverAge < 0:
 		return errors.New("--leftover-age must not be negative")
 	case s.MaxConnections < minConnections:
@@ -84,6 +88,25 @@ func (s serveCommand) Validate() error {
 		return fmt.Errorf("--max-unpacked must be at most %d TiB", archive.MaxUnpacked>>40)
 	}
 	return nil
+}
+
+// isWebAddress reports whether a flag names a web page.
+func isWebAddress(u *url.URL) bool {
+	shown := *u
+	shown.User = nil // of a proxy in front: not for pages
+	text, err := slipway.CheckURL(shown.String())
+	return err == nil && text != ""
+}
+
+// isSupport reports whether text is "", or the address of a page or mailbox.
+func isSupport(text string) bool {
+	if box, ok := strings.CutPrefix(text, "mailto:"); ok {
+		box, _, _ = strings.Cut(box, "?") // a subject
+		at, err := mail.ParseAddress(box)
+		return err == nil && at.Address == box
+	}
+	_, err := slipway.CheckURL(text)
+	return err == nil
 }
 
 // Run is the command.

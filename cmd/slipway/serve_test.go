@@ -168,6 +168,10 @@ func TestServeFlags(t *testing.T) {
 		says string
 	}{
 		"url without scheme": {args: []string{"--url", "slipway.example.com"}, says: "--url must be an address"},
+		"url of no host":     {args: []string{"--url", `https://a"><b>.io`}, says: "--url must be an address"},
+		"support of no host": {args: []string{"--support-url", `https://a"><b>.io`}, says: "--support-url must be an address"},
+		"support by script":  {args: []string{"--support-url", "javascript:alert(1)"}, says: "--support-url must be an address"},
+		"support by no mail": {args: []string{"--support-url", "mailto:help"}, says: "--support-url must be an address"},
 		"url with a path":    {args: []string{"--url", "https://example.com/slipway"}, says: "--url must have no path"},
 		"proxies":            {args: []string{"--trusted-proxies", "10.0.0.1/99"}, says: "--trusted-proxies"},
 		"size":               {args: []string{"--reserve", "much"}, says: `"much" is not a size`},

@@ -147,7 +147,7 @@ func (l *deployLog) lastLine() string {
 }
 
 // plain returns a line for display: the text after the last carriage return,
-// without colours and other control codes.
+// without colours, other control codes and internal addresses.
 func plain(text string) string {
 	text = strings.TrimRight(text, "\r")
 	text = text[strings.LastIndex(text, "\r")+1:]
@@ -164,7 +164,7 @@ func plain(text string) string {
 			b.WriteRune(r)
 		}
 	}
-	text = b.String()
+	text = slipway.HideAddresses(b.String())
 	if len(text) > logLine {
 		text = strings.ToValidUTF8(text[:logLine], "") + "…"
 	}

@@ -11,7 +11,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"slipway/internal/datadir"
 	"slipway/internal/durable"
@@ -62,15 +61,14 @@ type logins struct {
 // SetRegistryLogin stores the portal's login to a registry, for the image
 // deploys of a Workspace.
 func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, by slipway.Actor, host string, login image.Login) error {
-	host = strings.ToLower(strings.TrimSpace(host))
-	host = strings.TrimSuffix(strings.TrimPrefix(host, "https://"), "/")
-	if slipway.RegistryHost(host+"/x") != host {
-		return slipway.Errorf(slipway.Invalid, "%q is no registry. One looks like quay.io or registry.example.com:5000.", host)
+	host, err := slipway.CheckRegistry(host)
+	if err != nil {
+		return err
 	}
 	if login.User == "" || login.Password == "" || len(login.User)+len(login.Password) > 64<<10 {
 		return slipway.Errorf(slipway.Invalid, "Give a user and a password, or a token, for %s.", host)
 	}
-	err := o.store.Update(ctx, func(tx *store.Tx) error {
+	return o.store.Update(ctx, func(tx *store.Tx) error {
 		if err := maySetLogins(tx, of, by); err != nil {
 			return err
 		}
@@ -83,7 +81,6 @@ func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 		}
 		return tx.Audit(by, slipway.Event{Workspace: of, Action: "registry.set", Target: host, Detail: login.User})
 	})
-	return err
 }
 
 // DropRegistryLogin deletes the portal's login to a registry.

@@ -31,10 +31,15 @@ func parseRegistries(names []string) (r registries, err error) {
 			r.prefixes = append(r.prefixes, p.Masked())
 			continue
 		}
-		if name == "" || strings.ContainsAny(name, "/ @") {
+		host, err := slipway.CheckRegistry(name)
+		if err != nil { // the name alone stands for all ports: "registry"
+			host, err = slipway.CheckRegistry(name + ":1")
+			host = strings.TrimSuffix(host, ":1")
+		}
+		if err != nil || host != strings.ToLower(name) {
 			return r, fmt.Errorf("--registries names %q, which is no host; one looks like registry.example.com, 10.1.2.3:5000 or 10.0.0.0/8", name)
 		}
-		r.hosts = append(r.hosts, strings.ToLower(name))
+		r.hosts = append(r.hosts, host)
 	}
 	return r, nil
 }
@@ -126,15 +131,44 @@ func (p *idleTimeoutConn) Read(b []byte) (int, error) {
 	return p.Conn.Read(b)
 }
 
+// addressError refuses to connect to an address. The text is for the log:
+// people with access to a Deployment are not told addresses of the network.
+type addressError struct {
+	host string // and port
+	ip   netip.Addr
+	here bool // this machine or its link; else a private network
+}
+
+// Error implements error.
+func (e *addressError) Error() string {
+	return fmt.Sprintf("%s has the address %s, which is not named by --registries", e.host, e.ip)
+}
+
+// sentence is the refusal for people, about an image of a registry. Another
+// host than the registry's, of a redirect or a token, is in the log only.
+func (e *addressError) sentence(registry string) error {
+	bare, _, err := net.SplitHostPort(e.host)
+	own := strings.EqualFold(e.host, registry) || err == nil && strings.EqualFold(bare, registry)
+	switch {
+	case !own && e.here:
+		return slipway.Errorf(slipway.Invalid, "%s leads on to this machine or its own network link. Images are never fetched from there. Push it to Slipway's own registry, or upload an archive of it.", registry)
+	case !own:
+		return slipway.Errorf(slipway.Invalid, "%s leads on to a host with a private address. An administrator finds the host in the portal's log, and allows it with --registries.", registry)
+	case e.here:
+		return slipway.Errorf(slipway.Invalid, "%s leads to this machine or its own network link. Images are never fetched from there. Push it to Slipway's own registry, or upload an archive of it.", registry)
+	}
+	return slipway.Errorf(slipway.Invalid, "%s has a private address. An administrator allows such a registry with --registries.", registry)
+}
+
 // checkAddress refuses addresses of this machine or of private networks.
 func (c *clients) checkAddress(host string, ip netip.Addr, named bool) error {
 	switch {
 	case ip == c.loopback || ip.IsLoopback() && c.named.namesHere(host):
 		return nil
 	case ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.Zone() != "":
-		return slipway.Errorf(slipway.Invalid, "%s leads to this machine or its own network link (%s). Images are never fetched from there. Push it to Slipway's own registry, or upload an archive of it.", host, ip)
+		return &addressError{host: host, ip: ip, here: true}
 	case private(ip) && !named && !c.named.holds(ip):
-		return slipway.Errorf(slipway.Invalid, "%s has a private address (%s). An administrator allows such a registry with --registries.", host, ip)
+		return &addressError{host: host, ip: ip}
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package image_test
 
 import (
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -41,7 +43,7 @@ func TestParseRef(t *testing.T) {
 	}
 	for text, part := range map[string]string{
 		"": "is no reference", "quay.io/team/airflow": "names no tag", "Quay.io/TEAM:1": "is no reference", "a b:1": "is no reference",
-		"https://quay.io/a:1": "is no reference", digest: "is no reference", "quay.io/a:" + strings.Repeat("x", 2000): "is no reference",
+		"https://quay.io/a:1": "is no reference", `a"><b>.io/a:1`: "is no reference", "quay.io:99999/a:1": "is no registry", "10.1/a:1": "is no registry", "quay.io:0/a:1": "is no registry", digest: "is no reference", "quay.io/a:" + strings.Repeat("x", 2000): "is no reference",
 	} {
 		_, err := image.ParseRef(text)
 		wantSentence(t, err, part)
@@ -235,7 +237,66 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 		}
 	}
 	_, err := p.Inspect(t.Context(), image.Ref{Name: "127.0.0.1:1/a/b", Tag: "1"}, slipway.DefaultPlatform, image.Login{})
-	wantSentence(t, err, "leads to this machine")
+	wantSentence(t, err, "127.0.0.1:1 leads to this machine")
+	_, err = s.Inspect(t.Context(), image.Ref{Name: "192.168.8.8:9/a/b", Tag: "1"}, slipway.DefaultPlatform, image.Login{})
+	wantSentence(t, err, "192.168.8.8:9 has a private address. An administrator")
+}
+
+// Refusals and failures name the registry as it was written, and no address
+// behind the name, of a redirect or of a token's host.
+func TestRefusalsNameNoAddress(t *testing.T) {
+	redirect := func(to string) http.Handler { return http.RedirectHandler(to, http.StatusTemporaryRedirect) }
+	token := func(realm string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+realm+`",service="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		})
+	}
+	broken := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+		_, _ = io.WriteString(w, `{"errors":[{"code":"UNKNOWN","message":"dial tcp 10.9.8.7:5432: connect: connection refused"}]}`)
+	})
+	for name, tt := range map[string]struct {
+		registry http.Handler
+		want     string
+	}{
+		"a redirect to this machine":       {redirect("http://127.0.0.2:7/v2/"), "leads on to this machine"},
+		"to a name of this machine":        {redirect("http://localhost:7/v2/"), "could not be reached"}, // its address is the test's own
+		"to a private address":             {redirect("http://10.9.8.7:5432/v2/"), "leads on to a host with a private address"},
+		"to the link":                      {redirect("http://169.254.169.254/latest/"), "leads on to this machine"},
+		"a token of a private address":     {token("http://10.9.8.7/token"), "names a private address, or none, as the service for its tokens"},
+		"a token of the link":              {token("http://[fe80::1]/token"), "names a private address"},
+		"an error with an address in it":   {broken, "answered with an error (502)"},
+		"a redirect to a host that is not": {redirect("http://vault.invalid:8200/"), "could not be reached"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t)
+			p.AllowLoopback()
+			srv := httptest.NewServer(tt.registry)
+			defer srv.Close()
+			host := srv.Listener.Addr().String()
+			_, err := p.Inspect(t.Context(), image.Ref{Name: host + "/a/b", Tag: "1"}, slipway.DefaultPlatform, image.Login{})
+			wantSentence(t, err, tt.want)
+			_, text := slipway.Explain(err)
+			for _, secret := range []string{"127.0.0.2", "10.9.8.7", "169.254", "fe80", "vault.invalid", "localhost", "dial"} {
+				if strings.Contains(strings.ReplaceAll(text, host, "HOST"), secret) {
+					t.Errorf("%q names %s", text, secret)
+				}
+			}
+		})
+	}
+}
+
+func TestRegistriesAreHosts(t *testing.T) {
+	for name, good := range map[string]bool{
+		"registry.corp": true, "Registry.corp:5000": true, "registry": true, "10.1.2.3": true, "10.0.0.0/8": true, "[fd00::1]:5000": true, "fd00::/8": true,
+		`a"><b>.io`: false, "": false, "https://registry.corp": false, "registry.corp/team": false, "user@registry.corp": false, "10.0.0.0/33": false, "registry.corp:99999": false, "a b": false,
+	} {
+		_, err := image.Open(image.Config{Dir: t.TempDir(), Registries: []string{name}}, slog.New(slog.DiscardHandler))
+		if (err == nil) != good {
+			t.Errorf("--registries %q: %v, want accepted %v", name, err, good)
+		}
+	}
 }
 
 // A registry that is reached does not lead on to one that may not be.
@@ -252,7 +313,7 @@ func TestRedirectsAreJudged(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = p.Inspect(t.Context(), image.Ref{Name: ref.Context().Name(), Tag: "1"}, slipway.DefaultPlatform, image.Login{})
-	wantSentence(t, err, "leads to this machine")
+	wantSentence(t, err, "leads on to this machine")
 	if dialled {
 		t.Error("the address that was redirected to was dialled")
 	}

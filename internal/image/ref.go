@@ -34,6 +34,11 @@ func ParseRef(text string) (Ref, error) {
 		return Ref{}, wrong
 	}
 	r := Ref{Name: named.Name()}
+	if host := slipway.RegistryHost(r.Name); host != "" {
+		if _, err := slipway.CheckRegistry(host); err != nil {
+			return Ref{}, err
+		}
+	}
 	if tagged, ok := parsed.(reference.Tagged); ok {
 		r.Tag = tagged.Tag()
 	}

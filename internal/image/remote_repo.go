@@ -122,12 +122,17 @@ func (r *remoteRepo) explain(ref Ref, err error) error {
 	if slipway.Explained(err) || errors.Is(err, context.Canceled) {
 		return err
 	}
+	if e, ok := errors.AsType[*addressError](err); ok {
+		return errors.Join(e.sentence(host), err)
+	}
 	if e, ok := errors.AsType[*transport.Error](err); ok {
 		return errors.Join(r.refused(ref, e), err)
 	}
 	why := "It does not answer"
 	if e, ok := errors.AsType[*net.DNSError](err); ok && e.IsNotFound {
 		why = "There is no such host"
+	} else if strings.Contains(err.Error(), "invalid realm") { // ggcr's guard of token services
+		why = "It names a private address, or none, as the service for its tokens"
 	} else if certificate(err) {
 		why = "Its certificate is not trusted"
 	} else if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() || errors.Is(err, context.DeadlineExceeded) {

@@ -96,6 +96,7 @@ func (r Report) Check() (Report, error) {
 	for _, text := range []*string{&r.Step, &r.Error, &r.Warning, &r.Agent, &r.Image, &r.Revision} {
 		*text = clean(*text)
 	}
+	r.Error, r.Warning = HideAddresses(r.Error), HideAddresses(r.Warning)
 	r.Age, r.Done, r.Total = max(r.Age, 0), max(r.Done, 0), max(r.Total, 0)
 	return r, nil
 }

@@ -2,7 +2,6 @@ package slipway
 
 import (
 	"fmt"
-	"net/url"
 	"path"
 	"regexp"
 	"strings"
@@ -103,7 +102,7 @@ func (d Deployment) Edit(role Role, s Settings) (_ Deployment, err error) {
 	if s.Description, err = CheckDescription(s.Description); err != nil {
 		return d, err
 	}
-	if s.AirflowURL, err = checkURL(s.AirflowURL); err != nil {
+	if s.AirflowURL, err = CheckURL(s.AirflowURL); err != nil {
 		return d, err
 	}
 	if s.Platform == "" {
@@ -135,15 +134,6 @@ func (s Settings) check() error {
 		return Errorf(Invalid, "At least the last %d and at most 10,000 versions can be kept in any case.", DefaultKeepVersions)
 	}
 	return nil
-}
-
-func checkURL(text string) (string, error) {
-	text = strings.TrimSpace(text)
-	u, err := url.Parse(text)
-	if text != "" && (err != nil || u.Hostname() == "" || u.Scheme != "http" && u.Scheme != "https") {
-		return "", Errorf(Invalid, "%q is not a web address; one looks like https://airflow.example.com.", text)
-	}
-	return text, nil
 }
 
 // Delete checks whether someone with role may delete d after typing typed as

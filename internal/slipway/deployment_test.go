@@ -103,7 +103,7 @@ func TestAirflowURL(t *testing.T) {
 		"https:///path": Invalid, "http://:8080": Invalid, "//example.com": Invalid, "http://a b": Invalid, "https://%zz": Invalid,
 	} {
 		t.Run(in, func(t *testing.T) {
-			got, err := checkURL(in)
+			got, err := CheckURL(in)
 			checkError(t, err, want, "is not a web address")
 			if want == fine && got != strings.TrimSpace(in) || want != fine && got != "" {
 				t.Errorf("address %q of %q", got, in)

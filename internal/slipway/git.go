@@ -1,7 +1,6 @@
 package slipway
 
 import (
-	"net/url"
 	"strings"
 	"unicode"
 )
@@ -21,7 +20,7 @@ func (g Git) Clean() Git {
 		text := []rune(strings.TrimSpace(strings.Map(printable, strings.ToValidUTF8(*part, ""))))
 		*part = string(text[:min(len(text), maxGit)])
 	}
-	if u, err := url.Parse(g.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if address, err := CheckURL(g.URL); err != nil || address != g.URL {
 		g.URL = ""
 	}
 	return g
