@@ -20,6 +20,8 @@ const (
 
 	NoAddress        = "There is nothing at this address."
 	NoMethod         = "This address does not take requests of this kind."
+	NoTus            = "Uploads here speak version 1.0.0 of the tus protocol. Send the header Tus-Resumable: 1.0.0."
+	NoTusType        = "The bytes of an upload come with the header Content-Type: application/offset+octet-stream."
 	NoDeploy         = "There is no such deploy."
 	NoDeployNamed    = "There is no deploy %q."
 	NoSwitch         = "There is no such switch."

@@ -20,6 +20,9 @@ import (
 var routerTexts = map[int]string{
 	http.StatusNotFound:         views.NoAddress,
 	http.StatusMethodNotAllowed: views.NoMethod,
+
+	http.StatusPreconditionFailed:   views.NoTus, // only the routes of tus answer these two
+	http.StatusUnsupportedMediaType: views.NoTusType,
 }
 
 // statusOf is the HTTP status of a kind of error: the API's, except 422 for a

@@ -137,7 +137,9 @@ func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	files.POST("/deployments/:deployment/fix/*", s.fix)
 
 	uploads := group{e, []echo.MiddlewareFunc{s.requireUser, tus}}
-	uploads.method(http.MethodOptions, "/uploads", s.tusOptions)
+	options := group{e, []echo.MiddlewareFunc{tus}}
+	options.method(http.MethodOptions, "/uploads", s.tusOptions)
+	options.method(http.MethodOptions, "/uploads/:upload", s.tusOptions)
 	uploads.POST("/uploads", s.beginUpload)
 	uploads.method(http.MethodHead, "/uploads/:upload", s.showUpload)
 	uploads.method(http.MethodPatch, "/uploads/:upload", s.appendUpload)

@@ -53,7 +53,8 @@ var pageAccess = []access{
 	{"POST /deployments/:deployment/agents/tokens/:agent/revoke", nil, seen, missing, forbidden, forbidden, missing, missing, missing},
 	{"POST /deployments/:deployment/agents/forget", []string{"component", "worker-9"}, seen, missing, forbidden, forbidden, missing, missing, missing},
 
-	{"OPTIONS /uploads", nil, seen, 204, 204, 204, 204, 204, 204},
+	{"OPTIONS /uploads/:upload", nil, 204, 204, 204, 204, 204, 204, 204},
+	{"OPTIONS /uploads", nil, 204, 204, 204, 204, 204, 204, 204},
 	{"POST /uploads", nil, seen, unready, unready, unready, unready, unready, unready},
 	{"HEAD /uploads/:upload", nil, pageless, unready, unready, unready, unready, unready, unready},
 	{"PATCH /uploads/:upload", nil, seen, unready, unready, unready, unready, unready, unready},

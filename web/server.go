@@ -82,6 +82,7 @@ func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
 	e.IPExtractor, e.SchemeExtractor = ipExtractor(s.cfg.TrustedProxies), schemeExtractor(s.cfg.TrustedProxies)
+	e.Pre(overridden)
 	e.Use(withAssets, s.counted, s.logged, s.recovered, s.shared, s.secured)
 	s.routes(e)
 	return e

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,17 +29,32 @@ func tus(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set(echo.HeaderCacheControl, "no-store")
 		if c.Request().Method != http.MethodOptions && c.Request().Header.Get("Tus-Resumable") != tusVersion {
 			h.Set("Tus-Version", tusVersion)
-			return echo.NewHTTPError(http.StatusPreconditionFailed)
+			return echo.NewHTTPError(http.StatusPreconditionFailed) // the sentence is in routerTexts
 		}
 		return next(c)
 	}
 }
 
-// tusOptions serves OPTIONS /uploads.
+// tusOptions serves OPTIONS of uploads, to anyone: clients ask before they sign in.
 func (s *Server) tusOptions(c echo.Context) error {
-	c.Response().Header().Set("Tus-Version", tusVersion)
-	c.Response().Header().Set("Tus-Extension", "creation,termination")
+	h := c.Response().Header()
+	h.Set("Tus-Version", tusVersion)
+	h.Set("Tus-Extension", "creation,termination")
+	h.Set("Tus-Max-Size", strconv.FormatInt(max(s.engine.MaxArchive(), s.engine.MaxImage()), 10))
 	return c.NoContent(http.StatusNoContent)
+}
+
+// overridden lets clients that can only send POST name another method for an
+// upload, as tus has it.
+func overridden(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		method := strings.ToUpper(r.Header.Get("X-HTTP-Method-Override"))
+		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/uploads") && slices.Contains([]string{http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions}, method) {
+			r.Method = method
+		}
+		return next(c)
+	}
 }
 
 // beginUpload serves POST /uploads.
@@ -50,6 +66,9 @@ func (s *Server) beginUpload(c echo.Context) error {
 	meta, err := metadata(c.Request().Header.Get("Upload-Metadata"))
 	if err != nil {
 		return err
+	}
+	if meta["deployment"] == "" {
+		return slipway.Errorf(slipway.Invalid, "The header Upload-Metadata must name the Deployment: the key deployment, with the id in base64.")
 	}
 	n, err := newUpload(meta["merge"], meta["folder"], meta["description"], meta["kind"] != "loose")
 	if err != nil {
@@ -71,6 +90,9 @@ func metadata(header string) (map[string]string, error) {
 	all := map[string]string{}
 	for pair := range strings.SplitSeq(header, ",") {
 		key, coded, _ := strings.Cut(strings.TrimSpace(pair), " ")
+		if key == "" {
+			continue
+		}
 		value, err := base64.StdEncoding.DecodeString(coded)
 		if err != nil {
 			return nil, slipway.Errorf(slipway.Invalid, "The value of %q in the header Upload-Metadata is not base64.", key)
@@ -133,7 +155,7 @@ func (s *Server) appendUpload(c echo.Context) error {
 	if err != nil || offset < 0 {
 		return slipway.Errorf(slipway.Invalid, "The header Upload-Offset must say where the bytes go.")
 	}
-	w, next, err := s.engine.Append(r.Context(), c.Param("upload"), actorOf(c), offset, r.Body)
+	w, next, err := s.engine.Append(r.Context(), c.Param("upload"), actorOf(c), offset, r.Body, r.ContentLength)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -249,7 +250,7 @@ func TestTusRefusals(t *testing.T) {
 		"foreign upload":   {a.Ada, tusRequest("PATCH", at, "x", "Upload-Offset", "0"), http.StatusNotFound, "This upload is over"},
 		"foreign look":     {a.Ada, tusRequest("HEAD", at, ""), http.StatusNotFound, ""},
 		"foreign removal":  {a.Ada, tusRequest("DELETE", at, ""), http.StatusNotFound, "This upload is over"},
-		"more than agreed": {a.Eve, tusRequest("PATCH", at, "12345678901", "Upload-Offset", "0"), http.StatusUnprocessableEntity, "longer than the 10 bytes"},
+		"more than agreed": {a.Eve, tusRequest("PATCH", at, "12345678901", "Upload-Offset", "0"), http.StatusRequestEntityTooLarge, "longer than the 10 bytes"},
 		"wrong type":       {a.Eve, tusRequest("PATCH", at, "x", "Upload-Offset", "0", "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, ""},
 		"nobody":           {slipway.Actor{}, tusRequest("PATCH", at, "x", "Upload-Offset", "0"), http.StatusUnauthorized, "Sign in"},
 	} {
@@ -283,5 +284,99 @@ func TestTusSaysWhatItSpeaks(t *testing.T) {
 	w := a.as(t, a.Eve).do(httptest.NewRequest(http.MethodOptions, "/uploads", nil))
 	if h := w.Header(); w.Code != http.StatusNoContent || h.Get("Tus-Version") != "1.0.0" || h.Get("Tus-Extension") != "creation,termination" {
 		t.Errorf("answer %d %v", w.Code, h)
+	}
+}
+
+// A PATCH past the announced length is refused, and nothing of it is kept, with
+// and without a length of its own.
+func TestPatchPastTheLength(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	b := a.as(t, a.Eve)
+	at := b.begin(10)
+	want(t, b.do(tusRequest(http.MethodPatch, at, "1234", "Upload-Offset", "0")), http.StatusNoContent)
+	for name, size := range map[string]int64{"length": 7, "chunked": -1} {
+		r := tusRequest(http.MethodPatch, at, "567890x", "Upload-Offset", "4")
+		r.ContentLength = size
+		want(t, b.do(r), http.StatusRequestEntityTooLarge, "longer than the 10 bytes", "go on from byte 4")
+		if got := b.do(tusRequest(http.MethodHead, at, "")).Header().Get("Upload-Offset"); got != "4" {
+			t.Errorf("%s: the upload is at byte %s, want 4", name, got)
+		}
+	}
+	want(t, b.do(tusRequest(http.MethodPatch, at, "567890", "Upload-Offset", "4")), http.StatusNoContent)
+}
+
+// Clients that can only send POST name the method in a header; nowhere else does
+// the header count.
+func TestMethodOverride(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	b := a.as(t, a.Eve)
+	at := b.begin(10)
+	override := func(path, method, body string, header ...string) *httptest.ResponseRecorder {
+		t.Helper()
+		return b.do(tusRequest(http.MethodPost, path, body, append(header, "X-HTTP-Method-Override", method)...))
+	}
+	want(t, override(at, "PATCH", "12345", "Upload-Offset", "0", "Content-Type", "application/offset+octet-stream"), http.StatusNoContent)
+	if got := override(at, "HEAD", "").Header().Get("Upload-Offset"); got != "5" {
+		t.Errorf("the upload is at byte %q, want 5", got)
+	}
+	want(t, override(at, "options", ""), http.StatusNoContent)
+	want(t, override(at, "DELETE", ""), http.StatusNoContent)
+	want(t, override(at, "PUT", ""), http.StatusMethodNotAllowed)
+	want(t, override("/signout", "PATCH", ""), http.StatusSeeOther)
+}
+
+// Anyone may ask what uploads can do.
+func TestTusOptions(t *testing.T) {
+	a := newApp(t)
+	for _, path := range []string{"/uploads", "/uploads/any"} {
+		w := a.browser(t).do(httptest.NewRequest(http.MethodOptions, path, nil))
+		want(t, w, http.StatusNoContent)
+		for name, value := range map[string]string{"Tus-Resumable": "1.0.0", "Tus-Version": "1.0.0", "Tus-Extension": "creation,termination"} {
+			if got := w.Header().Get(name); got != value {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, value)
+			}
+		}
+		if n, err := strconv.ParseInt(w.Header().Get("Tus-Max-Size"), 10, 64); n < 1<<20 || err != nil {
+			t.Errorf("Tus-Max-Size %d, %v", n, err)
+		}
+	}
+}
+
+// hole is where a sentence lacks a word.
+var hole = regexp.MustCompile(`[a-z,.]  |[a-z#] [.,:;]|""|“”|\(\)|^ |: \.|%!`)
+
+// No sentence has a hole where a value is missing or empty.
+func TestSentencesHaveNoHoles(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	b := a.as(t, a.Eve)
+	at := b.begin(10)
+	for _, r := range []*http.Request{
+		tusRequest("POST", "/uploads", ""),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5"),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5", "Upload-Metadata", ","),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5", "Upload-Metadata", "deployment"),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5", "Upload-Metadata", "deployment !"),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "0", "Upload-Metadata", coded("deployment", string(a.Sales.ID))),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "99999999999", "Upload-Metadata", coded("deployment", string(a.Sales.ID))),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5", "Upload-Metadata", coded("deployment", string(a.Sales.ID), "part", "image")),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5", "Upload-Metadata", coded("deployment", string(a.Sales.ID), "to", " ")),
+		tusRequest("POST", "/uploads", "", "Upload-Length", "5", "Upload-Metadata", coded("deployment", string(a.Sales.ID), "merge", " ")),
+		tusRequest("PATCH", at, "123"),
+		tusRequest("PATCH", at, "123", "Upload-Offset", "7"),
+		tusRequest("PATCH", at, "123", "Upload-Offset", "0", "Content-Type", "text/plain"),
+		tusRequest("PATCH", "/uploads/none", "123", "Upload-Offset", "0"),
+		tusRequest("DELETE", "/uploads/none", ""),
+		tusRequest("DELETE", "/uploads/none", "", "Tus-Resumable", "0.2"),
+		tusRequest("DELETE", "/uploads", ""),
+	} {
+		r.Header.Set("Accept", "*/*")
+		w := b.do(r)
+		text := strings.TrimSpace(w.Body.String())
+		if w.Code < 400 || w.Code >= 500 || hole.MatchString(text) || len(strings.Fields(text)) < 5 {
+			t.Errorf("%s %s with %v: answer %d %q", r.Method, r.URL, r.Header, w.Code, text)
+		}
 	}
 }

@@ -284,7 +284,10 @@ func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io
 	}
 	n, err := p.copyIn(u.ID, f, io.LimitReader(r, room))
 	if err == nil && n == room && !atEnd(r) {
-		err = p.overflow(u, w)
+		if u.Length >= 0 { // without these bytes, the upload is not complete
+			n, err = 0, f.Truncate(offset)
+		}
+		err = errors.Join(p.overflow(u, w, offset), err)
 	}
 	switch {
 	case err != nil:
@@ -295,11 +298,12 @@ func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io
 	return offset + n, err
 }
 
-func (p *uploadFiles) overflow(u store.Upload, w slipway.Deploy) error {
+// overflow is the refusal of more bytes than the upload may have.
+func (p *uploadFiles) overflow(u store.Upload, w slipway.Deploy, offset int64) error {
 	if u.Length < 0 {
 		return tooLarge(w.Upload, p.maxSize(u.Image))
 	}
-	return slipway.Errorf(slipway.Invalid, "The upload is longer than the %d bytes that were announced.", u.Length)
+	return slipway.Errorf(slipway.TooLarge, "The upload is longer than the %d bytes that were announced. Nothing of this request was kept: go on from byte %d.", u.Length, offset)
 }
 
 // atEnd reports whether nothing more comes from r.

@@ -26,10 +26,10 @@ func TestBrokenConnectionResumesAtTheOffset(t *testing.T) {
 		t.Fatalf("%+v, %v", w, err)
 	}
 	broken := io.MultiReader(bytes.NewReader(b[:40]), iotest.ErrReader(errors.New("connection reset")))
-	if _, at, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, broken); err == nil || at != 40 {
+	if _, at, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, broken, -1); err == nil || at != 40 {
 		t.Fatalf("append came to %d, %v, want 40 and an error", at, err)
 	}
-	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b))
+	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b), -1)
 	wantKind(t, err, slipway.Conflict, "at byte 40, not at 0")
 	_, _, _, err = a.Engine.Upload(t.Context(), u.ID, a.Ada)
 	wantKind(t, err, slipway.NotFound, "")
@@ -37,10 +37,10 @@ func TestBrokenConnectionResumesAtTheOffset(t *testing.T) {
 	if err != nil || at != 40 {
 		t.Fatalf("offset %d, %v", at, err)
 	}
-	if _, at, err = a.Engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:60])); err != nil || at != 60 {
+	if _, at, err = a.Engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:60]), -1); err != nil || at != 60 {
 		t.Fatalf("append came to %d, %v", at, err)
 	}
-	if w, at, err = a.Engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:])); err != nil || at != int64(len(b)) {
+	if w, at, err = a.Engine.Append(t.Context(), u.ID, a.Eve, at, bytes.NewReader(b[at:]), -1); err != nil || at != int64(len(b)) {
 		t.Fatalf("append came to %d, %v", at, err)
 	}
 	w = a.Await(t, w.Number, slipway.Staged)
@@ -58,13 +58,13 @@ func TestOneRequestAtATimePerUpload(t *testing.T) {
 	r, w := io.Pipe()
 	first := make(chan error, 1)
 	go func() {
-		_, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, r)
+		_, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, r, -1)
 		first <- err
 	}()
 	if _, err := w.Write([]byte("0123456789")); err != nil { // it reads: it has the upload
 		t.Fatal(err)
 	}
-	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(nil))
+	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(nil), -1)
 	wantKind(t, err, slipway.Conflict, "another request")
 	if err := errors.Join(w.Close(), <-first); err != nil {
 		t.Error(err)
@@ -84,7 +84,7 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		"empty form":   {n: deploy.NewUpload{Length: -1}, kind: slipway.Invalid, want: "The file dags.zip is empty.", failed: true},
 		"large":        {n: deploy.NewUpload{Length: 3 << 30}, kind: slipway.TooLarge, want: "at most 2048 MiB"},
 		"large form":   {change: func(c *deploy.Config) { c.Limits.Archive = 4 }, n: deploy.NewUpload{Length: -1}, body: "12345", kind: slipway.TooLarge, want: "at most", failed: true},
-		"too long":     {n: deploy.NewUpload{Length: 3}, body: "1234", kind: slipway.Invalid, want: "longer than the 3 bytes", failed: true},
+		"too long":     {n: deploy.NewUpload{Length: 3}, body: "1234", kind: slipway.TooLarge, want: "longer than the 3 bytes", failed: true},
 		"too short":    {n: deploy.NewUpload{Length: 3}, body: "12", kind: slipway.Invalid, want: "after 2 of 3 bytes", failed: true},
 		"no space":     {change: func(c *deploy.Config) { c.Reserve = 1 << 60 }, n: deploy.NewUpload{Length: 3}, kind: slipway.NoSpace, want: "nearly full"},
 		"no meaning":   {n: deploy.NewUpload{Length: 3, Merge: "mix"}, kind: slipway.Invalid, want: "replace everything"},
@@ -135,13 +135,13 @@ func TestDemotedWhileUploading(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b[:10])); err != nil {
+	if _, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader(b[:10]), -1); err != nil {
 		t.Fatal(err)
 	}
 	storetest.Update(t, a.Store, func(tx *store.Tx) error {
 		return tx.SetRole(a.Workspace.ID, a.Eve.User, slipway.Member)
 	})
-	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(b[10:]))
+	_, _, err = a.Engine.Append(t.Context(), u.ID, a.Eve, 10, bytes.NewReader(b[10:]), -1)
 	wantKind(t, err, slipway.Forbidden, "Author role")
 	if w = a.Await(t, w.Number, slipway.Failed); w.Reason == "" {
 		t.Errorf("%+v, want a reason", w)
@@ -172,7 +172,7 @@ func TestNeverConfirmed(t *testing.T) {
 	a.Stop()
 	now := time.Now()
 	a.Store.Now = func() time.Time { return now.Add(slipway.UnfinishedLife - time.Minute) }
-	if _, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader([]byte("12345"))); err != nil {
+	if _, _, err := a.Engine.Append(t.Context(), u.ID, a.Eve, 0, bytes.NewReader([]byte("12345")), -1); err != nil {
 		t.Fatal(err)
 	}
 	a.Build(t)

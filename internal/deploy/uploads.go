@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"slipway/internal/archive"
@@ -46,6 +47,7 @@ type uploads struct {
 
 // checked returns n cleaned, or an error with the fault in n.
 func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
+	n.Name = cmp.Or(strings.TrimSpace(n.Name), "archive")
 	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
 		return n, err
 	}
@@ -143,9 +145,10 @@ func maySee(tx *store.Tx, w slipway.Deploy, by slipway.Actor) error {
 }
 
 // Append writes the bytes of r at offset. Bytes received before a broken
-// connection stay. With the last byte, the upload is durable and ready for
-// staging.
-func (p *uploads) Append(ctx context.Context, id string, by slipway.Actor, offset int64, r io.Reader) (w slipway.Deploy, newOffset int64, err error) {
+// connection stay, and none of a request that goes past the announced length. With
+// the last byte, the upload is durable and ready for staging. size is the number
+// of bytes in r; -1 when unknown.
+func (p *uploads) Append(ctx context.Context, id string, by slipway.Actor, offset int64, r io.Reader, size int64) (w slipway.Deploy, newOffset int64, err error) {
 	u, w, err := p.mayAppend(ctx, id, by)
 	if err != nil {
 		return w, 0, err
@@ -153,10 +156,10 @@ func (p *uploads) Append(ctx context.Context, id string, by slipway.Actor, offse
 	if u.Length < 0 {
 		return w, 0, slipway.Errorf(slipway.Conflict, "This upload cannot be taken up again. Start it anew.")
 	}
-	return p.append(ctx, u, w, offset, r)
+	return p.append(ctx, u, w, offset, r, size)
 }
 
-func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, offset int64, r io.Reader) (_ slipway.Deploy, at int64, err error) {
+func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, offset int64, r io.Reader, size int64) (_ slipway.Deploy, at int64, err error) {
 	resumed, err := p.uploadFiles.arriving.begin(u.ID, offset)
 	if err != nil {
 		return w, 0, err
@@ -167,6 +170,9 @@ func (p *uploads) append(ctx context.Context, u store.Upload, w slipway.Deploy, 
 	}
 	if at != offset || !u.ArrivedAt.IsZero() {
 		return w, at, slipway.Errorf(slipway.Conflict, "The upload is at byte %d, not at %d.", at, offset)
+	}
+	if u.Length >= 0 && size > u.Length-offset {
+		return w, at, p.uploadFiles.overflow(u, w, offset)
 	}
 	if resumed {
 		w.Resumes++
@@ -265,7 +271,7 @@ func (p *uploads) Receive(ctx context.Context, of slipway.DeploymentID, by slipw
 	if err != nil {
 		return w, err
 	}
-	w, at, err := p.append(ctx, u, w, 0, r)
+	w, at, err := p.append(ctx, u, w, 0, r, -1)
 	switch kind, text := slipway.Explain(err); {
 	case err == nil && u.Length > at:
 		err = slipway.Errorf(slipway.Invalid, "The upload ended after %d of %d bytes. Upload the files again.", at, u.Length)

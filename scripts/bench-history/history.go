@@ -130,7 +130,7 @@ func (h *history) upload(ctx context.Context, archive []byte, merge slipway.Merg
 	if err != nil {
 		return slipway.Deploy{}, err
 	}
-	w, _, err := h.engine.Append(ctx, u.ID, h.by, 0, bytes.NewReader(archive))
+	w, _, err := h.engine.Append(ctx, u.ID, h.by, 0, bytes.NewReader(archive), -1)
 	return w, err
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,13 +42,18 @@ func (p *uploadDeploys) uploadDeploy(c echo.Context) error {
 		return err
 	}
 	if w.Status == slipway.Failed || w.Status == slipway.Cancelled {
-		return slipway.Errorf(slipway.Conflict, "Deploy #%d is %s. %s Open %s", w.Number, w.Status, w.Reason, p.deployPage(c, w))
+		return slipway.Errorf(slipway.Conflict, "%s Open %s", endOf(w), p.deployPage(c, w))
 	}
 	o, err := p.uploadedObject(c, w)
 	if err != nil {
 		return err
 	}
 	return ok(c, o)
+}
+
+// endOf says how a deploy ended, with the reason if there is one.
+func endOf(w slipway.Deploy) string {
+	return strings.TrimSpace(fmt.Sprintf("Deploy #%d is %s. %s", w.Number, w.Status, w.Reason))
 }
 
 // uploadedObject returns a deploy in JSON, with warnings and an address for the

@@ -118,7 +118,7 @@ func (i *Installation) Upload(t *testing.T, by slipway.Actor, merge slipway.Merg
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, _, err := i.Engine.Append(t.Context(), u.ID, by, 0, bytes.NewReader(b))
+	w, _, err := i.Engine.Append(t.Context(), u.ID, by, 0, bytes.NewReader(b), -1)
 	if err != nil {
 		t.Fatal(err)
 	}
