@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
 # Lays out the servers that the tests of bundles in a bucket run against:
-# versitygw, which speaks S3, and Azurite, which speaks Azure Blob Storage.
+# versitygw, which speaks S3, Azurite, which speaks Azure Blob Storage, and
+# fake-gcs-server, which speaks Google Cloud Storage.
 # Running it again costs nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/.cache/bin
 cache=$PWD/.cache/buckets
 versitygw=github.com/versity/versitygw/cmd/versitygw@v1.8.0
+gcs=github.com/fsouza/fake-gcs-server@v1.56.1
 
-gateway() {
-	[ "$(cat "$cache/versitygw" 2>/dev/null)" = "$versitygw" ] && [ -x "$bin/versitygw" ] && return
-	GOBIN=$bin GOFLAGS='' go install "$versitygw"
-	echo "$versitygw" >"$cache/versitygw"
+# program installs a program of Go under its name, unless installed.
+program() {
+	[ "$(cat "$cache/$1" 2>/dev/null)" = "$2" ] && [ -x "$bin/$1" ] && return
+	GOBIN=$bin GOFLAGS='' go install "$2"
+	echo "$2" >"$cache/$1"
 }
 
 azurite() {
@@ -23,7 +26,8 @@ azurite() {
 }
 
 mkdir -p "$bin" "$cache"
-gateway &
+program versitygw "$versitygw" &
 first=$!
 azurite # beside it, as both mostly wait
 wait "$first"
+program fake-gcs-server "$gcs"

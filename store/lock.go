@@ -60,6 +60,15 @@ func (l *foreignLock) held() bool {
 	return at > 0 && time.Since(time.Unix(0, at)) < 2*l.wait
 }
 
+// Locked returns ErrLocked while another program holds the lock, as far as known
+// from the last write.
+func (s *Store) Locked() error {
+	if s.lock.held() {
+		return ErrLocked
+	}
+	return nil
+}
+
 type patientKey struct{}
 
 // patience is the value of a Patient context.

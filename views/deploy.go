@@ -61,6 +61,7 @@ type DeployHeader struct {
 	By, From    string
 	At          Moment
 	Reason      string // why the deploy failed or was cancelled
+	Trouble     string // a fault that may pass, for which the deploy waits
 	Harmless    bool   // the deploy ended before anything changed
 	Note        string
 	Links       []Link // the deploy returned to, the deploy that undid this one

@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/internal/bundle"
 	"slipway/internal/bundle/buckettest"
+	"slipway/internal/slipway"
 	"slipway/store/storetest"
 )
 
@@ -44,6 +46,33 @@ func TestRemoteAgentMountsFromABucket(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// While a deploy waits for the bucket, its page and the readiness say why.
+func TestPagesOfABucketThatIsAway(t *testing.T) {
+	b := buckettest.Fake(t)
+	a := appOn(t, Config{}, func(dir string) (*bundle.Store, error) { return bundle.OpenBucket(t.Context(), dir, b.Address) })
+	a.World = storetest.Seed(t, a.store)
+	a.run(t)
+	w := a.staged(t, a.Eve, map[string]string{"a.py": dag})
+	b.Proxy.Set(buckettest.Refuse)
+	a.confirmed(t, a.Eve, w.Number)
+	const reason = "The bucket s3://slipway cannot be reached"
+	for end := time.Now().Add(time.Minute); a.engine.Trouble(a.Sales.ID) == "" && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond) // a driver's tries
+	}
+	want(t, a.as(t, a.Mia).get(a.page("/deploys/1")), http.StatusOK, reason, "The deploy waits for the end of this fault")
+	want(t, a.as(t, a.Mia).get(a.page("")), http.StatusOK, reason)
+	want(t, a.browser(t).get("/readyz"), http.StatusServiceUnavailable, "not ready: "+reason)
+	b.Proxy.Set(buckettest.None)
+	for end := time.Now().Add(2 * time.Minute); a.deploy(t, w.Number).Status != slipway.Deployed; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the deploy does not go on")
+		}
+	}
+	if body := text(a.as(t, a.Mia).get(a.page("/deploys/1"))); strings.Contains(body, reason) {
+		t.Errorf("the page still says %q", body)
 	}
 }
 

@@ -52,6 +52,9 @@ func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0
 func facts(sc scene) views.Facts {
 	f := views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
 	f.Health, f.Reason = sc.Health(sc.components, slipway.RunningDeploy(sc.queue), sc.now)
+	if sc.trouble != "" && len(sc.queue) > 0 {
+		f.Reason = sc.trouble
+	}
 	if sc.Version != "" {
 		f.Version, f.VersionURL = sc.Version, versionPath(sc.ID, sc.Version)
 	}

@@ -96,6 +96,9 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 		Waits: waits(sc, w), Links: related(sc, w), Source: views.WrittenReference(w.Source),
 	}
 	h.Harmless = w.Status.Ended() && !w.WentLive() && w.RollingAt.IsZero()
+	if !w.WentLive() && (w.Status == slipway.Queued || w.Status == slipway.Deploying) {
+		h.Trouble = sc.trouble
+	}
 	h.Undoing = w.Status == slipway.Deploying && w.Reason != ""
 	h.Commit, h.CommitURL, h.Branch = commit(w.Git)
 	h.Version = bringsVersion(w)

@@ -11,6 +11,10 @@ type bucketFlag struct {
 	Bucket string `placeholder:"URL" help:"Bucket for DAG bundles: s3://NAME, azblob://NAME, gs://NAME or file:///DIR. The data folder unless given."`
 }
 
+// readsPortal is the value of --bucket-reads for agents that cannot read from the
+// bucket.
+const readsPortal = "portal"
+
 // openBundles opens the bundles of a data folder owned by this process. The end
 // of ctx cancels requests to a bucket.
 func (b bucketFlag) openBundles(ctx context.Context, dir string) (*bundle.Store, error) {

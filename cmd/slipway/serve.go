@@ -30,6 +30,7 @@ type serveCommand struct {
 	dataFlag
 	asideFlag
 	bucketFlag
+	BucketReads     string         `enum:"bucket,portal" default:"bucket" help:"Where agents read DAG bundles in a bucket: from the bucket by signed addresses, or through the portal (${default})."`
 	Listen          string         `default:"localhost:8888" placeholder:"ADDRESS" help:"Where to listen (${default})."`
 	URL             *url.URL       `placeholder:"URL" help:"Where browsers find the portal, if a proxy stands before it: https://slipway.example.com."`
 	MaxConnections  int            `default:"4000" help:"Most connections at once, and half of them from one network; fewer where the process may open fewer files (${default})."`

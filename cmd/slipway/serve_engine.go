@@ -19,6 +19,9 @@ func (s serveCommand) openEngine(ctx context.Context, d *data, at net.Addr, log 
 	if err != nil {
 		return nil, err
 	}
+	if s.BucketReads == readsPortal {
+		bundles.SendAll()
+	}
 	cfg := s.engineConfig(d.dir)
 	if cfg.Releases, err = s.releases(); err != nil {
 		return nil, err

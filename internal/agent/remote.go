@@ -156,12 +156,31 @@ func (r *Remote) do(ctx context.Context, method, path string, h http.Header, bod
 		return nil, e
 	}
 	if err != nil {
-		return nil, withoutQuery(err) // the error has the address and the cause
+		return nil, r.fromBucket(withoutQuery(err)) // the error has the address and the cause
 	}
 	if resp.StatusCode < 300 {
 		return resp, nil
 	}
+	if at := resp.Request.URL; at.Host != r.cfg.URL.Host {
+		return nil, fmt.Errorf("%w; %s", errors.Join(refusal(resp, at.Host), resp.Body.Close()), noBucket)
+	}
 	return nil, errors.Join(refusal(resp, resp.Request.URL.Host), resp.Body.Close())
+}
+
+// noBucket is the way out for agents that cannot read from the bucket.
+const noBucket = "where agents cannot read from the bucket, the portal sends its files with serve --bucket-reads portal"
+
+// fromBucket adds the way out to an error of a request to another host than the
+// portal's: the bucket's.
+func (r *Remote) fromBucket(err error) error {
+	e, ok := errors.AsType[*url.Error](err)
+	if !ok {
+		return err
+	}
+	if at, bad := url.Parse(e.URL); bad != nil || at.Host == r.cfg.URL.Host || at.Host == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, noBucket)
 }
 
 // withoutQuery removes the query of the address in err: the query of a bucket's

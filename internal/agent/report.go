@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"slipway/internal/durable"
 	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
@@ -29,7 +30,10 @@ func sentence(err error, dir string, v slipway.Version) string {
 		_, text := slipway.Explain(err)
 		return text
 	}
+	files, limited := durable.FreeFiles(dir)
 	switch {
+	case slipway.IsDiskFull(err) && limited && files == 0:
+		return fmt.Sprintf("The disk of the folder %s has no room for more files: its inodes are used up. Delete files there.", dir)
 	case slipway.IsDiskFull(err):
 		return fmt.Sprintf("The disk of the folder %s is full.", dir)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):

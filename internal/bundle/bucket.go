@@ -37,6 +37,9 @@ type bucket struct {
 	tries    int
 	pause    time.Duration // before the second try; doubled for each further one
 	patience time.Duration // how long nothing may come; thrice as long nothing go
+
+	unsigned bool // the portal sends all files
+	state    bucketState
 }
 
 // tempFolder is the folder in the data folder for the temporary files of
@@ -59,7 +62,7 @@ func OpenBucket(ctx context.Context, dir, address string) (*Store, error) {
 		return nil, err
 	}
 	if err := b.claim(dir); err != nil {
-		return nil, err
+		return nil, atStart(err)
 	}
 	return &Store{dir: dir, backend: b}, nil
 }
@@ -72,7 +75,7 @@ func AttachBucket(ctx context.Context, dir, address string) (*Store, error) {
 		return nil, err
 	}
 	if err := b.recognise(dir); err != nil {
-		return nil, err
+		return nil, atStart(err)
 	}
 	return &Store{dir: dir, backend: b}, nil
 }
@@ -93,7 +96,7 @@ func dial(ctx context.Context, dir, address string) (*bucket, error) {
 		}
 	}
 	if b.blobs, err = blob.OpenBucket(ctx, u.String()); err != nil {
-		return nil, slipway.Errorf(slipway.Invalid, "The bucket %s cannot be opened: %v.", b.name, err)
+		return nil, slipway.Errorf(slipway.Invalid, "The bucket %s cannot be opened: %s.", b.name, strings.TrimSuffix(innermost(err), "."))
 	}
 	return b, nil
 }
@@ -160,7 +163,7 @@ const signedFor = 15 * time.Minute
 // sign returns "" if the bucket cannot sign, for any reason: then the portal
 // sends the file.
 func (b *bucket) sign(ctx context.Context, name string) string {
-	if b.local != "" {
+	if b.local != "" || b.unsigned {
 		return ""
 	}
 	ctx, stop := b.bounded(ctx)

@@ -132,7 +132,7 @@ func (s *stream) broken(err error) error {
 	s.shut()
 	s.tries++
 	if s.tries >= s.b.tries || gcerrors.Code(err) == gcerrors.NotFound || !s.b.wait(s.ctx, s.tries) {
-		return s.b.explain(s.ctx, err)
+		return s.b.failed(s.ctx, err)
 	}
 	return nil
 }

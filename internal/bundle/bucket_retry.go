@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
-	"net/http"
+	"sync"
 	"time"
 
-	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
 
 	"slipway/internal/slipway"
@@ -52,10 +50,11 @@ func (b *bucket) do(ctx context.Context, fn func(ctx context.Context, w *watch) 
 	for try := 1; ; try++ {
 		err := b.once(ctx, fn)
 		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			b.state.note(nil)
 			return err
 		}
 		if try == b.tries || permanent(err) || !b.wait(ctx, try) {
-			return b.explain(ctx, err)
+			return b.failed(ctx, err)
 		}
 	}
 }
@@ -69,27 +68,20 @@ func (b *bucket) once(ctx context.Context, fn func(ctx context.Context, w *watch
 		return nil
 	case w.timedOut():
 		return errors.Join(errTimeout, err)
-	case gcerrors.Code(err) == gcerrors.NotFound && b.reachable(in, err):
+	case gcerrors.Code(err) == gcerrors.NotFound && !refused(err) && b.exists(in, err):
 		return fmt.Errorf("%w in the bucket %s: %w", fs.ErrNotExist, b.name, err)
 	}
 	return err
 }
 
-// reachable reports whether the bucket exists: the drivers return NotFound
-// for an object, a bucket and a host alike.
-func (b *bucket) reachable(ctx context.Context, err error) bool {
+// exists reports whether the bucket exists: the drivers return NotFound for an
+// object, a bucket and a host alike.
+func (b *bucket) exists(ctx context.Context, err error) bool {
 	if unknownHost(err) {
 		return false
 	}
 	there, err := b.blobs.IsAccessible(ctx)
 	return err == nil && there
-}
-
-// unknownHost reports whether the bucket's host was not found. The failure
-// may be temporary.
-func unknownHost(err error) bool {
-	_, ok := errors.AsType[*net.DNSError](err)
-	return ok
 }
 
 // wait waits before the next try; false: ctx has ended.
@@ -105,50 +97,61 @@ func (b *bucket) wait(ctx context.Context, try int) bool {
 	}
 }
 
-// permanent reports whether the same would come of another try.
-func permanent(err error) bool {
-	if unknownHost(err) {
-		return false
-	}
-	switch gcerrors.Code(err) {
-	case gcerrors.NotFound, gcerrors.PermissionDenied, gcerrors.InvalidArgument, gcerrors.Unimplemented, gcerrors.FailedPrecondition:
-		return true
-	}
-	return refused(err)
+// bucketState is the outcome of the last request to the bucket.
+type bucketState struct {
+	mu  sync.Mutex
+	err error
+	at  time.Time // zero before the first request
 }
 
-// refused reports whether the bucket does not let us in.
-func refused(err error) bool {
-	status := 0
-	if e, ok := errors.AsType[interface {
-		error
-		HTTPStatusCode() int
-	}](err); ok {
-		status = e.HTTPStatusCode()
-	}
-	if e, ok := errors.AsType[*azcore.ResponseError](err); ok {
-		status = e.StatusCode
-	}
-	return status == http.StatusUnauthorized || status == http.StatusForbidden || gcerrors.Code(err) == gcerrors.PermissionDenied
+func (s *bucketState) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err, s.at = err, time.Now()
 }
 
-// explain turns err into a sentence for people, with err as the cause for the
-// log.
-func (b *bucket) explain(ctx context.Context, err error) error {
-	text := "The bucket %s cannot be reached. Try again in a few minutes; if that does not help, ask the administrator to look at it."
+// last returns the outcome, if not older than an age.
+func (s *bucketState) last(age time.Duration) (err error, fresh bool) { //nolint:revive // fresh is about err
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err, !s.at.IsZero() && time.Since(s.at) < age
+}
+
+// failed explains err, and notes the sentence unless only the caller has gone.
+func (b *bucket) failed(ctx context.Context, err error) error {
+	err = b.explain(ctx, err)
+	if slipway.Explained(err) {
+		b.state.note(err)
+	}
+	return err
+}
+
+// Times of reachable.
+const (
+	stateAge  = 10 * time.Second // up to which the last request counts
+	probeWait = 5 * time.Second
+)
+
+// reachable returns nil if the bucket answers, else a sentence for people. The
+// last request tells, or else one more.
+func (b *bucket) reachable(ctx context.Context) error {
+	if err, fresh := b.state.last(stateAge); fresh {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	defer cancel()
+	in, stop := b.bounded(ctx)
+	defer stop()
+	err := b.once(in, func(ctx context.Context, _ *watch) error {
+		_, _, err := b.blobs.ListPage(ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: ownerFile})
+		return err
+	})
 	switch {
-	case b.ctx.Err() != nil:
-		text = "The portal stops, and with it the work on the bucket %s."
-	case ctx.Err() != nil:
-		return ctx.Err() // the caller has gone
-	case errors.Is(err, errTimeout):
-		text = "The bucket %s does not answer. Try again in a few minutes; if that does not help, ask the administrator to look at it."
-	case refused(err):
-		text = "The bucket %s refuses access. Ask the administrator to check its credentials."
-	case gcerrors.Code(err) == gcerrors.NotFound && !unknownHost(err):
-		text = "There is no bucket %s. Ask the administrator to look at it."
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		text = "The connection to the bucket %s broke off. Try again in a few minutes; if that does not help, ask the administrator to look at it."
+	case err == nil:
+		b.state.note(nil)
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = errTimeout
 	}
-	return errors.Join(slipway.Errorf(slipway.Unavailable, text, b.name), err)
+	return b.failed(context.WithoutCancel(ctx), err)
 }

@@ -89,6 +89,23 @@ func (s *Store) DropNamespace(ns string) error {
 	return errors.Join(s.backend.dropAll(bundles), s.backend.dropAll(packs))
 }
 
+// Reachable returns nil if manifests and packs can be read, else a sentence for
+// people. A folder is always reachable.
+func (s *Store) Reachable(ctx context.Context) error {
+	if b, ok := s.backend.(*bucket); ok {
+		return b.reachable(ctx)
+	}
+	return nil
+}
+
+// SendAll has the portal send all manifests and packs, for agents that cannot
+// read from the bucket. Call SendAll before the store is used.
+func (s *Store) SendAll() {
+	if b, ok := s.backend.(*bucket); ok {
+		b.unsigned = true
+	}
+}
+
 // ManifestURL returns an address at which everybody can read a manifest for a
 // while; "" if the backend has none, as a folder.
 func (s *Store) ManifestURL(ctx context.Context, ns string, v slipway.Version) (string, error) {

@@ -157,8 +157,14 @@ func TestABucketThatIsAway(t *testing.T) {
 	if got := a.Load(t, w.Number).Status; got != slipway.Deploying {
 		t.Errorf("the confirmed one is %s", got)
 	}
+	const reason = "The bucket s3://slipway cannot be reached."
+	a.soon(t, "the page can say why", func() bool { return strings.Contains(a.Engine.Trouble(a.Sales.ID), reason) })
+	wantKind(t, a.Engine.Ready(), slipway.Unavailable, reason)
 	a.WantMounted(t, before)
 	bucket.Proxy.Set(buckettest.None)
 	a.soon(t, "it is deployed", func() bool { return a.Load(t, w.Number).Status == slipway.Deployed })
+	if got := a.Engine.Trouble(a.Sales.ID); got != "" || a.Engine.Ready() != nil {
+		t.Errorf("the fault is over, and the page says %q", got)
+	}
 	a.WantMounted(t, map[string]string{"a.py": dag("2")})
 }

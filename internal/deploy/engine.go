@@ -9,6 +9,7 @@ import (
 	"crypto/cipher"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -217,12 +218,25 @@ func (b *base) MountDir(d slipway.Deployment) string {
 // stays for the log.
 func unavailable(err error) error {
 	switch {
+	case slipway.IsDiskFull(err) && noInodes(err):
+		return slipway.NoInodes(err)
 	case slipway.IsDiskFull(err):
 		return slipway.DiskFull(err)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EIO):
 		return slipway.DiskReadOnly(err)
 	}
 	return err
+}
+
+// noInodes reports whether the disk of the file in err has no room for another
+// file.
+func noInodes(err error) bool {
+	e, ok := errors.AsType[*fs.PathError](err)
+	if !ok {
+		return false
+	}
+	n, limited := durable.FreeFiles(filepath.Dir(e.Path))
+	return limited && n == 0
 }
 
 // isTemporary reports whether an error of kind k may pass without an action in

@@ -30,6 +30,7 @@ type workers struct {
 	running     map[slipway.DeploymentID]*worker
 	wg          sync.WaitGroup // of removals of Deployments
 
+	troubles   troubles
 	lockLogged atomic.Int64 // Unix nanoseconds of the last log line about a lock
 }
 
@@ -135,8 +136,55 @@ func (w *workers) Ready() error {
 	if err := w.writable(); err != nil {
 		return err
 	}
-	return w.uploadFiles.Fits(0)
+	if err := w.uploadFiles.Fits(0); err != nil {
+		return err
+	}
+	return w.bundles.Reachable(ping)
 }
+
+// troubles holds, by Deployment and loop, the sentence about the fault for which
+// work waits.
+type troubles struct {
+	mu sync.Mutex
+	of map[slipway.DeploymentID]map[string]string
+}
+
+// note keeps the sentence of a fault that may pass, or drops the one before.
+func (t *troubles) note(of slipway.DeploymentID, loop string, err error) (changed bool) {
+	text := ""
+	if kind, says := slipway.Explain(unavailable(err)); isTemporary(kind) {
+		text = says
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.of[of][loop] == text {
+		return false
+	}
+	if t.of == nil {
+		t.of = map[slipway.DeploymentID]map[string]string{}
+	}
+	if t.of[of] == nil {
+		t.of[of] = map[string]string{}
+	}
+	t.of[of][loop] = text
+	return true
+}
+
+// Trouble returns the sentence about the fault for which the queue of a
+// Deployment waits, "" for none: the bucket is away, the disk is full, or
+// another program locks the records.
+func (w *workers) Trouble(of slipway.DeploymentID) string {
+	if err := w.store.Locked(); err != nil {
+		_, text := slipway.Explain(err)
+		return text
+	}
+	w.troubles.mu.Lock()
+	defer w.troubles.mu.Unlock()
+	return w.troubles.of[of][publishLoop]
+}
+
+// publishLoop is the loop that works a queue off.
+const publishLoop = "publish"
 
 // stop stops the worker of d, then removes d. Without a running engine, the
 // next start removes d.
@@ -173,7 +221,7 @@ func (w *workers) start(d slipway.Deployment) {
 	w.running[d.ID] = r
 	wake := w.wakers.add(d.ID)
 	r.wg.Go(func() { w.loop(ctx, d, "stage", wake.stage, w.stager.stageAll) })
-	r.wg.Go(func() { w.loop(ctx, d, "publish", wake.queue, w.publisher.publishAll) })
+	r.wg.Go(func() { w.loop(ctx, d, publishLoop, wake.queue, w.publisher.publishAll) })
 	r.wg.Go(func() { w.loop(ctx, d, "merge", wake.merge, w.merger.mergePacks) })
 	if d.Local {
 		r.wg.Go(func() { w.keepMounting(ctx, d, w.mount) })
@@ -188,7 +236,11 @@ func (w *workers) loop(ctx context.Context, d slipway.Deployment, what string, s
 			return
 		case <-s:
 		}
-		if err := work(ctx, d.ID); err != nil && ctx.Err() == nil {
+		err := work(ctx, d.ID)
+		if ctx.Err() == nil && w.troubles.note(d.ID, what, err) {
+			w.watchers.notify(d.ID)
+		}
+		if err != nil && ctx.Err() == nil {
 			w.log.Error(what, slog.String("deployment", d.Namespace), slog.Any("error", err))
 			time.AfterFunc(retryAfter, s.set)
 		}

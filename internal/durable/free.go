@@ -14,3 +14,13 @@ func FreeSpace(dir string) (int64, error) {
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // the fields' types differ by platform
 }
+
+// FreeFiles returns how many more files and folders the file system of dir can
+// hold. limited is false where the number has no bound or is unknown.
+func FreeFiles(dir string) (n int64, limited bool) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil || st.Files == 0 {
+		return 0, false
+	}
+	return int64(st.Ffree), true //nolint:unconvert // the fields' types differ by platform
+}

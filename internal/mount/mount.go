@@ -260,7 +260,7 @@ func (m *Mount) dropRecord(v slipway.Version, found []Damage) ([]Damage, error) 
 }
 
 // stage puts man's version on disk.
-func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) error {
+func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) (err error) {
 	if err := m.ensureFolders(); err != nil {
 		return err
 	}
@@ -270,11 +270,12 @@ func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Sour
 	}
 	s, err := newStaging(m.versions(), man, nextStamp(on, time.Now()))
 	if err != nil {
-		return err
+		return inodesUsedUp(m.dir, err)
 	}
 	s.progress, s.reserve = progress, m.reserve
 	defer durable.RemoveTree(s.dir) // leftovers of a failure, or the replaced damaged version
 	defer s.at.close()
+	defer func() { err = inodesUsedUp(m.dir, err) }() // before the leftovers go
 	if err := s.reuseLast(ctx, &m.records, on); err != nil {
 		return fmt.Errorf("link files: %w", err)
 	}

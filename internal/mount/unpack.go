@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -192,8 +193,37 @@ func (u *unpacker) checkSpace() error {
 		return err
 	}
 	if free-u.total >= u.reserve {
-		return nil
+		return u.checkFiles()
 	}
 	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has %s left; the new files of version %s need %s, and %s are to stay free. Make room there.",
 		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.man.Version.Short(), archive.SizeText(u.total), archive.SizeText(u.reserve))
+}
+
+// checkFiles refuses a version with more files and folders than the disk has
+// room for. Hard links are made before.
+func (u *unpacker) checkFiles() error {
+	needed := int64(len(u.dirs))
+	for i, f := range u.files {
+		if !u.inPlace[i] && f.Link == "" {
+			needed++
+		}
+	}
+	free, limited := durable.FreeFiles(u.dir)
+	if !limited || free >= needed {
+		return nil
+	}
+	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has room for %d more files and folders (inodes); version %s needs %d. Delete files there.",
+		filepath.Dir(filepath.Dir(u.dir)), free, u.man.Version.Short(), needed)
+}
+
+// inodesUsedUp adds a sentence for people to the error of a full disk that has
+// room for bytes, and none for another file.
+func inodesUsedUp(dir string, err error) error {
+	if !slipway.IsDiskFull(err) {
+		return err
+	}
+	if n, limited := durable.FreeFiles(dir); !limited || n > 0 {
+		return err
+	}
+	return errors.Join(slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has no room for more files: its inodes are used up. Delete files there.", dir), err)
 }

@@ -18,6 +18,12 @@ func DiskFull(cause error) error {
 	return errors.Join(Errorf(NoSpace, "The disk of the portal is full. Ask the administrator for space."), cause)
 }
 
+// NoInodes returns cause, kept for the log, with the sentence for people about a
+// disk of the portal that has bytes left, but no room for another file.
+func NoInodes(cause error) error {
+	return errors.Join(Errorf(NoSpace, "The disk of the portal has no room for more files: its inodes are used up. Ask the administrator to delete files there."), cause)
+}
+
 // DiskReadOnly returns cause, kept for the log, with the sentence for people
 // about a read-only or failing disk of the portal.
 func DiskReadOnly(cause error) error {

@@ -5,8 +5,10 @@ package buckettest
 import (
 	"bufio"
 	"crypto/rand"
+	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
@@ -38,7 +40,7 @@ type Bucket struct {
 
 // Kinds are the ways to get a bucket, by name.
 var Kinds = map[string]func(*testing.T) Bucket{
-	"file": File, "gofakes3": Fake, "versitygw": Gateway, "azurite": Azure,
+	"file": File, "gofakes3": Fake, "versitygw": Gateway, "azurite": Azure, "fake-gcs-server": Google,
 }
 
 // File returns a folder for gocloud.dev's fileblob.
@@ -119,12 +121,32 @@ const (
 	azureKey     = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 )
 
+// Answering are buckets of S3, Azure and Google on servers that answer every
+// request with h, by the scheme of the address.
+var Answering = map[string]func(t *testing.T, h http.Handler) Bucket{
+	"s3":     func(t *testing.T, h http.Handler) Bucket { return s3(t, answering(t, h)) },
+	"azblob": func(t *testing.T, h http.Handler) Bucket { return azure(t, answering(t, h), name) },
+	"gs":     func(t *testing.T, h http.Handler) Bucket { return google(t, answering(t, h)) },
+}
+
+func answering(t *testing.T, h http.Handler) *Proxy {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return proxy(t, "tcp", server.Listener.Addr().String())
+}
+
 // Azure returns a container of Azurite.
 func Azure(t *testing.T) Bucket {
 	t.Helper()
 	p := proxy(t, "tcp", azurite.use(t))
 	container := strings.ToLower(rand.Text())
 	makeContainer(t, p, container)
+	return azure(t, p, container)
+}
+
+func azure(t *testing.T, p *Proxy, container string) Bucket {
+	t.Helper()
 	setenv(t, map[string]string{"AZURE_STORAGE_ACCOUNT": azureAccount, "AZURE_STORAGE_KEY": azureKey})
 	q := url.Values{"protocol": {"http"}, "domain": {p.Addr()}, "localemu": {"true"}}
 	return Bucket{Address: "azblob://" + container + "?" + q.Encode(), Signs: true, Proxy: p}
@@ -143,6 +165,52 @@ func makeContainer(t *testing.T, p *Proxy, container string) {
 	if _, err := client.CreateContainer(t.Context(), container, nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Google returns a bucket of Google Cloud Storage in fake-gcs-server, which does
+// not sign addresses for an anonymous client.
+func Google(t *testing.T) Bucket {
+	t.Helper()
+	path := tool(t, "bin/fake-gcs-server")
+	port := freePort(t)
+	p := proxy(t, "tcp", net.JoinHostPort("127.0.0.1", port))
+	start(t, exec.Command(path, "-backend", "memory", "-scheme", "http", "-host", "127.0.0.1", "-port", port, "-public-host", p.Addr(), "-log-level", "error"))
+	for end := time.Now().Add(startFor); ; time.Sleep(10 * time.Millisecond) {
+		resp, err := http.Post("http://127.0.0.1:"+port+"/storage/v1/b?project=test", "application/json", strings.NewReader(`{"name":"`+name+`"}`)) //nolint:noctx // bounded by the loop
+		if err == nil {
+			_ = resp.Body.Close() // nothing is read
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("fake-gcs-server does not come up: %v", err)
+		}
+	}
+	return google(t, p)
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err := errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// emulator is held by a test with a bucket of Google: the client finds the server
+// by one variable of the process.
+var emulator sync.Mutex
+
+func google(t *testing.T, p *Proxy) Bucket {
+	t.Helper()
+	emulator.Lock()
+	t.Cleanup(emulator.Unlock)
+	setenv(t, map[string]string{"STORAGE_EMULATOR_HOST": p.Addr()})
+	return Bucket{Address: "gs://" + name + "?anonymous=true", Proxy: p}
 }
 
 // azurite is shared by all tests that run at the same time: starting takes a
