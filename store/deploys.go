@@ -29,6 +29,7 @@ var deploys = table[slipway.Deploy]{"deploys", "w", []column[slipway.Deploy]{
 	{"confirmed_by", progress, func(w *slipway.Deploy) any { return jsonText{&w.ConfirmedBy} }},
 	{"git", fixed, func(w *slipway.Deploy) any { return jsonText{&w.Git} }},
 	{"version", fixed, func(w *slipway.Deploy) any { return &w.Version }},
+	{"root", progress, func(w *slipway.Deploy) any { return jsonText{&w.Root} }},
 	{"merge", progress, func(w *slipway.Deploy) any { return &w.Merge }},
 	{"upload", progress, func(w *slipway.Deploy) any { return &w.Upload }},
 	{"fix", fixed, func(w *slipway.Deploy) any { return &w.Fix }},

@@ -15,15 +15,16 @@ type Upload struct {
 	Image     bool   // an image; else DAGs
 	Length    int64  // bytes of the whole archive
 	Folder    string // below dags, where loose files go
+	Root      string // folder of the archive that becomes dags, as named by the sender; "" to find one
 	CreatedAt time.Time
 	TouchedAt time.Time // time of the last received byte, within a minute
 	ArrivedAt time.Time // time of completion; zero until then
 }
 
-const uploadColumns = `id, deploy, image, length, folder, created_at, touched_at, arrived_at`
+const uploadColumns = `id, deploy, image, length, folder, root, created_at, touched_at, arrived_at`
 
 func scanUpload(r row) (u Upload, err error) {
-	err = r.Scan(&u.ID, &u.Deploy, &u.Image, &u.Length, &u.Folder, millis{&u.CreatedAt}, millis{&u.TouchedAt}, millis{&u.ArrivedAt})
+	err = r.Scan(&u.ID, &u.Deploy, &u.Image, &u.Length, &u.Folder, &u.Root, millis{&u.CreatedAt}, millis{&u.TouchedAt}, millis{&u.ArrivedAt})
 	return u, err
 }
 
@@ -36,8 +37,8 @@ func (tx *Tx) AddUpload(u Upload) (Upload, error) {
 	if u.Image {
 		u.ID += ofImage
 	}
-	return u, tx.exec("add upload", `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Deploy, u.Image, u.Length, u.Folder, ms(u.CreatedAt), ms(u.TouchedAt), ms(u.ArrivedAt))
+	return u, tx.exec("add upload", `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Deploy, u.Image, u.Length, u.Folder, u.Root, ms(u.CreatedAt), ms(u.TouchedAt), ms(u.ArrivedAt))
 }
 
 // Upload returns an upload by id, with the deploy; NotFound for everyone but
@@ -114,7 +115,7 @@ func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
 	return list(tx, "arrived uploads", scanDeploy, `
 		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
 		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'initialized' AND (
-			EXISTS (SELECT 1 FROM uploads u WHERE u.deploy = w.id AND u.arrived_at > 0) OR
+			EXISTS (SELECT 1 FROM uploads u WHERE u.deploy = w.id AND u.arrived_at > 0 AND (u.image OR w.wants_dags)) OR
 			w.image = '' AND (w.source <> '' OR w.safe_switch <> ''))
 		ORDER BY IIF(w.uploaded_at > 0, w.uploaded_at, w.created_at), w.number`, of)
 }

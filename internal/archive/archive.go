@@ -29,16 +29,19 @@ type Entry struct {
 	handed bool // the content was handed over
 }
 
+// Take reads the content r of e to the end, or returns an error to end Read. isDAG
+// reports whether Airflow would load DAGs from the file.
+type Take func(e Entry, r io.Reader) (isDAG bool, err error)
+
 // Read reads the archive in f, front to back, and hands take each regular file that
-// may belong to the dags folder. Take reads r to the end, or returns an error to
-// end Read. The Selection decides at the end; some files handed to take may not be
-// deployed. Read reads twice where more is beside the dags folder than may be
-// deployed.
-func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, take func(e Entry, r io.Reader) error) (Selection, error) {
+// may belong to the dags folder. The Selection decides at the end, by search; some
+// files handed to take may not be deployed. Read reads twice where more is beside the
+// dags folder than may be deployed.
+func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, search Search, take Take) (Selection, error) {
 	if size > lim.Archive {
 		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", SizeText(size), SizeText(lim.Archive))
 	}
-	s := newScan(ctx, f, lim, take)
+	s := newScan(ctx, f, lim, search, take)
 	if err := s.read(size); err != nil {
 		return Selection{}, err
 	}
@@ -49,16 +52,16 @@ func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, take func(
 	return sel, err
 }
 
-func newScan(ctx context.Context, f io.ReaderAt, lim Limits, take func(e Entry, r io.Reader) error) *scan {
+func newScan(ctx context.Context, f io.ReaderAt, lim Limits, search Search, take Take) *scan {
 	return &scan{
-		lim: lim, src: &source{ctx: ctx, r: f}, take: take,
-		tree: newTree(lim), ignores: map[string][]byte{}, written: map[string]string{},
+		lim: lim, src: &source{ctx: ctx, r: f}, search: search, take: take,
+		tree: newTree(lim), ignores: map[string][]byte{}, written: map[string]string{}, isDAG: map[string]bool{},
 	}
 }
 
 // readRest hands over the selected files that were skipped.
 func (s *scan) readRest(sel Selection, size int64) error {
-	rest := newScan(s.src.ctx, s.src.r, s.lim, s.take)
+	rest := newScan(s.src.ctx, s.src.r, s.lim, s.search, s.take)
 	rest.only = map[string]bool{}
 	for _, e := range sel.Entries {
 		if e.Link == "" && !e.handed {
@@ -75,7 +78,9 @@ func (s *scan) readRest(sel Selection, size int64) error {
 type scan struct {
 	lim         Limits
 	src         *source
-	take        func(Entry, io.Reader) error
+	search      Search
+	take        Take
+	isDAG       map[string]bool // DAG files by name in the archive
 	only        map[string]bool // the files to hand over; nil for all that may be deployed
 	tree        *tree
 	entries     []Entry
@@ -167,7 +172,7 @@ func (s *scan) hands(e Entry) bool {
 	if s.only != nil {
 		return s.only[e.Name]
 	}
-	if _, ok := below(dagsFolder, e.Name); !ok && s.dags {
+	if _, ok := below(dagsFolder, e.Name); !ok && s.dags && s.search.Root == "" {
 		return false
 	}
 	if e.Size > s.lim.Unpacked-s.handed && !isSmallPython(e) {
@@ -185,7 +190,10 @@ func isSmallPython(e Entry) bool {
 // deliver gives the content of e to take and reads the rest of the content.
 func (s *scan) deliver(e Entry, r io.Reader) error {
 	c := &content{scan: s, r: r}
-	err := s.take(e, c)
+	isDAG, err := s.take(e, c)
+	if isDAG {
+		s.isDAG[e.Name] = true
+	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, c)
 	}
@@ -206,7 +214,7 @@ func (s *scan) omit(name string, k kind, open func() (io.Reader, error)) (bool, 
 		s.omitted.add(top, builtIn)
 	}
 	switch {
-	case path.Base(name) != ignoreName || !s.mayRule(parent(name)) || k == folder:
+	case path.Base(name) != ignoreName || top != name || k == folder: // in a folder that is left out anyway
 		return true, nil
 	case k == link:
 		return true, slipway.Errorf(slipway.Invalid, "The entry %s is a link. The patterns must be in a file.", Quote(name))
@@ -229,16 +237,6 @@ func (s *scan) keepIgnore(name string, open func() (io.Reader, error)) error {
 	}
 	s.ignores[parent(name)] = text
 	return nil
-}
-
-// mayRule reports whether a .slipwayignore in dir may count: dir is, or may
-// turn out to be, the root, the wrapper folder or the dags folder.
-func (s *scan) mayRule(dir string) bool {
-	if _, ok := ignoredAlways(dir); ok {
-		return false
-	}
-	wrapper := strings.TrimSuffix(dir, "/"+dagsFolder)
-	return dir == "" || dir == dagsFolder || !strings.Contains(wrapper, "/") && len(s.tree.tops) <= 1
 }
 
 // explain returns the error for people for err, raised while reading the entry
@@ -268,9 +266,16 @@ func (s *scan) explain(err error) error {
 
 // selection decides, once all entries are known.
 func (s *scan) selection() (Selection, error) {
-	base, root := s.tree.project(s.dags)
-	p := picker{scan: s, sel: Selection{Root: root}, base: base, rules: patternsOf(s.ignores, base, root), outside: map[string]bool{}}
 	s.settleBackslashes()
+	found, err := s.findRoot()
+	if inner, err := s.innerArchive(found, err != nil); err != nil || inner != "" {
+		return Selection{Inner: inner}, err
+	}
+	if err != nil {
+		return Selection{}, err
+	}
+	rules := patternsOf(s.ignores, cmp.Or(found.Path, s.tree.wrapper()))
+	p := picker{scan: s, sel: Selection{Root: found.Path, Found: found}, rules: rules, outside: map[string]bool{}}
 	if err := p.pickAll(); err != nil {
 		return Selection{}, err
 	}

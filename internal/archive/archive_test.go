@@ -119,12 +119,12 @@ func TestReadPlace(t *testing.T) {
 		"wrapper":                 {data: tarOf(under("repo-main/", project)...), root: "repo-main/dags", want: "a.py bin/run.sh* latest.py->a.py", outside: "repo-main/Dockerfile repo-main/plugins/"},
 		"as GitHub packs it":      {data: gzipped(tarOf(append([]testEntry{git, folderItem("repo-main/")}, under("repo-main/", project)...)...)), root: "repo-main/dags", want: "a.py bin/run.sh* latest.py->a.py", outside: "repo-main/Dockerfile repo-main/plugins/"},
 		"wrapper without dags":    {data: tarOf(testEntry{name: "w/a.py"}, testEntry{name: "w/lib/b.py"}), want: "w/a.py w/lib/b.py"},
-		"two wrappers":            {data: tarOf(testEntry{name: "w/dags/a.py"}, testEntry{name: "v/b.py"}), want: "v/b.py w/dags/a.py"},
+		"two wrappers":            {data: tarOf(testEntry{name: "w/dags/a.py"}, testEntry{name: "v/b.py"}), root: "w/dags", want: "a.py", outside: "v/"},
 		"second wrapper ignored":  {data: tarOf(testEntry{name: "__MACOSX/w/._a.py"}, testEntry{name: "w/dags/a.py"}), root: "w/dags", want: "a.py", left: "__MACOSX/ 1"},
-		"dags in other case":      {data: tarOf(testEntry{name: "DAGs/a.py"}), want: "DAGs/a.py"},
+		"dags in other case":      {data: tarOf(testEntry{name: "DAGs/a.py"}), root: "DAGs", want: "a.py"},
 		"dags and wrapper":        {data: tarOf(testEntry{name: "w/dags/b.py"}, testEntry{name: "dags/a.py"}), root: "dags", want: "a.py", outside: "w/"},
 		"wrapper in a zip":        {data: zipOf(zipEntries(under("w/", project)...)...), root: "w/dags", want: "a.py bin/run.sh* latest.py->a.py", outside: "w/Dockerfile w/plugins/"},
-		"dags is a link":          {data: tarOf(testEntry{name: "src/a.py"}, linkItem("dags", "src")), want: "dags->src src/a.py"},
+		"dags is a link":          {data: tarOf(testEntry{name: "src/a.py"}, linkItem("dags", "src")), root: "src", want: "a.py", outside: "dags"},
 		"folder twice":            {data: tarOf(folderItem("dags"), folderItem("dags/"), testEntry{name: "dags/a.py"}), root: "dags", want: "a.py"},
 		"folder of size -1":       {data: append(withSize(tarBody(folderItem("dags/")), -1), tarOf(testEntry{name: "dags/a.py"})...), root: "dags", want: "a.py"},
 		"folder as an empty file": {data: tarOf(testEntry{name: "dags/"}, testEntry{name: "dags/a.py"}), root: "dags", want: "a.py"},
@@ -297,20 +297,20 @@ func TestReadStops(t *testing.T) {
 	t.Run("context", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := Read(ctx, bytes.NewReader(data), int64(len(data)), DefaultLimits(), nil)
+		_, err := Read(ctx, bytes.NewReader(data), int64(len(data)), DefaultLimits(), Search{}, nil)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, want %v", err, context.Canceled)
 		}
 	})
 	t.Run("take", func(t *testing.T) {
 		full := errors.New("disk full")
-		_, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), func(Entry, io.Reader) error { return full })
+		_, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), Search{}, func(Entry, io.Reader) (bool, error) { return false, full })
 		if !errors.Is(err, full) {
 			t.Errorf("error %v, want %v", err, full)
 		}
 	})
 	t.Run("disk", func(t *testing.T) {
-		_, err := Read(t.Context(), brokenDisk{}, int64(len(data)), DefaultLimits(), nil)
+		_, err := Read(t.Context(), brokenDisk{}, int64(len(data)), DefaultLimits(), Search{}, nil)
 		if kind, _ := slipway.Explain(err); !errors.Is(err, errBroken) || kind != slipway.Internal {
 			t.Errorf("error %v of kind %v, want %v", err, kind, errBroken)
 		}
@@ -319,13 +319,13 @@ func TestReadStops(t *testing.T) {
 
 func TestReadIsNotFooledByTake(t *testing.T) {
 	data := tarOf(testEntry{name: "dags/a.py", body: strings.Repeat("x", 5000)})[:2000]
-	for name, take := range map[string]func(Entry, io.Reader) error{
-		"it reads nothing":  func(Entry, io.Reader) error { return nil },
-		"it hides an error": func(_ Entry, r io.Reader) error { _, _ = io.ReadAll(r); return nil },
-		"it rewords it":     func(_ Entry, r io.Reader) error { _, _ = io.ReadAll(r); return errBroken },
+	for name, take := range map[string]Take{
+		"it reads nothing":  func(Entry, io.Reader) (bool, error) { return false, nil },
+		"it hides an error": func(_ Entry, r io.Reader) (bool, error) { _, _ = io.ReadAll(r); return false, nil },
+		"it rewords it":     func(_ Entry, r io.Reader) (bool, error) { _, _ = io.ReadAll(r); return false, errBroken },
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), take)
+			_, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), DefaultLimits(), Search{}, take)
 			wantRefusal(t, err, slipway.Invalid, `"dags/a.py"`, "cut off")
 		})
 	}

@@ -249,14 +249,20 @@ func endZip(data, dir []byte, n int) []byte {
 // taken reads data and returns what take got, by name, beside what Read returns.
 func taken(t testing.TB, data []byte, lim Limits) (Selection, map[string]string, error) {
 	t.Helper()
+	return takenBy(t, data, lim, Search{})
+}
+
+// takenBy is taken with a search. The word DAG makes a .py a DAG file.
+func takenBy(t testing.TB, data []byte, lim Limits, search Search) (Selection, map[string]string, error) {
+	t.Helper()
 	got := map[string]string{}
-	sel, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), lim, func(e Entry, r io.Reader) error {
+	sel, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), lim, search, func(e Entry, r io.Reader) (bool, error) {
 		body, err := io.ReadAll(r)
 		if err == nil && int64(len(body)) != e.Size {
 			t.Errorf("%s has %d bytes, and Size %d", e.Name, len(body), e.Size)
 		}
 		got[e.Name] = string(body)
-		return err
+		return strings.HasSuffix(e.Name, ".py") && strings.Contains(string(body), "DAG"), err
 	})
 	return sel, got, err
 }

@@ -258,23 +258,3 @@ func (t *tree) checkCircles(s *resolver) error {
 	c := circles{tree: t, walked: map[*place]bool{}}
 	return c.walk(s.root, nil)
 }
-
-// project returns the folder of the project and the dags folder inside: dags at
-// the root, or in the one folder around everything, else the root itself.
-func (t *tree) project(atRoot bool) (base, root string) {
-	if atRoot {
-		return "", dagsFolder
-	}
-	if len(t.tops) != 1 {
-		return "", ""
-	}
-	wrapper := t.tops[0]
-	if t.nodes[fold(wrapper)].kind != folder {
-		return "", ""
-	}
-	dags := join(wrapper, dagsFolder)
-	if n := t.nodes[fold(dags)]; n.kind == folder && n.name == dags {
-		return wrapper, dags
-	}
-	return wrapper, ""
-}

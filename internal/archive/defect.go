@@ -83,7 +83,6 @@ func (s *scan) oneForm(sel Selection) error {
 type picker struct {
 	*scan
 	sel     Selection
-	base    string
 	rules   *ignore
 	outside map[string]bool
 	folders []string // below the dags folder
@@ -94,7 +93,7 @@ type picker struct {
 func (p *picker) pick(name string) (path string, ok bool, err error) {
 	path, ok = below(p.sel.Root, name)
 	if !ok {
-		p.outside[top(p.base, name)] = true
+		p.outside[outside(p.sel.Root, name)] = true
 		return "", false, nil
 	}
 	ignored, err := p.rules.match(name)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"slipway/internal/slipway"
@@ -43,15 +44,18 @@ func FuzzRead(f *testing.F) {
 			data = mended(data)
 		}
 		sizes := map[string]int64{}
-		sel, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), lim, func(e Entry, r io.Reader) error {
+		sel, err := Read(t.Context(), bytes.NewReader(data), int64(len(data)), lim, Search{}, func(e Entry, r io.Reader) (bool, error) {
 			n, err := io.Copy(io.Discard, r)
 			sizes[e.Name] = n
-			return err
+			return strings.HasSuffix(e.Name, ".py") && n > 0, err
 		})
 		if err != nil {
 			if kind, _ := slipway.Explain(err); kind == slipway.Internal {
 				t.Fatalf("not a sentence for the user: %v", err)
 			}
+			return
+		}
+		if sel.Inner != "" {
 			return
 		}
 		checkSelection(t, sel, sizes, lim)

@@ -2,8 +2,6 @@ package archive
 
 import (
 	"context"
-	"slices"
-	"strings"
 
 	"slipway/internal/slipway"
 )
@@ -15,8 +13,10 @@ const (
 
 // Selection is the deployed part of an archive, known after the last entry.
 type Selection struct {
-	Root    string     // the dags folder in the archive: "", "dags", "repo-main/dags"
-	Entries []Selected // deployed entries, by path
+	Root    string       // the dags folder in the archive: "", "dags", "repo-main/dags"
+	Found   slipway.Root // how Root was found
+	Inner   string       // the archive inside that holds the DAGs: read Inner instead; "" for none
+	Entries []Selected   // deployed entries, by path
 
 	// LeftOut holds the first 1,000 omitted names, sorted. LeftOutFiles counts all
 	// omitted files.
@@ -34,27 +34,19 @@ type Selected struct {
 	Entry
 }
 
-// patternsOf returns the patterns of the .slipwayignore of the project, then of
-// the dags folder.
-func patternsOf(ignores map[string][]byte, base, root string) *ignore {
+// patternsOf returns the patterns of the .slipwayignore in each folder on the way to
+// root, and in root: later ones win.
+func patternsOf(ignores map[string][]byte, root string) *ignore {
 	g := newIgnore()
-	dirs := []string{"", base, root}
-	for _, dir := range slices.Compact(dirs) {
-		if text, ok := ignores[dir]; ok {
-			g.add(dir, text)
+	for at := range len(root) + 1 {
+		if at < len(root) && at > 0 && root[at] != '/' {
+			continue
+		}
+		if text, ok := ignores[root[:at]]; ok {
+			g.add(root[:at], text)
 		}
 	}
 	return g
-}
-
-// top returns the part of name just below base, with a slash behind a folder.
-func top(base, name string) string {
-	rest, _ := below(base, name)
-	el, _, more := strings.Cut(rest, "/")
-	if more {
-		el += "/"
-	}
-	return join(base, el)
 }
 
 // check refuses an invalid version. A selection may be empty: the rules about DAG

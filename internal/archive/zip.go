@@ -144,7 +144,7 @@ func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 // small Python files.
 func (z *zipReader) deliver(files []deployFile) error {
 	s := z.scan
-	_, root := s.tree.project(s.dags)
+	root := s.plainRoot()
 	var sum int64
 	for _, f := range files {
 		if _, ok := below(root, s.entries[f.entry].Name); ok {

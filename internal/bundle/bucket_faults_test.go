@@ -81,7 +81,7 @@ func failEverything(t *testing.T, s *Store, m slipway.Manifest, want string) {
 	var wg sync.WaitGroup
 	for what, do := range map[string]func() error{
 		"stage": func() error {
-			_, err := s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), places{}.known)
+			_, err := s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), archive.Search{}, places{}.known)
 			return err
 		},
 		"put": func() error {

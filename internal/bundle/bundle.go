@@ -201,10 +201,10 @@ func (s *Store) Merge(ctx context.Context, ns string, files []slipway.File) (Pac
 	return kept, at, nil
 }
 
-// Stage reads an archive and stores the new contents in one durable pack.
+// Stage reads an archive, with the root by search, and stores the new contents in one durable pack.
 // After an error no new file is left.
-func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
-	staged, err := s.stage(ctx, ns, upload, size, lim, known)
+func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, search archive.Search, known Known) (Staged, error) {
+	staged, err := s.stage(ctx, ns, upload, size, lim, search, known)
 	if slipway.IsDiskFull(err) {
 		return Staged{}, slipway.DiskFull(err)
 	}
@@ -214,7 +214,7 @@ func (s *Store) Stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 	return staged, err
 }
 
-func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, known Known) (Staged, error) {
+func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size int64, lim archive.Limits, search archive.Search, known Known) (Staged, error) {
 	dir, err := s.packTempDir(ns)
 	if err != nil {
 		return Staged{}, err
@@ -223,9 +223,9 @@ func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 	if err != nil {
 		return Staged{}, err
 	}
-	st := &staging{to: s, ns: ns, dir: dir, known: known, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
+	st := &staging{to: s, ns: ns, dir: dir, known: known, lim: lim, search: search, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
 	defer func() { st.pack.discard() }()
-	selection, err := st.read(ctx, upload, size, lim)
+	selection, err := st.read(ctx, upload, size)
 	if err != nil {
 		return Staged{}, err
 	}

@@ -89,7 +89,7 @@ func writtenPack(t *testing.T, s *Store, n, size int) (Pack, []slipway.File) {
 	if err := tw.Close(); err != nil {
 		t.Fatal(err)
 	}
-	staged, err := s.Stage(t.Context(), "ns", bytes.NewReader(packed.Bytes()), int64(packed.Len()), archive.DefaultLimits(),
+	staged, err := s.Stage(t.Context(), "ns", bytes.NewReader(packed.Bytes()), int64(packed.Len()), archive.DefaultLimits(), archive.Search{},
 		func(string) (p slipway.Place, known bool) { return p, false })
 	if err != nil {
 		t.Fatal(err)

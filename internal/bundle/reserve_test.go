@@ -23,7 +23,7 @@ func TestStageKeepsTheReserve(t *testing.T) {
 			dir := t.TempDir()
 			lim := archive.DefaultLimits()
 			lim.Reserve = tt.reserve
-			_, err := must[*Store](t)(Open(dir)).Stage(t.Context(), "ns", packed, packed.Size(), lim, places{}.known)
+			_, err := must[*Store](t)(Open(dir)).Stage(t.Context(), "ns", packed, packed.Size(), lim, archive.Search{}, places{}.known)
 			if kind, text := slipway.Explain(err); err != nil && kind == slipway.Internal || kind != tt.kind {
 				t.Fatalf("error %v (%s), want of kind %v", err, text, tt.kind)
 			}

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"golang.org/x/sync/errgroup"
 
 	"slipway/internal/archive"
 	"slipway/internal/dagfile"
+	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
@@ -22,7 +24,7 @@ type Staged struct {
 	New  []slipway.File
 	Pack Pack // with the new contents; zero without any
 
-	Root         string // the dags folder's path in the archive
+	Root         slipway.Root // the dags folder in the archive, and how it was found
 	LeftOut      []archive.Omission
 	LeftOutFiles int
 	Outside      []string
@@ -46,20 +48,66 @@ type staging struct {
 	ns     string
 	dir    string // to write the pack in
 	known  Known
+	lim    archive.Limits
+	search archive.Search
 	pack   *packWriter
 	stored map[string]storedContent // by SHA-256
 	byName map[string]string        // entry → SHA-256
 }
 
-// read reads the archive in one goroutine and packs new contents in another.
-func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64, lim archive.Limits) (archive.Selection, error) {
+// read reads the archive, or the archive inside that holds the DAGs.
+func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64) (archive.Selection, error) {
+	inside := st.search.Inside
+	if inside == "" {
+		selection, err := st.readOne(ctx, upload, size)
+		if err != nil || selection.Inner == "" {
+			return selection, err
+		}
+		inside = selection.Inner
+	}
+	f, n, err := st.extract(ctx, upload, size, inside)
+	if err != nil {
+		return archive.Selection{}, err
+	}
+	defer f.Close() // only read, and without a name
+	clear(st.byName)
+	selection, err := st.readOne(ctx, f, n)
+	if err == nil && selection.Inner != "" {
+		err = slipway.Errorf(slipway.Invalid, "The archive %s in the upload holds another archive, %s, and no DAG file. Upload that one.", archive.Quote(inside), archive.Quote(selection.Inner))
+	}
+	selection.Found.Inside = inside
+	return selection, err
+}
+
+// extract writes the file name of the archive to a temporary file.
+func (st *staging) extract(ctx context.Context, upload io.ReaderAt, size int64, name string) (f *os.File, n int64, err error) {
+	f, err = os.CreateTemp(st.dir, durable.TempPattern)
+	if err != nil {
+		return nil, 0, err
+	}
+	in := intake{dir: st.dir, reserve: st.lim.Reserve}
+	err = archive.Extract(ctx, upload, size, st.lim, name, func(e archive.Entry, r io.Reader) error {
+		if err := in.fits(e); err != nil {
+			return err
+		}
+		n, err = io.Copy(f, r)
+		return err
+	})
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, n, nil
+}
+
+// readOne reads an archive in one goroutine and packs new contents in another.
+func (st *staging) readOne(ctx context.Context, upload io.ReaderAt, size int64) (archive.Selection, error) {
 	var selection archive.Selection
 	g, ctx := errgroup.WithContext(ctx)
-	in := newIntake(ctx, st.dir, lim.Reserve)
+	in := newIntake(ctx, st.dir, st.lim.Reserve)
 	defer in.drop()
 	g.Go(func() (err error) {
 		defer close(in.items)
-		selection, err = archive.Read(ctx, upload, size, lim, in.take)
+		selection, err = archive.Read(ctx, upload, size, st.lim, st.search, in.take)
 		return err
 	})
 	g.Go(func() error {
@@ -77,10 +125,6 @@ func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64, lim
 
 // store packs an item, unless the content is stored already.
 func (st *staging) store(it *item) error {
-	facts, err := it.look()
-	if err != nil {
-		return err
-	}
 	sha := it.sha()
 	st.byName[it.name] = sha
 	c, seen := st.stored[sha]
@@ -88,7 +132,7 @@ func (st *staging) store(it *item) error {
 		c.Place, c.known = st.known(sha)
 		c.size = it.size
 	}
-	c.facts = c.facts.Or(facts)
+	c.facts = c.facts.Or(it.facts)
 	st.stored[sha] = c
 	if seen || c.known {
 		return nil
@@ -99,7 +143,7 @@ func (st *staging) store(it *item) error {
 // finish stores the selected part of the pack, and returns all files with
 // their places.
 func (st *staging) finish(ctx context.Context, selection archive.Selection) (Staged, error) {
-	out := Staged{Root: selection.Root, LeftOut: selection.LeftOut, LeftOutFiles: selection.LeftOutFiles, Outside: selection.Outside}
+	out := Staged{Root: selection.Found, LeftOut: selection.LeftOut, LeftOutFiles: selection.LeftOutFiles, Outside: selection.Outside}
 	used := map[string]bool{}
 	for _, e := range selection.Entries {
 		used[st.byName[e.Name]] = true

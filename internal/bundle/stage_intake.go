@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"strings"
 
 	"slipway/internal/archive"
 	"slipway/internal/dagfile"
@@ -30,6 +31,7 @@ type item struct {
 	size  int64
 	large *os.File // nil for a small one
 	sum   hash.Hash
+	facts dagfile.Content
 }
 
 // sha returns the SHA-256 of the content.
@@ -73,27 +75,40 @@ func newIntake(ctx context.Context, dir string, reserve int64) *intake {
 	return in
 }
 
-// take takes the content r of e.
-func (in *intake) take(e archive.Entry, r io.Reader) error {
+// take takes the content r of e, and reports a DAG file.
+func (in *intake) take(e archive.Entry, r io.Reader) (isDAG bool, err error) {
 	if e.Link != "" {
-		return nil
+		return false, nil
 	}
 	if err := in.fits(e); err != nil {
-		return err
+		return false, err
 	}
 	var it *item
 	select {
 	case it = <-in.free:
 	case <-in.ctx.Done():
-		return in.ctx.Err()
+		return false, in.ctx.Err()
 	}
 	it.name = e.Name
 	if err := it.fill(in.dir, e.Size, r); err != nil {
 		it.drop()
-		return err
+		return false, err
 	}
+	if it.facts, err = it.look(); err != nil {
+		it.drop()
+		return false, err
+	}
+	isDAG = isDAGModule(e.Name, it.facts)
 	in.items <- it // has room for all items
-	return nil
+	return isDAG, nil
+}
+
+// isDAGModule reports whether Airflow would load the file name as a module with DAGs. A
+// zip archive says nothing about the folder that it lies in.
+func isDAGModule(name string, c dagfile.Content) bool {
+	f := slipway.File{Path: name}
+	c.Mark(&f)
+	return strings.HasSuffix(name, ".py") && (f.DAG || f.Asset)
 }
 
 // fits refuses a large content that would take the disk below the reserve.

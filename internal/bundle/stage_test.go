@@ -53,7 +53,7 @@ func (p places) known(sha string) (slipway.Place, bool) {
 func stageFiles(t testing.TB, s *Store, p places, files map[string]string) Staged {
 	t.Helper()
 	packed := upload(t, files)
-	staged := must[Staged](t)(s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), p.known))
+	staged := must[Staged](t)(s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), archive.Search{}, p.known))
 	for _, f := range staged.New {
 		p[f.SHA256] = f.Place
 	}
@@ -206,7 +206,7 @@ func TestStageLeavesNothingOnAnError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := must[*Store](t)(Open(t.TempDir()))
-			staged, err := s.Stage(tt.ctx, ns, bytes.NewReader(tt.archive), int64(len(tt.archive)), tt.lim, places{}.known)
+			staged, err := s.Stage(tt.ctx, ns, bytes.NewReader(tt.archive), int64(len(tt.archive)), tt.lim, archive.Search{}, places{}.known)
 			if err == nil {
 				t.Fatalf("staged %d files", len(staged.Files))
 			}
@@ -225,14 +225,14 @@ func TestStageFailsWhenThePackCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
 	p := must[*packWriter](t)(newPack(dir))
 	ok(t, p.f.Close())
-	st := &staging{dir: dir, known: places{}.known, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
+	st := &staging{dir: dir, lim: archive.DefaultLimits(), known: places{}.known, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
 	files := map[string]string{}
 	for i := range 40 {
 		files[string(rune('a'+i))+".bin"] = noise(uint64(i), 300_000)
 	}
 	files["large"] = noise(99, 2<<20)
 	packed := upload(t, files)
-	if _, err := st.read(t.Context(), packed, packed.Size(), archive.DefaultLimits()); !errors.Is(err, os.ErrClosed) {
+	if _, err := st.read(t.Context(), packed, packed.Size()); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("read: %v, want that the file is closed", err)
 	}
 	p.discard()

@@ -130,7 +130,7 @@ func (a *app) strayPack(t *testing.T, ns string) {
 	t.Helper()
 	text := storetest.Archive(t, map[string]string{"a.py": dag("stray")})
 	known := func(string) (p slipway.Place, stored bool) { return p, false }
-	if _, err := a.Bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), archive.DefaultLimits(), known); err != nil {
+	if _, err := a.Bundles.Stage(t.Context(), ns, bytes.NewReader(text), int64(len(text)), archive.DefaultLimits(), archive.Search{}, known); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -271,7 +272,11 @@ type cachedFiles struct {
 
 func versionKey(ns string, v slipway.Version) string { return ns + "/" + string(v) }
 
-func stagedKey(w slipway.DeployID) string { return "staged/" + string(w) }
+// stagedKey is the key of the files of w with the encoding b: staged again, a deploy has
+// others.
+func stagedKey(w slipway.DeployID, b []byte) string {
+	return fmt.Sprintf("staged/%s/%x", w, sha256.Sum256(b))
+}
 
 const (
 	cacheMax   = 8
@@ -379,14 +384,15 @@ func decodeStaged(b []byte) ([]slipway.File, error) {
 // uploadedFiles returns the uploaded files of a deploy from b, the encoding in
 // the store. The slice is shared: callers must not change it.
 func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, error) {
-	if files, ok := o.files.find(stagedKey(w)); ok {
+	key := stagedKey(w, b)
+	if files, ok := o.files.find(key); ok {
 		return files, nil
 	}
 	files, err := decodeStaged(b)
 	if err != nil {
 		return nil, fmt.Errorf("files of deploy %s: %w", w, err)
 	}
-	o.files.put(stagedKey(w), files)
+	o.files.put(key, files)
 	return files, nil
 }
 

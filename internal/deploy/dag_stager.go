@@ -2,13 +2,12 @@ package deploy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
+	"strings"
+	"time"
 
 	"slipway/internal/archive"
 	"slipway/internal/bundle"
@@ -27,9 +26,16 @@ type dagStager struct {
 // stageDAGs reads the upload u of w, stores the new contents and records the
 // files.
 func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
-	staged, err := a.unpack(ctx, d, u)
+	search, err := a.search(ctx, w, u)
 	if err != nil {
 		return err
+	}
+	staged, err := a.unpack(ctx, d, u, search)
+	if err != nil {
+		return err
+	}
+	if w.Root != nil { // chosen from what was found before
+		staged.Root = *w.Root
 	}
 	rep := report(staged) // before the files get other paths
 	files, err := prefixed(staged.Files, u.Folder, a.cfg.Limits)
@@ -42,15 +48,80 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 	if err != nil && staged.Pack.SHA256 != "" {
 		err = errors.Join(err, a.dropUnrecorded(context.WithoutCancel(ctx), d, staged.Pack.SHA256))
 	}
-	if err == nil {
+	if err == nil && len(staged.Root.Others) == 0 {
 		a.uploadFiles.removeUpload(u.ID)
+	}
+	if err == nil {
 		a.watchers.changed(d.ID, w.ID)
 	}
 	return err
 }
 
+// search says how the root of the upload u of w is found: as chosen on the page, as
+// named by the sender, or by the files and the present folders of dags.
+func (a *dagStager) search(ctx context.Context, w slipway.Deploy, u store.Upload) (s archive.Search, err error) {
+	s = archive.Search{Root: u.Root, Add: w.Merge == slipway.AddFiles}
+	if u.Folder != "" {
+		s.Folder = path.Base(u.Folder)
+	}
+	if w.Root != nil {
+		s.Root, s.Inside = slipway.RootChoice{Path: w.Root.Path}.Name(), w.Root.Inside
+	}
+	if s.Root != "" {
+		return s, nil
+	}
+	var b queueState
+	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
+		b, err = makersQueue(tx, w)
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	files, err := a.contents.projectedFiles(b)
+	known := map[string]bool{}
+	for _, f := range files {
+		if rest, ok := strings.CutPrefix("/"+f.Path, strings.TrimSuffix("/"+u.Folder, "/")+"/"); ok {
+			top, _, _ := strings.Cut(rest, "/")
+			known[top] = true
+		}
+	}
+	s.Known = func(folder string) bool { return known[folder] }
+	return s, err
+}
+
+// ChooseRoot stages a deploy again, with another folder of the archive as the root.
+func (a *dagStager) ChooseRoot(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, root string) (w slipway.Deploy, err error) {
+	err = a.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Projected(of, by)
+		if err != nil {
+			return err
+		}
+		if w, err = tx.Deploy(of, number); err != nil {
+			return err
+		}
+		if w, err = w.ChooseRoot(role, by, root); err != nil {
+			return err
+		}
+		if _, found, err := tx.UploadOf(w.ID); err != nil || !found {
+			return errors.Join(err, slipway.Errorf(slipway.Conflict, "The archive of deploy #%d is gone. Upload it again.", number))
+		}
+		w.StagedAt = time.Time{}
+		if w, err = tx.SaveDeploy(w); err != nil {
+			return err
+		}
+		return audit(tx, by, d, "deploy.root", w)
+	})
+	if err != nil {
+		return slipway.Deploy{}, err
+	}
+	a.wakers.wakeStage(of)
+	a.watchers.changed(of, w.ID)
+	return w, nil
+}
+
 // unpack stores the contents of an upload that are in no pack yet.
-func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload) (staged bundle.Staged, err error) {
+func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload, search archive.Search) (staged bundle.Staged, err error) {
 	if err := a.uploadFiles.Fits(0); err != nil {
 		return staged, err
 	}
@@ -59,12 +130,12 @@ func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Up
 		return staged, fmt.Errorf("open upload: %w", err)
 	}
 	defer f.Close()
-	return a.stageArchive(ctx, d, f)
+	return a.stageArchive(ctx, d, f, search)
 }
 
 // stageArchive stores the contents of an archive that are in no pack yet. The
 // archive is an upload, or switchStager's tar of the DAGs of an image.
-func (a *dagStager) stageArchive(ctx context.Context, d slipway.Deployment, f *os.File) (staged bundle.Staged, err error) {
+func (a *dagStager) stageArchive(ctx context.Context, d slipway.Deployment, f *os.File, search archive.Search) (staged bundle.Staged, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return staged, fmt.Errorf("open archive: %w", err)
@@ -85,7 +156,7 @@ func (a *dagStager) stageArchive(ctx context.Context, d slipway.Deployment, f *o
 		}
 		lim := a.cfg.Limits
 		lim.Reserve = a.cfg.Reserve
-		staged, err = a.bundles.Stage(ctx, d.Namespace, f, info.Size(), lim, known)
+		staged, err = a.bundles.Stage(ctx, d.Namespace, f, info.Size(), lim, search, known)
 		return err
 	})
 	return staged, err
@@ -116,7 +187,7 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 	if err != nil {
 		return err
 	}
-	a.contents.files.put(stagedKey(w.ID), files)
+	a.contents.files.put(stagedKey(w.ID, encoded), files)
 	before, err := a.contents.projectedFiles(base)
 	if err != nil {
 		return err
@@ -138,8 +209,9 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 		if now.Purpose() == slipway.ForSwitch {
 			now.UploadedAt = tx.Now
 		}
-		if _, err := tx.SaveDeploy(now.Checked()); err != nil || u.ID == "" {
-			return err
+		now.Root = &staged.Root
+		if _, err := tx.SaveDeploy(now.Checked()); err != nil || u.ID == "" || len(staged.Root.Others) > 0 {
+			return err // an upload with a choice stays until the deploy is confirmed or ends
 		}
 		return tx.DropUpload(u.ID)
 	})
@@ -170,33 +242,6 @@ func report(staged bundle.Staged) store.Report {
 		r.LeftOut = append(r.LeftOut, store.LeftOut{Name: o.Name, Why: o.Why})
 	}
 	return r
-}
-
-// contentOf returns the slipway.ContentSum of an archive's files, without storing
-// any.
-func contentOf(ctx context.Context, f *os.File, lim archive.Limits) (string, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return "", fmt.Errorf("open archive: %w", err)
-	}
-	sums := map[string]string{} // by name of the entry
-	selection, err := archive.Read(ctx, f, info.Size(), lim, func(e archive.Entry, r io.Reader) error {
-		sum := sha256.New()
-		_, err := io.Copy(sum, r)
-		sums[e.Name] = hex.EncodeToString(sum.Sum(nil))
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	files := make([]slipway.File, len(selection.Entries))
-	for i, e := range selection.Entries {
-		files[i] = slipway.File{Path: e.Path, SHA256: sums[e.Name], Exec: e.Exec, Link: e.Link}
-		if e.Link != "" {
-			files[i] = slipway.File{Path: e.Path, Link: e.Link}
-		}
-	}
-	return slipway.ContentSum(files), nil
 }
 
 // dropUnrecorded deletes a pack unless a record names the pack: an earlier pack

@@ -67,6 +67,11 @@ func saveEnded(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	if err := tx.DropStaged(w.ID); err != nil {
 		return nil, err
 	}
+	return dropUploads(tx, w)
+}
+
+// dropUploads drops the records of the uploads of w, and returns the uploads.
+func dropUploads(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 	all, err := tx.UploadsFor(w.ID)
 	if err != nil {
 		return nil, err

@@ -148,7 +148,7 @@ func (i *finalizer) SameFiles(ctx context.Context, w slipway.Deploy, f *os.File)
 	if err != nil || rep.Content == "" {
 		return false, err
 	}
-	content, err := contentOf(ctx, f, i.cfg.Limits)
+	content, err := i.uploadFiles.contentOf(ctx, f, w)
 	if errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrTooLarge) {
 		return false, nil
 	}

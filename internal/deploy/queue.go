@@ -86,7 +86,8 @@ func (q *queue) decide(ctx context.Context, of slipway.DeploymentID, by slipway.
 // confirm queues a staged deploy after agree approved the plan. A nil base is
 // the version at the end of the queue.
 func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (slipway.Deploy, error) {
-	return q.decide(ctx, of, by, "deploy.confirm", agree, func() (p proposal, err error) {
+	var uploads []string
+	queued, err := q.decide(ctx, of, by, "deploy.confirm", agree, func() (p proposal, err error) {
 		s, w, staged, err := q.planner.stagedDeploy(ctx, of, number, by)
 		if err != nil {
 			return p, err
@@ -102,10 +103,19 @@ func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int
 			}
 			w.Counts, w.ByHand = counted(w.Counts, plan.Counts), plan.ByHand
 			w.Note = cmp.Or(note, w.Note)
+			if uploads, err = dropUploads(tx, w); err != nil {
+				return w, err
+			}
 			return tx.Enqueue(w)
 		}
 		return p, nil
 	})
+	if err == nil {
+		for _, id := range uploads { // an archive with a choice of folders
+			q.endings.uploadFiles.removeUpload(id)
+		}
+	}
+	return queued, err
 }
 
 func versionOr(base *slipway.Version, projected slipway.Deployment) slipway.Version {

@@ -42,7 +42,7 @@ func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Depl
 	}
 	for _, u := range uploads {
 		switch {
-		case err != nil || u.ArrivedAt.IsZero():
+		case err != nil || u.ArrivedAt.IsZero() || !u.Image && !w.WantsDAG: // still arriving, or staged
 		case u.Image:
 			err = s.imageStager.importArchive(ctx, d, w, u)
 		default:

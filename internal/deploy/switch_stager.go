@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"slipway/internal/archive"
 	"slipway/internal/bundle"
 	"slipway/internal/image"
 	"slipway/internal/slipway"
@@ -158,7 +159,7 @@ func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment,
 	if err = errors.Join(err, out.Close()); err != nil || files == 0 {
 		return staged, unavailable(err)
 	}
-	staged, err = t.dagStager.stageArchive(ctx, d, temp.File)
+	staged, err = t.dagStager.stageArchive(ctx, d, temp.File, archive.Search{})
 	return staged, refusedInImage(err, dagsPath(d, i))
 }
 

@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"slipway/internal/archive"
 	"slipway/internal/datadir"
 	"slipway/internal/quota"
 	"slipway/internal/slipway"
@@ -315,4 +318,56 @@ func atEnd(r io.Reader) bool {
 
 func tooLarge(name string, most int64) error {
 	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
+}
+
+// contentOf returns the slipway.ContentSum of an archive's files, without storing
+// any, where the files are found as those of w.
+func (p *uploadFiles) contentOf(ctx context.Context, f *os.File, w slipway.Deploy) (string, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return "", fmt.Errorf("open archive: %w", err)
+	}
+	size, search := info.Size(), archive.Search{}
+	if w.Root != nil {
+		search.Root = slipway.RootChoice{Path: w.Root.Path}.Name()
+	}
+	if w.Root != nil && w.Root.Inside != "" {
+		inside, err := p.TempFile(w.By)
+		if err != nil {
+			return "", err
+		}
+		defer inside.Close() // only read, and without a name
+		if size, err = extractInto(ctx, inside, f, size, p.cfg.Limits, w.Root.Inside); err != nil {
+			return "", err
+		}
+		f = inside.File
+	}
+	sums := map[string]string{} // by name of the entry
+	selection, err := archive.Read(ctx, f, size, p.cfg.Limits, search, func(e archive.Entry, r io.Reader) (bool, error) {
+		sum := sha256.New()
+		_, err := io.Copy(sum, r)
+		sums[e.Name] = hex.EncodeToString(sum.Sum(nil))
+		return false, err
+	})
+	if err != nil {
+		return "", err
+	}
+	files := make([]slipway.File, len(selection.Entries))
+	for i, e := range selection.Entries {
+		files[i] = slipway.File{Path: e.Path, SHA256: sums[e.Name], Exec: e.Exec, Link: e.Link}
+		if e.Link != "" {
+			files[i] = slipway.File{Path: e.Path, Link: e.Link}
+		}
+	}
+	return slipway.ContentSum(files), nil
+}
+
+// extractInto writes the archive called inside, a file of the archive f of size bytes, to a
+// temporary file.
+func extractInto(ctx context.Context, to *TempFile, f *os.File, size int64, lim archive.Limits, inside string) (n int64, err error) {
+	err = archive.Extract(ctx, f, size, lim, inside, func(_ archive.Entry, r io.Reader) (err error) {
+		n, err = to.Append(r)
+		return err
+	})
+	return n, err
 }

@@ -26,6 +26,7 @@ type NewUpload struct {
 	Fix         string // the only file of a one-file fix, below dags; "" for other uploads
 	Merge       slipway.Merge
 	Folder      string // folder for the files, below dags; "" for the root
+	Root        string // folder of the archive that becomes dags, or slipway.WholeArchive; "" to find one
 	Description string
 	Git         slipway.Git
 
@@ -56,6 +57,9 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 		if err := archive.CheckVersion([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, p.cfg.Limits); err != nil {
 			return n, err
 		}
+	}
+	if err := archive.CheckText("name", n.Root); err != nil {
+		return n, err
 	}
 	switch {
 	case n.Length == 0:
@@ -88,7 +92,7 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 		if w, err = p.uploadFor(tx, d, role, by, &n); err != nil {
 			return err
 		}
-		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Folder: n.Folder}); err != nil {
+		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Folder: n.Folder, Root: n.Root}); err != nil {
 			return err
 		}
 		if err := p.admit(tx, d, w, u); err != nil {

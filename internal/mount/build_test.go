@@ -85,7 +85,7 @@ func manifestOf(t testing.TB, s *bundle.Store, v slipway.Version, files map[stri
 	t.Helper()
 	packed := tarOf(t, "dags/", files)
 	unknown := func(string) (slipway.Place, bool) { return slipway.Place{}, false }
-	staged := must[bundle.Staged](t)(s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), unknown))
+	staged := must[bundle.Staged](t)(s.Stage(t.Context(), ns, packed, packed.Size(), archive.DefaultLimits(), archive.Search{}, unknown))
 	return slipway.Manifest{Version: v, Files: staged.Files}
 }
 

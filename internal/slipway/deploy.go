@@ -75,6 +75,7 @@ type Deploy struct {
 
 	Version  Version // new bundle version, or for a return the old one to mount again
 	Merge    Merge
+	Root     *Root  // folder of the archive that became dags; nil for the usual one
 	Upload   string // the archive's name, or "3 files"
 	Fix      string // the file edited on a page, below dags; "" for uploads
 	Bytes    int64  // received
@@ -221,6 +222,9 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 	}
 	if w.Status != Staged {
 		return w, Errorf(Conflict, "Deploy #%d cannot be confirmed: it is %s.", w.Number, w.Status)
+	}
+	if err := w.Rooted(); err != nil {
+		return w, err
 	}
 	if base != d.Version {
 		return w, ErrBaseChanged

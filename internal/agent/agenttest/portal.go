@@ -102,7 +102,7 @@ func (p *Portal) Put(t *testing.T, v slipway.Version, text string) slipway.Desir
 		t.Fatal(err)
 	}
 	unknown := func(string) (at slipway.Place, ok bool) { return at, false }
-	staged, err := p.store.Stage(t.Context(), "ns", bytes.NewReader(b.Bytes()), int64(b.Len()), archive.DefaultLimits(), unknown)
+	staged, err := p.store.Stage(t.Context(), "ns", bytes.NewReader(b.Bytes()), int64(b.Len()), archive.DefaultLimits(), archive.Search{}, unknown)
 	if err == nil {
 		_, err = p.store.PutManifest("ns", slipway.Manifest{Version: v, Files: staged.Files})
 	}
