@@ -96,8 +96,9 @@ type scan struct {
 	dags        bool              // the root has a dags folder
 	last        string            // the current entry, for refusals
 	expanded    int64             // bytes of sparse files, holes included
+	files       int               // files handed over
 	handed      int64             // bytes handed over
-	skipped     bool              // files were not handed over, as there are too many bytes
+	skipped     bool              // files were not handed over, as there are too many
 }
 
 // header is what each format says of an entry before the content.
@@ -166,8 +167,8 @@ func (s *scan) add(e Entry, k kind) error {
 }
 
 // hands reports whether the content of the file e is handed over: by the entries up
-// to now, e may be deployed, and the bytes of all are within the limit. Beyond the
-// limit, small Python files are handed over, for the search of the dags folder.
+// to now, e may be deployed, and all are within the limits. Beyond the limit of bytes,
+// small Python files are handed over, for the search of the dags folder.
 func (s *scan) hands(e Entry) bool {
 	if s.only != nil {
 		return s.only[e.Name]
@@ -175,10 +176,11 @@ func (s *scan) hands(e Entry) bool {
 	if _, ok := below(dagsFolder, e.Name); !ok && s.dags && s.search.Root == "" {
 		return false
 	}
-	if e.Size > s.lim.Unpacked-s.handed && !isSmallPython(e) {
+	if s.files >= s.lim.Files || e.Size > s.lim.Unpacked-s.handed && !isSmallPython(e) {
 		s.skipped = true
 		return false
 	}
+	s.files++
 	s.handed += e.Size
 	return true
 }

@@ -107,7 +107,9 @@ func (l Limits) place(name string) (cleaned string, reason, err error) {
 		}
 		kept = append(kept, el)
 	}
-	cleaned = strings.Join(kept, "/")
+	if cleaned = strings.Join(kept, "/"); cleaned == name {
+		cleaned = name // in memory once
+	}
 	switch {
 	case reason != nil:
 	case len(cleaned) > l.Path:

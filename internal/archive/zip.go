@@ -97,6 +97,7 @@ type zipReader struct {
 // declare records f. The kind is file if the content is still to be read.
 func (z *zipReader) declare(f zipFile) (kind, error) {
 	name, k, refusal := zipKind(f.File)
+	f.Extra, f.Comment = nil, "" // not needed any more
 	cleaned, ok, err := z.scan.admit(header{
 		raw: name, name: name, kind: k, size: f.UncompressedSize64, refusal: refusal,
 		open: func() (io.Reader, error) { return z.open(f) },
@@ -140,23 +141,26 @@ func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 }
 
 // deliver gives the contents that may be deployed to take. Where the directory
-// says that these are too many bytes, nothing is unpacked before the selection but
+// says that these are too many, nothing is unpacked before the selection but
 // small Python files.
 func (z *zipReader) deliver(files []deployFile) error {
 	s := z.scan
 	root := s.plainRoot()
 	var sum int64
+	count := 0
 	for _, f := range files {
 		if _, ok := below(root, s.entries[f.entry].Name); ok {
+			count++
 			sum += s.entries[f.entry].Size
 		}
 	}
+	tooMuch := sum > s.lim.Unpacked || count > s.lim.Files
 	for _, f := range files {
 		e := &s.entries[f.entry]
 		if _, ok := below(root, e.Name); !ok && s.only == nil || s.only != nil && !s.only[e.Name] {
 			continue
 		}
-		if s.only == nil && sum > s.lim.Unpacked && (root != "" || !isSmallPython(*e)) {
+		if s.only == nil && tooMuch && (root != "" || !isSmallPython(*e)) {
 			s.skipped = true
 			continue
 		}

@@ -1,0 +1,171 @@
+package archive
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
+
+	"slipway/internal/slipway"
+)
+
+// TestMemoryOfEntries holds what DESIGN promises: an archive costs at most 64 MiB of
+// memory, or 1 KiB an entry.
+func TestMemoryOfEntries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("many entries")
+	}
+	const most = 100_000
+	file := func(i int) string { return fmt.Sprintf("dags/team_%03d/some_sub_folder/load_orders_%06d.py", i%500, i) }
+	long := func(i int) string {
+		return fmt.Sprintf("dags/%s%06d", strings.Repeat(strings.Repeat("n", 200)+"/", 5), i)
+	}
+	for name, tt := range map[string]struct {
+		entries int
+		write   func(w io.Writer, n int) error
+		refused bool
+	}{
+		"tar":                      {most - 1100, tarEntries(tar.TypeReg, file), false},
+		"tar.gz":                   {most - 1100, gzipOf(tarEntries(tar.TypeReg, file)), false},
+		"tar.zst":                  {most - 1100, zstdOf(tarEntries(tar.TypeReg, file)), false},
+		"tar.xz":                   {most - 1100, xzOf(tarEntries(tar.TypeReg, file)), false},
+		"zip":                      {most - 1100, zipEntriesOf(file), false},
+		"symlinks":                 {most - 1100, gzipOf(tarEntries(tar.TypeSymlink, file)), false},
+		"folders":                  {most - 1100, gzipOf(tarEntries(tar.TypeDir, func(i int) string { return file(i) + "/" })), false},
+		"folders of long names":    {99_000, gzipOf(tarEntries(tar.TypeDir, func(i int) string { return long(i) + "/" })), true},
+		"files of long names":      {99_000, gzipOf(tarEntries(tar.TypeReg, long)), true},
+		"zipped, of long names":    {99_000, zipEntriesOf(long), true},
+		"long names beside":        {99_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return "x" + long(i) })), true},
+		"hard links beside":        {300_000, gzipOf(tarEntries(tar.TypeLink, func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) })), false},
+		"many more beside":         {390_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) })), false},
+		"many more beside, zipped": {390_000, zipEntriesOf(func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) }), false},
+		"deep names of one letter": {99_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return fmt.Sprintf("dags/%06d/%s", i, strings.Repeat("d/", 120)+"x") })), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "archive")
+			f, err := os.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			if err := tt.write(f, tt.entries); err != nil {
+				t.Fatal(err)
+			}
+			info, err := f.Stat()
+			if err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			grown := peak(func() {
+				_, err = Read(t.Context(), f, info.Size(), DefaultLimits(), func(Entry, io.Reader) error { return nil })
+			})
+			if (err != nil) != tt.refused || err != nil && !slipway.Explained(err) {
+				t.Errorf("error %v, want a refusal: %t", err, tt.refused)
+			}
+			t.Logf("%d MiB for %d entries, %d KiB, in %s", grown>>20, tt.entries, info.Size()>>10, time.Since(began).Round(time.Millisecond))
+			if allowed := max(64<<20, 1<<10*int64(tt.entries)); grown > allowed {
+				t.Errorf("reading took %d MiB, at most %d are allowed", grown>>20, allowed>>20)
+			}
+		})
+	}
+}
+
+// peak returns the most bytes of heap that do needs beside the present ones, garbage
+// included.
+func peak(do func()) int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	before, most := m.HeapInuse, m.HeapInuse
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapInuse)
+			select {
+			case <-done:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	do()
+	close(done)
+	<-ended
+	return int64(most - before)
+}
+
+func tarEntries(kind byte, name func(int) string) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w := tar.NewWriter(out)
+		for i := range n {
+			h := &tar.Header{Name: name(i), Typeflag: kind, Mode: 0o644}
+			switch kind {
+			case tar.TypeSymlink:
+				h.Linkname = "../some_sub_folder/target.py"
+			case tar.TypeLink:
+				h.Linkname = "logs/0"
+			}
+			if err := w.WriteHeader(h); err != nil {
+				return err
+			}
+		}
+		err := w.WriteHeader(&tar.Header{Name: "dags/last.py", Typeflag: tar.TypeReg, Mode: 0o644})
+		return errors.Join(err, w.Close())
+	}
+}
+
+func zipEntriesOf(name func(int) string) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w := zip.NewWriter(out)
+		for i := range n {
+			if _, err := w.CreateRaw(&zip.FileHeader{Name: name(i)}); err != nil {
+				return err
+			}
+		}
+		_, err := w.CreateRaw(&zip.FileHeader{Name: "dags/last.py"})
+		return errors.Join(err, w.Close())
+	}
+}
+
+func gzipOf(write func(io.Writer, int) error) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(w, n), w.Close())
+	}
+}
+
+func zstdOf(write func(io.Writer, int) error) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w, err := zstd.NewWriter(out)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(w, n), w.Close())
+	}
+}
+
+func xzOf(write func(io.Writer, int) error) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w, err := xz.NewWriter(out)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(w, n), w.Close())
+	}
+}
