@@ -44,6 +44,7 @@ type DeployPage struct {
 	Image    *ImageReview // after the review
 	Changes  *Changes
 	Log      LogCardProps
+	Root     *Root // nil for a deploy without an archive
 	LeftOut  []Omission
 	Outside  []string
 }
@@ -130,6 +131,30 @@ type Review struct {
 	NotAirflow  string       // an image without any sign of Airflow; "" for none
 	ByHand      bool         // no agent and no command here can run the image with the DAGs
 	NoFiles     bool         // the deploy changes no files
+	Root        *Root        // nil for a deploy without an archive
+}
+
+// Root is the folder of an archive that became dags, with the folders to choose from.
+type Root struct {
+	Path    string   // "" for the whole archive
+	Why     string   // a sentence; "" for the usual folder
+	Inside  string   // the archive in the upload that was read; "" for the upload itself
+	Asks    bool     // nobody has said yet
+	URL     string   // a POST; "" where nothing can be chosen
+	Options []Option // the folders to choose from
+}
+
+// RootAsks refuses a confirmation without a chosen folder.
+const RootAsks = "Say above which folder of the archive is the dags folder."
+
+// RootOption names a folder to choose.
+func RootOption(c slipway.RootChoice) Option {
+	o := Option{Value: c.Name(), Text: c.Path + "/"}
+	if c.Path == "" {
+		o.Text = "the whole archive"
+	}
+	o.Text += " (" + Count(c.DAGs, "DAG file") + ")"
+	return o
 }
 
 // ChangeLine is a changed file in a list.

@@ -72,7 +72,7 @@ func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.De
 	if err != nil {
 		return p, w, err
 	}
-	p.LeftOut, p.Outside = omissions(report), report.Outside
+	p.Root, p.LeftOut, p.Outside = rootOf(w), omissions(report), report.Outside
 	p.Header, p.Timeline = header(sc, w, kept), timeline(sc, w)
 	p.LiveURL = fmt.Sprintf("%s/live?view=deploy&number=%d&status=%s", deploymentPath(sc.ID), w.Number, w.Status)
 	return p, w, nil
@@ -202,10 +202,45 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}
+	if form.Root = p.Root; form.Root != nil && len(r.Deploy.Root.Others) > 0 {
+		if _, err := r.Deploy.ChooseRoot(r.Role, r.By, slipway.RootChoice{Path: r.Deploy.Root.Path}.Name()); err == nil {
+			form.Root.URL = path + "/root"
+		}
+	}
+	if r.Deploy.Rooted() != nil {
+		form.Refusal = views.RootAsks
+	}
 	if p.Review = &form; !form.NoFiles {
 		p.Changes = &ch
 	}
 	return nil
+}
+
+// rootOf is the folder of the archive of w that became dags.
+func rootOf(w slipway.Deploy) *views.Root {
+	if w.Root == nil {
+		return nil
+	}
+	v := &views.Root{Path: w.Root.Path, Why: w.Root.Why, Inside: w.Root.Inside, Asks: w.Root.Asks}
+	for _, c := range w.Root.Others {
+		o := views.RootOption(c)
+		o.Chosen = c.Path == w.Root.Path && !w.Root.Asks
+		v.Options = append(v.Options, o)
+	}
+	return v
+}
+
+// chooseRoot serves POST /deployments/:deployment/deploys/:number/root.
+func (s *Server) chooseRoot(c echo.Context) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	w, err := s.engine.ChooseRoot(c.Request().Context(), deploymentID(c), n, actorOf(c), c.FormValue("root"))
+	if err != nil {
+		return err
+	}
+	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
 // confirm serves POST /deployments/:deployment/deploys/:number/confirm. If the

@@ -120,6 +120,7 @@ func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.GET("/deployments/:deployment/deploys/:number", s.showDeploy)
 	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
 	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
+	user.POST("/deployments/:deployment/deploys/:number/root", s.chooseRoot)
 	user.GET("/deployments/:deployment/deploys/:number/patch", s.sendPatch)
 	user.GET("/deployments/:deployment/deploys/:number/log", s.sendLog)
 	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)

@@ -122,6 +122,7 @@ type Review struct {
 	Deployment slipway.Deployment // in the present state
 	Projected  slipway.Deployment // projected to the end of the queue
 	Role       slipway.Role
+	By         slipway.Actor // the reader
 	Deploy     slipway.Deploy
 	Base       slipway.Version // version before the changes
 	BaseDeploy *slipway.Deploy // the deploy of version Base, live or queued; nil for none
@@ -149,6 +150,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 		return Review{}, slipway.Errorf(slipway.Conflict, "Deploy #%d does not wait to be confirmed: it is %s.", number, w.Status)
 	}
 	r := b.review(w)
+	r.By = by
 	plan, impossible := e.planner.plan(ctx, b, w, staged)
 	if impossible != nil && !slipway.Explained(impossible) {
 		return r, impossible

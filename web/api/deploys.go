@@ -28,6 +28,9 @@ func deployObject(w slipway.Deploy) object {
 	if w.ReturnTo > 0 {
 		o["returnTo"] = w.ReturnTo
 	}
+	if w.Root != nil && !w.StagedAt.IsZero() {
+		o["dagsPath"], o["dagsPathReason"] = slipway.RootChoice{Path: w.Root.Path}.Name(), w.Root.Why
+	}
 	if w.Image != nil {
 		o["image"], o["imagePlatform"] = w.Image.Ref(), w.Image.Platform
 	}
@@ -185,6 +188,7 @@ func (g gitBody) git() slipway.Git {
 type deployBody struct {
 	Type        string  `json:"type"`
 	Description string  `json:"description"`
+	DagsPath    string  `json:"dagsPath"`
 	Git         gitBody `json:"git"`
 }
 
@@ -221,7 +225,7 @@ func (e *deploys) createDeploy(c echo.Context) error {
 // follows.
 func (e *deploys) beginDeploy(c echo.Context, d slipway.Deployment, b deployBody) (w slipway.Deploy, upload bool, err error) {
 	ctx, by, kind := c.Request().Context(), Caller(c), slipway.DeployKind(b.Type)
-	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Description: cleanText(b.Description), Git: b.Git.git()}
+	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Root: b.DagsPath, Description: cleanText(b.Description), Git: b.Git.git()}
 	if kind.HasImage() {
 		w, err = e.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: kind, Description: n.Description, Git: n.Git})
 		if err != nil || kind == slipway.ImageOnly || !d.DAGDeploys {

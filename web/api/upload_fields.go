@@ -44,6 +44,8 @@ func (u *uploadRequest) setField(name, value string) (err error) {
 		u.Merge = slipway.Merge(value)
 	case "folder":
 		u.Folder = strings.Trim(strings.TrimSpace(value), "/")
+	case "dagsPath":
+		u.Root = strings.TrimSpace(value)
 	case "name":
 		u.Name = cleanText(value)
 	case "base":
@@ -61,7 +63,7 @@ func (u *uploadRequest) setField(name, value string) (err error) {
 	case "author":
 		u.Git.Author = cleanText(value)
 	default:
-		return slipway.Errorf(slipway.Invalid, "There is no field %q here. The fields are archive, type, image, description, merge, folder, name, base, wait, commit, branch, repository, url and author.", name)
+		return slipway.Errorf(slipway.Invalid, "There is no field %q here. The fields are archive, type, image, description, merge, folder, dagsPath, name, base, wait, commit, branch, repository, url and author.", name)
 	}
 	return err
 }
