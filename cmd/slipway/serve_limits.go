@@ -21,7 +21,7 @@ const (
 func connectionLimits(most int, proxies []netip.Prefix) inbound.Config {
 	var files syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err == nil {
-		most = int(min(uint64(most), max(uint64(files.Cur)/2, minConnections)))
+		most = int(min(uint64(most), max(files.Cur/2, minConnections)))
 	}
 	return inbound.Config{Most: most, FromNetwork: most / 2, Network: auth.Network, Proxies: proxies}
 }

@@ -24,7 +24,7 @@ func TestOneClientTakesAllConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { c.Close() })
+		t.Cleanup(func() { _ = c.Close() })
 		switch i % 3 {
 		case 0:
 			fmt.Fprint(c, "POST /signin HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nemail=")
@@ -38,8 +38,8 @@ func TestOneClientTakesAllConnections(t *testing.T) {
 		if err != nil {
 			t.Fatalf("after %s: %v\n%s", time.Since(began), err, p.Tail())
 		}
-		if r.Body.Close(); r.StatusCode != http.StatusOK {
-			t.Fatalf("answer %d", r.StatusCode)
+		if err := r.Body.Close(); r.StatusCode != http.StatusOK || err != nil {
+			t.Fatalf("answer %d, %v", r.StatusCode, err)
 		}
 	}
 	a := in.Astro(t, in.Token)

@@ -79,7 +79,7 @@ func (s *site) open(t *testing.T, path string, h http.Header) *bufio.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { answer.Body.Close() })
+	t.Cleanup(func() { _ = answer.Body.Close() })
 	if answer.StatusCode != http.StatusOK {
 		t.Fatalf("%s: answer %d", path, answer.StatusCode)
 	}
