@@ -167,7 +167,7 @@ func (s *scan) add(e Entry, k kind) error {
 }
 
 // hands reports whether the content of the file e is handed over: by the entries up
-// to now, e may be deployed, and all are within the limits. Beyond the limit of bytes,
+// to now, e may be deployed, and all are within the limits. Beyond the limits,
 // small Python files are handed over, for the search of the dags folder.
 func (s *scan) hands(e Entry) bool {
 	if s.only != nil {
@@ -176,7 +176,8 @@ func (s *scan) hands(e Entry) bool {
 	if _, ok := below(dagsFolder, e.Name); !ok && s.dags && s.search.Root == "" {
 		return false
 	}
-	if s.files >= s.lim.Files || e.Size > s.lim.Unpacked-s.handed && !isSmallPython(e) {
+	full := s.files >= s.lim.Files || e.Size > s.lim.Unpacked-s.handed
+	if full && !isSmallPython(e) || s.files >= 2*s.lim.Files {
 		s.skipped = true
 		return false
 	}

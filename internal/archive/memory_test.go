@@ -68,7 +68,7 @@ func TestMemoryOfEntries(t *testing.T) {
 			}
 			began := time.Now()
 			grown := peak(func() {
-				_, err = Read(t.Context(), f, info.Size(), DefaultLimits(), func(Entry, io.Reader) error { return nil })
+				_, err = Read(t.Context(), f, info.Size(), DefaultLimits(), Search{}, func(Entry, io.Reader) (bool, error) { return false, nil })
 			})
 			if (err != nil) != tt.refused || err != nil && !slipway.Explained(err) {
 				t.Errorf("error %v, want a refusal: %t", err, tt.refused)
