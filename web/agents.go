@@ -66,7 +66,7 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 				return err
 			}
 		}
-		c.Set(agentKey, s.engine.Portal(d))
+		c.Set(agentKey, s.engine.Portal(d).With(t.ID))
 		return next(c)
 	}
 }

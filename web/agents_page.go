@@ -114,6 +114,7 @@ func (s *Server) revokeAgentToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	s.engine.TokenRevoked(t.Deployment, t.ID)
 	return s.done(c, deploymentPath(t.Deployment)+"/settings", views.DoneAgentRevoked, t.Name)
 }
 

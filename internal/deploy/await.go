@@ -186,16 +186,17 @@ type part struct {
 
 // awaitPart waits until the components of a kind run the desired state while w
 // goes live. The timeout begins anew after a restart, and while tasks end: the
-// agent has its own limit for tasks.
+// agent has its own limit for tasks, and MaxEnding is that of the portal.
 func (a *awaiter) awaitPart(ctx context.Context, w slipway.Deploy, p part) (outcome, error) {
 	since := a.store.Now()
+	began := since
 	return a.wait(ctx, w.Deployment, func() (outcome, error) {
 		d, revision, err := a.desiredOf(ctx, w.Deployment)
 		if err != nil {
 			return outcome{}, err
 		}
 		now := a.store.Now()
-		if slipway.Ending(a.components.Components(d.ID), now) {
+		if now.Sub(began) < slipway.MaxEnding && slipway.Ending(a.components.Components(d.ID), now) {
 			since = now
 		}
 		o := a.probePart(d, revision, p.kind, now.Sub(since) >= p.within)

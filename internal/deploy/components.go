@@ -77,12 +77,8 @@ type componentKey struct {
 
 func keyOf(r slipway.Report) componentKey { return componentKey{r.Component, r.Mounts()} }
 
-// maxComponents is the limit for one Deployment. Beyond the limit, an agent is
-// inventing names.
-const maxComponents = 2000
-
-// put notes a report.
-func (b *lastReports) put(of slipway.DeploymentID, r slipway.Report, now time.Time) error {
+// put notes a report by an agent with a token.
+func (b *lastReports) put(of slipway.DeploymentID, token slipway.TokenID, r slipway.Report, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.gone[of], r.Component)
@@ -97,10 +93,13 @@ func (b *lastReports) put(of slipway.DeploymentID, r slipway.Report, now time.Ti
 		b.of[of] = map[componentKey]slipway.Component{}
 	}
 	old, known := b.of[of][keyOf(r)]
-	if !known && len(b.of[of]) >= maxComponents {
-		return slipway.Errorf(slipway.TooMany, "This Deployment has %d components already. Forget those that are gone.", maxComponents)
+	if !known {
+		maps.DeleteFunc(b.of[of], func(_ componentKey, c slipway.Component) bool { return c.Gone(now) })
+		if err := slipway.MayAppear(token, maps.Values(b.of[of])); err != nil {
+			return err
+		}
 	}
-	c := slipway.Component{Report: r, Since: old.Since, LastSeen: now}
+	c := slipway.Component{Report: r, Since: old.Since, LastSeen: now, Token: token}
 	if !known || old.DAGs != r.DAGs || old.Version != r.Version || old.Image != r.Image {
 		c.Since = now.Add(-time.Duration(r.Age) * time.Second)
 	}
@@ -113,7 +112,7 @@ func (b *lastReports) markGone(of slipway.DeploymentID, name string) {
 	if b.gone == nil {
 		b.gone = map[slipway.DeploymentID]map[string]bool{}
 	}
-	if len(b.gone[of]) >= maxComponents || b.gone[of] == nil {
+	if len(b.gone[of]) >= slipway.MaxDeploymentComponents || b.gone[of] == nil {
 		b.gone[of] = map[string]bool{}
 	}
 	b.gone[of][name] = true
@@ -149,6 +148,23 @@ func (b *lastReports) remove(of slipway.DeploymentID, name string) bool {
 	}
 	b.markGone(of, name)
 	return true
+}
+
+// revoked has the components of a revoked token count as silent: nothing waits for
+// them.
+func (b *lastReports) revoked(of slipway.DeploymentID, token slipway.TokenID, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for at, c := range b.of[of] {
+		if c.Token != token {
+			continue
+		}
+		if !c.Silent(now) {
+			c.LastSeen = now.Add(-slipway.SilentAfter)
+			b.of[of][at] = c
+		}
+		b.markGone(of, c.Component)
+	}
 }
 
 // clearErrors removes errors about the earlier desired state. An error of a
@@ -196,6 +212,13 @@ func (o *components) Forget(ctx context.Context, of slipway.DeploymentID, by sli
 		o.watchers.reported(of)
 	}
 	return err
+}
+
+// TokenRevoked tells that agents of a Deployment can no longer report with a
+// token. Their components fall silent at once.
+func (o *components) TokenRevoked(of slipway.DeploymentID, token slipway.TokenID) {
+	o.reports.revoked(of, token, o.store.Now())
+	o.watchers.reported(of)
 }
 
 // Recheck makes all watchers check their permissions again. Call Recheck after

@@ -141,3 +141,49 @@ func TestRolloutByAgentsFails(t *testing.T) {
 		return true
 	})
 }
+
+// ghost has a made-up component report for ever, with a token.
+func (a *app) ghost(t *testing.T, p *deploy.AgentPortal, r slipway.Report) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-done })
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if err := p.With("stolen").Report(ctx, r); err != nil {
+				t.Error(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	a.Eventually(t, "the component is seen", func() bool { return len(a.Engine.Components(a.Sales.ID)) > 0 })
+}
+
+// A made-up component whose tasks never end holds no rollout for ever.
+func TestMadeUpComponentHoldsNoRollout(t *testing.T) {
+	a, p := elsewhere(t, func(c *deploy.Config) { c.ApplyTimeout = 20 * time.Second })
+	a.ghost(t, p, slipway.Report{Component: "ghost", Kind: slipway.Rollout, Step: slipway.StepEnding})
+	w := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
+	a.Eventually(t, "the rollout waits", func() bool { return !a.Load(t, w.Number).RollingAt.IsZero() })
+	time.Sleep(300 * time.Millisecond)
+	start := time.Now()
+	a.Store.Now = func() time.Time { return start.Add(slipway.MaxEnding + time.Minute) }
+	if w = a.Await(t, w.Number, slipway.Failed); !strings.Contains(w.Reason, "ghost") {
+		t.Errorf("reason %q, want the component's name", w.Reason)
+	}
+}
+
+// Nothing waits for components whose token was revoked.
+func TestRevokedTokenHoldsNoDeploy(t *testing.T) {
+	a, p := elsewhere(t)
+	r := slipway.Report{Component: "ghost", DAGs: slipway.FromImage}
+	if err := p.With("stolen").Report(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Deploying)
+	a.Engine.TokenRevoked(a.Sales.ID, "stolen")
+	a.Await(t, w.Number, slipway.Deployed)
+}

@@ -16,9 +16,16 @@ import (
 // calls an AgentPortal, and web/agents.go does for agents elsewhere.
 type AgentPortal struct {
 	*portals
-	of   slipway.DeploymentID
-	ns   string
-	from bundle.Source
+	of    slipway.DeploymentID
+	token slipway.TokenID // "" for the embedded agent
+	ns    string
+	from  bundle.Source
+}
+
+// With returns p for an agent with a token.
+func (p AgentPortal) With(token slipway.TokenID) *AgentPortal {
+	p.token = token
+	return &p
 }
 
 // pollFor is how long Desired waits for something new.
@@ -86,7 +93,7 @@ func (p *AgentPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.cfg.Agent
 	}
-	if err := p.components.reports.put(p.of, r, p.store.Now()); err != nil {
+	if err := p.components.reports.put(p.of, p.token, r, p.store.Now()); err != nil {
 		return err
 	}
 	p.watchers.reported(p.of)

@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -120,6 +121,33 @@ type Component struct {
 	Report
 	Since    time.Time // start of the present code
 	LastSeen time.Time
+	Token    TokenID // of the agent; "" for the embedded one
+}
+
+// MaxComponents is the limit of components with one agent token, and
+// MaxDeploymentComponents with all tokens of a Deployment. Beyond, an agent is
+// inventing names.
+const (
+	MaxComponents           = 200
+	MaxDeploymentComponents = 2000
+)
+
+// MayAppear checks whether a component with an agent token may appear beside all.
+func MayAppear(token TokenID, all iter.Seq[Component]) error {
+	total, same := 0, 0
+	for c := range all {
+		total++
+		if c.Token == token {
+			same++
+		}
+	}
+	switch {
+	case total >= MaxDeploymentComponents:
+		return Errorf(TooMany, "This Deployment has %d components already. Forget those that are gone.", MaxDeploymentComponents)
+	case same >= MaxComponents:
+		return Errorf(TooMany, "The agents of this token report %d components already. Forget those that are gone, or give more agents a token of their own.", MaxComponents)
+	}
+	return nil
 }
 
 // EmbeddedComponent is the component name of the portal's embedded agent.

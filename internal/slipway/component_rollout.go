@@ -9,6 +9,10 @@ import (
 // finish, up to the agent's time limit.
 const StepEnding = "waiting for running tasks to end"
 
+// MaxEnding is how long a rollout waits for running tasks to end, whatever
+// agents report.
+const MaxEnding = 25 * time.Hour
+
 // Ending reports whether a connected component waits in StepEnding.
 func Ending(all []Component, now time.Time) bool {
 	return slices.ContainsFunc(all, func(c Component) bool { return c.Kind == Rollout && c.Step == StepEnding && !c.Silent(now) })

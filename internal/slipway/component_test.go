@@ -2,6 +2,7 @@ package slipway
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 )
@@ -117,5 +118,29 @@ func TestProgressAndHealth(t *testing.T) {
 				t.Errorf("%s, %q; want %s, %q", health, reason, tt.health, tt.reason)
 			}
 		})
+	}
+}
+
+func TestMayAppear(t *testing.T) {
+	of := func(token TokenID, n int) (all []Component) {
+		for range n {
+			all = append(all, Component{Token: token})
+		}
+		return all
+	}
+	for name, tt := range map[string]struct {
+		all  []Component
+		want Kind
+		says string
+	}{
+		"first":             {nil, fine, ""},
+		"below the limit":   {of("a", MaxComponents-1), fine, ""},
+		"at the limit":      {of("a", MaxComponents), TooMany, "The agents of this token report 200 components"},
+		"of another token":  {of("b", MaxComponents), fine, ""},
+		"of all tokens":     {of("b", MaxDeploymentComponents), TooMany, "This Deployment has 2000 components"},
+		"of the embedded":   {of("", MaxComponents), fine, ""},
+		"mixed, at a limit": {append(of("a", MaxComponents), of("b", 5)...), TooMany, "a token of their own"},
+	} {
+		t.Run(name, func(t *testing.T) { checkError(t, MayAppear("a", slices.Values(tt.all)), tt.want, tt.says) })
 	}
 }
