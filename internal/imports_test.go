@@ -37,10 +37,11 @@ var may = map[string][]string{
 	"internal/mount":             {rules, "internal/archive", "internal/durable", "internal/bundle"},
 	"internal/image":             {rules},
 	"internal/image/dockertest":  {}, // only for tests
-	"internal/deploy":            {rules, "store", "internal/archive", "internal/dagfile", "internal/durable", "internal/bundle", "internal/image", "internal/datadir", "internal/diff", "internal/quota"},
+	"internal/deploy":            {rules, "store", "internal/archive", "internal/dagfile", "internal/durable", "internal/bundle", "internal/image", "internal/datadir", "internal/diff", "internal/quota", "internal/secret"},
 	"internal/deploy/deploytest": {rules, "store", "store/storetest", "internal/archive", "internal/bundle", "internal/image", "internal/deploy", "internal/agent"}, // only for tests
 	"internal/diff":              {rules},
 	"internal/quota":             {rules},
+	"internal/secret":            {rules, "store", "internal/durable", "internal/datadir"},
 	"internal/datadir":           {},
 	"internal/inbound":           {rules},
 	"internal/backup":            {rules, "store", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
@@ -52,7 +53,7 @@ var may = map[string][]string{
 	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "views", "static", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "views"},
 	"static":                     {},
-	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "internal/inbound", "web", "internal/datadir"},
+	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "internal/inbound", "web", "internal/datadir", "internal/secret"},
 	"e2e":                        {"store/storetest"},
 	"e2e/program":                {rules, "store", "store/storetest", "internal/durable", "internal/datadir"},
 	"e2e/crash":                  {rules, "store", "internal/durable", "internal/bundle", "internal/image/dockertest", "internal/auth", "internal/datadir", "e2e/program"},

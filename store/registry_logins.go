@@ -35,6 +35,17 @@ func (tx *Tx) RegistryLogins(w slipway.WorkspaceID) ([]RegistryLogin, error) {
 		SELECT workspace, host, user, password, by, at FROM registry_logins WHERE workspace = ? ORDER BY host`, w)
 }
 
+// AllRegistryLogins returns the registry logins of all Workspaces.
+func (tx *Tx) AllRegistryLogins() ([]RegistryLogin, error) {
+	return list(tx, "all registry logins", scanRegistryLogin, `
+		SELECT workspace, host, user, password, by, at FROM registry_logins ORDER BY workspace, host`)
+}
+
+// ResealRegistryLogin saves the password of l, sealed with another key.
+func (tx *Tx) ResealRegistryLogin(l RegistryLogin) error {
+	return tx.exec("reseal registry login", `UPDATE registry_logins SET password = ? WHERE workspace = ? AND host = ?`, l.Sealed, l.Workspace, l.Host)
+}
+
 // RegistryLogin returns the login of a Workspace for a host, false for none.
 func (tx *Tx) RegistryLogin(w slipway.WorkspaceID, host string) (RegistryLogin, bool, error) {
 	return first(list(tx, "registry login", scanRegistryLogin, `

@@ -49,6 +49,7 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
 		return err
 	}
+	defer fmt.Fprintln(c.out, "The file holds secrets: keys, passwords of registries, all code. Keep it like a password.")
 	if totals.Bucket != "" {
 		fmt.Fprintf(c.out, "%s holds the records. The %d versions and %d packs that they name are in the bucket %s.\n", b.File, totals.Versions, totals.Packs, totals.Bucket)
 		return nil

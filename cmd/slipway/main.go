@@ -31,6 +31,7 @@ type commands struct {
 	Init    initCommand    `cmd:"" help:"Set up an empty data folder without a browser. Prints ids and tokens as JSON."`
 	User    userCommand    `cmd:"" help:"Add, list, disable and remove accounts, set passwords."`
 	Token   tokenCommand   `cmd:"" help:"Add, list and revoke tokens for the API and for agents."`
+	Key     keyCommand     `cmd:"" help:"Replace the keys of a data folder."`
 	Backup  backupCommand  `cmd:"" help:"Write everything that is kept to one file, also while serve runs."`
 	Restore restoreCommand `cmd:"" help:"Fill an empty data folder from a backup."`
 	Fsck    fsckCommand    `cmd:"" help:"Look for damage in a data folder, also while serve runs."`

@@ -29,12 +29,12 @@ const (
 	restoreName     = ".restore" // in the data folder: what is not complete
 	lostAndFound    = "lost+found"
 	requiredMembers = 2 // number of members in every backup, beside the database
-	databaseLast    = 5 // index of the database in restored
+	databaseLast    = 6 // index of the database in restored
 )
 
 // restored are the entries of a data folder in the order of moving. The
 // database is last and completes the restore.
-var restored = [...]string{datadir.Bundles, datadir.Packs, bundle.BucketFile, datadir.Registry, datadir.SecretKey, databaseLast: datadir.Database}
+var restored = [...]string{datadir.Bundles, datadir.Packs, bundle.BucketFile, datadir.Registry, datadir.SecretKey, datadir.NextKey, databaseLast: datadir.Database}
 
 // Run is the command.
 func (r restoreCommand) Run(ctx context.Context, c console) error {

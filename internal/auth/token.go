@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"slipway/internal/slipway"
@@ -92,6 +93,56 @@ func KeyOf(tx *store.Tx, name string) ([]byte, error) {
 	key = make([]byte, sha256.Size)
 	rand.Read(key) // never fails: crypto/rand aborts the program instead
 	return key, tx.SetSetting(name, key)
+}
+
+// UploadKey is the name of the setting with the key of upload addresses.
+const UploadKey = "upload-key"
+
+// oldTokenKeys is the name of the setting with the earlier signing keys of API
+// tokens, one after the other, each of the size of a key.
+const oldTokenKeys = "jwt-keys-old"
+
+// RotateKeys replaces the keys of token signatures, remembered browsers and
+// upload addresses. Tokens signed before stay genuine: a record decides on their
+// rights. Sessions are random, without a key.
+func RotateKeys(tx *store.Tx) error {
+	key, err := tx.Setting(TokenKey)
+	if err != nil {
+		return err
+	}
+	old, err := tx.Setting(oldTokenKeys)
+	if err != nil {
+		return err
+	}
+	if err := tx.SetSetting(oldTokenKeys, append(key, old...)); err != nil {
+		return err
+	}
+	for _, name := range []string{TokenKey, BrowserKey, UploadKey} {
+		next := make([]byte, sha256.Size)
+		rand.Read(next) // never fails
+		if err := tx.SetSetting(name, next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// CheckSignature returns an error unless token is a JWT of this portal.
+func CheckSignature(tx *store.Tx, token string) error {
+	key, err := tx.Setting(TokenKey)
+	if err != nil {
+		return err
+	}
+	old, err := tx.Setting(oldTokenKeys)
+	if err != nil {
+		return err
+	}
+	for one := range slices.Chunk(append(key, old...), sha256.Size) {
+		if Genuine(token, one) {
+			return nil
+		}
+	}
+	return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
 }
 
 // Fingerprint returns the SHA-256 of a secret, in hex. Secrets are stored as

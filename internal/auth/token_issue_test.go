@@ -90,3 +90,35 @@ func rotate(tx *store.Tx, by slipway.Actor, id slipway.TokenID) error {
 	_, _, err := RotateToken(tx, by, id)
 	return err
 }
+
+// Tokens go on after a rotation of the keys, any number of times; others' do not.
+func TestTokensAfterRotations(t *testing.T) {
+	st := storetest.Open(t)
+	w := storetest.Seed(t, st)
+	var tokens []string
+	storetest.Update(t, st, func(tx *store.Tx) error {
+		for _, name := range []string{"first", "second", "third"} {
+			token, _, err := IssueToken(tx, w.Ada, NewToken{Name: name, Workspace: w.Workspace.ID, Role: slipway.Author})
+			if err != nil {
+				return err
+			}
+			tokens = append(tokens, token)
+			if err := RotateKeys(tx); err != nil {
+				return err
+			}
+		}
+		for i, token := range tokens {
+			if err := CheckSignature(tx, token); err != nil {
+				t.Errorf("token %d: %v", i, err)
+			}
+			if err := CheckSignature(tx, token+"x"); !errors.Is(err, slipway.ErrUnauthorized) {
+				t.Errorf("changed token: %v", err)
+			}
+		}
+		key, err := tx.Setting(TokenKey)
+		if err == nil && Genuine(tokens[2], key) {
+			t.Error("the key is the old one")
+		}
+		return err
+	})
+}

@@ -261,7 +261,7 @@ func (b *backup) addImages(dir string) error {
 			return err
 		}
 	}
-	return b.addPlain(dir, datadir.SecretKey)
+	return errors.Join(b.addPlain(dir, datadir.SecretKey), b.addPlain(dir, datadir.NextKey))
 }
 
 // addTree adds the files below a folder, without unfinished pushes, as a restored
@@ -304,5 +304,5 @@ func (b *backup) addPlain(dir, name string) error {
 
 // isImageMember reports whether addImages may write a member of this name.
 func isImageMember(name string) bool {
-	return name == datadir.SecretKey || fs.ValidPath(name) && strings.HasPrefix(name, datadir.Registry+"/")
+	return name == datadir.SecretKey || name == datadir.NextKey || fs.ValidPath(name) && strings.HasPrefix(name, datadir.Registry+"/")
 }

@@ -6,7 +6,6 @@ package deploy
 import (
 	"cmp"
 	"context"
-	"crypto/cipher"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,6 +21,7 @@ import (
 	"slipway/internal/durable"
 	"slipway/internal/image"
 	"slipway/internal/quota"
+	"slipway/internal/secret"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -106,17 +106,17 @@ func New(st *store.Store, bundles *bundle.Store, cfg Config, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := openSealer(cfg.Dir)
+	key, err := secret.Open(context.Background(), cfg.Dir, st)
 	if err != nil {
 		return nil, err
 	}
 	b := &base{store: st, bundles: bundles, cfg: cfg, log: log, wakers: wakers{of: map[slipway.DeploymentID]waker{}}}
-	e := assemble(b, sealer)
+	e := assemble(b, key)
 	return e, e.resume(context.Background()) // before any request comes
 }
 
 // assemble builds the parts of an engine from the bottom up.
-func assemble(b *base, sealer cipher.AEAD) *Engine {
+func assemble(b *base, key *secret.Key) *Engine {
 	e := &Engine{base: b}
 	e.components = &components{base: b, started: b.store.Now(), reports: lastReports{of: map[slipway.DeploymentID]map[componentKey]slipway.Component{}}}
 	e.awaiter = &awaiter{base: b, components: e.components}
@@ -127,7 +127,7 @@ func assemble(b *base, sealer cipher.AEAD) *Engine {
 	}
 	e.uploads = &uploads{base: b, endings: e.endings, uploadFiles: e.uploadFiles}
 	e.blocks = &blocks{base: b, endings: e.endings, uploadFiles: e.uploadFiles, uploads: e.uploads}
-	e.logins = &logins{base: b, sealer: sealer}
+	e.logins = &logins{base: b, key: key}
 	e.images = &images{base: b}
 	e.assembleQueue(b)
 	e.assembleStaging(b)

@@ -14,6 +14,7 @@ import (
 	"slipway/internal/deploy"
 	"slipway/internal/deploy/deploytest"
 	"slipway/internal/image"
+	"slipway/internal/secret"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -114,6 +115,9 @@ func TestRegistryLogins(t *testing.T) {
 	})
 	// With another key nothing is given away, and people are told.
 	if err := os.Remove(filepath.Join(a.Dir, "secret.key")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := secret.New(t.Context(), a.Dir, a.Store); err != nil {
 		t.Fatal(err)
 	}
 	a.Build(t)

@@ -2,60 +2,17 @@ package deploy
 
 import (
 	"context"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"slipway/internal/datadir"
-	"slipway/internal/durable"
 	"slipway/internal/image"
+	"slipway/internal/secret"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
 
-// openSealer returns the cipher for passwords in the database, with the key in
-// the data folder dir, created if missing. A copy of the database alone does not
-// reveal a password.
-func openSealer(dir string) (cipher.AEAD, error) {
-	name := filepath.Join(dir, datadir.SecretKey)
-	key, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		key, err = newKey(name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("key of the data folder: %w", err)
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, fmt.Errorf("key of the data folder: %w", err)
-	}
-	return cipher.NewGCMWithRandomNonce(block)
-}
-
-// newKey writes a new key, whole or not at all.
-func newKey(name string) ([]byte, error) {
-	key := make([]byte, 32)
-	rand.Read(key) // never fails
-	return key, durable.WriteFile(name, 0o600, func(w io.Writer) error {
-		_, err := w.Write(key)
-		return err
-	})
-}
-
-// sealedFor binds a password to a Workspace and host: a sealed password is
-// useless for another host.
-func sealedFor(w slipway.WorkspaceID, host string) []byte { return []byte(string(w) + "\n" + host) }
-
 // logins keeps passwords for registries, sealed.
 type logins struct {
 	*base
-	sealer cipher.AEAD
+	key *secret.Key
 }
 
 // SetRegistryLogin stores the portal's login to a registry, for the image
@@ -74,7 +31,7 @@ func (o *logins) SetRegistryLogin(ctx context.Context, of slipway.WorkspaceID, b
 		}
 		l := store.RegistryLogin{
 			Workspace: of, Host: host, User: login.User, By: by.Title(),
-			Sealed: o.sealer.Seal(nil, nil, []byte(login.Password), sealedFor(of, host)),
+			Sealed: o.key.Seal(of, host, login.Password),
 		}
 		if err := tx.SetRegistryLogin(l); err != nil {
 			return err
@@ -115,11 +72,11 @@ func (o *logins) login(ctx context.Context, d slipway.Deployment, name string) (
 		if err != nil || !found {
 			return err
 		}
-		password, err := o.sealer.Open(nil, nil, l.Sealed, sealedFor(d.Workspace, host))
+		password, err := o.key.Open(d.Workspace, host, l.Sealed)
 		if err != nil {
 			return slipway.Errorf(slipway.Invalid, "The credentials for %s cannot be read: the key of the data folder is another one. Enter them again.", host)
 		}
-		login = image.Login{User: l.User, Password: string(password)}
+		login = image.Login{User: l.User, Password: password}
 		return nil
 	})
 	return login, err

@@ -59,12 +59,8 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 	var t store.Token
 	var touch bool
 	err = l.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		key, err := tx.Setting(auth.TokenKey)
-		if err != nil {
+		if err := auth.CheckSignature(tx, token); err != nil {
 			return err
-		}
-		if !auth.Genuine(token, key) {
-			return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
 		}
 		if t, err = tx.Token(auth.Fingerprint(token)); err != nil {
 			return err

@@ -19,9 +19,6 @@ import (
 	"slipway/store"
 )
 
-// uploadKey is the name of the setting with the key for upload addresses.
-const uploadKey = "upload-key"
-
 // uploadLife is the lifetime of an upload's address, from the making of the deploy
 // and again from the last received bytes.
 const uploadLife = time.Hour
@@ -36,7 +33,7 @@ type uploads struct {
 // uploadURL returns a signed address for the archive of w.
 func (p *uploads) uploadURL(c echo.Context, w slipway.Deploy) (address string, err error) {
 	err = p.store.Update(c.Request().Context(), func(tx *store.Tx) error {
-		key, err := auth.KeyOf(tx, uploadKey)
+		key, err := auth.KeyOf(tx, auth.UploadKey)
 		if err != nil {
 			return err
 		}
@@ -154,7 +151,7 @@ func (p *uploads) verifyAddress(c echo.Context, id slipway.DeployID) (slipway.De
 	late := &blobError{slipway.Errorf(slipway.Forbidden, "This upload address has expired. Make a new deploy."), http.StatusForbidden, "AuthenticationFailed"}
 	var key []byte
 	err := p.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		key, err = tx.Setting(uploadKey)
+		key, err = tx.Setting(auth.UploadKey)
 		return err
 	})
 	if err != nil {
