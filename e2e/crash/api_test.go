@@ -208,12 +208,13 @@ func (m *model) remember(k keyedDeploy) {
 	m.keyed = append(m.keyed, k)
 }
 
-// onceEach checks that no request went live twice that came more than once.
+// onceEach checks that no request went live twice that came more than once. After
+// a failed deploy, the request is tried again.
 func onceEach(f facts) (wrong []string) {
 	live := map[string]int{}
 	for of, all := range f.deploys {
 		for _, w := range all {
-			if !strings.HasPrefix(w.Description, keyedWord) || w.Position == 0 {
+			if !strings.HasPrefix(w.Description, keyedWord) || w.Position == 0 || w.Status == slipway.Failed {
 				continue
 			}
 			if first := live[w.Description]; first != 0 {

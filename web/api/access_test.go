@@ -39,6 +39,7 @@ var accessTable = []access{
 	{"GET /v1/organizations/:org/workspaces", "", unknown, good, good, good, good, good, good, good, good, good, good},
 	{"GET /v1/organizations/:org/workspaces/:workspace", "", unknown, missing, good, good, good, good, good, missing, missing, good, missing},
 	{"GET /v1/organizations/:org/deployment-options", "", unknown, good, good, good, good, good, good, good, good, good, good},
+	{"GET /v1/organizations/:org/cluster-options", "", unknown, good, good, good, good, good, good, good, good, good, good},
 	{"GET /v1/users/self", "", unknown, good, good, good, good, good, good, good, good, good, good},
 	{"GET /auth/userinfo", "", unknown, good, good, good, good, good, good, good, good, good, good},
 
@@ -75,8 +76,11 @@ var accessTable = []access{
 	{"DELETE /v1/organizations/:org/tokens/:token", "", unknown, missing, forbidden, forbidden, gone, gone, gone, missing, missing, gone, missing},
 
 	{"GET /v1/openapi.yaml", "", good, good, good, good, good, good, good, good, good, good, good},
+	{"GET /spec/v1.0", "", good, good, good, good, good, good, good, good, good, good, good},
 	{"GET /v1/docs", "", good, good, good, good, good, good, good, good, good, good, good},
 	{"PUT /v1/uploads/:upload", "", forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden}, // no signature
+	{"HEAD /v1/uploads/:upload", "", forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden},
+	{"GET /v1/uploads/:upload", "", forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden, forbidden},
 	{"GET /private/v1alpha1/cli/auth-config", "", good, good, good, good, good, good, good, good, good, good, good},
 	{"POST /auth/oauth/token", "", invalid, invalid, invalid, invalid, invalid, invalid, invalid, invalid, invalid, invalid, invalid}, // no grant_type
 }

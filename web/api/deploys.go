@@ -114,11 +114,15 @@ func (e *deploys) finalize(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := readBody[struct {
+	b, err := readKnown[struct {
 		Version slipway.Version `json:"dagTarballVersion"`
+		Bundle  string          `json:"bundleTarballVersion"`
 	}](c)
 	if err != nil {
 		return err
+	}
+	if b.Bundle != "" {
+		return noBundles()
 	}
 	w, err = e.engine.Finalize(c.Request().Context(), w.Deployment, w.ID, Caller(c), deploy.Finish{Version: b.Version})
 	if err != nil {
@@ -148,7 +152,7 @@ func (e *deploys) rollBack(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	b, err := readBody[struct {
+	b, err := readKnown[struct {
 		Description string `json:"description"`
 	}](c)
 	if err != nil {
@@ -190,6 +194,13 @@ type deployBody struct {
 	Description string  `json:"description"`
 	DagsPath    string  `json:"dagsPath"`
 	Git         gitBody `json:"git"`
+	BundleType  string  `json:"bundleType"` // of dbt, like the next field
+	BundlePath  string  `json:"bundleMountPath"`
+}
+
+// noBundles is the refusal of bundles of dbt.
+func noBundles() error {
+	return slipway.Errorf(slipway.Invalid, "This portal does not take dbt bundles yet. Put the dbt project into the dags folder.")
 }
 
 // archiveName is the name on pages for an archive of the CLI.
@@ -199,13 +210,16 @@ const archiveName = "bundle.tar.gz"
 // archive and the image. The CLI checks some things only afterwards: not every
 // deploy is finalized.
 func (e *deploys) createDeploy(c echo.Context) error {
-	b, err := readBody[deployBody](c)
+	b, err := readKnown[deployBody](c)
 	if err != nil {
 		return err
 	}
 	d, err := e.checkDeploy(c, slipway.DeployKind(b.Type))
 	if err != nil {
 		return err
+	}
+	if b.BundleType != "" || b.BundlePath != "" {
+		return noBundles()
 	}
 	w, upload, err := e.beginDeploy(c, d, b)
 	if err != nil {
@@ -253,7 +267,7 @@ func (e *deploys) checkDeploy(c echo.Context, kind slipway.DeployKind) (d slipwa
 			return err
 		}
 		if kind == "BUNDLE" {
-			return slipway.Errorf(slipway.Invalid, "This portal does not take dbt bundles yet. Put the dbt project into the dags folder.")
+			return noBundles()
 		}
 		return d.MayDeploy(kind, role, Caller(c))
 	})

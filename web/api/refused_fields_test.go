@@ -120,11 +120,41 @@ func TestTokenFieldsWithoutEffect(t *testing.T) {
 	}
 	wantRefused(t, a.post(t, orgPath+"/tokens", body(`,"expiresInDays":1`)), 400, `There is no field "expiresInDays"`)
 	wantRefused(t, a.post(t, orgPath+"/tokens", body(`,"dagIds":["a"]`)), 400, `There is no field "dagIds"`)
-	w := a.post(t, orgPath+"/tokens", body(`,"dagIds":[]`))
+	wantRefused(t, a.post(t, orgPath+"/tokens", body(`,"kind":"DIRECT_ACCESS"`)), 400, "kind STANDARD")
+	w := a.post(t, orgPath+"/tokens", body(`,"dagIds":[],"kind":"STANDARD"`))
 	wantOK(t, w)
 	token := orgPath + "/tokens/" + w.body["id"].(string)
 	wantRefused(t, a.post(t, token, `{"name":"n","tokenExpiryPeriodInDays":1}`), 400, "There is no field")
 	wantOK(t, a.post(t, token, `{"name":"other","description":""}`))
+}
+
+// TestDeployFieldsWithoutEffect: a deploy is not made without what was asked for.
+func TestDeployFieldsWithoutEffect(t *testing.T) {
+	a := newApp(t)
+	for body, says := range map[string]string{
+		`{"type":"DAG_ONLY","merge":"add"}`:                           "There is no field \"merge\"",
+		`{"type":"DAG_ONLY","bundleMountPath":"/x"}`:                  "does not take dbt bundles",
+		`{"type":"BUNDLE","bundleType":"dbt","bundleMountPath":"/x"}`: "does not take dbt bundles",
+		`{"type":"IMAGE"}`:                  "There is no kind of deploy",
+		`{"type":""}`:                       "There is no kind of deploy",
+		`{}`:                                "There is no kind of deploy",
+		`{"type":"DAG_ONLY","dryRun":true}`: "There is no field \"dryRun\"",
+	} {
+		wantRefused(t, a.post(t, a.sales()+"/deploys", body), 400, says)
+	}
+	if a.total(t) != float64(0) {
+		t.Errorf("%v deploys were made", a.total(t))
+	}
+	wantOK(t, a.post(t, a.sales()+"/deploys", `{"type":"DAG_ONLY","description":"","dryRun":false,"git":{"provider":"GENERIC","remoteUrl":"x","branch":"b","commitSha":"c","authorName":"a","beforeCommitSha":"d"}}`))
+	d := a.start(t)
+	path := a.sales() + "/deploys/" + d.id
+	version := a.upload(t, d, map[string]string{"a.py": dag})
+	wantRefused(t, a.post(t, path+"/finalize", `{"dagTarballVersion":"`+version+`","wait":"5m"}`), 400, "There is no field \"wait\"")
+	wantRefused(t, a.post(t, path+"/finalize", `{"bundleTarballVersion":"v"}`), 400, "dbt")
+	wantOK(t, a.finalize(t, d, version))
+	a.awaitDeployed(t, d)
+	wantRefused(t, a.post(t, path+"/rollback", `{"version":"v"}`), 400, "There is no field")
+	wantRefused(t, a.deployNow(t, "merge=add&merge=replace", map[string]string{"a.py": dag}), 400, `The field "merge" was sent twice.`)
 }
 
 // TestUpdatedAt: the time of the last change, and who made the change.

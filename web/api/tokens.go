@@ -17,6 +17,8 @@ import (
 const (
 	workspaceScope  = "WORKSPACE"
 	deploymentScope = "DEPLOYMENT"
+
+	standardKind = "STANDARD" // of all tokens
 )
 
 // roleNames are the roles in the API's words, to follow the scope:
@@ -100,6 +102,7 @@ func tokenID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("t
 // tokenBody is the request for a new token.
 type tokenBody struct {
 	Scope       string   `json:"scope"`
+	Kind        string   `json:"kind"` // STANDARD, the only one
 	EntityID    string   `json:"entityId"`
 	Name        string   `json:"name"`
 	Role        string   `json:"role"`
@@ -110,6 +113,9 @@ type tokenBody struct {
 
 // newToken returns b as a request to auth, with scope, role and kinds checked.
 func (b tokenBody) newToken() (n auth.NewToken, err error) {
+	if b.Kind != "" && b.Kind != standardKind {
+		return n, slipway.Errorf(slipway.Invalid, "API tokens are of the kind STANDARD here, not %q. Nothing was made.", b.Kind)
+	}
 	n = auth.NewToken{Name: b.Name, Description: b.Description, Days: b.Days}
 	switch b.Scope {
 	case workspaceScope:
@@ -262,8 +268,8 @@ func (o *tokens) listTokens(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if kind := c.QueryParam("kind"); !slices.Contains([]string{"", workspaceScope, deploymentScope}, kind) {
-		return slipway.Errorf(slipway.Invalid, "An API token is for a Workspace or a Deployment: kind is WORKSPACE or DEPLOYMENT, not %q.", kind)
+	if kind := c.QueryParam("kind"); !slices.Contains([]string{"", standardKind, workspaceScope, deploymentScope}, kind) {
+		return slipway.Errorf(slipway.Invalid, "API tokens are of the kind STANDARD, for a WORKSPACE or a DEPLOYMENT, and not of the kind %q.", kind)
 	}
 	var all []store.Token
 	err = o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -275,7 +281,7 @@ func (o *tokens) listTokens(c echo.Context) error {
 	}
 	all = slices.DeleteFunc(all, func(t store.Token) bool {
 		scope, _ := scopeOf(t)
-		return !f.has("kind", scope) || !f.search(string(t.ID), t.Name, t.Description)
+		return !f.has("kind", scope) && !f.has("kind", standardKind) || !f.search(string(t.ID), t.Name, t.Description)
 	})
 	if err := sortByQuery(c, all, map[string]func(a, b store.Token) int{
 		"name":      func(a, b store.Token) int { return compareNames(a.Name, b.Name) },

@@ -340,8 +340,10 @@ func (k *keyLocks) lock(owner string, of slipway.DeploymentID, key string) (unlo
 func readUploadRequest(c echo.Context) (u uploadRequest, body archive, err error) {
 	u = uploadRequest{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
 	for name, values := range c.QueryParams() {
-		if err := u.setField(name, values[0]); err != nil {
-			return u, body, err
+		for _, value := range values {
+			if err := u.setField(name, value); err != nil {
+				return u, body, err
+			}
 		}
 	}
 	body = archive{Reader: c.Request().Body}

@@ -269,6 +269,7 @@ func TestIdempotencyKeyIsBound(t *testing.T) {
 		"a mode":               {query + "&merge=add", b, "merge"},
 		"a folder":             {query + "&folder=team", b, "folder"},
 		"a description":        {"wait=30s&description=other&commit=abc", b, "description"},
+		"a dags folder":        {query + "&dagsPath=.", b, "dagsPath"},
 		"commit and archive":   {"wait=30s&description=nightly&commit=def", archiveOf(t, map[string]string{"a.py": "x"}), "archive, commit"},
 		"an image":             {query + "&type=IMAGE_AND_DAG&image=quay.io/acme/airflow:1", b, "image, type"},
 		"an image, no archive": {query + "&type=IMAGE_ONLY&image=quay.io/acme/airflow:1", nil, "archive, image, type"},

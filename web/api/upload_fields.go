@@ -28,11 +28,19 @@ type uploadRequest struct {
 	image string           // reference of the image; "" for none
 	base  *slipway.Version // expected version of the Deployment, "" for none; nil for any
 	wait  time.Duration
+	seen  map[string]bool // fields that were sent
 }
 
 // setField sets a field from the query or the form. An unknown field is an error:
-// a misspelt one would otherwise be ignored.
+// a misspelt one would otherwise be ignored. So is a repeated one.
 func (u *uploadRequest) setField(name, value string) (err error) {
+	if u.seen[name] {
+		return slipway.Errorf(slipway.Invalid, "The field %q was sent twice. Send it once, in the query or in the form.", name)
+	}
+	if u.seen == nil {
+		u.seen = map[string]bool{}
+	}
+	u.seen[name] = true
 	switch name {
 	case "type":
 		u.kind = slipway.DeployKind(value)
@@ -76,7 +84,7 @@ const archiveField = "archive"
 // temporary files have random ones. archive is a SHA-256, "" for none.
 func (u *uploadRequest) content(archive string) map[string]string {
 	return map[string]string{
-		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(u.Merge), "folder": u.Folder, "description": u.Description,
+		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(u.Merge), "folder": u.Folder, "dagsPath": u.Root, "description": u.Description,
 		"commit": u.Git.Commit, "branch": u.Git.Branch, "repository": u.Git.Repository, "url": u.Git.URL, "author": u.Git.Author,
 	}
 }
