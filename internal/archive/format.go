@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"path"
 	"slices"
@@ -78,7 +79,7 @@ func recognise(head []byte) (read func(s *scan, size int64) error, alien string)
 func (s *scan) read(size int64) error {
 	head := make([]byte, tarBlock)
 	n, err := io.ReadFull(s.section(size), head)
-	if err != nil && noEOF(err) != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(noEOF(err), io.ErrUnexpectedEOF) {
 		return s.explain(err)
 	}
 	switch read, alien := recognise(head[:n]); {
