@@ -56,6 +56,9 @@ func (s *Server) registryToken(c echo.Context) error {
 		return s.refuseRegistry(c, slipway.Errorf(slipway.Invalid, "The form could not be read."))
 	}
 	secret, login := tokenOf(r)
+	if secret == "" {
+		return s.refuseRegistry(c, slipway.Errorf(slipway.Unauthorized, "No token was sent. Log in first, as docker login %s does: any user name, and an API token of Slipway as the password.", r.Host))
+	}
 	b := bearer{Secret: auth.Fingerprint(secret), Login: login, Until: s.store.Now().Add(bearerLife)}
 	err := s.store.View(r.Context(), func(tx *store.Tx) error {
 		who, err := s.principalOf(tx, b)

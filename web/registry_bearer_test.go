@@ -24,7 +24,7 @@ func TestRegistryBearers(t *testing.T) {
 		"good, to ask who one is":   {good, 0, "/v2/", http.StatusOK},
 		"expired":                   {good, 6 * time.Minute, "/v2/", http.StatusUnauthorized},
 		"for another repository":    {good, 0, "/v2/" + d.Sales.Namespace + "/other/tags/list", http.StatusUnauthorized},
-		"the list of repositories":  {good, 0, "/v2/_catalog", http.StatusUnauthorized},
+		"the list of repositories":  {good, 0, "/v2/_catalog", http.StatusMethodNotAllowed},
 		"changed":                   {"x" + good, 0, "/v2/", http.StatusUnauthorized},
 		"without its signature":     {strings.SplitN(good, ".", 2)[0], 0, "/v2/", http.StatusUnauthorized},
 		"the token itself":          {mine, 0, "/v2/", http.StatusUnauthorized},
@@ -45,6 +45,32 @@ func TestRegistryBearers(t *testing.T) {
 			}
 			if w.Code == http.StatusUnauthorized && !strings.Contains(w.Header().Get("WWW-Authenticate"), `realm="http://example.com/v2/token"`) {
 				t.Errorf("challenge %q", w.Header().Get("WWW-Authenticate"))
+			}
+		})
+	}
+}
+
+// A request without a token does not read like one with a bad token.
+func TestTokenEndpointNeedsAToken(t *testing.T) {
+	a := newApp(t)
+	for name, tt := range map[string]struct {
+		user, password, want string
+		sent                 bool
+	}{
+		"nothing":        {want: "No token was sent. Log in first, as docker login example.com does"},
+		"no password":    {user: "cli", want: "No token was sent", sent: true},
+		"blanks":         {user: "cli", password: "  ", want: "No token was sent", sent: true},
+		"an unknown one": {user: "cli", password: "swt_unknown", sent: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v2/token?scope=registry:catalog:*", nil)
+			if tt.sent {
+				r.SetBasicAuth(tt.user, tt.password)
+			}
+			w := httptest.NewRecorder()
+			a.handler.ServeHTTP(w, r)
+			if said := strings.Contains(w.Body.String(), "No token was sent"); w.Code != http.StatusUnauthorized || !strings.Contains(w.Body.String(), tt.want) || said != (tt.want != "") {
+				t.Errorf("answer %d %s, want 401 with %q", w.Code, w.Body, tt.want)
 			}
 		})
 	}

@@ -21,11 +21,13 @@ type controller struct {
 
 // Authorized implements auth.AccessController.
 func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.Grant, error) {
-	wants := make([]Access, len(access))
-	for i, a := range access {
-		wants[i] = Access{Repository: a.Name, Action: Action(a.Action)}
-		if a.Type != "repository" { // the list of all repositories is nobody's
-			wants[i] = Access{Repository: "*", Action: Action(a.Action)}
+	var wants []Access
+	catalog := false
+	for _, a := range access {
+		if a.Type == "repository" {
+			wants = append(wants, Access{Repository: a.Name, Action: Action(a.Action)})
+		} else {
+			catalog = true
 		}
 	}
 	bearer := bearerOf(r)
@@ -39,11 +41,16 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	if err != nil {
 		return nil, challenge{error: err, realm: c.authorizer.Realm(r), wants: wants, known: bearer != ""}
 	}
+	if catalog { // of all Workspaces
+		return nil, refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", errNoCatalog)
+	}
 	if err := c.guard(r); err != nil {
 		return nil, err
 	}
 	return &auth.Grant{}, nil
 }
+
+var errNoCatalog = slipway.Errorf(slipway.Invalid, "This registry has no list of all repositories. The page of each Deployment names its own, and /v2/NAME/tags/list has the tags of one.")
 
 // challenge names the token endpoint and the scopes to a client.
 type challenge struct {
@@ -109,7 +116,39 @@ func (c *controller) guardManifest(r *http.Request, t target) error {
 		}
 		return refuse(r, http.StatusBadRequest, "TAG_INVALID", err)
 	}
+	if err := checkPushed(bufferedBodyOf(r).text()); err != nil && r.Method == http.MethodPut {
+		return refuse(r, http.StatusBadRequest, "MANIFEST_INVALID", err)
+	}
 	return nil
+}
+
+// checkPushed refuses manifests of another schema, and foreign layers, which
+// are elsewhere. Distribution would answer a fault of its own (500), and
+// clients would try again.
+func checkPushed(raw []byte) error {
+	var m struct {
+		Schema int       `json:"schemaVersion"`
+		Config foreign   `json:"config"`
+		Layers []foreign `json:"layers"`
+	}
+	if json.Unmarshal(raw, &m) != nil {
+		return nil // distribution refuses the manifest
+	}
+	if m.Schema != 2 {
+		return slipway.Errorf(slipway.Invalid, "This manifest has the schema version %d. Push one of version 2, as all current tools do.", m.Schema)
+	}
+	for _, d := range append(m.Layers, m.Config) {
+		if len(d.URLs) > 0 {
+			return slipway.Errorf(slipway.Invalid, "The layer %s is not part of the image: it is to be fetched from another address (a foreign layer, as images of Windows have). Push an image with all of its layers.", clipped(d.Digest))
+		}
+	}
+	return nil
+}
+
+// foreign is the part of a descriptor with the addresses of a foreign layer.
+type foreign struct {
+	Digest string   `json:"digest"`
+	URLs   []string `json:"urls"`
 }
 
 func (c *controller) mayChange(r *http.Request, t target) error {

@@ -18,6 +18,7 @@ type bufferedBody struct {
 	io.ReadCloser
 	once sync.Once
 	read io.Reader
+	head []byte // up to a little more than a manifest may have
 	err  error
 }
 
@@ -44,11 +45,18 @@ func (h *bufferedBody) fill() error {
 		return nil
 	}
 	h.once.Do(func() {
-		var text []byte
-		text, h.err = io.ReadAll(io.LimitReader(h.ReadCloser, maxManifest+1))
-		h.read = io.MultiReader(bytes.NewReader(text), h.ReadCloser)
+		h.head, h.err = io.ReadAll(io.LimitReader(h.ReadCloser, maxManifest+1))
+		h.read = io.MultiReader(bytes.NewReader(h.head), h.ReadCloser)
 	})
 	return h.err
+}
+
+// text returns the body, nil before fill.
+func (h *bufferedBody) text() []byte {
+	if h == nil {
+		return nil
+	}
+	return h.head
 }
 
 // Read implements io.Reader.
