@@ -101,3 +101,38 @@ func TestDeployOfNothing(t *testing.T) {
 	see(t, page, "There are no files in it.")
 	looksGood(t, page, "no-files")
 }
+
+// TestReviewShowsHiddenCharacters: what the eye passes over is named in the review,
+// in the file and in the patch.
+func TestReviewShowsHiddenCharacters(t *testing.T) {
+	t.Parallel()
+	files := maps.Clone(firstFiles)
+	files["latin.sql"], files["windows.sql"] = "-- caf\xe9\n", "SELECT 1;\nSELECT 2;\n"
+	_, page := started(t, files)
+	files["hello.py"] += "admin = 'user\u202e \u2066# only admins\u2069 \u2066'  # \u200b\n"
+	files["windows.sql"], files["latin.sql"], files["sales/orders.sql"] = "SELECT 1;\r\nSELECT 2;\r\n", "-- café\n", "\ufeffSELECT 1;\n"
+	upload(t, page, files.archive(t, "project.tar.gz"))
+	review := page.Locator("main")
+	for _, text := range []string{
+		"user" + "RLO LRI" + "# only adminsPDI LRI", "ZWSP", "Line endings: CRLF, before LF", "SELECT 1;CR", "BOMSELECT 1;", "Encoding: UTF-8 with BOM, before UTF-8",
+		"Encoding: UTF-8, before not UTF-8 (shown as Latin-1)", "-- café", "in changed lines, which can make code look like other code",
+	} {
+		ok(t, expect.Locator(review).ToContainText(text))
+	}
+	looksGood(t, page, "hidden")
+	ticks(t, page, 1)
+	deployDAGs(t, page)
+
+	follow(t, page, "sales-prod")
+	openVersionFile(t, page, "hello.py")
+	ok(t, expect.Locator(page.Locator(".code")).ToContainText("RLO"))
+	looksGood(t, page, "hidden-file")
+}
+
+// openVersionFile goes from a Deployment's page to a file of the newest version.
+func openVersionFile(t *testing.T, page person, name string) {
+	t.Helper()
+	follow(t, page, "Bundle versions")
+	ok(t, page.GetByTestId("version").First().GetByRole("link").First().Click())
+	follow(t, page, name)
+}

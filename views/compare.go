@@ -2,7 +2,11 @@ package views
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"slipway/internal/slipway"
 
@@ -99,17 +103,67 @@ func pairs(h slipway.Hunk) (all []pair) {
 	return all
 }
 
-// markedText is a line with the changed words marked and no space added.
+// markedText is a line with the changed words marked, hidden characters shown, and
+// no space added.
 func markedText(l slipway.DiffLine) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		at, text := 0, ""
 		for _, m := range l.Marks {
-			text += templ.EscapeString(l.Text[at:m.From]) + "<mark>" + templ.EscapeString(l.Text[m.From:m.To]) + "</mark>"
+			text += visible(l.Text[at:m.From]) + "<mark>" + visible(l.Text[m.From:m.To]) + "</mark>"
 			at = m.To
 		}
-		_, err := io.WriteString(w, text+templ.EscapeString(l.Text[at:]))
+		_, err := io.WriteString(w, text+visible(l.Text[at:]))
 		return err
 	})
+}
+
+// plainText is a text with hidden characters shown.
+func plainText(text string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		_, err := io.WriteString(w, visible(text))
+		return err
+	})
+}
+
+// visible returns the markup of a text, where hidden characters are replaced by
+// their names.
+func visible(text string) string {
+	text = strings.ToValidUTF8(text, "\ufffd")
+	if !strings.ContainsFunc(text, func(r rune) bool { return hiddenName(r) != "" }) {
+		return templ.EscapeString(text)
+	}
+	var b strings.Builder
+	for at, r := range text {
+		name := hiddenName(r)
+		if name == "" {
+			b.WriteString(templ.EscapeString(text[at : at+utf8.RuneLen(r)]))
+			continue
+		}
+		fmt.Fprintf(&b, `<span class="unseen" title="U+%04X">%s</span>`, r, name)
+	}
+	return b.String()
+}
+
+// hiddenNames are characters that are not seen, or look like a space, by their
+// short names in Unicode.
+var hiddenNames = map[rune]string{
+	'\r': "CR", 0x7f: "DEL", 0xa0: "NBSP", 0xad: "SHY", 0x61c: "ALM", 0x180e: "MVS", 0x200b: "ZWSP", 0x200c: "ZWNJ", 0x200d: "ZWJ", 0x200e: "LRM", 0x200f: "RLM",
+	0x2028: "LSEP", 0x2029: "PSEP", 0x202a: "LRE", 0x202b: "RLE", 0x202c: "PDF", 0x202d: "LRO", 0x202e: "RLO", 0x2060: "WJ", 0x2066: "LRI", 0x2067: "RLI",
+	0x2068: "FSI", 0x2069: "PDI", 0xfeff: "BOM",
+}
+
+// hiddenName returns the name of a hidden character, "" for others.
+func hiddenName(r rune) string {
+	if name := hiddenNames[r]; name != "" {
+		return name
+	}
+	switch {
+	case r == '\t' || r == '\n' || r == utf8.RuneError:
+		return ""
+	case unicode.In(r, unicode.Cc, unicode.Cf), r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0: // the last four are the fillers of Hangul
+		return fmt.Sprintf("U+%04X", r)
+	}
+	return ""
 }
 
 // Texts of a comparison.

@@ -121,6 +121,7 @@ type Review struct {
 	RemovedDAGs []string
 	StoppedDAGs []slipway.StopDAG
 	Pointers    []string // of Git LFS
+	Bidi        []string // texts with bidirectional controls in changed lines
 	NoDAGs      bool
 	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission

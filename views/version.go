@@ -63,7 +63,8 @@ type FilePage struct {
 	Path       []Link
 	Name       string
 	File       slipway.File
-	IsDAG      bool // Airflow would load the file
+	IsDAG      bool     // Airflow would load the file
+	Words      []string // what is unusual in line endings and encoding
 	RawURL     string
 	FixURL     string // to edit or replace the file; "" without the permission, or for a removed file
 	HistoryURL string

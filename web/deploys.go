@@ -277,6 +277,6 @@ func (s *Server) confirm(c echo.Context) error {
 func ticks(c echo.Context) slipway.Ticks {
 	return slipway.Ticks{
 		RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes", NotAirflow: c.FormValue("not_airflow") == "yes",
-		RunsImage: c.FormValue("runs_image") == "yes", Pointers: c.FormValue("pointers") == "yes",
+		RunsImage: c.FormValue("runs_image") == "yes", Pointers: c.FormValue("pointers") == "yes", Bidi: c.FormValue("bidi") == "yes",
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
 
@@ -114,23 +113,27 @@ func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePag
 	if err != nil {
 		return fmt.Errorf("read %s: %w", f.Path, err)
 	}
+	p.Words = slipway.FormOf(text).Words()
 	p.Lines, p.Refusal = lines(text)
 	return nil
 }
 
 // lines returns the lines of a text, or the reason why none are shown.
 func lines(text []byte) ([]string, string) {
+	form := slipway.FormOf(text)
 	switch {
 	case len(text) == 0:
 		return nil, views.FileEmpty
-	case bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text):
+	case !form.Shown():
 		return nil, views.FileData
 	case bytes.Count(text, []byte("\n")) > maxShownLines:
 		return nil, views.FileLines
 	}
 	all := strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 	for i, line := range all {
-		all[i] = strings.TrimSuffix(line, "\r")
+		if all[i] = slipway.Readable(line); form.OneEnd() {
+			all[i] = strings.TrimSuffix(all[i], "\r")
+		}
 	}
 	return all, ""
 }

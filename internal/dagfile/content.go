@@ -108,10 +108,6 @@ func isPointer(b []byte) bool {
 	return false
 }
 
-// IsBidi reports whether r is one of the nine controls of Unicode that reorder
-// the text around: embeddings, overrides, isolates and their ends.
-func IsBidi(r rune) bool { return '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' }
-
 // HasBidi reports whether b is text with a bidirectional control.
 func HasBidi(b []byte) bool {
 	for rest := b; ; {
@@ -120,7 +116,7 @@ func HasBidi(b []byte) bool {
 			return false
 		}
 		rest = rest[i:]
-		if r, _ := utf8.DecodeRune(rest); IsBidi(r) {
+		if r, _ := utf8.DecodeRune(rest); slipway.IsBidi(r) {
 			return utf8.Valid(b) && bytes.IndexByte(b, 0) < 0
 		}
 		rest = rest[1:]

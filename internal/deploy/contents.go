@@ -212,6 +212,15 @@ func (o *contents) text(ctx context.Context, d slipway.Deployment, f slipway.Fil
 	return b, nil
 }
 
+// addsBidi reports whether a changed text has bidirectional controls in added lines.
+func (o *contents) addsBidi(ctx context.Context, d slipway.Deployment, c slipway.Change) (bool, error) {
+	before, after, err := o.contentsOf(ctx, d, c)
+	if err != nil {
+		return false, err
+	}
+	return diff.AddsBidi(c.Path, before, after)
+}
+
 // ignoreMax is how many bytes an .airflowignore may have.
 const ignoreMax = 256 << 10
 

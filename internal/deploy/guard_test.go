@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"slipway/internal/deploy"
@@ -95,6 +97,38 @@ func TestGuard(t *testing.T) {
 				t.Errorf("%q, ticks %+v, %v; want %q, %+v", r.Plan.Warning(), r.Plan.Ticks(), err, tt.warning, tt.ticks)
 			}
 		})
+	}
+}
+
+// Bidirectional controls need a tick where a deploy adds or changes lines with them,
+// and not where they were before.
+func TestTrojanSource(t *testing.T) {
+	a := running(t)
+	base := map[string]string{"a.py": dag("a"), "b.py": dag("b"), "old.py": dag("old") + "x = '\u202e'\ny = 1\n"}
+	first := a.Staged(t, a.Eve, slipway.ReplaceAll, base)
+	if r, err := a.Engine.Review(t.Context(), a.Sales.ID, first.Number, a.Eve); err != nil || !slices.Equal(r.Plan.Bidi, []string{"old.py"}) {
+		t.Fatalf("added: %q, %v", r.Plan.Bidi, err)
+	}
+	a.Confirm(t, first.Number, a.Eve)
+	a.Await(t, first.Number, slipway.Deployed)
+	for name, tt := range map[string]struct {
+		path, text string
+		want       string
+	}{
+		"none":                    {"a.py", dag("a2"), ""},
+		"an override":             {"a.py", dag("a") + "x = '\u202e'\n", "a.py"},
+		"an isolate":              {"a.py", dag("a") + "# \u2066\n", "a.py"},
+		"another line":            {"old.py", dag("old") + "x = '\u202e'\ny = 2\n", ""},
+		"the same line":           {"old.py", dag("old") + "x = '\u202e '\ny = 1\n", "old.py"},
+		"one more":                {"old.py", dag("old") + "x = '\u202e'\ny = 1\nz = '\u202d'\n", "old.py"},
+		"gone":                    {"old.py", dag("old"), ""},
+		"Arabic without controls": {"a.py", dag("مرحبا"), ""},
+	} {
+		w := a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{tt.path: tt.text})
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if err != nil || strings.Join(r.Plan.Bidi, " ") != tt.want || r.Plan.Ticks().Bidi != (tt.want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, r.Plan.Bidi, err, tt.want)
+		}
 	}
 }
 

@@ -66,6 +66,18 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 // Airflow before w and after.
 func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, base, next []slipway.File) (slipway.Plan, error) {
 	plan := slipway.NewPlan(base, next)
+	for _, c := range plan.Changes {
+		if !c.MoreBidi() {
+			continue
+		}
+		adds, err := p.contents.addsBidi(ctx, b.now, c)
+		if err != nil {
+			return plan, err
+		}
+		if adds {
+			plan.Bidi = append(plan.Bidi, c.Path)
+		}
+	}
 	was, is := b.airflows(w)
 	after, err := p.contents.DAGFiles(ctx, b.now, next, is)
 	if err != nil {

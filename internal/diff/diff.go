@@ -41,7 +41,15 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 	if d.TooLarge = len(before) > MaxSize || len(after) > MaxSize; d.TooLarge {
 		return nil
 	}
-	if IsBinary(before) || IsBinary(after) {
+	was, is := slipway.FormOf(before), slipway.FormOf(after)
+	switch {
+	case len(after) == 0: // removed, or emptied
+	case len(before) == 0:
+		d.Words = is.Words()
+	default:
+		d.Words = is.Since(was, true)
+	}
+	if !was.Shown() || !is.Shown() {
 		d.Binary = true
 		return nil
 	}
@@ -49,6 +57,7 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 	if err != nil {
 		return err
 	}
+	readable(hunks, was, is)
 	lines := 0
 	for _, h := range hunks {
 		for _, l := range h.Lines {
@@ -68,6 +77,34 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 	markWords(hunks)
 	d.Hunks = hunks
 	return nil
+}
+
+// readable makes the lines of hunks characters. Line ends of Windows are left out
+// where all lines, before and after, have them.
+func readable(hunks []slipway.Hunk, was, is slipway.TextForm) {
+	alike := was.OneEnd() && is.OneEnd() && (was.Ends == is.Ends || was.Ends == "" || is.Ends == "")
+	for _, h := range hunks {
+		for i := range h.Lines {
+			l := &h.Lines[i]
+			if l.Text = slipway.Readable(l.Text); alike && !l.NoNewline {
+				l.Text = strings.TrimSuffix(l.Text, "\r")
+			}
+		}
+	}
+}
+
+// AddsBidi reports whether lines that after adds to before hold bidirectional
+// controls.
+func AddsBidi(path string, before, after []byte) (bool, error) {
+	hunks, err := hunks(path, string(before), string(after), 0)
+	for _, h := range hunks {
+		for _, l := range h.Lines {
+			if l.Op == '+' && strings.ContainsFunc(l.Text, slipway.IsBidi) {
+				return true, nil
+			}
+		}
+	}
+	return false, err
 }
 
 // IsBinary reports whether b is no text: it has a NUL near its beginning, or is

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"slipway/internal/deploy/deploytest"
+	"slipway/internal/diff"
 	"slipway/internal/slipway"
 )
 
@@ -40,5 +41,39 @@ func TestDiffOfAFile(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(slipway.FileDiff{}, "Path", "OldSHA256", "NewSHA256")); diff != "" {
 		t.Errorf("diffs (-want +got):\n%s", diff)
+	}
+}
+
+// Line ends and encodings are told in words; a carriage return stands in a line only
+// where line ends are not all alike.
+func TestContentsInOtherForms(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before, after string
+		words, lines  string
+		binary        bool
+	}{
+		"Windows stays":    {before: "a\r\nb\r\n", after: "a\r\nc\r\n", lines: " a|-b|+c"},
+		"to Windows":       {before: "a\n", after: "a\r\n", words: "Line endings: CRLF, before LF", lines: "-a|+a\r"},
+		"mixed":            {before: "a\r\nb\n", after: "a\r\nc\n", words: "Line endings: mixed", lines: " a\r|-b|+c"},
+		"BOM":              {before: "a\n", after: "\ufeffa\n", words: "Encoding: UTF-8 with BOM, before UTF-8", lines: "-a|+\ufeffa"},
+		"Latin-1 to UTF-8": {before: "\xe9\n", after: "é\n", words: "Encoding: UTF-8, before not UTF-8 (shown as Latin-1)", lines: "-é|+é"},
+		"added":            {after: "a\r\n", words: "Line endings: CRLF", lines: "+a"},
+		"removed":          {before: "a\r\n", lines: "-a"},
+		"data":             {before: "a\n", after: "\x00", binary: true},
+		"UTF-16":           {before: "a\n", after: "\xff\xfea\x00", words: "Encoding: UTF-16, before UTF-8", binary: true},
+	} {
+		var d slipway.FileDiff
+		if err := diff.Contents(&d, []byte(tt.before), []byte(tt.after), diff.Context); err != nil {
+			t.Fatal(err)
+		}
+		var lines []string
+		for _, h := range d.Hunks {
+			for _, l := range h.Lines {
+				lines = append(lines, string(rune(l.Op))+l.Text)
+			}
+		}
+		if got := strings.Join(lines, "|"); got != tt.lines || strings.Join(d.Words, "; ") != tt.words || d.Binary != tt.binary {
+			t.Errorf("%s: %q with %q, binary %v; want %q with %q, %v", name, got, d.Words, d.Binary, tt.lines, tt.words, tt.binary)
+		}
 	}
 }

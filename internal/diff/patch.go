@@ -16,6 +16,7 @@ const MaxPatch = 32 << 20
 type Patch struct {
 	body    bytes.Buffer
 	skipped []string // paths of binary and large files
+	remarks []string // on what a reader of the patch does not see
 	read    int64    // bytes of contents
 }
 
@@ -44,6 +45,9 @@ func (p *Patch) Bytes(title string) []byte {
 	for _, path := range p.skipped {
 		fmt.Fprintf(&b, "Not in it, as it is no text or too large: %q\n", "dags/"+path)
 	}
+	for _, text := range p.remarks {
+		fmt.Fprintln(&b, text)
+	}
 	b.WriteByte('\n')
 	b.Write(p.body.Bytes())
 	return b.Bytes()
@@ -55,7 +59,29 @@ func (p *Patch) Add(c slipway.Change, before, after []byte) error {
 		p.skipped = append(p.skipped, c.Path)
 		return nil
 	}
+	if err := p.remark(c, before, after); err != nil {
+		return err
+	}
 	return p.add(c, string(before), string(after))
+}
+
+// remark notes changes of line endings and encoding, and bidirectional controls.
+func (p *Patch) remark(c slipway.Change, before, after []byte) error {
+	if c.Op == slipway.Removed || c.New.Link != "" {
+		return nil
+	}
+	words := slipway.FormOf(after).Words()
+	if c.Op != slipway.Added && c.Old.Link == "" {
+		words = slipway.FormOf(after).Since(slipway.FormOf(before), true)
+	}
+	for _, text := range words {
+		p.remarks = append(p.remarks, fmt.Sprintf("In %q: %s", "dags/"+c.Path, text))
+	}
+	bidi, err := AddsBidi(c.Path, before, after)
+	if bidi {
+		p.remarks = append(p.remarks, fmt.Sprintf("In %q: added lines hold bidirectional controls, which can make code look like other code", "dags/"+c.Path))
+	}
+	return err
 }
 
 // add adds a change of text. A file in place of a link, or the reverse, is a

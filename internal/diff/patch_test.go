@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/deploy/deploytest"
+	"slipway/internal/diff"
 	"slipway/internal/slipway"
 )
 
@@ -135,4 +136,29 @@ func TestPatchIsLimited(t *testing.T) {
 	two := a.Deployed(t, slipway.AddFiles, many)
 	_, err = a.Engine.Patch(t.Context(), a.Sales.ID, two.Number, a.Mia)
 	deploytest.WantKind(t, err, slipway.TooLarge, "too much for a patch")
+}
+
+// What the eye does not see in a patch stands above it.
+func TestPatchRemarks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		op            slipway.Op
+		before, after string
+		want          string
+	}{
+		"nothing":        {slipway.Changed, "a\n", "b\n", "\n"},
+		"line ends":      {slipway.Changed, "a\n", "a\r\n", "In \"dags/a.py\": Line endings: CRLF, before LF\n\n"},
+		"BOM, added":     {slipway.Added, "", "\ufeffa\n", "In \"dags/a.py\": Encoding: UTF-8 with BOM\n\n"},
+		"bidi":           {slipway.Changed, "a\n", "a\nb\u202e\n", "In \"dags/a.py\": added lines hold bidirectional controls, which can make code look like other code\n\n"},
+		"bidi as it was": {slipway.Changed, "a\nb\u202e\n", "c\nb\u202e\n", "\n"},
+		"bidi removed":   {slipway.Removed, "b\u202e\r\n", "", "\n"},
+	} {
+		var p diff.Patch
+		if err := p.Add(slipway.Change{Op: tt.op, Path: "a.py"}, []byte(tt.before), []byte(tt.after)); err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := strings.Cut(string(p.Bytes("Title")), "diff --git")
+		if head != "Title\n"+tt.want {
+			t.Errorf("%s: %q, want %q", name, head, "Title\n"+tt.want)
+		}
+	}
 }

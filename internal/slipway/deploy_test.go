@@ -259,6 +259,7 @@ func TestTicks(t *testing.T) {
 		"two emptied":  {[]File{a, b}, []File{{Path: "a.py"}, {Path: "b.py"}, {Path: "c.py", DAG: true}}, Ticks{RemoveDAGs: true}, nil, "loading 2 DAG files that stay.", ""},
 		"one of each":  {[]File{a, b}, []File{{Path: "a.py"}, {Path: "c.py", DAG: true}}, Ticks{RemoveDAGs: true}, []string{"b.py"}, "removes DAG files (1), and keeps Airflow from loading others that stay (1).", ""},
 		"pointer":      {[]File{a}, []File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, Ticks{Pointers: true}, nil, "b.bin is a Git LFS pointer, not the file itself: run \"git lfs pull\"", "b.bin is a Git LFS pointer"},
+		"bidi":         {[]File{a, {Path: "b.py", SHA256: "1", DAG: true}}, []File{a, {Path: "b.py", SHA256: "2", DAG: true, Bidi: true}}, Ticks{Bidi: true}, nil, "look like other code: b.py.", "look like other code: b.py."},
 		"pointer kept": {[]File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, []File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, Ticks{}, nil, "", ""},
 		"never any":    {nil, []File{lib}, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
 		"empty":        {nil, nil, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
@@ -271,7 +272,7 @@ func TestTicks(t *testing.T) {
 			checkTicks(t, p, Ticks{}, tt.text)
 			checkTicks(t, p, Ticks{RemoveDAGs: true}, tt.text2)
 			checkTicks(t, p, tt.want, "")
-			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true}, "")
+			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true, Bidi: true}, "")
 		})
 	}
 }

@@ -14,6 +14,7 @@ type Ticks struct {
 	RemoveDAGs bool // confirms that Airflow stops loading these DAG files
 	NoDAGs     bool // yes, deploy without a single DAG file
 	Pointers   bool // yes, deploy pointers of Git LFS in place of files
+	Bidi       bool // yes, deploy lines that may read otherwise than they run
 	NotAirflow bool // confirms an image without signs of Airflow
 	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
 }
@@ -26,6 +27,7 @@ type Plan struct {
 	StoppedDAGs []StopDAG // DAG files that stay, and that Airflow no longer loads
 	NoDAGs      bool      // the new version has no DAG file at all
 	Pointers    []string  // paths of new pointers of Git LFS
+	Bidi        []string  // paths of texts with bidirectional controls in changed lines
 	NotAirflow  string    // image without signs of Airflow; "" for none
 	ByHand      bool      // mounted DAGs are replaced by the DAGs of an image that nothing here applies
 }
@@ -67,11 +69,18 @@ func NewPlan(base, next []File) Plan {
 		if c.New.LFS && c.New.SHA256 != c.Old.SHA256 {
 			p.Pointers = append(p.Pointers, c.Path)
 		}
+		if c.New.Bidi && !c.Old.Bidi {
+			p.Bidi = append(p.Bidi, c.Path)
+		}
 	}
 	p.Counts.Files = len(next)
 	p.Counts.Unchanged = len(next) - p.Counts.Added - p.Counts.Changed
 	return p
 }
+
+// MoreBidi reports whether only a comparison of the lines tells if c adds bidirectional
+// controls: NewPlan leaves such changes out of Bidi.
+func (c Change) MoreBidi() bool { return c.Old.Bidi && c.New.Bidi && c.Old.SHA256 != c.New.SHA256 }
 
 // WithDAGs returns p with the guard of DAG files. before and after are the sorted
 // paths of the files that Airflow loads; why gives the reason for a path of before
@@ -98,7 +107,7 @@ var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the i
 // Ticks returns the confirmations needed for p.
 func (p Plan) Ticks() Ticks {
 	return Ticks{
-		RemoveDAGs: len(p.RemovedDAGs)+len(p.StoppedDAGs) > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0,
+		RemoveDAGs: len(p.RemovedDAGs)+len(p.StoppedDAGs) > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0, Bidi: len(p.Bidi) > 0,
 		NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand,
 	}
 }
@@ -112,6 +121,8 @@ func (p Plan) Check(given Ticks) error {
 		return Errorf(Invalid, "This deploy leaves Airflow without a single DAG file. Tick that it may.")
 	case need.Pointers && !given.Pointers:
 		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsPointers())
+	case need.Bidi && !given.Bidi:
+		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsBidi())
 	case need.NotAirflow && !given.NotAirflow:
 		return Errorf(Invalid, "Nothing says that %s is an image of Airflow. Tick that it is.", p.NotAirflow)
 	case need.RunsImage && !given.RunsImage:
@@ -142,6 +153,10 @@ func (p Plan) bringsPointers() string {
 		return "The file " + p.Pointers[0] + ` is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`
 	}
 	return fmt.Sprintf(`%d files are Git LFS pointers, not the files themselves: %s. Run "git lfs pull" before packing.`, len(p.Pointers), named(p.Pointers))
+}
+
+func (p Plan) bringsBidi() string {
+	return "Changed lines hold bidirectional controls, which can make code look like other code: " + named(p.Bidi) + "."
 }
 
 // named lists the first names, and counts the others.
@@ -179,6 +194,9 @@ func (p Plan) Warning() string {
 	}
 	if len(p.Pointers) > 0 {
 		all = append(all, p.bringsPointers())
+	}
+	if len(p.Bidi) > 0 {
+		all = append(all, p.bringsBidi())
 	}
 	if p.NotAirflow != "" {
 		all = append(all, "Nothing says that "+p.NotAirflow+" is an image of Airflow.")
