@@ -169,10 +169,10 @@ func TestImport(t *testing.T) {
 		{"every entry twice", joined(t, laidOut(t, img), laidOut(t, img)), true},
 		{"every entry of docker save twice", joined(t, plainSaved(t, img), plainSaved(t, img)), false},
 		{"beside entries that no image needs", joined(t, tarOf(t, item{name: "null", kind: tar.TypeChar}, file("../up", "x"), file("/abs", "x")), laidOut(t, img)), true},
-		{"OCI half: no JSON", both(t, img, edited("index.json", "{")), false},
-		{"OCI half: no image", both(t, img, edited("index.json", `{"manifests":[]}`)), false},
-		{"OCI half: a manifest that is not there", both(t, img, edited("index.json", `{"manifests":[{"mediaType":"`+ociManifest+`","digest":"sha256:`+strings.Repeat("0", 64)+`"}]}`)), false},
-		{"OCI half: no digests", both(t, img, edited("index.json", `{"manifests":[{"digest":"../x"}]}`)), false},
+		{"OCI half: no JSON", both(t, img, withIndex("{")), false},
+		{"OCI half: no image", both(t, img, withIndex(`{"manifests":[]}`)), false},
+		{"OCI half: a manifest that is not there", both(t, img, withIndex(`{"manifests":[{"mediaType":"`+ociManifest+`","digest":"sha256:`+strings.Repeat("0", 64)+`"}]}`)), false},
+		{"OCI half: no digests", both(t, img, withIndex(`{"manifests":[{"digest":"../x"}]}`)), false},
 		{"OCI half: blobs are gone", both(t, img, func(i *item) { i.name = strings.Replace(i.name, "blobs/", "gone/", 1) }), false},
 		{"OCI half: layers are gone", both(t, img, func(i *item) {
 			if len(i.content) > 1000 {
@@ -334,10 +334,10 @@ func both(t *testing.T, img v1.Image, edit func(*item)) []byte {
 	return tarOf(t, append(oci, old...)...)
 }
 
-// edited changes one entry.
-func edited(name, content string) func(*item) {
+// withIndex replaces the index of a layout.
+func withIndex(content string) func(*item) {
 	return func(i *item) {
-		if i.name == name {
+		if i.name == "index.json" {
 			i.content = content
 		}
 	}
