@@ -87,7 +87,7 @@ func NewJournal() *Journal {
 }
 
 // SignedIn records a sign-in in the audit log of the Organization, and in those
-// of the user's Workspaces. how is the detail: "By password."
+// of the user's Workspaces, with a detail such as "By password.".
 func (j *Journal) SignedIn(tx *store.Tx, by slipway.Actor, u slipway.User, how string) error {
 	return auditAccount(tx, by, "account.signin", u, func(slipway.WorkspaceID) string { return how })
 }

@@ -246,7 +246,7 @@ const causeMax = 300
 // with the innermost cause in one line in place of the driver's whole text.
 func atStart(err error) error {
 	kind, text := slipway.Explain(err)
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only a join has a cause beside the sentence
+	joined, ok := err.(interface{ Unwrap() []error })
 	if kind == slipway.Internal || !ok {
 		return err
 	}
@@ -262,7 +262,7 @@ func atStart(err error) error {
 func innermost(err error) string {
 	for {
 		next := errors.Unwrap(err)
-		if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 { //nolint:errorlint // each error of the chain in turn
+		if all, ok := err.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) > 0 {
 			next = all.Unwrap()[0]
 		}
 		if next == nil {

@@ -111,7 +111,7 @@ func (s *bucketState) note(err error) {
 }
 
 // last returns the outcome, if not older than an age.
-func (s *bucketState) last(age time.Duration) (err error, fresh bool) { //nolint:revive // fresh is about err
+func (s *bucketState) last(age time.Duration) (err error, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err, !s.at.IsZero() && time.Since(s.at) < age

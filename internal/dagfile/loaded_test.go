@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path"
@@ -169,7 +170,7 @@ func TestWhy(t *testing.T) {
 // Patterns may not cost more than a bounded time.
 func TestTooManyRules(t *testing.T) {
 	files := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "a.py", DAG: true}}
-	if _, err := Loaded(files, 3, map[string]string{"i": strings.Repeat("x*\n", maxRules+1)}); err != errTooManyRules {
+	if _, err := Loaded(files, 3, map[string]string{"i": strings.Repeat("x*\n", maxRules+1)}); !errors.Is(err, errTooManyRules) {
 		t.Errorf("%d patterns: %v", maxRules+1, err)
 	}
 }

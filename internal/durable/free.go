@@ -22,5 +22,5 @@ func FreeFiles(dir string) (n int64, limited bool) {
 	if err := unix.Statfs(dir, &st); err != nil || st.Files == 0 {
 		return 0, false
 	}
-	return int64(st.Ffree), true //nolint:unconvert // the fields' types differ by platform
+	return int64(st.Ffree), true
 }

@@ -138,7 +138,7 @@ func TestChangedByAShortToken(t *testing.T) {
 		for _, next := range all {
 			more := next.Role > g.Role || !next.Kinds.Within(g.Kinds) ||
 				!g.ExpiresAt.IsZero() && (next.ExpiresAt.IsZero() || next.ExpiresAt.After(g.ExpiresAt))
-			want := Kind(fine)
+			want := fine
 			if more && !next.ExpiresAt.Equal(soon) {
 				want = Forbidden
 			}

@@ -12,12 +12,12 @@ import (
 func TestUploadedDagsPath(t *testing.T) {
 	two := map[string]string{"a/dags/x.py": dag, "b/dags/y.py": dag}
 	for name, tt := range map[string]struct {
-		query string
-		files map[string]string
+		query  string
+		files  map[string]string
 		status int
-		want  []string
-		path  any
-		count float64
+		want   []string
+		path   any
+		count  float64
 	}{
 		"found":         {"", map[string]string{"repo/airflow/dags/a.py": dag, "repo/README.md": "x"}, http.StatusOK, []string{"only dags folder"}, "repo/airflow/dags", 1},
 		"not clear":     {"", two, http.StatusConflict, []string{"a/dags", "b/dags", "dagsPath", "--dags-path"}, nil, 0},
