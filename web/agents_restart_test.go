@@ -1,6 +1,7 @@
 package web
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -38,10 +39,10 @@ func TestDeployWaitsForAgentsAfterAStart(t *testing.T) {
 }
 
 // restart replaces the engine, which does not run, by another one on the same
-// records.
+// data folder.
 func (a *app) restart(t *testing.T, cfg deploy.Config) {
 	t.Helper()
-	cfg.Dir = t.TempDir()
+	cfg.Dir = filepath.Dir(a.engine.MountDir(slipway.Deployment{}))
 	bundles, err := bundle.Open(cfg.Dir)
 	if err != nil {
 		t.Fatal(err)

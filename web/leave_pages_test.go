@@ -110,7 +110,7 @@ func TestKeptTokensAreMarked(t *testing.T) {
 // its address stays taken.
 func TestDisabledSignIn(t *testing.T) {
 	a := newApp(t)
-	link := a.invite(t, "Owner")
+	link := a.inviteTo(t, "Owner", "")
 	storetest.Update(t, a.store, func(tx *store.Tx) error {
 		_, err := auth.DisableAccount(tx, a.Root, "oli@example.com", nil)
 		return err
