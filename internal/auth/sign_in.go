@@ -86,8 +86,8 @@ func NewJournal() *Journal {
 	return &Journal{pairs: NewThrottle(1, journalPause), all: NewThrottle(journalBurst, journalRefill)}
 }
 
-// SignedIn records a sign-in in the audit log of the Organization, and in those
-// of the user's Workspaces, with a detail such as "By password.".
+// SignedIn records a sign-in of a user, in the audit log of the Organization and
+// of each Workspace of the user. how is the detail, as in "By password.".
 func (j *Journal) SignedIn(tx *store.Tx, by slipway.Actor, u slipway.User, how string) error {
 	return auditAccount(tx, by, "account.signin", u, func(slipway.WorkspaceID) string { return how })
 }
