@@ -47,6 +47,7 @@ type Server struct {
 	metrics   *metrics
 	api       *api.Server
 	slots     *slots
+	liveViews sharedViews // live pages rendered for many readers
 	clients   *clients
 
 	registryKey []byte // signs the bearers of /v2/token; new at each start

@@ -61,20 +61,7 @@ func (s *Server) liveDeployment(c echo.Context) error {
 	if c.QueryParam("view") == "agents" {
 		return s.stream(c, changed, s.agentsSnapshot(c))
 	}
-	return s.stream(c, changed, func() (all []fragment, err error) {
-		err = s.viewScene(c, func(tx *store.Tx, sc scene) error {
-			o, err := s.overview(c, tx, sc)
-			if err != nil {
-				return err
-			}
-			if o.Frame.Banner, err = banner(tx, sc); err != nil {
-				return err
-			}
-			all = overviewFragments(o, c.QueryParam("form"))
-			return nil
-		})
-		return all, err
-	})
+	return s.stream(c, changed, s.overviewSnapshot(c))
 }
 
 // agentsSnapshot returns snapshots of the connected agents in Settings.
@@ -176,7 +163,11 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 		if !s.sendChanges(c, next, sent) {
 			return nil
 		}
-		time.Sleep(pause)
+		select {
+		case <-c.Request().Context().Done():
+			return nil
+		case <-time.After(max(pause, time.Duration(s.slots.open())*paceEach)):
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ const maxStreams = 50
 type slots struct {
 	mu    sync.Mutex
 	taken map[slipway.UserID]int
+	all   int
 }
 
 // newSlots returns slots without any live page.
@@ -27,6 +28,7 @@ func (s *slots) acquire(id slipway.UserID) bool {
 		return false
 	}
 	s.taken[id]++
+	s.all++
 	return true
 }
 
@@ -34,7 +36,15 @@ func (s *slots) acquire(id slipway.UserID) bool {
 func (s *slots) release(id slipway.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.all--
 	if s.taken[id]--; s.taken[id] <= 0 {
 		delete(s.taken, id)
 	}
+}
+
+// open returns the number of open live pages.
+func (s *slots) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all
 }

@@ -164,3 +164,37 @@ func TestLiveEnds(t *testing.T) {
 		})
 	}
 }
+
+// The Overview is rendered once for all readers of a role, and for a reader with
+// something of their own by itself; everybody sees every change.
+func TestOverviewIsRenderedOnceForARole(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	token, _ := a.agentToken(t, a.Sales.ID)
+	a.staged(t, a.Eve, map[string]string{"a.py": dag})
+	var members []*listener
+	for range 5 {
+		l := a.as(t, a.Mia).listen(a.page("/live?view=overview"))
+		l.until("facts")
+		members = append(members, l)
+	}
+	eve := a.as(t, a.Eve).listen(a.page("/live?view=overview"))
+	if first := eve.until("waiting"); !strings.Contains(first, "What deploy #1 will do") {
+		t.Errorf("Eve does not see her own deploy: %s", first)
+	}
+	before := a.server.liveViews.rendered.Load()
+	const reports = 3
+	for i := range reports {
+		name := "worker-" + string(rune('0'+i))
+		want(t, a.asAgent(t, token, "POST", "report", `{"component":"`+name+`","dags":"image"}`), 204)
+		for _, l := range members {
+			if event := l.until(name); strings.Contains(event, "What deploy #1 will do") {
+				t.Errorf("a member sees Eve's deploy: %s", event)
+			}
+		}
+		eve.until(name)
+	}
+	if n := a.server.liveViews.rendered.Load() - before; n > reports*2*2 {
+		t.Errorf("rendered %d times for %d changes and two kinds of reader", n, reports)
+	}
+}
