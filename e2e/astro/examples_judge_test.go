@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -38,10 +39,13 @@ func commands(t *testing.T, name string) string {
 // TestCIJudgesAnswers: of the answers to an upload, only a deploy that is live and
 // still wanted makes a job green.
 func TestCIJudgesAnswers(t *testing.T) {
+	var mu sync.Mutex // the portal answers on other goroutines
 	var status int
 	var answer string
 	var keys []string
 	portal := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		keys = append(keys, r.Header.Get("Idempotency-Key"))
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -82,7 +86,9 @@ func TestCIJudgesAnswers(t *testing.T) {
 		"nothing":          {200, ``, false},
 	} {
 		for what, command := range run {
+			mu.Lock()
 			status, answer, keys = tt.status, tt.answer, nil
+			mu.Unlock()
 			cmd := command()
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), "SLIPWAY_URL="+portal.URL, "SLIPWAY_DEPLOYMENT=d", "SLIPWAY_TOKEN=t", "CI_PROJECT_DIR="+filepath.Join(t.TempDir(), "p"),
@@ -94,9 +100,11 @@ func TestCIJudgesAnswers(t *testing.T) {
 			if tt.status >= 400 && !strings.Contains(string(out), tt.answer) {
 				t.Errorf("%s, %s: the answer is not told: %s", what, name, out)
 			}
+			mu.Lock()
 			if len(keys) != 1 || keys[0] != "17-2" {
 				t.Errorf("%s, %s: keys %q", what, name, keys)
 			}
+			mu.Unlock()
 		}
 	}
 }
