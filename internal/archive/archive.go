@@ -261,6 +261,8 @@ func (s *scan) explain(err error) error {
 		return slipway.Errorf(slipway.Invalid, "The archive is cut off before its first entry.")
 	case s.last == "":
 		return slipway.Errorf(slipway.Invalid, "The archive is damaged, or is not an archive of files.")
+	case s.tooLarge() != nil: // a bomb mostly breaks off, too
+		return s.tooLarge()
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return slipway.Errorf(slipway.Invalid, "The archive is cut off in or after %s. Pack and upload it again.", Quote(s.last))
 	}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"errors"
 	"path"
 	"strings"
 
@@ -23,6 +24,16 @@ func (s *scan) putOff(name string, reason error) error {
 	}
 	s.defects = append(s.defects, defect{name, reason})
 	return s.tree.noteOne(node{name: top, kind: k}, len(name))
+}
+
+// tooLarge returns the reason of the first entry over a limit of size, or nil.
+func (s *scan) tooLarge() error {
+	for _, d := range s.defects {
+		if errors.Is(d.reason, slipway.ErrTooLarge) {
+			return d.reason
+		}
+	}
+	return nil
 }
 
 // backslash is an entry whose name has backslashes.

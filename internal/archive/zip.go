@@ -39,7 +39,7 @@ func readZip(s *scan, size int64) error {
 		return err
 	}
 	z := &zipReader{scan: s, meter: meter{limit: s.lim.Unpacked, over: errUnpacked}}
-	var wanted []deployFile
+	wanted := make([]deployFile, 0, len(files))
 	for _, f := range files {
 		k, err := z.declare(f)
 		if err != nil {
@@ -68,6 +68,9 @@ func zipLayout(s *scan, list []*zip.File, dir int64) ([]zipFile, error) {
 		start, err := f.DataOffset()
 		if err != nil {
 			return nil, s.explain(err)
+		}
+		if len(f.Extra) == 0 {
+			f.Extra = nil // an empty one keeps the bytes of the directory's entry
 		}
 		files[i] = zipFile{f, start}
 	}
