@@ -34,9 +34,10 @@ type bucket struct {
 	dir   string // of the spool
 	local string // the folder of file://, to make durable; else ""
 
-	tries    int
-	pause    time.Duration // before the second try; doubled for each further one
-	patience time.Duration // how long nothing may come; thrice as long nothing go
+	tries     int
+	pause     time.Duration // before the second try; doubled for each further one
+	patience  time.Duration // how long nothing may come; thrice as long nothing go
+	probeWait time.Duration // until a probe counts as unanswered
 
 	unsigned bool // the portal sends all files
 	state    bucketState
@@ -88,7 +89,7 @@ func dial(ctx context.Context, dir, address string) (*bucket, error) {
 	}
 	b := &bucket{
 		ctx: ctx, name: bucketName(u), dir: filepath.Join(dir, tempFolder),
-		tries: 3, pause: 250 * time.Millisecond, patience: 20 * time.Second,
+		tries: 3, pause: 250 * time.Millisecond, patience: 20 * time.Second, probeWait: 5 * time.Second,
 	}
 	if u.Scheme == "file" {
 		if b.local, err = localBucket(u); err != nil {

@@ -79,7 +79,7 @@ func TestBucketReasons(t *testing.T) {
 			}
 			dialled := must[*bucket](t)(dial(t.Context(), dir, b.Address))
 			s := &Store{dir: dir, backend: dialled}
-			dialled.pause, dialled.tries = time.Millisecond, 2
+			dialled.pause, dialled.tries, dialled.probeWait = time.Millisecond, 2, time.Minute // drivers try again after seconds
 			_, err = s.Manifest(ns, version(1))
 			wantReason(t, "a manifest", err, tt.want)
 			wantReason(t, "the last request", s.Reachable(t.Context()), tt.want)

@@ -126,11 +126,8 @@ func (b *bucket) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// Times of reachable.
-const (
-	stateAge  = 10 * time.Second // up to which the last request counts
-	probeWait = 5 * time.Second
-)
+// stateAge is up to which age the last request tells whether the bucket answers.
+const stateAge = 10 * time.Second
 
 // reachable returns nil if the bucket answers, else a sentence for people. The
 // last request tells, or else one more.
@@ -138,7 +135,7 @@ func (b *bucket) reachable(ctx context.Context) error {
 	if err, fresh := b.state.last(stateAge); fresh {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeWait)
+	ctx, cancel := context.WithTimeout(ctx, b.probeWait)
 	defer cancel()
 	in, stop := b.bounded(ctx)
 	defer stop()
