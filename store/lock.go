@@ -182,14 +182,15 @@ func (s *Store) probeLock(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	ctx = context.WithoutCancel(ctx) // a BEGIN that was cancelled late may have begun, and hold the lock
 	_, err = conn.ExecContext(ctx, "PRAGMA "+busyTimeout(min(probeWait, s.lock.wait)))
 	if err == nil {
 		_, err = conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
 		s.lock.note(err)
 		if err == nil {
-			_, err = conn.ExecContext(context.WithoutCancel(ctx), `ROLLBACK`)
+			_, err = conn.ExecContext(ctx, `ROLLBACK`)
 		}
 	}
-	_, back := conn.ExecContext(context.WithoutCancel(ctx), "PRAGMA "+busyTimeout(s.lock.wait))
+	_, back := conn.ExecContext(ctx, "PRAGMA "+busyTimeout(s.lock.wait))
 	return outage(errors.Join(err, back, conn.Close()))
 }

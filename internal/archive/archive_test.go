@@ -255,6 +255,7 @@ func TestReadRefusesTar(t *testing.T) {
 		"data after gzip":       {append(gzipped(whole), "evil"...), []string{`"dags/good.py"`, "after the end"}},
 		"gzip of something":     {gzipped(bytes.Repeat([]byte("print('dag') "), 100)), []string{"not an archive"}},
 		"xz cut off":            {packedBy(t, "tar-J.tar.xz")[:300], []string{"cut off"}},
+		"xz, index for a block": {[]byte("\xfd7zXZ\x00\x00\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x01\x04\x01\x00\x00\x00\x00" + "\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00YZ"), []string{"damaged"}},
 		"xz header only":        {packedBy(t, "tar-J.tar.xz")[:12], []string{"cut off"}},
 		"xz with a wrong sum":   {flipped(packedBy(t, "tar-J.tar.xz"), 200), []string{"damaged"}},
 		"xz with a wrong index": {flipped(packedBy(t, "tar-J.tar.xz"), -21), []string{"cut off", "Pack and upload it again"}},

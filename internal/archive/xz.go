@@ -156,6 +156,9 @@ func (w *xzWalk) block(at int64) error {
 	if err := w.at(head[:1], at); err != nil {
 		return w.damaged(err)
 	}
+	if head[0] == 0 { // the mark of an index, where the index says that a block is
+		return w.damaged(nil)
+	}
 	head = head[:(int(head[0])+1)*4]
 	if err := w.at(head, at); err != nil {
 		return w.damaged(err)

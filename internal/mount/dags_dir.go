@@ -35,7 +35,7 @@ type level struct {
 	fd   int
 }
 
-const maxLevels = 64
+const maxLevels = 32
 
 // openDagsDir opens the version in the folder dir.
 func openDagsDir(dir string) (*dagsDir, error) {
