@@ -57,7 +57,7 @@ func TestPagesOfABucketThatIsAway(t *testing.T) {
 	a.run(t)
 	w := a.staged(t, a.Eve, map[string]string{"a.py": dag})
 	b.Proxy.Set(buckettest.Refuse)
-	a.confirmed(t, a.Eve, w.Number)
+	a.confirm(t, a.Eve, w.Number)
 	const reason = "The bucket s3://slipway cannot be reached"
 	for end := time.Now().Add(time.Minute); a.engine.Trouble(a.Sales.ID) == "" && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond) // a driver's tries

@@ -75,6 +75,13 @@ func (a *app) staged(t *testing.T, by slipway.Actor, files map[string]string) sl
 // confirmed has a staged deploy go live, whatever it removes.
 func (a *app) confirmed(t *testing.T, by slipway.Actor, number int) slipway.Deploy {
 	t.Helper()
+	a.confirm(t, by, number)
+	return a.reaches(t, number, slipway.Deployed)
+}
+
+// confirm confirms a staged deploy with every tick.
+func (a *app) confirm(t *testing.T, by slipway.Actor, number int) {
+	t.Helper()
 	r, err := a.engine.Review(t.Context(), a.Sales.ID, number, by)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +89,6 @@ func (a *app) confirmed(t *testing.T, by slipway.Actor, number int) slipway.Depl
 	if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, number, by, r.Base, slipway.Ticks{RemoveDAGs: true, NoDAGs: true}); err != nil {
 		t.Fatal(err)
 	}
-	return a.reaches(t, number, slipway.Deployed)
 }
 
 // live is staged and confirmed.
