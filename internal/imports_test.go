@@ -31,6 +31,7 @@ var may = map[string][]string{
 	"store/storetest":            {rules, "store"},
 	"internal/archive":           {rules},
 	"internal/dagfile":           {rules},
+	"internal/ignore":            {},
 	"internal/durable":           {},
 	"internal/bundle":            {rules, "internal/archive", "internal/dagfile", "internal/durable"},
 	"internal/bundle/buckettest": {}, // only for tests

@@ -1,0 +1,99 @@
+// Package ignore decides which files the patterns of ignore files leave out, in the
+// syntax of .gitignore and with the answers of git.
+package ignore
+
+import (
+	"errors"
+	"strings"
+)
+
+// ErrWork ends matching at the limit of steps.
+var ErrWork = errors.New("ignore: too many patterns for so many names")
+
+// Rules are the patterns of ignore files, in the order of reading: later ones win.
+type Rules struct {
+	patterns []pattern
+	steps    int               // left of the limit
+	folders  map[string]string // the topmost ignored part of each folder asked for, or ""
+}
+
+// New returns Rules without patterns. Matching may take this many steps in all: a step
+// compares at most one byte of a name with one element of a pattern.
+func New(steps int) *Rules {
+	return &Rules{steps: steps, folders: map[string]string{}}
+}
+
+// Add takes the patterns of the ignore file with this text in the folder dir, "" for
+// the root. The folders above dir come first.
+func (r *Rules) Add(dir, text string) {
+	if dir != "" {
+		dir += "/"
+	}
+	for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
+		if p, ok := parse(line); ok {
+			p.base = dir
+			r.patterns = append(r.patterns, p)
+		}
+	}
+}
+
+// Top returns the topmost ignored part of the file name, with a slash behind a folder;
+// "" for a file that is not ignored. A file in an ignored folder is ignored, whatever
+// later patterns say. The error is ErrWork.
+func (r *Rules) Top(name string) (string, error) {
+	if len(r.patterns) == 0 {
+		return "", nil
+	}
+	top, err := r.topFolder(parent(name))
+	if top != "" || err != nil {
+		return top, err
+	}
+	if ignored, err := r.ignored(name, false); !ignored || err != nil {
+		return "", err
+	}
+	return name, nil
+}
+
+func (r *Rules) topFolder(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	if top, ok := r.folders[dir]; ok {
+		return top, nil
+	}
+	top, err := r.topFolder(parent(dir))
+	if err != nil {
+		return "", err
+	}
+	if top == "" {
+		ignored, err := r.ignored(dir, true)
+		if err != nil {
+			return "", err
+		}
+		if ignored {
+			top = dir + "/"
+		}
+	}
+	r.folders[dir] = top
+	return top, nil
+}
+
+// ignored reports what the last pattern that matches says of name alone.
+func (r *Rules) ignored(name string, folder bool) (bool, error) {
+	for i := len(r.patterns) - 1; i >= 0; i-- {
+		p := r.patterns[i]
+		matched := p.matches(name, folder, &r.steps)
+		if r.steps < 0 {
+			return false, ErrWork
+		}
+		if matched {
+			return !p.keeps, nil
+		}
+	}
+	return false, nil
+}
+
+// parent returns the folder of name, "" for the root.
+func parent(name string) string {
+	return name[:max(0, strings.LastIndexByte(name, '/'))]
+}
