@@ -29,7 +29,7 @@ var may = map[string][]string{
 	rules:                        {},
 	"store":                      {rules},
 	"store/storetest":            {rules, "store"},
-	"internal/archive":           {rules},
+	"internal/archive":           {rules, "internal/ignore"},
 	"internal/dagfile":           {rules},
 	"internal/ignore":            {},
 	"internal/durable":           {},

@@ -55,7 +55,7 @@ func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, search Sea
 func newScan(ctx context.Context, f io.ReaderAt, lim Limits, search Search, take Take) *scan {
 	return &scan{
 		lim: lim, src: &source{ctx: ctx, r: f}, search: search, take: take,
-		tree: newTree(lim), ignores: map[string][]byte{}, written: map[string]string{}, isDAG: map[string]bool{},
+		tree: newTree(lim), ignores: map[string]string{}, written: map[string]string{}, isDAG: map[string]bool{},
 	}
 }
 
@@ -91,7 +91,7 @@ type scan struct {
 	slashes     bool // a name has a slash inside
 	modes       bool // a file has a mode
 	omitted     omissions
-	ignores     map[string][]byte // the contents of .slipwayignore files, by folder
+	ignores     map[string]string // the patterns of .slipwayignore files, by folder
 	ignoreBytes int               // bytes in ignores
 	dags        bool              // the root has a dags folder
 	last        string            // the current entry, for refusals
@@ -238,8 +238,8 @@ func (s *scan) keepIgnore(name string, open func() (io.Reader, error)) error {
 	if s.ignoreBytes += len(text); len(text) > maxIgnore || s.ignoreBytes > maxIgnores {
 		return slipway.Errorf(slipway.TooLarge, "The file %s is too large. At most %s of patterns are allowed.", Quote(name), SizeText(maxIgnore))
 	}
-	s.ignores[parent(name)] = text
-	return nil
+	s.ignores[parent(name)], err = patternText(name, text)
+	return err
 }
 
 // explain returns the error for people for err, raised while reading the entry
@@ -279,7 +279,7 @@ func (s *scan) selection() (Selection, error) {
 	if err != nil {
 		return Selection{}, err
 	}
-	rules := patternsOf(s.ignores, cmp.Or(found.Path, s.tree.wrapper()))
+	rules := s.patternsTo(cmp.Or(found.Path, s.tree.wrapper()))
 	p := picker{scan: s, sel: Selection{Root: found.Path, Found: found}, rules: rules, outside: map[string]bool{}}
 	if err := p.pickAll(); err != nil {
 		return Selection{}, err

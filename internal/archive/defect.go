@@ -94,7 +94,7 @@ func (s *scan) oneForm(sel Selection) error {
 type picker struct {
 	*scan
 	sel     Selection
-	rules   *ignore
+	rules   patterns
 	outside map[string]bool
 	folders []string // below the dags folder
 }

@@ -15,7 +15,7 @@ import (
 // sentences only, and what it selects can be a version. With mend, the checksums
 // of tar headers are made right again, so that more than these is tried.
 func FuzzRead(f *testing.F) {
-	ignoring := append([]testEntry{{name: ".slipwayignore", body: "*.csv\n!keep.csv\nscratch/\n"}, {name: "dags/x.csv"}}, project...)
+	ignoring := append([]testEntry{{name: ".slipwayignore", body: "*.csv\n!keep.csv\nscratch/\n!*/\na**b\n[]a-[:alpha:]\n**/**/*a*a\\\n"}, {name: "dags/x.csv"}}, project...)
 	for _, data := range [][]byte{
 		tarOf(project...), gzipped(tarOf(project...)), zstandard(tarOf(project...)), zipOf(zippedProject()...),
 		tarOf(under("repo-main/", project)...), tarOf(ignoring...), zipOf(zipEntries(ignoring...)...), zip64Of([]testEntry{entry}, nil), overlapping(),

@@ -1,12 +1,13 @@
 package archive
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"slices"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
-
+	"slipway/internal/ignore"
 	"slipway/internal/slipway"
 )
 
@@ -14,7 +15,6 @@ const (
 	ignoreName   = ".slipwayignore"
 	maxIgnore    = 64 << 10 // bytes of one .slipwayignore
 	maxIgnores   = 1 << 20  // bytes of all in one archive
-	maxMatching  = 1 << 35  // bytes of patterns times bytes of names, some ten seconds
 	maxOmissions = 1000     // names kept
 )
 
@@ -100,77 +100,37 @@ func isSwap(el string) bool {
 	return n > 5 && el[0] == '.' && el[n-4:n-1] == ".sw" && 'a' <= el[n-1] && el[n-1] <= 'p'
 }
 
-// ignore matches names with the patterns of .slipwayignore files.
-type ignore struct {
-	patterns []gitignore.Pattern
-	bytes    int               // of all patterns
-	folders  map[string]string // the topmost ignored part of each folder asked for, or ""
-	work     int
-}
+// patterns are those of the .slipwayignore files that count.
+type patterns struct{ *ignore.Rules }
 
-func newIgnore() *ignore { return &ignore{folders: map[string]string{}} }
-
-// add takes the lines of the .slipwayignore in the folder dir. Later lines win.
-func (g *ignore) add(dir string, text []byte) {
-	var domain []string
-	if dir != "" {
-		domain = strings.Split(dir, "/")
-	}
-	lines := strings.TrimPrefix(string(text), "\ufeff")
-	for line := range strings.Lines(lines) {
-		line = strings.TrimRight(line, "\r\n")
-		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+// patternsTo returns the patterns of the .slipwayignore in each folder on the way to
+// root, and in root: later ones win.
+func (s *scan) patternsTo(root string) patterns {
+	p := patterns{ignore.New(s.lim.matching())}
+	for at := range len(root) + 1 {
+		if at < len(root) && at > 0 && root[at] != '/' {
 			continue
 		}
-		line = strings.ReplaceAll(line, "[!", "[^") // git knows both, the library one
-		g.patterns = append(g.patterns, gitignore.ParsePattern(line, domain))
-		g.bytes += len(line) + 8 // the cost of trying even the shortest
+		p.Add(root[:at], s.ignores[root[:at]])
 	}
+	return p
 }
 
 // match returns the topmost ignored part of the file name, with a slash behind a
-// folder, or "". A file in an ignored folder stays ignored.
-func (g *ignore) match(name string) (string, error) {
-	if len(g.patterns) == 0 {
-		return "", nil
+// folder, or "".
+func (p patterns) match(name string) (string, error) {
+	top, err := p.Top(name)
+	if errors.Is(err, ignore.ErrWork) {
+		return "", slipway.Errorf(slipway.TooLarge, "The patterns of %s are too many for so many files: matching stopped at %s.", ignoreName, Quote(name))
 	}
-	top, err := g.matchFolder(parent(name))
-	if top != "" || err != nil {
-		return top, err
-	}
-	if ok, err := g.matches(name, false); !ok || err != nil {
-		return "", err
-	}
-	return name, nil
+	return top, err
 }
 
-func (g *ignore) matchFolder(dir string) (string, error) {
-	if dir == "" {
-		return "", nil
+// patternText returns the patterns in the content of the .slipwayignore file name.
+// Names of entries are composed, and so are patterns.
+func patternText(name string, content []byte) (string, error) {
+	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
+		return "", slipway.Errorf(slipway.Invalid, "The file %s is in UTF-16, as PowerShell writes with >. Save the file as UTF-8.", Quote(name))
 	}
-	if top, ok := g.folders[dir]; ok {
-		return top, nil
-	}
-	top, err := g.matchFolder(parent(dir))
-	if err != nil {
-		return "", err
-	}
-	if top == "" {
-		ok, err := g.matches(dir, true)
-		if err != nil {
-			return "", err
-		}
-		if ok {
-			top = dir + "/"
-		}
-	}
-	g.folders[dir] = top
-	return top, nil
-}
-
-func (g *ignore) matches(name string, isDir bool) (bool, error) {
-	if g.work += g.bytes * len(name); g.work > maxMatching {
-		return false, slipway.Errorf(slipway.TooLarge, "The patterns of %s are too many for so many files: matching stopped at %s.", ignoreName, Quote(name))
-	}
-	return gitignore.NewMatcher(g.patterns).Match(strings.Split(name, "/"), isDir), nil
+	return Compose(string(content)), nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"slipway/internal/slipway"
 )
 
 // leftOut returns what is left out, with the numbers of files.
@@ -48,6 +50,12 @@ func TestSlipwayIgnore(t *testing.T) {
 		"wrapper without dags":   {"w/.slipwayignore", "/scratch\n", files("w/a.py", "w/scratch/b.py"), "w/a.py", "w/scratch/ 1"},
 		"upload of dags itself":  {".slipwayignore", "/scratch\n", files("a.py", "scratch/b.py"), "a.py", "scratch/ 1"},
 		"deeper does not count":  {"dags/lib/.slipwayignore", "*\n", inDags, "a.py data.csv lib/data.csv scratch/b.py scratch/c/d.py", ""},
+		"all but Python files":   {".slipwayignore", "*\n!*/\n!*.py\n", inDags, "a.py scratch/b.py scratch/c/d.py", "dags/data.csv 1,dags/lib/data.csv 1"},
+		"folders in again":       {"dags/.slipwayignore", "scratch/*\n!scratch/c/\n", inDags, "a.py data.csv lib/data.csv scratch/c/d.py", "dags/scratch/b.py 1"},
+		"one file in again":      {".slipwayignore", "dags/**\n!dags/**/\n!dags/**/data.csv\n", inDags, "data.csv lib/data.csv", "dags/a.py 1,dags/scratch/b.py 1,dags/scratch/c/d.py 1"},
+		"class by name":          {"dags/.slipwayignore", "[[:alpha:]].py\n", inDags, "data.csv lib/data.csv", "dags/a.py 1,dags/scratch/b.py 1,dags/scratch/c/d.py 1"},
+		"name as macOS has it":   {".slipwayignore", "cafe\u0301.py\n", files("dags/a.py", "dags/café.py", "dags/cafe\u0301s.py"), "a.py cafés.py", "dags/café.py 1"},
+		"folders on the way":     {"dags/.slipwayignore", "!a.py\n", append(files("dags/a.py", "dags/b.py", "x/c.py"), testEntry{name: ".slipwayignore", body: "a.py\nb.py\n"}), "a.py", "dags/b.py 1"},
 		"bad pattern":            {".slipwayignore", "[\nscratch\n", inDags, "a.py data.csv lib/data.csv", "dags/scratch/ 2"},
 	} {
 		ignoreFile := testEntry{name: tt.where, body: tt.text}
@@ -70,6 +78,13 @@ func TestSlipwayIgnore(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+func TestSlipwayIgnoreInUTF16(t *testing.T) {
+	for _, text := range []string{"\xff\xfes\x00\n\x00", "\xfe\xff\x00s\x00\n"} {
+		_, _, err := taken(t, tarOf(testEntry{name: "dags/a.py"}, testEntry{name: "dags/.slipwayignore", body: text}), DefaultLimits())
+		wantRefusal(t, err, slipway.Invalid, `"dags/.slipwayignore"`, "UTF-16", "UTF-8")
 	}
 }
 

@@ -38,6 +38,10 @@ func (l Limits) names() int64 { return 1<<20 + 512*int64(l.Files) }
 // scanned is names for all entries of an archive, which are in memory twice for a while.
 func (l Limits) scanned() int64 { return 1<<20 + 256*int64(l.Files) }
 
+// matching returns the allowed steps of matching names with patterns: a few hundred
+// patterns for each file, and at most some seconds.
+func (l Limits) matching() int { return 1<<20 + 5_000*l.Files }
+
 // beside is how many times as much as is deployed an archive may hold.
 const beside = 4
 

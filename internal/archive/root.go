@@ -116,7 +116,7 @@ func (f rootFinder) plain(name string) (r slipway.Root, found bool, err error) {
 
 // look finds DAG files, and folders called dags.
 func (f *rootFinder) look() error {
-	rules := patternsOf(f.ignores, f.wrapper)
+	rules := f.patternsTo(f.wrapper)
 	for _, e := range f.entries {
 		ignored, err := rules.match(e.Name)
 		if err != nil {

@@ -34,21 +34,6 @@ type Selected struct {
 	Entry
 }
 
-// patternsOf returns the patterns of the .slipwayignore in each folder on the way to
-// root, and in root: later ones win.
-func patternsOf(ignores map[string][]byte, root string) *ignore {
-	g := newIgnore()
-	for at := range len(root) + 1 {
-		if at < len(root) && at > 0 && root[at] != '/' {
-			continue
-		}
-		if text, ok := ignores[root[:at]]; ok {
-			g.add(root[:at], text)
-		}
-	}
-	return g
-}
-
 // check refuses an invalid version. A selection may be empty: the rules about DAG
 // files judge what that means. folders are those with an entry of their own.
 func (s Selection) check(ctx context.Context, lim Limits, folders []string) error {
