@@ -3,6 +3,7 @@ package e2e
 import (
 	"archive/zip"
 	"bytes"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -135,4 +136,40 @@ func openVersionFile(t *testing.T, page person, name string) {
 	follow(t, page, "Bundle versions")
 	ok(t, page.GetByTestId("version").First().GetByRole("link").First().Click())
 	follow(t, page, name)
+}
+
+// TestReviewNamesModes: a change of the mode is named as git names it, and 30 such changes
+// take one line beside the change that counts.
+func TestReviewNamesModes(t *testing.T) {
+	t.Parallel()
+	files := maps.Clone(firstFiles)
+	for i := range 30 {
+		files[fmt.Sprintf("bin/step%02d.sh", i)] = "echo\n"
+	}
+	_, page := started(t, files)
+	for path, text := range files {
+		if strings.HasPrefix(path, "bin/") {
+			files[path] = "+x " + text
+		}
+	}
+	files["sales/orders.sql"] = "SELECT 2;\n"
+	upload(t, page, files.archive(t, "project.tar.gz"))
+	fold := page.Locator("#review").GetByTestId("modes")
+	ok(t, expect.Locator(fold.Locator("summary")).ToHaveText("30 files differ by their mode alone: 100644 → 100755"))
+	ok(t, expect.Locator(fold.GetByText("step07.sh")).ToBeHidden())
+	ok(t, fold.Locator("summary").Click())
+	ok(t, expect.Locator(fold.GetByText("step07.sh")).ToBeVisible())
+	ok(t, expect.Locator(page.Locator("#review")).ToContainText("~31 changed (30 by mode alone)"))
+	looksGood(t, page, "modes")
+	deployDAGs(t, page)
+
+	files["bin/step07.sh"] = "echo\n"
+	follow(t, page, "sales-prod")
+	upload(t, page, files.archive(t, "project.tar.gz"))
+	ok(t, expect.Locator(page.Locator("#changes")).ToContainText("mode 100755 → 100644"))
+	ok(t, expect.Locator(page.Locator("main")).Not().ToContainText("+0 −0"))
+	deployDAGs(t, page)
+	ok(t, page.Locator("#changes a", playwright.PageLocatorOptions{HasText: "history"}).First().Click())
+	ok(t, expect.Locator(page.GetByTestId("file-step").First()).ToContainText("mode 100755 → 100644"))
+	looksGood(t, page, "modes-history")
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -138,8 +139,13 @@ func (f tree) archive(t *testing.T, name string) string {
 	zw := gzip.NewWriter(&buf)
 	tw := tar.NewWriter(zw)
 	for _, path := range slices.Sorted(maps.Keys(f)) {
-		ok(t, tw.WriteHeader(&tar.Header{Name: "dags/" + path, Mode: 0o644, Size: int64(len(f[path]))}))
-		_, err := tw.Write([]byte(f[path]))
+		text, executable := strings.CutPrefix(f[path], "+x ")
+		mode := int64(0o644)
+		if executable {
+			mode = 0o755
+		}
+		ok(t, tw.WriteHeader(&tar.Header{Name: "dags/" + path, Mode: mode, Size: int64(len(text))}))
+		_, err := tw.Write([]byte(text))
 		ok(t, err)
 	}
 	ok(t, tw.Close())

@@ -14,6 +14,10 @@ type FileStep struct {
 	Deploy slipway.Deploy
 	Op     slipway.Op
 	SHA256 string // of the content afterwards; "" for a link or a removed file
+
+	// Modes before and after, as git writes modes: "100755". "" for no file, and for
+	// deploys of earlier releases.
+	OldMode, Mode string
 }
 
 // with is a row with further columns behind the columns of its scan.
@@ -26,7 +30,7 @@ func (r with) Scan(dest ...any) error { return r.row.Scan(append(dest, r.more...
 
 func scanFileStep(r row) (s FileStep, err error) {
 	var sum []byte
-	s.Deploy, err = scanDeploy(with{r, []any{&s.Op, &sum}})
+	s.Deploy, err = scanDeploy(with{r, []any{&s.Op, &sum, &s.OldMode, &s.Mode}})
 	s.SHA256 = hex.EncodeToString(sum)
 	return s, err
 }
@@ -74,7 +78,7 @@ func (tx *Tx) SameBefore(of slipway.DeploymentID, path, sum string, position int
 // tables in the order written here.
 var (
 	fileSteps = `
-		SELECT ` + deployColumns + `, c.op, c.sha256
+		SELECT ` + deployColumns + `, c.op, c.sha256, c.mode_before, c.mode
 		FROM file_changes c CROSS JOIN deploys w ON w.deployment = c.deployment AND w.number = c.number
 		WHERE c.deployment = ? AND c.path = ? AND `
 	fileStepsBefore = fileSteps + `c.number < ? ORDER BY c.number DESC LIMIT ?`

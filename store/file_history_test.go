@@ -19,7 +19,7 @@ func TestFileHistory(t *testing.T) {
 	storetest.Update(t, st, func(tx *store.Tx) error {
 		for _, changes := range [][]slipway.Change{
 			{{Op: slipway.Added, Path: "a.py", New: slipway.File{Path: "a.py", SHA256: sum}}, {Op: slipway.Added, Path: "a.py2", New: slipway.File{Path: "a.py2", SHA256: sum}}},
-			{{Op: slipway.Changed, Path: "b.py", New: slipway.File{Path: "b.py", SHA256: sum}}},
+			{{Op: slipway.Changed, Path: "b.py", Old: slipway.File{Path: "b.py", SHA256: sum}, New: slipway.File{Path: "b.py", SHA256: sum, Exec: true}}},
 			{{Op: slipway.Changed, Path: "a.py", New: slipway.File{Path: "a.py", Link: "b.py"}}},
 			{{Op: slipway.Removed, Path: "a.py"}},
 			nil,
@@ -38,15 +38,15 @@ func TestFileHistory(t *testing.T) {
 		read func(*store.Tx) ([]store.FileStep, error)
 		want string
 	}{
-		"all":         {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a.py", 0, 9) }, "4 removed, 3 changed, 1 added ab"},
-		"limited":     {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a.py", 0, 2) }, "4 removed, 3 changed"},
-		"before":      {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a.py", 3, 9) }, "1 added ab"},
-		"after":       {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistoryAfter(w.Sales.ID, "a.py", 1, 1) }, "3 changed"},
-		"all after":   {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistoryAfter(w.Sales.ID, "a.py", 1, 9) }, "4 removed, 3 changed"},
-		"another":     {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "b.py", 0, 9) }, "2 changed ab"},
+		"all":         {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a.py", 0, 9) }, "4 removed, 3 changed 120000, 1 added ab 100644"},
+		"limited":     {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a.py", 0, 2) }, "4 removed, 3 changed 120000"},
+		"before":      {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a.py", 3, 9) }, "1 added ab 100644"},
+		"after":       {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistoryAfter(w.Sales.ID, "a.py", 1, 1) }, "3 changed 120000"},
+		"all after":   {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistoryAfter(w.Sales.ID, "a.py", 1, 9) }, "4 removed, 3 changed 120000"},
+		"another":     {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "b.py", 0, 9) }, "2 changed ab 100644 100755"},
 		"unknown":     {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory(w.Sales.ID, "a", 0, 9) }, ""},
 		"elsewhere":   {func(tx *store.Tx) ([]store.FileStep, error) { return tx.FileHistory("other", "a.py", 0, 9) }, ""},
-		"one":         {func(tx *store.Tx) ([]store.FileStep, error) { return oneStep(tx.FileStep(w.Sales.ID, "a.py", 3)) }, "3 changed"},
+		"one":         {func(tx *store.Tx) ([]store.FileStep, error) { return oneStep(tx.FileStep(w.Sales.ID, "a.py", 3)) }, "3 changed 120000"},
 		"none of two": {func(tx *store.Tx) ([]store.FileStep, error) { return oneStep(tx.FileStep(w.Sales.ID, "a.py", 2)) }, "There is none: Deploy #2 did nothing to the file \"a.py\"."},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +60,7 @@ func TestFileHistory(t *testing.T) {
 					if s.Deploy.By.User != w.Eve.User || s.Deploy.Fix != "a.py" {
 						t.Errorf("deploy %+v", s.Deploy)
 					}
-					got = append(got, strings.TrimSpace(fmt.Sprintf("%d %s %.2s", s.Deploy.Number, s.Op, s.SHA256)))
+					got = append(got, strings.Join(strings.Fields(fmt.Sprintf("%d %s %.2s %s %s", s.Deploy.Number, s.Op, s.SHA256, s.OldMode, s.Mode)), " "))
 				}
 				return nil
 			})

@@ -207,7 +207,7 @@ func (tx *Tx) Packs(of slipway.DeploymentID) ([]Pack, error) {
 // AddChanges records the changes to files by a deploy.
 func (tx *Tx) AddChanges(w slipway.Deploy, changes []slipway.Change) error {
 	stmt, err := tx.tx.PrepareContext(tx.ctx, `
-		INSERT INTO file_changes (deployment, path, number, op, sha256) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
+		INSERT INTO file_changes (deployment, path, number, op, sha256, mode_before, mode) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	if err != nil {
 		return fmt.Errorf("add changes: %w", err)
 	}
@@ -217,7 +217,7 @@ func (tx *Tx) AddChanges(w slipway.Deploy, changes []slipway.Change) error {
 		if err != nil {
 			return fmt.Errorf("change of %s: %w", c.Path, err)
 		}
-		if _, err := stmt.ExecContext(tx.ctx, w.Deployment, c.Path, w.Number, c.Op, append([]byte{}, sum...)); err != nil {
+		if _, err := stmt.ExecContext(tx.ctx, w.Deployment, c.Path, w.Number, c.Op, append([]byte{}, sum...), c.Old.Mode(), c.New.Mode()); err != nil {
 			return fmt.Errorf("add change: %w", err)
 		}
 	}

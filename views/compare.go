@@ -29,7 +29,8 @@ type ComparePage struct {
 	Tree                          []TreeNode
 	TreeMore                      int // files missing from the tree
 	Files                         []ComparedFile
-	Range                         string // "Files 1 to 20 of 300"
+	Modes                         *ModeFold // files that differ by their mode alone; nil where Files have them
+	Range                         string    // "Files 1 to 20 of 300"
 	Newer, Older                  string
 	AllURL                        string // of all files, where one alone is shown
 }
@@ -55,6 +56,7 @@ type TreeNode struct {
 	URL   string
 	Op    slipway.Op // of a file
 	Was   string     // the path before a rename
+	Mode  string     // the change of the mode, in words; "" for none
 	Sum   slipway.ChangeSum
 	Nodes []TreeNode // of a folder
 	More  int        // files of a folder left out of the list; all are at URL
@@ -174,5 +176,8 @@ const (
 
 // FileRange names the shown files, counted from 1.
 func FileRange(from, to, of int) string {
+	if of == 0 {
+		return "No content differs"
+	}
 	return "Files " + Number(from) + " to " + Number(to) + " of " + Number(of)
 }

@@ -2,7 +2,9 @@ package views
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"slipway/internal/slipway"
 )
@@ -118,6 +120,7 @@ type Review struct {
 	NewBytes    int64
 	Lines       []ChangeLine
 	MoreLines   int
+	Modes       *ModeFold // files that differ by their mode alone; nil where Lines have them
 	RemovedDAGs []string
 	StoppedDAGs []slipway.StopDAG
 	Pointers    []string // of Git LFS
@@ -164,7 +167,9 @@ type ChangeLine struct {
 	Path      string
 	URL       string // of the file's difference; "" when elsewhere
 	DAG       bool
-	Counted   bool // Added and Removed are known
+	Mode      string // the change of the mode, in words; "" for none
+	ModeOnly  bool   // nothing else is changed
+	Counted   bool   // Added and Removed are known
 	Added     int
 	Removed   int
 	SameAs    string // "#119 (Grace H., 18 Nov 2026)"; "" without an older equal version
@@ -179,14 +184,17 @@ type Changes struct {
 	Title   string
 	Counts  slipway.Counts
 	Files   []FileChange
-	More    string // a note on files left out of the list
-	Missing string // why no differences are shown
+	Modes   *ModeFold // files that differ by their mode alone; nil where Files have them
+	More    string    // a note on files left out of the list
+	Missing string    // why no differences are shown
 }
 
 // FileChange is the change of one file.
 type FileChange struct {
 	Op       slipway.Op
 	Path     string
+	Mode     string // the change of the mode, in words; "" for none
+	ModeOnly bool   // nothing else is changed
 	Anchor   string
 	WholeURL string // of the file in the version; "" for a version not retained or not stored yet
 	PastURL  string // of the file's history; "" without a history
@@ -195,6 +203,77 @@ type FileChange struct {
 	Folded   bool
 	Cut      int    // lines left out
 	Link     string // the change of a symlink, in words
+}
+
+// ModeFold is one line for many files that differ by their mode alone.
+type ModeFold struct {
+	Text  string
+	Files []ModeLine
+	More  int // files left out of the list
+}
+
+// ModeLine is a file in a ModeFold.
+type ModeLine struct {
+	Path, Mode string
+	URL        string // "" for none
+}
+
+// maxModeLines is the most files in the list of a ModeFold.
+const maxModeLines = 500
+
+// FoldedModes returns the line for changes of modes, nil without changes. address
+// returns the address of a file, "" for none.
+func FoldedModes(changes []slipway.Change, address func(slipway.Change) string) *ModeFold {
+	if len(changes) == 0 {
+		return nil
+	}
+	f := &ModeFold{More: max(0, len(changes)-maxModeLines)}
+	counts, words := map[string]int{}, []string{}
+	for i, c := range changes {
+		was, is := c.ModeChange()
+		text := was + " → " + is
+		if counts[text]++; counts[text] == 1 {
+			words = append(words, text)
+		}
+		if i < maxModeLines {
+			f.Files = append(f.Files, ModeLine{Path: c.Path, Mode: text, URL: address(c)})
+		}
+	}
+	slices.Sort(words)
+	if len(words) > 1 {
+		for i, text := range words {
+			words[i] = text + " (" + Count(counts[text], "file") + ")"
+		}
+	}
+	f.Text = Count(len(changes), "file") + " differ by their mode alone: " + strings.Join(words, ", ")
+	return f
+}
+
+// ModeText names the change of a file's mode, or the mode of a new or removed
+// executable file: "mode 100644 → 100755". "" for all else.
+func ModeText(c slipway.Change) string { return ModeWords(c.Old.Mode(), c.New.Mode()) }
+
+// ModeWords is ModeText for modes as git writes them, "" for no file.
+func ModeWords(was, is string) string {
+	const executable = "100755"
+	switch {
+	case was == is:
+		return ""
+	case was != "" && is != "":
+		return "mode " + was + " → " + is
+	case was == executable || is == executable:
+		return "mode " + executable
+	}
+	return ""
+}
+
+// modesAlone counts the files among changed ones that differ by their mode alone, in
+// words; "" for none.
+func modesAlone(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return " (" + Number(n) + " by mode alone)"
 }
 
 // DeployBy names a deploy and its sender: "#127, token ci-sales".

@@ -52,6 +52,7 @@ type FileStepRow struct {
 	Current     bool
 	Fix         bool   // made in the portal
 	SHA256      string // of the content afterwards; "" for none
+	Mode        string // the change of the mode, in words; "" for none
 	Link        bool   // the file was a link then
 	ThenURL     string // of the file after the deploy, or before a removal; "" for a version not retained
 	DiffURL     string // of the deploy's change of the file; "" for versions not retained
@@ -76,6 +77,11 @@ func StepTitle(from, to int) string { return fmt.Sprintf("From #%d to #%d", from
 // StepAlike is the text for equal contents after two deploys.
 func StepAlike(from, to int) string {
 	return fmt.Sprintf("The file held the same after #%d and after #%d.", from, to)
+}
+
+// StepModes is the text for equal contents with another mode after two deploys.
+func StepModes(from, to int, was, is string) string {
+	return fmt.Sprintf("The file held the same after #%d and after #%d, with another mode: %s → %s.", from, to, was, is)
 }
 
 // StepOption names a step in the choice of a comparison.

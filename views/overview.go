@@ -118,7 +118,7 @@ func TurnText(before int) string {
 
 // StagedText describes a staged deploy in a line.
 func StagedText(w slipway.Deploy) string {
-	change := fmt.Sprintf("+%d ~%d −%d", w.Counts.Added, w.Counts.Changed, w.Counts.Removed)
+	change := fmt.Sprintf("+%d ~%d −%d", w.Counts.Added, w.Counts.Changed, w.Counts.Removed) + modesAlone(w.Counts.Modes)
 	if w.Image != nil {
 		change = w.Kind.Title() + ", " + ImageTag(w.Image.Brought())
 	}

@@ -99,11 +99,18 @@ func (s *Server) addComparison(ctx context.Context, ask comparison, p *views.Com
 	if len(changes) == 0 {
 		return slipway.Errorf(slipway.NotFound, views.NoDifference)
 	}
-	p.Tree, p.TreeMore = ask.tree(changes)
+	listed, folded := slipway.FoldModes(changes)
+	p.Tree, p.TreeMore = ask.tree(listed)
 	if ask.under != "" {
 		p.Under, p.Folder = ask.folders()
 	}
-	return s.addFiles(ctx, ask, changes, p)
+	if ask.file != "" {
+		return s.addFile(ctx, ask, changes, p)
+	}
+	if ask.at == 0 {
+		p.Modes = views.FoldedModes(folded, func(c slipway.Change) string { return ask.alone(c.Path).address() })
+	}
+	return s.addFiles(ctx, ask, listed, p)
 }
 
 // within returns the changes in the shown folder.
@@ -119,23 +126,27 @@ func (a comparison) within(changes []slipway.Change) []slipway.Change {
 // byPath compares the path of c with path, for binary search.
 func byPath(c slipway.Change, path string) int { return strings.Compare(c.Path, path) }
 
-// addFiles completes p with the differences in a page of files, or in one.
+// addFile completes p with the difference in one file.
+func (s *Server) addFile(ctx context.Context, ask comparison, changes []slipway.Change, p *views.ComparePage) error {
+	i, found := slices.BinarySearchFunc(changes, ask.file, byPath)
+	if !found {
+		return slipway.Errorf(slipway.NotFound, views.NoFileDifference, ask.file)
+	}
+	p.Range, p.AllURL = "One file", ask.moved(0).address()
+	f, err := s.comparedFile(ctx, ask, changes[i])
+	p.Files = []views.ComparedFile{f}
+	return err
+}
+
+// addFiles completes p with the differences in a page of files.
 func (s *Server) addFiles(ctx context.Context, ask comparison, changes []slipway.Change, p *views.ComparePage) error {
 	shown := changes[min(ask.at, len(changes)):min(ask.at+comparedFiles, len(changes))]
 	p.Range = views.FileRange(ask.at+1, ask.at+len(shown), len(changes))
-	if ask.file != "" {
-		i, found := slices.BinarySearchFunc(changes, ask.file, byPath)
-		if !found {
-			return slipway.Errorf(slipway.NotFound, views.NoFileDifference, ask.file)
-		}
-		shown, p.Range, p.AllURL = changes[i:i+1], "One file", ask.moved(0).address()
-	} else {
-		if ask.at > 0 {
-			p.Newer = ask.moved(max(0, ask.at-comparedFiles)).address()
-		}
-		if next := ask.at + comparedFiles; next < len(changes) {
-			p.Older = ask.moved(next).address()
-		}
+	if ask.at > 0 {
+		p.Newer = ask.moved(max(0, ask.at-comparedFiles)).address()
+	}
+	if next := ask.at + comparedFiles; next < len(changes) {
+		p.Older = ask.moved(next).address()
 	}
 	for _, change := range shown {
 		f, err := s.comparedFile(ctx, ask, change)
@@ -150,13 +161,16 @@ func (s *Server) addFiles(ctx context.Context, ask comparison, changes []slipway
 // comparedFile returns the difference of one file, cut to comparedLines, or to
 // maxAlone lines for the one file of a page.
 func (s *Server) comparedFile(ctx context.Context, ask comparison, change slipway.Change) (f views.ComparedFile, err error) {
-	f.FileChange = views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path)}
+	f.FileChange = views.FileChange{Op: change.Op, Path: change.Path, Mode: views.ModeText(change), ModeOnly: change.ModeOnly(), Anchor: anchor(change.Path)}
 	f.Split, f.AloneURL, f.WholeURL = ask.split, ask.alone(change.Path).address(), ask.wholeURL(change)
 	if change.Op == slipway.Renamed {
 		f.Was = change.Old.Path
 	}
 	if change.Old.Link != "" || change.New.Link != "" {
 		f.Link = views.LinkText(change)
+		return f, nil
+	}
+	if f.ModeOnly {
 		return f, nil
 	}
 	around, limit := 0, comparedLines
@@ -261,7 +275,7 @@ func (a comparison) nodes(changes []slipway.Change, folder string, room *int) (a
 
 // leaf is the tree node of a file.
 func (a comparison) leaf(c slipway.Change, name string) views.TreeNode {
-	n := views.TreeNode{Name: name, Op: c.Op, URL: a.alone(c.Path).address()}
+	n := views.TreeNode{Name: name, Op: c.Op, Mode: views.ModeText(c), URL: a.alone(c.Path).address()}
 	if c.Op == slipway.Renamed {
 		n.Was = c.Old.Path
 	}
@@ -273,7 +287,7 @@ func (a comparison) leaf(c slipway.Change, name string) views.TreeNode {
 func (a comparison) folder(inside []slipway.Change, path, name string, room *int) views.TreeNode {
 	n := views.TreeNode{Name: name, URL: a.in(path).address()}
 	for _, c := range inside {
-		n.Sum.Add(c.Op)
+		n.Sum.Add(c)
 	}
 	n.Nodes, n.More = a.nodes(inside, path, room)
 	return n

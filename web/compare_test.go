@@ -189,3 +189,46 @@ func TestHistoryKeepsFiltersOnItsPages(t *testing.T) {
 	}
 	want(t, b.get(a.page("/deploys?after=2&"+filters)), http.StatusOK, older, "#102<")
 }
+
+// A change of a mode is named as git names it wherever changes are shown, and many such
+// changes take one line.
+func TestModesAreNamed(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	files := func(mode, dagText string) map[string]string {
+		all := map[string]string{"a.py": dag + dagText, "moved" + mode[:1] + ".sh": mode + "moved\n"}
+		for i := range 30 {
+			all[fmt.Sprintf("bin/f%02d.sh", i)] = mode + "echo\n"
+		}
+		return all
+	}
+	a.live(t, a.Eve, files("echo ", ""))
+	staged := a.staged(t, a.Eve, map[string]string{"a.py": "+x " + dag, "moved+.sh": "+x echo moved\n", "bin/f00.sh": "+x echo echo\n", "bin/f01.sh": "+x other\n"})
+	want(t, a.as(t, a.Mia).get(a.page(fmt.Sprintf("/deploys/%d", staged.Number))), http.StatusOK, "mode 100644 → 100755", "+1</span>", "(2 by mode alone)", "mode 100755")
+	w := a.live(t, a.Eve, files("+x echo ", "x = 1\n"))
+	live := a.page(fmt.Sprintf("/deploys/%d", w.Number))
+	fold := "30 files differ by their mode alone: 100644 → 100755"
+	for name, tt := range map[string]struct {
+		path   string
+		parts  []string
+		absent string
+	}{
+		"deploy":        {live, []string{fold, "(30 by mode alone)", "+1</span>"}, "+0</span>"},
+		"comparison":    {a.page("/compare?from=1&to=3"), []string{fold, "(30 by mode alone)", "Files 1 to 2 of 2", "renamed", "mode 100644 → 100755"}, "+0</span>"},
+		"the other way": {a.page("/compare?from=3&to=1"), []string{"30 files differ by their mode alone: 100755 → 100644", "mode 100755 → 100644"}, ""},
+		"a folder":      {a.page("/compare?from=1&to=3&under=bin"), []string{fold, "No content differs"}, "+0</span>"},
+		"one file":      {a.page("/compare?from=1&to=3&file=bin/f07.sh"), []string{"mode 100644 → 100755", "The content is the same."}, "+0</span>"},
+		"history":       {a.page("/history/bin/f07.sh"), []string{"mode 100644 → 100755"}, ""},
+		"between steps": {a.page("/history/bin/f07.sh?from=1&to=3"), []string{"The file held the same after #1 and after #3, with another mode: 100644 → 100755."}, ""},
+		"return":        {a.page("/deploys/1/return"), []string{"30 files differ by their mode alone: 100755 → 100644"}, ""},
+		"overview":      {a.page(""), []string{"(2 by mode alone)"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := a.as(t, a.Eve).get(tt.path)
+			want(t, got, http.StatusOK, tt.parts...)
+			if tt.absent != "" && strings.Contains(got.Body.String(), tt.absent) {
+				t.Errorf("the page has %q", tt.absent)
+			}
+		})
+	}
+}

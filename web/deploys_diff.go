@@ -31,8 +31,10 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 	case len(r.Plan.Changes) == 0:
 		ch.Missing = views.ChangesNone
 	}
+	listed, folded := slipway.FoldModes(r.Plan.Changes)
+	ch.Modes = views.FoldedModes(folded, func(c slipway.Change) string { return wholeURL(r, c) })
 	room, bytes := maxShown, int64(openBytes)
-	for i, change := range r.Plan.Changes {
+	for i, change := range listed {
 		if i >= maxFiles && change.Path != open {
 			continue
 		}
@@ -44,7 +46,7 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 		bytes -= compared(change)
 		ch.Files = append(ch.Files, f)
 	}
-	if more := len(r.Plan.Changes) - len(ch.Files); more > 0 {
+	if more := len(listed) - len(ch.Files); more > 0 {
 		ch.More = views.ChangesMore(more)
 	}
 	return ch, nil
@@ -61,12 +63,17 @@ func changesTitle(r deploy.Review) string {
 // fileChange is the change of one file. Without compare, only the file open is
 // compared, and other files get a link to be opened.
 func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway.Change, compare bool, open string) (views.FileChange, error) {
-	f := views.FileChange{Op: change.Op, Path: change.Path, Anchor: anchor(change.Path), WholeURL: wholeURL(r, change)}
+	f := views.FileChange{
+		Op: change.Op, Path: change.Path, Mode: views.ModeText(change), ModeOnly: change.ModeOnly(), Anchor: anchor(change.Path), WholeURL: wholeURL(r, change),
+	}
 	if change.Op != slipway.Added || r.Deploy.WentLive() {
 		f.PastURL = historyPath(r.Deployment.ID, change.Path)
 	}
 	if change.Old.Link != "" || change.New.Link != "" {
 		f.Link = views.LinkText(change)
+		return f, nil
+	}
+	if f.ModeOnly {
 		return f, nil
 	}
 	if !compare && change.Path != open {
@@ -103,10 +110,10 @@ func wholeURL(r deploy.Review, change slipway.Change) string {
 	return ""
 }
 
-// compared returns the bytes read to compare a file, 0 for a large file without
-// comparison.
+// compared returns the bytes read to compare a file, 0 for a large file and for
+// a change of the mode alone.
 func compared(change slipway.Change) int64 {
-	if max(change.Old.Size, change.New.Size) > maxShownBytes {
+	if change.ModeOnly() || max(change.Old.Size, change.New.Size) > maxShownBytes {
 		return 0
 	}
 	return change.Old.Size + change.New.Size

@@ -36,10 +36,11 @@ func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	for _, f := range ch.Files {
 		diffs[f.Path] = f
 	}
-	for _, change := range r.Plan.Changes[:min(maxLines, len(r.Plan.Changes))] {
+	listed, _ := slipway.FoldModes(r.Plan.Changes)
+	for _, change := range listed[:min(maxLines, len(listed))] {
 		v.Lines = append(v.Lines, changeLine(r, change, diffs))
 	}
-	v.MoreLines = len(r.Plan.Changes) - len(v.Lines)
+	v.MoreLines, v.Modes = len(listed)-len(v.Lines), ch.Modes
 	addImage(&v, r)
 	return v
 }
@@ -47,7 +48,7 @@ func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 // changeLine is the line of a change in the list. A change back to an earlier
 // content names the deploy of the present content.
 func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.FileChange) views.ChangeLine {
-	l := views.ChangeLine{Op: change.Op, Path: change.Path, DAG: slices.Contains(r.Plan.RemovedDAGs, change.Path)}
+	l := views.ChangeLine{Op: change.Op, Path: change.Path, Mode: views.ModeText(change), ModeOnly: change.ModeOnly(), DAG: slices.Contains(r.Plan.RemovedDAGs, change.Path)}
 	if f, ok := diffs[change.Path]; ok {
 		l.URL = "#" + f.Anchor
 		if f.Diff != nil && !f.Diff.Binary && !f.Diff.TooLarge {

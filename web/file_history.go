@@ -114,7 +114,7 @@ func fileStepRow(sc scene, path string, step store.FileStep, kept map[slipway.Ve
 	w := step.Deploy
 	row := views.FileStepRow{
 		Op: step.Op, Number: w.Number, DeployURL: deployPath(sc.ID, w.Number), At: sc.at(w.LiveAt), By: w.By.Title(),
-		Description: w.Description, Current: w.Number == sc.live.Number, Fix: w.Fix != "", SHA256: step.SHA256,
+		Description: w.Description, Current: w.Number == sc.live.Number, Fix: w.Fix != "", SHA256: step.SHA256, Mode: views.ModeWords(step.OldMode, step.Mode),
 		Link: step.SHA256 == "" && step.Op != slipway.Removed,
 	}
 	if kept[w.After.Version] && (w.Base == "" || kept[w.Base]) {
@@ -172,6 +172,9 @@ func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to sto
 	case isLink(from) || isLink(to):
 		p.Problem = views.StepLink
 		return nil
+	case from.SHA256 == to.SHA256 && from.Mode != "" && to.Mode != "" && from.Mode != to.Mode:
+		p.Problem = views.StepModes(from.Deploy.Number, to.Deploy.Number, from.Mode, to.Mode)
+		return nil
 	case from.SHA256 == to.SHA256:
 		p.Problem = views.StepAlike(from.Deploy.Number, to.Deploy.Number)
 		return nil
@@ -181,6 +184,8 @@ func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to sto
 		_, p.Problem = slipway.Explain(err)
 		return nil
 	}
-	p.Diff = diff
+	if p.Diff = diff; err == nil {
+		p.Diff.Mode = views.ModeWords(from.Mode, to.Mode)
+	}
 	return err
 }

@@ -51,6 +51,9 @@ func (e *reviews) addToPatch(ctx context.Context, d slipway.Deployment, c slipwa
 	if ok, err := p.Reserve(c); err != nil || !ok {
 		return err
 	}
+	if c.ModeOnly() {
+		return p.Add(c, nil, nil)
+	}
 	before, after, err := e.contents.contentsOf(ctx, d, c)
 	if err != nil {
 		return err

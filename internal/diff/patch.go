@@ -22,8 +22,12 @@ type Patch struct {
 
 // Reserve reports whether the contents of a change belong in the patch: neither
 // is larger than MaxSize, and all contents together not larger than MaxPatch,
-// which is an error otherwise.
+// which is an error otherwise. A change of the mode alone needs no content, of
+// whatever size.
 func (p *Patch) Reserve(c slipway.Change) (bool, error) {
+	if c.ModeOnly() {
+		return true, nil
+	}
 	if c.Old.Size > MaxSize || c.New.Size > MaxSize {
 		p.skipped = append(p.skipped, c.Path)
 		return false, nil
@@ -53,8 +57,12 @@ func (p *Patch) Bytes(title string) []byte {
 	return b.Bytes()
 }
 
-// Add adds a changed file, or lists a binary file as skipped.
+// Add adds a changed file, or lists a binary file as skipped. Of a change of the
+// mode alone, the contents may be nil.
 func (p *Patch) Add(c slipway.Change, before, after []byte) error {
+	if c.ModeOnly() {
+		return p.add(c, "", "")
+	}
 	if IsBinary(before) || IsBinary(after) {
 		p.skipped = append(p.skipped, c.Path)
 		return nil
@@ -99,7 +107,7 @@ func (p *Patch) add(c slipway.Change, before, after string) error {
 	}
 	old, next := quoted("a/dags/"+c.Path), quoted("b/dags/"+c.Path)
 	fmt.Fprintf(&p.body, "diff --git %s %s\n", old, next)
-	switch was, is := gitMode(c.Old), gitMode(c.New); {
+	switch was, is := c.Old.Mode(), c.New.Mode(); {
 	case c.Op == slipway.Added:
 		fmt.Fprintf(&p.body, "new file mode %s\n", is)
 		old = "/dev/null"
@@ -128,16 +136,6 @@ func (p *Patch) addHunk(h slipway.Hunk) {
 			p.body.WriteString("\\ No newline at end of file\n")
 		}
 	}
-}
-
-func gitMode(f slipway.File) string {
-	switch {
-	case f.Link != "":
-		return "120000"
-	case f.Exec:
-		return "100755"
-	}
-	return "100644"
 }
 
 // quoted returns a name in git's quotes. Names have no control characters.

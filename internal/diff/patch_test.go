@@ -3,9 +3,11 @@ package diff_test
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -159,6 +161,36 @@ func TestPatchRemarks(t *testing.T) {
 		head, _, _ := strings.Cut(string(p.Bytes("Title")), "diff --git")
 		if head != "Title\n"+tt.want {
 			t.Errorf("%s: %q, want %q", name, head, "Title\n"+tt.want)
+		}
+	}
+}
+
+// A change of the mode alone needs no content: large files and data have one in a patch.
+func TestPatchOfModes(t *testing.T) {
+	files := map[string]string{"big.bin": strings.Repeat("x", diff.MaxSize+1), "data.bin": "\x00\x01", "run.sh": "#!/bin/sh\n"}
+	dir := repository(t, files)
+	var p diff.Patch
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		old := slipway.File{Path: path, SHA256: "1", Size: int64(len(files[path])), Exec: path == "run.sh"}
+		next := old
+		next.Exec = !old.Exec
+		c := slipway.Change{Op: slipway.Changed, Path: path, Old: old, New: next}
+		if ok, err := p.Reserve(c); !ok || err != nil {
+			t.Fatal(path, ok, err)
+		}
+		if err := p.Add(c, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "fix.patch")
+	if err := os.WriteFile(path, p.Bytes("Title"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	git(t, dir, "apply", path)
+	for name := range files {
+		info, err := os.Stat(filepath.Join(dir, "dags", name))
+		if err != nil || info.Mode()&0o111 != 0 == (name == "run.sh") {
+			t.Errorf("%s: %v, %v\n%s", name, info.Mode(), err, p.Bytes("Title"))
 		}
 	}
 }

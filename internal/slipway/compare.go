@@ -13,11 +13,17 @@ type Comparison struct {
 }
 
 // ChangeSum counts changed files.
-type ChangeSum struct{ Added, Changed, Removed, Renamed int }
+type ChangeSum struct {
+	Added, Changed, Removed, Renamed int
+	Modes                            int // of Changed: files that differ by their mode alone
+}
 
 // Add counts a change.
-func (s *ChangeSum) Add(op Op) {
-	switch op {
+func (s *ChangeSum) Add(c Change) {
+	if c.ModeOnly() {
+		s.Modes++
+	}
+	switch c.Op {
 	case Added:
 		s.Added++
 	case Changed:
@@ -36,9 +42,33 @@ func (s ChangeSum) Total() int { return s.Added + s.Changed + s.Removed + s.Rena
 func Compare(changes []Change) Comparison {
 	c := Comparison{Changes: renames(changes)}
 	for _, change := range c.Changes {
-		c.Sum.Add(change.Op)
+		c.Sum.Add(change)
 	}
 	return c
+}
+
+// foldModes is the number of changes of a mode alone from which lists have one line
+// for all.
+const foldModes = 4
+
+// FoldModes splits changes for a list: many changes of a mode alone are folded, in
+// their order, and would hide the others. Up to three stay listed.
+func FoldModes(changes []Change) (listed, folded []Change) {
+	for _, c := range changes {
+		if c.ModeOnly() {
+			folded = append(folded, c)
+		}
+	}
+	if len(folded) < foldModes {
+		return changes, nil
+	}
+	listed = make([]Change, 0, len(changes)-len(folded))
+	for _, c := range changes {
+		if !c.ModeOnly() {
+			listed = append(listed, c)
+		}
+	}
+	return listed, folded
 }
 
 // renames joins each added file with a removed file of the same content. Empty

@@ -1,6 +1,7 @@
 package slipway_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,6 +67,63 @@ func TestSumOfChangesIsWhatLiesBetween(t *testing.T) {
 			if diff := cmp.Diff(back, slipway.Back(want)); diff != "" && len(want) > 0 {
 				t.Errorf("from %d back to %d (-want +got):\n%s", to, from, diff)
 			}
+		}
+	}
+}
+
+// modes are 30 files, executable or not, and one with other content.
+func modes(executable bool, text string) (files []slipway.File) {
+	for i := range 30 {
+		files = append(files, slipway.File{Path: fmt.Sprintf("f%02d.sh", i), SHA256: "1", Size: 1, Exec: executable})
+	}
+	return append(files, slipway.File{Path: "z.py", SHA256: text, Size: 1})
+}
+
+func TestChangesOfModes(t *testing.T) {
+	file, run := slipway.File{Path: "a", SHA256: "1", Size: 1}, slipway.File{Path: "a", SHA256: "1", Size: 1, Exec: true}
+	other, link := slipway.File{Path: "a", SHA256: "2", Size: 1, Exec: true}, slipway.File{Path: "a", Link: "b"}
+	moved := slipway.File{Path: "b", SHA256: "1", Size: 1, Exec: true}
+	for name, tt := range map[string]struct {
+		old, new []slipway.File
+		modes    string
+		only     bool
+	}{
+		"executable":       {[]slipway.File{file}, []slipway.File{run}, "100644 100755", true},
+		"no longer":        {[]slipway.File{run}, []slipway.File{file}, "100755 100644", true},
+		"with its content": {[]slipway.File{file}, []slipway.File{other}, "100644 100755", false},
+		"content alone":    {[]slipway.File{run}, []slipway.File{other}, " ", false},
+		"to a link":        {[]slipway.File{run}, []slipway.File{link}, "100755 120000", false},
+		"from a link":      {[]slipway.File{link}, []slipway.File{file}, "120000 100644", false},
+		"moved":            {[]slipway.File{file}, []slipway.File{moved}, "100644 100755", false},
+		"added":            {nil, []slipway.File{run}, " ", false},
+		"removed":          {[]slipway.File{run}, nil, " ", false},
+	} {
+		all := slipway.Compare(slipway.Changes(tt.old, tt.new))
+		if len(all.Changes) != 1 {
+			t.Fatalf("%s: %+v", name, all.Changes)
+		}
+		was, is := all.Changes[0].ModeChange()
+		plan := slipway.NewPlan(tt.old, tt.new)
+		if got := was + " " + is; got != tt.modes || all.Changes[0].ModeOnly() != tt.only || (all.Sum.Modes == 1) != tt.only || (plan.Counts.Modes == 1) != tt.only {
+			t.Errorf("%s: modes %q, only %v, sums %+v and %+v", name, got, all.Changes[0].ModeOnly(), all.Sum, plan.Counts)
+		}
+	}
+}
+
+func TestManyChangesOfModesFold(t *testing.T) {
+	for name, tt := range map[string]struct {
+		old, new       []slipway.File
+		listed, folded int
+	}{
+		"all and content": {modes(false, "1"), modes(true, "2"), 1, 30},
+		"all":             {modes(true, "1"), modes(false, "1"), 0, 30},
+		"three":           {modes(false, "1")[:3], modes(true, "1")[:3], 3, 0},
+		"four":            {modes(false, "1")[:4], modes(true, "1")[:4], 0, 4},
+		"content alone":   {modes(true, "1"), modes(true, "2"), 1, 0},
+	} {
+		listed, folded := slipway.FoldModes(slipway.Changes(tt.old, tt.new))
+		if len(listed) != tt.listed || len(folded) != tt.folded {
+			t.Errorf("%s: %d listed and %d folded, want %d and %d", name, len(listed), len(folded), tt.listed, tt.folded)
 		}
 	}
 }

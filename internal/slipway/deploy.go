@@ -108,6 +108,7 @@ type Deploy struct {
 // Counts sums up the changes of a deploy to files.
 type Counts struct {
 	Added, Changed, Removed, Unchanged int
+	Modes                              int   // of Changed: files that differ by their mode alone
 	Files                              int   // of the version
 	NewBytes                           int64 // stored by the deploy, compressed
 	LeftOut                            int   // ignored

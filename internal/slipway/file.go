@@ -52,6 +52,20 @@ func (f File) Same(g File) bool {
 	return f.SHA256 == g.SHA256 && f.Exec == g.Exec && f.Link == g.Link
 }
 
+// Mode returns the mode of f as git writes modes: "100755" for an executable file,
+// "120000" for a symlink; "" for the zero File.
+func (f File) Mode() string {
+	switch {
+	case f.Path == "":
+		return ""
+	case f.Link != "":
+		return "120000"
+	case f.Exec:
+		return "100755"
+	}
+	return "100644"
+}
+
 // ContentSum returns a SHA-256 over paths, contents, modes and links of files, in
 // lower-case hex: the same for the same files, however and in whichever order
 // an archive packs them.
@@ -82,6 +96,21 @@ type Change struct {
 	Path string
 	Old  File
 	New  File
+}
+
+// ModeChange returns the modes before and after c; "" for both where the mode stays,
+// and where only one side has a file.
+func (c Change) ModeChange() (was, is string) {
+	was, is = c.Old.Mode(), c.New.Mode()
+	if was == is || was == "" || is == "" {
+		return "", ""
+	}
+	return was, is
+}
+
+// ModeOnly reports whether the files before and after c differ by their mode alone.
+func (c Change) ModeOnly() bool {
+	return c.Op == Changed && c.Old.SHA256 == c.New.SHA256 && c.Old.Link == c.New.Link && c.Old.Exec != c.New.Exec
 }
 
 // Changes returns the changes from old to new, by path. Both must be sorted by

@@ -63,6 +63,9 @@ func NewPlan(base, next []File) Plan {
 			p.Counts.Added++
 		case Changed:
 			p.Counts.Changed++
+			if c.ModeOnly() {
+				p.Counts.Modes++
+			}
 		case Removed:
 			p.Counts.Removed++
 		}

@@ -39,7 +39,7 @@ func deployObject(w slipway.Deploy) object {
 		if w.After.Version == w.Version { // otherwise the deploy leaves the DAGs unchanged
 			o["dagTarballVersion"] = w.Version
 		}
-		o["counts"] = object{"added": w.Counts.Added, "changed": w.Counts.Changed, "removed": w.Counts.Removed, "files": w.Counts.Files}
+		o["counts"] = object{"added": w.Counts.Added, "changed": w.Counts.Changed, "removed": w.Counts.Removed, "modes": w.Counts.Modes, "files": w.Counts.Files}
 	}
 	if w.Git != (slipway.Git{}) {
 		o["git"] = object{"commitSha": w.Git.Commit, "branch": w.Git.Branch, "repo": w.Git.Repository, "commitUrl": w.Git.URL, "authorName": w.Git.Author}
