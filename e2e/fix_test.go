@@ -25,6 +25,7 @@ func TestOneFileFix(t *testing.T) {
 			files := maps.Clone(firstFiles)
 			files["sales/windows.sql"] = "\r\nSELECT 1,\r\n  2;\r\n"
 			files["sales/no newline.sql"] = "SELECT 3"
+			files["sales/bom.sql"] = "\ufeffSELECT\u200b 5;\r\n"
 			upload(t, page, files.archive(t, "project.tar.gz"))
 			deployDAGs(t, page)
 
@@ -32,10 +33,15 @@ func TestOneFileFix(t *testing.T) {
 			signIn(t, late, "ada")
 			openFix(t, late, "sales/", "windows.sql")
 
+			openFix(t, page, "sales/", "bom.sql")
+			see(t, page, "Encoding: UTF-8 with BOM. Line endings: CRLF. They stay as they are.")
+			see(t, page, "Hidden: ZWSP (U+200B) in line 1")
+			follow(t, page, "sales-prod")
 			repository := files.repository(t)
 			for path, change := range map[string][2]string{
 				"sales/windows.sql":    {"SELECT 1,", "SELECT 10,"},
 				"sales/no newline.sql": {"3", "30"},
+				"sales/bom.sql":        {"5;", "50;"},
 				"hello.py":             {"pass", "print('<b>&amp;</b>')"},
 			} {
 				mend(t, page, path, change[0], change[1])
@@ -115,12 +121,12 @@ func readsFileHistory(t *testing.T, page person) {
 	ok(t, expect.Locator(page.GetByTestId("file-step")).ToHaveCount(3))
 	press(t, page, "Compare")
 	see(t, page, "SELECT 77;")
-	for name, value := range map[string]string{"from": "1", "to": "5"} {
+	for name, value := range map[string]string{"from": "1", "to": "6"} {
 		_, err := page.Locator("select[name=" + name + "]").SelectOption(playwright.SelectOptionValues{Values: &[]string{value}})
 		ok(t, err)
 	}
 	press(t, page, "Compare")
-	see(t, page, "From #1 to #5")
+	see(t, page, "From #1 to #6")
 	see(t, page, "SELECT 1,")
 	ok(t, page.GetByTestId("file-step").Last().GetByRole("link", playwright.LocatorGetByRoleOptions{Name: "As it was then"}).Click())
 	see(t, page, "SELECT 1,")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"slipway/internal/slipway"
@@ -127,45 +126,33 @@ func plainText(text string) templ.Component {
 	})
 }
 
+// fileName is the name or path of a file with hidden characters shown, tabs and
+// newlines as well.
+func fileName(name string) templ.Component {
+	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
+		text := strings.NewReplacer("\t", unseen('\t', "TAB"), "\n", unseen('\n', "LF")).Replace(visible(name))
+		_, err := io.WriteString(w, text)
+		return err
+	})
+}
+
 // visible returns the markup of a text, where hidden characters are replaced by
 // their names.
 func visible(text string) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
-	if !strings.ContainsFunc(text, func(r rune) bool { return hiddenName(r) != "" }) {
-		return templ.EscapeString(text)
-	}
+	at := 0
 	var b strings.Builder
-	for at, r := range text {
-		name := hiddenName(r)
-		if name == "" {
-			b.WriteString(templ.EscapeString(text[at : at+utf8.RuneLen(r)]))
-			continue
-		}
-		fmt.Fprintf(&b, `<span class="unseen" title="U+%04X">%s</span>`, r, name)
+	for _, h := range slipway.HiddenRunes(text) {
+		b.WriteString(templ.EscapeString(text[at:h.At]) + unseen(h.Rune, h.Name))
+		at = h.At + utf8.RuneLen(h.Rune)
 	}
+	b.WriteString(templ.EscapeString(text[at:]))
 	return b.String()
 }
 
-// hiddenNames are characters that are not seen, or look like a space, by their
-// short names in Unicode.
-var hiddenNames = map[rune]string{
-	'\r': "CR", 0x7f: "DEL", 0xa0: "NBSP", 0xad: "SHY", 0x61c: "ALM", 0x180e: "MVS", 0x200b: "ZWSP", 0x200c: "ZWNJ", 0x200d: "ZWJ", 0x200e: "LRM", 0x200f: "RLM",
-	0x2028: "LSEP", 0x2029: "PSEP", 0x202a: "LRE", 0x202b: "RLE", 0x202c: "PDF", 0x202d: "LRO", 0x202e: "RLO", 0x2060: "WJ", 0x2066: "LRI", 0x2067: "RLI",
-	0x2068: "FSI", 0x2069: "PDI", 0xfeff: "BOM",
-}
-
-// hiddenName returns the name of a hidden character, "" for others.
-func hiddenName(r rune) string {
-	if name := hiddenNames[r]; name != "" {
-		return name
-	}
-	switch {
-	case r == '\t' || r == '\n' || r == utf8.RuneError:
-		return ""
-	case unicode.In(r, unicode.Cc, unicode.Cf), r == 0x115f, r == 0x1160, r == 0x3164, r == 0xffa0: // the last four are the fillers of Hangul
-		return fmt.Sprintf("U+%04X", r)
-	}
-	return ""
+// unseen is the markup of a hidden character.
+func unseen(r rune, name string) string {
+	return fmt.Sprintf(`<span class="unseen" title="U+%04X">%s</span>`, r, name)
 }
 
 // Texts of a comparison.

@@ -7,6 +7,19 @@ import (
 	"slipway/internal/slipway"
 )
 
+func TestFileName(t *testing.T) {
+	for name, want := range map[string]string{
+		"a/b <c>.py":   "a/b &lt;c&gt;.py",
+		"a\u200b\tb\n": `a<span class="unseen" title="U+200B">ZWSP</span><span class="unseen" title="U+0009">TAB</span>b<span class="unseen" title="U+000A">LF</span>`,
+		"\u202e\xe9":   "<span class=\"unseen\" title=\"U+202E\">RLO</span>\ufffd",
+	} {
+		var b strings.Builder
+		if err := fileName(name).Render(t.Context(), &b); err != nil || b.String() != want {
+			t.Errorf("%q: %s, %v, want %s", name, b.String(), err, want)
+		}
+	}
+}
+
 func TestMarkedText(t *testing.T) {
 	for name, tt := range map[string]struct {
 		line slipway.DiffLine

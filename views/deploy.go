@@ -153,7 +153,7 @@ const RootAsks = "Say above which folder of the archive is the dags folder."
 
 // RootOption names a folder to choose.
 func RootOption(c slipway.RootChoice) Option {
-	o := Option{Value: c.Name(), Text: c.Path + "/"}
+	o := Option{Value: c.Name(), Text: slipway.Visible(c.Path) + "/"}
 	if c.Path == "" {
 		o.Text = "the whole archive"
 	}
@@ -358,9 +358,9 @@ func ChangesMore(n int) string {
 func LinkText(change slipway.Change) string {
 	switch {
 	case change.Old.Link == "":
-		return "link to " + change.New.Link
+		return "link to " + slipway.Visible(change.New.Link)
 	case change.New.Link == "":
-		return "was a link to " + change.Old.Link
+		return "was a link to " + slipway.Visible(change.Old.Link)
 	}
-	return "link to " + change.New.Link + ", before to " + change.Old.Link
+	return "link to " + slipway.Visible(change.New.Link) + ", before to " + slipway.Visible(change.Old.Link)
 }

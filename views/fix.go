@@ -21,7 +21,9 @@ type FixPage struct {
 	Deleted     bool   // the file no longer exists
 	Base        string
 	Text        string
-	NoText      string // why the text cannot be edited
+	Form        string   // encoding and line ends; "" for no text
+	Hidden      []string // hidden characters in Text, with their lines
+	NoText      string   // why the text cannot be edited
 	Exec        bool
 	Description string
 	Meanwhile   *FileChange // the change of the file since the form was opened
@@ -66,6 +68,22 @@ func FixMeanwhile(w slipway.Deploy) string {
 // FixOlder says that the reader comes from a version with other contents.
 func FixOlder(v slipway.Version) string {
 	return "The file was different in version " + v.Short() + ", where you come from. This is the current file."
+}
+
+// FixForm tells the encoding and the line ends of a text in the editor: kept for an
+// editable text.
+func FixForm(f slipway.TextForm, editable bool) string {
+	if f.Encoding == "" {
+		return ""
+	}
+	text := "Encoding: " + f.Encoding + "."
+	if f.Ends != "" {
+		text += " Line endings: " + f.Ends + "."
+	}
+	if editable {
+		text += " They stay as they are."
+	}
+	return text
 }
 
 // StepLink is the reason why a link cannot be compared.

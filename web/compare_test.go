@@ -232,3 +232,28 @@ func TestModesAreNamed(t *testing.T) {
 		})
 	}
 }
+
+// No page shows a hidden character of a file's name as nothing.
+func TestHiddenCharactersInNames(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	name := "fo\u200blder/or\u3164ders.py"
+	a.live(t, a.Eve, map[string]string{"a.py": dag, name: dag + "x = 1\n", "li\u200bnk": "-> a.py", "gone\u200b.py": dag, "moved\u200b.sql": "SELECT 1;\n"})
+	w := a.live(t, a.Eve, map[string]string{"a.py": dag, name: dag + "x = 2\n", "li\u200bnk": "-> folder\u200b.py", "folder\u200b.py": dag, "left\u200b.pyc": "x", "new\u200b.sql": "SELECT 1;\n"})
+	a.staged(t, a.Eve, map[string]string{"a.py": "", name: "", "sto\u200bp.txt": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"})
+	file := (&url.URL{Path: name}).EscapedPath()
+	version := a.page("/versions/" + w.Version.Dir())
+	for address, marked := range map[string]string{
+		a.page("/deploys/2"): "ZWSP", a.page("/deploys/3"): "ZWSP", a.page("/deploys/1/return"): "ZWSP", a.page("/compare?from=1&to=2"): "ZWSP",
+		a.page("/compare?from=1&to=2&view=split&file=" + url.QueryEscape(name)): "ZWSP", a.page("/history/" + file): "ZWSP", a.page("/fix/" + file): "ZWSP",
+		version: "ZWSP", version + "?path=" + url.QueryEscape("fo\u200blder"): "U+3164", version + "/files/" + file: "U+3164", version + "/files/li%E2%80%8Bnk": "ZWSP",
+	} {
+		page := a.as(t, a.Eve).get(address)
+		want(t, page, http.StatusOK, marked)
+		for _, r := range "\u200b\u3164" {
+			if at := strings.IndexRune(page.Body.String(), r); at >= 0 {
+				t.Errorf("%s has U+%04X: %.120q", address, r, page.Body.String()[max(0, at-60):])
+			}
+		}
+	}
+}

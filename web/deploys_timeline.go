@@ -160,7 +160,7 @@ func uploadedText(w slipway.Deploy) string {
 		text += fmt.Sprintf(", %d resumes", w.Resumes)
 	}
 	if w.Upload != "" {
-		text = w.Upload + ", " + text
+		text = slipway.Visible(w.Upload) + ", " + text
 	}
 	return text
 }

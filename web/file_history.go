@@ -36,7 +36,7 @@ func (s *Server) showFileHistory(c echo.Context) error {
 				return err
 			}
 		}
-		p.Frame, err = s.frameOf(c, tx, sc, "History of "+p.Name, "")
+		p.Frame, err = s.frameOf(c, tx, sc, "History of "+slipway.Visible(p.Name), "")
 		return err
 	})
 	if err != nil {

@@ -77,7 +77,7 @@ func (s *Server) fixPage(c echo.Context, status int, tried *refusedFix) error {
 		if err := fixPast(c, tx, sc, f, &p); err != nil {
 			return err
 		}
-		p.Frame, err = s.frameOf(c, tx, sc, "Fix "+p.Name, "")
+		p.Frame, err = s.frameOf(c, tx, sc, "Fix "+slipway.Visible(p.Name), "")
 		return err
 	})
 	if err != nil {
@@ -92,19 +92,23 @@ func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, 
 	if p.Refusal != "" && tried == nil {
 		return nil
 	}
-	var err error
-	p.Text, err = s.engine.FixText(c.Request().Context(), f)
-	if kind, text := slipway.Explain(err); err != nil && kind == slipway.Internal {
+	text, err := s.engine.FixText(c.Request().Context(), f)
+	if err != nil && !slipway.Explained(err) {
 		return err
-	} else if err != nil {
-		p.Text, p.NoText = "", text
+	}
+	if text != "" {
+		p.Form, p.Hidden = views.FixForm(slipway.FormOf([]byte(text)), err == nil), slipway.HiddenWords(slipway.InForm(slipway.Readable(text)))
+	}
+	if p.Text = slipway.InForm(text); err != nil {
+		_, p.NoText = slipway.Explain(err)
+		p.Text = ""
 	}
 	if tried == nil {
 		return nil
 	}
 	p.Error, p.Description = tried.error, tried.fix.Description
 	if tried.fix.Text != "" {
-		p.Text, p.NoText = tried.fix.Text, ""
+		p.Text, p.NoText, p.Hidden = tried.fix.Text, "", slipway.HiddenWords(tried.fix.Text)
 	}
 	if tried.fix.Base == f.File.SHA256 {
 		return nil

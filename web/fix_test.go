@@ -8,6 +8,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -81,9 +83,9 @@ func TestFixPage(t *testing.T) {
 	from := a.page("/fix/a.py?seen=" + one.Version.Dir())
 	want(t, b.get(old+"a.py"), http.StatusOK, from)
 	want(t, b.get(from), http.StatusOK, "The file was different in version "+one.Version.Short())
-	for path, who := range map[string]slipway.Actor{old + "old.py": a.Eve, now + "s/link": a.Eve, now + "a.py": a.Mia} {
-		if w := b.as(t, who).get(path); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "/fix/") {
-			t.Errorf("%s offers %s a fix, or answers %d", path, who.Name, w.Code)
+	for address, who := range map[string]slipway.Actor{old + "old.py": a.Eve, now + "s/link": a.Eve, now + "a.py": a.Mia} {
+		if w := b.as(t, who).get(address); w.Code != http.StatusOK || strings.Contains(w.Body.String(), "/fix/") {
+			t.Errorf("%s offers %s a fix, or answers %d", address, who.Name, w.Code)
 		}
 	}
 }
@@ -233,4 +235,48 @@ func TestPatch(t *testing.T) {
 	want(t, b.get(a.page("/deploys/3/patch")), http.StatusConflict, "changes no file")
 	want(t, b.get(a.page("/deploys/9/patch")), http.StatusNotFound, "There is no deploy #9")
 	want(t, b.get(a.page("/deploys/x/patch")), http.StatusNotFound, "There is no such deploy")
+}
+
+// The editor tells what nobody sees in a form, and keeps what it tells.
+func TestFixKeepsWhatIsHidden(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	files := map[string]string{
+		"bom.sql": "\ufeffSELECT 1;\r\nSELECT\u200b 2;\r\n", "mac.sql": "SELECT 1;\rSELECT 2;\r", "plain.sql": "SELECT 1;\n", "latin.sql": "-- caf\xe9\u200b\n", "mixed.sql": "a\r\nb\n", "one": "x", "a.py": dag,
+	}
+	a.live(t, a.Eve, files)
+	b := a.as(t, a.Eve)
+	for name, tt := range map[string]struct {
+		parts []string
+		saved string // of the text as a browser sends the text, with one more line
+	}{
+		"bom.sql":   {[]string{"Encoding: UTF-8 with BOM. Line endings: CRLF. They stay as they are.", "Hidden: ZWSP (U+200B) in line 2", "\nSELECT 1;\r\n"}, files["bom.sql"] + "SELECT 3;\r\n"},
+		"mac.sql":   {[]string{"Encoding: UTF-8. Line endings: CR. They stay as they are."}, files["mac.sql"] + "SELECT 3;\r"},
+		"plain.sql": {[]string{"Encoding: UTF-8. Line endings: LF. They stay as they are."}, files["plain.sql"] + "SELECT 3;\n"},
+		"one":       {[]string{"Encoding: UTF-8. They stay as they are."}, "xSELECT 3;\n"},
+		"latin.sql": {[]string{"Encoding: not UTF-8 (shown as Latin-1). Line endings: LF.", "another encoding than UTF-8, which a form cannot keep"}, ""},
+		"mixed.sql": {[]string{"Encoding: UTF-8. Line endings: mixed.", "end in different ways"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := b.get(a.page("/fix/" + name))
+			want(t, page, http.StatusOK, tt.parts...)
+			if strings.Contains(page.Body.String(), "\ufeff") {
+				t.Error("the form has the BOM, which nobody sees and somebody removes")
+			}
+			if tt.saved == "" {
+				return
+			}
+			text := strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(strings.TrimPrefix(files[name], "\ufeff")) + "SELECT 3;\r\n"
+			w := b.do(fixForm(t, a.page("/fix/"+name), "base", sumOf(files[name]), "text", text))
+			n, err := strconv.Atoi(path.Base(w.Header().Get("Location")))
+			if w.Code != http.StatusSeeOther || err != nil {
+				t.Fatalf("%d, %s", w.Code, w.Body)
+			}
+			a.reaches(t, n, slipway.Staged)
+			r, err := a.engine.Review(t.Context(), a.Sales.ID, n, a.Eve)
+			if err != nil || len(r.Plan.Changes) != 1 || r.Plan.Changes[0].New.SHA256 != sumOf(tt.saved) {
+				t.Errorf("%+v, %v, want the content %q", r.Plan.Changes, err, tt.saved)
+			}
+		})
+	}
 }

@@ -151,7 +151,7 @@ func (o *contents) contentAt(ctx context.Context, d slipway.Deployment, path, su
 		return nil, err
 	}
 	if !stored {
-		return nil, slipway.Errorf(slipway.NotFound, "What dags/%s held then is no longer kept.", path)
+		return nil, slipway.Errorf(slipway.NotFound, "What dags/%s held then is no longer kept.", slipway.Visible(path))
 	}
 	r, err := o.Content(ctx, d, f)
 	if err != nil {
@@ -233,7 +233,7 @@ func (o *contents) DAGFiles(ctx context.Context, d slipway.Deployment, files []s
 			continue
 		}
 		if f.Size > ignoreMax {
-			return nil, slipway.Errorf(slipway.TooLarge, "The file dags/%s is too large. An .airflowignore may have %d KiB.", f.Path, ignoreMax>>10)
+			return nil, slipway.Errorf(slipway.TooLarge, "The file dags/%s is too large. An .airflowignore may have %d KiB.", slipway.Visible(f.Path), ignoreMax>>10)
 		}
 		text, err := o.text(ctx, d, f)
 		if err != nil {

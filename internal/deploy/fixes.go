@@ -51,8 +51,8 @@ func (x *fixes) Fixable(ctx context.Context, of slipway.DeploymentID, path strin
 	return f, nil
 }
 
-// FixText returns the text of f for a form, or an error with the reason why f
-// cannot be edited.
+// FixText returns the text of f, or an error with the reason why f cannot be edited.
+// A text that a form cannot keep is returned as well.
 func (x *fixes) FixText(ctx context.Context, f Fixable) (string, error) {
 	switch {
 	case f.File.Link != "":
@@ -106,7 +106,7 @@ func (x *fixes) Fix(ctx context.Context, of slipway.DeploymentID, by slipway.Act
 	defer r.Close() // ends tarOf, should nobody read on
 	go func() { w.CloseWithError(tarOf(w, h, content)) }()
 	return x.uploads.Receive(ctx, of, by, NewUpload{
-		Length: -1, Name: "one-file fix of dags/" + n.Path, Fix: n.Path, Merge: slipway.AddFiles, Description: n.Description,
+		Length: -1, Name: "one-file fix of dags/" + slipway.Visible(n.Path), Fix: n.Path, Merge: slipway.AddFiles, Description: n.Description,
 	}, r)
 }
 
@@ -136,14 +136,14 @@ func (x *fixes) fixed(ctx context.Context, f Fixable, n NewFix) (*io.SectionRead
 		content = io.NewSectionReader(strings.NewReader(text), 0, int64(len(text)))
 	}
 	if content.Size() == 0 {
-		return nil, slipway.Errorf(slipway.Invalid, "The file is empty. To remove dags/%s, deploy without it.", n.Path)
+		return nil, slipway.Errorf(slipway.Invalid, "The file is empty. To remove dags/%s, deploy without it.", slipway.Visible(n.Path))
 	}
 	sum := sha256.New()
 	if _, err := io.Copy(sum, io.NewSectionReader(content, 0, content.Size())); err != nil {
 		return nil, fmt.Errorf("hash fix of %s: %w", n.Path, err)
 	}
 	if hex.EncodeToString(sum.Sum(nil)) == f.File.SHA256 {
-		return nil, slipway.Errorf(slipway.Invalid, "Nothing is changed: dags/%s is as it was.", n.Path)
+		return nil, slipway.Errorf(slipway.Invalid, "Nothing is changed: dags/%s is as it was.", slipway.Visible(n.Path))
 	}
 	return content, nil
 }

@@ -296,7 +296,7 @@ func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io
 	case err != nil:
 		err = unavailable(fmt.Errorf("receive upload: %w", err))
 	case n == 0 && u.Length < 0:
-		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", w.Upload)
+		err = slipway.Errorf(slipway.Invalid, "The file %s is empty.", slipway.Visible(w.Upload))
 	}
 	return offset + n, err
 }

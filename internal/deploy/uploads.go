@@ -63,7 +63,7 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 	}
 	switch {
 	case n.Length == 0:
-		return n, slipway.Errorf(slipway.Invalid, "The file %s is empty.", n.Name)
+		return n, slipway.Errorf(slipway.Invalid, "The file %s is empty.", slipway.Visible(n.Name))
 	case n.Length > p.uploadFiles.maxSize(n.Image):
 		return n, tooLarge(n.Name, p.uploadFiles.maxSize(n.Image))
 	case n.Image:

@@ -2,7 +2,10 @@ package slipway
 
 import (
 	"bytes"
+	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -130,6 +133,122 @@ func Readable(b string) string {
 	}
 	return text.String()
 }
+
+// HiddenRune is a character of a text that is not seen, or that looks like a space.
+type HiddenRune struct {
+	At   int // bytes before the character
+	Rune rune
+	Name string // in Unicode, short: "ZWSP", or "U+E0041"
+}
+
+// HiddenRunes returns the hidden characters of a text, in their order. A variation
+// selector that belongs to a symbol, as in the emoji ⚠️, is not hidden.
+func HiddenRunes(text string) (all []HiddenRune) {
+	before := ' '
+	for at, r := range text {
+		chosen := (r == 0xfe0e || r == 0xfe0f) && (unicode.In(before, unicode.S, unicode.Nd) || before == '#' || before == '*')
+		if name := hiddenName(r); name != "" && !chosen {
+			all = append(all, HiddenRune{At: at, Rune: r, Name: name})
+		}
+		before = r
+	}
+	return all
+}
+
+// Visible returns a name for sentences and titles: hidden characters are replaced by
+// their names, "a⟨ZWSP⟩b.py".
+func Visible(name string) string {
+	var b strings.Builder
+	at := 0
+	for _, h := range HiddenRunes(name) {
+		b.WriteString(name[at:h.At] + "⟨" + h.Name + "⟩")
+		at = h.At + utf8.RuneLen(h.Rune)
+	}
+	b.WriteString(name[at:])
+	return b.String()
+}
+
+// maxHiddenLines is the most lines named for one hidden character.
+const maxHiddenLines = 10
+
+// HiddenWords names the hidden characters of a text with their lines, each as a
+// sentence without its end: "ZWSP (U+200B) in the lines 3 and 7". Lines may end in any
+// way.
+func HiddenWords(text string) (all []string) {
+	text = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text)
+	lines, names, order := map[rune][]int{}, map[rune]string{}, []rune(nil)
+	line, at := 1, 0
+	for _, h := range HiddenRunes(text) {
+		line += strings.Count(text[at:h.At], "\n")
+		at = h.At
+		if names[h.Rune] == "" {
+			names[h.Rune] = h.Name
+			order = append(order, h.Rune)
+		}
+		if in := lines[h.Rune]; len(in) == 0 || in[len(in)-1] != line {
+			lines[h.Rune] = append(in, line)
+		}
+	}
+	for _, r := range order {
+		name := names[r]
+		if code := fmt.Sprintf("U+%04X", r); code != name {
+			name += " (" + code + ")"
+		}
+		all = append(all, name+" in "+lineWords(lines[r]))
+	}
+	return all
+}
+
+// lineWords names lines: "line 3", "the lines 3 and 7", or with many "the lines 1, 2
+// and 30 more".
+func lineWords(lines []int) string {
+	n := len(lines)
+	if n == 1 {
+		return fmt.Sprintf("line %d", lines[0])
+	}
+	var named []string
+	for _, l := range lines[:min(n, maxHiddenLines)] {
+		named = append(named, strconv.Itoa(l))
+	}
+	last := fmt.Sprintf("%d more", n-len(named))
+	if n <= maxHiddenLines {
+		last, named = named[n-1], named[:n-1]
+	}
+	return "the lines " + strings.Join(named, ", ") + " and " + last
+}
+
+// hiddenNames are characters that are not seen, or look like a space, by their
+// short names in Unicode.
+var hiddenNames = map[rune]string{
+	'\r': "CR", 0x7f: "DEL", 0xa0: "NBSP", 0xad: "SHY", 0x34f: "CGJ", 0x61c: "ALM", 0x180e: "MVS", 0x200b: "ZWSP", 0x200c: "ZWNJ", 0x200d: "ZWJ", 0x200e: "LRM", 0x200f: "RLM",
+	0x2028: "LSEP", 0x2029: "PSEP", 0x202a: "LRE", 0x202b: "RLE", 0x202c: "PDF", 0x202d: "LRO", 0x202e: "RLO", 0x202f: "NNBSP", 0x2060: "WJ", 0x2066: "LRI",
+	0x2067: "RLI", 0x2068: "FSI", 0x2069: "PDI", 0xfeff: "BOM",
+}
+
+// hiddenName returns the name of a hidden character, "" for others.
+func hiddenName(r rune) string {
+	if r > ' ' && r < 0x7f || r == ' ' || r == '\t' || r == '\n' || r == utf8.RuneError {
+		return ""
+	}
+	if name := hiddenNames[r]; name != "" {
+		return name
+	}
+	switch {
+	case r >= 0xfe00 && r <= 0xfe0f:
+		return fmt.Sprintf("VS%d", r-0xfe00+1)
+	case r >= 0xe0100 && r <= 0xe01ef:
+		return fmt.Sprintf("VS%d", r-0xe0100+17)
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zs), unicode.Is(blanks, r):
+		return fmt.Sprintf("U+%04X", r)
+	}
+	return ""
+}
+
+// blanks are characters of other kinds that are drawn as nothing: the fillers of
+// Hangul, the inherent vowels of Khmer, Mongolian selectors, the empty Braille pattern.
+var blanks = &unicode.RangeTable{R16: []unicode.Range16{
+	{0x115f, 0x1160, 1}, {0x17b4, 0x17b5, 1}, {0x180b, 0x180f, 1}, {0x2800, 0x2800, 1}, {0x3164, 0x3164, 1}, {0xffa0, 0xffa0, 1},
+}}
 
 // IsBidi reports whether r is one of the nine controls of Unicode that reorder
 // the text around: embeddings, overrides, isolates and their ends.

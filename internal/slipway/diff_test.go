@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 func TestFormWords(t *testing.T) {
@@ -42,5 +43,40 @@ func TestFormWords(t *testing.T) {
 	}
 	if got := []string{Readable("café"), Readable("caf\xe9")}; !slices.Equal(got, []string{"café", "café"}) {
 		t.Errorf("readable: %q", got)
+	}
+}
+
+func TestVisible(t *testing.T) {
+	for text, want := range map[string]string{
+		"sales/load_orders.py": "sales/load_orders.py", "größe ü 漢字.py": "größe ü 漢字.py", "a\u200bb.py": "a⟨ZWSP⟩b.py", "a\u202egad.py": "a⟨RLO⟩gad.py", "Icon\r": "Icon⟨CR⟩",
+		"a\u00a0b": "a⟨NBSP⟩b", "a\u2003b": "a⟨U+2003⟩b", "a\u3000b": "a⟨U+3000⟩b", "a\u3164": "a⟨U+3164⟩", "\U000E0041": "⟨U+E0041⟩", "a\ufe0f": "a⟨VS16⟩", "x\U000E0100": "x⟨VS17⟩",
+		"⚠\ufe0f 1\ufe0f\u20e3": "⚠\ufe0f 1\ufe0f\u20e3", "⚠\ufe0f\ufe0f": "⚠\ufe0f⟨VS16⟩", "\xff\u200b": "\xff⟨ZWSP⟩", "a b\tc\n": "a b\tc\n", "\ufeffa": "⟨BOM⟩a", "a\u2800": "a⟨U+2800⟩",
+	} {
+		if got := Visible(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	// Whatever Unicode does not draw is named.
+	for r := rune(0x21); r < unicode.MaxRune; r++ {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z, unicode.Bidi_Control, unicode.Variation_Selector) && Visible(string(r)) == string(r) {
+			t.Errorf("U+%04X is not named", r)
+		}
+	}
+}
+
+func TestHiddenWords(t *testing.T) {
+	for name, tt := range map[string]struct{ text, want string }{
+		"nothing":  {"a\r\nb\tc\r\n", ""},
+		"one":      {"a\nb\u202e\n", "RLO (U+202E) in line 2"},
+		"two":      {"\u200b\n\u200b\u200b\n", "ZWSP (U+200B) in the lines 1 and 2"},
+		"several":  {"\u2066\r\u200b\r\u2066", "LRI (U+2066) in the lines 1 and 3; ZWSP (U+200B) in line 2"},
+		"no name":  {"\x1b", "U+001B in line 1"},
+		"ten":      {strings.Repeat("\u200b\n", 10), "ZWSP (U+200B) in the lines 1, 2, 3, 4, 5, 6, 7, 8, 9 and 10"},
+		"a dozen":  {strings.Repeat("\u200b\n", 12), "ZWSP (U+200B) in the lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more"},
+		"no UTF-8": {"\xe9\u200b", "ZWSP (U+200B) in line 1"},
+	} {
+		if got := strings.Join(HiddenWords(tt.text), "; "); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }

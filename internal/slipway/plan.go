@@ -51,7 +51,7 @@ const (
 )
 
 // String returns s as a warning names the file: "a.py (empty)".
-func (s StopDAG) String() string { return s.Path + " (" + string(s.Why) + ")" }
+func (s StopDAG) String() string { return Visible(s.Path) + " (" + string(s.Why) + ")" }
 
 // NewPlan compares the files of a base with the new files. Both must be sorted. The
 // DAG files are not known yet: WithDAGs adds them.
@@ -139,11 +139,11 @@ func (p Plan) Check(given Ticks) error {
 func (p Plan) losesDAGs() string {
 	switch gone, stopped := len(p.RemovedDAGs), len(p.StoppedDAGs); {
 	case gone == 1 && stopped == 0:
-		return "removes the DAG file " + p.RemovedDAGs[0] + "."
+		return "removes the DAG file " + Visible(p.RemovedDAGs[0]) + "."
 	case stopped == 0:
 		return fmt.Sprintf("removes %d DAG files.", gone)
 	case gone == 0 && stopped == 1:
-		return fmt.Sprintf("keeps Airflow from loading the DAG file %s: it is %s.", p.StoppedDAGs[0].Path, p.StoppedDAGs[0].Why)
+		return fmt.Sprintf("keeps Airflow from loading the DAG file %s: it is %s.", Visible(p.StoppedDAGs[0].Path), p.StoppedDAGs[0].Why)
 	case gone == 0:
 		return fmt.Sprintf("keeps Airflow from loading %d DAG files that stay.", stopped)
 	default:
@@ -153,7 +153,7 @@ func (p Plan) losesDAGs() string {
 
 func (p Plan) bringsPointers() string {
 	if len(p.Pointers) == 1 {
-		return "The file " + p.Pointers[0] + ` is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`
+		return "The file " + Visible(p.Pointers[0]) + ` is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`
 	}
 	return fmt.Sprintf(`%d files are Git LFS pointers, not the files themselves: %s. Run "git lfs pull" before packing.`, len(p.Pointers), named(p.Pointers))
 }
@@ -165,7 +165,7 @@ func (p Plan) bringsBidi() string {
 // named lists the first names, and counts the others.
 func named(names []string) string {
 	n := len(names)
-	list := strings.Join(names[:min(n, maxNamed)], ", ")
+	list := Visible(strings.Join(names[:min(n, maxNamed)], ", "))
 	if n > maxNamed {
 		return fmt.Sprintf("%s and %d more", list, n-maxNamed)
 	}
@@ -178,17 +178,17 @@ func (p Plan) Warning() string {
 	var all []string
 	switch n := len(p.RemovedDAGs); {
 	case n == 1:
-		all = append(all, "It removes the DAG file "+p.RemovedDAGs[0]+".")
+		all = append(all, "It removes the DAG file "+Visible(p.RemovedDAGs[0])+".")
 	case n > 1:
 		all = append(all, fmt.Sprintf("It removes %d DAG files: %s.", n, named(p.RemovedDAGs)))
 	}
 	switch n := len(p.StoppedDAGs); {
 	case n == 1:
-		all = append(all, fmt.Sprintf("Airflow no longer loads the DAG file %s: it is %s.", p.StoppedDAGs[0].Path, p.StoppedDAGs[0].Why))
+		all = append(all, fmt.Sprintf("Airflow no longer loads the DAG file %s: it is %s.", Visible(p.StoppedDAGs[0].Path), p.StoppedDAGs[0].Why))
 	case n > 1:
 		names := make([]string, n)
 		for i, s := range p.StoppedDAGs {
-			names[i] = s.String()
+			names[i] = s.Path + " (" + string(s.Why) + ")"
 		}
 		all = append(all, fmt.Sprintf("Airflow no longer loads %d DAG files: %s.", n, named(names)))
 	}
