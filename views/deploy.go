@@ -349,6 +349,12 @@ const (
 	ChangesNone    = "No file was changed."
 )
 
+// ChangesAway is the text in place of differences while the bucket cannot be read
+// for a reason.
+func ChangesAway(reason string) string {
+	return reason + " Until it can be read, the lines of the changed files cannot be shown, and Slipway does not know whether there is anything to remark on them."
+}
+
 // ChangesMore counts the files left out of a list of changes.
 func ChangesMore(n int) string {
 	return Number(n) + " more files are changed; download the versions to compare them."

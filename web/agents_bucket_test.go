@@ -56,15 +56,23 @@ func TestPagesOfABucketThatIsAway(t *testing.T) {
 	a.World = storetest.Seed(t, a.store)
 	a.run(t)
 	w := a.staged(t, a.Eve, map[string]string{"a.py": dag})
+	a.staged(t, a.Eve, map[string]string{"b.py": dag, ".airflowignore": "c.py\n"})
 	b.Proxy.Set(buckettest.Refuse)
 	a.confirm(t, a.Eve, w.Number)
+	const unknown = "Slipway does not know whether there is anything to remark"
 	const reason = "The bucket s3://slipway cannot be reached"
 	for end := time.Now().Add(time.Minute); a.engine.Trouble(a.Sales.ID) == "" && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond) // a driver's tries
 	}
-	want(t, a.as(t, a.Mia).get(a.page("/deploys/1")), http.StatusOK, reason, "The deploy waits for the end of this fault")
+	want(t, a.as(t, a.Mia).get(a.page("/deploys/1")), http.StatusOK, reason, "The deploy waits for the end of this fault", "dags/a.py", unknown)
+	review := a.as(t, a.Eve).get(a.page("/deploys/2"))
+	want(t, review, http.StatusOK, `<p class="grow warn">`+reason, "dags/.airflowignore", unknown)
+	if strings.Contains(review.Body.String(), "Airflow will show no DAGs") {
+		t.Error("the page of the staged deploy judges what it cannot know")
+	}
 	want(t, a.as(t, a.Mia).get(a.page("")), http.StatusOK, reason)
 	want(t, a.browser(t).get("/readyz"), http.StatusServiceUnavailable, "not ready: "+reason)
+	want(t, a.as(t, a.Mia).get(a.page("/deploys/1/patch")), http.StatusServiceUnavailable, reason)
 	b.Proxy.Set(buckettest.None)
 	for end := time.Now().Add(2 * time.Minute); a.deploy(t, w.Number).Status != slipway.Deployed; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -179,7 +179,7 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 		r.Image.ImageChange = slipway.NewImageChange(slipway.Image{}, r.Image.New)
 	}
 	p.Image = imageReview(r)
-	if p.Image != nil && len(r.Plan.Changes) == 0 {
+	if p.Image != nil && len(r.Plan.Changes) == 0 && r.Away == nil {
 		return nil
 	}
 	ch, err := s.changes(ctx, r, open)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
 
@@ -24,8 +25,9 @@ const (
 // changes compares the files changed by r: the first ones line by line, and the
 // file at open in any case.
 func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (views.Changes, error) {
-	ch := views.Changes{Title: changesTitle(r), Counts: r.Plan.Counts}
+	ch, away := views.Changes{Title: changesTitle(r), Counts: r.Plan.Counts}, r.Away
 	switch {
+	case away != nil:
 	case r.Plan.Changes == nil && r.Plan.Counts != (slipway.Counts{}) && r.Plan.Counts.Added+r.Plan.Counts.Changed+r.Plan.Counts.Removed > 0:
 		ch.Missing = views.ChangesExpired
 	case len(r.Plan.Changes) == 0:
@@ -38,13 +40,20 @@ func (s *Server) changes(ctx context.Context, r deploy.Review, open string) (vie
 		if i >= maxFiles && change.Path != open {
 			continue
 		}
-		f, err := s.fileChange(ctx, r, change, i < openFiles && room > 0 && bytes > 0, open)
-		if err != nil {
+		wanted := away == nil && (change.Path == open || i < openFiles && room > 0 && bytes > 0)
+		f, err := s.fileChange(ctx, r, change, wanted, change.Path == open)
+		if errors.Is(err, slipway.ErrUnavailable) {
+			away = err
+		} else if err != nil {
 			return ch, err
 		}
 		room -= shown(f)
 		bytes -= compared(change)
 		ch.Files = append(ch.Files, f)
+	}
+	if away != nil {
+		_, reason := slipway.Explain(away)
+		ch.Missing = views.ChangesAway(reason)
 	}
 	if more := len(listed) - len(ch.Files); more > 0 {
 		ch.More = views.ChangesMore(more)
@@ -60,9 +69,9 @@ func changesTitle(r deploy.Review) string {
 	return "Changes against #" + strconv.Itoa(r.BaseDeploy.Number)
 }
 
-// fileChange is the change of one file. Without compare, only the file open is
-// compared, and other files get a link to be opened.
-func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway.Change, compare bool, open string) (views.FileChange, error) {
+// fileChange is the change of one file. Without compare, the file gets a link to be
+// opened; the file that was opened so is alone on the page.
+func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway.Change, compare, alone bool) (views.FileChange, error) {
 	f := views.FileChange{
 		Op: change.Op, Path: change.Path, Mode: views.ModeText(change), ModeOnly: change.ModeOnly(), Anchor: anchor(change.Path), WholeURL: wholeURL(r, change),
 	}
@@ -76,7 +85,7 @@ func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway
 	if f.ModeOnly {
 		return f, nil
 	}
-	if !compare && change.Path != open {
+	if !compare {
 		f.ShowURL = "?" + url.Values{"file": {change.Path}}.Encode() + "#" + f.Anchor
 		return f, nil
 	}
@@ -85,11 +94,11 @@ func (s *Server) fileChange(ctx context.Context, r deploy.Review, change slipway
 		return f, err
 	}
 	limit := maxFile
-	if change.Path == open {
+	if alone {
 		limit = maxAlone
 	}
 	f.Cut = cut(&diff, limit)
-	f.Diff, f.Folded = &diff, change.Path != open && shownLines(diff) >= foldFrom
+	f.Diff, f.Folded = &diff, !alone && shownLines(diff) >= foldFrom
 	return f, nil
 }
 

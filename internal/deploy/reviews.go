@@ -26,7 +26,7 @@ func (e *reviews) Patch(ctx context.Context, of slipway.DeploymentID, number int
 	if err == nil && r.Deploy.Status == slipway.Staged {
 		r, err = e.Review(ctx, of, number, by)
 	}
-	if err != nil {
+	if err = cmp.Or(err, r.Away); err != nil {
 		return nil, err
 	}
 	if c := r.Plan.Counts; len(r.Plan.Changes) == 0 {
@@ -136,6 +136,7 @@ type Review struct {
 	Image      *ImageReview              // nil where no image is rolled out
 	Reminders  []string                  // sentences about the running image, or the future one
 	Refusal    error                     // reason why the person could not confirm the deploy now; nil for permission
+	Away       error                     // why the backend could not be read, so that Plan is unknown or incomplete; nil for a complete Plan
 
 	was slipway.State // state before the deploy
 }
@@ -158,7 +159,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 	if impossible != nil && !slipway.Explained(impossible) {
 		return r, impossible
 	}
-	r.Plan = plan
+	r.Plan, r.Away = plan, away(impossible)
 	if _, r.Refusal = b.projected.Confirm(w, b.role, by, r.Base); r.Refusal == nil {
 		r.Refusal = impossible
 	}
@@ -181,11 +182,23 @@ func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, num
 		r.Refusal = e.images.imageRetained(ctx, next)
 	}
 	if retained || old.WentLive() && !old.After.Mounted {
-		if r.Plan, err = e.planner.planReturn(ctx, b, next); err != nil {
+		r.Plan, err = e.planner.planReturn(ctx, b, next)
+		if r.Away = away(err); r.Away != nil {
+			r.Refusal = cmp.Or(r.Refusal, err)
+		} else if err != nil {
 			return r, err
 		}
 	}
 	return r, e.history(ctx, &r)
+}
+
+// away returns err for a backend that cannot be reached now, otherwise nil: a page
+// shows the rest of a deploy meanwhile.
+func away(err error) error {
+	if errors.Is(err, slipway.ErrUnavailable) {
+		return err
+	}
+	return nil
 }
 
 // Done returns the effect of a deploy that went live, or is queued: the changes
@@ -205,7 +218,7 @@ func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int,
 		r.Base, r.was = b.projected.Version, b.projected.State
 		err = e.planQueued(ctx, &r, b, staged)
 	}
-	if err != nil {
+	if r.Away = away(err); err != nil && r.Away == nil {
 		return r, err
 	}
 	return r, e.history(ctx, &r)
@@ -233,7 +246,7 @@ func (e *reviews) planQueued(ctx context.Context, r *Review, before queueState, 
 		return err
 	}
 	r.Plan, err = e.planner.plan(ctx, before, r.Deploy, staged)
-	if slipway.Explained(err) {
+	if slipway.Explained(err) && away(err) == nil {
 		r.Refusal = err
 		return nil
 	}
