@@ -51,8 +51,8 @@ var may = map[string][]string{
 	"internal/agent/docker":      {rules, "internal/agent"},
 	"internal/agent/agenttest":   {rules, "internal/archive", "internal/bundle"}, // only for tests
 	"views":                      {rules},
-	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "views", "static", "web/api"},
-	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "views"},
+	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "internal/inbound", "views", "static", "web/api"},
+	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "internal/inbound", "views"},
 	"static":                     {},
 	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "internal/inbound", "web", "internal/datadir", "internal/secret"},
 	"e2e":                        {"store/storetest"},
@@ -77,7 +77,7 @@ var mayTest = map[string][]string{
 	"internal/deploy":       {"internal/deploy/deploytest", "internal/bundle/buckettest", "internal/mount"},
 	"internal/diff":         {"internal/deploy/deploytest"},                                                  // its tests compare what an engine stored
 	"internal/backup":       {"internal/deploy", "internal/deploy/deploytest", "internal/bundle/buckettest"}, // its tests back up what an engine stored
-	"web":                   {"internal/bundle", "internal/bundle/buckettest", "internal/agent", "internal/inbound"},
+	"web":                   {"internal/bundle", "internal/bundle/buckettest", "internal/agent"},
 	"internal/image":        {"internal/image/dockertest"},
 	"internal/agent":        {"internal/agent/agenttest"},
 	"internal/agent/docker": {"internal/image/dockertest", "internal/agent/agenttest"},

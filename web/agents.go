@@ -12,6 +12,7 @@ import (
 
 	"slipway/internal/auth"
 	"slipway/internal/deploy"
+	"slipway/internal/inbound"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web/api"
@@ -57,6 +58,7 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		inbound.Known(c.Request().Context())
 		if err := s.agents.Take(string(t.ID), s.store.Now()); err != nil {
 			return err
 		}

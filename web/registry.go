@@ -16,6 +16,7 @@ import (
 
 	"slipway/internal/auth"
 	"slipway/internal/image"
+	"slipway/internal/inbound"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/web/api"
@@ -212,6 +213,7 @@ func (s *Server) admit(r *http.Request, text string, wants []image.Access) error
 				return err
 			}
 		}
+		inbound.Known(r.Context())
 		return nil
 	})
 }

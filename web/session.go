@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway/internal/auth"
+	"slipway/internal/inbound"
 	"slipway/internal/slipway"
 	"slipway/views"
 )
@@ -58,6 +59,7 @@ func (s *Server) recognise(c echo.Context) (bool, error) {
 	u, ok := sess.Values[auth.UserKey].(slipway.User)
 	if ok {
 		c.Set(auth.UserKey, u)
+		inbound.Known(c.Request().Context())
 	}
 	return ok, nil
 }

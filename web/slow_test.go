@@ -42,6 +42,41 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
+// Whoever has a good credential is known at the way in, whatever the credential is,
+// and nobody else is.
+func TestGoodCredentialsAreKnown(t *testing.T) {
+	l := newLeaver(t)
+	var known bool
+	l.handler = inbound.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.server.Handler().ServeHTTP(w, r)
+		known = inbound.IsKnown(r.Context())
+	}), time.Minute)
+	for _, d := range append(l.doors, l.stays...) {
+		known = false
+		if !d.opens() || !known {
+			t.Errorf("%s: known is %v", d.name, known)
+		}
+	}
+	address := l.uploadAddress(l.token)
+	for name, ask := range map[string]func(){
+		"no session":           func() { l.browser(t).get("/account") },
+		"a wrong password":     func() { l.browser(t).signIn("eve@example.com", "wrong horse battery") },
+		"a refused API token":  func() { l.manages("swl_unknown") },
+		"another API token":    func() { l.manages(l.token + "x") },
+		"no agent token":       func() { l.asAgent(t, l.token, http.MethodGet, "desired", "") },
+		"no bearer":            func() { l.call(l.token, http.MethodGet, "/v2/", "") },
+		"no signed address":    func() { l.put(address + "0") },
+		"an open page":         func() { l.browser(t).get("/v1/docs") },
+		"a path that is none":  func() { l.browser(t).post("/nothing") },
+		"a form without a key": func() { l.browser(t).post("/uploads") },
+	} {
+		known = false
+		if ask(); known {
+			t.Errorf("%s: known all the same", name)
+		}
+	}
+}
+
 // answerTo sends the beginning of a request, and returns the status; 0 after 5
 // seconds.
 func answerTo(t *testing.T, address, text string) int {

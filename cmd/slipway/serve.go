@@ -303,11 +303,13 @@ type httpServer struct {
 // newHTTPServer returns a server with the limits above.
 func newHTTPServer(h http.Handler, log *slog.Logger) *httpServer {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &httpServer{cancel: cancel, Server: http.Server{
-		Handler: inbound.Handler(h, inbound.Wait), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: inbound.WithConn,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	s := &httpServer{cancel: cancel, Server: http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}}
+	inbound.Guard(&s.Server, inbound.Wait)
+	return s
 }
 
 // serve serves requests on l until stop.

@@ -18,19 +18,17 @@ var errSlow = slipway.Errorf(slipway.TooSlow, "The rest of this request did not 
 type body struct {
 	control *http.ResponseController
 	conn    *Conn
-	wait    time.Duration
 
 	mu    sync.Mutex
 	from  io.ReadCloser
-	left  time.Duration // to wait for the rest of the portion
-	lacks int           // bytes of the portion to come
+	in    pace
 	began bool
 	err   error // the first error; io.EOF at the end
 }
 
 // newBody returns the body of r.
 func newBody(w http.ResponseWriter, r *http.Request, wait time.Duration) *body {
-	return &body{control: http.NewResponseController(w), conn: connOf(r.Context()), wait: wait, from: r.Body, left: wait, lacks: portion}
+	return &body{control: http.NewResponseController(w), conn: connOf(r.Context()), from: r.Body, in: newPace(wait)}
 }
 
 // Read implements io.Reader. Only the time of waiting for the client counts, and
@@ -43,14 +41,11 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	b.began = true
 	start := time.Now()
-	_ = b.control.SetReadDeadline(start.Add(b.left)) // not supported in some tests
-	b.conn.setBusy(false)
+	_ = b.control.SetReadDeadline(start.Add(b.in.left)) // not supported in some tests
+	b.conn.note(func(s *standing) { s.lacking = true })
 	n, err := b.from.Read(p)
-	b.conn.setBusy(true)
-	b.left, b.lacks = b.left-time.Since(start), b.lacks-n
-	if b.lacks <= 0 {
-		b.left, b.lacks = b.wait, portion
-	}
+	b.conn.note(func(s *standing) { s.lacking = false })
+	b.in.count(n, time.Since(start))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		b.err = errors.Join(errSlow, err)
 		return n, b.err // the deadline stays: net/http would read on before the answer

@@ -3,7 +3,8 @@ package inbound
 import (
 	"context"
 	"net"
-	"sync/atomic"
+	"net/http"
+	"sync"
 	"time"
 )
 
@@ -12,18 +13,28 @@ type Conn struct {
 	net.Conn
 	listener *Listener
 	network  string
-	proxy    bool         // a proxy, which connects for everybody
-	heard    atomic.Int64 // time of the last byte from the client, in Unix nanoseconds
-	busy     atomic.Bool  // a request is in work, and its body does not lack
-	ahead    []byte       // a byte that was read ahead
+	proxy    bool   // a proxy, which connects for everybody
+	ahead    []byte // a byte that was read ahead
+
+	mu    sync.Mutex
+	state standing
+
+	sending sync.Mutex // held during a Write
+	out     pace
 }
 
 type connKey struct{}
 
-// WithConn puts a connection into the context of its requests: the ConnContext
-// of an http.Server.
-func WithConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
+// Guard puts the bounds of this package around a server: for bodies and answers,
+// and for the connections of a Listener. Each portion may take up to wait.
+func Guard(s *http.Server, wait time.Duration) {
+	s.Handler = Handler(s.Handler, wait)
+	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) }
+	s.ConnState = func(c net.Conn, state http.ConnState) {
+		if conn, ok := c.(*Conn); ok && state == http.StateIdle { // the answer was sent
+			conn.enter(resting)
+		}
+	}
 }
 
 // connOf returns the connection of a request, nil without a Listener.
@@ -32,11 +43,26 @@ func connOf(ctx context.Context) *Conn {
 	return c
 }
 
-// setBusy notes whether a request is in work. A nil Conn ignores the call.
-func (c *Conn) setBusy(busy bool) {
-	if c != nil {
-		c.busy.Store(busy)
+// note changes the standing. A nil Conn ignores the call.
+func (c *Conn) note(change func(*standing)) {
+	if c == nil {
+		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.state)
+}
+
+// enter begins a stage.
+func (c *Conn) enter(next stage) {
+	c.note(func(s *standing) { *s = standing{stage: next, since: time.Now(), untaken: s.untaken} })
+}
+
+// standing returns the present standing.
+func (c *Conn) standing() standing {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.state
 }
 
 // Read implements net.Conn.
@@ -45,11 +71,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 		p[0], c.ahead = c.ahead[0], nil
 		return 1, nil
 	}
-	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.heard.Store(time.Now().UnixNano())
-	}
-	return n, err
+	return c.Conn.Read(p)
 }
 
 // comes reports whether a byte comes within d, and keeps the byte for Read.
@@ -66,14 +88,21 @@ func (c *Conn) comes(d time.Duration) bool {
 	return n > 0
 }
 
-// Write implements net.Conn. A client has to take a portion within the wait.
+// Write implements net.Conn. A client has to take a portion within the wait,
+// however small the pieces of the answer are.
 func (c *Conn) Write(p []byte) (written int, err error) {
+	c.sending.Lock()
+	defer c.sending.Unlock()
 	for {
-		part := p[:min(len(p), portion)]
-		if err := c.SetWriteDeadline(time.Now().Add(c.listener.cfg.Wait)); err != nil {
+		part := p[:min(len(p), c.out.lacks)]
+		start := time.Now()
+		if err := c.SetWriteDeadline(start.Add(c.out.left)); err != nil {
 			return written, err
 		}
+		c.note(func(s *standing) { s.untaken = start })
 		n, err := c.Conn.Write(part)
+		c.note(func(s *standing) { s.untaken = time.Time{} })
+		c.out.count(n, time.Since(start))
 		written += n
 		if p = p[n:]; err != nil || len(p) == 0 {
 			return written, err

@@ -1,14 +1,24 @@
 package inbound
 
 import (
+	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
-// Bounds of the rest of a body that is read and dropped before an early answer.
-const (
-	maxDropped  = 4 << 30 // bytes
-	maxDropping = 10 * time.Minute
+// dropping bounds the rest of a body that is read and dropped before an early
+// answer.
+type dropping struct {
+	bytes int64
+	time  time.Duration
+}
+
+// What is dropped for a client with a good credential, whose refused upload may be
+// a large one, and for anybody else.
+var (
+	droppedForKnown    = dropping{4 << 30, 10 * time.Minute}
+	droppedForStranger = dropping{64 << 20, 2 * time.Minute}
 )
 
 // Times of a request with "Expect: 100-continue", whose client waits for the word
@@ -25,20 +35,42 @@ const (
 // before they read, and take an answer in between for a broken connection.
 func Handler(h http.Handler, wait time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn := connOf(r.Context())
-		conn.setBusy(true)
-		defer conn.setBusy(false)
+		connOf(r.Context()).enter(working) // until the server has sent the answer
+		v := &visitor{conn: connOf(r.Context())}
+		r = r.WithContext(context.WithValue(r.Context(), visitorKey{}, v)) // net/http looks at the body of its own request
 		if r.Body == nil || r.Body == http.NoBody {
 			h.ServeHTTP(w, r)
 			return
 		}
 		b := newBody(w, r, wait)
 		early := &response{ResponseWriter: w, body: b, request: r, began: time.Now()}
-		r = r.WithContext(r.Context()) // net/http looks at the body of its own request
 		r.Body = b
 		h.ServeHTTP(early, r)
 		early.settle() // an empty answer is written after the handler
 	})
+}
+
+// visitor is the sender of a request.
+type visitor struct {
+	conn  *Conn
+	known atomic.Bool
+}
+
+type visitorKey struct{}
+
+// Known notes that the request of ctx came with a good credential. Its body makes
+// no room for other connections, and more of the body is read before a refusal.
+func Known(ctx context.Context) {
+	if v, ok := ctx.Value(visitorKey{}).(*visitor); ok {
+		v.known.Store(true)
+		v.conn.note(func(s *standing) { s.known = true })
+	}
+}
+
+// IsKnown reports whether the request of ctx came with a good credential.
+func IsKnown(ctx context.Context) bool {
+	v, ok := ctx.Value(visitorKey{}).(*visitor)
+	return ok && v.known.Load()
 }
 
 // response is an answer that waits for the rest of the request.
@@ -82,15 +114,19 @@ func (w *response) settle() {
 	if !w.body.unread() || w.waitsForWord() {
 		return
 	}
-	if w.request.ContentLength > maxDropped {
+	most := droppedForStranger
+	if IsKnown(w.request.Context()) {
+		most = droppedForKnown
+	}
+	if w.request.ContentLength > most.bytes {
 		w.body.abandon()
 		return
 	}
-	deadline := time.Now().Add(maxDropping)
+	deadline := time.Now().Add(most.time)
 	buf := make([]byte, 32<<10)
-	for n := 0; n < maxDropped && time.Now().Before(deadline); {
+	for n := int64(0); n < most.bytes && time.Now().Before(deadline); {
 		m, err := w.body.Read(buf)
-		if n += m; err != nil {
+		if n += int64(m); err != nil {
 			return // the end, or a client that is gone or too slow
 		}
 	}

@@ -20,9 +20,10 @@ type Config struct {
 	Wait        time.Duration          // for a portion of an answer to be taken; 0 for Wait
 }
 
-// Listener accepts a bounded number of connections. At a limit, the connection
-// whose client has been silent longest makes room for the new one; requests in
-// work are never ended. Without a silent connection, the new one is closed.
+// Listener accepts a bounded number of connections. At a limit, a connection whose
+// client keeps the portal waiting makes room for the new one, in the order of the
+// ranks, and within a rank the one that began first. Requests in work and uploads
+// with a good credential are never ended for that: the new one is closed.
 type Listener struct {
 	net.Listener
 	cfg Config
@@ -65,13 +66,12 @@ func (l *Listener) Accept() (net.Conn, error) {
 }
 
 func (l *Listener) newConn(c net.Conn) *Conn {
-	conn := &Conn{Conn: c, listener: l}
+	conn := &Conn{Conn: c, listener: l, out: newPace(l.cfg.Wait), state: standing{since: time.Now()}}
 	if t, ok := c.RemoteAddr().(*net.TCPAddr); ok {
 		a := t.AddrPort().Addr().Unmap()
 		conn.network = l.cfg.Network(a.String())
 		conn.proxy = slices.ContainsFunc(l.cfg.Proxies, func(p netip.Prefix) bool { return p.Contains(a) })
 	}
-	conn.heard.Store(time.Now().UnixNano())
 	return conn
 }
 
@@ -104,22 +104,27 @@ func (l *Listener) full(c *Conn) bool {
 	return !c.proxy && l.networks[c.network] >= l.cfg.FromNetwork
 }
 
-// makeRoom closes the connection, among those of a choice, whose client has been
-// silent longest. It reports false if none waits for its client.
+// makeRoom closes the first connection, among those of a choice, by rank. It
+// reports false if all of them are kept.
 func (l *Listener) makeRoom(among func(*Conn) bool) bool {
-	var silent *Conn
+	var first *Conn
+	var of standing
+	now := time.Now()
 	l.mu.Lock()
 	for c := range l.open {
-		if among(c) && !c.busy.Load() && (silent == nil || c.heard.Load() < silent.heard.Load()) {
-			silent = c
+		if !among(c) {
+			continue
+		}
+		if s := c.standing(); s.rank(now) != kept && (first == nil || s.before(of, now) < 0) {
+			first, of = c, s
 		}
 	}
 	l.mu.Unlock()
-	if silent == nil {
+	if first == nil {
 		return false
 	}
-	l.say(slog.LevelWarn, "silent connections make room for new ones", "from", silent.network)
-	_ = silent.Close() // the client sees the end either way
+	l.say(slog.LevelWarn, "silent connections make room for new ones", "from", first.network)
+	_ = first.Close() // the client sees the end either way
 	return true
 }
 

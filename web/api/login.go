@@ -13,6 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway/internal/auth"
+	"slipway/internal/inbound"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -34,6 +35,7 @@ func (l *logins) bearer(next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		inbound.Known(c.Request().Context())
 		c.Set(callerKey, by)
 		return next(c)
 	}

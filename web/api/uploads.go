@@ -15,6 +15,7 @@ import (
 
 	"slipway/internal/auth"
 	"slipway/internal/deploy"
+	"slipway/internal/inbound"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -166,6 +167,9 @@ func (p *uploads) verifyAddress(c echo.Context, id slipway.DeployID) (slipway.De
 	now := p.store.Now()
 	if err == nil && now.After(time.Unix(seconds, 0)) && !(found && now.Before(u.TouchedAt.Add(uploadLife))) {
 		err = late
+	}
+	if err == nil {
+		inbound.Known(c.Request().Context())
 	}
 	return w, err
 }
