@@ -38,8 +38,9 @@ type bearer struct {
 // registryRoutes adds the registry and the token endpoint.
 func (s *Server) registryRoutes(e *echo.Echo) {
 	registry := echo.WrapHandler(s.engine.Images().Handler(image.Authorizer{
-		Realm: func(r *http.Request) string { return s.address(e.NewContext(r, nil), "/v2/token") },
-		Admit: s.admit,
+		Realm:   func(r *http.Request) string { return s.address(e.NewContext(r, nil), "/v2/token") },
+		Admit:   s.admit,
+		Account: s.pushAccount,
 	}))
 	e.GET("/v2/token", s.registryToken)
 	e.POST("/v2/token", s.registryToken)
@@ -189,6 +190,30 @@ func (s *Server) unsealed(text string) (b bearer, err error) {
 		return b, slipway.Errorf(slipway.Unauthorized, "This bearer has expired. Ask for another one.")
 	}
 	return b, nil
+}
+
+// pushAccount returns the account of whoever pushes to a repository.
+func (s *Server) pushAccount(r *http.Request, text, repository string) (image.Account, error) {
+	b, err := s.unsealed(text)
+	if err != nil {
+		return image.Account{}, err
+	}
+	var by slipway.Actor
+	var d slipway.Deployment
+	err = s.store.View(r.Context(), func(tx *store.Tx) error {
+		who, err := s.principalOf(tx, b)
+		if err != nil {
+			return err
+		}
+		by = who.by
+		d, err = tx.DeploymentIn(image.Namespace(repository))
+		return err
+	})
+	if err != nil {
+		return image.Account{}, err
+	}
+	p := s.engine.Pushes(by, d.Workspace)
+	return image.Account{Take: p.Take, Return: p.Return}, nil
 }
 
 // admit checks a request to the registry. The token and the role are loaded

@@ -267,3 +267,28 @@ func (d *dock) bearer(t *testing.T, token, scope string) string {
 	}
 	return got.Token
 }
+
+// What somebody pushes counts in the shares of the sender and of the repository's
+// Workspace: a sender without room is refused with the reason, another one is not.
+func TestPushesCountForTheirSender(t *testing.T) {
+	d := newDock(t)
+	token, of := d.issue(t, d.Ada, auth.NewToken{Name: "ci", Role: slipway.Author, Days: 30})
+	other, _ := d.issue(t, d.Ada, auth.NewToken{Name: "other", Role: slipway.Author, Days: 30})
+	taken := d.engine.Pushes(slipway.Actor{Token: of.ID}, d.Workspace.ID)
+	var err error
+	for range 5 { // other programs free space on the disk meanwhile
+		for step := int64(1) << 50; step > 0; step /= 2 {
+			for taken.Take(step) == nil {
+			}
+		}
+		if err = remote.Write(d.ref(t, d.Sales.Namespace+"/airflow:full"), smallImage(t), with(token)); err != nil {
+			break
+		}
+	}
+	if refused, is := errors.AsType[*transport.Error](err); !is || refused.StatusCode != http.StatusInsufficientStorage || !strings.Contains(err.Error(), "one person or token in 24 hours") {
+		t.Errorf("%v, want a refusal with the reason", err)
+	}
+	if err := remote.Write(d.ref(t, d.Sales.Namespace+"/airflow:other"), smallImage(t), with(other)); err != nil {
+		t.Errorf("another token: %v", err)
+	}
+}

@@ -215,6 +215,12 @@ func (p *uploadFiles) Fits(size int64) error { return p.ledger.Fits(size) }
 // gets the same space.
 func (p *uploadFiles) Claim(size int64) (release func(), err error) { return p.ledger.Claim(size) }
 
+// Pushes counts what an actor pushes to the registry of a Workspace, like unfinished
+// uploads.
+func (p *uploadFiles) Pushes(by slipway.Actor, of slipway.WorkspaceID) quota.Pushes {
+	return p.ledger.Pushes(quota.HolderOf(by, of, ""))
+}
+
 func (p *uploadFiles) offset(u store.Upload) (int64, error) {
 	info, err := os.Stat(p.uploadPath(u.ID))
 	if err != nil {

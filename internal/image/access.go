@@ -1,10 +1,12 @@
 package image
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/distribution/distribution/v3/registry/auth"
@@ -44,10 +46,27 @@ func (c *controller) Authorized(r *http.Request, access ...auth.Access) (*auth.G
 	if catalog { // of all Workspaces
 		return nil, refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", errNoCatalog)
 	}
+	if err := c.addAccount(r, bearer, wants); err != nil {
+		return nil, refuse(r, http.StatusServiceUnavailable, "UNAVAILABLE", err)
+	}
 	if err := c.guard(r); err != nil {
 		return nil, err
 	}
 	return &auth.Grant{}, nil
+}
+
+// addAccount notes the account of a request that pushes, or cancels a push.
+func (c *controller) addAccount(r *http.Request, bearer string, wants []Access) error {
+	i := slices.IndexFunc(wants, func(a Access) bool { return a.Action != Pulling })
+	answer := responseOf(r.Context())
+	if i < 0 || answer == nil || c.authorizer.Account == nil {
+		return nil
+	}
+	account, err := c.authorizer.Account(r, bearer, wants[i].Repository)
+	if err == nil {
+		answer.account = account
+	}
+	return err
 }
 
 var errNoCatalog = slipway.Errorf(slipway.Invalid, "This registry has no list of all repositories. The page of each Deployment names its own, and /v2/NAME/tags/list has the tags of one.")
@@ -96,10 +115,8 @@ func (c *controller) guard(r *http.Request) error {
 	case t.blob && r.Method == http.MethodDelete:
 		err := slipway.Errorf(slipway.Invalid, "Blobs cannot be deleted by themselves: they go when no image needs them any more.")
 		return refuse(r, http.StatusMethodNotAllowed, "UNSUPPORTED", err)
-	case r.Method == http.MethodPost && c.store.cfg.Claim != nil: // an upload begins
-		room := claims{claim: c.store.cfg.Claim}
-		defer room.release()
-		if err := room.take(1); err != nil {
+	case r.Method == http.MethodPost: // an upload begins
+		if err := c.hasRoom(r); err != nil {
 			return refuse(r, http.StatusInsufficientStorage, "DENIED", err) // no client retries after DENIED
 		}
 		return nil
@@ -107,6 +124,21 @@ func (c *controller) guard(r *http.Request) error {
 		return nil
 	}
 	return c.guardManifest(r, t)
+}
+
+// hasRoom refuses an upload without any room on the disk, or in the sender's account.
+func (c *controller) hasRoom(r *http.Request) error {
+	room, share := claims{claim: c.store.cfg.Claim}, shareOf(r.Context())
+	defer room.release()
+	if err := room.take(1); err != nil {
+		return err
+	}
+	if err := share.take(1); err != nil {
+		return err
+	}
+	share.left++ // nothing is written yet
+	share.release()
+	return nil
 }
 
 func (c *controller) guardManifest(r *http.Request, t target) error {
@@ -183,6 +215,13 @@ type response struct {
 	http.ResponseWriter
 	status  int
 	refusal *refusal
+	account Account
+}
+
+// responseOf returns the response to the request of a context, nil outside of requests.
+func responseOf(ctx context.Context) *response {
+	a, _ := ctx.Value(responseKey{}).(*response)
+	return a
 }
 
 // refusal is an answer of ours where distribution would send an empty one.
@@ -197,7 +236,7 @@ type refusal struct {
 // distribution would answer with a challenge.
 func refuse(r *http.Request, status int, code string, err error) error {
 	why := &refusal{error: err, status: status, code: code}
-	if a, ok := r.Context().Value(responseKey{}).(*response); ok {
+	if a := responseOf(r.Context()); a != nil {
 		a.refusal = why
 	}
 	return why
@@ -205,6 +244,23 @@ func refuse(r *http.Request, status int, code string, err error) error {
 
 // Unwrap lets http.ResponseController through.
 func (a *response) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// Write implements http.ResponseWriter. After a refusal, the answer of distribution is
+// left out.
+func (a *response) Write(p []byte) (int, error) {
+	if a.refusal != nil {
+		return len(p), nil
+	}
+	return a.ResponseWriter.Write(p)
+}
+
+// refuseSpace makes err the answer, if err is for people: no room on the disk or in an
+// account.
+func (a *response) refuseSpace(err error) {
+	if a != nil && slipway.Explained(err) {
+		a.refusal = &refusal{error: err, status: http.StatusInsufficientStorage, code: "DENIED"}
+	}
+}
 
 // WriteHeader implements http.ResponseWriter. Distribution calls WriteHeader
 // twice in places; the first call counts.

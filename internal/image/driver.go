@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -81,22 +82,78 @@ func (d *driver) PutContent(ctx context.Context, path string, content []byte) er
 	if hex := digestOf(path); hex != "" {
 		defer d.locks.lock(hex)()
 	}
+	if strings.HasPrefix(path, blobsPath) { // a manifest
+		share := shareOf(ctx)
+		if err := share.take(int64(len(content))); err != nil {
+			responseOf(ctx).refuseSpace(err)
+			return err
+		}
+		share.release()
+	}
 	return d.StorageDriver.PutContent(ctx, path, content)
 }
 
 // Writer implements storagedriver.StorageDriver.
 func (d *driver) Writer(ctx context.Context, path string, more bool) (storagedriver.FileWriter, error) {
 	w, err := d.StorageDriver.Writer(ctx, path, more)
-	if err != nil || d.claim == nil {
+	answer := responseOf(ctx)
+	if err != nil || d.claim == nil && (answer == nil || !answer.account.counts()) {
 		return w, err
 	}
-	return &spaceCheckedWriter{FileWriter: w, room: claims{claim: d.claim}}, nil
+	return &spaceCheckedWriter{FileWriter: w, room: claims{claim: d.claim}, share: shareOf(ctx), answer: answer}, nil
 }
 
-// spaceCheckedWriter checks the free space while writing a file.
+// spaceCheckedWriter checks the free space, and the sender's account, while writing a
+// file.
 type spaceCheckedWriter struct {
 	storagedriver.FileWriter
-	room claims
+	room   claims
+	share  share
+	answer *response // nil outside of requests
+}
+
+// share counts the bytes of one writer in the account of the sender, in steps.
+type share struct {
+	account Account
+	left    int64 // counted bytes, not written yet
+}
+
+// shareStep is the number of bytes counted at once.
+const shareStep = 1 << 20
+
+// shareOf returns an empty share of the sender of a request.
+func shareOf(ctx context.Context) share {
+	if a := responseOf(ctx); a != nil {
+		return share{account: a.account}
+	}
+	return share{}
+}
+
+// take counts bytes: a step, or only the missing bytes where a step does not fit.
+func (s *share) take(bytes int64) error {
+	missing := bytes - s.left
+	if missing <= 0 || !s.account.counts() {
+		s.left = max(s.left-bytes, 0)
+		return nil
+	}
+	step := max(missing, shareStep)
+	err := s.account.Take(step)
+	if err != nil && step > missing {
+		step = missing
+		err = s.account.Take(step)
+	}
+	if err == nil {
+		s.left += step - bytes
+	}
+	return err
+}
+
+// release gives the unused part of a step back.
+func (s *share) release() {
+	if s.account.counts() && s.left > 0 {
+		s.account.Return(s.left)
+	}
+	s.left = 0
 }
 
 // claims are the claimed bytes of one writer.
@@ -131,29 +188,45 @@ func (c *claims) release() {
 	c.free, c.left = nil, 0
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. A refusal becomes the answer to the client.
 func (r *spaceCheckedWriter) Write(p []byte) (int, error) {
-	if err := r.room.take(int64(len(p))); err != nil {
+	err := r.room.take(int64(len(p)))
+	if err == nil {
+		err = r.share.take(int64(len(p)))
+	}
+	if err != nil {
+		r.answer.refuseSpace(err)
 		return 0, err
 	}
 	return r.FileWriter.Write(p)
 }
 
+// release gives back all that was claimed and not written.
+func (r *spaceCheckedWriter) release() {
+	r.room.release()
+	r.share.release()
+}
+
 // Close implements io.Closer.
 func (r *spaceCheckedWriter) Close() error {
-	r.room.release()
+	r.release()
 	return r.FileWriter.Close()
 }
 
 // Cancel implements storagedriver.FileWriter.
 func (r *spaceCheckedWriter) Cancel(ctx context.Context) error {
-	r.room.release()
-	return r.FileWriter.Cancel(ctx)
+	r.release()
+	written := r.FileWriter.Size()
+	err := r.FileWriter.Cancel(ctx)
+	if err == nil && r.share.account.counts() {
+		r.share.account.Return(written)
+	}
+	return err
 }
 
 // Commit implements storagedriver.FileWriter.
 func (r *spaceCheckedWriter) Commit(ctx context.Context) error {
-	r.room.release()
+	r.release()
 	return r.FileWriter.Commit(ctx)
 }
 
@@ -172,7 +245,23 @@ func (d *driver) Delete(ctx context.Context, path string) error {
 			return err
 		}
 	}
-	return d.StorageDriver.Delete(ctx, path)
+	return d.deleteCounted(ctx, path)
+}
+
+// deleteCounted deletes a path. The bytes of an upload that became no blob go back to
+// the sender's account.
+func (d *driver) deleteCounted(ctx context.Context, path string) error {
+	gone := int64(0)
+	if strings.Contains(path, "/_uploads/") {
+		if info, err := os.Stat(filepath.Join(d.file(path), "data")); err == nil {
+			gone = info.Size()
+		}
+	}
+	err := d.StorageDriver.Delete(ctx, path)
+	if a := responseOf(ctx); err == nil && a != nil && a.account.counts() && gone > 0 {
+		a.account.Return(gone)
+	}
+	return err
 }
 
 // Move implements storagedriver.StorageDriver: a complete upload becomes a
@@ -207,16 +296,19 @@ func (d *driver) touch(path string) error {
 	return os.Chtimes(name, time.Time{}, now)
 }
 
-// digestOf returns the digest, in hex, of the blob or link at path; "" for
-// other paths.
+// digestOf returns the digest, in hex, of the blob or link at path, of any algorithm;
+// "" for other paths.
 func digestOf(path string) string {
 	parts := strings.Split(path, "/")
 	n := len(parts)
-	if n < 3 || parts[n-1] != "data" && parts[n-1] != "link" || len(parts[n-2]) != 64 {
+	if n < 3 || parts[n-1] != "data" && parts[n-1] != "link" || !hexForm.MatchString(parts[n-2]) {
 		return ""
 	}
 	return parts[n-2]
 }
+
+// hexForm is the form of a digest without the algorithm: SHA-256, SHA-384 or SHA-512.
+var hexForm = regexp.MustCompile(`^([0-9a-f]{64}|[0-9a-f]{96}|[0-9a-f]{128})$`)
 
 // tagOf returns the tag with the current link at path.
 func tagOf(path string) (repository, tag string) {

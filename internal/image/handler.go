@@ -21,7 +21,20 @@ type Authorizer struct {
 	// Admit returns nil if bearer allows all of wants; without wants, if bearer is valid. A
 	// refusal is a *slipway.Error.
 	Admit func(r *http.Request, bearer string, wants []Access) error
+
+	// Account returns where the bytes count that the sender of a request pushes to a
+	// repository. nil: nowhere.
+	Account func(r *http.Request, bearer, repository string) (Account, error)
 }
+
+// Account counts the bytes of one sender. The zero Account counts nothing.
+type Account struct {
+	Take   func(bytes int64) error // before bytes are written; a refusal is a *slipway.Error
+	Return func(bytes int64)       // bytes that were not written, or not kept
+}
+
+// counts reports whether a is not zero.
+func (a Account) counts() bool { return a.Take != nil }
 
 // Access is an action of a request on a repository.
 type Access struct {

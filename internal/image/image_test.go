@@ -39,6 +39,7 @@ type portal struct {
 	requests []string // method and path
 	pushes   []image.Push
 	reserved map[string]bool // tags that may be pushed although they are Slipway's
+	account  image.Account   // where pushes count
 }
 
 func open(t *testing.T) *portal {
@@ -70,6 +71,9 @@ func (p *portal) listen(s *image.Store) {
 	authorizer := image.Authorizer{
 		Realm: func(r *http.Request) string { return "http://" + r.Host + "/v2/token" },
 		Admit: func(*http.Request, string, []image.Access) error { return nil },
+	}
+	if p.account.Take != nil {
+		authorizer.Account = func(*http.Request, string, string) (image.Account, error) { return p.account, nil }
 	}
 	h := s.Handler(authorizer)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"slipway/internal/slipway"
 )
@@ -26,6 +27,7 @@ func HolderOf(by slipway.Actor, of slipway.WorkspaceID, name string) Holder {
 // lock, so that parallel requests never claim the same bytes.
 type Ledger struct {
 	free    func() (int64, error) // bytes free on the disk
+	now     func() time.Time
 	reserve int64
 
 	mu       sync.Mutex
@@ -37,8 +39,9 @@ type Ledger struct {
 // entry is the space of one upload.
 type entry struct {
 	Holder
-	announced int64 // 0 when unknown
-	bytes     int64 // granted
+	announced int64     // 0 when unknown
+	bytes     int64     // granted
+	until     time.Time // of pushes: when they no longer count
 }
 
 // promise is the rest of the announced bytes.
@@ -50,7 +53,7 @@ func (e *entry) use() int64 { return max(e.announced, e.bytes) }
 // New returns an empty Ledger for a disk with free bytes, of which reserve bytes
 // stay free.
 func New(free func() (int64, error), reserve int64) *Ledger {
-	return &Ledger{free: free, reserve: reserve, uploads: map[string]*entry{}}
+	return &Ledger{free: free, now: time.Now, reserve: reserve, uploads: map[string]*entry{}}
 }
 
 // Open adds an upload of announced bytes, 0 when unknown, or refuses the upload.

@@ -115,6 +115,23 @@ func (s UploadSpace) Grow(n int64) error {
 	return nil
 }
 
+// Push refuses n bytes more of images pushed to the registry beyond the disk or the
+// shares, which unfinished uploads have as well.
+func (s UploadSpace) Push(n int64) error {
+	free := s
+	free.Free -= s.Promised
+	if err := free.Fits(n); err != nil {
+		return err
+	}
+	switch person, workspace := s.PersonShare(), s.WorkspaceShare(); {
+	case s.Person.Bytes+n > person:
+		return Errorf(NoSpace, "The pushes of one person or token in 24 hours, with unfinished uploads, may take %s of the portal's disk. Push again later, or ask the administrator for space.", bytesText(person))
+	case s.Workspace.Bytes+n > workspace:
+		return Errorf(NoSpace, "The pushes to a Workspace in 24 hours, with unfinished uploads, may take %s of the portal's disk. Push again later, or ask the administrator for space.", bytesText(workspace))
+	}
+	return nil
+}
+
 // maxNamedUploads is the number of uploads named in a refusal.
 const maxNamedUploads = 3
 

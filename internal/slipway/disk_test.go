@@ -44,3 +44,28 @@ func TestUploadSpace(t *testing.T) {
 		})
 	}
 }
+
+// The disk has 100 MiB above the reserve in each case.
+func TestPushSpace(t *testing.T) {
+	const mib = 1 << 20
+	use := func(m int64) DiskUse { return DiskUse{Bytes: m * mib} }
+	for name, tt := range map[string]struct {
+		s    UploadSpace
+		n    int64
+		want string
+	}{
+		"first":                    {s: UploadSpace{Free: 110 * mib}, n: 50 * mib},
+		"too much":                 {s: UploadSpace{Free: 110 * mib}, n: 50*mib + 1, want: "one person or token in 24 hours, with unfinished uploads, may take 50 MiB"},
+		"with uploads":             {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: use(30)}, n: 21 * mib, want: "one person or token"},
+		"another of the Workspace": {s: UploadSpace{Free: 60 * mib, Held: 50 * mib, Workspace: use(50)}, n: 26 * mib, want: "The pushes to a Workspace in 24 hours, with unfinished uploads, may take 75 MiB"},
+		"another Workspace":        {s: UploadSpace{Free: 60 * mib, Held: 50 * mib}, n: 50 * mib},
+		"below the reserve":        {s: UploadSpace{Free: 20 * mib, Held: 90 * mib}, n: 11 * mib, want: "nearly full"},
+		"promised to others":       {s: UploadSpace{Free: 110 * mib, Promised: 90 * mib}, n: 11 * mib, want: "nearly full"},
+	} {
+		tt.s.Reserve = 10 * mib
+		err := tt.s.Push(tt.n)
+		if kind, text := Explain(err); (err == nil) != (tt.want == "") || err != nil && kind != NoSpace || !strings.Contains(text, tt.want) && err != nil {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
