@@ -154,7 +154,38 @@ func (w *sweep) clearLayers(ctx context.Context, repository string) error {
 	if err != nil || w.whole(repository) {
 		return err
 	}
+	if err := w.clearAliases(ctx, filepath.Join(dir, "_layers")); err != nil {
+		return err
+	}
 	return w.clearUploads(filepath.Join(dir, "_uploads"))
+}
+
+// clearAliases removes the links of blobs by other digests than SHA-256. A client that
+// pushes by such a digest gets one; the blob itself lies under its SHA-256, by which
+// alone manifests may name the blob.
+func (w *sweep) clearAliases(ctx context.Context, dir string) error {
+	algorithms, err := os.ReadDir(dir)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	for _, a := range algorithms {
+		if a.Name() == "sha256" {
+			continue
+		}
+		links, err := os.ReadDir(filepath.Join(dir, a.Name()))
+		if err != nil {
+			return ignoreMissing(err)
+		}
+		for _, l := range links {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if _, err := w.remove(filepath.Join(dir, a.Name(), l.Name()), "link", l.Name()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // clearBlobs removes the unmarked blobs.

@@ -1,6 +1,9 @@
 package image_test
 
 import (
+	"crypto/sha512"
+	"encoding/hex"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -212,5 +215,40 @@ func TestSweepOfUploads(t *testing.T) {
 	p.sweep(nil, later())
 	if got := p.call(t, "GET", given, nil, nil); got.status != http.StatusNotFound {
 		t.Errorf("an upload that was given up: %d, want 404", got.status)
+	}
+}
+
+// What was pushed by another digest than SHA-256 is swept like all that nothing needs:
+// the blob, and the link by the other digest.
+func TestSweepOfOtherDigests(t *testing.T) {
+	p := open(t)
+	content := []byte("pushed by SHA-512")
+	wide := sha512.Sum512(content)
+	digest := "sha512:" + hex.EncodeToString(wide[:])
+	begun := p.call(t, "POST", "/v2/"+repository+"/blobs/uploads/", nil, nil)
+	if got := p.call(t, "PUT", begun.header.Get("Location")+"&digest="+digest, content, nil); got.status != 201 {
+		t.Fatalf("push: %d %s", got.status, got.body)
+	}
+	there := func() bool { return p.call(t, "HEAD", "/v2/"+repository+"/blobs/"+digest, nil, nil).status == 200 }
+	p.sweep(nil, time.Now())
+	if !there() {
+		t.Error("a blob that was pushed just now is swept")
+	}
+	p.sweepBut(image.Needed{Whole: map[string]bool{namespace: true}}, later())
+	if !there() {
+		t.Error("a blob of a namespace that stays whole is swept")
+	}
+	p.sweep(nil, later())
+	if there() {
+		t.Error("the blob is still there")
+	}
+	err := filepath.WalkDir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(filepath.Dir(p.BlobFile(sha(content))))))), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			t.Errorf("%s is left", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
