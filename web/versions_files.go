@@ -77,15 +77,11 @@ func entries(of slipway.DeploymentID, v slipway.Version, files []slipway.File, d
 
 // file returns the file of a version at path.
 func (s *Server) file(c echo.Context, d slipway.Deployment, v slipway.Version, path string) (slipway.File, error) {
-	files, err := s.engine.Files(c.Request().Context(), d, v)
-	if err != nil {
-		return slipway.File{}, err
+	f, found, err := s.engine.File(c.Request().Context(), d, v, path)
+	if err == nil && !found {
+		err = slipway.Errorf(slipway.NotFound, views.NoFile, path)
 	}
-	i, ok := slices.BinarySearchFunc(files, path, func(f slipway.File, path string) int { return strings.Compare(f.Path, path) })
-	if !ok {
-		return slipway.File{}, slipway.Errorf(slipway.NotFound, views.NoFile, path)
-	}
-	return files[i], nil
+	return f, err
 }
 
 // filePage completes p with the content of the file, or the reason why none is

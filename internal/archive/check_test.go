@@ -90,3 +90,21 @@ func TestComposed(t *testing.T) {
 		t.Errorf("composed are %q, want %q", got, want)
 	}
 }
+
+func TestComposedChanges(t *testing.T) {
+	composed, other := "gr\u00f6\u00dfe.py", "gro\u0308\u00dfe.py"
+	file := func(path string) slipway.File { return slipway.File{Path: path, SHA256: path} }
+	for name, changes := range map[string][]slipway.Change{
+		"to NFC": {{Op: slipway.Removed, Path: other, Old: file(other)}, {Op: slipway.Added, Path: composed, New: file(composed)}},
+		"to NFD": {{Op: slipway.Added, Path: other, New: file(other)}, {Op: slipway.Removed, Path: composed, Old: file(composed)}},
+	} {
+		got := slipway.SumChanges([][]slipway.Change{ComposedChanges(changes)})
+		if len(got) != 1 || got[0].Op != slipway.Changed || got[0].Path != composed || got[0].Old.SHA256 == got[0].New.SHA256 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	plain := []slipway.Change{{Op: slipway.Added, Path: "a.py", New: file("a.py")}}
+	if got := ComposedChanges(plain); len(got) != 1 || got[0] != plain[0] {
+		t.Errorf("plain: %+v", got)
+	}
+}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,25 @@ func Composed(files []slipway.File) []slipway.File {
 	}
 	slices.SortStableFunc(list, func(a, b slipway.File) int { return strings.Compare(a.Path, b.Path) })
 	return slices.CompactFunc(list, func(a, b slipway.File) bool { return a.Path == b.Path })
+}
+
+// ComposedChanges returns the changes of one deploy with composed paths and targets, by
+// path: a removed file before an added one of the same path. Releases that did not
+// compose names recorded others.
+func ComposedChanges(changes []slipway.Change) []slipway.Change {
+	if !slices.ContainsFunc(changes, func(c slipway.Change) bool { return !norm.NFC.IsNormalString(c.Path) }) {
+		return changes
+	}
+	list := slices.Clone(changes)
+	for i := range list {
+		c := &list[i]
+		c.Path, c.Old.Path, c.New.Path = Compose(c.Path), Compose(c.Old.Path), Compose(c.New.Path)
+		c.Old.Link, c.New.Link = Compose(c.Old.Link), Compose(c.New.Link)
+	}
+	slices.SortStableFunc(list, func(a, b slipway.Change) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), -cmp.Compare(len(a.Old.Path), len(b.Old.Path)))
+	})
+	return list
 }
 
 // fold returns one text for all names that are equal on a file system without

@@ -51,7 +51,7 @@ func (o *contents) Compare(ctx context.Context, d slipway.Deployment, from, to s
 	if err != nil {
 		return slipway.Comparison{}, err
 	}
-	return slipway.Compare(slipway.Changes(old, next)), nil
+	return slipway.Compare(slipway.Changes(archive.Composed(old), archive.Composed(next))), nil
 }
 
 // recorded sums up the changes of the deploys between two versions, in either
@@ -72,6 +72,9 @@ func (o *contents) recorded(ctx context.Context, d slipway.Deployment, from, to 
 	})
 	if err != nil {
 		return nil, false, err
+	}
+	for i, step := range steps {
+		steps[i] = archive.ComposedChanges(step)
 	}
 	changes = slipway.SumChanges(steps)
 	if back {
@@ -110,14 +113,27 @@ func (o *contents) located(ctx context.Context, d slipway.Deployment, v slipway.
 	if err != nil || stored {
 		return f, err
 	}
+	found, ok, err := o.File(ctx, d, v, f.Path)
+	if ok {
+		f = found
+	}
+	return f, err
+}
+
+// File returns the file of a version at path, false for none. Of a version whose names
+// are not composed, the composed path will do.
+func (o *contents) File(ctx context.Context, d slipway.Deployment, v slipway.Version, path string) (slipway.File, bool, error) {
 	files, err := o.filesOf(d.Namespace, v)
 	if err != nil {
-		return f, err
+		return slipway.File{}, false, err
 	}
-	if i, ok := slices.BinarySearchFunc(files, f.Path, func(f slipway.File, path string) int { return strings.Compare(f.Path, path) }); ok {
-		f = files[i]
+	for _, list := range [][]slipway.File{files, archive.Composed(files)} {
+		i, ok := slices.BinarySearchFunc(list, path, func(f slipway.File, path string) int { return strings.Compare(f.Path, path) })
+		if ok {
+			return list[i], true, nil
+		}
 	}
-	return f, nil
+	return slipway.File{}, false, nil
 }
 
 // DiffContents compares two contents of the file at path, given by sha256, or ""

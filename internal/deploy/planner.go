@@ -276,7 +276,7 @@ func (p *planner) planReturn(ctx context.Context, b queueState, w slipway.Deploy
 			return slipway.Plan{}, err
 		}
 	}
-	plan, err := p.withDAGs(ctx, b, w, base, files)
+	plan, err := p.withDAGs(ctx, b, w, archive.Composed(base), archive.Composed(files))
 	plan.NoDAGs = plan.NoDAGs && w.After.Mounted
 	plan.ByHand = p.byHand(b.projected, w)
 	return plan, err

@@ -234,7 +234,7 @@ func (e *versions) prepare(ctx context.Context, w slipway.Deploy) (d slipway.Dep
 			r.files, err = e.relocate(ctx, w, r.files)
 		}
 	}
-	r.plan = slipway.NewPlan(base, r.files)
+	r.plan = slipway.NewPlan(archive.Composed(base), archive.Composed(r.files))
 	return d, r, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"slipway/internal/archive"
 	"slipway/internal/diff"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -230,7 +231,7 @@ func (e *reviews) planDone(r *Review) error {
 	if err == nil {
 		var next []slipway.File
 		if next, err = e.contents.filesOf(r.Deployment.Namespace, r.Deploy.After.Version); err == nil {
-			r.Plan = slipway.NewPlan(base, next)
+			r.Plan = slipway.NewPlan(archive.Composed(base), archive.Composed(next))
 		}
 	}
 	if err != nil && !errors.Is(err, slipway.ErrNotFound) {

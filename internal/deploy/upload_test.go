@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/iotest"
 	"time"
 
 	"slipway/internal/archive"
+	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -316,4 +318,76 @@ func TestUploadsReplaceNamesOfAnotherForm(t *testing.T) {
 	a.WantMounted(t, map[string]string{"gr\u00f6\u00dfe.py": dag("old"), "b.py": dag("b")})
 	a.Deployed(t, slipway.AddFiles, map[string]string{"gr\u00f6\u00dfe.py": dag("new")})
 	a.WantMounted(t, map[string]string{"gr\u00f6\u00dfe.py": dag("new"), "b.py": dag("b")})
+}
+
+// A version of a release that did not compose names: nothing is removed and added where
+// only the form of a name differs, before a deploy, after it, and at a return.
+func TestDeploysOnNamesOfAnotherForm(t *testing.T) {
+	a := running(t)
+	composed, other := "gr\u00f6\u00dfe.py", "gro\u0308\u00dfe.py"
+	one := a.Deployed(t, slipway.ReplaceAll, map[string]string{composed: dag("g"), "b.py": dag("b")})
+	a.Stop()
+	rewriteManifest(t, a.Manifest(one.Version), func(m *slipway.Manifest) {
+		for i := range m.Files {
+			m.Files[i].Path = strings.ReplaceAll(m.Files[i].Path, composed, other)
+		}
+		slipway.SortFiles(m.Files)
+	})
+	a.Build(t)
+	a.Run(t)
+
+	want := func(what string, p slipway.Plan, err error, changes string) {
+		t.Helper()
+		var got []string
+		for _, c := range p.Changes {
+			got = append(got, string(c.Op)+" "+c.Path)
+		}
+		if err != nil || strings.Join(got, ", ") != changes {
+			t.Errorf("%s: %q, %v, want %q", what, got, err, changes)
+		}
+	}
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{composed: dag("g"), "b.py": dag("b2")})
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	want("staged", r.Plan, err, "changed b.py")
+	a.Confirm(t, w.Number, a.Eve)
+	two := a.Await(t, w.Number, slipway.Deployed)
+	r, err = a.Engine.Done(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	want("done", r.Plan, err, "changed b.py")
+	r, err = a.Engine.ReviewReturn(t.Context(), a.Sales.ID, one.Number, a.Eve)
+	want("return", r.Plan, err, "changed b.py")
+	back := a.Await(t, a.Return(t, one.Number), slipway.Deployed)
+	r, err = a.Engine.Done(t.Context(), a.Sales.ID, back.Number, a.Eve)
+	want("returned", r.Plan, err, "changed b.py")
+	if two.Counts.Changed != 1 || two.Counts.Added+two.Counts.Removed+back.Counts.Added+back.Counts.Removed != 0 {
+		t.Errorf("counts %+v and %+v", two.Counts, back.Counts)
+	}
+	for _, pair := range [][2]slipway.Version{{one.Version, two.Version}, {two.Version, one.Version}} {
+		c, err := a.Engine.Compare(t.Context(), a.Sales, pair[0], pair[1])
+		want("compared", slipway.Plan{Changes: c.Changes}, err, "changed b.py")
+	}
+	f, found, err := a.Engine.File(t.Context(), a.Sales, one.Version, composed)
+	if err != nil || !found || f.Path != composed {
+		t.Errorf("the file of the version: %+v, %t, %v", f, found, err)
+	}
+}
+
+// rewriteManifest changes a stored manifest.
+func rewriteManifest(t *testing.T, path string, change func(*slipway.Manifest)) {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := bundle.ReadManifest(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&m)
+	var packed bytes.Buffer
+	if err := bundle.WriteManifest(&packed, m); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, packed.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
