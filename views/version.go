@@ -2,6 +2,7 @@ package views
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"slipway/internal/slipway"
@@ -70,6 +71,18 @@ type FilePage struct {
 	HistoryURL string
 	Lines      []string
 	Refusal    string // why the text is not shown
+}
+
+// facts are the size of the file and what is special about it, in a line.
+func (p FilePage) facts() string {
+	facts := []string{Bytes(p.File.Size)}
+	if p.IsDAG {
+		facts = append(facts, "DAG file")
+	}
+	if p.File.Exec {
+		facts = append(facts, "executable")
+	}
+	return strings.Join(append(facts, p.Words...), " · ")
 }
 
 // holdWords says why a version does not expire.
