@@ -230,7 +230,10 @@ func TestCreateDeployRefusals(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"type":"BUNDLE","bundleType":"dbt"}`: "does not take dbt bundles",
 		`{"type":"NONE"}`:                      "There is no kind of deploy",
-		`{`:                                    "is not the JSON",
+		`{`:                                    "is not the JSON that belongs here: unexpected EOF.",
+		`[]`:                                   "is not the JSON that belongs here: it is an object, and not of the kind array.",
+		`{"type":7}`:                           "is not the JSON that belongs here: type is a string, and not of the kind number.",
+		`{"type":{}}`:                          "is not the JSON that belongs here: type is a string, and not of the kind object.",
 	} {
 		wantRefused(t, a.post(t, a.sales()+"/deploys", body), http.StatusBadRequest, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,9 +43,40 @@ func readBody[T any](c echo.Context) (v T, err error) {
 		return v, fmt.Errorf("read body: %w", err)
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return v, errors.Join(slipway.Errorf(slipway.Invalid, "The body of this request is not the JSON that belongs here: %s.", err), err)
+		return v, otherJSON(err)
 	}
 	return v, nil
+}
+
+// otherJSON refuses a body that json cannot decode, without words of Go for people.
+func otherJSON(err error) error {
+	text := strings.TrimPrefix(err.Error(), "json: ")
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		sent, _, _ := strings.Cut(e.Value, " ") // of a number also the digits
+		if text = fmt.Sprintf("%s, and not of the kind %s", jsonKind(e.Type), sent); e.Field != "" {
+			text = fmt.Sprintf("%s is %s", e.Field, text)
+		} else {
+			text = "it is " + text
+		}
+	}
+	return errors.Join(slipway.Errorf(slipway.Invalid, "The body of this request is not the JSON that belongs here: %s.", text), err)
+}
+
+// jsonKind returns the words for the values in JSON that the type t takes.
+func jsonKind(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a string"
+	case reflect.Slice, reflect.Array:
+		return "an array"
+	case reflect.Struct, reflect.Map:
+		return "an object"
+	case reflect.Pointer:
+		return jsonKind(t.Elem())
+	}
+	return "a number"
 }
 
 // readFields is readBody, and returns all fields of the body as well. The caller
@@ -58,7 +90,7 @@ func readFields[T any](c echo.Context) (v T, fields map[string]json.RawMessage, 
 		err = json.Unmarshal(raw, &v)
 	}
 	if err != nil {
-		err = errors.Join(slipway.Errorf(slipway.Invalid, "The body of this request is not the JSON that belongs here: %s.", err), err)
+		err = otherJSON(err)
 	}
 	return v, fields, err
 }
