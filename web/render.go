@@ -84,7 +84,7 @@ const doneCookie = "done"
 
 // done is seeOther with a sentence for the next page, shown once.
 func (s *Server) done(c echo.Context, path, format string, args ...any) error {
-	s.cookies.Keep(c, doneCookie, fmt.Sprintf(format, args...), auth.DoneLife)
+	s.cookies.Keep(c, doneCookie, slipway.Sentencef(format, args...), auth.DoneLife)
 	return seeOther(c, path)
 }
 

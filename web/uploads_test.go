@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -343,9 +342,6 @@ func TestTusOptions(t *testing.T) {
 		}
 	}
 }
-
-// hole is where a sentence lacks a word.
-var hole = regexp.MustCompile(`[a-z,.]  |[a-z#] [.,:;]|""|“”|\(\)|^ |: \.|%!`)
 
 // No sentence has a hole where a value is missing or empty.
 func TestSentencesHaveNoHoles(t *testing.T) {

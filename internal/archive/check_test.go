@@ -45,7 +45,7 @@ func TestCheck(t *testing.T) {
 		"file and folder": {files: files("a", "a/b"), kind: slipway.Invalid, want: `"a/b"`},
 		"not clean":       {files: files("./a"), kind: slipway.Invalid, want: `"./a"`},
 		"dots":            {files: files("../a"), kind: slipway.Invalid, want: `"../a"`},
-		"no name":         {files: files(""), kind: slipway.Invalid, want: `""`},
+		"no name":         {files: files(""), kind: slipway.Invalid, want: "(blank)"},
 		"negative size":   {files: []slipway.File{{Path: "a", Size: -1}}, kind: slipway.Invalid, want: `"a"`},
 		"link out":        {files: files("a/l->../../x"), kind: slipway.Invalid, want: `"a/l"`},
 		"circle":          {files: files("a/l->../a"), kind: slipway.Invalid, want: `"a/l"`},

@@ -3,6 +3,10 @@ package slipway
 import (
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
 )
 
 // Kind is a sort of error that a caller can act on.
@@ -56,9 +60,87 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Text == "" && t.Kind == e.Kind
 }
 
-// Errorf returns an *Error of kind k.
+// Errorf returns an *Error of kind k, with the text of Sentencef.
 func Errorf(k Kind, format string, args ...any) error {
-	return &Error{Kind: k, Text: fmt.Sprintf(format, args...)}
+	return &Error{Kind: k, Text: Sentencef(format, args...)}
+}
+
+// blank is the word for a value without a visible character.
+const blank = "(blank)"
+
+// Sentencef is fmt.Sprintf without holes: an argument between words that cannot be seen
+// becomes a word, as in: There is no Deployment (blank). Quotes around are left out.
+func Sentencef(format string, args ...any) string {
+	if !slices.ContainsFunc(args, isBlank) {
+		return fmt.Sprintf(format, args...)
+	}
+	marked := slices.Clone(args)
+	for i, arg := range marked {
+		if isBlank(arg) {
+			marked[i] = gap{arg}
+		}
+	}
+	return closeGaps(fmt.Sprintf(format, marked...))
+}
+
+// isBlank reports whether arg is a text without a visible character, quotes not counted.
+func isBlank(arg any) bool {
+	var text string
+	switch v := arg.(type) {
+	case string:
+		text = v
+	case error, fmt.Stringer:
+		text = fmt.Sprint(v)
+	default:
+		value := reflect.ValueOf(arg)
+		if value.Kind() != reflect.String {
+			return false
+		}
+		text = value.String()
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsGraphic(r) && !unicode.IsSpace(r) && !strings.ContainsRune(`"“”`, r)
+	})
+}
+
+// gapMark stands for a blank argument until the words around are known.
+const gapMark = "\x00"
+
+// gap is a blank argument of fmt.Sprintf.
+type gap struct{ arg any }
+
+// Format writes the mark where the text of the argument would stand.
+func (g gap) Format(f fmt.State, verb rune) {
+	if strings.ContainsRune("svq", verb) {
+		fmt.Fprint(f, gapMark)
+	} else {
+		fmt.Fprintf(f, fmt.FormatString(f, verb), g.arg)
+	}
+}
+
+// quotes stand around values in sentences.
+var quotes = strings.NewReplacer(`"`+gapMark+`"`, gapMark, "“"+gapMark+"”", gapMark, "("+gapMark+")", gapMark)
+
+// closeGaps puts a word in place of each mark between words. A mark in place of a whole
+// sentence, or at the end of a word, is left out.
+func closeGaps(text string) string {
+	parts := strings.Split(quotes.Replace(text), gapMark)
+	all := parts[0]
+	for _, rest := range parts[1:] {
+		next := strings.TrimLeft(rest, " ")
+		begins := all == "" || strings.HasSuffix(all, ". ")
+		switch {
+		case begins && next == "":
+			all = strings.TrimSuffix(all, " ")
+		case begins && unicode.IsUpper(rune(next[0])):
+			all += next
+		case !begins && !strings.HasSuffix(all, " "):
+			all += rest
+		default:
+			all += blank + rest
+		}
+	}
+	return all
 }
 
 // Explained reports whether err has a text that the user may read. Without a

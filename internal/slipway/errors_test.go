@@ -42,3 +42,42 @@ func TestErrorIs(t *testing.T) {
 		t.Error("a kind is another error")
 	}
 }
+
+// blankName is blank as a name, the others by what their methods say.
+type (
+	blankName   string
+	blankTime   struct{}
+	blankNumber int
+)
+
+func (blankTime) String() string   { return " " }
+func (blankNumber) String() string { return "" }
+
+func TestSentencef(t *testing.T) {
+	for want, got := range map[string]string{
+		"There is no Deployment (blank).":              Sentencef("There is no Deployment %s.", ""),
+		"There is no Workspace (blank).":               Sentencef("There is no Workspace %s.", DeploymentID(" \t")),
+		"There is no token (blank).":                   Sentencef("There is no token %s.", "\u200b\u202e"),
+		"There is no deploy #3 of (blank).":            Sentencef("There is no deploy #%d of %v.", 3, blankName("")),
+		"The wait (blank) is none.":                    Sentencef("The wait %s is none.", blankTime{}),
+		"The cause: (blank).":                          Sentencef("The cause: %s.", errors.New("")),
+		`(blank) is no "role" of (blank) here.`:        Sentencef("%s is no %q of %q here.", "", "role", ""),
+		"(blank) and (blank) are the same.":            Sentencef("%s and %s are the same.", "", ""),
+		"The tag (blank) or (blank) is none.":          Sentencef(`The tag "%s" or “%s” is none.`, "", " "),
+		"The file (blank) is empty.":                   Sentencef("The file %s is empty.", `""`),
+		"Nothing (blank): wait.":                       Sentencef("Nothing (%s): wait.", ""),
+		"":                                             Sentencef("%s", ""),
+		"Open /deploys":                                Sentencef("%s Open %s", "", "/deploys"),
+		"It is cancelled. Begin anew.":                 Sentencef("It is cancelled. %s Begin anew.", ""),
+		"It is cancelled.":                             Sentencef("It is cancelled. %s", ""),
+		"It failed.":                                   Sentencef("It failed%s.", ""),
+		"Kind 0 has no name.":                          Sentencef("Kind %d has no name%s.", blankNumber(0), ""),
+		"The field a cannot be 1. Nothing is changed.": Sentencef("The field %s cannot be %s. %s Nothing is changed.", "a", "1", ""),
+		"There is no Deployment x.":                    Sentencef("There is no Deployment %s.", "x"),
+		"100 % of 2":                                   Sentencef("100 %% of %d", 2),
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

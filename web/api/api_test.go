@@ -157,9 +157,9 @@ func (a *app) do(t *testing.T, r *http.Request) answer {
 		t.Fatal(err)
 	}
 	w := answer{status: res.StatusCode, header: res.Header, text: string(b)}
-	if strings.Contains(res.Header.Get("Content-Type"), "json") && !strings.HasPrefix(w.text, "[") {
+	if strings.Contains(res.Header.Get("Content-Type"), "json") && !strings.HasPrefix(w.text, "[") && r.Method != http.MethodHead {
 		if err := json.Unmarshal(b, &w.body); err != nil {
-			t.Fatalf("%s: %v", b, err)
+			t.Fatalf("%s %s: %s: %v", r.Method, r.URL, b, err)
 		}
 	}
 	checkDescribed(t, r, w)
