@@ -95,7 +95,7 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 		s.noteFailure(c, a, u, views.TooManyTries)
 		return slipway.User{}, err
 	}
-	ok, stale, err := s.passwords.Check(ctx, hash, password)
+	ok, stale, err := s.checkPassword(ctx, a, hash, password)
 	if err != nil {
 		return slipway.User{}, err
 	}
@@ -110,10 +110,20 @@ func (s *Server) authenticate(c echo.Context, email, password string) (slipway.U
 	return u, nil
 }
 
+// checkPassword checks a password when it is the turn of a's network.
+func (s *Server) checkPassword(ctx context.Context, a auth.Attempt, hash, password string) (ok, stale bool, err error) {
+	leave, err := s.signIns.Enter(ctx, a, s.store.Now())
+	if err != nil {
+		return false, false, err
+	}
+	defer leave()
+	return s.passwords.Check(ctx, hash, password)
+}
+
 // attempt describes a sign-in to the account u of email for the limits. A browser
 // with a session, or with an earlier sign-in, has tries of its own.
 func (s *Server) attempt(c echo.Context, email string, u slipway.User) (a auth.Attempt, err error) {
-	a = auth.Attempt{Account: auth.Fingerprint(email), Network: auth.Network(c.RealIP())}
+	a = auth.Attempt{Account: auth.Fingerprint(email), Network: auth.Network(c.RealIP()), Around: auth.Around(c.RealIP())}
 	if u.ID != "" && userOf(c).ID == u.ID {
 		a.Browser = "session " + string(u.ID)
 		return a, nil

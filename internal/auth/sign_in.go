@@ -1,7 +1,10 @@
 package auth
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"slipway/internal/slipway"
@@ -12,7 +15,7 @@ import (
 // each network has a few tries only: alarmCost of its AccountTries a try.
 const (
 	AlarmTries = 100
-	alarmPause = 10 * time.Second
+	alarmPause = time.Minute
 	alarmCost  = 5
 )
 
@@ -20,14 +23,17 @@ const (
 type Attempt struct {
 	Account string // fingerprint of the address, also of an unknown account
 	Network string
-	Browser string // of a remembered browser, see Browsers; "" for others
+	Around  []Range // the ranges that hold Network
+	Browser string  // of a remembered browser, see Browsers; "" for others
 }
 
 // SignIns limits guessing at passwords. Tries count by account and network
-// together, so that nobody keeps an account signed out from elsewhere.
+// together, so that nobody keeps an account signed out from elsewhere, and a
+// network with many wrong passwords is slowed, for the sake of others in it.
 // Remembered browsers have tries of their own.
 type SignIns struct {
 	pairs, networks, accounts, browsers *Throttle
+	lanes                               lanes
 }
 
 // NewSignIns returns SignIns without a failed one.
@@ -35,24 +41,58 @@ func NewSignIns() *SignIns {
 	return &SignIns{
 		pairs: NewThrottle(AccountTries, AccountPause), networks: NewThrottle(AddressTries, AddressPause),
 		accounts: NewThrottle(AlarmTries, alarmPause), browsers: NewThrottle(AccountTries, AccountPause),
+		lanes: lanes{of: map[string]*lane{}},
 	}
 }
 
 func (a Attempt) pair() string { return a.Account + " " + a.Network }
 
-// Take uses a try of a, or returns a WaitError if none is left.
+// networks are the uses of a try in the networks of a, the narrowest one first.
+func (a Attempt) networks() []use {
+	all := []use{{a.Network, 1}}
+	for _, r := range a.Around {
+		all = append(all, use{r.Name, 1 / r.Tries})
+	}
+	return all
+}
+
+// pairs are the uses of tries at the account in the networks of a.
+func (a Attempt) pairs(cost float64) (all []use) {
+	for _, u := range a.networks() {
+		all = append(all, use{a.Account + " " + u.key, cost * u.n})
+	}
+	return all
+}
+
+// Take uses a try of a, or returns a WaitError if none is left. A try costs more
+// once the account, or a network, has seen many wrong passwords.
 func (s *SignIns) Take(a Attempt, now time.Time) error {
 	if a.Browser != "" {
 		return s.browsers.Take(a.Browser, now)
-	}
-	if err := s.networks.Take(a.Network, now); err != nil {
-		return err
 	}
 	cost := 1.0
 	if s.accounts.Take(a.Account, now) != nil {
 		cost = alarmCost
 	}
-	return s.pairs.take(a.pair(), cost, now)
+	for _, u := range a.networks() {
+		if s.networks.take(now, u) != nil {
+			cost = alarmCost
+		}
+	}
+	return s.pairs.take(now, a.pairs(cost)...)
+}
+
+// Enter waits until the password of a may be checked; leave ends the check. Only
+// networks with many wrong passwords wait, each in a lane of its own.
+func (s *SignIns) Enter(ctx context.Context, a Attempt, now time.Time) (leave func(), err error) {
+	if a.Browser == "" {
+		for _, u := range slices.Backward(a.networks()) { // the whole of a range has one lane
+			if s.networks.usedUp(now, u) {
+				return s.lanes.enter(ctx, u.key)
+			}
+		}
+	}
+	return func() {}, nil
 }
 
 // Succeed returns tries after a correct password.
@@ -61,9 +101,68 @@ func (s *SignIns) Succeed(a Attempt, now time.Time) {
 		s.browsers.Forget(a.Browser)
 		return
 	}
+	for _, u := range a.pairs(1)[1:] {
+		s.pairs.restore(now, u)
+	}
 	s.pairs.Forget(a.pair())
-	s.networks.Restore(a.Network, now)
+	for _, u := range a.networks() {
+		s.networks.restore(now, u)
+	}
 	s.accounts.Restore(a.Account, now)
+}
+
+// Limits of a lane: passwords checked at once, and together with those that wait.
+const (
+	laneWidth  = 2
+	laneLength = 20
+)
+
+// lanes are the checks of passwords for networks with many wrong ones.
+type lanes struct {
+	mu sync.Mutex
+	of map[string]*lane
+}
+
+// lane is a row of checks for one network.
+type lane struct {
+	free chan struct{} // a value for each check in work
+	n    int           // checks in work or waiting
+}
+
+// enter waits for a place in the lane of a network. It returns a WaitError where
+// too many wait already.
+func (l *lanes) enter(ctx context.Context, network string) (leave func(), err error) {
+	l.mu.Lock()
+	one := l.of[network]
+	if one == nil {
+		one = &lane{free: make(chan struct{}, laneWidth)}
+		l.of[network] = one
+	}
+	if one.n >= laneLength {
+		l.mu.Unlock()
+		return nil, newWaitError(time.Second)
+	}
+	one.n++
+	l.mu.Unlock()
+	select {
+	case one.free <- struct{}{}:
+		return func() {
+			<-one.free
+			l.drop(network)
+		}, nil
+	case <-ctx.Done():
+		l.drop(network)
+		return nil, fmt.Errorf("wait to check a password: %w", ctx.Err())
+	}
+}
+
+// drop takes a check from the count of a network.
+func (l *lanes) drop(network string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of[network].n--; l.of[network].n == 0 {
+		delete(l.of, network)
+	}
 }
 
 // Limits of failed sign-ins in the audit log: each account and network once in

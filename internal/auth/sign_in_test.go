@@ -1,8 +1,11 @@
 package auth
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"slipway/internal/slipway"
@@ -51,6 +54,129 @@ func TestGuessesOfOneNetworkAreFew(t *testing.T) {
 			}
 		})
 	}
+}
+
+// However many addresses of one range an attacker has, the range has few guesses at
+// one account, and others have theirs.
+func TestGuessesOfOneRangeAreFew(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ip        func(i int) string
+		most, day int // guesses in one go, and within a day
+	}{
+		"/64 after /64 of a /56": {func(i int) string { return fmt.Sprintf("2001:db8:1:%x::%x", i%256, i%9999) }, 2 * AccountTries, 2000},
+		"/64 after /64 of a /48": {func(i int) string { return fmt.Sprintf("2001:db8:1:%x::1", i%65536) }, 4 * AccountTries, 2600},
+		"/48 after /48 of a /32": {func(i int) string { return fmt.Sprintf("2001:db8:%x:1::1", i%65536) }, 16 * AccountTries, 7000},
+		"a /24 of IPv4":          {func(i int) string { return fmt.Sprintf("192.0.2.%d", i%256) }, 8 * AccountTries, 3800},
+		"the same, as IPv6":      {func(i int) string { return fmt.Sprintf("::ffff:192.0.2.%d", i%256) }, 8 * AccountTries, 3800},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, n := NewSignIns(), 0
+			guess := func(now time.Time) {
+				ip := tt.ip(n)
+				if n++; s.Take(Attempt{Account: "ada", Network: Network(ip), Around: Around(ip)}, now) == nil {
+					tt.most, tt.day = tt.most-1, tt.day-1
+				}
+			}
+			for range 3000 {
+				guess(noon)
+			}
+			if tt.most < 0 {
+				t.Errorf("%d guesses too many in one go", -tt.most)
+			}
+			for i := range 24 * 60 * 12 {
+				guess(noon.Add(time.Duration(i) * 5 * time.Second))
+			}
+			if tt.day < 0 {
+				t.Errorf("%d guesses too many in a day", -tt.day)
+			}
+			for _, home := range []string{"198.51.100.7", "2001:db9::7"} {
+				if err := s.Take(Attempt{Account: "ada", Network: Network(home), Around: Around(home)}, noon.Add(24*time.Hour)); err != nil {
+					t.Errorf("from %s: %v", home, err)
+				}
+			}
+		})
+	}
+}
+
+// Wrong passwords for other accounts slow a network, and close the sign-in for
+// nobody in the network: everybody has a try and a typing mistake.
+func TestBusyNetworkIsSlowed(t *testing.T) {
+	for name, ip := range map[string]func(i int) string{
+		"one address":     func(int) string { return "192.0.2.7" },
+		"many of a range": func(i int) string { return fmt.Sprintf("2001:db8:1:%x::1", i%65536) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewSignIns()
+			attempt := func(i int, account string) Attempt {
+				return Attempt{Account: account, Network: Network(ip(i)), Around: Around(ip(i))}
+			}
+			for i := range 5000 {
+				_ = s.Take(attempt(i, fmt.Sprint("nobody", i)), noon)
+			}
+			taken := 0
+			for s.Take(attempt(0, "ada"), noon) == nil {
+				taken++
+			}
+			if taken != AccountTries/alarmCost {
+				t.Errorf("%d tries, want %d", taken, AccountTries/alarmCost)
+			}
+			var leaves []func()
+			for i := range laneLength + 5 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if i >= laneWidth {
+					cancel() // nobody leaves meanwhile
+				}
+				if leave, err := s.Enter(ctx, attempt(i, "ada"), noon); err == nil {
+					leaves = append(leaves, leave)
+				}
+				cancel()
+			}
+			if len(leaves) != laneWidth {
+				t.Errorf("%d are checked at once, want %d", len(leaves), laneWidth)
+			}
+			for _, leave := range leaves {
+				leave()
+			}
+			if n := len(s.lanes.of); n != 0 {
+				t.Errorf("%d lanes stay", n)
+			}
+			if leave, err := s.Enter(t.Context(), Attempt{Account: "ada", Network: "elsewhere"}, noon); err != nil {
+				t.Error(err)
+			} else {
+				leave()
+			}
+		})
+	}
+}
+
+// A full lane refuses at once: connections do not pile up.
+func TestFullLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := lanes{of: map[string]*lane{}}
+		ctx, cancel := context.WithCancel(t.Context())
+		for range laneLength {
+			go func() {
+				if leave, err := l.enter(ctx, "n"); err == nil {
+					<-ctx.Done()
+					leave()
+				}
+			}()
+		}
+		synctest.Wait()
+		if _, err := l.enter(ctx, "n"); !errors.Is(err, slipway.ErrTooMany) {
+			t.Errorf("error %v", err)
+		}
+		if leave, err := l.enter(ctx, "other"); err != nil {
+			t.Error(err)
+		} else {
+			leave()
+		}
+		cancel()
+		synctest.Wait()
+		if len(l.of) != 0 {
+			t.Errorf("%d lanes stay", len(l.of))
+		}
+	})
 }
 
 // A remembered browser is exempt from the guesses of its network, and has no more

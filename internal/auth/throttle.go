@@ -1,15 +1,19 @@
 package auth
 
 import (
+	"cmp"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"slipway/internal/slipway"
 )
 
-// Allowed wrong passwords in a row, and the pause until one more is allowed:
-// for one account from one network, and for all accounts from one network.
+// Allowed wrong passwords in a row, and the pause until one more is allowed: for
+// one account from one network, and for all accounts from one network, which is
+// slowed afterwards.
 const (
 	AccountTries = 10
 	AccountPause = time.Minute
@@ -17,8 +21,8 @@ const (
 	AddressPause = 10 * time.Second
 )
 
-// throttleKeys limits the accounts or addresses held in memory.
-const throttleKeys = 10_000
+// throttleKeys limits the accounts or networks held in memory.
+const throttleKeys = 20_000
 
 // Throttle limits password guessing. Each key has a number of tries, refilled
 // one by one. Take a try before checking a password, so that concurrent guesses
@@ -42,33 +46,50 @@ func NewThrottle(n int, pause time.Duration) *Throttle {
 	return &Throttle{tries: n, pause: pause, used: map[string]tries{}}
 }
 
-// Take uses one of key's tries, or returns a WaitError if none is left.
-func (t *Throttle) Take(key string, now time.Time) error { return t.take(key, 1, now) }
+// use is a number of tries of a key; a part of one for a network with more tries
+// than others.
+type use struct {
+	key string
+	n   float64
+}
 
-// take uses n tries of key.
-func (t *Throttle) take(key string, n float64, now time.Time) error {
+// Take uses one of key's tries, or returns a WaitError if none is left.
+func (t *Throttle) Take(key string, now time.Time) error { return t.take(now, use{key, 1}) }
+
+// take uses tries of several keys, or none at all if one key has too few.
+func (t *Throttle) take(now time.Time, all ...use) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.at(key, now)
-	if over := left.n + n - float64(t.tries); over > 0 {
-		wait := max(time.Duration(over*float64(t.pause)).Round(time.Second), time.Second)
-		return &WaitError{
-			error: slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", wait),
-			After: wait,
-		}
+	over := 0.0
+	for _, u := range all {
+		over = max(over, t.at(u.key, now).n+u.n-float64(t.tries))
 	}
-	t.used[key] = tries{n: left.n + n, at: now}
+	if over > 0 {
+		return newWaitError(max(time.Duration(over*float64(t.pause)).Round(time.Second), time.Second))
+	}
+	for _, u := range all {
+		t.used[u.key] = tries{n: t.at(u.key, now).n + u.n, at: now}
+	}
 	t.shrink(now)
 	return nil
 }
 
 // Restore returns one try to key, after a correct password. Tries used before
 // stay used.
-func (t *Throttle) Restore(key string, now time.Time) {
+func (t *Throttle) Restore(key string, now time.Time) { t.restore(now, use{key, 1}) }
+
+// restore returns tries.
+func (t *Throttle) restore(now time.Time, u use) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	left := t.at(key, now)
-	t.used[key] = tries{n: max(0, left.n-1), at: now}
+	t.used[u.key] = tries{n: max(0, t.at(u.key, now).n-u.n), at: now}
+}
+
+// usedUp reports whether a use would be refused.
+func (t *Throttle) usedUp(now time.Time, u use) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at(u.key, now).n+u.n > float64(t.tries)
 }
 
 // Forget returns all tries to key.
@@ -92,6 +113,44 @@ func Network(ip string) string {
 	return p.String()
 }
 
+// Range is a range of addresses that one attacker may hold, and how many times the
+// tries of an address it has.
+type Range struct {
+	Name  string
+	Tries float64
+}
+
+// wider is the length of a range's prefix in bits, and the tries of the range.
+type wider struct {
+	bits  int
+	tries float64
+}
+
+// The ranges around a client's own network. A line of IPv6 is a /56 or /48, a
+// provider has a /32; hosts are rented by the /24 of IPv4.
+var (
+	around4 = []wider{{24, 8}}
+	around6 = []wider{{56, 2}, {48, 4}, {32, 16}}
+)
+
+// Around returns the ranges around Network(ip), the widest one last.
+func Around(ip string) (all []Range) {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return nil
+	}
+	addr, lengths := addr.Unmap().WithZone(""), around6
+	if addr.Is4() {
+		lengths = around4
+	}
+	for _, w := range lengths {
+		if p, err := addr.Prefix(w.bits); err == nil {
+			all = append(all, Range{p.String(), w.tries})
+		}
+	}
+	return all
+}
+
 // at returns the tries used by key, minus the tries refilled until now.
 func (t *Throttle) at(key string, now time.Time) tries {
 	u := t.used[key]
@@ -99,21 +158,15 @@ func (t *Throttle) at(key string, now time.Time) tries {
 	return tries{n: max(0, u.n-back), at: now}
 }
 
-// shrink bounds memory: above the limit, drop keys with all tries refilled,
-// then arbitrary keys until half of the limit is reached.
+// shrink bounds memory: above the limit, only the half with the most used tries
+// stays. Whoever fills the memory from many addresses makes it forget nobody who
+// guesses.
 func (t *Throttle) shrink(now time.Time) {
 	if len(t.used) <= throttleKeys {
 		return
 	}
-	for key := range t.used {
-		if t.at(key, now).n == 0 {
-			delete(t.used, key)
-		}
-	}
-	for key := range t.used {
-		if len(t.used) <= throttleKeys/2 {
-			return
-		}
+	keys := slices.SortedFunc(maps.Keys(t.used), func(a, b string) int { return cmp.Compare(t.at(a, now).n, t.at(b, now).n) })
+	for _, key := range keys[:len(keys)-throttleKeys/2] {
 		delete(t.used, key)
 	}
 }
@@ -142,6 +195,11 @@ func (c *counter) take() (n int) {
 type WaitError struct {
 	error
 	After time.Duration
+}
+
+// newWaitError returns the refusal of a try until after has passed.
+func newWaitError(after time.Duration) error {
+	return &WaitError{error: slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", after), After: after}
 }
 
 func (e *WaitError) Unwrap() error { return e.error }
