@@ -42,7 +42,7 @@ test: ## all tests with the race detector, the browser's included
 	scripts/docker-deps.sh
 	scripts/bucket-deps.sh
 	scripts/proxy-deps.sh
-	go test -run '^TestMemory' -timeout 20m ./internal/archive
+	go test -run '^TestMemory' -timeout 20m ./internal/archive ./internal/mount
 	E2E=1 go test $(race) -timeout 60m -p 2 ./...
 
 .PHONY: test-airflow

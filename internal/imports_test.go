@@ -47,7 +47,7 @@ var may = map[string][]string{
 	"internal/inbound":           {rules},
 	"internal/backup":            {rules, "store", "internal/durable", "internal/bundle", "internal/image", "internal/datadir"},
 	"internal/auth":              {rules, "store"},
-	"internal/agent":             {rules, "internal/durable", "internal/bundle", "internal/mount"},
+	"internal/agent":             {rules, "internal/durable", "internal/mount"},
 	"internal/agent/docker":      {rules, "internal/agent"},
 	"internal/agent/agenttest":   {rules, "internal/archive", "internal/bundle"}, // only for tests
 	"views":                      {rules},

@@ -34,13 +34,13 @@ var broken = []struct {
 	},
 	{
 		name: "a version is not synced", file: "internal/mount/staging.go",
-		old: "err := s.sync(ctx, temp); err != nil",
-		new: `err := unless("a version is not synced", func() error { return s.sync(ctx, temp) }); err != nil`,
+		old: "err := s.sync(ctx); err != nil",
+		new: `err := unless("a version is not synced", func() error { return s.sync(ctx) }); err != nil`,
 	},
 	{
 		name: "the folder of versions is not synced", file: "internal/mount/staging.go",
-		old: "err := durable.SyncPath(m.versions()); err != nil",
-		new: `err := unless("the folder of versions is not synced", func() error { return durable.SyncPath(m.versions()) }); err != nil`,
+		old: "	return durable.SyncPath(m.versions())",
+		new: `	return unless("the folder of versions is not synced", func() error { return durable.SyncPath(m.versions()) })`,
 	},
 	{
 		name: "current is not synced", file: "internal/mount/current.go",
@@ -49,21 +49,21 @@ var broken = []struct {
 	},
 	{
 		name: "current turns before the version is complete", file: "internal/mount/mount.go", kill: true,
-		old: "	ready, err := m.complete(man)",
+		old: "	found, err := m.condition(v)",
 		new: `	if isBroken("current turns before the version is complete") {
-		if err := m.turn(versionsName + "/" + man.Version.Dir()); err != nil {
+		if err := m.turn(versionsName + "/" + v.Dir()); err != nil {
 			return err
 		}
 	}
-	ready, err := m.complete(man)`,
+	found, err := m.condition(v)`,
 	},
 	{
 		name: "a version is written in place", file: "internal/mount/staging.go", kill: true,
 		old: "	dir, err := os.MkdirTemp(versions, durable.TempPattern)",
 		new: `	dir, err := os.MkdirTemp(versions, durable.TempPattern)
 	if err == nil && isBroken("a version is written in place") {
-		err = errors.Join(os.Remove(dir), os.Mkdir(filepath.Join(versions, man.Version.Dir()), 0o700))
-		dir = filepath.Join(versions, man.Version.Dir())
+		err = errors.Join(os.Remove(dir), os.Mkdir(filepath.Join(versions, v.Dir()), 0o700))
+		dir = filepath.Join(versions, v.Dir())
 	}`,
 	},
 	{

@@ -6,11 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
 
-	"slipway/internal/bundle"
 	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
@@ -28,10 +28,8 @@ type DesiredState interface {
 // Portal is the portal of a DAG agent: the engine of the same process, or a
 // portal over HTTP.
 type Portal interface {
-	bundle.Source
+	mount.Source
 	DesiredState
-
-	Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error)
 }
 
 // Config configures New.
@@ -194,18 +192,27 @@ func (a *Agent) apply(ctx context.Context, m *mount.Mount, want slipway.Desired)
 
 // mount makes v current. A version on disk is made current without the portal.
 func (a *Agent) mount(ctx context.Context, m *mount.Mount, v slipway.Version) error {
-	man, onDisk, err := m.Manifest(v)
-	if err != nil {
-		return err
+	src := &listed{Source: a.portal, asked: func() {
+		a.tell(func(r *slipway.Report) { r.Step, r.Error, r.Done, r.Total = mountingStep, "", 0, 0 })
+	}}
+	return m.Mount(ctx, v, src, a.progress())
+}
+
+// listed is a portal that keeps the failure to get a version's list of files.
+type listed struct {
+	mount.Source
+	asked  func() // called before the list is asked for
+	failed error
+}
+
+// Manifest opens the list.
+func (l *listed) Manifest(ctx context.Context, v slipway.Version) (io.ReadCloser, error) {
+	l.asked()
+	body, err := l.Source.Manifest(ctx, v)
+	if l.failed = err; err != nil {
+		return nil, fmt.Errorf("get the list of its files: %w", err)
 	}
-	if onDisk && m.Mount(ctx, man, a.portal, a.progress()) == nil {
-		return nil // else the record on disk is incomplete, and the portal sends the list
-	}
-	a.tell(func(r *slipway.Report) { r.Step, r.Error, r.Done, r.Total = mountingStep, "", 0, 0 })
-	if man, err = a.portal.Manifest(ctx, v); err != nil {
-		return fmt.Errorf("get the list of its files: %w", err)
-	}
-	return m.Mount(ctx, man, a.portal, a.progress())
+	return body, nil
 }
 
 const mountingStep = "mounting"

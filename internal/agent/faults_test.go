@@ -182,8 +182,8 @@ func TestKeepsSpaceFree(t *testing.T) {
 // forgetful is a portal that has lost every file, and only knows what is wanted.
 type forgetful struct{ *agenttest.Portal }
 
-func (forgetful) Manifest(context.Context, slipway.Version) (slipway.Manifest, error) {
-	return slipway.Manifest{}, errors.New("lost")
+func (forgetful) Manifest(context.Context, slipway.Version) (io.ReadCloser, error) {
+	return nil, errors.New("lost")
 }
 
 func (forgetful) Frames(context.Context, string, int64, int64) (io.ReadCloser, error) {

@@ -87,14 +87,12 @@ func (p *prefetcher) dropRemoved() error {
 // add puts v on disk, and returns after how long to retry; 0 after success.
 func (p *prefetcher) add(ctx context.Context, v slipway.Version) (again time.Duration) {
 	log := p.log.With(slog.String("version", string(v)))
-	man, err := p.portal.Manifest(ctx, v)
-	if isGone(err) {
+	src := &listed{Source: p.portal, asked: func() {}}
+	err := p.mount.Prefetch(ctx, v, src)
+	if isGone(src.failed) {
 		_ = p.mount.Unmark(v) // a mark that stays costs one request every goneAgain
 		log.Warn("a run of Airflow needs a version that is no longer kept")
 		return goneAgain
-	}
-	if err == nil {
-		err = p.mount.Prefetch(ctx, man, p.portal)
 	}
 	if errors.Is(err, mount.ErrPreempted) {
 		log.Info("adds a version that a run of Airflow needs later, as another is mounted first")

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 
@@ -42,6 +41,9 @@ const (
 	// stallTimeout is how long a download may go without a byte.
 	stallTimeout = 30 * time.Second
 
+	// receiveBuffer is how many bytes of a download may wait in memory; 4 MiB unless set.
+	receiveBuffer = 1 << 20
+
 	maxAnswer = 64 << 10 // bytes of a response other than a pack or a manifest
 )
 
@@ -62,7 +64,7 @@ func NewRemote(cfg RemoteConfig) (*Remote, error) {
 		IdleConnTimeout:       90 * time.Second,
 		DisableCompression:    true, // packs are compressed already, and read in ranges
 		ForceAttemptHTTP2:     true,
-		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
+		HTTP2:                 &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second, MaxReceiveBufferPerStream: receiveBuffer},
 	}}
 	return r, nil
 }
@@ -103,21 +105,15 @@ func (r *Remote) Desired(ctx context.Context, since string) (want slipway.Desire
 	return want, nil
 }
 
-// Manifest fetches the list of a version's files.
-func (r *Remote) Manifest(ctx context.Context, v slipway.Version) (slipway.Manifest, error) {
+// Manifest opens the list of a version's files, as the portal stores it.
+func (r *Remote) Manifest(ctx context.Context, v slipway.Version) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	resp, err := r.do(ctx, http.MethodGet, "manifests/"+v.Dir(), nil, nil) //nolint:bodyclose // closed below, as body
+	resp, err := r.do(ctx, http.MethodGet, "manifests/"+v.Dir(), nil, nil) //nolint:bodyclose // closed by the caller, as the body
 	if err != nil {
-		return slipway.Manifest{}, err
+		cancel()
+		return nil, err
 	}
-	body := watched(resp.Body, cancel)
-	defer body.Close()
-	m, err := bundle.ReadManifest(body)
-	if err == nil && m.Version != v {
-		err = fmt.Errorf("the manifest of %s is that of %s", v, m.Version)
-	}
-	return m, err
+	return watched(resp.Body, cancel), nil
 }
 
 // Report sends the state of the component to the portal.

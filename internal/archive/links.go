@@ -9,12 +9,19 @@ import (
 // ErrTooManyFiles refuses a manifest of more files and folders than MaxFiles.
 var ErrTooManyFiles = fmt.Errorf("there are more than %d files and folders", MaxFiles)
 
-// CheckLinks checks the symlinks of a manifest with clean paths. Each must lead
-// to a place inside the version, over at most MaxHops symlinks, and the version
-// holds at most MaxFiles files and folders.
+// CheckLinks checks the symlinks among the files of a manifest with clean paths.
+// Each must lead to a place inside the version, over at most MaxHops symlinks.
+// Files that are no symlinks may be left out: a way ends there as it does where
+// nothing is.
 func CheckLinks(files []slipway.File) error {
 	s := newResolver(MaxFiles, MaxPath)
-	links, ok := s.addAll(files)
+	var all []slipway.File
+	for _, f := range files {
+		if f.Link != "" {
+			all = append(all, f)
+		}
+	}
+	links, ok := s.addAll(all)
 	if !ok {
 		return ErrTooManyFiles
 	}

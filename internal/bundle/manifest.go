@@ -30,7 +30,7 @@ func WriteManifest(w io.Writer, m slipway.Manifest) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(WriteList(enc, m.Version, m.Files, AppendFile), enc.Close())
+	return errors.Join(writeList(enc, m.Version, m.Files), enc.Close())
 }
 
 // ReadManifest reads the output of WriteManifest, and accepts only manifests
@@ -51,10 +51,18 @@ func ReadManifest(r io.Reader) (slipway.Manifest, error) {
 
 // readJSON reads a manifest as JSON.
 func readJSON(r io.Reader) (m slipway.Manifest, err error) {
-	if m.Version, m.Files, err = ReadList[slipway.File](r); err != nil {
-		return slipway.Manifest{}, err
+	list := NewListReader(r)
+	for {
+		f, err := list.Next()
+		if errors.Is(err, io.EOF) {
+			m.Version = list.Version()
+			return m, CheckManifest(m)
+		}
+		if err != nil {
+			return slipway.Manifest{}, err
+		}
+		m.Files = append(m.Files, f.File)
 	}
-	return m, CheckManifest(m)
 }
 
 // Manifest returns the manifest of version v.

@@ -16,58 +16,79 @@ import (
 // need a SHA-256, a size and a place. Symlinks must stay inside the version,
 // as for archive.CheckLinks. The limits of a version hold.
 func CheckManifest(m slipway.Manifest) error {
-	if _, ok := m.Version.Time(); !ok {
-		return fmt.Errorf("%q is no bundle version", m.Version)
-	}
-	var size int64
-	places, links := 0, false
-	for i, f := range m.Files {
-		if i > 0 && f.Path <= m.Files[i-1].Path {
-			return fmt.Errorf("the path %q is out of order", f.Path)
-		}
-		if err := checkManifestFile(f); err != nil {
-			return fmt.Errorf("file %q: %w", f.Path, err)
-		}
-		if size += f.Size; size > archive.MaxUnpacked { // also no overflow of int64
-			return fmt.Errorf("the files have more than %s together", archive.SizeText(archive.MaxUnpacked))
-		}
-		if places += 1 + len(firstFolders(m.Files, i)); places > archive.MaxFiles {
-			return archive.ErrTooManyFiles
-		}
-		links = links || f.Link != ""
-	}
-	for i := range m.Files {
-		for _, dir := range firstFolders(m.Files, i) {
-			if _, ok := slices.BinarySearchFunc(m.Files, dir, byPath); ok {
-				return fmt.Errorf("%q is a file and a folder", dir)
-			}
+	var c Checker
+	for _, f := range m.Files {
+		if err := c.Add(f); err != nil {
+			return err
 		}
 	}
-	if !links {
-		return nil
-	}
-	return archive.CheckLinks(m.Files)
+	return c.End(m.Version)
 }
 
-// firstFolders returns the folders of the i-th of the sorted files, without
-// the folders of the file before.
-func firstFolders(files []slipway.File, i int) (dirs []string) {
-	name, common := files[i].Path, 0
-	if i > 0 {
-		last := files[i-1].Path
-		for common < min(len(last), len(name)) && last[common] == name[common] {
-			common++
+// Checker is CheckManifest for a list that is read file by file.
+type Checker struct {
+	last   string         // path of the last file
+	begins []string       // paths of files with which last begins, the shortest first
+	size   int64          // of all files
+	places int            // files and folders
+	links  []slipway.File // the symlinks
+}
+
+// Add checks the next file of the list.
+func (c *Checker) Add(f slipway.File) error {
+	if c.places > 0 && f.Path <= c.last {
+		return fmt.Errorf("the path %q is out of order", f.Path)
+	}
+	if err := checkManifestFile(f); err != nil {
+		return fmt.Errorf("file %q: %w", f.Path, err)
+	}
+	if c.size += f.Size; c.size > archive.MaxUnpacked { // also no overflow of int64
+		return fmt.Errorf("the files have more than %s together", archive.SizeText(archive.MaxUnpacked))
+	}
+	dirs := NewFolders(c.last, f.Path)
+	if c.places += 1 + len(dirs); c.places > archive.MaxFiles {
+		return archive.ErrTooManyFiles
+	}
+	for len(c.begins) > 0 && !strings.HasPrefix(f.Path, c.begins[len(c.begins)-1]) {
+		c.begins = c.begins[:len(c.begins)-1]
+	}
+	for _, dir := range dirs {
+		if slices.Contains(c.begins, dir) {
+			return fmt.Errorf("%q is a file and a folder", dir)
 		}
 	}
-	for j := common; j < len(name); j++ {
-		if name[j] == '/' {
-			dirs = append(dirs, name[:j])
+	if c.last, c.begins = f.Path, append(c.begins, f.Path); f.Link != "" {
+		c.links = append(c.links, slipway.File{Path: f.Path, Link: f.Link})
+	}
+	return nil
+}
+
+// End checks the version of the list, and the symlinks.
+func (c *Checker) End(v slipway.Version) error {
+	if _, ok := v.Time(); !ok {
+		return fmt.Errorf("%q is no bundle version", v)
+	}
+	return archive.CheckLinks(c.links)
+}
+
+// Links returns the symlinks among the files.
+func (c *Checker) Links() []slipway.File { return c.links }
+
+// NewFolders returns the folders above path, the outermost first, without the
+// folders above last, the path before in the order of paths. Over a whole list, NewFolders
+// returns each folder once.
+func NewFolders(last, path string) (dirs []string) {
+	common := 0
+	for common < min(len(last), len(path)) && last[common] == path[common] {
+		common++
+	}
+	for i := common; i < len(path); i++ {
+		if path[i] == '/' {
+			dirs = append(dirs, path[:i])
 		}
 	}
 	return dirs
 }
-
-func byPath(f slipway.File, path string) int { return strings.Compare(f.Path, path) }
 
 func checkManifestFile(f slipway.File) error {
 	switch {

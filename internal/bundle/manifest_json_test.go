@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func TestFilesAreWrittenAsTheirTagsSay(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var back slipway.File
-			b := append(AppendFile([]byte("{"), f), '}')
+			b := append(appendFile([]byte("{"), f), '}')
 			ok(t, json.Unmarshal(b, &back))
 			if back != f {
 				t.Errorf("%s reads as %+v, want %+v", b, back, f)
@@ -77,9 +78,9 @@ func TestReadingAManifestEnds(t *testing.T) {
 	}
 }
 
-// BenchmarkFiles compares AppendFile with encoding/json for the list of a
+// BenchmarkLists compares appendFile with encoding/json for the list of a
 // large version.
-func BenchmarkFiles(b *testing.B) {
+func BenchmarkLists(b *testing.B) {
 	files := make([]slipway.File, 100_000)
 	for i := range files {
 		files[i] = slipway.File{
@@ -87,10 +88,10 @@ func BenchmarkFiles(b *testing.B) {
 			Place: slipway.Place{Pack: sha("pack"), Offset: int64(i) << 10, Length: 1 << 20},
 		}
 	}
-	b.Run("AppendFile", func(b *testing.B) {
+	b.Run("appendFile", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := WriteList(io.Discard, slipway.Version("v"), files, AppendFile); err != nil {
+			if err := writeList(io.Discard, slipway.Version("v"), files); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -106,6 +107,22 @@ func BenchmarkFiles(b *testing.B) {
 			}
 		}
 	})
+	var text bytes.Buffer
+	ok(b, writeList(&text, version(1), files))
+	var spaced bytes.Buffer
+	ok(b, json.Indent(&spaced, text.Bytes(), "", ""))
+	for name, list := range map[string][]byte{"ListReader": text.Bytes(), "ListReader, by encoding/json": spaced.Bytes()} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for l := NewListReader(bytes.NewReader(list)); ; {
+					if _, err := l.Next(); err != nil {
+						break
+					}
+				}
+			}
+		})
+	}
 	b.Run("with zstd", func(b *testing.B) {
 		for b.Loop() {
 			if err := WriteManifest(io.Discard, slipway.Manifest{Version: "v", Files: files}); err != nil {

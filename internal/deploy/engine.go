@@ -186,7 +186,7 @@ func (e *Engine) assemblePublishing(b *base) {
 
 // assembleWorkers builds the parts that run in the background or at a start.
 func (e *Engine) assembleWorkers(b *base) {
-	e.portals = &portals{base: b, components: e.components, contents: e.contents}
+	e.portals = &portals{base: b, components: e.components}
 	e.workers = &workers{
 		base: b, deletions: e.deletions, endings: e.endings, merger: e.merger, portals: e.portals, publisher: e.publisher,
 		retention: e.retention, stager: e.stager, uploadFiles: e.uploadFiles, running: map[slipway.DeploymentID]*worker{},

@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"slipway/internal/bundle"
 	"slipway/internal/mount"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -49,7 +48,7 @@ func (a *app) awaitMerge(t *testing.T) {
 
 // countedPacks is a Source that counts the packs that are read.
 type countedPacks struct {
-	bundle.Source
+	mount.Source
 	read map[string]bool
 }
 
@@ -69,12 +68,12 @@ func (a *app) mountAnew(t *testing.T, number int) (files map[string]string, pack
 	}
 	defer m.Close()
 	p := a.Engine.Portal(a.Sales)
-	man, err := p.Manifest(t.Context(), a.Load(t, number).Version)
+	man, err := a.Bundles.Manifest(a.Sales.Namespace, a.Load(t, number).Version)
 	if err != nil {
 		t.Fatal(err)
 	}
 	src := countedPacks{p, map[string]bool{}}
-	if err := m.Mount(t.Context(), man, src, nil); err != nil {
+	if err := m.Mount(t.Context(), man.Version, src, nil); err != nil {
 		t.Fatal(err)
 	}
 	files = map[string]string{}

@@ -35,7 +35,6 @@ const pollFor = 30 * time.Second
 type portals struct {
 	*base
 	components *components
-	contents   *contents
 }
 
 // Portal returns the portal for the agents of d.
@@ -77,10 +76,9 @@ func (p *AgentPortal) desired(ctx context.Context) (want slipway.Desired, err er
 	return want, err
 }
 
-// Manifest returns the manifest of a version.
-func (p *AgentPortal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
-	files, err := p.contents.filesOf(p.ns, v)
-	return slipway.Manifest{Version: v, Files: files}, err
+// Manifest opens the stored manifest of a version, as in mount.Source.
+func (p *AgentPortal) Manifest(_ context.Context, v slipway.Version) (io.ReadCloser, error) {
+	return p.OpenManifest(v)
 }
 
 // Frames returns a part of a pack, as in bundle.Source.

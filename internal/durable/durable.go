@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,13 +78,59 @@ func RemoveFile(path string) error {
 // path is no error. Folders are made writable first: folders of a mounted
 // version are read-only, and only root could empty them.
 func RemoveTree(path string) error {
-	_ = filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil // a read-only folder may be empty; else RemoveAll fails
-	})
+	makeWritable(path)
 	return os.RemoveAll(path)
+}
+
+// makeWritable makes the folder path and folders below writable, as far as possible: a
+// read-only folder may be empty, else RemoveAll fails.
+func makeWritable(path string) {
+	if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+		return
+	}
+	_ = os.Chmod(path, 0o700)
+	dir, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	var folders []string
+	for e, err := range Entries(dir) {
+		if err != nil {
+			break
+		}
+		if e.IsDir() {
+			folders = append(folders, e.Name())
+		}
+	}
+	_ = dir.Close() // opened for reading only
+	for _, name := range folders {
+		makeWritable(filepath.Join(path, name))
+	}
+}
+
+// entriesAtOnce is how many entries of a folder are in memory.
+const entriesAtOnce = 1000
+
+// Entries yields the entries of the folder dir, in no order, and of a large folder
+// a few at a time. An error ends the sequence.
+func Entries(dir *os.File) iter.Seq2[fs.DirEntry, error] {
+	return func(yield func(fs.DirEntry, error) bool) {
+		for {
+			some, err := dir.ReadDir(entriesAtOnce)
+			for _, e := range some {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+	}
 }
 
 // Rename moves from, a durable file, to to in the same folder, and makes the new

@@ -23,7 +23,7 @@ func TestUmask(t *testing.T) {
 			defer unix.Umask(before)
 			m, err := Open(dir)
 			ok(t, err)
-			w := &world{store: s, mount: m, src: &counted{Source: s.Source(ns)}}
+			w := &world{store: s, mount: m, src: sourceOf(s)}
 			defer func() { ok(t, m.Close()); ok(t, durable.RemoveTree(dir)) }()
 			w.put(t, 1, map[string]string{"a.py": "a", "sub/deep/b.py": "b", "run.sh": "x"})
 			checkReadable(t, filepath.Join(m.versionPath(version(1))))
@@ -86,7 +86,7 @@ func TestClosed(t *testing.T) {
 			s := must[*bundle.Store](t)(bundle.Open(filepath.Join(t.TempDir(), "data")))
 			m := must[*Mount](t)(Open(filepath.Join(top, "up", "mount")))
 			defer func() { ok(t, m.Close()); ok(t, durable.RemoveTree(m.dir)) }()
-			(&world{store: s, mount: m, src: &counted{Source: s.Source(ns)}}).put(t, 1, map[string]string{"a.py": "a"})
+			(&world{store: s, mount: m, src: sourceOf(s)}).put(t, 1, map[string]string{"a.py": "a"})
 			want := ClosedFolder{}
 			if tt.closed != "" {
 				path := must[string](t)(filepath.EvalSymlinks(filepath.Join(top, tt.closed)))

@@ -34,7 +34,7 @@ func TestCurrentThatLeadsElsewhere(t *testing.T) {
 			if on := must[[]MountedVersion](t)(w.mount.Versions()); len(gone) != 0 || len(on) != 3 || on[0].Current {
 				t.Errorf("removed %v, left %+v; want all three, none current", gone, on)
 			}
-			ok(t, w.mount.Mount(t.Context(), must[slipway.Manifest](t)(w.manifest(1)), w.src, nil))
+			ok(t, w.mount.Mount(t.Context(), version(1), w.src, nil))
 			w.checkCurrent(t, 1)
 		})
 	}
@@ -52,7 +52,7 @@ func TestCurrentThatIsNoLink(t *testing.T) {
 			current := filepath.Join(w.mount.dir, currentName)
 			ok(t, put(current))
 			_, _, err := w.mount.Current()
-			for _, err := range []error{err, w.mount.Mount(t.Context(), man, w.src, nil), w.mount.UseImage("/dags")} {
+			for _, err := range []error{err, w.mount.Mount(t.Context(), man.Version, w.src.with(man), nil), w.mount.UseImage("/dags")} {
 				if kind, text := slipway.Explain(err); kind != slipway.Conflict || !strings.Contains(text, current) {
 					t.Errorf("error %v, want that current is in the way", err)
 				}
@@ -61,7 +61,7 @@ func TestCurrentThatIsNoLink(t *testing.T) {
 				t.Errorf("current is %v now, want it to stay", info.Mode())
 			}
 			ok(t, os.Remove(current))
-			ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+			ok(t, w.mount.Mount(t.Context(), man.Version, w.src.with(man), nil))
 			w.checkCurrent(t, 1)
 		})
 	}
@@ -69,12 +69,11 @@ func TestCurrentThatIsNoLink(t *testing.T) {
 
 // A version whose files have absurd sizes does not look small.
 func TestRoomForMoreThanCanBeCounted(t *testing.T) {
-	files := make([]recorded, 3)
-	for i := range files {
-		files[i].Size = math.MaxInt64 / 2
+	var m missingFiles
+	for range 3 {
+		ok(t, m.add(recorded{File: slipway.File{SHA256: sha("a"), Size: math.MaxInt64 / 2}}, 7))
 	}
-	u := &unpacker{staging: &staging{files: files, order: []int{0, 1, 2}, inPlace: make([]bool, 3)}, byContent: map[string][]recorded{}}
-	if places := u.missing(); len(places) != 3 || u.total != math.MaxInt64 {
-		t.Errorf("%d places with %d bytes, want 3 with all that can be counted", len(places), u.total)
+	if len(m.list) != 3 || m.bytes != math.MaxInt64 {
+		t.Errorf("%d files with %d bytes, want 3 with all that can be counted", len(m.list), m.bytes)
 	}
 }

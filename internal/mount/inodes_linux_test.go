@@ -35,13 +35,13 @@ func TestInodesUsedUp(t *testing.T) {
 		files[fmt.Sprintf("a%d.py", i)] = fmt.Sprint(i)
 	}
 	first := manifestOf(t, s, version(1), files)
-	ok(t, m.Mount(t.Context(), first, s.Source(ns), nil))
+	ok(t, m.Mount(t.Context(), version(1), sourceOf(s).with(first), nil))
 	files["one_more.py"] = "more"
-	ok(t, m.Mount(t.Context(), manifestOf(t, s, version(2), files), s.Source(ns), nil)) // by hard links
+	ok(t, m.Mount(t.Context(), version(2), sourceOf(s).with(manifestOf(t, s, version(2), files)), nil)) // by hard links
 	for i := range 30 {
 		files[fmt.Sprintf("b%d.py", i)] = fmt.Sprint("b", i)
 	}
-	err := m.Mount(t.Context(), manifestOf(t, s, version(3), files), s.Source(ns), nil)
+	err := m.Mount(t.Context(), version(3), sourceOf(s).with(manifestOf(t, s, version(3), files)), nil)
 	if kind, text := slipway.Explain(err); kind != slipway.NoSpace || !strings.Contains(text, "more files and folders (inodes)") {
 		t.Errorf("mount: %v, want that inodes lack", err)
 	}
@@ -62,7 +62,7 @@ func TestInodesUsedUp(t *testing.T) {
 	if free, limited := durable.FreeFiles(dir); !limited || free != 0 {
 		t.Errorf("%d files more, %v, want none", free, limited)
 	}
-	err = m.Mount(t.Context(), manifestOf(t, s, version(3), files), s.Source(ns), nil)
+	err = m.Mount(t.Context(), version(3), sourceOf(s).with(manifestOf(t, s, version(3), files)), nil)
 	if kind, text := slipway.Explain(err); kind != slipway.NoSpace || !strings.Contains(text, "its inodes are used up") {
 		t.Errorf("mount: %v, want that inodes are used up", err)
 	}

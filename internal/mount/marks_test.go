@@ -83,7 +83,7 @@ func TestWantedIsAdded(t *testing.T) {
 	if got := must[[]slipway.Version](t)(w.mount.Wanted(time.Minute, now)); !slices.Equal(got, []slipway.Version{version(1)}) {
 		t.Fatalf("wanted are %v, want %s", got, version(1))
 	}
-	ok(t, w.mount.Prefetch(t.Context(), old, w.src))
+	ok(t, w.mount.Prefetch(t.Context(), old.Version, w.src.with(old)))
 
 	checkSame(t, readTree(t, w.path(1, "")), files)
 	w.checkCurrent(t, 2)

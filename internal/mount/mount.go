@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func (m *Mount) KeepFree(bytes int64) { m.reserve = bytes }
 // is no error: Prune tries again, and returns the error.
 func Open(dir string) (*Mount, error) {
 	l := layout{dir}
-	m := &Mount{layout: l, currentLink: currentLink{l}, marks: marks{l}, records: records{layout: l}, leftovers: leftovers{layout: l}}
+	m := &Mount{layout: l, currentLink: currentLink{l}, marks: marks{l}, records: records{l}, leftovers: leftovers{layout: l}}
 	if err := m.ensureFolders(); err != nil {
 		return nil, err
 	}
@@ -75,30 +76,74 @@ func (m *Mount) ensureFolders() error {
 // Close lets another agent use the folder. The mounted version stays.
 func (m *Mount) Close() error { return m.lock.Close() }
 
-// Mount makes man's version current. A version not on disk is written first:
-// files are linked from the previous version or read from src, and verified.
-// Only a complete and durable version becomes current. Progress may be nil; else
-// it gets the bytes written and the bytes to write.
-func (m *Mount) Mount(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) (err error) {
-	defer m.prefetches.preempt(man.Version)(&err)
+// Mount makes v current. A version that is complete on disk is made current
+// without src. Any other is written first: files are linked from the previous
+// version or read from src, and verified. Only a complete and durable version
+// becomes current. Progress may be nil; else it gets the bytes written and the
+// bytes to write.
+func (m *Mount) Mount(ctx context.Context, v slipway.Version, src Source, progress func(done, total int64)) (err error) {
+	defer m.prefetches.preempt(v)(&err)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.ready(ctx, man, src, progress); err != nil {
-		return fmt.Errorf("mount %s: %w", man.Version, err)
+	if err := m.ready(ctx, v, src, progress); err != nil {
+		return fmt.Errorf("mount %s: %w", v, err)
 	}
-	return m.turn(versionsName + "/" + man.Version.Dir())
+	return m.turn(versionsName + "/" + v.Dir())
 }
 
-// ready puts man's version on disk unless complete there.
-func (m *Mount) ready(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) error {
-	if err := bundle.CheckManifest(man); err != nil {
+// ready puts v on disk unless complete there. What is damaged is repaired by the
+// record, or else by the manifest, where contents may lie in other packs by now.
+func (m *Mount) ready(ctx context.Context, v slipway.Version, src Source, progress func(done, total int64)) error {
+	if _, ok := v.Time(); !ok {
+		return fmt.Errorf("%q is no bundle version", v)
+	}
+	found, err := m.condition(v)
+	if err != nil || found.complete {
 		return err
 	}
-	ready, err := m.complete(man)
-	if err == nil && !ready {
-		err = m.stage(ctx, man, src, progress)
+	if found.recorded && m.repair(ctx, v, src, progress) == nil {
+		return nil
 	}
-	return err
+	man, err := m.download(ctx, v, src)
+	if err != nil {
+		return err
+	}
+	err = m.stageManifest(ctx, man, found.recorded, src, progress)
+	return errors.Join(err, man.close())
+}
+
+// repair writes v anew by its record.
+func (m *Mount) repair(ctx context.Context, v slipway.Version, src bundle.Source, progress func(done, total int64)) error {
+	list, ok, err := m.record(v)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fs.ErrNotExist
+	}
+	defer list.close()
+	return m.stage(ctx, list, src, progress)
+}
+
+// stageManifest puts the version of man on disk; where recorded, only with the same
+// files.
+func (m *Mount) stageManifest(ctx context.Context, man *manifest, recorded bool, src bundle.Source, progress func(done, total int64)) error {
+	if recorded {
+		list, err := man.files()
+		if err != nil {
+			return err
+		}
+		err = m.compare(list)
+		if list.close(); err != nil {
+			return err
+		}
+	}
+	list, err := man.files()
+	if err != nil {
+		return err
+	}
+	defer list.close()
+	return m.stage(ctx, list, src, progress)
 }
 
 // UseImage makes the image current, with its own DAGs at dagsPath in the Airflow
@@ -120,19 +165,19 @@ func (m *Mount) UseImage(dagsPath string) (err error) {
 	return m.turn(imageName)
 }
 
-// Prefetch puts man's version on disk like Mount, beside the current one. Mount
-// and UseImage cancel a running Prefetch instead of waiting.
-func (m *Mount) Prefetch(ctx context.Context, man slipway.Manifest, src bundle.Source) error {
+// Prefetch puts v on disk like Mount, beside the current version. Mount and
+// UseImage cancel a running Prefetch instead of waiting.
+func (m *Mount) Prefetch(ctx context.Context, v slipway.Version, src Source) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ctx, end := m.prefetches.begin(ctx)
 	defer end()
-	err := m.ready(ctx, man, src, nil)
+	err := m.ready(ctx, v, src, nil)
 	if err != nil && errors.Is(context.Cause(ctx), ErrPreempted) {
 		err = ErrPreempted // without the error of the aborted download
 	}
 	if err != nil {
-		return fmt.Errorf("add %s: %w", man.Version, err)
+		return fmt.Errorf("add %s: %w", v, err)
 	}
 	return nil
 }
@@ -208,7 +253,7 @@ func (m *Mount) Scrub(ctx context.Context, bytesPerSecond int64) ([]Damage, erro
 	if err != nil {
 		return nil, fmt.Errorf("scrub: %w", err)
 	}
-	s := &scrub{ctx: ctx, rate: bytesPerSecond, sums: map[inode]string{}}
+	s := &scrub{ctx: ctx, rate: bytesPerSecond, seed: maphash.MakeSeed()}
 	var all []Damage
 	for _, v := range on {
 		found, err := m.scrub(s, v.Version)
@@ -222,26 +267,21 @@ func (m *Mount) Scrub(ctx context.Context, bytesPerSecond int64) ([]Damage, erro
 
 // scrub checks version v.
 func (m *Mount) scrub(s *scrub, v slipway.Version) ([]Damage, error) {
-	r, ok, err := m.record(v)
+	list, ok, err := m.record(v)
 	if err != nil || !ok {
 		return nil, err
 	}
+	defer list.close()
 	at, err := openDagsDir(m.versionPath(v))
 	if err != nil {
 		return m.dropRecord(v, []Damage{{v, "", err.Error()}})
 	}
 	defer at.close()
-	var found []Damage
-	for _, i := range byFolder(r.manifest().Files) {
-		why, err := s.file(at, r.Files[i])
-		if err != nil {
-			return nil, err
-		}
-		if why != "" {
-			found = append(found, Damage{v, r.Files[i].Path, why})
-		}
+	found, sound, err := s.version(at, list)
+	if err != nil || !sound {
+		return nil, err // without a sound record, the next Mount writes the version anew
 	}
-	return m.dropRecord(v, append(found, undeployed(at, r)...))
+	return m.dropRecord(v, found)
 }
 
 // dropRecord removes the record of a damaged version. A version without a record
@@ -259,8 +299,8 @@ func (m *Mount) dropRecord(v slipway.Version, found []Damage) ([]Damage, error) 
 	return found, err
 }
 
-// stage puts man's version on disk.
-func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Source, progress func(done, total int64)) (err error) {
+// stage puts the version of list on disk.
+func (m *Mount) stage(ctx context.Context, list *fileList, src bundle.Source, progress func(done, total int64)) (err error) {
 	if err := m.ensureFolders(); err != nil {
 		return err
 	}
@@ -268,19 +308,23 @@ func (m *Mount) stage(ctx context.Context, man slipway.Manifest, src bundle.Sour
 	if err != nil {
 		return err
 	}
-	s, err := newStaging(m.versions(), man, nextStamp(on, time.Now()))
+	s, err := newStaging(m.versions(), list.version, nextStamp(on, time.Now()))
 	if err != nil {
 		return inodesUsedUp(m.dir, err)
 	}
 	s.progress, s.reserve = progress, m.reserve
-	defer durable.RemoveTree(s.dir) // leftovers of a failure, or the replaced damaged version
-	defer s.at.close()
+	defer s.close()
 	defer func() { err = inodesUsedUp(m.dir, err) }() // before the leftovers go
-	if err := s.reuseLast(ctx, &m.records, on); err != nil {
+	before, err := m.previous(on, list.version)
+	if err != nil {
 		return fmt.Errorf("link files: %w", err)
 	}
-	if err := s.links(); err != nil {
-		return fmt.Errorf("make symlinks: %w", err)
+	defer before.close()
+	if err := s.adopt(ctx, list, before); err != nil {
+		return err
+	}
+	if err := s.addLinks(); err != nil {
+		return err
 	}
 	if err := s.unpack(ctx, src); err != nil {
 		return err

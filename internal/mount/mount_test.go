@@ -33,7 +33,7 @@ func newWorld(t testing.TB) *world {
 	data := filepath.Join(t.TempDir(), "data")
 	s := must[*bundle.Store](t)(bundle.Open(data))
 	m := must[*Mount](t)(Open(filepath.Join(t.TempDir(), "mount")))
-	w := &world{data: data, store: s, mount: m, src: &counted{Source: s.Source(ns)}}
+	w := &world{data: data, store: s, mount: m, src: sourceOf(s)}
 	t.Cleanup(func() { ok(t, errors.Join(w.mount.Close(), durable.RemoveTree(m.dir))) })
 	return w
 }
@@ -41,8 +41,30 @@ func newWorld(t testing.TB) *world {
 // counted is a Source that counts what is read through it.
 type counted struct {
 	bundle.Source
-	reads int
-	bytes int64
+	reads     int
+	bytes     int64
+	manifests map[slipway.Version]slipway.Manifest
+}
+
+// sourceOf is a Source of the contents in s, without manifests yet.
+func sourceOf(s *bundle.Store) *counted {
+	return &counted{Source: s.Source(ns), manifests: map[slipway.Version]slipway.Manifest{}}
+}
+
+// with adds a manifest.
+func (c *counted) with(m slipway.Manifest) *counted {
+	c.manifests[m.Version] = m
+	return c
+}
+
+func (c *counted) Manifest(_ context.Context, v slipway.Version) (io.ReadCloser, error) {
+	m, ok := c.manifests[v]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	var b bytes.Buffer
+	err := bundle.WriteManifest(&b, m)
+	return io.NopCloser(&b), err
 }
 
 func (c *counted) Frames(ctx context.Context, pack string, offset, length int64) (io.ReadCloser, error) {
@@ -55,7 +77,7 @@ func (c *counted) Frames(ctx context.Context, pack string, offset, length int64)
 func (w *world) put(t testing.TB, n int, files map[string]string) slipway.Manifest {
 	t.Helper()
 	m := manifestOf(t, w.store, version(n), files)
-	ok(t, w.mount.Mount(t.Context(), m, w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), m.Version, w.src.with(m), nil))
 	return m
 }
 
@@ -118,7 +140,7 @@ func TestMountBringsEveryByte(t *testing.T) {
 	w := newWorld(t)
 	man := manifestOf(t, w.store, version(1), sampleFiles())
 	var last, total int64
-	ok(t, w.mount.Mount(t.Context(), man, w.src, func(d, n int64) {
+	ok(t, w.mount.Mount(t.Context(), man.Version, w.src.with(man), func(d, n int64) {
 		if d < last {
 			t.Errorf("progress went back from %d to %d", last, d)
 		}
@@ -161,7 +183,7 @@ func TestMountLinksWhatIsUnchanged(t *testing.T) {
 	for i := range man.Files {
 		man.Files[i].Exec = man.Files[i].Path == "mode"
 	}
-	ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), man.Version, w.src.with(man), nil))
 
 	for path, want := range map[string]bool{"same.py": true, "sub/same.py": true, "changed.py": false, "mode": false} {
 		if got := os.SameFile(w.stat(t, 1, path), w.stat(t, 2, path)); got != want {
@@ -193,28 +215,19 @@ func TestMountReadsOnlyWhatItNeeds(t *testing.T) {
 	}
 	files["a.bin"] = "changed"
 	man := manifestOf(t, w.store, version(2), files) // everything in a new pack again
-	ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), man.Version, w.src.with(man), nil))
 	if got := w.src.bytes - full; got > full/8 {
 		t.Errorf("one changed file read %d bytes, the whole %d", got, full)
 	}
 
 	before := w.src.reads
-	ok(t, w.mount.Mount(t.Context(), man, w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), man.Version, w.src.with(man), nil))
 	w.checkCurrent(t, 2)
-	ok(t, w.mount.Mount(t.Context(), must[slipway.Manifest](t)(w.manifest(1)), w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), version(1), w.src, nil))
 	w.checkCurrent(t, 1)
 	if w.src.reads != before {
 		t.Errorf("switching between versions on disk read packs %d times", w.src.reads-before)
 	}
-}
-
-// manifest returns the manifest of version n from its record.
-func (w *world) manifest(n int) (slipway.Manifest, error) {
-	r, found, err := w.mount.record(version(n))
-	if err == nil && !found {
-		err = fs.ErrNotExist
-	}
-	return r.manifest(), err
 }
 
 func TestUseImage(t *testing.T) {
@@ -276,31 +289,36 @@ func TestOpenMountRemovesLeftovers(t *testing.T) {
 func TestReuseCopiesWhereItCannotLink(t *testing.T) {
 	w := newWorld(t)
 	w.put(t, 1, map[string]string{"a.py": "good", "b.sh": "good"})
-	before, found, err := w.mount.record(version(1))
+	list, found, err := w.mount.record(version(1))
 	if err != nil || !found {
 		t.Fatal(found, err)
 	}
+	defer list.close()
 	elsewhere := t.TempDir()
 	if _, err := os.Stat("/dev/shm"); err == nil { // another file system
 		elsewhere = must[string](t)(os.MkdirTemp("/dev/shm", "slipway-"))
 		defer durable.RemoveTree(elsewhere)
 	}
-	s := must[*staging](t)(newStaging(elsewhere, before.manifest(), time.Now().Add(time.Hour)))
-	defer durable.RemoveTree(s.dir)
-	defer s.at.close()
-	ok(t, s.reuse(t.Context(), w.mount.versionPath(version(1)), before))
-	for i, f := range before.Files {
-		a, b := w.stat(t, 1, f.Path), must[fs.FileInfo](t)(os.Stat(filepath.Join(s.dir, "dags", f.Path)))
-		if !s.inPlace[i] || s.files[i] != f || !a.ModTime().Equal(b.ModTime()) || a.Mode() != b.Mode() {
-			t.Errorf("%s has %v, %v, want %v, %v", f.Path, b.ModTime(), b.Mode(), a.ModTime(), a.Mode())
+	s := must[*staging](t)(newStaging(elsewhere, version(1), time.Now().Add(time.Hour)))
+	defer func() { ok(t, s.close()) }()
+	before := must[*previous](t)(w.mount.previous([]MountedVersion{{Version: version(1)}}, version(2)))
+	defer before.close()
+	ok(t, s.adopt(t.Context(), list, before))
+	for _, path := range []string{"a.py", "b.sh"} {
+		a, b := w.stat(t, 1, path), must[fs.FileInfo](t)(os.Stat(filepath.Join(s.dir, "dags", path)))
+		if !a.ModTime().Equal(b.ModTime()) || a.Mode() != b.Mode() {
+			t.Errorf("%s has %v, %v, want %v, %v", path, b.ModTime(), b.Mode(), a.ModTime(), a.Mode())
 		}
+	}
+	if was := must[[]byte](t)(os.ReadFile(w.mount.recordPath(version(1)))); !bytes.Equal(must[[]byte](t)(os.ReadFile(s.record.Name())), was) || len(s.missing.list) > 0 {
+		t.Errorf("%d files are missing, and the record is not that of before:\n%s", len(s.missing.list), was)
 	}
 	for _, err := range []error{unix.EMLINK, unix.EXDEV, unix.EPERM} {
 		if !unlinkable(os.NewSyscallError("linkat", err)) {
 			t.Errorf("%v is not answered by a copy", err)
 		}
 	}
-	bad := before.Files[0]
+	bad := recorded{File: slipway.File{SHA256: sha("good")}}
 	if err := verified(bad, bytes.NewReader([]byte("evil")))(io.Discard); err == nil {
 		t.Error("a copy of another content was taken")
 	}
@@ -313,7 +331,7 @@ func TestMountFromEveryKindOfBucket(t *testing.T) {
 			s := must[*bundle.Store](t)(bundle.OpenBucket(t.Context(), filepath.Join(t.TempDir(), "data"), start(t).Address))
 			m := must[*Mount](t)(Open(filepath.Join(t.TempDir(), "mount")))
 			t.Cleanup(func() { ok(t, errors.Join(m.Close(), durable.RemoveTree(m.dir))) })
-			ok(t, m.Mount(t.Context(), manifestOf(t, s, version(1), sampleFiles()), s.Source(ns), nil))
+			ok(t, m.Mount(t.Context(), version(1), sourceOf(s).with(manifestOf(t, s, version(1), sampleFiles())), nil))
 			checkSame(t, readTree(t, filepath.Join(m.dir, "current", "dags")), sampleFiles())
 		})
 	}

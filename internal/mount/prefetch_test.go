@@ -8,13 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"slipway/internal/bundle"
 	"slipway/internal/slipway"
 )
 
 // stalled is a Source whose downloads do not get on.
 type stalled struct {
-	bundle.Source
+	Source
 	asked chan struct{} // closed once something was asked for
 	once  sync.Once
 }
@@ -29,7 +28,7 @@ func (s *stalled) Frames(ctx context.Context, _ string, _, _ int64) (io.ReadClos
 func TestAMountCallsOffWhatIsLent(t *testing.T) {
 	for name, urgent := range map[string]func(ctx context.Context, w *world, next slipway.Manifest) error{
 		"a version": func(ctx context.Context, w *world, next slipway.Manifest) error {
-			return w.mount.Mount(ctx, next, w.src, nil)
+			return w.mount.Mount(ctx, next.Version, w.src.with(next), nil)
 		},
 		"the image": func(_ context.Context, w *world, _ slipway.Manifest) error { return w.mount.UseImage("/dags") },
 	} {
@@ -39,9 +38,9 @@ func TestAMountCallsOffWhatIsLent(t *testing.T) {
 			next := manifestOf(t, w.store, version(2), map[string]string{"a.py": "new"})
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			src := &stalled{Source: w.src, asked: make(chan struct{})}
+			src := &stalled{Source: w.src.with(old), asked: make(chan struct{})}
 			lent := make(chan error, 1)
-			go func() { lent <- w.mount.Prefetch(ctx, old, src) }()
+			go func() { lent <- w.mount.Prefetch(ctx, old.Version, src) }()
 			<-src.asked
 
 			ok(t, urgent(ctx, w, next))
@@ -49,7 +48,7 @@ func TestAMountCallsOffWhatIsLent(t *testing.T) {
 				t.Fatalf("Add: %v, %v; want that it was called off", err, ctx.Err())
 			}
 			w.checkNoTemp(t)
-			ok(t, w.mount.Prefetch(ctx, old, w.src))
+			ok(t, w.mount.Prefetch(ctx, old.Version, w.src.with(old)))
 			checkSame(t, readTree(t, w.path(1, "")), map[string]string{"a.py": "old"})
 		})
 	}
@@ -59,12 +58,12 @@ func TestNothingIsLentWhileAMountWaits(t *testing.T) {
 	w := newWorld(t)
 	old := manifestOf(t, w.store, version(1), map[string]string{"a.py": "old"})
 	done := w.mount.prefetches.preempt(version(2))
-	if err := w.mount.Prefetch(t.Context(), old, w.src); !errors.Is(err, ErrPreempted) {
+	if err := w.mount.Prefetch(t.Context(), old.Version, w.src.with(old)); !errors.Is(err, ErrPreempted) {
 		t.Errorf("Add: %v, want that it was called off", err)
 	}
 	err := errors.New("the disk is full")
 	done(&err)
-	ok(t, w.mount.Prefetch(t.Context(), old, w.src))
+	ok(t, w.mount.Prefetch(t.Context(), old.Version, w.src.with(old)))
 }
 
 // What cannot be mounted is tried for ever, and must not keep from its runs what

@@ -46,7 +46,7 @@ func nobodysWorld(t *testing.T) *world {
 	dir := must[string](t)(os.MkdirTemp("", "slipway-mount-"))
 	t.Cleanup(func() { ok(t, durable.RemoveTree(dir)) })
 	w := &world{store: must[*bundle.Store](t)(bundle.Open(t.TempDir())), mount: must[*Mount](t)(Open(filepath.Join(dir, "mount")))}
-	w.src = &counted{Source: w.store.Source(ns)}
+	w.src = sourceOf(w.store)
 	for n := range 4 {
 		w.put(t, n, map[string]string{"a.py": fmt.Sprint(n)})
 	}

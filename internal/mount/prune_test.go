@@ -35,7 +35,7 @@ func TestPrune(t *testing.T) {
 			if tt.current < 0 {
 				ok(t, w.mount.UseImage("/dags"))
 			} else {
-				ok(t, w.mount.Mount(t.Context(), must[slipway.Manifest](t)(w.manifest(tt.current)), w.src, nil))
+				ok(t, w.mount.Mount(t.Context(), version(tt.current), w.src, nil))
 			}
 
 			must[[]slipway.Version](t)(w.mount.Prune(t.Context(), tt.keepLast, tt.keepFor, time.Now().Add(tt.after)))
@@ -67,7 +67,7 @@ func TestVersions(t *testing.T) {
 	for n := range 3 {
 		w.put(t, n, map[string]string{"a.py": fmt.Sprint(n)})
 	}
-	ok(t, w.mount.Mount(t.Context(), must[slipway.Manifest](t)(w.manifest(1)), w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), version(1), w.src, nil))
 	on := must[[]MountedVersion](t)(w.mount.Versions())
 	for i, n := range []int{1, 2, 0} {
 		v := on[i]
@@ -128,7 +128,7 @@ func TestMountRepairsTheCurrentVersion(t *testing.T) {
 	if found := must[[]Damage](t)(w.mount.Scrub(t.Context(), 0)); len(found) != 1 {
 		t.Errorf("found %v, want one", found)
 	}
-	ok(t, w.mount.Mount(t.Context(), m, w.src, nil))
+	ok(t, w.mount.Mount(t.Context(), m.Version, w.src.with(m), nil))
 	w.checkCurrent(t, 1)
 	w.checkNoTemp(t)
 	checkSame(t, readTree(t, w.path(1, "")), files)

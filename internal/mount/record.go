@@ -2,34 +2,20 @@ package mount
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"slices"
-	"sync"
-	"time"
 
 	"slipway/internal/bundle"
-	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
 
 const recordSuffix = ".json"
 
-// record is the manifest of a version on disk, with the times of the files.
-type record struct {
-	Version slipway.Version
-	Files   []recorded
-}
-
-// recorded is a file as written to disk.
-type recorded struct {
-	slipway.File
-	MTime int64 `json:"mtime,omitempty"` // Unix seconds; 0 for a symlink
-}
-
-func appendRecorded(b []byte, f recorded) []byte {
-	return bundle.AppendNumber(bundle.AppendFile(b, f.File), `,"mtime":`, f.MTime)
-}
+// recorded is a file as written to disk, with the time there. A record is the
+// list of them: the manifest of a version on disk, with the times of the files.
+type recorded = bundle.Listed
 
 // mode returns the permissions of f on disk.
 func mode(f slipway.File) fs.FileMode {
@@ -39,116 +25,135 @@ func mode(f slipway.File) fs.FileMode {
 	return 0o444
 }
 
-// manifest returns the manifest without the times.
-func (r record) manifest() slipway.Manifest {
-	m := slipway.Manifest{Version: r.Version, Files: make([]slipway.File, len(r.Files))}
-	for i, f := range r.Files {
-		m.Files[i] = f.File
-	}
-	return m
-}
-
 // records reads the records of the versions on disk.
-type records struct {
-	layout
-	last recordCache
-}
+type records struct{ layout }
 
-// record returns the record of version v. Without a readable record ok is false:
-// the version is damaged, and not to be used.
-func (m *records) record(v slipway.Version) (r record, ok bool, err error) {
+// record opens the record of version v. Without a record ok is false: the version
+// is damaged, and not to be used.
+func (m *records) record(v slipway.Version) (list *fileList, ok bool, err error) {
 	f, err := os.Open(m.recordPath(v))
 	if errors.Is(err, fs.ErrNotExist) {
-		return record{}, false, nil
+		return nil, false, nil
 	}
 	if err != nil {
-		return record{}, false, err
+		return nil, false, err
 	}
-	defer f.Close()
-	r.Version, r.Files, err = bundle.ReadList[recorded](f)
-	if err != nil || r.Version != v || bundle.CheckManifest(r.manifest()) != nil {
-		return record{}, false, nil // version and record are written anew
-	}
-	return r, true, nil
+	return &fileList{version: v, f: f, list: bundle.NewListReader(f)}, true, nil
 }
 
-// recent is record, from memory if written lately.
-func (m *records) recent(v slipway.Version) (record, bool, error) {
-	if r, ok := m.last.get(v); ok {
-		_, err := os.Lstat(m.recordPath(v))
-		if err == nil {
-			return r, true, nil
-		}
-	}
-	return m.record(v)
+// condition is what the disk holds of a version.
+type condition struct {
+	recorded bool // there is a sound record
+	complete bool // every file is as recorded
 }
 
-// recordCache keeps the last written record for a while, for the next deploy.
-type recordCache struct {
-	mu   sync.Mutex
-	r    record
-	idle *time.Timer
-}
-
-const lastRecordIdle = time.Minute
-
-func (l *recordCache) put(r record) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.r = r; l.idle == nil {
-		l.idle = time.AfterFunc(lastRecordIdle, func() { l.put(record{}) })
-	}
-	if r.Version != "" {
-		l.idle.Reset(lastRecordIdle)
-	}
-}
-
-func (l *recordCache) get(v slipway.Version) (record, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.r, v != "" && l.r.Version == v
-}
-
-// write writes r to a new file in dir, without syncing, and returns the path.
-func (r record) write(dir string) (string, error) {
-	f, err := os.CreateTemp(dir, durable.TempPattern)
-	if err != nil {
-		return "", err
-	}
-	return f.Name(), errors.Join(bundle.WriteList(f, r.Version, r.Files, appendRecorded), f.Close())
-}
-
-// complete reports whether man's version is on disk with every file unchanged.
-func (m *records) complete(man slipway.Manifest) (bool, error) {
-	r, ok, err := m.record(man.Version)
+// condition looks at each file of version v. A version without a sound record is
+// written anew.
+func (m *records) condition(v slipway.Version) (c condition, err error) {
+	list, ok, err := m.record(v)
 	if err != nil || !ok {
-		return false, err
+		return c, err
 	}
-	same := func(a recorded, b slipway.File) bool {
-		return a.Path == b.Path && a.Same(b) && a.Size == b.Size
+	defer list.close()
+	at, err := openDagsDir(m.versionPath(v))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return c, err
 	}
-	if !slices.EqualFunc(r.Files, man.Files, same) {
-		return false, errors.New("the version is on disk with other files")
+	if c.complete = err == nil; c.complete {
+		defer at.close()
 	}
-	at, err := openDagsDir(m.versionPath(man.Version))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	defer at.close()
-	for _, i := range byFolder(man.Files) {
-		if at.check(r.Files[i]) != nil {
-			return false, nil
-		}
-	}
-	return true, nil
+	sound := list.each(func(f recorded) error {
+		c.complete = c.complete && at.check(f) == nil
+		return nil
+	}) == nil
+	return condition{sound, sound && c.complete}, nil
 }
 
-// Manifest returns the manifest of version v, and whether v is on disk. A
-// version on disk can be mounted without the portal.
-func (m *records) Manifest(v slipway.Version) (slipway.Manifest, bool, error) {
-	r, ok, err := m.recent(v)
-	return r.manifest(), ok, err
+// errOtherFiles is the error of a manifest whose version is on disk with other
+// files.
+var errOtherFiles = errors.New("the version is on disk with other files")
+
+// compare returns an error unless the files of list are those of the record of
+// its version, wherever the contents lie.
+func (m *records) compare(list *fileList) error {
+	record, ok, err := m.record(list.version)
+	if err != nil || !ok {
+		return err
+	}
+	defer record.close()
+	err = list.each(func(f recorded) error {
+		was, err := record.next()
+		if err != nil || was.Path != f.Path || !was.Same(f.File) || was.Size != f.Size {
+			return errOtherFiles
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := record.next(); !errors.Is(err, io.EOF) {
+		return errOtherFiles
+	}
+	return nil
+}
+
+// previous is an earlier version on disk, whose files a new one may take over.
+type previous struct {
+	dir  string
+	list *fileList
+	at   recorded // the file that comes next
+	more bool
+}
+
+// previous returns the first version of on, other than v, that has a record; nil
+// for none.
+func (m *records) previous(on []MountedVersion, v slipway.Version) (*previous, error) {
+	for _, other := range on {
+		if other.Version == v {
+			continue
+		}
+		list, ok, err := m.record(other.Version)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		p := &previous{dir: m.versionPath(other.Version), list: list}
+		if p.step(); p.more {
+			return p, nil
+		}
+		list.close() // empty or unreadable
+	}
+	return nil, nil
+}
+
+// step goes on to the next file. Nothing is taken from behind a damage of the
+// record.
+func (p *previous) step() {
+	var err error
+	p.at, err = p.list.next()
+	p.more = err == nil
+}
+
+// find returns the file at path. Paths are to be asked for in their order.
+func (p *previous) find(path string) (recorded, bool) {
+	if p == nil {
+		return recorded{}, false
+	}
+	for p.more && p.at.Path < path {
+		p.step()
+	}
+	return p.at, p.more && p.at.Path == path
+}
+
+func (p *previous) close() {
+	if p != nil {
+		p.list.close()
+	}
+}
+
+// inVersion adds to an error the version whose list of files it is about.
+func inVersion(v slipway.Version, err error) error {
+	return fmt.Errorf("the list of the files of %s: %w", v, err)
 }

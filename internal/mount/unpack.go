@@ -2,12 +2,12 @@ package mount
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"slices"
 
@@ -34,29 +34,44 @@ const (
 // unpacker writes the missing contents of a staging.
 type unpacker struct {
 	*staging
-	byContent map[string][]recorded // by SHA-256, not written yet; guarded by mu
-	idle      chan *unpackWorker
+	total int64 // bytes to unpack
+	idle  chan *unpackWorker
 }
 
 // unpackWorker is one worker's tools.
 type unpackWorker struct {
 	*unpacker
-	at  *dagsDir
-	dec *zstd.Decoder
-	raw []byte // a frame, compressed
-	buf bytes.Buffer
+	at    *dagsDir
+	dec   *zstd.Decoder
+	raw   []byte // a frame, compressed
+	buf   bytes.Buffer
+	files frameFiles // of the frame at hand
 }
 
-// missing notes the files to be written, and returns the places to read.
-func (u *unpacker) missing() (places []slipway.Place) {
-	for _, i := range u.order {
-		if f := u.files[i]; !u.inPlace[i] {
-			u.byContent[f.SHA256] = append(u.byContent[f.SHA256], f)
-			u.total += min(f.Size, math.MaxInt64-u.total) // sizes in a manifest are not trusted
-			places = append(places, f.Place)
+// unpack writes every missing file.
+func (s *staging) unpack(ctx context.Context, src bundle.Source) error {
+	if len(s.missing.list) == 0 {
+		return nil
+	}
+	u := &unpacker{staging: s, total: s.missing.bytes, idle: make(chan *unpackWorker, unpackers)}
+	if err := u.checkSpace(); err != nil {
+		return err
+	}
+	defer u.close()
+	for range unpackers {
+		if err := u.startWorker(); err != nil {
+			return err
 		}
 	}
-	return places
+	s.missing.sort()
+	g, ctx := errgroup.WithContext(ctx)
+	read := bundle.EachFrame(ctx, src, s.missing.places(), func(p slipway.Place, frame io.Reader) error {
+		return u.frame(g, p, frame)
+	})
+	if err := g.Wait(); err != nil { // the cause of the end of reading, too
+		return err
+	}
+	return read
 }
 
 func (u *unpacker) startWorker() error {
@@ -85,9 +100,10 @@ func (u *unpacker) close() {
 // returning.
 func (u *unpacker) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) error {
 	w := <-u.idle
+	w.files = u.missing.frame(p)
 	if p.Length > frameSmall {
 		defer func() { u.idle <- w }()
-		return bundle.FrameContents(w.dec, frame, w.content)
+		return w.unpack(frame)
 	}
 	w.raw = slices.Grow(w.raw[:0], int(p.Length))[:p.Length]
 	if _, err := io.ReadFull(frame, w.raw); err != nil {
@@ -96,7 +112,7 @@ func (u *unpacker) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) er
 	}
 	g.Go(func() error {
 		defer func() { u.idle <- w }()
-		if err := bundle.FrameContents(w.dec, bytes.NewReader(w.raw), w.content); err != nil {
+		if err := w.unpack(bytes.NewReader(w.raw)); err != nil {
 			return fmt.Errorf("pack %s: %w", p.Pack, err)
 		}
 		return nil
@@ -104,79 +120,95 @@ func (u *unpacker) frame(g *errgroup.Group, p slipway.Place, frame io.Reader) er
 	return nil
 }
 
-// content writes the files with the content r.
-func (w *unpackWorker) content(sha string, size int64, r io.Reader) error {
-	w.mu.Lock()
-	files := w.byContent[sha]
-	delete(w.byContent, sha)
-	w.mu.Unlock()
-	if len(files) == 0 {
+// unpack writes the files of a frame.
+func (w *unpackWorker) unpack(frame io.Reader) error {
+	if err := bundle.FrameContents(w.dec, frame, w.content); err != nil {
+		return err
+	}
+	left, is := w.files.left()
+	if !is {
 		return nil
 	}
-	if want := files[0].Size; size != want {
-		return fmt.Errorf("content %s is damaged: it has %d bytes, not %d", sha, size, want)
+	f, err := bundle.ListedAt(w.record, int64(left.at))
+	if err != nil {
+		return inVersion(w.version, err)
 	}
-	write := w.large
-	if size <= smallMax {
-		write = w.small
-	}
-	if err := write(files, r); err != nil {
-		return err
-	}
-	w.addProgress(files)
-	return nil
+	return fmt.Errorf("content %s is missing from its pack", f.SHA256)
 }
 
-// small verifies a content before writing.
-func (w *unpackWorker) small(files []recorded, r io.Reader) error {
-	w.buf.Reset()
-	w.buf.Grow(int(files[0].Size) + bytes.MinRead)
-	if _, err := w.buf.ReadFrom(r); err != nil {
-		return err
-	}
-	sum := sha256.Sum256(w.buf.Bytes())
-	if got := hex.EncodeToString(sum[:]); got != files[0].SHA256 {
-		return bundle.ContentError(files[0].SHA256, got)
-	}
-	for _, f := range files {
-		err := w.write(w.at, f, func(out io.Writer) error {
-			_, err := out.Write(w.buf.Bytes())
-			return err
-		})
+// content writes the files with the content r. The first verifies the content, for
+// the others too.
+func (w *unpackWorker) content(sha string, size int64, r io.Reader) error {
+	var first *recorded
+	files := w.files.of(sha)
+	for i := range files {
+		if files[i].at == written {
+			continue
+		}
+		f, err := bundle.ListedAt(w.record, int64(files[i].at))
 		if err != nil {
+			return inVersion(w.version, err)
+		}
+		if f.SHA256 != sha {
+			continue
+		}
+		if f.Size != size {
+			return fmt.Errorf("content %s is damaged: it has %d bytes, not %d", sha, size, f.Size)
+		}
+		write := w.large
+		if size <= smallMax {
+			write = w.small
+		}
+		if err := write(f, first, r); err != nil {
 			return err
+		}
+		files[i].at = written
+		w.addProgress(f)
+		if first == nil {
+			first = &f
 		}
 	}
 	return nil
 }
 
-// large verifies a content while writing, and copies the first file to the
-// others.
-func (w *unpackWorker) large(files []recorded, r io.Reader) error {
-	for i, f := range files {
-		if i > 0 {
-			first, err := w.at.root.Open(files[0].Path)
-			if err != nil {
-				return err
-			}
-			defer first.Close()
-			r = first
-		}
-		if err := w.write(w.at, f, verified(f, r)); err != nil {
+// small writes f, and verifies the content before the first file.
+func (w *unpackWorker) small(f recorded, first *recorded, r io.Reader) error {
+	if first == nil {
+		w.buf.Reset()
+		w.buf.Grow(int(f.Size) + bytes.MinRead)
+		if _, err := w.buf.ReadFrom(r); err != nil {
 			return err
 		}
+		sum := sha256.Sum256(w.buf.Bytes())
+		if got := hex.EncodeToString(sum[:]); got != f.SHA256 {
+			return bundle.ContentError(f.SHA256, got)
+		}
 	}
-	return nil
+	return w.write(w.at, f, func(out io.Writer) error {
+		_, err := out.Write(w.buf.Bytes())
+		return err
+	})
 }
 
-// addProgress notes written files, and reports progress.
-func (w *unpackWorker) addProgress(files []recorded) {
+// large verifies the content while writing f, which is a copy of the first file.
+func (w *unpackWorker) large(f recorded, first *recorded, r io.Reader) error {
+	if first == nil {
+		return w.write(w.at, f, verified(f, r))
+	}
+	in, err := w.at.root.Open(first.Path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	return w.write(w.at, f, verified(f, in))
+}
+
+// addProgress notes a written file, and reports progress.
+func (w *unpackWorker) addProgress(f recorded) {
+	w.addFresh(f)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, f := range files {
-		w.written = append(w.written, f.Path)
-		w.done += f.Size
-	}
+	w.done += f.Size
 	if w.progress != nil {
 		w.progress(w.done, w.total)
 	}
@@ -196,24 +228,19 @@ func (u *unpacker) checkSpace() error {
 		return u.checkFiles()
 	}
 	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has %s left; the new files of version %s need %s, and %s are to stay free. Make room there.",
-		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.man.Version.Short(), archive.SizeText(u.total), archive.SizeText(u.reserve))
+		filepath.Dir(filepath.Dir(u.dir)), archive.SizeText(free), u.version.Short(), archive.SizeText(u.total), archive.SizeText(u.reserve))
 }
 
 // checkFiles refuses a version with more files and folders than the disk has
 // room for. Hard links are made before.
 func (u *unpacker) checkFiles() error {
-	needed := int64(len(u.dirs))
-	for i, f := range u.files {
-		if !u.inPlace[i] && f.Link == "" {
-			needed++
-		}
-	}
+	needed := int64(u.folders + len(u.missing.list))
 	free, limited := durable.FreeFiles(u.dir)
 	if !limited || free >= needed {
 		return nil
 	}
 	return slipway.Errorf(slipway.NoSpace, "The disk of the folder %s has room for %d more files and folders (inodes); version %s needs %d. Delete files there.",
-		filepath.Dir(filepath.Dir(u.dir)), free, u.man.Version.Short(), needed)
+		filepath.Dir(filepath.Dir(u.dir)), free, u.version.Short(), needed)
 }
 
 // inodesUsedUp adds a sentence for people to the error of a full disk that has

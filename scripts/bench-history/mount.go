@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/durable"
 	"slipway/internal/mount"
@@ -29,11 +28,7 @@ func keepMounted(ctx context.Context, _ slipway.Deployment, dir string, p *deplo
 			return err
 		}
 		if want.DAGs == slipway.FromBundle {
-			man, err := p.Manifest(ctx, want.Version)
-			if err != nil {
-				return err
-			}
-			if err := m.Mount(ctx, man, p, nil); err != nil {
+			if err := m.Mount(ctx, want.Version, p, nil); err != nil {
 				return err
 			}
 		}
@@ -48,7 +43,7 @@ func keepMounted(ctx context.Context, _ slipway.Deployment, dir string, p *deplo
 
 // counted is a Source that counts the packs that are read.
 type counted struct {
-	bundle.Source
+	mount.Source
 	read map[string]bool
 }
 
@@ -67,17 +62,13 @@ func (h *history) mountAnew(ctx context.Context) (packs int, took time.Duration,
 	if err != nil {
 		return 0, 0, err
 	}
-	man, err := h.bundles.Manifest(d.Namespace, d.Version)
-	if err != nil {
-		return 0, 0, err
-	}
 	dir := filepath.Join(h.data, "anew")
 	m, err := mount.Open(dir)
 	if err != nil {
 		return 0, 0, err
 	}
-	src := counted{h.bundles.Source(d.Namespace), map[string]bool{}}
+	src := counted{h.engine.Portal(d), map[string]bool{}}
 	began := time.Now()
-	err = errors.Join(m.Mount(ctx, man, src, nil), m.Close())
+	err = errors.Join(m.Mount(ctx, d.Version, src, nil), m.Close())
 	return len(src.read), time.Since(began), errors.Join(err, durable.RemoveTree(dir))
 }

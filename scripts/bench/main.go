@@ -40,6 +40,7 @@ var parts = []struct {
 	{"storage", (*bench).storage},
 	{"pages", (*bench).pages},
 	{"agents", (*bench).agents},
+	{"agent-memory", (*bench).agentMemory},
 	{"rsync", (*bench).rsync},
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -55,9 +56,9 @@ func (p *Portal) Desired(ctx context.Context, since string) (slipway.Desired, er
 	}
 }
 
-// Manifest returns the manifest of a version.
-func (p *Portal) Manifest(_ context.Context, v slipway.Version) (slipway.Manifest, error) {
-	return p.store.Manifest("ns", v)
+// Manifest opens the manifest of a version.
+func (p *Portal) Manifest(_ context.Context, v slipway.Version) (io.ReadCloser, error) {
+	return p.store.OpenManifest("ns", v)
 }
 
 // Report keeps a report.
