@@ -31,6 +31,7 @@ var deploys = table[slipway.Deploy]{"deploys", "w", []column[slipway.Deploy]{
 	{"version", fixed, func(w *slipway.Deploy) any { return &w.Version }},
 	{"root", progress, func(w *slipway.Deploy) any { return jsonText{&w.Root} }},
 	{"merge", progress, func(w *slipway.Deploy) any { return &w.Merge }},
+	{"folder", progress, func(w *slipway.Deploy) any { return &w.Folder }},
 	{"upload", progress, func(w *slipway.Deploy) any { return &w.Upload }},
 	{"fix", fixed, func(w *slipway.Deploy) any { return &w.Fix }},
 	{"bytes", progress, func(w *slipway.Deploy) any { return &w.Bytes }},

@@ -18,6 +18,7 @@ type Token struct {
 	Deployment  slipway.DeploymentID // "" for the whole Workspace
 	Role        slipway.Role
 	Kinds       slipway.Kinds
+	Folder      string // the only folder, below dags, for changes; "" for all
 	CreatedBy   string // "Ada Lovelace", "token ci-sales"
 	ByUser      slipway.UserID
 	ByToken     slipway.TokenID // token of the creator; "" for a person
@@ -34,18 +35,18 @@ const (
 	AgentToken = "agent"
 )
 
-const tokenColumns = `id, secret, short, kind, name, description, workspace, COALESCE(deployment, ''), role, kinds,
+const tokenColumns = `id, secret, short, kind, name, description, workspace, COALESCE(deployment, ''), role, kinds, folder,
 	created_by, by_user, by_token, created_at, updated_at, started_at, expires_at, last_used_at`
 
 func scanToken(r row) (t Token, err error) {
-	err = r.Scan(&t.ID, &t.Secret, &t.Short, &t.Kind, &t.Name, &t.Description, &t.Workspace, &t.Deployment, &t.Role, &t.Kinds,
+	err = r.Scan(&t.ID, &t.Secret, &t.Short, &t.Kind, &t.Name, &t.Description, &t.Workspace, &t.Deployment, &t.Role, &t.Kinds, &t.Folder,
 		&t.CreatedBy, &t.ByUser, &t.ByToken, millis{&t.CreatedAt}, millis{&t.UpdatedAt}, millis{&t.StartedAt}, millis{&t.ExpiresAt}, millis{&t.LastUsedAt})
 	return t, err
 }
 
 // Grant returns the rights of t.
 func (t Token) Grant() slipway.Grant {
-	return slipway.Grant{Role: t.Role, ForOne: t.Deployment != "", Agents: t.Kind == AgentToken, Kinds: t.Kinds, ExpiresAt: t.ExpiresAt}
+	return slipway.Grant{Role: t.Role, ForOne: t.Deployment != "", Agents: t.Kind == AgentToken, Kinds: t.Kinds, Folder: t.Folder, ExpiresAt: t.ExpiresAt}
 }
 
 // AddToken records t and the holders of t, and returns t with all times set.
@@ -53,10 +54,10 @@ func (t Token) Grant() slipway.Grant {
 func (tx *Tx) AddToken(t Token) (Token, error) {
 	t.CreatedAt, t.UpdatedAt, t.StartedAt = tx.Now, tx.Now, tx.Now
 	err := tx.exec("add token", `
-		INSERT INTO tokens (id, secret, short, kind, name, description, workspace, deployment, role, kinds,
+		INSERT INTO tokens (id, secret, short, kind, name, description, workspace, deployment, role, kinds, folder,
 			created_by, by_user, by_token, created_at, updated_at, started_at, expires_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		t.ID, t.Secret, t.Short, t.Kind, t.Name, t.Description, t.Workspace, t.Deployment, t.Role, t.Kinds,
+		VALUES (?, ?, ?, ?, ?, ?, ?, NULLIF(?, ''), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		t.ID, t.Secret, t.Short, t.Kind, t.Name, t.Description, t.Workspace, t.Deployment, t.Role, t.Kinds, t.Folder,
 		t.CreatedBy, t.ByUser, t.ByToken, ms(t.CreatedAt), ms(t.UpdatedAt), ms(t.StartedAt), ms(t.ExpiresAt))
 	if err != nil {
 		return t, err

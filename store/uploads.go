@@ -14,17 +14,16 @@ type Upload struct {
 	Deploy    slipway.DeployID
 	Image     bool   // an image; else DAGs
 	Length    int64  // bytes of the whole archive
-	Folder    string // below dags, where loose files go
 	Root      string // folder of the archive that becomes dags, as named by the sender; "" to find one
 	CreatedAt time.Time
 	TouchedAt time.Time // time of the last received byte, within a minute
 	ArrivedAt time.Time // time of completion; zero until then
 }
 
-const uploadColumns = `id, deploy, image, length, folder, root, created_at, touched_at, arrived_at`
+const uploadColumns = `id, deploy, image, length, root, created_at, touched_at, arrived_at`
 
 func scanUpload(r row) (u Upload, err error) {
-	err = r.Scan(&u.ID, &u.Deploy, &u.Image, &u.Length, &u.Folder, &u.Root, millis{&u.CreatedAt}, millis{&u.TouchedAt}, millis{&u.ArrivedAt})
+	err = r.Scan(&u.ID, &u.Deploy, &u.Image, &u.Length, &u.Root, millis{&u.CreatedAt}, millis{&u.TouchedAt}, millis{&u.ArrivedAt})
 	return u, err
 }
 
@@ -37,8 +36,8 @@ func (tx *Tx) AddUpload(u Upload) (Upload, error) {
 	if u.Image {
 		u.ID += ofImage
 	}
-	return u, tx.exec("add upload", `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		u.ID, u.Deploy, u.Image, u.Length, u.Folder, u.Root, ms(u.CreatedAt), ms(u.TouchedAt), ms(u.ArrivedAt))
+	return u, tx.exec("add upload", `INSERT INTO uploads (`+uploadColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		u.ID, u.Deploy, u.Image, u.Length, u.Root, ms(u.CreatedAt), ms(u.TouchedAt), ms(u.ArrivedAt))
 }
 
 // Upload returns an upload by id, with the deploy; NotFound for everyone but

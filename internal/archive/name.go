@@ -58,6 +58,17 @@ func Compose(name string) string {
 	return norm.NFC.String(name)
 }
 
+// CheckFolder returns the folder below dags that a person or a request named, "" for
+// dags itself. A name that leads out of dags, or cannot be a folder's, is refused.
+func CheckFolder(text string, lim Limits) (string, error) {
+	folder, err := lim.clean(Compose(slipway.FolderBelowDAGs(text)))
+	if err != nil || folder == "" {
+		return "", err
+	}
+	_, err = lim.clean(folder + "/x.py") // a file fits in
+	return folder, err
+}
+
 // Composed returns files with composed paths and targets. Earlier versions may have
 // others. The files must be sorted, and the result is.
 func Composed(files []slipway.File) []slipway.File {

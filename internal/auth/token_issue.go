@@ -14,14 +14,15 @@ type NewToken struct {
 	Deployment        slipway.DeploymentID // "" for the whole Workspace
 	Role              slipway.Role
 	Kinds             slipway.Kinds
-	Days              int // lifetime; 0 for unlimited
+	Folder            string // the only folder, below dags, for changes, as of archive.CheckFolder; "" for all
+	Days              int    // lifetime; 0 for unlimited
 }
 
 // IssueToken creates an API token within the actor's own rights, and returns
 // the token and its record. The token is shown once.
 func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t store.Token, err error) {
 	t = store.Token{
-		Description: n.Description, Workspace: n.Workspace, Deployment: n.Deployment, Role: n.Role, Kinds: n.Kinds,
+		Description: n.Description, Workspace: n.Workspace, Deployment: n.Deployment, Role: n.Role, Kinds: n.Kinds, Folder: n.Folder,
 		CreatedBy: by.Title(), ByUser: by.User, ByToken: by.Token,
 	}
 	role, err := ScopeRole(tx, by, &t)
@@ -40,7 +41,15 @@ func IssueToken(tx *store.Tx, by slipway.Actor, n NewToken) (token string, t sto
 	if token, t, err = AddToken(tx, t); err != nil {
 		return "", t, err
 	}
-	return token, t, auditToken(tx, by, "token.create", t, "As "+t.Role.String()+".")
+	return token, t, auditToken(tx, by, "token.create", t, rightsOf(t))
+}
+
+// rightsOf describes the rights of a new token for the audit log.
+func rightsOf(t store.Token) string {
+	if t.Folder == "" {
+		return "As " + t.Role.String() + "."
+	}
+	return "As " + t.Role.String() + ", for the folder dags/" + t.Folder + " alone."
 }
 
 // ScopeRole returns the actor's role over the scope of t, the Workspace or

@@ -423,7 +423,7 @@ func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, 
 
 // merged returns the files of a version after the upload of w.
 func merged(w slipway.Deploy, base, uploaded []slipway.File) []slipway.File {
-	return w.Merge.Apply(archive.Composed(base), uploaded)
+	return w.Merge.Apply(w.Folder, archive.Composed(base), uploaded)
 }
 
 // projectedFiles returns the files at the end of b's queue. Deploys in the

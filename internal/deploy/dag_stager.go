@@ -38,7 +38,7 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 		staged.Root = *w.Root
 	}
 	rep := report(staged) // before the files get other paths
-	files, err := prefixed(staged.Files, u.Folder, a.cfg.Limits)
+	files, err := prefixed(staged.Files, w.Folder, a.cfg.Limits)
 	if len(files) == 0 && w.Merge == slipway.AddFiles {
 		err = slipway.Errorf(slipway.Invalid, "The archive holds no file to deploy. To remove all files, replace everything.")
 	}
@@ -61,8 +61,8 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 // named by the sender, or by the files and the present folders of dags.
 func (a *dagStager) search(ctx context.Context, w slipway.Deploy, u store.Upload) (s archive.Search, err error) {
 	s = archive.Search{Root: u.Root, Add: w.Merge == slipway.AddFiles}
-	if u.Folder != "" {
-		s.Folder = path.Base(u.Folder)
+	if w.Folder != "" {
+		s.Folder = path.Base(w.Folder)
 	}
 	if w.Root != nil {
 		s.Root, s.Inside = slipway.RootChoice{Path: w.Root.Path}.Name(), w.Root.Inside
@@ -81,7 +81,7 @@ func (a *dagStager) search(ctx context.Context, w slipway.Deploy, u store.Upload
 	files, err := a.contents.projectedFiles(b)
 	known := map[string]bool{}
 	for _, f := range files {
-		if rest, ok := strings.CutPrefix("/"+f.Path, strings.TrimSuffix("/"+u.Folder, "/")+"/"); ok {
+		if rest, ok := strings.CutPrefix("/"+f.Path, strings.TrimSuffix("/"+w.Folder, "/")+"/"); ok {
 			top, _, _ := strings.Cut(rest, "/")
 			known[top] = true
 		}

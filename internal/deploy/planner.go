@@ -255,7 +255,7 @@ func (b queueState) steps() (steps []slipway.Deploy, onTop bool) {
 		if !before.Brings(w) && !(w.Purpose() == slipway.ForReturn && w.After.Mounted) {
 			continue
 		}
-		if w.Purpose() == slipway.ForReturn || w.Merge != slipway.AddFiles {
+		if w.Purpose() == slipway.ForReturn || !w.Merge.KeepsOthers() {
 			steps, onTop = nil, false
 		}
 		steps = append(steps, w)

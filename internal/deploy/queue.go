@@ -197,6 +197,9 @@ func (q *queue) returnTo(ctx context.Context, of slipway.DeploymentID, number in
 			return p, err
 		}
 		next, err := s.projected.Return(old, s.role, retained)
+		if err == nil {
+			err = by.Reaches(next)
+		}
 		if err != nil {
 			return p, err
 		}

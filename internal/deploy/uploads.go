@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -21,12 +20,12 @@ import (
 
 // NewUpload describes an upload before its first byte.
 type NewUpload struct {
-	Length      int64  // bytes; -1 when unknown
-	Name        string // "dags.tar.gz", or "3 files": for people
-	Fix         string // the only file of a one-file fix, below dags; "" for other uploads
-	Merge       slipway.Merge
-	Folder      string // folder for the files, below dags; "" for the root
-	Root        string // folder of the archive that becomes dags, or slipway.WholeArchive; "" to find one
+	Length      int64         // bytes; -1 when unknown
+	Name        string        // "dags.tar.gz", or "3 files": for people
+	Fix         string        // the only file of a one-file fix, below dags; "" for other uploads
+	Merge       slipway.Merge // "" for the usual, by Folder
+	Folder      string        // folder for the files, below dags; "" for the root, or for that of the sender's token
+	Root        string        // folder of the archive that becomes dags, or slipway.WholeArchive; "" to find one
 	Description string
 	Git         slipway.Git
 
@@ -46,17 +45,26 @@ type uploads struct {
 	uploadFiles *uploadFiles
 }
 
-// checked returns n cleaned, or an error with the fault in n.
-func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
+// CheckFolder returns the folder below dags that a person or a request named, or
+// an error for one that cannot be. Without a name, or for dags itself, the folder
+// is "".
+func (p *uploads) CheckFolder(text string) (string, error) {
+	return archive.CheckFolder(text, p.cfg.Limits)
+}
+
+// checked returns n, from by, cleaned, or an error with the fault in n.
+func (p *uploads) checked(n NewUpload, by slipway.Actor) (_ NewUpload, err error) {
 	n.Name = cmp.Or(strings.TrimSpace(n.Name), "archive")
 	if n.Description, err = slipway.CheckDescription(n.Description); err != nil {
 		return n, err
 	}
 	n.Git = n.Git.Clean()
-	if n.Folder = archive.Compose(slipway.FolderBelowDAGs(n.Folder)); n.Folder != "" {
-		if err := archive.CheckVersion([]slipway.File{{Path: path.Join(n.Folder, "x.py")}}, p.cfg.Limits); err != nil {
-			return n, err
-		}
+	named := strings.TrimSpace(n.Folder) != ""
+	if n.Folder, err = p.CheckFolder(n.Folder); err != nil {
+		return n, err
+	}
+	if named && n.Folder == "" {
+		n.Folder = slipway.DAGsItself
 	}
 	if err := archive.CheckText("name", n.Root); err != nil {
 		return n, err
@@ -67,11 +75,11 @@ func (p *uploads) checked(n NewUpload) (_ NewUpload, err error) {
 	case n.Length > p.uploadFiles.maxSize(n.Image):
 		return n, tooLarge(n.Name, p.uploadFiles.maxSize(n.Image))
 	case n.Image:
-		n.Merge = slipway.ReplaceAll
-	case n.Merge != slipway.AddFiles && n.Merge != slipway.ReplaceAll:
-		return n, slipway.Errorf(slipway.Invalid, "Say whether the files are added, or replace everything.")
+		n.Folder, n.Merge = "", slipway.ReplaceAll
+		return n, nil
 	}
-	return n, nil
+	n.Folder, n.Merge, err = by.Place(n.Folder, n.Merge)
+	return n, err
 }
 
 // MaxArchive is how many bytes an upload may have.
@@ -92,7 +100,7 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 		if w, err = p.uploadFor(tx, d, role, by, &n); err != nil {
 			return err
 		}
-		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Folder: n.Folder, Root: n.Root}); err != nil {
+		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Root: n.Root}); err != nil {
 			return err
 		}
 		if err := p.admit(tx, d, w, u); err != nil {
@@ -364,12 +372,12 @@ func (p *uploads) uploadFor(tx *store.Tx, d slipway.Deployment, role slipway.Rol
 	if n.Image != n.Kind.HasImage() {
 		return w, slipway.Errorf(slipway.Invalid, "Say which image: the archive is none, and the kind of deploy is %s.", n.Kind)
 	}
-	if *n, err = p.checked(*n); err != nil {
+	if *n, err = p.checked(*n, by); err != nil {
 		return w, err
 	}
 	w = slipway.Deploy{
 		Deployment: d.ID, Kind: n.Kind, Status: slipway.Initialized, By: by,
-		Description: n.Description, Git: n.Git, Merge: n.Merge, Upload: n.Name, Fix: n.Fix, Base: d.Version,
+		Description: n.Description, Git: n.Git, Merge: n.Merge, Folder: n.Folder, Upload: n.Name, Fix: n.Fix, Base: d.Version,
 	}
 	if n.Image {
 		w.WantsDAG = n.DAGs && n.Kind == slipway.ImageAndDAG && d.DAGDeploys
@@ -401,10 +409,10 @@ func (p *uploads) addDAGs(tx *store.Tx, d slipway.Deployment, role slipway.Role,
 	} else if found {
 		return w, slipway.Errorf(slipway.Conflict, "DAGs for deploy #%d are being uploaded already. Go on with that upload, or cancel the deploy and begin anew.", w.Number)
 	}
-	if *n, err = p.checked(*n); err != nil {
+	if *n, err = p.checked(*n, by); err != nil {
 		return w, err
 	}
-	w.Merge, w.Upload = n.Merge, n.Name
+	w.Merge, w.Folder, w.Upload = n.Merge, n.Folder, n.Name
 	if n.Length != inBlocks { // DAGs in blocks may never arrive
 		w.WantsDAG = true
 	}

@@ -75,6 +75,7 @@ type Deploy struct {
 
 	Version  Version // new bundle version, or for a return the old one to mount again
 	Merge    Merge
+	Folder   string // for the files, below dags; "" for dags itself
 	Root     *Root  // folder of the archive that became dags; nil for the usual one
 	Upload   string // the archive's name, or "3 files"
 	Fix      string // the file edited on a page, below dags; "" for uploads
@@ -211,6 +212,9 @@ func (d Deployment) roleFor(kind DeployKind, role Role) error {
 // deploy in between, the changes must be read again. A person may confirm a
 // token's deploy although CI/CD is enforced.
 func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy, error) {
+	if err := by.Reaches(w); err != nil { // first: some refusals by what follows end w as failed
+		return w, err
+	}
 	sender := by
 	if w.By.Token != "" {
 		sender = w.By
@@ -246,6 +250,9 @@ var ErrBaseChanged = &Error{Kind: Conflict, Text: "Another deploy came in betwee
 // deploy cannot be cancelled.
 func (w Deploy) Cancel(role Role, by Actor) (Deploy, error) {
 	if err := role.May(CancelDeploys); err != nil {
+		return w, err
+	}
+	if err := by.Reaches(w); err != nil {
 		return w, err
 	}
 	switch w.Status {

@@ -143,20 +143,27 @@ func SortFiles(files []File) {
 // Merge is the effect of an upload on the other files of a bundle.
 type Merge string
 
-// The two effects of an upload, as stored.
+// The effects of an upload, as stored.
 const (
-	AddFiles   Merge = "add"     // add or change only these files
-	ReplaceAll Merge = "replace" // replace everything
+	AddFiles      Merge = "add"     // add or change only these files
+	ReplaceFolder Merge = "folder"  // replace everything in the folder of the files
+	ReplaceAll    Merge = "replace" // replace everything
 )
 
-// Apply returns the files of the version after uploading files onto base: only
-// files when everything is replaced, else base with files added or replaced by
-// path. Files whose source has no modes keep the mode of base. Both must be sorted,
-// and the result is sorted.
-func (m Merge) Apply(base, files []File) []File {
+// KeepsOthers reports whether files outside the upload may stay.
+func (m Merge) KeepsOthers() bool { return m == AddFiles || m == ReplaceFolder }
+
+// Apply returns the files of the version after uploading files to folder onto base:
+// only files when everything is replaced, else base, without the folder when the
+// folder is replaced, with files added or replaced by path. Files whose source has
+// no modes keep the mode of base. Both must be sorted, and the result is sorted.
+func (m Merge) Apply(folder string, base, files []File) []File {
 	files = withModes(base, files)
-	if m != AddFiles {
+	if !m.KeepsOthers() {
 		return files
+	}
+	if m == ReplaceFolder {
+		base = slices.DeleteFunc(slices.Clone(base), func(f File) bool { return f.Path != folder && InFolder(folder, f.Path) })
 	}
 	list := make([]File, 0, len(base)+len(files))
 	for len(base) > 0 || len(files) > 0 {
@@ -190,6 +197,13 @@ func withModes(base, files []File) []File {
 		}
 	}
 	return list
+}
+
+// InFolder reports whether name is folder, or lies in it. Both are clean, below
+// dags; "" is dags itself.
+func InFolder(folder, name string) bool {
+	rest, ok := strings.CutPrefix(name, folder)
+	return ok && (folder == "" || rest == "" || rest[0] == '/')
 }
 
 // FolderBelowDAGs returns the folder for files below the dags folder, as a person

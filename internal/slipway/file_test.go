@@ -40,23 +40,51 @@ func TestChanges(t *testing.T) {
 func TestApply(t *testing.T) {
 	base := []File{{Path: "a", SHA256: "1"}, {Path: "c", SHA256: "1"}}
 	files := []File{{Path: "b", SHA256: "2"}, {Path: "c", SHA256: "2"}}
+	teams := []File{{Path: "a/x", SHA256: "1"}, {Path: "b", SHA256: "1"}, {Path: "b.py", SHA256: "1"}, {Path: "b/deep/x", SHA256: "1"}, {Path: "b/x", SHA256: "1"}, {Path: "bb/x", SHA256: "1"}, {Path: "c/b/x", SHA256: "1"}}
+	toB := []File{{Path: "b/x", SHA256: "2"}, {Path: "b/y", SHA256: "2"}}
 	for name, tt := range map[string]struct {
 		merge       Merge
+		folder      string
 		base, files []File
 		want        string
 	}{
-		"add":             {AddFiles, base, files, "a1 b2 c2"},
-		"add to none":     {AddFiles, nil, files, "b2 c2"},
-		"add none":        {AddFiles, base, nil, "a1 c1"},
-		"replace":         {ReplaceAll, base, files, "b2 c2"},
-		"replace by none": {ReplaceAll, base, nil, ""},
-		"unsaid":          {"", base, files, "b2 c2"},
+		"add":                      {AddFiles, "", base, files, "a1 b2 c2"},
+		"add to none":              {AddFiles, "", nil, files, "b2 c2"},
+		"add none":                 {AddFiles, "", base, nil, "a1 c1"},
+		"add to a folder":          {AddFiles, "b", teams, toB, "a/x1 b1 b.py1 b/deep/x1 b/x2 b/y2 bb/x1 c/b/x1"},
+		"replace":                  {ReplaceAll, "", base, files, "b2 c2"},
+		"replace by none":          {ReplaceAll, "", base, nil, ""},
+		"replace all, in a folder": {ReplaceAll, "b", teams, toB, "b/x2 b/y2"},
+		"a folder":                 {ReplaceFolder, "b", teams, toB, "a/x1 b1 b.py1 b/x2 b/y2 bb/x1 c/b/x1"},
+		"a folder by none":         {ReplaceFolder, "b", teams, nil, "a/x1 b1 b.py1 bb/x1 c/b/x1"},
+		"a folder in it":           {ReplaceFolder, "b/deep", teams, nil, "a/x1 b1 b.py1 b/x1 bb/x1 c/b/x1"},
+		"a new folder":             {ReplaceFolder, "new", base, []File{{Path: "new/x", SHA256: "2"}}, "a1 c1 new/x2"},
+		"the folder dags":          {ReplaceFolder, "", base, files, "b2 c2"},
+		"unsaid":                   {"", "", base, files, "b2 c2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := tree(tt.merge.Apply(tt.base, tt.files)); got != tt.want {
+			before := slices.Clone(tt.base)
+			if got := tree(tt.merge.Apply(tt.folder, tt.base, tt.files)); got != tt.want {
 				t.Errorf("Apply = %q, want %q", got, tt.want)
 			}
+			if !slices.Equal(tt.base, before) {
+				t.Error("Apply wrote to what it was given")
+			}
 		})
+	}
+}
+
+func TestInFolder(t *testing.T) {
+	for _, tt := range []struct {
+		folder, name string
+		want         bool
+	}{
+		{"", "a.py", true}, {"", "", true}, {"b", "b", true}, {"b", "b/x.py", true}, {"b", "b/c/x.py", true}, {"b/c", "b/c/x.py", true},
+		{"b", "", false}, {"b", "bb", false}, {"b", "b.py", false}, {"b", "B/x.py", false}, {"b", "a/b/x.py", false}, {"b/c", "b/x.py", false}, {"b/c", "b", false}, {"b", DAGsItself, false},
+	} {
+		if got := InFolder(tt.folder, tt.name); got != tt.want {
+			t.Errorf("InFolder(%q, %q) = %v", tt.folder, tt.name, got)
+		}
 	}
 }
 
@@ -74,14 +102,23 @@ func TestRandomTrees(t *testing.T) {
 	for range 2000 {
 		base, files := randomTree(r), randomTree(r)
 		want := maps.Clone(files)
-		merge := ReplaceAll
-		if r.IntN(2) == 0 {
+		merge, folder := ReplaceAll, ""
+		switch r.IntN(3) {
+		case 0:
 			merge = AddFiles
 			want = maps.Clone(base)
 			maps.Copy(want, files)
+		case 1:
+			merge, folder = ReplaceFolder, "team"
+			files = below(folder, files)
+			base = below(folder, base)
+			maps.Copy(base, randomTree(r))
+			want = maps.Clone(base)
+			maps.DeleteFunc(want, func(path string, _ File) bool { return strings.HasPrefix(path, "team/") })
+			maps.Copy(want, files)
 		}
 		old, sent := sorted(base), sorted(files)
-		next := merge.Apply(old, sent)
+		next := merge.Apply(folder, old, sent)
 		if !slices.Equal(next, sorted(want)) {
 			t.Fatalf("%s of %v onto %v is %v, want %v", merge, sent, old, next, sorted(want))
 		}
@@ -93,6 +130,16 @@ func TestRandomTrees(t *testing.T) {
 		}
 		checkPlan(t, planOf(old, next), base, want)
 	}
+}
+
+// below returns files moved into a folder.
+func below(folder string, files map[string]File) map[string]File {
+	moved := map[string]File{}
+	for _, f := range files {
+		f.Path = folder + "/" + f.Path
+		moved[f.Path] = f
+	}
+	return moved
 }
 
 func randomTree(r *rand.Rand) map[string]File {
@@ -209,9 +256,9 @@ func TestApplyKeepsModes(t *testing.T) {
 		{Path: "d.sh", SHA256: "2", NoMode: true}, {Path: "z.sh", SHA256: "2", NoMode: true},
 	}
 	sent := slices.Clone(files)
-	for _, merge := range []Merge{AddFiles, ReplaceAll} {
+	for _, merge := range []Merge{AddFiles, ReplaceFolder, ReplaceAll} {
 		var exec []string
-		for _, f := range merge.Apply(base, files) {
+		for _, f := range merge.Apply("", base, files) {
 			if f.NoMode || f.SHA256 != "2" {
 				t.Errorf("%s: %+v", merge, f)
 			}

@@ -61,6 +61,9 @@ func (w Deploy) ChooseRoot(role Role, by Actor, path string) (Deploy, error) {
 	if err := role.May(DeployDAGs); err != nil {
 		return w, err
 	}
+	if err := by.Reaches(w); err != nil {
+		return w, err
+	}
 	if by.User != w.By.User && w.By.Token == "" {
 		return w, Errorf(Forbidden, "Deploy #%d is %s's: nobody else chooses its files.", w.Number, w.By.Title())
 	}

@@ -71,6 +71,7 @@ type Grant struct {
 	ForOne    bool // for one Deployment; else for the whole Workspace
 	Agents    bool // a token of agents, without rights to deploy
 	Kinds     Kinds
+	Folder    string    // the only folder, below dags, for changes; "" for all
 	ExpiresAt time.Time // zero: never
 }
 
@@ -78,14 +79,36 @@ type Grant struct {
 // revoke g. A token with the grant by passes on no more than its own rights; by
 // is nil for a person.
 func (g Grant) IssuedBy(role Role, by *Grant) error {
-	if err := role.MayIssue(g.Role, g.ForOne); err != nil || by == nil {
+	if err := role.MayIssue(g.Role, g.ForOne); err != nil {
 		return err
+	}
+	if err := g.checkFolder(); err != nil || by == nil {
+		return err
+	}
+	if !InFolder(by.Folder, g.Folder) {
+		return Errorf(Forbidden, "An API token hands on no more than it has: this one changes the folder dags/%s alone.", by.Folder)
 	}
 	if !g.Kinds.Within(by.Kinds) {
 		return Errorf(Forbidden, "An API token hands on no more than it has: this one makes deploys of the kind %s.", by.Kinds.Title())
 	}
 	return nil
 }
+
+// checkFolder refuses a token for one folder with rights over more than the folder.
+func (g Grant) checkFolder() error {
+	switch {
+	case g.Folder == "":
+		return nil
+	case g.Role > Author:
+		return Errorf(Invalid, "An API token for one folder is an Author at most: a larger role changes more than the folder dags/%s.", g.Folder)
+	case g.Kinds != FolderKinds:
+		return Errorf(Invalid, "An API token for one folder makes deploys of DAGs alone: an image changes more than the folder dags/%s. Choose DAGs (DAG_ONLY), and no other kind.", g.Folder)
+	}
+	return nil
+}
+
+// FolderKinds are the kinds of deploy of a token for one folder.
+const FolderKinds = Kinds(DAGOnly)
 
 // LastsWithin checks that g ends no later than by, the grant of the issuing
 // token. by is nil for a person.
@@ -115,7 +138,7 @@ func (g Grant) ChangedBy(role Role, by *Grant, next Grant) error {
 // later.
 func (g Grant) within(other Grant) bool {
 	lasts := other.ExpiresAt.IsZero() || !g.ExpiresAt.IsZero() && !g.ExpiresAt.After(other.ExpiresAt)
-	return g.Role <= other.Role && g.Kinds.Within(other.Kinds) && (g.ForOne || !other.ForOne) && lasts
+	return g.Role <= other.Role && g.Kinds.Within(other.Kinds) && InFolder(other.Folder, g.Folder) && (g.ForOne || !other.ForOne) && lasts
 }
 
 // Expired reports whether g has ended at now.

@@ -33,6 +33,8 @@ func TestKinds(t *testing.T) {
 
 func TestIssuedBy(t *testing.T) {
 	dags := &Grant{Role: Owner, Kinds: "DAG_ONLY"}
+	team := func(folder string) Grant { return Grant{Role: Author, Kinds: "DAG_ONLY", Folder: folder} }
+	issuer := func(folder string) *Grant { return &Grant{Role: Owner, Kinds: "DAG_ONLY", Folder: folder} }
 	for name, tt := range map[string]struct {
 		grant Grant
 		role  Role
@@ -51,6 +53,21 @@ func TestIssuedBy(t *testing.T) {
 		"token of one kind, another":   {Grant{Role: Author, Kinds: "IMAGE_ONLY"}, Owner, dags, Forbidden, "no more than it has"},
 		"token of one kind, the same":  {Grant{Role: Author, Kinds: "DAG_ONLY"}, Owner, dags, fine, ""},
 		"token of two kinds, of these": {Grant{Role: Author, Kinds: "DAG_ONLY"}, Owner, &Grant{Kinds: "DAG_ONLY,IMAGE_ONLY"}, fine, ""},
+		"for a folder":                 {team("b"), Owner, nil, fine, ""},
+		"for a folder, as Member":      {Grant{Role: Member, Kinds: "DAG_ONLY", Folder: "b"}, Owner, nil, fine, ""},
+		"for a folder of one":          {Grant{Role: Author, Kinds: "DAG_ONLY", Folder: "b", ForOne: true}, Owner, nil, fine, ""},
+		"for a folder, an Operator":    {Grant{Role: Operator, Kinds: "DAG_ONLY", Folder: "b"}, Owner, nil, Invalid, "is an Author at most"},
+		"for a folder, an Owner":       {Grant{Role: Owner, Kinds: "DAG_ONLY", Folder: "b"}, Admin, nil, Invalid, "more than the folder dags/b."},
+		"for a folder, of all kinds":   {Grant{Role: Author, Folder: "b"}, Owner, nil, Invalid, "makes deploys of DAGs alone"},
+		"for a folder, of images":      {Grant{Role: Author, Kinds: "IMAGE_ONLY", Folder: "b"}, Owner, nil, Invalid, "makes deploys of DAGs alone"},
+		"for a folder, of two kinds":   {Grant{Role: Author, Kinds: "DAG_ONLY,IMAGE_ONLY", Folder: "b"}, Owner, nil, Invalid, "no other kind"},
+		"for a folder, by a token":     {team("b"), Owner, dags, fine, ""},
+		"by a folder's, the same":      {team("b"), Owner, issuer("b"), fine, ""},
+		"by a folder's, in it":         {team("b/c"), Owner, issuer("b"), fine, ""},
+		"by a folder's, another":       {team("a"), Owner, issuer("b"), Forbidden, "this one changes the folder dags/b alone."},
+		"by a folder's, one alike":     {team("bb"), Owner, issuer("b"), Forbidden, "no more than it has"},
+		"by a folder's, one above":     {team("b"), Owner, issuer("b/c"), Forbidden, "dags/b/c alone"},
+		"by a folder's, for all":       {Grant{Role: Author, Kinds: "DAG_ONLY"}, Owner, issuer("b"), Forbidden, "no more than it has"},
 	} {
 		t.Run(name, func(t *testing.T) { checkError(t, tt.grant.IssuedBy(tt.role, tt.by), tt.want, tt.text) })
 	}
