@@ -19,7 +19,7 @@ type Search struct {
 	Root   string // the root, if known: a folder of the archive, or slipway.WholeArchive; "" to find one
 	Inside string // the archive inside to read instead, if known
 	Add    bool   // files are added to others: names count as they are, below dags or a folder in it
-	Folder string // last element of the folder in dags for the files; "" for dags itself
+	Folder string // the folder in dags for the files, "team_a/sql"; "" for dags itself
 
 	// Known reports whether the folder, an element, lies in dags already: then an archive
 	// with this folder holds dags, and the folder is no wrapper. nil for no knowledge.
@@ -51,6 +51,15 @@ func (s *scan) findRoot() (slipway.Root, error) {
 	if f.Root != "" {
 		return f.given()
 	}
+	r, err := f.found()
+	if err == nil && f.Folder != "" && !r.Asks {
+		r, err = f.intoFolder(r)
+	}
+	return r, err
+}
+
+// found returns the root by its name, or else by the files.
+func (f *rootFinder) found() (slipway.Root, error) {
 	for _, dir := range []string{"", f.wrapper} {
 		if r, found, err := f.plain(join(dir, dagsFolder)); found || err != nil {
 			return r, err
@@ -63,6 +72,62 @@ func (s *scan) findRoot() (slipway.Root, error) {
 		return r, nil
 	}
 	return f.byContent(), nil
+}
+
+// intoFolder goes on from the root r to the folder that the files go to, where the
+// archive has this folder in r, as "dags/team_a" for team_a: else the files would
+// go to team_a/team_a. Other files in r need a choice.
+func (f *rootFinder) intoFolder(r slipway.Root) (slipway.Root, error) {
+	if r.Path == f.Folder || strings.HasSuffix(r.Path, "/"+f.Folder) {
+		return r, nil
+	}
+	dir, beside := f.packedFolder(r.Path)
+	if dir == "" {
+		return r, nil
+	}
+	if f.dagFiles == nil {
+		if err := f.look(); err != nil {
+			return r, err
+		}
+	}
+	switch {
+	case beside && (f.Add || f.count(dir) == 0):
+		return r, nil
+	case beside:
+		all := []slipway.RootChoice{{Path: r.Path, DAGs: f.count(r.Path)}, {Path: dir, DAGs: f.count(dir)}}
+		return slipway.Root{Path: dir, Asks: true, Others: all}, nil
+	}
+	next := slipway.Root{Path: dir, Why: "It is the folder that the files go to."}
+	if r.Others != nil {
+		next = f.offered(next)
+	}
+	return next, nil
+}
+
+// packedFolder returns the folder of the archive, in root, with the path of the
+// files' folder; "" for none. beside reports whether root holds other files.
+func (f *rootFinder) packedFolder(root string) (dir string, beside bool) {
+	for above := root; ; above = parent(above) {
+		dir = join(above, f.Folder)
+		inside := 0
+		beside = false
+		for _, e := range f.entries {
+			if _, ok := below(root, e.Name); !ok {
+				continue
+			}
+			if _, ok := below(dir, e.Name); ok {
+				inside++
+			} else {
+				beside = true
+			}
+		}
+		if _, ok := below(root, dir); ok && inside > 0 {
+			return dir, beside
+		}
+		if above == "" {
+			return "", false
+		}
+	}
 }
 
 // plainRoot returns the root if the names tell without the contents: dags at the top or
@@ -196,7 +261,7 @@ func (f *rootFinder) byContent() slipway.Root {
 	switch {
 	case len(f.dagFiles) == 0 || common == "":
 		return slipway.Root{} // nothing to tell by, or DAG files at the top or in several folders
-	case f.wrapper != "" && f.Folder != "" && f.wrapper == f.Folder:
+	case f.wrapper != "" && f.Folder != "" && f.wrapper == path.Base(f.Folder):
 		return f.offered(slipway.Root{Path: f.wrapper, Why: "It has the name of the folder that it goes to."})
 	case f.Add:
 		return f.offered(slipway.Root{Why: "The names of added files count as they are."})

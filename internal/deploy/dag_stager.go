@@ -60,10 +60,7 @@ func (a *dagStager) stageDAGs(ctx context.Context, d slipway.Deployment, w slipw
 // search says how the root of the upload u of w is found: as chosen on the page, as
 // named by the sender, or by the files and the present folders of dags.
 func (a *dagStager) search(ctx context.Context, w slipway.Deploy, u store.Upload) (s archive.Search, err error) {
-	s = archive.Search{Root: u.Root, Add: w.Merge == slipway.AddFiles}
-	if w.Folder != "" {
-		s.Folder = path.Base(w.Folder)
-	}
+	s = archive.Search{Root: u.Root, Add: w.Merge == slipway.AddFiles, Folder: w.Folder}
 	if w.Root != nil {
 		s.Root, s.Inside = slipway.RootChoice{Path: w.Root.Path}.Name(), w.Root.Inside
 	}
