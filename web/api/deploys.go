@@ -28,6 +28,9 @@ func deployObject(w slipway.Deploy) object {
 	if w.ReturnTo > 0 {
 		o["returnTo"] = w.ReturnTo
 	}
+	if w.Folder != "" {
+		o["folder"], o["merge"] = w.Folder, w.Merge
+	}
 	if w.Root != nil && !w.StagedAt.IsZero() {
 		o["dagsPath"], o["dagsPathReason"] = slipway.RootChoice{Path: w.Root.Path}.Name(), w.Root.Why
 	}
@@ -239,7 +242,7 @@ func (e *deploys) createDeploy(c echo.Context) error {
 // follows.
 func (e *deploys) beginDeploy(c echo.Context, d slipway.Deployment, b deployBody) (w slipway.Deploy, upload bool, err error) {
 	ctx, by, kind := c.Request().Context(), Caller(c), slipway.DeployKind(b.Type)
-	n := deploy.NewUpload{Name: archiveName, Merge: slipway.ReplaceAll, Root: b.DagsPath, Description: cleanText(b.Description), Git: b.Git.git()}
+	n := deploy.NewUpload{Name: archiveName, Root: b.DagsPath, Description: cleanText(b.Description), Git: b.Git.git()}
 	if kind.HasImage() {
 		w, err = e.engine.CreateImage(ctx, d.ID, by, deploy.NewImage{Kind: kind, Description: n.Description, Git: n.Git})
 		if err != nil || kind == slipway.ImageOnly || !d.DAGDeploys {

@@ -79,7 +79,7 @@ func (l *logins) identify(c echo.Context, token string) (by slipway.Actor, err e
 			err = nil // only the time of last use is lost; a request that writes is refused for itself
 		}
 	}
-	return slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
+	return slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Folder: t.Folder, Name: t.Name, Via: slipway.API, IP: c.RealIP()}, err
 }
 
 // loginPrefix is the first letters of login tokens. API tokens are JWTs and begin

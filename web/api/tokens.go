@@ -71,6 +71,9 @@ func tokenObject(t store.Token) object {
 		"createdBy": creatorObject(t),
 		"roles":     []object{{"entityType": scope, "entityId": id, "role": roleName(scope, t.Role)}},
 	}
+	if t.Folder != "" {
+		o["folder"] = t.Folder
+	}
 	if !t.ExpiresAt.IsZero() {
 		o["endAt"], o["expiryPeriodInDays"] = timeText(t.ExpiresAt), int(t.ExpiresAt.Sub(t.StartedAt).Hours()/24)
 	}
@@ -108,7 +111,8 @@ type tokenBody struct {
 	Role        string   `json:"role"`
 	Description string   `json:"description"`
 	Days        int      `json:"tokenExpiryPeriodInDays"`
-	DeployKinds []string `json:"deployKinds"`
+	DeployKinds []string `json:"deployKinds"` // default: all, or those of a token for one folder
+	Folder      string   `json:"folder"`
 }
 
 // newToken returns b as a request to auth, with scope, role and kinds checked.
@@ -131,7 +135,9 @@ func (b tokenBody) newToken() (n auth.NewToken, err error) {
 	if n.Role, err = parseRole(b.Scope, b.Role); err != nil {
 		return n, err
 	}
-	n.Kinds, err = slipway.KindsOf(b.DeployKinds...)
+	if n.Kinds, err = slipway.KindsOf(b.DeployKinds...); b.Folder != "" && len(b.DeployKinds) == 0 {
+		n.Kinds = slipway.FolderKinds
+	}
 	return n, err
 }
 
@@ -147,10 +153,22 @@ func (o *tokens) createToken(c echo.Context) error {
 		return err
 	}
 	n, err := b.newToken()
+	if err == nil {
+		n.Folder, err = o.folder(b.Folder)
+	}
 	if err != nil {
 		return err
 	}
 	return o.answerSecret(c, func(tx *store.Tx) (string, store.Token, error) { return auth.IssueToken(tx, Caller(c), n) })
+}
+
+// folder returns the folder of a new token, below dags, "" for none.
+func (o *tokens) folder(text string) (string, error) {
+	folder, err := o.engine.CheckFolder(text)
+	if err == nil && folder == "" && text != "" {
+		err = slipway.Errorf(slipway.Invalid, "%q is no folder inside dags. Name one, like team_b, or leave folder out for a token that changes all of dags.", text)
+	}
+	return folder, err
 }
 
 // answerSecret runs issue in a transaction, and answers with the token and the
@@ -201,12 +219,13 @@ func (o *tokens) deleteToken(c echo.Context) error {
 }
 
 // updateToken serves POST …/tokens/:token: name, description and kinds of deploy.
-// Absent fields change nothing.
+// Absent fields change nothing, and the folder never changes.
 func (o *tokens) updateToken(c echo.Context) error {
 	b, err := readKnown[struct {
 		Name        *string  `json:"name"`
 		Description *string  `json:"description"`
 		DeployKinds []string `json:"deployKinds"`
+		Folder      *string  `json:"folder"`
 	}](c)
 	if err != nil {
 		return err
@@ -214,6 +233,9 @@ func (o *tokens) updateToken(c echo.Context) error {
 	return o.editToken(c, func(t *store.Token) (err error) {
 		setIfPresent(&t.Name, b.Name)
 		setIfPresent(&t.Description, b.Description)
+		if b.Folder != nil && *b.Folder != t.Folder {
+			return slipway.Errorf(slipway.Invalid, "The folder of an API token never changes. Make another token, and revoke this one.")
+		}
 		if b.DeployKinds != nil {
 			t.Kinds, err = slipway.KindsOf(b.DeployKinds...)
 		}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,6 +102,48 @@ func TestCreateTokenRefused(t *testing.T) {
 			}
 			wantRefused(t, a.send(t, tt.by, "POST", path+"/tokens", tt.body), tt.status, tt.says)
 		})
+	}
+}
+
+// TestTokenForAFolder: the folder is cleaned, limits the other rights, and never
+// changes.
+func TestTokenForAFolder(t *testing.T) {
+	a := newApp(t)
+	ws := string(a.Workspace.ID)
+	for more, says := range map[string]string{
+		`,"folder":"team_b","deployKinds":["DAG_ONLY","IMAGE_ONLY"]`: "makes deploys of DAGs alone",
+		`,"folder":"team_b","deployKinds":["IMAGE_ONLY"]`:            "makes deploys of DAGs alone",
+		`,"folder":"../x"`:     `".."`,
+		`,"folder":"a/../b"`:   `".."`,
+		`,"folder":"dags"`:     "is no folder inside dags",
+		`,"folder":"/"`:        "is no folder inside dags",
+		`,"folder":"a\u0000b"`: "control character",
+	} {
+		wantRefused(t, a.send(t, a.owner, "POST", orgPath+"/tokens", newToken("WORKSPACE", ws, "WORKSPACE_AUTHOR", more)), 400, says)
+	}
+	for _, role := range []string{"WORKSPACE_OPERATOR", "WORKSPACE_OWNER"} {
+		wantRefused(t, a.send(t, a.owner, "POST", orgPath+"/tokens", newToken("WORKSPACE", ws, role, `,"folder":"team_b"`)), 400, "is an Author at most")
+	}
+	id, secret := a.made(t, a.owner, newToken("WORKSPACE", ws, "WORKSPACE_AUTHOR", `,"folder":"dags/team_b/"`))
+	path := orgPath + "/tokens/" + id
+	wantFolder := func() {
+		t.Helper()
+		if seen := a.get(t, path); seen["folder"] != "team_b" || !slices.Equal(seen["deployKinds"].([]any), []any{"DAG_ONLY"}) {
+			t.Errorf("%v", seen)
+		}
+	}
+	wantFolder()
+	for body, says := range map[string]string{
+		`{"folder":"team_a"}`: "never changes", `{"folder":""}`: "never changes", `{"deployKinds":[]}`: "deploys of DAGs alone", `{"deployKinds":["DAG_ONLY","IMAGE_ONLY"]}`: "deploys of DAGs alone",
+	} {
+		wantRefused(t, a.send(t, a.owner, "POST", path, body), 400, says)
+	}
+	wantRefused(t, a.send(t, a.owner, "POST", path+"/roles", `{"roles":[{"entityType":"WORKSPACE","entityId":"`+ws+`","role":"WORKSPACE_OPERATOR"}]}`), 400, "is an Author at most")
+	wantOK(t, a.send(t, a.owner, "POST", path, `{"name":"ci-b","folder":"team_b"}`))
+	wantOK(t, a.send(t, a.owner, "POST", path+"/rotate", ""))
+	wantFolder()
+	if a.good(t, secret) {
+		t.Error("the old secret is good")
 	}
 }
 

@@ -338,7 +338,7 @@ func (k *keyLocks) lock(owner string, of slipway.DeploymentID, key string) (unlo
 // readUploadRequest reads the fields in the query and in the form before the archive.
 // The archive itself is returned unread.
 func readUploadRequest(c echo.Context) (u uploadRequest, body archive, err error) {
-	u = uploadRequest{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive", Merge: slipway.ReplaceAll}, kind: slipway.DAGOnly}
+	u = uploadRequest{NewUpload: deploy.NewUpload{Length: c.Request().ContentLength, Name: "archive"}, kind: slipway.DAGOnly}
 	for name, values := range c.QueryParams() {
 		for _, value := range values {
 			if err := u.setField(name, value); err != nil {

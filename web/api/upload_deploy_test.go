@@ -151,6 +151,7 @@ func TestUploadDeployForm(t *testing.T) {
 func TestUploadDeployRefused(t *testing.T) {
 	a := newApp(t)
 	good := string(archiveOf(t, map[string]string{"a.py": dag}))
+	bound := a.token(t, store.Token{Workspace: a.Workspace.ID, Role: slipway.Author, Kinds: slipway.FolderKinds, Folder: "team_b"})
 	for name, tt := range map[string]struct {
 		by, query, body string
 		status          int
@@ -167,6 +168,11 @@ func TestUploadDeployRefused(t *testing.T) {
 		"wait":          {a.owner, "wait=1h", good, 400, "wait is a time up to 10m0s"},
 		"merge":         {a.owner, "merge=mix", good, 400, "Say whether the files are added"},
 		"folder":        {a.owner, "folder=../x", good, 400, ".."},
+		"no folder":     {a.owner, "merge=folder", good, 400, "Name the folder inside dags"},
+		"bound":         {bound, "folder=team_a", good, 403, "changes the folder dags/team_b alone, and not dags/team_a."},
+		"bound, dags":   {bound, "folder=dags/&merge=add", good, 403, "and not dags."},
+		"bound, all":    {bound, "merge=replace", good, 403, "or send merge=folder."},
+		"bound, image":  {bound, "type=IMAGE_ONLY&image=quay.io/acme/airflow:1", "", 403, "only make deploys of the kind DAGs."},
 		"unknown":       {a.owner, "colour=red", good, 400, "There is no field"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +183,36 @@ func TestUploadDeployRefused(t *testing.T) {
 	if a.mounted(t, "a.py") != "" {
 		t.Error("something was deployed")
 	}
+}
+
+// TestUploadToAFolder: a named folder is replaced alone, and a token for one folder
+// deploys there without naming the folder.
+func TestUploadToAFolder(t *testing.T) {
+	a := newApp(t)
+	wantOK(t, a.deployNow(t, "wait=30s", map[string]string{"team_a/a.py": dag, "team_b/b.py": dag, "team_b/old.py": dag}))
+	bound := a.token(t, store.Token{Workspace: a.Workspace.ID, Role: slipway.Author, Kinds: slipway.FolderKinds, Folder: "team_b"})
+	for _, tt := range []struct {
+		by, query, folder, merge string
+	}{
+		{a.owner, "folder=dags/team_b", "team_b", "folder"},
+		{a.owner, "folder=team_b&merge=add", "team_b", "add"},
+		{bound, "", "team_b", "folder"},
+		{bound, "folder=team_b/sql", "team_b/sql", "folder"},
+		{bound, "merge=add", "team_b", "add"},
+	} {
+		w := a.sendArchive(t, tt.by, "wait=30s&"+tt.query, bytes.NewReader(archiveOf(t, map[string]string{"b.py": dag, "new.py": dag + "# " + tt.query})))
+		wantOK(t, w)
+		if w.body["folder"] != tt.folder || w.body["merge"] != tt.merge || w.body["status"] != "DEPLOYED" {
+			t.Errorf("%q: %v", tt.query, w.body)
+		}
+	}
+	for path, want := range map[string]bool{"team_a/a.py": true, "team_b/b.py": true, "team_b/new.py": true, "team_b/sql/b.py": true, "team_b/old.py": false, "b.py": false} {
+		if got := a.mounted(t, path) != ""; got != want {
+			t.Errorf("%s is mounted: %v", path, got)
+		}
+	}
+	first := a.get(t, a.sales()+"/deploys?limit=100")["deploys"].([]any)[5].(map[string]any)
+	wantRefused(t, a.send(t, bound, "POST", a.sales()+"/deploys/"+first["id"].(string)+"/rollback", "{}"), 403, "a return restores all files")
 }
 
 func TestUploadDeployBase(t *testing.T) {
@@ -267,7 +303,8 @@ func TestIdempotencyKeyIsBound(t *testing.T) {
 		"half an archive":      {query, b[:len(b)/2], "archive"},
 		"empty":                {query, nil, "archive"},
 		"a mode":               {query + "&merge=add", b, "merge"},
-		"a folder":             {query + "&folder=team", b, "folder"},
+		"a folder":             {query + "&folder=team", b, "folder, merge"},
+		"the usual merge":      {query + "&merge=replace", b, ""},
 		"a description":        {"wait=30s&description=other&commit=abc", b, "description"},
 		"a dags folder":        {query + "&dagsPath=.", b, "dagsPath"},
 		"commit and archive":   {"wait=30s&description=nightly&commit=def", archiveOf(t, map[string]string{"a.py": "x"}), "archive, commit"},

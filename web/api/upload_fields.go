@@ -2,6 +2,7 @@ package api
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/hex"
 	"errors"
 	"hash"
@@ -51,7 +52,7 @@ func (u *uploadRequest) setField(name, value string) (err error) {
 	case "merge":
 		u.Merge = slipway.Merge(value)
 	case "folder":
-		u.Folder = strings.Trim(strings.TrimSpace(value), "/")
+		u.Folder = strings.TrimSpace(value)
 	case "dagsPath":
 		u.Root = strings.TrimSpace(value)
 	case "name":
@@ -83,8 +84,12 @@ const archiveField = "archive"
 // Left out are wait and base, which change between attempts, and name, as
 // temporary files have random ones. archive is a SHA-256, "" for none.
 func (u *uploadRequest) content(archive string) map[string]string {
+	folder, usual := strings.Trim(u.Folder, "/"), slipway.ReplaceAll
+	if folder != "" {
+		usual = slipway.ReplaceFolder
+	}
 	return map[string]string{
-		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(u.Merge), "folder": u.Folder, "dagsPath": u.Root, "description": u.Description,
+		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(cmp.Or(u.Merge, usual)), "folder": folder, "dagsPath": u.Root, "description": u.Description,
 		"commit": u.Git.Commit, "branch": u.Git.Branch, "repository": u.Git.Repository, "url": u.Git.URL, "author": u.Git.Author,
 	}
 }
