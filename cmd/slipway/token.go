@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"slipway/internal/archive"
 	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -47,17 +48,21 @@ func (s scopeFlags) find(tx *store.Tx) (slipway.WorkspaceID, slipway.DeploymentI
 type addToken struct {
 	dataFlag
 	scopeFlags
-	Name  string   `arg:"" help:"What the token is called: ci-sales."`
-	Agent bool     `help:"For the agents of a Deployment; without it, for the API."`
-	Role  string   `default:"Author" help:"Role of a token for the API: Member, Author, Operator or Owner (${default})."`
-	Kinds []string `placeholder:"KIND" help:"Kinds of deploy that it may make: DAG_ONLY,IMAGE_ONLY,IMAGE_AND_DAG; all unless given."`
-	Days  int      `default:"0" help:"How many days it lasts; 0 for ever (${default})."`
+	Name   string   `arg:"" help:"What the token is called: ci-sales."`
+	Agent  bool     `help:"For the agents of a Deployment; without it, for the API."`
+	Role   string   `default:"Author" help:"Role of a token for the API: Member, Author, Operator or Owner (${default})."`
+	Kinds  []string `placeholder:"KIND" help:"Kinds of deploy that it may make: DAG_ONLY,IMAGE_ONLY,IMAGE_AND_DAG; all unless given."`
+	Folder string   `placeholder:"FOLDER" help:"The only folder inside dags that a token for the API may change: team_b. The token is then of the kind DAG_ONLY, and an Author at most."`
+	Days   int      `default:"0" help:"How many days it lasts; 0 for ever (${default})."`
 }
 
 // Validate checks the flags, and returns an error for the user.
 func (a addToken) Validate() error {
 	if a.Agent && a.Deployment == "" {
 		return errors.New("an agent token is for one Deployment: name it with --deployment")
+	}
+	if a.Agent && a.Folder != "" {
+		return errors.New("an agent token changes no files: leave --folder out")
 	}
 	return a.scopeFlags.Validate()
 }
@@ -103,8 +108,16 @@ func (a addToken) record(tx *store.Tx) (t store.Token, err error) {
 	if t.Role, err = slipway.RoleOf(a.Role); err != nil {
 		return t, err
 	}
-	t.Kinds, err = slipway.KindsOf(a.Kinds...)
-	return t, err
+	if t.Kinds, err = slipway.KindsOf(a.Kinds...); err != nil || a.Folder == "" {
+		return t, err
+	}
+	if len(a.Kinds) == 0 {
+		t.Kinds = slipway.FolderKinds
+	}
+	if t.Folder, err = archive.CheckFolder(a.Folder, archive.DefaultLimits()); err == nil && t.Folder == "" {
+		err = errors.New("--folder names a folder inside dags: team_b")
+	}
+	return t, errors.Join(err, t.Grant().IssuedBy(slipway.Owner, nil))
 }
 
 // listTokens prints the tokens of a scope.
@@ -128,9 +141,9 @@ func (l listTokens) Run(ctx context.Context, c console) error {
 		return err
 	}
 	w := tabwriter.NewWriter(c.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tKIND\tNAME\tDEPLOYMENT\tROLE\tLAST USED\tEXPIRES")
+	fmt.Fprintln(w, "ID\tKIND\tNAME\tDEPLOYMENT\tROLE\tFOLDER\tLAST USED\tEXPIRES")
 	for _, t := range all {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Kind, t.Name, orDash(string(t.Deployment)), t.Role, day(t.LastUsedAt), day(t.ExpiresAt))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", t.ID, t.Kind, t.Name, orDash(string(t.Deployment)), t.Role, orDash(t.Folder), day(t.LastUsedAt), day(t.ExpiresAt))
 	}
 	return w.Flush()
 }
