@@ -287,7 +287,10 @@
       this.form.addEventListener("change", (event) => {
         if (event.target.name === "image") this.chooseImage(event.target.files[0]);
         else if (event.target.type === "file") this.choose(chosen(event.target));
-        if (event.target.name === "merge" && event.isTrusted) this.mergeByHand = true;
+        if (event.target.name === "merge" && event.isTrusted) this.chooseMerge(event.target.value);
+      });
+      this.form.addEventListener("input", (event) => {
+        if (event.target.name === "folder_path" && this.selection && !this.mergeByHand) this.tick(this.usualMerge(this.selection.kind));
       });
       this.drop.addEventListener("dragover", (event) => {
         if (!event.dataTransfer.types.includes("Files")) return;
@@ -329,7 +332,7 @@
         this.selection = null;
         return this.fail("There are no files in it that would be deployed.");
       }
-      if (!this.mergeByHand) this.tick(this.selection.kind === "archive" ? "replace" : "add");
+      if (!this.mergeByHand) this.tick(this.usualMerge(this.selection.kind));
       const count = this.selection.files === 1 ? "" : `${this.selection.files} files, `;
       this.show(this.selection.names, `${count}${size(this.selection.body.size)}, ready to upload`, 0);
       this.pause.hidden = true;
@@ -345,6 +348,19 @@
       const source = this.form.querySelector("input[name=source][value=archive]");
       if (source) source.checked = true;
       this.say(`${file.name} chosen.`);
+    }
+
+    // chooseMerge remembers a choice by hand, and shows the field that it needs.
+    chooseMerge(merge) {
+      this.mergeByHand = true;
+      const field = this.form.querySelector("input[name=folder_path]");
+      if (merge === "folder" && field) field.closest("details").open = true;
+    }
+
+    // usualMerge is what files of a kind mean until somebody chooses.
+    usualMerge(kind) {
+      if (kind !== "archive") return "add";
+      return this.form.querySelector("input[name=folder_path]")?.value.trim() ? "folder" : "replace";
     }
 
     tick(merge) {
@@ -381,7 +397,7 @@
       const data = this.data, { kind, part, filename, names } = this.current;
       const all = {
         deployment: this.deployment, kind, filename, names, to,
-        merge: data.get("merge") ?? (kind === "archive" ? "replace" : "add"),
+        merge: data.get("merge") ?? this.usualMerge(kind),
         description: (data.get("description") ?? "").trim(), folder: (data.get("folder_path") ?? "").trim(),
       };
       if (this.kind !== "DAG_ONLY") Object.assign(all, { deploy: this.kind, part: part ?? "", ref: to ? "" : this.imageRef(), dags: this.takesDAGs ? "yes" : "" });
@@ -535,7 +551,7 @@
     // restore fills in what belonged to that upload, which keeps what it was begun with.
     restore({ merge, description, folder }) {
       const fields = this.form.elements;
-      if (merge) { this.tick(merge); this.mergeByHand = true; }
+      if (merge) { this.tick(merge); this.chooseMerge(merge); }
       if (fields.description && !fields.description.value) fields.description.value = description ?? "";
       if (fields.folder_path && !fields.folder_path.value) fields.folder_path.value = folder ?? "";
     }

@@ -46,7 +46,8 @@ type DeployPage struct {
 	Image    *ImageReview // after the review
 	Changes  *Changes
 	Log      LogCardProps
-	Root     *Root // nil for a deploy without an archive
+	Root     *Root  // nil for a deploy without an archive
+	Folder   string // the effect on a folder and on the others; "" for none named
 	LeftOut  []Omission
 	Outside  []string
 }
@@ -136,6 +137,7 @@ type Review struct {
 	ByHand      bool         // no agent and no command here can run the image with the DAGs
 	NoFiles     bool         // the deploy changes no files
 	Root        *Root        // nil for a deploy without an archive
+	Folder      string       // the effect on a folder and on the others; "" for none named
 }
 
 // Root is the folder of an archive that became dags, with the folders to choose from.
@@ -296,6 +298,20 @@ func ArrivingText(w slipway.Deploy) string {
 		return "The files are arriving."
 	}
 	return "The files have arrived and are being checked."
+}
+
+// FolderText describes the effect of w on the folder named for its files; "" for none.
+func FolderText(w slipway.Deploy) string {
+	folder := "dags/" + w.Folder
+	switch {
+	case w.Folder == "":
+		return ""
+	case w.Merge == slipway.ReplaceFolder:
+		return "Replaces the folder " + folder + " alone: only the files of this deploy are in it afterwards. All other files stay as they are."
+	case w.Merge == slipway.AddFiles:
+		return "Adds or changes files in the folder " + folder + ". All other files stay as they are."
+	}
+	return "Replaces everything: afterwards there are only the files of this deploy, in the folder " + folder + "."
 }
 
 // AgainstText names the deploy with the base of a review's changes, nil for

@@ -57,6 +57,7 @@ const (
 	ChooseExpiry  = "Choose when the token expires."
 	ChooseKind    = "Tick at least one kind of deploy that the token may make."
 	ChooseOnOff   = "DAG-only deploys can be turned on or off."
+	NoSuchFolder  = "Name a folder inside dags, like team_b, or leave the field empty for a token that changes all of dags."
 	TickAtHand    = "Tick that the latest version of the project is at hand, in case you need to deploy it."
 
 	NotNumber    = "%s must be a whole number."

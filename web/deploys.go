@@ -73,7 +73,7 @@ func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.De
 		return p, w, err
 	}
 	p.Root, p.LeftOut, p.Outside = rootOf(w), omissions(report), report.Outside
-	p.Header, p.Timeline = header(sc, w, kept), timeline(sc, w)
+	p.Header, p.Timeline, p.Folder = header(sc, w, kept), timeline(sc, w), views.FolderText(w)
 	p.LiveURL = fmt.Sprintf("%s/live?view=deploy&number=%d&status=%s", deploymentPath(sc.ID), w.Number, w.Status)
 	return p, w, nil
 }
@@ -202,6 +202,7 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}
+	form.Folder = p.Folder
 	if form.Root = p.Root; form.Root != nil && len(r.Deploy.Root.Others) > 0 {
 		if _, err := r.Deploy.ChooseRoot(r.Role, r.By, slipway.RootChoice{Path: r.Deploy.Root.Path}.Name()); err == nil {
 			form.Root.URL = path + "/root"

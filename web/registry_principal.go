@@ -32,7 +32,7 @@ func (s *Server) principalOf(tx *store.Tx, b bearer) (principal, error) {
 	case t.Kind == store.AgentToken:
 		return principal{agent: t.Deployment}, nil
 	}
-	return principal{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Name: t.Name, Via: slipway.API}}, nil
+	return principal{by: slipway.Actor{Token: t.ID, Secret: t.Secret, Kinds: t.Kinds, Folder: t.Folder, Name: t.Name, Via: slipway.API}}, nil
 }
 
 // grant returns the allowed part of wants. If nothing is allowed, or anything

@@ -105,7 +105,7 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 			continue
 		}
 		row := views.TokenRow{
-			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, By: t.CreatedBy,
+			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, Folder: t.Folder, By: t.CreatedBy,
 			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), UnfitHolders: unfitHolders(t, holders[t.ID]),
 		}
 		if t.Grant().IssuedBy(role, nil) == nil {
@@ -154,7 +154,7 @@ func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
 // addToken serves POST /workspaces/:workspace/tokens. The answer shows the
 // token once; only the fingerprint is stored.
 func (s *Server) addToken(c echo.Context) error {
-	n, err := tokenInput(c)
+	n, err := s.tokenInput(c)
 	var token string
 	if err == nil {
 		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
@@ -173,10 +173,11 @@ func (s *Server) addToken(c echo.Context) error {
 }
 
 // tokenInput reads the form. Beside an error, the fields read before are returned.
-func tokenInput(c echo.Context) (n auth.NewToken, err error) {
+func (s *Server) tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	n = auth.NewToken{
 		Name: c.FormValue("name"), Description: c.FormValue("description"),
 		Workspace: slipway.WorkspaceID(c.Param("workspace")), Deployment: slipway.DeploymentID(c.FormValue("deployment")),
+		Folder: c.FormValue("folder"),
 	}
 	if n.Role, err = slipway.RoleOf(c.FormValue("role")); err != nil {
 		return n, err
@@ -188,8 +189,18 @@ func tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	if len(kinds) == 0 {
 		return n, slipway.Errorf(slipway.Invalid, views.ChooseKind)
 	}
-	n.Kinds, err = slipway.KindsOf(kinds...)
-	return n, err
+	if n.Kinds, err = slipway.KindsOf(kinds...); err != nil {
+		return n, err
+	}
+	folder, err := s.engine.CheckFolder(n.Folder)
+	switch {
+	case err != nil:
+		return n, err
+	case folder == "" && n.Folder != "":
+		return n, slipway.Errorf(slipway.Invalid, views.NoSuchFolder)
+	}
+	n.Folder = folder
+	return n, nil
 }
 
 // refillToken puts a refused input back into the form.
@@ -197,7 +208,7 @@ func refillToken(f *views.TokenForm, n auth.NewToken, refusal string) {
 	if f == nil {
 		return
 	}
-	f.Error, f.Name, f.Description, f.Days, f.Kinds = refusal, n.Name, n.Description, n.Days, n.Kinds
+	f.Error, f.Name, f.Description, f.Days, f.Kinds, f.Folder = refusal, n.Name, n.Description, n.Days, n.Kinds, n.Folder
 	f.Role = cmp.Or(n.Role, f.Role)
 	for i := range f.Scopes {
 		f.Scopes[i].Chosen = f.Scopes[i].Value == string(n.Deployment)

@@ -82,6 +82,26 @@ func TestTokensPage(t *testing.T) {
 	}
 }
 
+// TestTokenForAFolder: the page makes one, says what it changes, and refuses rights
+// over more.
+func TestTokenForAFolder(t *testing.T) {
+	a := newApp(t)
+	b := a.as(t, a.Ada)
+	form := func(folder, role string, kinds ...string) *httptest.ResponseRecorder {
+		all := []string{"name", "ci-b", "role", role, "days", "30", "folder", folder}
+		for _, k := range kinds {
+			all = append(all, "kind", k)
+		}
+		return b.post(a.tokensPath(), all...)
+	}
+	const refused = http.StatusUnprocessableEntity
+	want(t, form("team_b", "Author", "DAG_ONLY", "IMAGE_ONLY"), refused, "makes deploys of DAGs alone", `value="team_b"`)
+	want(t, form("team_b", "Operator", "DAG_ONLY"), refused, "is an Author at most")
+	want(t, form("../x", "Author", "DAG_ONLY"), refused, "..")
+	want(t, form("dags", "Author", "DAG_ONLY"), refused, "Name a folder inside dags")
+	want(t, form("dags/team_b", "Author", "DAG_ONLY"), http.StatusOK, "The token ci-b is ready.", "changes the folder", "dags/team_b")
+}
+
 func TestExpiredTokenIsMarked(t *testing.T) {
 	a := newApp(t)
 	token, _ := a.issue(t, a.Ada, auth.NewToken{Name: "old", Role: slipway.Author, Days: 30})

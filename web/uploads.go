@@ -103,18 +103,17 @@ func metadata(header string) (map[string]string, error) {
 }
 
 // newUpload reads the options of a form or a tus client. By default an archive
-// replaces all files, and loose files are added.
+// replaces all files, or the folder named, and loose files are added.
 func newUpload(merge, folder, description string, archive bool) (n deploy.NewUpload, err error) {
 	switch slipway.Merge(merge) {
-	case slipway.AddFiles, slipway.ReplaceAll:
+	case slipway.AddFiles, slipway.ReplaceFolder, slipway.ReplaceAll:
 		n.Merge = slipway.Merge(merge)
 	case "":
-		n.Merge = slipway.AddFiles
-		if archive {
-			n.Merge = slipway.ReplaceAll
+		if !archive {
+			n.Merge = slipway.AddFiles
 		}
 	default:
-		return n, slipway.Errorf(slipway.Invalid, "Files can be merged by add or by replace, not by %q.", merge)
+		return n, slipway.Errorf(slipway.Invalid, "Files can be merged by add, folder or replace, not by %q.", merge)
 	}
 	n.Folder = strings.Trim(strings.TrimSpace(folder), "/")
 	n.Description, err = slipway.CheckDescription(description)

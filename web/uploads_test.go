@@ -93,6 +93,9 @@ func TestPlainForm(t *testing.T) {
 		"one file":            {[]sent{{"b.py", dag}, {"", ""}}, nil, "added b.py", slipway.AddFiles, "b.py"},
 		"files in a folder":   {[]sent{{"b.py", dag}, {"c.sql", "x"}}, []string{"folder_path", "/x/y/"}, "added x/y/b.py, added x/y/c.sql", slipway.AddFiles, "2 files"},
 		"folder":              {[]sent{{"sales/b.py", dag}, {"sales/sql/c.sql", "x"}}, nil, "added sales/b.py, added sales/sql/c.sql", slipway.AddFiles, "2 files"},
+		"folder replaced":     {[]sent{{"b.py", dag}}, []string{"merge", "folder", "folder_path", "x"}, "added x/b.py", slipway.ReplaceFolder, "b.py"},
+		"archive to a folder": {[]sent{{"dags.tar.gz", whole}}, []string{"folder_path", "dags/x"}, "added x/b.py", slipway.ReplaceFolder, "dags.tar.gz"},
+		"archive, all else":   {[]sent{{"dags.tar.gz", whole}}, []string{"merge", "replace", "folder_path", "x"}, "removed a.py, added x/b.py", slipway.ReplaceAll, "dags.tar.gz"},
 		"files replace":       {[]sent{{"b.py", dag}}, []string{"merge", "replace"}, "removed a.py, added b.py", slipway.ReplaceAll, "b.py"},
 		"two archives":        {[]sent{{"x.zip", "x"}, {"y.zip", "y"}}, nil, "added x.zip, added y.zip", slipway.AddFiles, "2 files"},
 		"a packed table":      {[]sent{{"t.csv.gz", packed(t, "1,2")}}, nil, "added t.csv.gz", slipway.AddFiles, "t.csv.gz"},
@@ -127,8 +130,9 @@ func TestPlainFormIsRefused(t *testing.T) {
 		want   string
 	}{
 		"nothing chosen":  {[]sent{{"", ""}}, nil, http.StatusUnprocessableEntity, "Choose an archive, files or a folder first."},
-		"unknown merge":   {[]sent{{"b.py", dag}}, []string{"merge", "mix"}, http.StatusUnprocessableEntity, "Files can be merged by add or by replace"},
+		"unknown merge":   {[]sent{{"b.py", dag}}, []string{"merge", "mix"}, http.StatusUnprocessableEntity, "Files can be merged by add, folder or replace"},
 		"long text":       {[]sent{{"b.py", dag}}, []string{"description", strings.Repeat("x", 1001)}, http.StatusUnprocessableEntity, "A description may have at most"},
+		"no folder":       {[]sent{{"b.py", dag}}, []string{"merge", "folder"}, http.StatusUnprocessableEntity, "Name the folder inside dags that the files replace"},
 		"folder above it": {[]sent{{"b.py", dag}}, []string{"folder_path", "../x"}, http.StatusUnprocessableEntity, ".."},
 	} {
 		t.Run(name, func(t *testing.T) {
