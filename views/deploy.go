@@ -307,11 +307,31 @@ func FolderText(w slipway.Deploy) string {
 	case w.Folder == "":
 		return ""
 	case w.Merge == slipway.ReplaceFolder:
-		return "Replaces the folder " + folder + " alone: only the files of this deploy are in it afterwards. All other files stay as they are."
+		return "Replaces the folder " + folder + " alone: only the files of this deploy are in it afterwards." + othersStay
 	case w.Merge == slipway.AddFiles:
-		return "Adds or changes files in the folder " + folder + ". All other files stay as they are."
+		return "Adds or changes files in the folder " + folder + "." + othersStay
 	}
 	return "Replaces everything: afterwards there are only the files of this deploy, in the folder " + folder + "."
+}
+
+const othersStay = " All other files stay as they are."
+
+// FolderPlan is FolderText before the deploy, with the files in the folder.
+func FolderPlan(w slipway.Deploy, f slipway.FolderFiles) string {
+	folder := "dags/" + w.Folder
+	switch {
+	case w.Folder == "" || !w.Merge.KeepsOthers():
+		return FolderText(w)
+	case f.Before == 0 && f.After == 0:
+		return "The folder " + folder + " has no files, and gets none." + othersStay
+	case f.Before == 0:
+		return "The folder " + folder + " is new: there is none of this name yet. It gets " + Count(f.After, "file") + "." + othersStay
+	case w.Merge == slipway.AddFiles:
+		return FolderText(w)
+	case f.After == 0:
+		return "Empties the folder " + folder + " alone: " + Count(f.Before, "file") + " in it now, and none afterwards." + othersStay
+	}
+	return fmt.Sprintf("Replaces the folder %s alone: %s in it now, and %d afterwards, those of this deploy.%s", folder, Count(f.Before, "file"), f.After, othersStay)
 }
 
 // AgainstText names the deploy with the base of a review's changes, nil for

@@ -202,7 +202,7 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}
-	form.Folder = p.Folder
+	form.Folder = views.FolderPlan(r.Deploy, r.Plan.Folder)
 	if form.Root = p.Root; form.Root != nil && len(r.Deploy.Root.Others) > 0 {
 		if _, err := r.Deploy.ChooseRoot(r.Role, r.By, slipway.RootChoice{Path: r.Deploy.Root.Path}.Name()); err == nil {
 			form.Root.URL = path + "/root"

@@ -26,3 +26,37 @@ func TestCheckFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckSpelling: a folder that dags spells otherwise is refused, at any depth, and
+// whatever else lies there. A folder that exists as spelled is taken, twins or not.
+func TestCheckSpelling(t *testing.T) {
+	for name, tt := range map[string]struct{ folder, files, twin string }{
+		"dags itself":           {"", "Team/a.py", ""},
+		"the same":              {"team", "team/a.py", ""},
+		"new":                   {"team", "a.py other/b.py", ""},
+		"new, in an old one":    {"team/new", "team/a.py", ""},
+		"empty dags":            {"team", "", ""},
+		"another case":          {"team", "a.py Team/a.py", "Team"},
+		"another case, below":   {"team/SQL", "team/a.py team/sql/x", "team/sql"},
+		"another case, above":   {"TEAM/sql", "team/a.py team/sql/x", "team"},
+		"another form":          {"gr\u00f6sse", "gro\u0308sse/a.py", "gro\u0308sse"},
+		"Kelvin":                {"k", "\u212a/a.py", "\u212a"},
+		"both":                  {"team", "Team/a.py team/a.py", ""},
+		"both, and a new one":   {"team/new", "Team/new/a.py team/a.py", ""},
+		"a file of the name":    {"team", "Team", ""}, // names of files are CheckVersion's
+		"only alike":            {"team", "Teams/a.py Tea/m.py", ""},
+		"\u00df is not ss":      {"ma\u00dfe", "masse/a.py", ""},
+		"the same at the depth": {"a/b", "A/b/x", "A"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var files []slipway.File
+			for _, path := range strings.Fields(tt.files) {
+				files = append(files, slipway.File{Path: path})
+			}
+			err := CheckSpelling(tt.folder, files)
+			if _, text := slipway.Explain(err); (err != nil) != (tt.twin != "") || err != nil && (!errors.Is(err, slipway.ErrInvalid) || !strings.Contains(text, "but "+Quote(tt.twin)+", which")) {
+				t.Errorf("%v, want the twin %q", err, tt.twin)
+			}
+		})
+	}
+}

@@ -69,6 +69,47 @@ func CheckFolder(text string, lim Limits) (string, error) {
 	return folder, err
 }
 
+// CheckSpelling refuses a folder that dags does not have, where dags has the folder, or
+// one above, in another case or Unicode form. files are those in dags: a folder beside
+// would take the new files, and the old ones would stay.
+func CheckSpelling(folder string, files []slipway.File) error {
+	if folder == "" {
+		return nil
+	}
+	for depth := 1; ; depth++ {
+		name := top(folder, depth)
+		key, twin, exact := fold(name), "", false
+		for _, f := range files {
+			is := top(f.Path, depth)
+			if exact = is == name; exact {
+				break
+			}
+			if is != f.Path && twin == "" && parent(is) == parent(name) && fold(is) == key {
+				twin = is
+			}
+		}
+		if !exact && twin != "" {
+			return slipway.Errorf(slipway.Invalid, "There is no folder %s in dags, but %s, which differs only in case or Unicode form. Name that one, or another.", Quote(name), Quote(twin))
+		}
+		if !exact || name == folder {
+			return nil
+		}
+	}
+}
+
+// top returns the first elements of a path: "a/b" of "a/b/c.py" for two.
+func top(name string, elements int) string {
+	for i := range len(name) {
+		if name[i] != '/' {
+			continue
+		}
+		if elements--; elements == 0 {
+			return name[:i]
+		}
+	}
+	return name
+}
+
 // Composed returns files with composed paths and targets. Earlier versions may have
 // others. The files must be sorted, and the result is.
 func Composed(files []slipway.File) []slipway.File {

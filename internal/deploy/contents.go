@@ -426,6 +426,17 @@ func merged(w slipway.Deploy, base, uploaded []slipway.File) []slipway.File {
 	return w.Merge.Apply(w.Folder, archive.Composed(base), uploaded)
 }
 
+// checkMerged refuses next, made of base by w, if next is no version, or if w goes to a
+// folder that base spells otherwise.
+func checkMerged(w slipway.Deploy, base, next []slipway.File, lim archive.Limits) error {
+	if w.Merge.KeepsOthers() {
+		if err := archive.CheckSpelling(w.Folder, base); err != nil {
+			return err
+		}
+	}
+	return archive.CheckVersion(next, lim)
+}
+
 // projectedFiles returns the files at the end of b's queue. Deploys in the
 // queue may have no manifest yet.
 func (o *contents) projectedFiles(b queueState) (files []slipway.File, err error) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"slipway/internal/auth"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -28,7 +27,9 @@ func sent(t *testing.T, a *app, by slipway.Actor, merge slipway.Merge, folder st
 func boundTo(t *testing.T, a *app, folder string) (by slipway.Actor) {
 	t.Helper()
 	storetest.Update(t, a.Store, func(tx *store.Tx) error {
-		_, made, err := auth.IssueToken(tx, a.Ada, auth.NewToken{Name: "ci-" + folder, Workspace: a.Workspace.ID, Role: slipway.Author, Kinds: slipway.FolderKinds, Folder: folder})
+		made, err := tx.AddToken(store.Token{
+			ID: tx.NewTokenID(), Secret: folder, Kind: store.APIToken, Name: "ci-" + folder, Workspace: a.Workspace.ID, Role: slipway.Author, Kinds: slipway.FolderKinds, Folder: folder,
+		})
 		by = slipway.Actor{Token: made.ID, Secret: made.Secret, Kinds: made.Kinds, Folder: made.Folder, Name: made.Name, Via: slipway.API}
 		return err
 	})
@@ -89,8 +90,31 @@ func TestReplaceFolderWhereAFileIs(t *testing.T) {
 	a := running(t)
 	a.Deployed(t, slipway.ReplaceAll, map[string]string{"dags/team_b": "text", "dags/a.py": dag("a")})
 	w := sent(t, a, a.Eve, slipway.ReplaceFolder, "team_b", map[string]string{"x.py": dag("x")})
-	_, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
-	wantKind(t, err, slipway.Invalid, "team_b")
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, r.Refusal, slipway.Invalid, `where the file "team_b" is`)
+}
+
+// A folder that dags spells otherwise is refused, before the deploy and at its turn.
+func TestReplaceFolderOfAnotherSpelling(t *testing.T) {
+	a := running(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"dags/Team_B/b.py": dag("b"), "dags/a.py": dag("a")})
+	for _, merge := range []slipway.Merge{slipway.ReplaceFolder, slipway.AddFiles} {
+		w := sent(t, a, a.Eve, merge, "team_b", map[string]string{"x.py": dag("x")})
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantKind(t, r.Refusal, slipway.Invalid, `no folder "team_b" in dags, but "Team_B"`)
+		_, err = a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
+		wantKind(t, err, slipway.Invalid, `but "Team_B"`)
+	}
+	w := sent(t, a, a.Eve, slipway.ReplaceAll, "team_b", map[string]string{"x.py": dag("x")})
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"team_b/x.py": dag("x")})
 }
 
 // A token for one folder changes nothing else, by whatever call.

@@ -55,9 +55,9 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 	base = archive.Composed(base)
 	next := merged(w, base, uploaded)
 	plan, err := p.withDAGs(ctx, b, w, base, next)
-	plan.NotAirflow = notAirflow(w)
+	plan.NotAirflow, plan.Folder = notAirflow(w), slipway.FilesIn(w.Folder, base, next)
 	if err == nil {
-		err = archive.CheckVersion(next, p.cfg.Limits)
+		err = checkMerged(w, base, next, p.cfg.Limits)
 	}
 	return plan, err
 }
@@ -112,7 +112,7 @@ func (p *planner) Describe(ctx context.Context, of slipway.DeploymentID, number 
 		if err != nil {
 			return err
 		}
-		if w, err = w.Describe(role, text); err != nil {
+		if w, err = w.Describe(role, by, text); err != nil {
 			return err
 		}
 		_, err = tx.SaveDeploy(w)

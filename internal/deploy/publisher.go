@@ -245,7 +245,7 @@ func (e *versions) merged(w slipway.Deploy, base []slipway.File, staged []byte) 
 		return nil, err
 	}
 	files := merged(w, base, uploaded)
-	return files, archive.CheckVersion(files, e.cfg.Limits)
+	return files, checkMerged(w, base, files, e.cfg.Limits)
 }
 
 // dropUnretained deletes the manifest of a version unless a record names the

@@ -83,6 +83,8 @@ func TestBoundTokenTouchesItsFolderAlone(t *testing.T) {
 			checkError(t, err, tt.want, tt.text)
 			_, err = tt.w.ChooseRoot(Author, by, "x")
 			checkError(t, err, tt.want, tt.text)
+			_, err = tt.w.Describe(Author, by, "text")
+			checkError(t, err, tt.want, tt.text)
 			if tt.w.ReturnTo == 0 { // never confirmed
 				_, err = d.Confirm(tt.w, Author, by, "")
 				checkError(t, err, tt.want, "")

@@ -292,8 +292,11 @@ func (w Deploy) Expired(lastByte, now time.Time) string {
 }
 
 // Describe returns w with another description, until confirmation.
-func (w Deploy) Describe(role Role, text string) (Deploy, error) {
+func (w Deploy) Describe(role Role, by Actor, text string) (Deploy, error) {
 	if err := role.May(DeployDAGs); err != nil {
+		return w, err
+	}
+	if err := by.Reaches(w); err != nil {
 		return w, err
 	}
 	if w.Status != Initialized && w.Status != Staged {

@@ -88,6 +88,13 @@ func TestInFolder(t *testing.T) {
 	}
 }
 
+func TestFilesIn(t *testing.T) {
+	base := []File{{Path: "b"}, {Path: "b/x"}, {Path: "b/y/z"}, {Path: "bb/x"}}
+	if got := FilesIn("b", base, base[:2]); got != (FolderFiles{2, 1}) {
+		t.Errorf("FilesIn = %+v", got)
+	}
+}
+
 func tree(files []File) string {
 	var words []string
 	for _, f := range files {

@@ -23,13 +23,30 @@ type Ticks struct {
 type Plan struct {
 	Changes     []Change
 	Counts      Counts
-	RemovedDAGs []string  // paths of DAG files that are gone
-	StoppedDAGs []StopDAG // DAG files that stay, and that Airflow no longer loads
-	NoDAGs      bool      // the new version has no DAG file at all
-	Pointers    []string  // paths of new pointers of Git LFS
-	Bidi        []string  // paths of texts with bidirectional controls in changed lines
-	NotAirflow  string    // image without signs of Airflow; "" for none
-	ByHand      bool      // mounted DAGs are replaced by the DAGs of an image that nothing here applies
+	RemovedDAGs []string    // paths of DAG files that are gone
+	StoppedDAGs []StopDAG   // DAG files that stay, and that Airflow no longer loads
+	NoDAGs      bool        // the new version has no DAG file at all
+	Pointers    []string    // paths of new pointers of Git LFS
+	Bidi        []string    // paths of texts with bidirectional controls in changed lines
+	NotAirflow  string      // image without signs of Airflow; "" for none
+	Folder      FolderFiles // in the folder named for the upload
+	ByHand      bool        // mounted DAGs are replaced by the DAGs of an image that nothing here applies
+}
+
+// FolderFiles counts the files in a folder before and after a deploy.
+type FolderFiles struct{ Before, After int }
+
+// FilesIn counts the files in folder among base and next.
+func FilesIn(folder string, base, next []File) FolderFiles {
+	count := func(files []File) (n int) {
+		for _, f := range files {
+			if f.Path != folder && InFolder(folder, f.Path) {
+				n++
+			}
+		}
+		return n
+	}
+	return FolderFiles{count(base), count(next)}
 }
 
 // StopDAG is a DAG file that stays in the version, and that Airflow no longer loads.

@@ -72,7 +72,7 @@ func TestDescribe(t *testing.T) {
 		"too late": {slipway.Owner, slipway.Queued, slipway.Conflict, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, err := slipway.Deploy{Status: tt.status}.Describe(tt.role, "why")
+			w, err := slipway.Deploy{Status: tt.status}.Describe(tt.role, slipway.Actor{}, "why")
 			kind, _ := slipway.Explain(err)
 			if (err == nil) != tt.ok || !tt.ok && kind != tt.kind || tt.ok && w.Description != "why" {
 				t.Errorf("%q, %v, want kind %v", w.Description, err, tt.kind)
