@@ -57,9 +57,10 @@ crash: ## crowd the portal, kill it 500 times at work and agents 100 times, and 
 
 FUZZTIME ?= 10m
 .PHONY: fuzz
-fuzz: ## ten minutes of damaged archives, and of damaged manifests; FUZZTIME=1h for longer
-	go test -run '^$$' -fuzz '^FuzzRead$$' -fuzztime $(FUZZTIME) ./internal/archive
-	go test -run '^$$' -fuzz '^FuzzManifest$$' -fuzztime $(FUZZTIME) ./internal/bundle
+fuzz: ## ten minutes of damaged archives, manifests, patterns …, for each fuzz target; FUZZTIME=1h for longer
+	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal store web views cmd | while IFS=: read -r file target; do \
+		go test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${file%/*}" </dev/null; \
+	done
 
 .PHONY: bench
 bench: ## measure against the bars of the design and print the table, in a quarter of an hour

@@ -36,6 +36,19 @@ func FuzzManifest(f *testing.F) {
 		content := `,"sha256":"` + sha("a") + `","size":` + size + `,"pack":"` + sha("b") + `","length":1}`
 		f.Add([]byte(`{"version":"` + string(version(1)) + `","files":[{"path":"a"` + content + `,{"path":"b"` + content + `]}`))
 	}
+	b.Reset()
+	ok(f, WriteManifest(&b, slipway.Manifest{Version: version(1), Files: []slipway.File{
+		{Path: ".airflowignore", SHA256: sha("*"), Size: 1, Place: place}, {Path: "a.py", SHA256: sha("a"), Size: 1, Asset: true, Bidi: true, Place: place},
+		{Path: "b.bin", SHA256: sha("b"), Size: 130, LFS: true, Exec: true, Place: place}, {Path: "größe\u202e.py", SHA256: sha("c"), NoMode: true},
+		{Path: "pack.zip", SHA256: sha("d"), Size: 9, DAG: true, Place: place},
+	}}))
+	f.Add(bytes.Clone(b.Bytes()))
+	for _, field := range []string{`"noMode":true,"exec":true`, `"dag":1`, `"asset":true,"dag":true,"lfs":true`, `"link":"a","size":1`, `"offset":-1`, `"path":"b"`} {
+		f.Add([]byte(`{"version":"` + string(version(1)) + `","files":[{"path":"a",` + field + `,"sha256":"` + sha("a") + `","size":1,"pack":"` + sha("b") + `","length":1}]}`))
+	}
+	for _, path := range []string{"e\u0301", "\xff", "a\u2066b", "Icon\r", `a\\b`, strings.Repeat("d/", 140) + "x"} {
+		f.Add([]byte(`{"version":"` + string(version(1)) + `","files":[{"path":"` + path + `","sha256":"` + sha("a") + `","size":1,"pack":"` + sha("b") + `","length":1}]}`))
+	}
 	f.Add([]byte(`{"files":[{},{},{}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if m, err := ReadManifest(bytes.NewReader(data)); err == nil {

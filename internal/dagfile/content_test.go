@@ -73,6 +73,11 @@ func marks(f slipway.File) string {
 func FuzzZip(f *testing.F) {
 	f.Add([]byte("PK\x05\x06" + strings.Repeat("\x01", 18)))
 	f.Add(append([]byte(centralSign), bytes.Repeat([]byte{0xff}, 80)...))
+	pack := zipOf(f, "dag.py", "lib/größe.pyc")
+	f.Add(pack)
+	f.Add(pack[:len(pack)-22])
+	f.Add(append([]byte("#!/usr/bin/python\n"), pack...))
+	f.Add([]byte("PK\x06\x06" + strings.Repeat("\xff", 52) + "PK\x06\x07" + strings.Repeat("\x00", 16)))
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		LookAt("a.zip", append(b, "PK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00\x2e\x00\x00\x00\x00\x00\x00\x00\x00\x00"...))
 	})

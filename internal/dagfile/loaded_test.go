@@ -42,7 +42,7 @@ func contentOf(t *testing.T, kind string) []byte {
 	return nil
 }
 
-func zipOf(t *testing.T, names ...string) []byte {
+func zipOf(t testing.TB, names ...string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -173,4 +173,31 @@ func TestTooManyRules(t *testing.T) {
 	if _, err := Loaded(files, 3, map[string]string{"i": strings.Repeat("x*\n", maxRules+1)}); !errors.Is(err, errTooManyRules) {
 		t.Errorf("%d patterns: %v", maxRules+1, err)
 	}
+}
+
+// FuzzLoaded tries any patterns on any name: the answer is the file, nothing, or a
+// sentence, and the same twice.
+func FuzzLoaded(f *testing.F) {
+	for _, text := range []string{"*", "!*/\n[[:alpha:]]", "a**/b\\/**\\/[]-a]", "(a|b)+$", "(?P<n>a)(?P=n)", "(((a*)*)*)*b", "a{1,1000}{1,1000}", "[", "\\", "#\r\n\n", "\ufeffa", "\xff", "^dags/.*\\.py"} {
+		for _, airflow := range []int{0, 2, 3} {
+			f.Add(text, "team/a.py", airflow)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text, name string, airflow int) {
+		files := []slipway.File{{Path: IgnoreName, SHA256: "1"}, {Path: "x/" + IgnoreName, SHA256: "1"}, {Path: "x/" + name, DAG: true, Size: 1}, {Path: "z", Link: "x"}}
+		texts := map[string]string{"1": text}
+		got, err := Loaded(files, airflow, texts)
+		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
+			t.Fatalf("not a sentence for the user: %v", err)
+		}
+		again, _ := Loaded(files, airflow, texts)
+		if !slices.Equal(got, again) {
+			t.Errorf("%q, and then %q", got, again)
+		}
+		for _, path := range got {
+			if !strings.HasSuffix(path, "/"+name) {
+				t.Errorf("%q is loaded, and is no file", path)
+			}
+		}
+	})
 }
