@@ -2,6 +2,7 @@ package web
 
 import (
 	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -55,7 +56,7 @@ func (s *Server) shared(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		network := auth.Network(c.RealIP())
 		if !s.clients.begin(network) {
-			return slipway.Errorf(slipway.TooMany, views.TooManyRequests, s.clients.most)
+			return auth.Later(slipway.Errorf(slipway.TooMany, views.TooManyRequests, s.clients.most), time.Second)
 		}
 		defer s.clients.end(network)
 		return next(c)

@@ -63,7 +63,11 @@ func (s *Server) fail(err error, c echo.Context) {
 	if w, ok := errors.AsType[*auth.WaitError](err); ok {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(w.After/time.Second)))
 	}
-	if err := s.answer(c, status, text); err != nil {
+	show := func() error { return s.answer(c, status, text) }
+	if _, ofRouter := errors.AsType[*echo.HTTPError](err); !ofRouter && api.Owns(c.Request().URL.Path) {
+		show = func() error { return api.Refuse(c, err) }
+	}
+	if err := show(); err != nil {
 		s.log.Error("an error could not be shown", "request", requestID(c), "err", err)
 	}
 }

@@ -199,7 +199,10 @@ type WaitError struct {
 
 // newWaitError returns the refusal of a try until after has passed.
 func newWaitError(after time.Duration) error {
-	return &WaitError{error: slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", after), After: after}
+	return Later(slipway.Errorf(slipway.TooMany, "Too many attempts. Try again in %s.", after), after)
 }
+
+// Later returns err as the refusal of a try until after has passed.
+func Later(err error, after time.Duration) error { return &WaitError{error: err, After: after} }
 
 func (e *WaitError) Unwrap() error { return e.error }

@@ -178,7 +178,6 @@ func (o *core) jsonErrors(next echo.HandlerFunc) echo.HandlerFunc {
 		if err == nil || c.Response().Committed {
 			return err
 		}
-		status, text := explain(err)
-		return errors.Join(err, c.JSON(status, errorBody{Message: text, RequestID: requestID(c), StatusCode: status}))
+		return errors.Join(err, answerJSON(c, err))
 	}
 }

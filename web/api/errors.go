@@ -3,6 +3,8 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -42,6 +44,27 @@ func explain(err error) (int, string) {
 		return http.StatusRequestEntityTooLarge, tooLargeText(e.Limit)
 	}
 	return StatusOf[kind], text
+}
+
+// Owns reports whether path is an address of the API.
+func Owns(path string) bool {
+	return slices.ContainsFunc([]string{"/v1/", "/v1alpha1/", "/private/"}, func(start string) bool { return strings.HasPrefix(path, start) })
+}
+
+// Refuse answers with err a request that came to no operation, in the form of its
+// address.
+func Refuse(c echo.Context, err error) error {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	if strings.HasPrefix(c.Request().URL.Path, strings.TrimSuffix(uploadPath, ":upload")) {
+		return answerAzure(c, err)
+	}
+	return answerJSON(c, err)
+}
+
+// answerJSON answers with err as the CLI reads errors.
+func answerJSON(c echo.Context, err error) error {
+	status, text := explain(err)
+	return c.JSON(status, errorBody{Message: text, RequestID: requestID(c), StatusCode: status})
 }
 
 // requestID returns the id of a request in the log.

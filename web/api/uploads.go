@@ -86,20 +86,25 @@ func azureErrors(next echo.HandlerFunc) echo.HandlerFunc {
 		if err == nil || c.Response().Committed {
 			return err
 		}
-		status, text := explain(err)
-		kind, _ := slipway.Explain(err)
-		code := blobCodes[kind]
-		if e, ok := errors.AsType[*blobError](err); ok {
-			status, code = e.status, e.code
-		} else if errors.Is(err, deploy.ErrMD5) {
-			code = "Md5Mismatch"
-		}
-		h.Set("x-ms-error-code", code)
-		return errors.Join(err, c.XML(status, struct {
-			XMLName       xml.Name `xml:"Error"`
-			Code, Message string
-		}{Code: code, Message: text}))
+		return errors.Join(err, answerAzure(c, err))
 	}
+}
+
+// answerAzure answers with err in the XML of Azure Storage.
+func answerAzure(c echo.Context, err error) error {
+	status, text := explain(err)
+	kind, _ := slipway.Explain(err)
+	code := blobCodes[kind]
+	if e, ok := errors.AsType[*blobError](err); ok {
+		status, code = e.status, e.code
+	} else if errors.Is(err, deploy.ErrMD5) {
+		code = "Md5Mismatch"
+	}
+	c.Response().Header().Set("x-ms-error-code", code)
+	return c.XML(status, struct {
+		XMLName       xml.Name `xml:"Error"`
+		Code, Message string
+	}{Code: code, Message: text})
 }
 
 // putBlob serves PUT /v1/uploads/:upload: one block, the list of blocks, or the
