@@ -48,7 +48,10 @@ type ProbeResult struct {
 // the -wal, or 0 if unknown. Probe uses the number to detect the -wal of another
 // file.
 func Probe(ctx context.Context, path string, starts int64) (ProbeResult, error) {
-	log := sizeOf(path + walSuffix)
+	log, err := sizeOf(path + walSuffix)
+	if err != nil {
+		return ProbeResult{}, fmt.Errorf("look at the database: %w", err)
+	}
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -100,12 +103,16 @@ func probeWithLog(ctx context.Context, path string, fits bool) (ProbeResult, err
 // until a checkpoint moves the pages to the database.
 const walSuffix = "-wal"
 
-func sizeOf(path string) int64 {
+// sizeOf returns the bytes of a file, 0 without the file.
+func sizeOf(path string) (int64, error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return 0
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
 	}
-	return info.Size()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // sqliteMagic is the beginning of every database file of SQLite.
@@ -214,20 +221,32 @@ func committed(path string) (bool, error) {
 	in := bufio.NewReaderSize(f, 1<<16)
 	var head [walHeader]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return false, nil // not even a whole header
+		return false, unlessCutOff(err) // without a whole header
 	}
 	salt := head[walSalt : walSalt+saltBytes]
 	page := int(binary.BigEndian.Uint32(head[walPageSize:]))
 	for {
 		var frame [walFrameHead]byte
-		if _, err := io.ReadFull(in, frame[:]); err != nil || string(frame[frameSalt:frameSalt+saltBytes]) != string(salt) {
+		if _, err := io.ReadFull(in, frame[:]); err != nil {
+			return false, unlessCutOff(err)
+		}
+		if string(frame[frameSalt:frameSalt+saltBytes]) != string(salt) {
 			return false, nil
 		}
-		if n, err := in.Discard(page); err != nil || n < page {
-			return false, nil // cut off
+		if _, err := in.Discard(page); err != nil {
+			return false, unlessCutOff(err)
 		}
 		if binary.BigEndian.Uint32(frame[frameCommit:]) != 0 {
 			return true, nil
 		}
 	}
+}
+
+// unlessCutOff returns the error of reading a log, and nil at the end of the file: a
+// log that was cut off holds no more commits, while one that cannot be read may.
+func unlessCutOff(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return fmt.Errorf("look at the database: %w", err)
 }

@@ -139,3 +139,30 @@ func TestOpenRefusesANewerSchema(t *testing.T) {
 		t.Errorf("Attach: %v", err)
 	}
 }
+
+// A log that cannot be read may hold records, so the database is not taken for one
+// without.
+func TestLogThatCannotBeRead(t *testing.T) {
+	for name, harm := range map[string]func(wal string) error{
+		"a folder":          func(wal string) error { return os.Mkdir(wal, 0o700) },
+		"a circle of links": func(wal string) error { return os.Symlink(wal, wal) },
+	} {
+		for _, db := range [][]byte{nil, {}} {
+			t.Run(name, func(t *testing.T) {
+				path := filepath.Join(t.TempDir(), "slipway.db")
+				if db != nil {
+					if err := os.WriteFile(path, db, 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := harm(path + "-wal"); err != nil {
+					t.Fatal(err)
+				}
+				got, err := store.Probe(t.Context(), path, 0)
+				if err == nil && !got.Log {
+					t.Errorf("Probe: %+v, want an error, or that there may be records", got)
+				}
+			})
+		}
+	}
+}

@@ -184,30 +184,38 @@ func lookZip(r io.ReaderAt, size int64) (zip, modules bool, err error) {
 	if length == 1<<32-1 || entries == 1<<16-1 { // Zip64: its directory is not read here
 		return true, true, nil
 	}
-	modules, zip = findModule(r, from+int64(i)-length, length)
-	return zip, modules, nil
+	modules, zip, err = findModule(r, from+int64(i)-length, length)
+	return zip, modules, err
 }
 
 // findModule looks for a .py or .pyc file at the root in the central directory of
 // length bytes from start on. found is false without a directory.
-func findModule(r io.ReaderAt, start, length int64) (module, found bool) {
+func findModule(r io.ReaderAt, start, length int64) (module, found bool, err error) {
 	if start < 0 {
-		return false, false
+		return false, false, nil
 	}
 	head, name := make([]byte, centralSize), make([]byte, 1<<16)
 	for at := start; at+centralSize <= start+length; {
-		if n, _ := r.ReadAt(head, at); n < centralSize || string(head[:4]) != centralSign {
+		n, err := r.ReadAt(head, at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, false, err
+		}
+		if n < centralSize || string(head[:4]) != centralSign {
 			break
 		}
 		found = true
-		n := int(binary.LittleEndian.Uint16(head[28:]))
-		if got, _ := r.ReadAt(name[:n], at+centralSize); got < n {
+		n = int(binary.LittleEndian.Uint16(head[28:]))
+		got, err := r.ReadAt(name[:n], at+centralSize)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, false, err
+		}
+		if got < n {
 			break
 		}
 		if text := string(name[:n]); !strings.Contains(text, "/") && (isPython(text) || strings.HasSuffix(text, ".pyc")) {
-			return true, true
+			return true, true, nil
 		}
 		at += centralSize + int64(n) + int64(binary.LittleEndian.Uint16(head[30:])) + int64(binary.LittleEndian.Uint16(head[32:]))
 	}
-	return false, found
+	return false, found, nil
 }

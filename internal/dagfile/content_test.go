@@ -2,6 +2,7 @@ package dagfile
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -81,4 +82,36 @@ func FuzzZip(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		LookAt("a.zip", append(b, "PK\x05\x06\x00\x00\x00\x00\x01\x00\x01\x00\x2e\x00\x00\x00\x00\x00\x00\x00\x00\x00"...))
 	})
+}
+
+// broken is a file on a disk that fails from the nth read on.
+type broken struct {
+	*bytes.Reader
+	left int
+}
+
+var errDisk = errors.New("the disk fails")
+
+func (b *broken) ReadAt(p []byte, at int64) (int, error) {
+	if b.left--; b.left < 0 {
+		return 0, errDisk
+	}
+	return b.Reader.ReadAt(p, at)
+}
+
+// A file that cannot be read is not taken for one that Airflow would not load.
+func TestLookFailsWithTheDisk(t *testing.T) {
+	pack := zipOf(t, "a/data.txt", "dag.py")
+	for n := 0; ; n++ {
+		c, err := Look("a.zip", &broken{bytes.NewReader(pack), n}, int64(len(pack)))
+		if err == nil {
+			if n < 3 || !c.Zip || !c.Modules {
+				t.Errorf("after %d reads: %+v", n, c)
+			}
+			return
+		}
+		if !errors.Is(err, errDisk) {
+			t.Fatalf("after %d reads: %v", n, err)
+		}
+	}
 }

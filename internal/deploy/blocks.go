@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,12 +180,17 @@ func (b *blocks) PutBlock(ctx context.Context, id slipway.DeployID, block string
 	return b.uploads.touch(context.WithoutCancel(ctx), u, w, false) // recorded also if the client is gone
 }
 
-func sizeOf(path string) (int64, bool) {
+// sizeOf returns the bytes of a file. A file that cannot be looked at is an error, and
+// not missing: a sender was told so, and would send all again.
+func sizeOf(path string) (n int64, exists bool, err error) {
 	info, err := os.Stat(path)
-	if err != nil {
-		return 0, false
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
 	}
-	return info.Size(), true
+	if err != nil {
+		return 0, false, fmt.Errorf("size of upload: %w", err)
+	}
+	return info.Size(), true, nil
 }
 
 // writeBlock writes r to the block at path.
@@ -233,7 +239,9 @@ func (b *blocks) openBlock(upload string, w slipway.Deploy, path string) (*openB
 		return nil, fmt.Errorf("blocks of upload: %w", err)
 	}
 	one := &openBlock{files: b.uploadFiles, upload: upload, key: filepath.Base(path), most: b.cfg.Limits.Archive, name: w.Upload}
-	one.old, one.known = sizeOf(path)
+	if one.old, one.known, err = sizeOf(path); err != nil {
+		return nil, err
+	}
 	switch {
 	case t.writing[one.key]:
 		return nil, slipway.Errorf(slipway.TooMany, "This block of deploy #%d is being received by another request. Try again in a moment.", w.Number)
@@ -335,7 +343,10 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 // checkBlocks returns the size of the archive from blocks.
 func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err error) {
 	for _, block := range blocks {
-		n, exists := sizeOf(b.uploadFiles.blockPath(upload, block))
+		n, exists, err := sizeOf(b.uploadFiles.blockPath(upload, block))
+		if err != nil {
+			return 0, err
+		}
 		if !exists {
 			return 0, ErrNoBlock
 		}
@@ -439,7 +450,10 @@ func (b *blocks) repeated(ctx context.Context, w slipway.Deploy, request wholeUp
 
 // fillUpload writes the archive of u, and returns the sums.
 func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUpload) (blob store.Blob, err error) {
-	old, _ := sizeOf(b.uploadFiles.uploadPath(u.ID))
+	old, _, err := sizeOf(b.uploadFiles.uploadPath(u.ID))
+	if err != nil {
+		return blob, err
+	}
 	f, err := os.OpenFile(b.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o600)
 	if err != nil {
 		return blob, fmt.Errorf("open upload: %w", err)
@@ -452,8 +466,8 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUploa
 	}
 	blob.Deploy = w.ID
 	blob.Blocks, err = request.fill(u, to)
-	size, exists := sizeOf(f.Name())
-	switch {
+	size, exists, failed := sizeOf(f.Name())
+	switch err = errors.Join(err, failed); {
 	case err != nil:
 	case !exists:
 		err = fmt.Errorf("upload %s is gone", u.ID)

@@ -87,6 +87,36 @@ func TestBrokenBlockIsNone(t *testing.T) {
 	}
 }
 
+// A block that cannot be looked at is not taken for one that was never sent.
+func TestBlockThatCannotBeRead(t *testing.T) {
+	a := running(t)
+	w := a.beginBlocks(t)
+	b := storetest.Archive(t, map[string]string{"a.py": dag("a")})
+	a.putBlock(t, w, "one", b)
+	dir := filepath.Join(a.Dir, "uploads", string(w.ID)+".d")
+	block := filepath.Join(dir, a.Names(t, "uploads", filepath.Base(dir))[0])
+	away := filepath.Join(a.Dir, "away")
+	if err := errors.Join(os.Rename(block, away), os.Symlink(block, block)); err != nil { // a circle
+		t.Fatal(err)
+	}
+	if got, err := a.Engine.Received(t.Context(), w); err == nil {
+		t.Errorf("received %v, want an error", got)
+	}
+	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one"}, nil); err == nil || errors.Is(err, deploy.ErrNoBlock) {
+		t.Errorf("block list: %v, want the error of the disk", err)
+	}
+	if err := a.Engine.PutBlock(t.Context(), w.ID, "one", bytes.NewReader(b)); err == nil {
+		t.Error("a block was written over one that cannot be looked at")
+	}
+	if err := os.Rename(away, block); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Engine.PutBlockList(t.Context(), w.ID, []string{"one"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	a.Await(t, w.Number, slipway.Staged)
+}
+
 // What is never finalized ends, and nothing of it stays.
 func TestBlocksAreReaped(t *testing.T) {
 	a := running(t)

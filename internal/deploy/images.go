@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -240,7 +241,10 @@ func (i *images) Pushed(p image.Push) {
 		d, err = tx.DeploymentIn(image.Namespace(p.Repository))
 		return err
 	})
-	if err == nil { // without a Deployment, nobody watches
+	switch {
+	case err == nil:
 		i.watchers.notify(d.ID)
+	case !errors.Is(err, slipway.ErrNotFound): // without a Deployment, nobody watches
+		i.log.Error("tell open pages of a pushed image", slog.String("repository", p.Repository), slog.Any("error", err))
 	}
 }

@@ -59,9 +59,12 @@ func (p *uploadFiles) receivedBlocks(upload string) (all []store.Block, err erro
 		return nil, err
 	}
 	for _, f := range entries {
-		id, err := hex.DecodeString(f.Name())
-		size, exists := sizeOf(filepath.Join(p.blocksPath(upload), f.Name()))
-		if err == nil && exists { // else unfinished
+		id, unfinished := hex.DecodeString(f.Name())
+		size, exists, err := sizeOf(filepath.Join(p.blocksPath(upload), f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		if unfinished == nil && exists {
 			all = append(all, store.Block{ID: string(id), Size: size})
 		}
 	}
@@ -106,7 +109,11 @@ func (p *uploadFiles) blockTotal(upload string) (*blockTotal, error) {
 	}
 	t := &blockTotal{writing: map[string]bool{}}
 	for _, f := range entries {
-		if size, exists := sizeOf(filepath.Join(p.blocksPath(upload), f.Name())); exists {
+		size, exists, err := sizeOf(filepath.Join(p.blocksPath(upload), f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		if exists {
 			t.bytes, t.count = t.bytes+size, t.count+1
 		}
 	}
@@ -125,7 +132,10 @@ func (p *uploadFiles) restore(u store.Upload, h quota.Holder) error {
 	if err != nil {
 		return err
 	}
-	size, _ := sizeOf(p.uploadPath(u.ID))
+	size, _, err := sizeOf(p.uploadPath(u.ID))
+	if err != nil {
+		return err
+	}
 	p.ledger.Restore(u.ID, h, max(u.Length, 0), size+t.bytes)
 	return nil
 }

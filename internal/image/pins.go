@@ -112,7 +112,7 @@ func syncPath(path string) error {
 
 // drop removes pins older than a time, except those of images for which keep
 // is true.
-func (p pins) drop(older time.Time, keep func(repository, digest string) bool) error {
+func (p pins) drop(older time.Time, keep func(repository, digest string) (bool, error)) error {
 	return filepath.WalkDir(p.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return ignoreMissing(err)
@@ -122,8 +122,11 @@ func (p pins) drop(older time.Time, keep func(repository, digest string) bool) e
 			return ignoreMissing(err)
 		}
 		repository, digest, err := p.of(name)
-		if err != nil || keep(repository, digest) {
+		if err != nil {
 			return ignoreMissing(err)
+		}
+		if kept, err := keep(repository, digest); err != nil || kept {
+			return err
 		}
 		return ignoreMissing(os.Remove(name))
 	})

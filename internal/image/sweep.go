@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -37,17 +38,32 @@ func (w *sweep) keeps(repository, digest string) bool {
 }
 
 // keepsAny is keeps, of an index also by one of its images: a deploy needs
-// the image for one platform.
-func (w *sweep) keepsAny(repository, digest string) bool {
+// the image for one platform. A missing manifest is of no use; one that cannot be
+// read may be needed, so the sweep ends there.
+func (w *sweep) keepsAny(repository, digest string) (bool, error) {
 	if w.keeps(repository, digest) {
-		return true
+		return true, nil
+	}
+	if len(w.keep.Digests[repository]) == 0 {
+		return false, nil
 	}
 	raw, err := os.ReadFile(w.s.driver.file(blobPath(strings.TrimPrefix(digest, "sha256:"))))
-	if err != nil || len(w.keep.Digests[repository]) == 0 {
-		return false // a missing manifest needs no pin
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", digest, err)
 	}
 	c, err := manifest{raw: raw}.content()
-	return err == nil && slices.ContainsFunc(c.Manifests, func(d descriptor) bool { return w.keepsAny(repository, d.Digest) })
+	if err != nil {
+		return false, nil // no index
+	}
+	for _, d := range c.Manifests {
+		if kept, err := w.keepsAny(repository, d.Digest); err != nil || kept {
+			return kept, err
+		}
+	}
+	return false, nil
 }
 
 // mark marks all images of a repository that must stay. Tags are read before
@@ -59,7 +75,13 @@ func (w *sweep) mark(ctx context.Context, repository string) error {
 	}
 	roots := slices.Clone(w.keep.Digests[repository])
 	for _, t := range tags {
-		if Reserved(t.Tag) && t.At.Before(w.until) && !w.keepsAny(repository, t.Digest) {
+		needed := !Reserved(t.Tag) || !t.At.Before(w.until)
+		if !needed {
+			if needed, err = w.keepsAny(repository, t.Digest); err != nil {
+				return err
+			}
+		}
+		if !needed {
 			if err := w.untag(t); err != nil {
 				return err
 			}

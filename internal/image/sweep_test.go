@@ -3,6 +3,7 @@ package image_test
 import (
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"net/http"
 	"os"
@@ -251,4 +252,37 @@ func TestSweepOfOtherDigests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A manifest that cannot be read may be needed: nothing is removed.
+func TestSweepEndsAtAManifestThatCannotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	p := openAt(t, dir)
+	p.reserved["deploy-a"] = true
+	img := runtimeImage(t, layer(t, file("a", "a")))
+	digest := p.push(repository+":deploy-a", img)
+	other := p.push(repository+":other", runtimeImage(t, layer(t, file("b", "b"))))
+	var blob string
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if hex := strings.TrimPrefix(digest, "sha256:"); filepath.Base(path) == "data" && filepath.Base(filepath.Dir(path)) == hex {
+			blob = path
+		}
+		return err
+	})
+	if err != nil || blob == "" {
+		t.Fatalf("the manifest is at %q, %v", blob, err)
+	}
+	if err := errors.Join(os.Rename(blob, blob+".away"), os.Mkdir(blob, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	keep := func() (image.Needed, error) {
+		return image.Needed{Digests: map[string][]string{repository: {other}}}, nil
+	}
+	if err := p.Sweep(t.Context(), keep, later()); err == nil {
+		t.Error("swept without an error")
+	}
+	if err := errors.Join(os.Remove(blob), os.Rename(blob+".away", blob)); err != nil {
+		t.Fatal(err)
+	}
+	p.wantPulls(t, repository+":deploy-a", true)
 }
