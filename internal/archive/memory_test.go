@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"archive/zip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,14 @@ func TestMemoryOfEntries(t *testing.T) {
 		"hard links beside":        {300_000, gzipOf(tarEntries(tar.TypeLink, func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) })), false},
 		"many more beside":         {390_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) })), false},
 		"many more beside, zipped": {390_000, zipEntriesOf(func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) }), false},
+		"records of 900 KiB":       {300, gzipOf(tarRecords(900<<10, file)), false},
+		"records of 1 KiB":         {50_000, gzipOf(tarRecords(1<<10, file)), false},
+		"sparse files":             {90_000, gzipOf(sparseEntries(file)), false},
+		"extra fields, zipped":     {400, zipHeaders(func(i int) *zip.FileHeader { return &zip.FileHeader{Name: file(i), Extra: unknownField(60_000)} }), false},
+		"extra fields beyond":      {2000, zipHeaders(func(i int) *zip.FileHeader { return &zip.FileHeader{Name: file(i), Extra: unknownField(60_000)} }), true},
+		"comments, zipped": {400, zipHeaders(func(i int) *zip.FileHeader {
+			return &zip.FileHeader{Name: file(i), Comment: strings.Repeat("c", 60_000)}
+		}), false},
 		"deep names of one letter": {99_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return fmt.Sprintf("dags/%06d/%s", i, strings.Repeat("d/", 120)+"x") })), true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,6 +153,54 @@ func zipEntriesOf(name func(int) string) func(io.Writer, int) error {
 		_, err := w.CreateRaw(&zip.FileHeader{Name: "dags/last.py"})
 		return errors.Join(err, w.Close())
 	}
+}
+
+// tarRecords writes files that each have an extended header of so many bytes.
+func tarRecords(size int, name func(int) string) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w := tar.NewWriter(out)
+		for i := range n {
+			h := &tar.Header{Name: name(i), Typeflag: tar.TypeReg, Mode: 0o644, Format: tar.FormatPAX, PAXRecords: map[string]string{"SLIPWAY.note": strings.Repeat("n", size)}}
+			if err := w.WriteHeader(h); err != nil {
+				return err
+			}
+		}
+		return w.Close()
+	}
+}
+
+// sparseEntries writes files of one hole, as GNU tar and bsdtar do.
+func sparseEntries(name func(int) string) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		for i := range n {
+			if _, err := out.Write(tarBody(hole(name(i), 1<<10)...)); err != nil {
+				return err
+			}
+		}
+		_, err := out.Write(make([]byte, 2*tarBlock)) // the end
+		return err
+	}
+}
+
+// zipHeaders writes empty files with the headers.
+func zipHeaders(header func(int) *zip.FileHeader) func(io.Writer, int) error {
+	return func(out io.Writer, n int) error {
+		w := zip.NewWriter(out)
+		for i := range n {
+			if _, err := w.CreateRaw(header(i)); err != nil {
+				return err
+			}
+		}
+		return w.Close()
+	}
+}
+
+// unknownField returns an extra field of a zip archive, of no known kind.
+func unknownField(size uint16) []byte {
+	b := make([]byte, size)
+	binary.LittleEndian.PutUint16(b, 0xcafe)
+	binary.LittleEndian.PutUint16(b[2:], size-4)
+	return b
 }
 
 func gzipOf(write func(io.Writer, int) error) func(io.Writer, int) error {
