@@ -39,7 +39,7 @@ func (b *bench) agentMemory(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait()) }()
-	for i, what := range []string{"99,000 files, all new", "one file of them more"} {
+	for i, what := range []string{"99,000 files, all new", "the same and one file more"} {
 		peak, stop := (&portal{cmd: cmd}).peak()
 		err := p.deployMany(ctx, of, token, agentFiles+i)
 		stop()
