@@ -3,6 +3,7 @@
 package dagfile
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -162,6 +163,9 @@ const (
 	endMax      = endSize + 1<<16 // with the longest comment, as Python searches
 	centralSign = "PK\x01\x02"
 	centralSize = 46
+
+	recordsMax   = 1 << 16
+	directoryMax = 64 << 20
 )
 
 // lookZip reports whether Python's zipfile.is_zipfile is true, and whether a
@@ -189,33 +193,42 @@ func lookZip(r io.ReaderAt, size int64) (zip, modules bool, err error) {
 }
 
 // findModule looks for a .py or .pyc file at the root in the central directory of
-// length bytes from start on. found is false without a directory.
+// length bytes from start on. found is false without a directory. A directory of more
+// than an archive without Zip64 has is not read: it may name a module.
 func findModule(r io.ReaderAt, start, length int64) (module, found bool, err error) {
 	if start < 0 {
 		return false, false, nil
 	}
-	head, name := make([]byte, centralSize), make([]byte, 1<<16)
-	for at := start; at+centralSize <= start+length; {
-		n, err := r.ReadAt(head, at)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, false, err
+	in := bufio.NewReaderSize(io.NewSectionReader(r, start, min(length, directoryMax)), 1<<16)
+	head := make([]byte, centralSize)
+	for range recordsMax {
+		if _, err := io.ReadFull(in, head); err != nil {
+			return found && length > directoryMax, found, readError(err)
 		}
-		if n < centralSize || string(head[:4]) != centralSign {
-			break
+		if string(head[:4]) != centralSign {
+			return false, found, nil
 		}
 		found = true
-		n = int(binary.LittleEndian.Uint16(head[28:]))
-		got, err := r.ReadAt(name[:n], at+centralSize)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return false, false, err
-		}
-		if got < n {
-			break
-		}
-		if text := string(name[:n]); !strings.Contains(text, "/") && (isPython(text) || strings.HasSuffix(text, ".pyc")) {
+		n, extra, comment := binary.LittleEndian.Uint16(head[28:]), binary.LittleEndian.Uint16(head[30:]), binary.LittleEndian.Uint16(head[32:])
+		name, err := in.Peek(int(n))
+		if err == nil && isModule(string(name)) {
 			return true, true, nil
 		}
-		at += centralSize + int64(n) + int64(binary.LittleEndian.Uint16(head[30:])) + int64(binary.LittleEndian.Uint16(head[32:]))
+		if _, err := in.Discard(int(n) + int(extra) + int(comment)); err != nil {
+			return length > directoryMax, true, readError(err)
+		}
 	}
-	return false, found, nil
+	return true, true, nil
+}
+
+// readError returns err, unless a file ends.
+func readError(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
+}
+
+func isModule(name string) bool {
+	return !strings.Contains(name, "/") && (isPython(name) || strings.HasSuffix(name, ".pyc"))
 }

@@ -115,3 +115,48 @@ func TestLookFailsWithTheDisk(t *testing.T) {
 		}
 	}
 }
+
+// A directory is read in large steps, and not beyond what an archive without Zip64 has.
+func TestFindModuleIsBounded(t *testing.T) {
+	record := append([]byte(centralSign), make([]byte, centralSize-4)...)
+	record[28], record[30] = 3, 1 // a name, and an extra field
+	record = append(record, "a/b?"...)
+	module := append([]byte(centralSign), make([]byte, centralSize-4)...)
+	module[28] = 4
+	module = append(module, "b.py"...)
+	for name, tt := range map[string]struct {
+		records       []byte
+		length        int // 0 is that of records
+		module, found bool
+	}{
+		"none":                {nil, 1000, false, false},
+		"no module":           {bytes.Repeat(record, 5000), 0, false, true},
+		"a module at the end": {append(bytes.Repeat(record, 5000), module...), 0, true, true},
+		"a module beyond":     {append(bytes.Repeat(record, 10), module...), 10 * len(record), false, true},
+		"too many":            {bytes.Repeat(record, recordsMax+9), 0, true, true},
+		"too long":            {bytes.Repeat(record, 100), directoryMax + 1, true, true},
+		"something else":      {append(bytes.Repeat(record, 100), make([]byte, 50)...), 0, false, true},
+	} {
+		if tt.length == 0 {
+			tt.length = len(tt.records)
+		}
+		r := &countingReader{Reader: bytes.NewReader(tt.records)}
+		module, found, err := findModule(r, 0, int64(tt.length))
+		if err != nil || module != tt.module || found != tt.found {
+			t.Errorf("%s: %t, %t, %v, want %t, %t", name, module, found, err, tt.module, tt.found)
+		}
+		if most := len(tt.records)>>16 + 5; r.reads > most {
+			t.Errorf("%s: %d reads, want at most %d", name, r.reads, most)
+		}
+	}
+}
+
+type countingReader struct {
+	*bytes.Reader
+	reads int
+}
+
+func (c *countingReader) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.Reader.ReadAt(p, off)
+}
