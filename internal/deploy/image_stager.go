@@ -170,13 +170,18 @@ func (m *imageStager) imageFiles(ctx context.Context, d slipway.Deployment, i sl
 	return all, err
 }
 
+func (m *imageStager) writeDags(ctx context.Context, i slipway.Image, login image.Login, folder string, w io.Writer) (err error) {
+	defer slipway.Recovered(&err)
+	return m.cfg.Images.DagsTar(ctx, i, login, folder, w)
+}
+
 // eachDAGFile calls do with each file and symlink in a folder of an image.
 func (m *imageStager) eachDAGFile(ctx context.Context, i slipway.Image, login image.Login, folder string, do func(*tar.Header, io.Reader) error) error {
 	r, w := io.Pipe()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer r.Close() // ends DagsTar if reading stops early
-	go func() { w.CloseWithError(m.cfg.Images.DagsTar(ctx, i, login, folder, w)) }()
+	go func() { w.CloseWithError(m.writeDags(ctx, i, login, folder, w)) }()
 	in := tar.NewReader(r)
 	for {
 		h, err := in.Next()

@@ -25,10 +25,12 @@ type stager struct {
 }
 
 // stage reads the arrived contents of w: DAGs, an image, or the sources of a
-// switch.
-func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Deploy) error {
+// switch. A panic fails w, so that one upload does not end the portal, at this and each
+// later start.
+func (s *stager) stage(ctx context.Context, d slipway.Deployment, w slipway.Deploy) (err error) {
+	defer slipway.Recovered(&err)
 	var uploads []store.Upload
-	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
+	err = s.store.View(ctx, func(tx *store.Tx) (err error) {
 		if w, err = tx.LoadDeploy(w.ID); err != nil {
 			return err
 		}

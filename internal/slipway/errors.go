@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"unicode"
@@ -141,6 +142,22 @@ func closeGaps(text string) string {
 		}
 	}
 	return all
+}
+
+// Panic is a panic as an error: a bug, met by one input.
+type Panic struct {
+	Value any
+	Stack []byte
+}
+
+func (p *Panic) Error() string { return fmt.Sprintf("panic: %v\n%s", p.Value, p.Stack) }
+
+// Recovered, deferred, turns a panic into the error of the deferring function: what one
+// upload breaks must not end the process.
+func Recovered(err *error) {
+	if v := recover(); v != nil {
+		*err = &Panic{Value: v, Stack: debug.Stack()}
+	}
 }
 
 // Explained reports whether err has a text that the user may read. Without a
