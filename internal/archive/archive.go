@@ -42,6 +42,7 @@ func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, search Sea
 		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", SizeText(size), SizeText(lim.Archive))
 	}
 	s := newScan(ctx, f, lim, search, take)
+	s.inside, s.lim.Upload = lim.Upload > 0, cmp.Or(lim.Upload, size)
 	if err := s.read(size); err != nil {
 		return Selection{}, err
 	}
@@ -54,7 +55,7 @@ func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, search Sea
 
 func newScan(ctx context.Context, f io.ReaderAt, lim Limits, search Search, take Take) *scan {
 	return &scan{
-		lim: lim, src: &source{ctx: ctx, r: f}, search: search, take: take,
+		lim: lim, ratio: ratio, src: &source{ctx: ctx, r: f}, search: search, take: take,
 		tree: newTree(lim), ignores: map[string]string{}, written: map[string]string{}, isDAG: map[string]bool{},
 	}
 }
@@ -77,6 +78,8 @@ func (s *scan) readRest(sel Selection, size int64) error {
 // scan is the reading of one archive.
 type scan struct {
 	lim         Limits
+	inside      bool  // the archive lies in another
+	ratio       int64 // bytes that one byte of the upload may unpack to
 	src         *source
 	search      Search
 	take        Take
@@ -249,10 +252,15 @@ func (s *scan) explain(err error) error {
 		return err
 	}
 	switch {
+	case isPanic(err):
+		return fmt.Errorf("read archive: %w", err)
 	case s.src.failed() != nil: // a failing disk or a cancelled context
 		return fmt.Errorf("read archive: %w", s.src.failed())
 	case errors.Is(err, errStream):
 		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s, with all that is not deployed: %s is beyond the limit.", SizeText(s.lim.stream()), Quote(s.last))
+	case errors.Is(err, errRatio):
+		most, _ := s.bound(s.lim.stream(), nil)
+		return slipway.Errorf(slipway.TooLarge, "The upload has %s and unpacks to more than %s: %s is beyond the limit. Leave out what packs so well, or pack with gzip.", SizeText(s.lim.Upload), SizeText(most), Quote(s.last))
 	case errors.Is(err, errUnpacked):
 		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", SizeText(s.lim.Unpacked), Quote(s.last))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
@@ -267,6 +275,11 @@ func (s *scan) explain(err error) error {
 		return slipway.Errorf(slipway.Invalid, "The archive is cut off in or after %s. Pack and upload it again.", Quote(s.last))
 	}
 	return slipway.Errorf(slipway.Invalid, "The archive is damaged in or after %s. Pack and upload it again.", Quote(s.last))
+}
+
+func isPanic(err error) bool {
+	_, ok := errors.AsType[*slipway.Panic](err)
+	return ok
 }
 
 // selection decides, once all entries are known.

@@ -32,7 +32,7 @@ var formats = []struct {
 }{
 	{gzipMagic, func(s *scan, size int64) error { return tarReader{s}.readGzip(s.section(size)) }},
 	{zstdMagic, readZstd},
-	{xzMagic, func(s *scan, size int64) error { return tarReader{s}.readXz(size) }},
+	{xzMagic, func(s *scan, size int64) error { return tarReader{s}.readXz(s.section(size)) }},
 	{bzip2Magic, func(s *scan, size int64) error { return tarReader{s}.readBzip2(s.section(size)) }},
 	{zipLocal, readZip},
 	{zipEnd, readZip},
@@ -81,6 +81,11 @@ func (s *scan) read(size int64) error {
 	n, err := io.ReadFull(s.section(size), head)
 	if err != nil && !errors.Is(noEOF(err), io.ErrUnexpectedEOF) {
 		return s.explain(err)
+	}
+	if s.inside {
+		if err := s.lim.checkInner(size, !isTar(head[:n])); err != nil {
+			return err
+		}
 	}
 	switch read, alien := recognise(head[:n]); {
 	case read != nil:

@@ -18,7 +18,7 @@ import (
 // of tar headers are made right again, so that more than these is tried. how
 // chooses one of the searches.
 func FuzzRead(f *testing.F) {
-	for _, data := range slices.Concat(plainSeeds(), defectSeeds(), namedSeeds()) {
+	for _, data := range slices.Concat(plainSeeds(), defectSeeds(), namedSeeds(), xzSeeds()) {
 		f.Add(data, false, byte(0))
 		f.Add(data, true, byte(0))
 	}

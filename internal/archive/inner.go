@@ -52,6 +52,13 @@ func Extract(ctx context.Context, f io.ReaderAt, size int64, lim Limits, name st
 			return false, nil
 		}
 		found = true
+		if e.Size > lim.Archive {
+			return false, slipway.Errorf(slipway.TooLarge, "The archive %s in the upload has %s. At most %s are allowed.", Quote(name), SizeText(e.Size), SizeText(lim.Archive))
+		}
+		lim.Upload = size
+		if err := lim.checkInner(e.Size, false); err != nil {
+			return false, err
+		}
 		return false, take(e, r)
 	})
 	if err == nil && !found {

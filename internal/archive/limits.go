@@ -2,6 +2,7 @@ package archive
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"strings"
 
@@ -16,7 +17,30 @@ type Limits struct {
 	Path     int   // bytes of a path; systems open at most 4,096, the folders above it included
 	Name     int   // bytes of one name in a path
 	Reserve  int64 // bytes to leave free on the disk while unpacking
+
+	Disk Disk // with other writers; nil for none
+
+	// Upload is the size of the upload that the archive lies in; 0 for the archive itself.
+	Upload int64
 }
+
+// Disk shares its space among writers.
+type Disk interface {
+	// Claiming returns a writer to f that claims the space of each byte first, until Close.
+	Claiming(f io.Writer) io.WriteCloser
+}
+
+// Writer returns a writer to f, a file on the disk with the reserve.
+func (l Limits) Writer(f io.Writer) io.WriteCloser {
+	if l.Disk == nil {
+		return unclaimed{f}
+	}
+	return l.Disk.Claiming(f)
+}
+
+type unclaimed struct{ io.Writer }
+
+func (unclaimed) Close() error { return nil }
 
 // Upper bounds for the settings of any portal: readers of a manifest do not know
 // the limits of the writing portal.
@@ -48,6 +72,31 @@ const beside = 4
 // stream returns the allowed bytes of an unpacked archive, with all that is not
 // deployed.
 func (l Limits) stream() int64 { return beside * l.Unpacked }
+
+// Unpacking takes time. What one byte of an upload may unpack to is what deflate can pack
+// at most (1,032), and less where unpacking is slow; the slack is free for any archive.
+const (
+	ratio       = 1100
+	slowRatio   = 200
+	ratioSlack  = 1 << 30
+	innerRatio  = 200 // of an archive inside, as it lies in the upload
+	packedRatio = 4   // of one that is packed itself
+	innerSlack  = 64 << 20
+	packedSlack = 16 << 20
+)
+
+// checkInner refuses an archive inside another, of size bytes, that was packed like no
+// honest one: each byte of an upload could cost any time.
+func (l Limits) checkInner(size int64, packed bool) error {
+	most := innerSlack + innerRatio*l.Upload
+	if packed {
+		most = packedSlack + packedRatio*l.Upload
+	}
+	if size <= most {
+		return nil
+	}
+	return slipway.Errorf(slipway.TooLarge, "The archive inside the upload has %s, and the upload has %s. Upload the archive inside by itself.", SizeText(size), SizeText(l.Upload))
+}
 
 // entries returns the allowed entries of an archive, with those that are not
 // deployed.

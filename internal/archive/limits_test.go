@@ -3,9 +3,13 @@ package archive
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/zstd"
 
 	"slipway/internal/slipway"
 )
@@ -122,4 +126,92 @@ func TestSizeText(t *testing.T) {
 			t.Errorf("sizeText(%d) = %s, want %s", n, got, want)
 		}
 	}
+}
+
+// What an archive may unpack to depends on the bytes that were uploaded.
+func TestBoundByTheUpload(t *testing.T) {
+	for name, tt := range map[string]struct {
+		upload, ratio int64
+		want          int64
+		over          error
+	}{
+		"small":            {936, slowRatio, 1<<30 + 936*200, errRatio},
+		"as gzip at best":  {10 << 20, ratio, 1<<30 + 11000<<20, errRatio},
+		"much":             {100 << 20, ratio, 32 << 30, errStream},
+		"much, by bzip2":   {100 << 20, slowRatio, 1<<30 + 20000<<20, errRatio},
+		"nearly unpacked":  {2 << 30, slowRatio, 32 << 30, errStream},
+		"nothing uploaded": {0, ratio, 1 << 30, errRatio},
+	} {
+		s := &scan{lim: DefaultLimits(), ratio: tt.ratio}
+		s.lim.Upload = tt.upload
+		if got, over := s.bound(s.lim.stream(), errStream); got != tt.want || !errors.Is(over, tt.over) {
+			t.Errorf("%s: %d, %v, want %d, %v", name, got, over, tt.want, tt.over)
+		}
+	}
+}
+
+func TestReadBoundsByTheUpload(t *testing.T) {
+	bomb := append(tarOf(testEntry{name: "dags/a.py", body: "a"})[:2*tarBlock], tarHeader(testEntry{name: "logs/bomb"}, 3<<30)...)
+	var data bytes.Buffer
+	w, err := zstd.NewWriter(&data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.Write(bomb); err == nil {
+		_, err = io.CopyN(w, zeroReader{}, 1<<30+16<<20)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		data []byte
+		size int64 // 0 is that of data
+		lim  func(*Limits)
+		want []string
+	}{
+		"zstd":          {data.Bytes(), 0, func(*Limits) {}, []string{`"logs/bomb"`, "more than 1.1 GiB", "Leave out"}},
+		"sparse":        {hugeHole(3 << 30), 0, func(*Limits) {}, []string{`"dags/hole"`, "more than 1 GiB"}},
+		"packed inside": {gzipped(tarOf(project...)), 17 << 20, func(l *Limits) { l.Upload = 1 << 10 }, []string{"17 MiB", "1 KiB", "by itself"}},
+		"a tar inside":  {tarOf(project...), 65 << 20, func(l *Limits) { l.Upload = 1 << 10 }, []string{"65 MiB", "1 KiB", "by itself"}},
+		"a bomb inside": {hugeHole(2 << 30), 0, func(l *Limits) { l.Upload = 1 << 10 }, []string{`"dags/hole"`, "has 1 KiB"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lim := DefaultLimits()
+			tt.lim(&lim)
+			_, err := Read(t.Context(), bytes.NewReader(tt.data), max(tt.size, int64(len(tt.data))), lim, Search{}, func(Entry, io.Reader) (bool, error) { return false, nil })
+			wantRefusal(t, err, slipway.TooLarge, tt.want...)
+		})
+	}
+	lim := DefaultLimits()
+	lim.Upload = 1 << 10 // an honest one inside
+	if _, _, err := taken(t, gzipped(tarOf(project...)), lim); err != nil {
+		t.Error(err)
+	}
+}
+
+func hugeHole(n int) []byte { return tarOf(hole("dags/hole", n)...) }
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// The archive inside is refused by its stated size, before a byte is written.
+func TestExtractBounds(t *testing.T) {
+	outer := tarOf(testEntry{name: "dags.tar", body: strings.Repeat("x", 4096)})
+	lim := DefaultLimits()
+	lim.Archive = 4095
+	err := Extract(t.Context(), bytes.NewReader(outer), 4000, lim, "dags.tar", func(Entry, io.Reader) error {
+		t.Error("written")
+		return nil
+	})
+	wantRefusal(t, err, slipway.TooLarge, `"dags.tar"`, "4 KiB")
+	large := append(tarOf(testEntry{name: "dags/a.py"})[:tarBlock], tarHeader(testEntry{name: "dags.tar"}, 70<<20)...)
+	err = Extract(t.Context(), bytes.NewReader(large), int64(len(large)), DefaultLimits(), "dags.tar", func(Entry, io.Reader) error {
+		t.Error("written")
+		return nil
+	})
+	wantRefusal(t, err, slipway.TooLarge, "70 MiB", "by itself")
 }

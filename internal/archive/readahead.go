@@ -3,6 +3,8 @@ package archive
 import (
 	"io"
 	"sync"
+
+	"slipway/internal/slipway"
 )
 
 // readahead reads the next blocks in a goroutine while the caller works on
@@ -47,7 +49,7 @@ func (a *readahead) fill(r io.Reader) {
 		n := 0
 		for n < len(b.bytes)/2 && b.err == nil {
 			var m int
-			m, b.err = r.Read(b.bytes[n:])
+			m, b.err = readSafely(r, b.bytes[n:])
 			n += m
 		}
 		b.bytes = b.bytes[:n]
@@ -56,6 +58,12 @@ func (a *readahead) fill(r io.Reader) {
 			return
 		}
 	}
+}
+
+// readSafely is r.Read: a panic in a goroutine would end the process.
+func readSafely(r io.Reader, p []byte) (n int, err error) {
+	defer slipway.Recovered(&err)
+	return r.Read(p)
 }
 
 // Read returns the bytes read, and then the error of r.

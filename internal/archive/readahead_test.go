@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"testing/iotest"
+
+	"slipway/internal/slipway"
 )
 
 // patternless returns n bytes that hold no pattern.
@@ -47,3 +49,18 @@ func TestAheadStopsInTheMiddle(t *testing.T) {
 	}
 	a.close() // returns
 }
+
+// A panic while unpacking is an error of ours, with the stack, and no fault of the archive.
+func TestAheadRecovers(t *testing.T) {
+	s := newScan(t.Context(), bytes.NewReader(nil), DefaultLimits(), Search{}, func(Entry, io.Reader) (bool, error) { return false, nil })
+	s.last = "dags/a.py"
+	err := tarReader{s}.readTarAhead(io.MultiReader(bytes.NewReader(tarBody(project...)), panicking{}))
+	p, ok := errors.AsType[*slipway.Panic](err)
+	if !ok || slipway.Explained(err) || !bytes.Contains(p.Stack, []byte("panicking")) {
+		t.Errorf("error %v, want the panic with the stack", err)
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic("a bug in a library") }

@@ -67,10 +67,22 @@ func (c *content) Read(p []byte) (int, error) {
 var (
 	errUnpacked = errors.New("unpacked size is over the limit")
 	errStream   = errors.New("unpacked size, with all that is not deployed, is over the limit")
+	errRatio    = errors.New("unpacked size is over the limit for the size of the upload")
 )
 
-// meter counts the bytes out of an archive, and the zeros at the end.
+// bound returns the limit, or the lower one by the size of the upload, and the error
+// beyond.
+func (s *scan) bound(limit int64, over error) (int64, error) {
+	if most := ratioSlack + s.ratio*s.lim.Upload; most < limit {
+		return most, errRatio
+	}
+	return limit, over
+}
+
+// meter counts the bytes out of an archive, and the zeros at the end. Few bytes of an
+// archive may unpack to many, so that the context is looked at here as well.
 type meter struct {
+	src   *source
 	r     io.Reader
 	limit int64
 	over  error // the error beyond the limit
@@ -79,6 +91,9 @@ type meter struct {
 }
 
 func (m *meter) Read(p []byte) (int, error) {
+	if err := m.src.fail(m.src.ctx.Err()); err != nil {
+		return 0, err
+	}
 	n, err := m.r.Read(p)
 	if m.n += int64(n); m.n > m.limit {
 		return 0, m.over

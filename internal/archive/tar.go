@@ -67,6 +67,7 @@ func (s tarReader) readGzip(r io.Reader) error {
 
 // readBzip2 reads a tar compressed by bzip2, in any number of streams.
 func (s tarReader) readBzip2(r io.Reader) error {
+	s.ratio = slowRatio
 	return s.readTarAhead(bzip2.NewReader(bufio.NewReaderSize(r, buffer)))
 }
 
@@ -114,14 +115,18 @@ func (m *gzipMembers) next() error {
 
 // padding reads to the end, and returns io.EOF after nothing but zeros.
 func (m *gzipMembers) padding() error {
-	zeros := &meter{r: m.rest, limit: 1 << 62}
-	if _, err := io.Copy(io.Discard, zeros); err != nil {
-		return err
+	for {
+		b, err := m.rest.Peek(max(m.rest.Buffered(), 1))
+		switch {
+		case len(bytes.TrimLeft(b, "\x00")) > 0:
+			return errTail
+		case err != nil:
+			return err
+		}
+		if _, err := m.rest.Discard(len(b)); err != nil {
+			return err
+		}
 	}
-	if zeros.zeros != zeros.n {
-		return errTail
-	}
-	return io.EOF
 }
 
 func noEOF(err error) error {
@@ -135,7 +140,8 @@ var errTail = errors.New("data after the end")
 
 // readTar reads the entries of the tar stream r.
 func (s tarReader) readTar(r io.Reader) error {
-	m := &meter{r: r, limit: s.lim.stream(), over: errStream}
+	m := &meter{src: s.src, r: r}
+	m.limit, m.over = s.bound(s.lim.stream(), errStream)
 	tr := tar.NewReader(m)
 	for {
 		at := (m.n + tarBlock - 1) / tarBlock * tarBlock // of the header, if the content before was read
@@ -224,9 +230,9 @@ func (s tarReader) expand(h *tar.Header) error {
 	if isSparse(h) {
 		s.expanded += h.Size
 	}
-	if h.Size > s.lim.stream() || s.expanded > s.lim.stream() {
+	if limit, over := s.bound(s.lim.stream(), errStream); h.Size > limit || s.expanded > limit {
 		s.last = h.Name
-		return s.explain(errStream)
+		return s.explain(over)
 	}
 	return nil
 }

@@ -38,7 +38,8 @@ func readZip(s *scan, size int64) error {
 	if err != nil {
 		return err
 	}
-	z := &zipReader{scan: s, meter: meter{limit: s.lim.Unpacked, over: errUnpacked}}
+	z := &zipReader{scan: s, meter: meter{src: s.src}}
+	z.meter.limit, z.meter.over = s.bound(s.lim.Unpacked, errUnpacked)
 	wanted := make([]deployFile, 0, len(files))
 	for _, f := range files {
 		k, err := z.declare(f)
