@@ -161,7 +161,7 @@ func (s *Store) newPack(ns string) (*packWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newPack(dir)
+	return newPack(dir, archive.Limits{}) // the space of a merged pack is claimed as a whole
 }
 
 // packTempDir returns the folder for the temporary files of ns's packs.
@@ -219,7 +219,7 @@ func (s *Store) stage(ctx context.Context, ns string, upload io.ReaderAt, size i
 	if err != nil {
 		return Staged{}, err
 	}
-	p, err := newPack(dir)
+	p, err := newPack(dir, lim)
 	if err != nil {
 		return Staged{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"slipway/internal/archive"
 	"slipway/internal/durable"
 	"slipway/internal/slipway"
 )
@@ -46,6 +47,7 @@ type packEntry struct {
 // at entry boundaries.
 type packWriter struct {
 	f      *os.File
+	out    io.WriteCloser // to f
 	sum    hash.Hash
 	size   int64 // compressed bytes written
 	enc    *zstd.Encoder
@@ -56,13 +58,13 @@ type packWriter struct {
 	list   []packEntry
 }
 
-// newPack begins a pack in dir.
-func newPack(dir string) (*packWriter, error) {
+// newPack begins a pack in dir, on a disk with limits.
+func newPack(dir string, lim archive.Limits) (*packWriter, error) {
 	f, err := os.CreateTemp(dir, durable.TempPattern)
 	if err != nil {
 		return nil, err
 	}
-	p := &packWriter{f: f, sum: sha256.New()}
+	p := &packWriter{f: f, out: lim.Writer(f), sum: sha256.New()}
 	p.enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(2))
 	if err != nil {
@@ -90,7 +92,7 @@ func (p tarSide) Write(b []byte) (int, error) {
 }
 
 func (p zstdSide) Write(b []byte) (int, error) {
-	n, err := p.f.Write(b)
+	n, err := p.out.Write(b)
 	p.sum.Write(b[:n])
 	p.size += int64(n)
 	return n, err
@@ -158,6 +160,7 @@ func (p *packWriter) discard() {
 	if p.enc != nil {
 		p.enc.Reset(nil)
 	}
+	_ = p.out.Close() // the file is gone or complete
 }
 
 // merge appends the contents of files and ends the pack.

@@ -71,6 +71,7 @@ func (st *staging) read(ctx context.Context, upload io.ReaderAt, size int64) (ar
 	}
 	defer f.Close() // only read, and without a name
 	clear(st.byName)
+	st.lim.Upload = size
 	selection, err := st.readOne(ctx, f, n)
 	if err == nil && selection.Inner != "" {
 		err = slipway.Errorf(slipway.Invalid, "The archive %s in the upload holds another archive, %s, and no DAG file. Upload that one.", archive.Quote(inside), archive.Quote(selection.Inner))
@@ -85,12 +86,12 @@ func (st *staging) extract(ctx context.Context, upload io.ReaderAt, size int64, 
 	if err != nil {
 		return nil, 0, err
 	}
-	in := intake{dir: st.dir, reserve: st.lim.Reserve}
+	in := intake{dir: st.dir, lim: st.lim}
 	err = archive.Extract(ctx, upload, size, st.lim, name, func(e archive.Entry, r io.Reader) error {
 		if err := in.fits(e); err != nil {
 			return err
 		}
-		n, err = io.Copy(f, r)
+		n, err = copyClaimed(st.lim, f, r)
 		return err
 	})
 	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
@@ -99,18 +100,27 @@ func (st *staging) extract(ctx context.Context, upload io.ReaderAt, size int64, 
 	return f, n, nil
 }
 
+// copyClaimed copies r to f, and claims the space on the disk.
+func copyClaimed(lim archive.Limits, f io.Writer, r io.Reader) (n int64, err error) {
+	w := lim.Writer(f)
+	defer func() { err = errors.Join(err, w.Close()) }()
+	return io.Copy(struct{ io.Writer }{w}, r)
+}
+
 // readOne reads an archive in one goroutine and packs new contents in another.
 func (st *staging) readOne(ctx context.Context, upload io.ReaderAt, size int64) (archive.Selection, error) {
 	var selection archive.Selection
 	g, ctx := errgroup.WithContext(ctx)
-	in := newIntake(ctx, st.dir, st.lim.Reserve)
+	in := newIntake(ctx, st.dir, st.lim)
 	defer in.drop()
 	g.Go(func() (err error) {
+		defer slipway.Recovered(&err)
 		defer close(in.items)
 		selection, err = archive.Read(ctx, upload, size, st.lim, st.search, in.take)
 		return err
 	})
-	g.Go(func() error {
+	g.Go(func() (err error) {
+		defer slipway.Recovered(&err)
 		for it := range in.items {
 			if err := st.store(it); err != nil {
 				return err
@@ -182,7 +192,7 @@ func (st *staging) keepOnly(ctx context.Context, used map[string]bool) error {
 	if n == len(st.pack.list) {
 		return nil
 	}
-	p, err := newPack(st.dir)
+	p, err := newPack(st.dir, st.lim)
 	if err != nil {
 		return err
 	}

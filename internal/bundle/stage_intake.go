@@ -60,15 +60,15 @@ func (it *item) reader() io.Reader {
 
 // intake reads contents from an archive into items.
 type intake struct {
-	ctx     context.Context
-	dir     string // for large contents
-	reserve int64  // bytes that must stay free in dir
-	items   chan *item
-	free    chan *item // items for reuse
+	ctx   context.Context
+	dir   string         // for large contents
+	lim   archive.Limits // of the disk with dir
+	items chan *item
+	free  chan *item // items for reuse
 }
 
-func newIntake(ctx context.Context, dir string, reserve int64) *intake {
-	in := &intake{ctx: ctx, dir: dir, reserve: reserve, items: make(chan *item, atOnce), free: make(chan *item, atOnce)}
+func newIntake(ctx context.Context, dir string, lim archive.Limits) *intake {
+	in := &intake{ctx: ctx, dir: dir, lim: lim, items: make(chan *item, atOnce), free: make(chan *item, atOnce)}
 	for range atOnce {
 		in.free <- &item{}
 	}
@@ -90,7 +90,7 @@ func (in *intake) take(e archive.Entry, r io.Reader) (isDAG bool, err error) {
 		return false, in.ctx.Err()
 	}
 	it.name = e.Name
-	if err := it.fill(in.dir, e.Size, r); err != nil {
+	if err := in.fill(it, e.Size, r); err != nil {
 		it.drop()
 		return false, err
 	}
@@ -117,15 +117,15 @@ func (in *intake) fits(e archive.Entry) error {
 		return nil
 	}
 	free, err := durable.FreeSpace(in.dir)
-	if err == nil && free-e.Size < in.reserve {
+	if err == nil && free-e.Size < in.lim.Reserve {
 		err = slipway.Errorf(slipway.NoSpace, "The disk of the portal has no room to unpack %s, which has %s. Ask the administrator for space.",
 			archive.Quote(e.Name), archive.SizeText(e.Size))
 	}
 	return err
 }
 
-// fill reads r, of the declared size.
-func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
+// fill reads r, of the declared size, into it.
+func (in *intake) fill(it *item, size int64, r io.Reader) (err error) {
 	it.small.Reset()
 	if size <= inMemory {
 		it.small.Grow(int(size) + bytes.MinRead)
@@ -134,13 +134,13 @@ func (it *item) fill(dir string, size int64, r io.Reader) (err error) {
 			return err
 		}
 	}
-	return it.writeTemp(dir, r)
+	return in.writeTemp(it, r)
 }
 
 // writeTemp writes a large content, with its beginning in memory, to a
 // temporary file, and hashes the bytes.
-func (it *item) writeTemp(dir string, rest io.Reader) error {
-	f, err := os.CreateTemp(dir, durable.TempPattern)
+func (in *intake) writeTemp(it *item, rest io.Reader) error {
+	f, err := os.CreateTemp(in.dir, durable.TempPattern)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (it *item) writeTemp(dir string, rest io.Reader) error {
 		return err
 	}
 	it.sum = sha256.New()
-	it.size, err = io.Copy(io.MultiWriter(f, it.sum), io.MultiReader(&it.small, rest))
+	it.size, err = copyClaimed(in.lim, f, io.TeeReader(io.MultiReader(&it.small, rest), it.sum))
 	return err
 }
 

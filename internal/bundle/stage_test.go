@@ -223,7 +223,7 @@ func TestStageLeavesNothingOnAnError(t *testing.T) {
 // When packing fails the archive is no longer read, and what waits is dropped.
 func TestStageFailsWhenThePackCannotBeWritten(t *testing.T) {
 	dir := t.TempDir()
-	p := must[*packWriter](t)(newPack(dir))
+	p := must[*packWriter](t)(newPack(dir, archive.DefaultLimits()))
 	ok(t, p.f.Close())
 	st := &staging{dir: dir, lim: archive.DefaultLimits(), known: places{}.known, pack: p, stored: map[string]storedContent{}, byName: map[string]string{}}
 	files := map[string]string{}

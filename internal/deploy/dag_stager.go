@@ -152,7 +152,7 @@ func (a *dagStager) stageArchive(ctx context.Context, d slipway.Deployment, f *o
 			known = contents.Place
 		}
 		lim := a.cfg.Limits
-		lim.Reserve = a.cfg.Reserve
+		lim.Reserve, lim.Disk = a.cfg.Reserve, a.uploadFiles
 		staged, err = a.bundles.Stage(ctx, d.Namespace, f, info.Size(), lim, search, known)
 		return err
 	})

@@ -231,6 +231,9 @@ func (p *uploadFiles) Pushes(by slipway.Actor, of slipway.WorkspaceID) quota.Pus
 	return p.ledger.Pushes(quota.HolderOf(by, of, ""))
 }
 
+// Claiming implements archive.Disk: Claim for each byte of a file of the portal itself.
+func (p *uploadFiles) Claiming(f io.Writer) io.WriteCloser { return p.ledger.Writer("", f) }
+
 func (p *uploadFiles) offset(u store.Upload) (int64, error) {
 	info, err := os.Stat(p.uploadPath(u.ID))
 	if err != nil {
@@ -343,7 +346,7 @@ func (p *uploadFiles) contentOf(ctx context.Context, f *os.File, w slipway.Deplo
 	if err != nil {
 		return "", fmt.Errorf("open archive: %w", err)
 	}
-	size, search := info.Size(), archive.Search{}
+	size, search, lim := info.Size(), archive.Search{}, p.cfg.Limits
 	if w.Root != nil {
 		search.Root = slipway.RootChoice{Path: w.Root.Path}.Name()
 	}
@@ -353,13 +356,14 @@ func (p *uploadFiles) contentOf(ctx context.Context, f *os.File, w slipway.Deplo
 			return "", err
 		}
 		defer inside.Close() // only read, and without a name
+		lim.Upload = size
 		if size, err = extractInto(ctx, inside, f, size, p.cfg.Limits, w.Root.Inside); err != nil {
 			return "", err
 		}
 		f = inside.File
 	}
 	sums := map[string]string{} // by name of the entry
-	selection, err := archive.Read(ctx, f, size, p.cfg.Limits, search, func(e archive.Entry, r io.Reader) (bool, error) {
+	selection, err := archive.Read(ctx, f, size, lim, search, func(e archive.Entry, r io.Reader) (bool, error) {
 		sum := sha256.New()
 		_, err := io.Copy(sum, r)
 		sums[e.Name] = hex.EncodeToString(sum.Sum(nil))
