@@ -143,6 +143,7 @@ func (e *Engine) assembleQueue(b *base) {
 	e.queue = &queue{base: b, endings: e.endings, planner: e.planner}
 	e.finalizer = &finalizer{
 		base: b, components: e.components, endings: e.endings, images: e.images, queue: e.queue, uploadFiles: e.uploadFiles,
+		comparisons: newComparisons(),
 	}
 	e.fixes = &fixes{base: b, contents: e.contents, uploads: e.uploads}
 }

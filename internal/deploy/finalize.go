@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync"
+	"time"
 
+	"slipway/internal/quota"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -36,6 +39,7 @@ type finalizer struct {
 	images      *images
 	queue       *queue
 	uploadFiles *uploadFiles
+	comparisons *comparisons
 }
 
 // Finalize confirms a deploy of the API after staging. The ticks for a person
@@ -137,6 +141,74 @@ func (i *finalizer) SettledDeploy(ctx context.Context, of slipway.DeploymentID, 
 	}
 }
 
+// comparisons bounds the archives that requests compare with earlier ones, beside those in
+// staging: one of a token or person at a time, and some in all. Others wait a little.
+type comparisons struct {
+	slots chan struct{}
+	mu    sync.Mutex
+	turns map[string]*comparisonTurn // by token or person
+}
+
+type comparisonTurn struct {
+	taken chan struct{}
+	users int // with the turn, or waiting
+}
+
+const (
+	maxComparisons = 2
+	comparisonWait = time.Minute
+)
+
+func newComparisons() *comparisons {
+	return &comparisons{slots: make(chan struct{}, maxComparisons), turns: map[string]*comparisonTurn{}}
+}
+
+// begin waits for a slot of who, until end.
+func (c *comparisons) begin(ctx context.Context, who string) (end func(), err error) {
+	t := c.turn(who)
+	ctx, cancel := context.WithTimeoutCause(ctx, comparisonWait,
+		slipway.Errorf(slipway.TooMany, "Other archives are being compared with earlier deploys. Send this one again in a minute, or with another Idempotency-Key."))
+	defer cancel()
+	select {
+	case <-ctx.Done():
+		c.leave(who)
+		return nil, context.Cause(ctx)
+	case t.taken <- struct{}{}:
+	}
+	select {
+	case <-ctx.Done():
+		<-t.taken
+		c.leave(who)
+		return nil, context.Cause(ctx)
+	case c.slots <- struct{}{}:
+	}
+	return func() {
+		<-c.slots
+		<-t.taken
+		c.leave(who)
+	}, nil
+}
+
+func (c *comparisons) turn(who string) *comparisonTurn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.turns[who]
+	if t == nil {
+		t = &comparisonTurn{taken: make(chan struct{}, 1)}
+		c.turns[who] = t
+	}
+	t.users++
+	return t
+}
+
+func (c *comparisons) leave(who string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.turns[who].users--; c.turns[who].users == 0 {
+		delete(c.turns, who)
+	}
+}
+
 // SameFiles reports whether an archive has the files that were uploaded for w,
 // packed in any way. An archive that cannot be read has other files.
 func (i *finalizer) SameFiles(ctx context.Context, w slipway.Deploy, f *os.File) (bool, error) {
@@ -148,6 +220,11 @@ func (i *finalizer) SameFiles(ctx context.Context, w slipway.Deploy, f *os.File)
 	if err != nil || rep.Content == "" {
 		return false, err
 	}
+	end, err := i.comparisons.begin(ctx, quota.HolderOf(w.By, "", "").Person)
+	if err != nil {
+		return false, err
+	}
+	defer end()
 	content, err := i.uploadFiles.contentOf(ctx, f, w)
 	if errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrTooLarge) {
 		return false, nil

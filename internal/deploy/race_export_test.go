@@ -26,3 +26,30 @@ func (e *Engine) StoreVersion(ctx context.Context, w slipway.Deploy) ([]slipway.
 	}
 	return r.files, err
 }
+
+// BreakStaging makes the staging of each archive panic.
+func (e *Engine) BreakStaging() { e.stager.dagStager = nil }
+
+// Comparisons bounds archives in requests as SameFiles does.
+type Comparisons = comparisons
+
+// The limits of comparisons.
+const (
+	MaxComparisons = maxComparisons
+	ComparisonWait = comparisonWait
+)
+
+// NewComparisons returns the bounds of an engine.
+func NewComparisons() *Comparisons { return newComparisons() }
+
+// Begin is begin.
+func (c *comparisons) Begin(ctx context.Context, who string) (end func(), err error) {
+	return c.begin(ctx, who)
+}
+
+// Waiting returns how many have a turn or wait.
+func (c *comparisons) Waiting() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.turns)
+}
