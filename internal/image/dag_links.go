@@ -14,6 +14,10 @@ import (
 // through the image. Links to more stay as they are.
 const maxTargets = 64
 
+// maxLinkReads is how many times the layers are unpacked to follow these targets: one
+// symlink of each way a time. Links through more stay as they are.
+const maxLinkReads = 5
+
 // relativeLinks makes those symlinks relative that lead into the dags folder by
 // a way outside of the folder: the files are mounted elsewhere, and a link like
 // /usr/local/airflow/dags/a.py would lead nowhere. asked is the folder as set,
@@ -83,7 +87,7 @@ func followed(ctx context.Context, f *inspected, dir string, targets []string) (
 			open[t] = t
 		}
 	}
-	for range maxLinks {
+	for range maxLinkReads {
 		if len(open) == 0 {
 			break
 		}

@@ -76,6 +76,9 @@ func TestDagsTar(t *testing.T) {
 			map[string]string{"a.py": "a", "b.py": "→ a.py", "c.py": "→ a.py"}},
 		{"absolute links by other symlinks", [][]item{{file(dagsDir+"/sub/a.py", "a"), link(dagsDir+"/b.py", "/opt/alias/sub/a.py"), link(dagsDir+"/c.py", "/opt/file")}, {link("opt/alias", "../home/af/dags"), link("home/af", "/usr/local/airflow"), link("opt/file", "alias/sub/a.py")}},
 			map[string]string{"sub/a.py": "a", "b.py": "→ sub/a.py", "c.py": "→ sub/a.py"}},
+		{"as many other symlinks as are followed, and one more", [][]item{{file(dagsDir+"/a.py", "a"), link(dagsDir+"/five.py", "/l5"), link(dagsDir+"/six.py", "/l6")},
+			{link("l6", "l5"), link("l5", "l4"), link("l4", "l3"), link("l3", "l2"), link("l2", "l1"), link("l1", "/"+dagsDir+"/a.py")}},
+			map[string]string{"a.py": "a", "five.py": "→ a.py", "six.py": "→ /l6"}},
 		{"links elsewhere stay", [][]item{{file("opt/x.py", "x"), link(dagsDir+"/x.py", "/opt/x.py"), link(dagsDir+"/y.py", "../../../../opt/x.py"), link(dagsDir+"/z.py", "/none"), link(dagsDir+"/o.py", "/opt/loop"), link("opt/loop", "/opt/loop")}},
 			map[string]string{"x.py": "→ /opt/x.py", "y.py": "→ ../../../../opt/x.py", "z.py": "→ /none", "o.py": "→ /opt/loop"}},
 	}
