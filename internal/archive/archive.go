@@ -129,7 +129,7 @@ func (s *scan) admit(h header) (name string, ok bool, err error) {
 	switch {
 	case reason != nil:
 	case h.refusal != "":
-		reason = slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(h.raw), h.refusal)
+		reason = &refusedEntry{h.raw, h.refusal}
 	case name == "" && h.kind == folder:
 		return "", false, nil
 	case h.size > uint64(s.lim.Unpacked):

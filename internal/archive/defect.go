@@ -15,6 +15,16 @@ type defect struct {
 	reason error
 }
 
+// refusedEntry is the refusal of an entry for what it is. The sentence is made when asked
+// for: an archive may have hundreds of thousands beside the dags folder.
+type refusedEntry struct{ raw, what string }
+
+func (r *refusedEntry) Error() string { return r.Unwrap().Error() }
+
+func (r *refusedEntry) Unwrap() error {
+	return slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(r.raw), r.what)
+}
+
 // putOff records the fault of an entry until the dags folder is known.
 func (s *scan) putOff(name string, reason error) error {
 	top, _, deeper := strings.Cut(name, "/")

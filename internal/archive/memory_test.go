@@ -49,6 +49,7 @@ func TestMemoryOfEntries(t *testing.T) {
 		"zipped, of long names":    {99_000, zipEntriesOf(long), true},
 		"long names beside":        {99_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return "x" + long(i) })), true},
 		"hard links beside":        {300_000, gzipOf(tarEntries(tar.TypeLink, func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) })), false},
+		"fifos beside":             {395_000, gzipOf(tarEntries(tar.TypeFifo, func(i int) string { return fmt.Sprintf("run/%d/%06d.pipe", i%50, i) })), false},
 		"many more beside":         {390_000, gzipOf(tarEntries(tar.TypeReg, func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) })), false},
 		"many more beside, zipped": {390_000, zipEntriesOf(func(i int) string { return fmt.Sprintf("logs/%d/%06d.log", i%50, i) }), false},
 		"records of 900 KiB":       {300, gzipOf(tarRecords(900<<10, file)), false},
