@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+	"runtime"
 
 	"github.com/ulikunitz/xz/lzma"
 
@@ -24,6 +25,7 @@ const (
 	xzParts       = 1 << 18 // streams and blocks allowed
 	xzSlack       = 1 << 30 // bytes of dictionaries allowed for files of any size
 	xzDictPerByte = 4       // bytes of dictionaries allowed for each unpacked byte
+	xzLargeDict   = 32 << 20
 )
 
 func (s tarReader) readXz(r io.Reader) error {
@@ -234,6 +236,9 @@ func (z *xzReader) unpack(b xzBlock, dict int64) (err error) {
 		dict = min(dict, b.unpacked)
 	}
 	dict = max(dict, lzma.MinDictCap)
+	if z.dicts > 0 && dict >= xzLargeDict {
+		runtime.GC() // those of the blocks before would pile up
+	}
 	if z.dicts += dict; z.dicts > xzSlack+xzDictPerByte*z.unpacked {
 		return errXzParts
 	}

@@ -184,12 +184,18 @@ func TestReadXz(t *testing.T) {
 // Hidden blocks, padding and empty streams cost neither memory nor a call of the system
 // for a few bytes.
 func TestXzIsReadInLargeSteps(t *testing.T) {
-	for name, data := range map[string][]byte{
-		"padding":       append(xzOfBlocks(4, xzItem{body: tarOf(project...)}), make([]byte, 8<<20)...),
-		"empty streams": append(emptyXz(xzParts/4), xzOfBlocks(4, xzItem{body: tarOf(project...)})...),
-		"hidden":        hiddenXz(36),
+	whole := xzItem{body: tarOf(project...), dict: 28}
+	for name, tt := range map[string]struct {
+		data []byte
+		most int64 // bytes of memory
+	}{
+		"padding":            {append(xzOfBlocks(4, xzItem{body: whole.body}), make([]byte, 8<<20)...), 32 << 20},
+		"empty streams":      {append(emptyXz(xzParts/4), xzOfBlocks(4, xzItem{body: whole.body})...), 32 << 20},
+		"hidden":             {hiddenXz(36), 32 << 20},
+		"large dictionaries": {xzOfBlocks(4, append(slices.Repeat([]xzItem{{dict: 28}}, 14), whole)...), 96 << 20},
 	} {
 		t.Run(name, func(t *testing.T) {
+			data := tt.data
 			src := &countingReaderAt{ReaderAt: bytes.NewReader(data)}
 			grown := peak(func() {
 				_, _ = Read(t.Context(), src, int64(len(data)), DefaultLimits(), Search{}, func(Entry, io.Reader) (bool, error) { return false, nil })
@@ -197,8 +203,8 @@ func TestXzIsReadInLargeSteps(t *testing.T) {
 			if most := len(data)/(32<<10) + 20; src.reads > most {
 				t.Errorf("%d reads for %d bytes, want at most %d", src.reads, len(data), most)
 			}
-			if grown > 32<<20 {
-				t.Errorf("reading took %d MiB", grown>>20)
+			if grown > tt.most {
+				t.Errorf("reading took %d MiB, want at most %d", grown>>20, tt.most>>20)
 			}
 		})
 	}
