@@ -215,3 +215,16 @@ func TestExtractBounds(t *testing.T) {
 	})
 	wantRefusal(t, err, slipway.TooLarge, "70 MiB", "by itself")
 }
+
+// What unpacks slowly may unpack to less.
+func TestRatioOfFormats(t *testing.T) {
+	for name, want := range map[string]int64{
+		"tar-j.tar.bz2": slowRatio, "bzip2-streams.tar.bz2": slowRatio, "tar-J.tar.xz": slowRatio, "tar-S.tar.gz": ratio, "zip-fz.zip": ratio,
+	} {
+		data := packedBy(t, name)
+		s := newScan(t.Context(), bytes.NewReader(data), DefaultLimits(), Search{}, func(Entry, io.Reader) (bool, error) { return false, nil })
+		if err := s.read(int64(len(data))); err != nil || s.ratio != want {
+			t.Errorf("%s: %d, %v, want %d", name, s.ratio, err, want)
+		}
+	}
+}
