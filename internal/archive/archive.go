@@ -129,7 +129,7 @@ func (s *scan) admit(h header) (name string, ok bool, err error) {
 	switch {
 	case reason != nil:
 	case h.refusal != "":
-		reason = &refusedEntry{h.raw, h.refusal}
+		reason = &entryError{h.raw, h.refusal}
 	case name == "" && h.kind == folder:
 		return "", false, nil
 	case h.size > uint64(s.lim.Unpacked):
@@ -278,7 +278,7 @@ func (s *scan) explain(err error) error {
 }
 
 func isPanic(err error) bool {
-	_, ok := errors.AsType[*slipway.Panic](err)
+	_, ok := errors.AsType[*slipway.PanicError](err)
 	return ok
 }
 

@@ -15,13 +15,13 @@ type defect struct {
 	reason error
 }
 
-// refusedEntry is the refusal of an entry for what it is. The sentence is made when asked
+// entryError is the refusal of an entry for what it is. The sentence is made when asked
 // for: an archive may have hundreds of thousands beside the dags folder.
-type refusedEntry struct{ raw, what string }
+type entryError struct{ raw, what string }
 
-func (r *refusedEntry) Error() string { return r.Unwrap().Error() }
+func (r *entryError) Error() string { return r.Unwrap().Error() }
 
-func (r *refusedEntry) Unwrap() error {
+func (r *entryError) Unwrap() error {
 	return slipway.Errorf(slipway.Invalid, "The entry %s is %s.", Quote(r.raw), r.what)
 }
 

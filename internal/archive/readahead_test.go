@@ -55,7 +55,7 @@ func TestAheadRecovers(t *testing.T) {
 	s := newScan(t.Context(), bytes.NewReader(nil), DefaultLimits(), Search{}, func(Entry, io.Reader) (bool, error) { return false, nil })
 	s.last = "dags/a.py"
 	err := tarReader{s}.readTarAhead(io.MultiReader(bytes.NewReader(tarBody(project...)), panicking{}))
-	p, ok := errors.AsType[*slipway.Panic](err)
+	p, ok := errors.AsType[*slipway.PanicError](err)
 	if !ok || slipway.Explained(err) || !bytes.Contains(p.Stack, []byte("panicking")) {
 		t.Errorf("error %v, want the panic with the stack", err)
 	}

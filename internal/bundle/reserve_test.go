@@ -111,13 +111,13 @@ func (f smallFile) Close() error {
 func TestStageRecovers(t *testing.T) {
 	dir := t.TempDir()
 	_, err := must[*Store](t)(Open(dir)).Stage(t.Context(), "ns", breaking{}, 1<<20, archive.DefaultLimits(), archive.Search{}, places{}.known)
-	if _, ok := errors.AsType[*slipway.Panic](err); !ok || slipway.Explained(err) {
+	if _, ok := errors.AsType[*slipway.PanicError](err); !ok || slipway.Explained(err) {
 		t.Errorf("error %v, want a panic", err)
 	}
 	known := func(string) (slipway.Place, bool) { panic("a bug") }
 	packed := upload(t, map[string]string{"dags/a.py": "x"})
 	_, err = must[*Store](t)(Open(dir)).Stage(t.Context(), "ns", packed, packed.Size(), archive.DefaultLimits(), archive.Search{}, known)
-	if _, ok := errors.AsType[*slipway.Panic](err); !ok {
+	if _, ok := errors.AsType[*slipway.PanicError](err); !ok {
 		t.Errorf("error %v, want a panic", err)
 	}
 	if left := must[[]os.DirEntry](t)(os.ReadDir(filepath.Join(dir, "packs", "ns"))); len(left) > 0 {

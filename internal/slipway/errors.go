@@ -144,19 +144,19 @@ func closeGaps(text string) string {
 	return all
 }
 
-// Panic is a panic as an error: a bug, met by one input.
-type Panic struct {
+// PanicError is a panic as an error: a bug, met by one input.
+type PanicError struct {
 	Value any
 	Stack []byte
 }
 
-func (p *Panic) Error() string { return fmt.Sprintf("panic: %v\n%s", p.Value, p.Stack) }
+func (p *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", p.Value, p.Stack) }
 
-// Recovered, deferred, turns a panic into the error of the deferring function: what one
+// Recovered turns a panic, deferred, into the error of the deferring function: what one
 // upload breaks must not end the process.
 func Recovered(err *error) {
 	if v := recover(); v != nil {
-		*err = &Panic{Value: v, Stack: debug.Stack()}
+		*err = &PanicError{Value: v, Stack: debug.Stack()}
 	}
 }
 
