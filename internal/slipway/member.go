@@ -168,7 +168,20 @@ func CheckEmail(typed string) (string, error) {
 		strings.ContainsFunc(email, func(r rune) bool { return unicode.IsSpace(r) || unprintable(r) }) {
 		return "", Errorf(Invalid, "%q is not an email address; one looks like ada@example.com.", email)
 	}
+	if i := strings.IndexFunc(email, poses); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(email[i:])
+		return "", Errorf(Invalid, "%q is not an email address that Slipway takes: %q (%U) reads like a plain letter or sign. Type the plain one.", email, r, r)
+	}
 	return email, nil
+}
+
+// poses reports whether a character counts as one of ASCII once case or width is
+// ignored: ſ, ı and the full-width forms.
+func poses(r rune) bool {
+	if r <= unicode.MaxASCII {
+		return false
+	}
+	return unicode.ToUpper(r) <= unicode.MaxASCII || unicode.ToLower(r) <= unicode.MaxASCII || r >= 0xff00 && r <= 0xff5e
 }
 
 // CheckPassword says why password cannot be one.
@@ -192,7 +205,8 @@ func (i Invitation) TakenBack(before, next Role) bool { return next < before && 
 
 // For checks that the account of an email address may accept i.
 func (i Invitation) For(email string) error {
-	if i.Email == "" || strings.EqualFold(i.Email, email) {
+	own, err := CheckEmail(email)
+	if to, bad := CheckEmail(i.Email); i.Email == "" || err == nil && bad == nil && own == to {
 		return nil
 	}
 	return Errorf(Forbidden, "This invitation is for %s. Join with an account of that address, or ask for an invitation to %s.", i.Email, email)

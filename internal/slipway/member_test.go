@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 func TestSetRole(t *testing.T) {
@@ -123,12 +124,30 @@ func TestCheckDescription(t *testing.T) {
 	}
 }
 
+// No other letters open an invitation, whatever case folding makes of them.
+func TestInvitationForLettersThatFold(t *testing.T) {
+	for r := rune(0x80); r <= unicode.MaxRune; r++ {
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			if f > unicode.MaxASCII {
+				continue
+			}
+			to := Invitation{Email: strings.ToLower(string(f)) + "@example.com"}
+			typed := string(r) + "@example.com"
+			if kept, err := CheckEmail(typed); to.For(typed) == nil && (err != nil || kept != to.Email) {
+				t.Errorf("%s opens the invitation of %s", typed, to.Email)
+			}
+		}
+	}
+}
+
 func TestCheckEmail(t *testing.T) {
 	long := strings.Repeat("a", 242) + "@example.com" // 254 bytes
 	for in, want := range map[string]string{          // "" for a refusal
 		" Ada@Example.COM ": "ada@example.com", "a@b": "a@b", "a+b.c@x.y": "a+b.c@x.y", long: long,
 		"": "", "ada": "", "@example.com": "", "ada@": "", "a@b@c": "", "a b@c": "", "a@b\n.c": "", "a\u00a0b@c": "",
 		"a\xff@b": "", "a\u202e@b": "", "a" + long: "",
+		"\u017fuſan@example.com": "", "susan@example.\u0131o": "", "\uff41da@example.com": "", "ada@example\uff0ecom": "",
+		"\u212aim@example.com": "kim@example.com", "J\u00d6RG@example.com": "j\u00f6rg@example.com", "ада@example.com": "ада@example.com",
 	} {
 		t.Run(in, func(t *testing.T) {
 			got, err := CheckEmail(in)
@@ -187,6 +206,8 @@ func TestInvitationFor(t *testing.T) {
 		"another":     {"eve@example.com", "ada@example.com", Forbidden},
 		"longer":      {"eve@example.com", "eve@example.com.evil.example", Forbidden},
 		"nothing":     {"eve@example.com", "", Forbidden},
+		"look-alike":  {"eve@example.com", "eve@example\uff0ecom", Forbidden},
+		"Cyrillic":    {"eve@example.com", "\u0435v\u0435@example.com", Forbidden},
 		"whoever":     {"", "ada@example.com", fine},
 	} {
 		t.Run(name, func(t *testing.T) {
