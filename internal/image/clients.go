@@ -148,7 +148,7 @@ func (e *addressError) Error() string {
 // host than the registry's, of a redirect or a token, is in the log only.
 func (e *addressError) sentence(registry string) error {
 	bare, _, err := net.SplitHostPort(e.host)
-	own := strings.EqualFold(e.host, registry) || err == nil && strings.EqualFold(bare, registry)
+	own := strings.EqualFold(e.host, registry) || err == nil && strings.EqualFold(bare, strings.Trim(registry, "[]")) // of an IPv6 address
 	switch {
 	case !own && e.here:
 		return slipway.Errorf(slipway.Invalid, "%s leads on to this machine or its own network link. Images are never fetched from there. Push it to Slipway's own registry, or upload an archive of it.", registry)

@@ -240,6 +240,13 @@ func TestAddressesThatAreNotDialled(t *testing.T) {
 	wantSentence(t, err, "127.0.0.1:1 leads to this machine")
 	_, err = s.Inspect(t.Context(), image.Ref{Name: "192.168.8.8:9/a/b", Tag: "1"}, slipway.DefaultPlatform, image.Login{})
 	wantSentence(t, err, "192.168.8.8:9 has a private address. An administrator")
+	for host, want := range map[string]string{
+		"[64:ff9b::a9fe:a9fe]": "[64:ff9b::a9fe:a9fe] has a private address.", "[64:ff9b::a9fe:a9fe]:9": "[64:ff9b::a9fe:a9fe]:9 has a private address.",
+		"[fe80::1]": "[fe80::1] leads to this machine or its own network link.",
+	} {
+		_, err = s.Inspect(t.Context(), image.Ref{Name: host + "/a/b", Tag: "1"}, slipway.DefaultPlatform, image.Login{})
+		wantSentence(t, err, want)
+	}
 }
 
 // Refusals and failures name the registry as it was written, and no address
