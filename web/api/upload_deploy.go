@@ -123,6 +123,9 @@ func (p *uploadDeploys) receiveOnce(c echo.Context, u *uploadRequest, key string
 	if key == "" {
 		return p.receive(c, u, body)
 	}
+	if _, err := p.deploys.checkDeploy(c, u.kind); errors.Is(err, slipway.ErrForbidden) {
+		return slipway.Deploy{}, err // other refusals are about a new deploy
+	}
 	ctx, by := c.Request().Context(), Caller(c)
 	request, w, known, err := p.deployByKey(ctx, deploymentID(c), by, key)
 	if err != nil {

@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
+	"slipway/internal/auth"
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
+	"slipway/store/storetest"
 )
 
 // sendArchive posts an archive as curl --data-binary does, with headers.
@@ -346,6 +348,29 @@ func TestIdempotencyKeyOfABrokenRequest(t *testing.T) {
 	}
 	late := a.sendArchive(t, a.owner, "", &form, "Idempotency-Key", "k", "Content-Type", m.FormDataContentType())
 	wantRefused(t, late, 400, "comes after the archive")
+}
+
+// TestIdempotencyKeyOfADemotedToken: a token that may no longer deploy is refused
+// before its key is looked up.
+func TestIdempotencyKeyOfADemotedToken(t *testing.T) {
+	a := newApp(t)
+	files := map[string]string{"a.py": dag}
+	wantOK(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"))
+	wantOK(t, a.deployNow(t, "wait=30s", files, "Idempotency-Key", "k"))
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		of, err := tx.Token(auth.Fingerprint(a.owner))
+		if err != nil {
+			return err
+		}
+		of.Role = slipway.Member
+		_, err = tx.SaveToken(of)
+		return err
+	})
+	for _, key := range []string{"k", "new", ""} {
+		for _, content := range []string{dag, dag + "# other"} {
+			wantRefused(t, a.deployNow(t, "wait=30s", map[string]string{"a.py": content}, "Idempotency-Key", key), 403, "")
+		}
+	}
 }
 
 // TestRepeatedDeployIsNoLongerWanted: a repeated request tells that another deploy
