@@ -64,22 +64,19 @@ func (s *Server) changePassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	err = s.store.Update(ctx, func(tx *store.Tx) error {
+	err = s.startSession(c, func(tx *store.Tx) (slipway.User, error) {
 		if _, err := tx.WorkingUser(u.ID); err != nil {
-			return err
+			return u, err
 		}
 		if err := tx.SetPassword(u.ID, hash); err != nil {
-			return err
+			return u, err
 		}
-		return tx.Audit(actorOf(c), slipway.Event{Action: "account.password", Target: u.Email})
+		return u, tx.Audit(actorOf(c), slipway.Event{Action: "account.password", Target: u.Email})
 	})
 	if err != nil {
 		return err
 	}
 	s.engine.Recheck()
-	if err := s.startSession(c, u); err != nil {
-		return err
-	}
 	return s.done(c, "/account", views.DonePassword)
 }
 

@@ -164,12 +164,13 @@ func (s *Server) joinAnew(c echo.Context) error {
 	u, hash, err := s.newAccount(c)
 	var w slipway.Workspace
 	if err == nil {
-		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-			if u, err = tx.AddUser(u, hash); err != nil {
-				return err
+		err = s.startSession(c, func(tx *store.Tx) (slipway.User, error) {
+			added, err := tx.AddUser(u, hash)
+			if err != nil {
+				return added, err
 			}
-			w, err = join(c, tx, u)
-			return err
+			w, err = join(c, tx, added)
+			return added, err
 		})
 	}
 	if correctable(err) != "" {
@@ -178,9 +179,6 @@ func (s *Server) joinAnew(c echo.Context) error {
 		return s.invitationForm(c, status, err)
 	}
 	if err != nil {
-		return err
-	}
-	if err := s.startSession(c, u); err != nil {
 		return err
 	}
 	return s.done(c, workspacePath(w.ID), "Welcome to %s.", w.Name)

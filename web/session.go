@@ -11,6 +11,7 @@ import (
 	"slipway/internal/auth"
 	"slipway/internal/inbound"
 	"slipway/internal/slipway"
+	"slipway/store"
 	"slipway/views"
 )
 
@@ -64,19 +65,28 @@ func (s *Server) recognise(c echo.Context) (bool, error) {
 	return ok, nil
 }
 
-// startSession signs u in, under a new session id as a defence against session
-// fixation.
-func (s *Server) startSession(c echo.Context, u slipway.User) error {
+// startSession signs somebody in, under a new session id as a defence against
+// session fixation. who makes or finds the account, in the transaction of the
+// session. The browser gets tries of its own for later sign-ins.
+func (s *Server) startSession(c echo.Context, who func(tx *store.Tx) (slipway.User, error)) error {
 	sess, err := s.sessions.Get(c.Request(), sessionName)
 	if err != nil {
 		return fmt.Errorf("session: %w", err)
 	}
-	sess.Values[auth.UserKey] = u
-	if err := s.sessions.Save(c.Request(), c.Response(), sess); err != nil {
+	var key []byte
+	u, err := s.sessions.Start(c.Request(), c.Response(), sess, func(tx *store.Tx) (u slipway.User, err error) {
+		if key, err = auth.KeyOf(tx, auth.BrowserKey); err != nil {
+			return u, err
+		}
+		return who(tx)
+	})
+	if err != nil {
 		return fmt.Errorf("start session: %w", err)
 	}
 	c.Set(auth.UserKey, u)
-	return s.remember(c, u)
+	text := auth.Remember(key, s.cookies.Read(c, browserCookie), u.ID, s.store.Now())
+	s.cookies.Keep(c, browserCookie, text, auth.BrowserLife)
+	return nil
 }
 
 // endSession signs out.

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"crypto/subtle"
 	"net/http"
 
@@ -49,7 +48,7 @@ func (s *Server) setUp(c echo.Context) error {
 		Email: c.FormValue("email"), Name: c.FormValue("name"),
 		Workspace: c.FormValue("workspace"), Deployment: c.FormValue("deployment"), Local: c.FormValue("where") != "elsewhere",
 	}
-	all, err := s.found(c.Request().Context(), f, c.FormValue("password"), c.RealIP())
+	all, err := s.found(c, f)
 	if kind, text := slipway.Explain(err); kind == slipway.Invalid {
 		c.Set(errorKey, err)
 		return render(c, http.StatusUnprocessableEntity, views.SetupPage(views.Setup{
@@ -60,25 +59,22 @@ func (s *Server) setUp(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startSession(c, all.User); err != nil {
-		return err
-	}
 	return s.done(c, "/deployments/"+string(all.Deployment.ID), views.DoneSetUp)
 }
 
-// found stores the first user, Workspace and Deployment, and starts the worker
-// of the Deployment.
-func (s *Server) found(ctx context.Context, f auth.Founding, password, ip string) (all auth.Founded, err error) {
+// found stores the first user, Workspace and Deployment, signs the user in, and
+// starts the worker of the Deployment.
+func (s *Server) found(c echo.Context, f auth.Founding) (all auth.Founded, err error) {
 	if _, err := f.Check(); err != nil {
 		return all, err
 	}
-	hash, err := s.passwords.Hash(ctx, password)
+	hash, err := s.passwords.Hash(c.Request().Context(), c.FormValue("password"))
 	if err != nil {
 		return all, err
 	}
-	err = s.store.Update(ctx, func(tx *store.Tx) (err error) {
-		all, err = auth.Found(tx, f, hash, slipway.Actor{Via: slipway.Portal, IP: ip})
-		return err
+	err = s.startSession(c, func(tx *store.Tx) (_ slipway.User, err error) {
+		all, err = auth.Found(tx, f, hash, slipway.Actor{Via: slipway.Portal, IP: c.RealIP()})
+		return all.User, err
 	})
 	if err == nil {
 		s.engine.StartWorker(all.Deployment)

@@ -63,10 +63,9 @@ func (s *Server) signIn(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.startSession(c, u); err != nil {
-		return err
-	}
-	err = s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return s.journal.SignedIn(tx, actor(c, u), u, views.SignedInByPassword) })
+	err = s.startSession(c, func(tx *store.Tx) (slipway.User, error) {
+		return u, s.journal.SignedIn(tx, actor(c, u), u, views.SignedInByPassword)
+	})
 	if err != nil {
 		return err
 	}
@@ -153,27 +152,6 @@ func (s *Server) noteFailure(c echo.Context, a auth.Attempt, u slipway.User, why
 
 // browserCookie is the name of the cookie of a browser that signed in before.
 const browserCookie = "browser"
-
-// remember gives the browser tries of its own for later sign-ins of u.
-func (s *Server) remember(c echo.Context, u slipway.User) error {
-	var key []byte
-	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		key, err = tx.Setting(auth.BrowserKey)
-		return err
-	})
-	if err == nil && key == nil {
-		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-			key, err = auth.KeyOf(tx, auth.BrowserKey)
-			return err
-		})
-	}
-	if err != nil {
-		return err
-	}
-	text := auth.Remember(key, s.cookies.Read(c, browserCookie), u.ID, s.store.Now())
-	s.cookies.Keep(c, browserCookie, text, auth.BrowserLife)
-	return nil
-}
 
 // account returns the user with an email address and the password hash; both
 // are zero for an unknown address.

@@ -144,17 +144,43 @@ func (s *Sessions) Read(r *http.Request, name string) (_ *sessions.Session, stal
 	return sess, stale, err
 }
 
-// Save stores the session under a new id, as a defence against session
-// fixation. A session with a negative MaxAge is deleted.
+// Start signs somebody in, and returns the account. who makes or finds it, with
+// all other changes of the sign-in, in the transaction that stores the session: all
+// is done, or nothing.
+func (s *Sessions) Start(r *http.Request, w http.ResponseWriter, sess *sessions.Session, who func(tx *store.Tx) (slipway.User, error)) (u slipway.User, err error) {
+	err = s.replace(r, w, sess, func(tx *store.Tx, id string) error {
+		if u, err = who(tx); err != nil {
+			return err
+		}
+		return tx.AddSession(id, u.ID)
+	})
+	if err == nil {
+		sess.Values[UserKey] = u
+	}
+	return u, err
+}
+
+// Save stores the session under a new id. A session with a negative MaxAge is
+// deleted.
 func (s *Sessions) Save(r *http.Request, w http.ResponseWriter, sess *sessions.Session) error {
 	u, _ := sess.Values[UserKey].(slipway.User)
+	return s.replace(r, w, sess, func(tx *store.Tx, id string) error {
+		if sess.Options.MaxAge < 0 {
+			return nil
+		}
+		return tx.AddSession(id, u.ID)
+	})
+}
+
+// replace ends the session and begins another under a new id, which add stores: a
+// defence against session fixation.
+func (s *Sessions) replace(r *http.Request, w http.ResponseWriter, sess *sessions.Session, add func(tx *store.Tx, id string) error) error {
 	secret := rand.Text() + rand.Text() // 256 bits
 	err := s.Store.Update(r.Context(), func(tx *store.Tx) error {
-		err := errors.Join(tx.EndSession(sess.ID), tx.DropSessions(tx.Now.Add(-SessionLife), tx.Now.Add(-SessionIdle)))
-		if err == nil && sess.Options.MaxAge > 0 {
-			err = tx.AddSession(Fingerprint(secret), u.ID)
+		if err := errors.Join(tx.EndSession(sess.ID), tx.DropSessions(tx.Now.Add(-SessionLife), tx.Now.Add(-SessionIdle))); err != nil {
+			return err
 		}
-		return err
+		return add(tx, Fingerprint(secret))
 	})
 	if err != nil {
 		return err
