@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,7 +72,12 @@ func TestPagesOfABucketThatIsAway(t *testing.T) {
 		t.Error("the page of the staged deploy judges what it cannot know")
 	}
 	want(t, a.as(t, a.Mia).get(a.page("")), http.StatusOK, reason)
-	want(t, a.browser(t).get("/readyz"), http.StatusServiceUnavailable, "not ready: "+reason)
+	near := httptest.NewRequest(http.MethodGet, "/readyz", nil)
+	near.RemoteAddr = "10.1.2.3:1234"
+	want(t, a.browser(t).do(near), http.StatusServiceUnavailable, "not ready: "+reason)
+	if far := a.browser(t).get("/readyz"); far.Code != http.StatusServiceUnavailable || far.Body.String() != "not ready: storage\n" {
+		t.Errorf("from elsewhere: %d %s", far.Code, far.Body)
+	}
 	want(t, a.as(t, a.Mia).get(a.page("/deploys/1/patch")), http.StatusServiceUnavailable, reason)
 	b.Proxy.Set(buckettest.None)
 	for end := time.Now().Add(2 * time.Minute); a.deploy(t, w.Number).Status != slipway.Deployed; time.Sleep(50 * time.Millisecond) {

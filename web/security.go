@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -149,9 +148,7 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 // or of X-Forwarded-Proto if the sender is in proxies.
 func schemeExtractor(proxies []netip.Prefix) func(*http.Request) string {
 	return func(r *http.Request) string {
-		peer, err := netip.ParseAddrPort(r.RemoteAddr)
-		trusted := err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(peer.Addr().Unmap()) })
-		if r.TLS != nil || trusted && strings.EqualFold(r.Header.Get(echo.HeaderXForwardedProto), "https") {
+		if r.TLS != nil || isTrusted(proxies, peerOf(r)) && strings.EqualFold(r.Header.Get(echo.HeaderXForwardedProto), "https") {
 			return "https"
 		}
 		return "http"

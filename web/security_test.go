@@ -2,6 +2,8 @@ package web
 
 import (
 	"compress/gzip"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -267,5 +269,89 @@ func TestHealth(t *testing.T) {
 	want(t, b.get("/readyz"), http.StatusServiceUnavailable, "not ready") // the engine does not run
 	if !strings.Contains(a.log.String(), "the engine does not run yet") {
 		t.Errorf("the log does not say why:\n%s", a.log)
+	}
+}
+
+// Who may read why the portal is not ready: nobody from outside learns names or
+// amounts.
+func TestReasonsAreForTheOwnNetwork(t *testing.T) {
+	behind := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for name, tt := range map[string]struct {
+		proxies []netip.Prefix
+		from    string
+		header  []string
+		near    bool
+	}{
+		"this machine":                       {from: "127.0.0.1", near: true},
+		"this machine, IPv6":                 {from: "[::1]", near: true},
+		"a private network":                  {from: "10.1.2.3", near: true},
+		"a private network, IPv6":            {from: "[fd00::1]", near: true},
+		"mapped into IPv6":                   {from: "[::ffff:192.168.1.2]", near: true},
+		"elsewhere":                          {from: "198.51.100.7"},
+		"elsewhere, IPv6":                    {from: "[2001:db8::1]"},
+		"an unnamed proxy on this machine":   {from: "127.0.0.1", header: []string{"X-Forwarded-For", "127.0.0.1"}},
+		"one that says so otherwise":         {from: "127.0.0.1", header: []string{"Forwarded", "for=127.0.0.1"}},
+		"elsewhere, with a header":           {from: "198.51.100.7", header: []string{"X-Forwarded-For", "127.0.0.1"}},
+		"a named proxy, for elsewhere":       {behind, "10.1.2.3", []string{"X-Forwarded-For", "198.51.100.7"}, false},
+		"a named proxy, for a lie":           {behind, "10.1.2.3", []string{"X-Forwarded-For", "127.0.0.1, 198.51.100.7"}, false},
+		"a named proxy, for the own network": {behind, "10.1.2.3", []string{"X-Forwarded-For", "192.168.1.2"}, true},
+		"a named proxy for itself":           {behind, "10.1.2.3", nil, true},
+		"no address":                         {from: "@"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := emptyApp(t, Config{TrustedProxies: tt.proxies})
+			r := httptest.NewRequest(http.MethodGet, "/readyz", nil)
+			r.RemoteAddr = tt.from + ":1234"
+			for i := 0; i < len(tt.header); i += 2 {
+				r.Header.Set(tt.header[i], tt.header[i+1])
+			}
+			if got := a.server.isNear(a.server.router().NewContext(r, httptest.NewRecorder())); got != tt.near {
+				t.Errorf("near: %v, want %v", got, tt.near)
+			}
+		})
+	}
+}
+
+func TestReadyWord(t *testing.T) {
+	for want, err := range map[string]error{
+		"disk":    slipway.Errorf(slipway.NoSpace, "15366 MiB are free."),
+		"records": fmt.Errorf("ping: %w", store.ErrLocked),
+		"storage": slipway.Errorf(slipway.Unavailable, "The bucket s3://secret cannot be reached."),
+		"":        errors.New("the engine does not run yet"),
+	} {
+		if got := readyWord(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
+}
+
+// A proxy that is not named is in the log, once, and few of them in all.
+func TestUnnamedProxiesAreLogged(t *testing.T) {
+	a := emptyApp(t, Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.9/32")}})
+	ask := func(from string, header ...string) {
+		r := httptest.NewRequest(http.MethodGet, "/healthz", nil)
+		r.RemoteAddr = from + ":1234"
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		a.handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	const text = "X-Forwarded-For is not believed"
+	ask("10.0.0.9", "X-Forwarded-For", "192.0.2.1")
+	ask("10.0.0.1")
+	if strings.Contains(a.log.String(), text) {
+		t.Errorf("the log warns without a reason:\n%s", a.log)
+	}
+	for range 3 {
+		ask("10.0.0.1", "X-Forwarded-For", "192.0.2.1")
+	}
+	if n := strings.Count(a.log.String(), text); n != 1 || !strings.Contains(a.log.String(), "sender=10.0.0.1") {
+		t.Errorf("%d warnings:\n%s", n, a.log)
+	}
+	for i := range 100 {
+		ask(fmt.Sprintf("198.51.100.%d", i), "X-Forwarded-For", "192.0.2.1")
+	}
+	if n := strings.Count(a.log.String(), text); n != maxUnnamed {
+		t.Errorf("%d warnings, want %d", n, maxUnnamed)
 	}
 }

@@ -49,6 +49,7 @@ type Server struct {
 	slots     *slots
 	liveViews sharedViews // live pages rendered for many readers
 	clients   *clients
+	unnamed   unnamed
 
 	registryKey []byte // signs the bearers of /v2/token; new at each start
 }

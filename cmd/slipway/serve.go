@@ -123,6 +123,9 @@ func (s serveCommand) Run(ctx context.Context, c console) error {
 		return fmt.Errorf("listen on %s: %w", s.Listen, err)
 	}
 	defer listener.Close() // the server usually closed the listener already
+	if s.URL != nil && s.URL.Scheme == "https" && len(s.TrustedProxies) == 0 {
+		log.Warn("--url is an address of a proxy, and --trusted-proxies names none: all people behind the proxy share the limits of one network")
+	}
 	limits := connectionLimits(s.MaxConnections, s.TrustedProxies)
 	door := inbound.NewListener(listener, limits, log)
 	engine, err := s.openEngine(ctx, d, listener.Addr(), log)
