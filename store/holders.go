@@ -71,3 +71,16 @@ func (tx *Tx) Holders(w slipway.WorkspaceID) ([]Holder, error) {
 		FROM token_holders h JOIN tokens t ON t.id = h.token
 		WHERE t.workspace = ? ORDER BY h.name`, w)
 }
+
+// AnswersFor returns the id of the person in whose name an actor acts: for a token,
+// who was shown the secret; of several, always the same one. Without a known person,
+// the token's id.
+func (tx *Tx) AnswersFor(by slipway.Actor) (id string, err error) {
+	if by.Token == "" {
+		return string(by.User), nil
+	}
+	return one(tx, "holder of token", nil, func(r row) (id string, err error) {
+		err = r.Scan(&id)
+		return id, err
+	}, `SELECT COALESCE(MIN(user), ?1) FROM token_holders WHERE token = ?1`, by.Token)
+}

@@ -36,6 +36,17 @@ func wantHeld(t *testing.T, st *store.Store, who slipway.UserID, want ...string)
 	}
 }
 
+func wantPerson(t *testing.T, st *store.Store, by slipway.Actor, want string) {
+	t.Helper()
+	storetest.View(t, st, func(tx *store.Tx) error {
+		got, err := tx.AnswersFor(by)
+		if got != want {
+			t.Errorf("%s answers for %s, want %s", got, by.Title(), want)
+		}
+		return err
+	})
+}
+
 func TestHolders(t *testing.T) {
 	st := storetest.Open(t)
 	w := storetest.Seed(t, st)
@@ -62,9 +73,13 @@ func TestHolders(t *testing.T) {
 	}
 	first := add("a", w.Ada)
 	second := add("b", first)
-	add("c", second)
+	third := add("c", second)
 	storetest.Update(t, st, func(tx *store.Tx) error { return tx.RevokeToken(second.Token) })
 	wantHeld(t, st, w.Ada.User, "a", "c")
+	for _, by := range []slipway.Actor{w.Ada, first, third} {
+		wantPerson(t, st, by, string(w.Ada.User))
+	}
+	wantPerson(t, st, second, string(second.Token)) // revoked: nobody is known
 
 	rotate(first, w.Oli) // who is shown what it issues from now on
 	add("d", first)

@@ -89,22 +89,16 @@ func (tx *Tx) UploadArrived(id string) error {
 	return tx.exec("upload arrived", `UPDATE uploads SET touched_at = ?1, arrived_at = IIF(arrived_at = 0, ?1, arrived_at) WHERE id = ?2`, ms(tx.Now), id)
 }
 
-// StagedUse returns the use of the disk by staged deploys that wait for a
-// confirmation: those of by, those in a Workspace, and all. Bytes are those of
-// the archives.
-func (tx *Tx) StagedUse(by slipway.Actor, of slipway.WorkspaceID) (slipway.UploadUse, error) {
-	return one(tx, "use of the disk", nil, func(r row) (u slipway.UploadUse, err error) {
-		err = r.Scan(&u.Person.Bytes, &u.Person.Uploads, &u.Workspace.Bytes, &u.Workspace.Uploads, &u.All)
-		return u, err
+// RecordBytes returns the bytes of the records that grow with an upload: the list of
+// files, and the list of blocks.
+func (tx *Tx) RecordBytes(id slipway.DeployID) (int64, error) {
+	return one(tx, "size of records", nil, func(r row) (n int64, err error) {
+		err = r.Scan(&n)
+		return n, err
 	}, `
 		SELECT
-			COALESCE(SUM(w.bytes) FILTER (WHERE w.by_user = ?1 AND w.by_token = ?2), 0),
-			COUNT(*) FILTER (WHERE w.by_user = ?1 AND w.by_token = ?2),
-			COALESCE(SUM(w.bytes) FILTER (WHERE d.workspace = ?3), 0),
-			COUNT(*) FILTER (WHERE d.workspace = ?3),
-			COALESCE(SUM(w.bytes), 0)
-		FROM deploys w INDEXED BY deploys_unfinished JOIN deployments d ON d.id = w.deployment
-		WHERE w.status IN ('initialized', 'staged') AND w.status = 'staged'`, by.User, by.Token, of)
+			COALESCE((SELECT octet_length(files) + octet_length(report) FROM staged WHERE deploy = ?1), 0) +
+			COALESCE((SELECT octet_length(blocks) FROM blobs WHERE deploy = ?1), 0)`, id)
 }
 
 // Arrived returns the deploys of a Deployment with work to stage: a complete

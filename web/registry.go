@@ -198,22 +198,21 @@ func (s *Server) pushAccount(r *http.Request, text, repository string) (image.Ac
 	if err != nil {
 		return image.Account{}, err
 	}
-	var by slipway.Actor
-	var d slipway.Deployment
+	var account image.Account
 	err = s.store.View(r.Context(), func(tx *store.Tx) error {
 		who, err := s.principalOf(tx, b)
 		if err != nil {
 			return err
 		}
-		by = who.by
-		d, err = tx.DeploymentIn(image.Namespace(repository))
+		d, err := tx.DeploymentIn(image.Namespace(repository))
+		if err != nil {
+			return err
+		}
+		p, err := s.engine.Pushes(tx, who.by, d.Workspace)
+		account = image.Account{Take: p.Take, Return: p.Return}
 		return err
 	})
-	if err != nil {
-		return image.Account{}, err
-	}
-	p := s.engine.Pushes(by, d.Workspace)
-	return image.Account{Take: p.Take, Return: p.Return}, nil
+	return account, err
 }
 
 // admit checks a request to the registry. The token and the role are loaded

@@ -285,7 +285,7 @@ func TestPushesCountForTheirSender(t *testing.T) {
 			break
 		}
 	}
-	if refused, is := errors.AsType[*transport.Error](err); !is || refused.StatusCode != http.StatusInsufficientStorage || !strings.Contains(err.Error(), "one person or token in 24 hours") {
+	if refused, is := errors.AsType[*transport.Error](err); !is || refused.StatusCode != http.StatusInsufficientStorage || !strings.Contains(err.Error(), "one person and of all tokens that the person issued, in 24 hours") {
 		t.Errorf("%v, want a refusal with the reason", err)
 	}
 	if err := remote.Write(d.ref(t, d.Sales.Namespace+"/airflow:other"), smallImage(t), with(other)); err != nil {

@@ -128,7 +128,7 @@ func (s *Server) bufferForm(c echo.Context, words int64) (_ *bufferedForm, err e
 	if err != nil {
 		return nil, slipway.Errorf(slipway.Invalid, views.FormNoFiles)
 	}
-	f, err := s.engine.TempFile(actorOf(c))
+	f, err := s.engine.TempFile(c.Request().Context(), actorOf(c))
 	if err != nil {
 		return nil, fmt.Errorf("temporary file for a form: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"slipway/internal/quota"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -195,107 +196,132 @@ func sizeOf(path string) (n int64, exists bool, err error) {
 
 // writeBlock writes r to the block at path.
 func (b *blocks) writeBlock(u store.Upload, w slipway.Deploy, path string, r io.Reader) (err error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("keep block: %w", err)
-	}
 	one, err := b.openBlock(u.ID, w, path)
 	if err != nil {
-		return err
+		return unavailable(err)
 	}
 	defer func() { one.end(err == nil) }()
-	f, err := os.CreateTemp(filepath.Dir(path), partialBlock+"*")
-	if err != nil {
-		return fmt.Errorf("keep block: %w", err)
-	}
-	defer os.Remove(f.Name()) // finds nothing once renamed
-	one.File = f
+	defer os.Remove(one.Name()) // finds nothing once renamed
 	_, err = b.uploadFiles.copyIn(u.ID, one, r)
-	if err = errors.Join(err, f.Close()); err != nil {
+	if err = errors.Join(err, one.Close()); err != nil {
 		return unavailable(fmt.Errorf("receive upload: %w", err))
 	}
-	return os.Rename(f.Name(), path)
+	return one.keep(path)
 }
 
 // openBlock is a block being written. The bytes count on arrival, so that
 // parallel blocks cannot pass the limit of an archive together.
 type openBlock struct {
 	*os.File
-	files       *uploadFiles
-	upload, key string
-	most        int64 // bytes of an archive
-	name        string
-	old         int64 // bytes of the earlier block, for a repeated one
-	known       bool  // the block is a repeated one
-	size        int64 // bytes written
+	files  *uploadFiles
+	total  *blockTotal
+	upload string
+	key    string // of the block in total
+	most   int64  // bytes of an archive
+	deploy slipway.Deploy
+	old    int64 // bytes of the earlier block, for a repeated one
+	known  bool  // the block is a repeated one
+	size   int64 // bytes counted, under the lock of blocks
 }
 
 // openBlock counts a block that begins, without the bytes of the earlier one.
-func (b *blocks) openBlock(upload string, w slipway.Deploy, path string) (*openBlock, error) {
-	all := &b.uploadFiles.blocks
-	all.mu.Lock()
-	defer all.mu.Unlock()
-	t, err := b.uploadFiles.blockTotal(upload)
-	if err != nil {
-		return nil, fmt.Errorf("blocks of upload: %w", err)
-	}
-	one := &openBlock{files: b.uploadFiles, upload: upload, key: filepath.Base(path), most: b.cfg.Limits.Archive, name: w.Upload}
-	if one.old, one.known, err = sizeOf(path); err != nil {
-		return nil, err
-	}
-	switch {
-	case t.writing[one.key]:
-		return nil, slipway.Errorf(slipway.TooMany, "This block of deploy #%d is being received by another request. Try again in a moment.", w.Number)
-	case !one.known && t.count >= maxBlocks:
-		return nil, slipway.Errorf(slipway.TooLarge, "An upload may have at most %d blocks.", maxBlocks)
-	case !one.known:
-		t.count++
-	}
-	t.bytes -= one.old
-	t.writing[one.key] = true
-	return one, nil
+func (b *blocks) openBlock(upload string, w slipway.Deploy, path string) (one *openBlock, err error) {
+	number := fmt.Sprintf("#%d", w.Number)
+	err = b.uploadFiles.whileOpen(upload, number, func() error {
+		t, err := b.uploadFiles.blockTotal(upload)
+		if err != nil {
+			return fmt.Errorf("blocks of upload: %w", err)
+		}
+		one = &openBlock{files: b.uploadFiles, total: t, upload: upload, key: filepath.Base(path), most: b.cfg.Limits.Archive, deploy: w}
+		if one.old, one.known, err = sizeOf(path); err != nil {
+			return err
+		}
+		switch {
+		case t.closed:
+			return quota.Over(number)
+		case t.writing[one.key] != nil:
+			return slipway.Errorf(slipway.TooMany, "This block of deploy #%d is being received by another request. Try again in a moment.", w.Number)
+		case !one.known && t.count >= maxBlocks:
+			return slipway.Errorf(slipway.TooLarge, "An upload may have at most %d blocks.", maxBlocks)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("keep block: %w", err)
+		}
+		if one.File, err = os.CreateTemp(filepath.Dir(path), partialBlock+"*"); err != nil {
+			return fmt.Errorf("keep block: %w", err)
+		}
+		if !one.known {
+			t.count++
+		}
+		t.bytes -= one.old
+		t.writing[one.key] = one
+		return nil
+	})
+	return one, err
 }
 
-// Write implements io.Writer. Bytes beyond the limit of an archive are refused.
+// Write implements io.Writer. Bytes beyond the limit of an archive are refused,
+// and so are bytes after the end of the upload.
 func (o *openBlock) Write(p []byte) (int, error) {
-	if !o.count(int64(len(p))) {
-		return 0, tooLarge(o.name, o.most)
+	if err := o.count(int64(len(p))); err != nil {
+		return 0, err
 	}
 	n, err := o.File.Write(p)
-	o.size += int64(n)
-	o.count(int64(n - len(p)))
+	if n < len(p) {
+		o.uncount(int64(len(p) - n))
+	}
 	return n, err
 }
 
 // count adds bytes to the blocks of the upload, unless the sum passes the limit.
-func (o *openBlock) count(bytes int64) bool {
+func (o *openBlock) count(bytes int64) error {
 	o.files.blocks.mu.Lock()
 	defer o.files.blocks.mu.Unlock()
-	t := o.files.blocks.all[o.upload]
-	if t == nil { // the upload ended meanwhile
-		return true
+	switch {
+	case o.total.closed:
+		return o.over()
+	case o.total.bytes+bytes > o.most:
+		return tooLarge(o.deploy.Upload, o.most)
 	}
-	if bytes > 0 && t.bytes+bytes > o.most {
-		return false
-	}
-	t.bytes += bytes
-	return true
+	o.total.bytes += bytes
+	o.size += bytes
+	return nil
 }
 
-// end counts either the new block or, after a failure, the earlier one.
-func (o *openBlock) end(kept bool) {
-	gone := o.old
-	if !kept {
-		gone = o.size
-	}
-	o.files.ledger.Return(o.upload, gone)
+func (o *openBlock) uncount(bytes int64) {
 	o.files.blocks.mu.Lock()
 	defer o.files.blocks.mu.Unlock()
-	t := o.files.blocks.all[o.upload]
-	if t == nil {
-		return
+	o.total.bytes -= bytes
+	o.size -= bytes
+}
+
+// over is the refusal of a block for an upload that is assembled or has ended.
+func (o *openBlock) over() error { return quota.Over(fmt.Sprintf("#%d", o.deploy.Number)) }
+
+// keep gives a complete block its name.
+func (o *openBlock) keep(path string) error {
+	o.files.blocks.mu.Lock()
+	defer o.files.blocks.mu.Unlock()
+	if o.total.closed {
+		return o.over()
 	}
+	return os.Rename(o.Name(), path)
+}
+
+// end counts either the new block or, after a failure, the earlier one. Of a closed
+// upload neither is left.
+func (o *openBlock) end(kept bool) {
+	o.files.blocks.mu.Lock()
+	defer o.files.blocks.mu.Unlock()
+	t := o.total
 	delete(t.writing, o.key)
-	if !kept {
+	switch {
+	case t.closed:
+		o.files.ledger.Return(o.upload, o.old+o.size)
+	case kept:
+		o.files.ledger.Return(o.upload, o.old)
+	default:
+		o.files.ledger.Return(o.upload, o.size)
 		t.bytes += o.old - o.size
 		if !o.known {
 			t.count--
@@ -321,12 +347,8 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 			if err := b.uploadFiles.Fits(size); err != nil {
 				return nil, err
 			}
-			for _, id := range blocks {
-				block, err := b.appendBlock(u, to, id)
-				if err != nil {
-					return nil, fmt.Errorf("assemble upload: %w", err)
-				}
-				all = append(all, block)
+			if all, err = b.assemble(u, to, blocks); err != nil {
+				return nil, fmt.Errorf("assemble upload: %w", err)
 			}
 			return all, nil
 		},
@@ -342,32 +364,59 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 
 // checkBlocks returns the size of the archive from blocks.
 func (b *blocks) checkBlocks(upload string, blocks []string) (size int64, err error) {
+	sizes := map[string]int64{} // a block may stand in the list more than once
 	for _, block := range blocks {
-		n, exists, err := sizeOf(b.uploadFiles.blockPath(upload, block))
-		if err != nil {
-			return 0, err
-		}
-		if !exists {
-			return 0, ErrNoBlock
+		n, known := sizes[block]
+		if !known {
+			exists := false
+			if n, exists, err = sizeOf(b.uploadFiles.blockPath(upload, block)); err != nil {
+				return 0, err
+			}
+			if !exists {
+				return 0, ErrNoBlock
+			}
+			sizes[block] = n
 		}
 		size += n
 	}
-	if size > b.cfg.Limits.Archive { // a block may stand in the list twice
+	if size > b.cfg.Limits.Archive {
 		return 0, tooLarge("The archive", b.cfg.Limits.Archive)
 	}
 	return size, nil
 }
 
-// appendBlock appends the file of a block to an archive.
-func (b *blocks) appendBlock(u store.Upload, to io.Writer, id string) (store.Block, error) {
+// assemble writes the blocks of a list to an archive, and hashes each block once.
+func (b *blocks) assemble(u store.Upload, to io.Writer, list []string) (all []store.Block, err error) {
+	space := b.uploadFiles.ledger.Writer(u.ID, to)
+	defer func() { err = errors.Join(err, space.Close()) }()
+	known, buffer := map[string]store.Block{}, make([]byte, copyBuffer)
+	for _, id := range list {
+		block, again := known[id]
+		if again {
+			_, err = b.readBlock(u, space, id, buffer)
+		} else {
+			sum := sha256.New()
+			block.ID = id
+			block.Size, err = b.readBlock(u, io.MultiWriter(space, sum), id, buffer)
+			block.SHA256 = hex.EncodeToString(sum.Sum(nil))
+			known[id] = block
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, block)
+	}
+	return all, nil
+}
+
+// readBlock writes the bytes of a block to an archive.
+func (b *blocks) readBlock(u store.Upload, to io.Writer, id string, buffer []byte) (int64, error) {
 	f, err := os.Open(b.uploadFiles.blockPath(u.ID, id))
 	if err != nil {
-		return store.Block{}, err
+		return 0, err
 	}
 	defer f.Close()
-	sum := sha256.New()
-	n, err := b.uploadFiles.copyIn(u.ID, io.MultiWriter(to, sum), f)
-	return store.Block{ID: id, Size: n, SHA256: hex.EncodeToString(sum.Sum(nil))}, err
+	return io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{f}, buffer)
 }
 
 // PutBlob receives the archive of a deploy in one request and wakes staging. sum
@@ -426,13 +475,30 @@ func (b *blocks) receiveWhole(ctx context.Context, id slipway.DeployID, request 
 		return w, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := b.store.Update(ctx, func(tx *store.Tx) error { return tx.KeepBlob(blob) }); err != nil {
+	if err := b.keepBlob(ctx, blob); err != nil {
 		return w, err
 	}
 	if w, err = b.uploads.arrived(ctx, u, w); err != nil {
 		return w, err
 	}
 	return w, b.uploadFiles.dropBlocks(u.ID)
+}
+
+// keepBlob records the archive of a deploy that still takes files.
+func (b *blocks) keepBlob(ctx context.Context, blob store.Blob) error {
+	return b.store.Update(ctx, func(tx *store.Tx) error {
+		now, err := tx.LoadDeploy(blob.Deploy)
+		switch {
+		case err != nil:
+			return err
+		case now.Status != slipway.Initialized:
+			return errEnded(now)
+		}
+		if err := tx.KeepBlob(blob); err != nil {
+			return err
+		}
+		return b.uploadFiles.hold(tx, now)
+	})
 }
 
 // repeated answers a request for an archive that is complete. Without a record of
@@ -450,13 +516,18 @@ func (b *blocks) repeated(ctx context.Context, w slipway.Deploy, request wholeUp
 
 // fillUpload writes the archive of u, and returns the sums.
 func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUpload) (blob store.Blob, err error) {
-	old, _, err := sizeOf(b.uploadFiles.uploadPath(u.ID))
+	var f *os.File
+	var old int64 // bytes of an earlier request
+	number := fmt.Sprintf("#%d", w.Number)
+	err = b.uploadFiles.whileOpen(u.ID, number, func() (err error) {
+		if old, _, err = sizeOf(b.uploadFiles.uploadPath(u.ID)); err != nil {
+			return err
+		}
+		f, err = os.OpenFile(b.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o600)
+		return err
+	})
 	if err != nil {
-		return blob, err
-	}
-	f, err := os.OpenFile(b.uploadFiles.uploadPath(u.ID), os.O_WRONLY|os.O_TRUNC|os.O_CREATE, 0o600)
-	if err != nil {
-		return blob, fmt.Errorf("open upload: %w", err)
+		return blob, unavailable(fmt.Errorf("open upload: %w", err))
 	}
 	b.uploadFiles.ledger.Return(u.ID, old)
 	sha, sum := sha256.New(), md5.New()
@@ -470,7 +541,7 @@ func (b *blocks) fillUpload(u store.Upload, w slipway.Deploy, request wholeUploa
 	switch err = errors.Join(err, failed); {
 	case err != nil:
 	case !exists:
-		err = fmt.Errorf("upload %s is gone", u.ID)
+		err = quota.Over(number)
 	case size == 0:
 		err = slipway.Errorf(slipway.Invalid, "The archive of deploy #%d is empty.", w.Number)
 	case request.md5 != nil && !bytes.Equal(sum.Sum(nil), request.md5):

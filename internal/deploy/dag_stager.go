@@ -207,7 +207,10 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 			now.UploadedAt = tx.Now
 		}
 		now.Root = &staged.Root
-		if _, err := tx.SaveDeploy(now.Checked()); err != nil || u.ID == "" || len(staged.Root.Others) > 0 {
+		if now, err = tx.SaveDeploy(now.Checked()); err == nil {
+			err = a.uploadFiles.hold(tx, now)
+		}
+		if err != nil || u.ID == "" || len(staged.Root.Others) > 0 {
 			return err // an upload with a choice stays until the deploy is confirmed or ends
 		}
 		return tx.DropUpload(u.ID)

@@ -281,5 +281,6 @@ func (e *deletions) removeOnce(ctx context.Context, d slipway.Deployment) error 
 	if err := e.cfg.Images.Drop(ctx, d.Namespace); err != nil {
 		return fmt.Errorf("remove images: %w", err)
 	}
+	e.uploadFiles.ledger.EndAll(d.ID)
 	return e.store.Update(ctx, func(tx *store.Tx) error { return tx.RemoveDeployment(d.ID) })
 }

@@ -86,6 +86,7 @@ func dropUploads(tx *store.Tx, w slipway.Deploy) (uploads []string, err error) {
 // cleanUp removes the remains of an ended deploy.
 func (e *endings) cleanUp(w slipway.Deploy, uploads []string) {
 	e.stagings.cancel(w.ID)
+	e.uploadFiles.ledger.End(w.ID)
 	for _, id := range uploads {
 		e.uploadFiles.removeUpload(id)
 	}

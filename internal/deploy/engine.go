@@ -31,6 +31,7 @@ type Config struct {
 	Dir          string // the data folder; holds uploads/ and mounts/
 	Limits       archive.Limits
 	Reserve      int64                       // bytes to keep free on the disk
+	Free         func() (int64, error)       // bytes free on the disk; nil for the disk of Dir
 	MountTimeout time.Duration               // how long a DAG deploy waits for components
 	Agent        string                      // version of the portal's program, for the embedded agent
 	RetainEvery  time.Duration               // how often versions expire; 0 for an hour
@@ -256,7 +257,12 @@ func (b *base) writable() error {
 
 // Free returns how many bytes may still be written to the disk of the data
 // folder.
-func (b *base) Free() (int64, error) { return durable.FreeSpace(b.cfg.Dir) }
+func (b *base) Free() (int64, error) {
+	if b.cfg.Free != nil {
+		return b.cfg.Free()
+	}
+	return durable.FreeSpace(b.cfg.Dir)
+}
 
 // audit records the action of by on deploy w of d.
 func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, w slipway.Deploy) error {

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"slipway/internal/quota"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -213,14 +212,18 @@ func (c *comparisons) leave(who string) {
 // packed in any way. An archive that cannot be read has other files.
 func (i *finalizer) SameFiles(ctx context.Context, w slipway.Deploy, f *os.File) (bool, error) {
 	var rep store.Report
+	var person string
 	err := i.store.View(ctx, func(tx *store.Tx) (err error) {
+		if person, err = tx.AnswersFor(w.By); err != nil {
+			return err
+		}
 		rep, err = tx.StagedReport(w.ID)
 		return err
 	})
 	if err != nil || rep.Content == "" {
 		return false, err
 	}
-	end, err := i.comparisons.begin(ctx, quota.HolderOf(w.By, "", "").Person)
+	end, err := i.comparisons.begin(ctx, person)
 	if err != nil {
 		return false, err
 	}

@@ -108,8 +108,10 @@ func (m *imageStager) recordImage(ctx context.Context, d slipway.Deployment, w s
 		if err := dropImageUpload(tx, w); err != nil {
 			return err
 		}
-		_, err = tx.SaveDeploy(now.Checked())
-		return err
+		if now, err = tx.SaveDeploy(now.Checked()); err != nil {
+			return err
+		}
+		return m.uploadFiles.hold(tx, now)
 	})
 	if err == nil {
 		m.watchers.changed(d.ID, w.ID)

@@ -111,6 +111,7 @@ func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int
 		return p, nil
 	})
 	if err == nil {
+		q.endings.uploadFiles.ledger.End(queued.ID)
 		for _, id := range uploads { // an archive with a choice of folders
 			q.endings.uploadFiles.removeUpload(id)
 		}

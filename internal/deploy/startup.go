@@ -12,6 +12,7 @@ import (
 	"slipway/internal/bundle"
 	"slipway/internal/datadir"
 	"slipway/internal/durable"
+	"slipway/internal/quota"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -38,6 +39,9 @@ func (s *startup) resume(ctx context.Context) error {
 			return err
 		}
 		if all, err = tx.AllDeployments(); err != nil {
+			return err
+		}
+		if err = s.holdUnfinished(tx); err != nil {
 			return err
 		}
 		s.components.expected, err = tx.AgentsSince(s.components.started.Add(-slipway.ForgottenAfter))
@@ -67,6 +71,20 @@ func (s *startup) resume(ctx context.Context) error {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return s.endings.sweep(ctx)
+}
+
+// holdUnfinished counts again what unfinished deploys keep on the disk.
+func (s *startup) holdUnfinished(tx *store.Tx) error {
+	all, err := tx.Unfinished()
+	if err != nil {
+		return err
+	}
+	for _, w := range all {
+		if w.Status == slipway.Staged || w.HasDAGs() || w.Image != nil {
+			err = errors.Join(err, s.uploadFiles.hold(tx, w))
+		}
+	}
+	return err
 }
 
 // dropPartialFiles removes half-written image.env files from mounts after a
@@ -126,11 +144,16 @@ func (s *startup) dropUploads(uploads []store.Upload) error {
 // resumeUpload makes the record and the file of an upload agree.
 func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	var w slipway.Deploy
-	var d slipway.Deployment
+	var h quota.Holder
 	err := s.store.View(ctx, func(tx *store.Tx) (err error) {
-		if w, err = tx.LoadDeploy(u.Deploy); err == nil {
-			d, err = tx.LoadDeployment(w.Deployment)
+		if w, err = tx.LoadDeploy(u.Deploy); err != nil {
+			return err
 		}
+		d, err := tx.LoadDeployment(w.Deployment)
+		if err != nil {
+			return err
+		}
+		h, err = holderOf(tx, d, w)
 		return err
 	})
 	if errors.Is(err, slipway.ErrNotFound) {
@@ -139,7 +162,7 @@ func (s *startup) resumeUpload(ctx context.Context, u store.Upload) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(s.uploadFiles.dropPartialBlocks(u.ID), s.uploadFiles.restore(u, holderOf(d, w)))
+	err = errors.Join(s.uploadFiles.dropPartialBlocks(u.ID), s.uploadFiles.restore(u, h))
 	if err != nil {
 		return err
 	}

@@ -138,7 +138,7 @@ func (t *switchStager) stageEnable(ctx context.Context, d slipway.Deployment, w 
 // stageImageDAGs stores the contents of an image's dags folder that are in no pack
 // yet.
 func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment, i slipway.Image, login image.Login) (staged bundle.Staged, err error) {
-	temp, err := t.uploadFiles.TempFile(slipway.Actor{})
+	temp, err := t.uploadFiles.TempFile(ctx, slipway.Actor{})
 	if err != nil {
 		return staged, err
 	}

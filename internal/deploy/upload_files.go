@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,7 +34,8 @@ type blockTotals struct {
 type blockTotal struct {
 	bytes   int64
 	count   int
-	writing map[string]bool // by path
+	writing map[string]*openBlock // by file name
+	closed  bool                  // no block is kept any more: the archive is assembled, or the upload has ended
 }
 
 // uploadFiles keeps the files of uploads on disk.
@@ -84,17 +86,39 @@ func (p *uploadFiles) dropPartialBlocks(upload string) error {
 	return err
 }
 
-// dropBlocks removes the blocks of an upload that is over or assembled.
+// dropBlocks removes the blocks of an assembled upload, and keeps none any more.
+// Blocks in flight count until their requests end.
 func (p *uploadFiles) dropBlocks(upload string) error {
 	p.blocks.mu.Lock()
-	t := p.blocks.all[upload]
-	delete(p.blocks.all, upload)
-	p.blocks.mu.Unlock()
-	err := os.RemoveAll(p.blocksPath(upload))
-	if err == nil && t != nil {
-		p.ledger.Return(upload, t.bytes)
+	t, err := p.blockTotal(upload)
+	if err != nil {
+		p.blocks.mu.Unlock()
+		return err
 	}
-	return err
+	t.closed = true
+	gone := t.bytes
+	for _, o := range t.writing {
+		gone -= o.size
+	}
+	t.bytes -= gone
+	p.blocks.mu.Unlock()
+	if err := os.RemoveAll(p.blocksPath(upload)); err != nil {
+		return err
+	}
+	p.ledger.Return(upload, gone)
+	return nil
+}
+
+// whileOpen calls create, to make files for an upload, and refuses after the end of
+// the upload: removeUpload removes each file that was made before, and no record
+// names a later one. name is the deploy's, for people. The lock of blocks is held.
+func (p *uploadFiles) whileOpen(upload, name string, create func() error) error {
+	p.blocks.mu.Lock()
+	defer p.blocks.mu.Unlock()
+	if err := p.ledger.Takes(upload, name); err != nil {
+		return err
+	}
+	return create()
 }
 
 // blockTotal returns the count and size of an upload's blocks, under the lock of
@@ -107,7 +131,7 @@ func (p *uploadFiles) blockTotal(upload string) (*blockTotal, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	t := &blockTotal{writing: map[string]bool{}}
+	t := &blockTotal{writing: map[string]*openBlock{}}
 	for _, f := range entries {
 		size, exists, err := sizeOf(filepath.Join(p.blocksPath(upload), f.Name()))
 		if err != nil {
@@ -141,22 +165,60 @@ func (p *uploadFiles) restore(u store.Upload, h quota.Holder) error {
 }
 
 // holderOf returns the holder of the files of w, a deploy to d.
-func holderOf(d slipway.Deployment, w slipway.Deploy) quota.Holder {
-	return quota.HolderOf(w.By, d.Workspace, fmt.Sprintf("#%d of %s", w.Number, d.Name))
+func holderOf(tx *store.Tx, d slipway.Deployment, w slipway.Deploy) (quota.Holder, error) {
+	h, err := senderOf(tx, w.By)
+	h.Workspace, h.Deployment, h.Deploy, h.Name = d.Workspace, d.ID, w.ID, titleOf(d, w)
+	return h, err
 }
 
-// removeUpload removes the file of an upload that is over. After an error, the
-// next start removes the file.
+// titleOf names a deploy for people: "#12 of sales".
+func titleOf(d slipway.Deployment, w slipway.Deploy) string {
+	return fmt.Sprintf("#%d of %s", w.Number, d.Name)
+}
+
+// senderOf returns the holder of a file of no deploy.
+func senderOf(tx *store.Tx, by slipway.Actor) (quota.Holder, error) {
+	person, err := tx.AnswersFor(by)
+	return quota.Holder{Person: person, Sender: cmp.Or(string(by.User), string(by.Token))}, err
+}
+
+// hold counts what w, an unfinished deploy, keeps on the disk besides uploads. In
+// the transaction of the change, because the end of w then comes later.
+func (p *uploadFiles) hold(tx *store.Tx, w slipway.Deploy) error {
+	d, err := tx.LoadDeployment(w.Deployment)
+	if err != nil {
+		return err
+	}
+	h, err := holderOf(tx, d, w)
+	if err != nil {
+		return err
+	}
+	records, err := tx.RecordBytes(w.ID)
+	if err != nil {
+		return err
+	}
+	p.ledger.Hold(h, records+w.HeldBytes(p.bundles.Bucket() != ""))
+	return nil
+}
+
+// removeUpload removes the files of an upload that is over, and has requests that
+// still write to them end. After an error, the next start removes the files.
 func (p *uploadFiles) removeUpload(id string) {
+	p.ledger.Close(id)
 	p.arriving.end(id, false)
+	p.blocks.mu.Lock() // whoever makes a file now has asked the ledger before
+	if t := p.blocks.all[id]; t != nil {
+		t.closed = true
+	}
+	delete(p.blocks.all, id)
+	p.blocks.mu.Unlock()
 	err := os.Remove(p.uploadPath(id))
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
-	if err = errors.Join(err, p.dropBlocks(id)); err != nil {
+	if err = errors.Join(err, os.RemoveAll(p.blocksPath(id))); err != nil {
 		p.log.Error("remove upload", slog.String("upload", id), slog.Any("error", err))
 	}
-	p.ledger.Close(id)
 }
 
 // TempFile is a file on disk for data of unknown length or kind. The file has
@@ -169,7 +231,7 @@ type TempFile struct {
 
 // TempFile returns an empty one, to be closed. The bytes count as an unfinished
 // upload of by; the zero Actor is the portal itself.
-func (p *uploadFiles) TempFile(by slipway.Actor) (*TempFile, error) {
+func (p *uploadFiles) TempFile(ctx context.Context, by slipway.Actor) (*TempFile, error) {
 	f, err := os.CreateTemp(filepath.Join(p.cfg.Dir, datadir.Uploads), "form-*")
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("make a temporary file: %w", err))
@@ -177,10 +239,18 @@ func (p *uploadFiles) TempFile(by slipway.Actor) (*TempFile, error) {
 	if err := os.Remove(f.Name()); err != nil { // the content lives while the file is open
 		return nil, errors.Join(err, f.Close())
 	}
-	if by.User+slipway.UserID(by.Token) != "" {
-		if err := p.ledger.Open(f.Name(), quota.HolderOf(by, "", ""), 0, slipway.UploadUse{}); err != nil {
-			return nil, errors.Join(err, f.Close())
+	if by.User == "" && by.Token == "" {
+		return &TempFile{f, p, p.ledger.Writer("", f)}, nil
+	}
+	err = p.store.View(ctx, func(tx *store.Tx) error {
+		h, err := senderOf(tx, by)
+		if err != nil {
+			return err
 		}
+		return p.ledger.Open(f.Name(), h, 0)
+	})
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return &TempFile{f, p, p.ledger.Writer(f.Name(), f)}, nil
 }
@@ -227,8 +297,10 @@ func (p *uploadFiles) Claim(size int64) (release func(), err error) { return p.l
 
 // Pushes counts what an actor pushes to the registry of a Workspace, like unfinished
 // uploads.
-func (p *uploadFiles) Pushes(by slipway.Actor, of slipway.WorkspaceID) quota.Pushes {
-	return p.ledger.Pushes(quota.HolderOf(by, of, ""))
+func (p *uploadFiles) Pushes(tx *store.Tx, by slipway.Actor, of slipway.WorkspaceID) (quota.Pushes, error) {
+	h, err := senderOf(tx, by)
+	h.Workspace = of
+	return p.ledger.Pushes(h), err
 }
 
 // Claiming implements archive.Disk: Claim for each byte of a file of the portal itself.
@@ -307,7 +379,11 @@ func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io
 	n, err := p.copyIn(u.ID, f, io.LimitReader(r, room))
 	if err == nil && n == room && !atEnd(r) {
 		if u.Length >= 0 { // without these bytes, the upload is not complete
-			n, err = 0, f.Truncate(offset)
+			err = f.Truncate(offset)
+		}
+		if u.Length >= 0 && err == nil {
+			p.ledger.Return(u.ID, n)
+			n = 0
 		}
 		err = errors.Join(p.overflow(u, w, offset), err)
 	}
@@ -351,7 +427,7 @@ func (p *uploadFiles) contentOf(ctx context.Context, f *os.File, w slipway.Deplo
 		search.Root = slipway.RootChoice{Path: w.Root.Path}.Name()
 	}
 	if w.Root != nil && w.Root.Inside != "" {
-		inside, err := p.TempFile(w.By)
+		inside, err := p.TempFile(ctx, w.By)
 		if err != nil {
 			return "", err
 		}

@@ -91,6 +91,7 @@ func (p *uploads) MaxImage() int64 { return p.cfg.MaxImage }
 // BeginUpload makes a deploy for the upload. With n.To, the upload is for the
 // DAGs of an existing deploy of image and DAGs.
 func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, n NewUpload) (u store.Upload, w slipway.Deploy, err error) {
+	begun := ""
 	err = p.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Projected(of, by)
 		if err != nil {
@@ -103,33 +104,27 @@ func (p *uploads) BeginUpload(ctx context.Context, of slipway.DeploymentID, by s
 		if u, err = tx.AddUpload(store.Upload{Deploy: w.ID, Image: n.Image, Length: n.Length, Root: n.Root}); err != nil {
 			return err
 		}
-		if err := p.admit(tx, d, w, u); err != nil {
+		h, err := holderOf(tx, d, w)
+		if err != nil {
 			return err
 		}
+		if err := p.uploadFiles.ledger.Open(u.ID, h, max(u.Length, 0)); err != nil {
+			return err
+		}
+		begun = u.ID
 		if err := os.WriteFile(p.uploadFiles.uploadPath(u.ID), nil, 0o600); err != nil {
 			return unavailable(fmt.Errorf("begin upload: %w", err))
 		}
 		return audit(tx, by, d, "deploy.upload", w)
 	})
+	if err != nil && begun != "" {
+		p.uploadFiles.removeUpload(begun)
+	}
 	if err != nil {
-		p.uploadFiles.ledger.Close(u.ID)
 		return store.Upload{}, slipway.Deploy{}, err
 	}
 	p.watchers.notify(of)
 	return u, w, nil
-}
-
-// admit counts the upload of w, or refuses an upload beyond the disk or the
-// shares of the person and the Workspace.
-func (p *uploads) admit(tx *store.Tx, d slipway.Deployment, w slipway.Deploy, u store.Upload) error {
-	staged, err := tx.StagedUse(w.By, d.Workspace)
-	if err != nil {
-		return err
-	}
-	if p.bundles.Bucket() != "" { // staged files lie elsewhere
-		staged.Person.Bytes, staged.Workspace.Bytes, staged.All = 0, 0, 0
-	}
-	return p.uploadFiles.ledger.Open(u.ID, holderOf(d, w), max(u.Length, 0), staged)
 }
 
 // Upload returns an upload with the deploy and the number of bytes received.
@@ -330,6 +325,9 @@ func (p *uploads) arrived(ctx context.Context, u store.Upload, w slipway.Deploy)
 	size, err := p.uploadFiles.offset(u)
 	if err == nil {
 		err = errors.Join(durable.SyncPath(p.uploadFiles.uploadPath(u.ID)), durable.SyncPath(filepath.Join(p.cfg.Dir, datadir.Uploads)))
+	}
+	if over := p.uploadFiles.ledger.Takes(u.ID, fmt.Sprintf("#%d", w.Number)); err != nil && over != nil {
+		return w, over
 	}
 	if err != nil {
 		return w, unavailable(fmt.Errorf("keep upload: %w", err))

@@ -4,7 +4,6 @@ package quota
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -13,14 +12,12 @@ import (
 
 // Holder is the owner of an upload. An empty Person or Workspace has no share.
 type Holder struct {
-	Person    string // a user or a token
-	Workspace slipway.WorkspaceID
-	Name      string // of the deploy, for people: "#12 of sales"
-}
-
-// HolderOf returns the Holder of an upload by an actor.
-func HolderOf(by slipway.Actor, of slipway.WorkspaceID, name string) Holder {
-	return Holder{Person: string(by.User) + "/" + string(by.Token), Workspace: of, Name: name}
+	Person     string // a user; a token shares with the person who issued or rotated the token
+	Sender     string // a user or a token: refusals name only deploys of the same Sender
+	Workspace  slipway.WorkspaceID
+	Deployment slipway.DeploymentID
+	Deploy     slipway.DeployID // "" for a file of no deploy
+	Name       string           // of the deploy, for people: "#12 of sales"
 }
 
 // Ledger holds the disk space of unfinished uploads. All checks happen under one
@@ -57,17 +54,13 @@ func New(free func() (int64, error), reserve int64) *Ledger {
 }
 
 // Open adds an upload of announced bytes, 0 when unknown, or refuses the upload.
-// staged is the use by the holder's deploys that were staged and wait for a
-// confirmation.
-func (l *Ledger) Open(id string, h Holder, announced int64, staged slipway.UploadUse) error {
+func (l *Ledger) Open(id string, h Holder, announced int64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	space, err := l.space(h, nil)
+	space, err := l.space(h)
 	if err != nil {
 		return err
 	}
-	space.Person, space.Workspace = space.Person.Plus(staged.Person), space.Workspace.Plus(staged.Workspace)
-	space.Held += staged.All
 	if err := space.Admit(announced); err != nil {
 		return err
 	}
@@ -88,7 +81,39 @@ func (l *Ledger) add(id string, e *entry) {
 	l.promised += e.promise()
 }
 
-// Close removes an upload whose files are gone, or count elsewhere from now on.
+// kept precedes the deploy in the key of what the deploy keeps. No id of an upload
+// begins like this.
+const kept = "kept:"
+
+// Hold counts the bytes that a deploy keeps on the disk besides uploads, until
+// End: a pack, an image, records.
+func (l *Ledger) Hold(h Holder, bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.add(kept+string(h.Deploy), &entry{Holder: h, bytes: bytes})
+}
+
+// End removes everything of a deploy that is confirmed or has ended.
+func (l *Ledger) End(deploy slipway.DeployID) {
+	l.endIf(func(e *entry) bool { return e.Deploy == deploy })
+}
+
+// EndAll removes all deploys of a Deployment.
+func (l *Ledger) EndAll(of slipway.DeploymentID) {
+	l.endIf(func(e *entry) bool { return e.Deployment == of })
+}
+
+func (l *Ledger) endIf(over func(*entry) bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, e := range l.uploads {
+		if over(e) {
+			l.remove(id)
+		}
+	}
+}
+
+// Close removes an upload that has ended: no Writer writes another byte.
 func (l *Ledger) Close(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -121,25 +146,52 @@ func (l *Ledger) fits(bytes int64) error {
 // Claim grants bytes to a writer of the portal itself. The writer calls release
 // after writing, or without.
 func (l *Ledger) Claim(bytes int64) (release func(), err error) {
-	if err := l.claim("", bytes); err != nil {
+	if err := l.claim("", "", bytes); err != nil {
 		return nil, err
 	}
 	return sync.OnceFunc(func() { l.written(bytes) }), nil
 }
 
-// claim grants bytes to an upload before they are written; id is "" for
-// writers of the portal itself.
-func (l *Ledger) claim(id string, bytes int64) error {
+// Takes returns nil if an upload is open. name is the upload's, for people.
+func (l *Ledger) Takes(id, name string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	_, err := l.open(id, name)
+	return err
+}
+
+// open returns the entry of an upload that is open; nil for writers of the portal
+// itself.
+func (l *Ledger) open(id, name string) (*entry, error) {
 	e := l.uploads[id]
-	var err error
+	if e == nil && id != "" {
+		return nil, Over(name)
+	}
+	return e, nil
+}
+
+// Over is the refusal of bytes for an upload that has ended. name is that of the
+// deploy, "" for a file of no deploy.
+func Over(name string) error {
+	if name == "" {
+		return slipway.Errorf(slipway.Conflict, "This upload has ended and takes no more bytes. Begin it again.")
+	}
+	return slipway.Errorf(slipway.Conflict, "Deploy %s takes no more files: they are complete, or the deploy was cancelled or has failed. Make a new deploy for other files.", name)
+}
+
+// claim grants bytes to an upload before they are written; id is "" for
+// writers of the portal itself.
+func (l *Ledger) claim(id, name string, bytes int64) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, err := l.open(id, name)
 	switch {
+	case err != nil:
 	case e == nil || bytes <= e.promise():
 		err = l.fits(bytes)
 	default:
 		var space slipway.UploadSpace
-		if space, err = l.space(e.Holder, e); err == nil {
+		if space, err = l.space(e.Holder); err == nil {
 			err = space.Grow(bytes - e.promise())
 		}
 	}
@@ -182,30 +234,37 @@ func (l *Ledger) grow(e *entry, bytes int64) {
 	l.promised += e.promise() - before
 }
 
-// space returns the disk as seen by a holder. The bytes of the entry own count,
-// but own is not one of the uploads that the holder could cancel; nor are files
-// without a name.
-func (l *Ledger) space(h Holder, own *entry) (s slipway.UploadSpace, err error) {
+// space returns the disk as seen by a holder. A deploy counts once, whatever the
+// number of files. In numbers and names, the holder's own deploy does not count, as
+// no cancelling helps there, nor do files of no deploy.
+func (l *Ledger) space(h Holder) (s slipway.UploadSpace, err error) {
 	free, err := l.free()
 	if err != nil {
 		return s, err
 	}
 	s = slipway.UploadSpace{Free: free - l.claimed, Reserve: l.reserve, Promised: l.promised}
+	deploys := map[slipway.DeployID]bool{"": true, h.Deploy: true} // counted, or not to be counted
 	for _, e := range l.uploads {
 		s.Held += e.bytes
-		use := slipway.DiskUse{Bytes: e.use()}
-		if e != own && e.Name != "" {
-			use.Uploads = 1
+		isPerson := h.Person != "" && e.Person == h.Person
+		isWorkspace := h.Workspace != "" && e.Workspace == h.Workspace
+		if !isPerson && !isWorkspace {
+			continue
 		}
-		if h.Person != "" && e.Person == h.Person {
+		use := slipway.DiskUse{Bytes: e.use()}
+		if !deploys[e.Deploy] {
+			deploys[e.Deploy], use.Uploads = true, 1
+		}
+		if isPerson {
 			s.Person = s.Person.Plus(use)
+		}
+		if isPerson && use.Uploads > 0 && e.Sender == h.Sender {
 			s.Names = append(s.Names, e.Name)
 		}
-		if h.Workspace != "" && e.Workspace == h.Workspace {
+		if isWorkspace {
 			s.Workspace = s.Workspace.Plus(use)
 		}
 	}
-	s.Names = slices.DeleteFunc(s.Names, func(name string) bool { return name == "" || name == h.Name })
-	slices.SortFunc(s.Names, strings.Compare)
+	slices.Sort(s.Names)
 	return s, nil
 }

@@ -18,7 +18,6 @@ type Pushes struct {
 
 // Pushes returns the Pushes of a holder.
 func (l *Ledger) Pushes(h Holder) Pushes {
-	h.Name = "" // no deploy to confirm or cancel
 	return Pushes{l, h}
 }
 
@@ -33,7 +32,7 @@ func (p Pushes) Take(bytes int64) error {
 			l.remove(id)
 		}
 	}
-	space, err := l.space(p.holder, nil)
+	space, err := l.space(p.holder)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 func TestParallelPushes(t *testing.T) {
 	d := newDisk(110 * mib)
 	l := New(d.free, 10*mib)
-	if err := l.Open("upload", Holder{Person: "eve", Workspace: "w"}, 10*mib, slipway.UploadUse{}); err != nil {
+	if err := l.Open("upload", Holder{Person: "eve", Workspace: "w"}, 10*mib); err != nil {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
@@ -48,7 +48,7 @@ func TestParallelPushes(t *testing.T) {
 	if n := taken.Load() / mib; n != 40 {
 		t.Errorf("%d MiB were pushed beside an upload of 10, want the rest of the share of 50", n)
 	}
-	if err := l.Open("eve", Holder{Person: "eve"}, 20*mib, slipway.UploadUse{}); err == nil {
+	if err := l.Open("eve", Holder{Person: "eve"}, 20*mib); err == nil {
 		t.Error("an upload has room that pushes took")
 	}
 	if err := l.Pushes(Holder{Person: "ada", Workspace: "other"}).Take(20 * mib); err != nil {

@@ -10,6 +10,7 @@ const claimStep = 1 << 20
 type Writer struct {
 	ledger *Ledger
 	upload string
+	name   string // of the upload, for people
 	to     io.Writer
 	left   int64 // claimed, not written
 	total  int64 // written
@@ -18,10 +19,16 @@ type Writer struct {
 // Writer returns a Writer for the bytes of an upload; upload is "" for bytes of
 // the portal itself.
 func (l *Ledger) Writer(upload string, to io.Writer) *Writer {
-	return &Writer{ledger: l, upload: upload, to: to}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := &Writer{ledger: l, upload: upload, to: to}
+	if e := l.uploads[upload]; e != nil {
+		w.name = e.Name
+	}
+	return w
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer. After the end of the upload, Write refuses.
 func (w *Writer) Write(p []byte) (n int, err error) {
 	if err := w.claim(int64(len(p))); err != nil {
 		return 0, err
@@ -37,13 +44,13 @@ func (w *Writer) Write(p []byte) (n int, err error) {
 func (w *Writer) claim(bytes int64) error {
 	missing := bytes - w.left
 	if missing <= 0 {
-		return nil
+		return w.ledger.Takes(w.upload, w.name)
 	}
 	step := max(missing, claimStep)
-	err := w.ledger.claim(w.upload, step)
+	err := w.ledger.claim(w.upload, w.name, step)
 	if err != nil && step > missing {
 		step = missing
-		err = w.ledger.claim(w.upload, step)
+		err = w.ledger.claim(w.upload, w.name, step)
 	}
 	if err == nil {
 		w.left += step

@@ -127,6 +127,19 @@ func (w Deploy) Purpose() Purpose {
 	return ForCode
 }
 
+// HeldBytes returns the bytes of contents that w, while unfinished, keeps on the
+// portal's disk besides uploads: the pack, unless packs lie in a bucket, and the image
+// of an archive.
+func (w Deploy) HeldBytes(inBucket bool) (n int64) {
+	if w.Image != nil && w.Source == "" && w.Purpose() == ForCode {
+		n = w.Bytes
+	}
+	if !inBucket {
+		n += w.Counts.NewBytes
+	}
+	return n
+}
+
 // WentLive reports whether w was ever the desired state of the Deployment.
 func (w Deploy) WentLive() bool { return !w.LiveAt.IsZero() }
 

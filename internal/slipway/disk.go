@@ -48,21 +48,14 @@ func (u DiskUse) Plus(v DiskUse) DiskUse {
 	return DiskUse{Bytes: u.Bytes + v.Bytes, Uploads: u.Uploads + v.Uploads}
 }
 
-// UploadUse is the use by one person, by all of one Workspace, and the bytes of
-// all.
-type UploadUse struct {
-	Person, Workspace DiskUse
-	All               int64
-}
-
 // UploadSpace is the disk of the portal as an upload finds it.
 type UploadSpace struct {
 	Free, Reserve int64 // bytes free, and bytes of them to stay free
 	Promised      int64 // announced by unfinished uploads, and not written yet
-	Held          int64 // bytes of unfinished uploads on the disk
+	Held          int64 // bytes of unfinished deploys on the disk
 
-	Person, Workspace DiskUse  // unfinished deploys of the person, of the Workspace, besides this upload; its bytes included
-	Names             []string // the person's unfinished uploads, for people
+	Person, Workspace DiskUse  // unfinished deploys of the person and of the Workspace: the bytes of all, the number of others
+	Names             []string // the sender's other unfinished deploys, for people
 }
 
 // Fits refuses n bytes more if the free space would fall under the reserve.
@@ -89,7 +82,7 @@ func (s UploadSpace) capacity() int64 { return max(s.Free+s.Held-s.Reserve, 0) }
 func (s UploadSpace) Admit(n int64) error {
 	switch {
 	case s.Person.Uploads >= PersonUploads:
-		return Errorf(TooLarge, "One person or token may have %d unfinished deploys at once. Confirm or cancel some of them first%s.", PersonUploads, s.named())
+		return Errorf(TooLarge, "One person, with all tokens that the person issued, may have %d unfinished deploys at once. Confirm or cancel some of them first%s.", PersonUploads, s.named())
 	case s.Workspace.Uploads >= WorkspaceUploads:
 		return Errorf(TooLarge, "A Workspace may have %d unfinished deploys at once. Confirm or cancel some of them first.", WorkspaceUploads)
 	}
@@ -108,7 +101,7 @@ func (s UploadSpace) Grow(n int64) error {
 	case n > person, s.Person.Bytes+n > person && s.Person.Uploads == 0:
 		return Errorf(NoSpace, "The disk of the portal has too little room for this upload: the unfinished uploads of one person may take %s now. Ask the administrator for space.", bytesText(person))
 	case s.Person.Bytes+n > person:
-		return Errorf(TooLarge, "The unfinished uploads of one person or token may take %s of the portal's disk. Confirm or cancel some of them first%s.", bytesText(person), s.named())
+		return Errorf(TooLarge, "The unfinished uploads of one person, with those of all tokens that the person issued, may take %s of the portal's disk. Confirm or cancel some of them first%s.", bytesText(person), s.named())
 	case s.Workspace.Bytes+n > workspace:
 		return Errorf(TooLarge, "The unfinished uploads of a Workspace may take %s of the portal's disk. Confirm or cancel some of them first.", bytesText(workspace))
 	}
@@ -125,7 +118,7 @@ func (s UploadSpace) Push(n int64) error {
 	}
 	switch person, workspace := s.PersonShare(), s.WorkspaceShare(); {
 	case s.Person.Bytes+n > person:
-		return Errorf(NoSpace, "The pushes of one person or token in 24 hours, with unfinished uploads, may take %s of the portal's disk. Push again later, or ask the administrator for space.", bytesText(person))
+		return Errorf(NoSpace, "The pushes of one person and of all tokens that the person issued, in 24 hours and with unfinished uploads, may take %s of the portal's disk. Push again later, or ask the administrator for space.", bytesText(person))
 	case s.Workspace.Bytes+n > workspace:
 		return Errorf(NoSpace, "The pushes to a Workspace in 24 hours, with unfinished uploads, may take %s of the portal's disk. Push again later, or ask the administrator for space.", bytesText(workspace))
 	}

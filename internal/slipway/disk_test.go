@@ -30,7 +30,7 @@ func TestUploadSpace(t *testing.T) {
 		"promised to others":       {s: UploadSpace{Free: 110 * mib, Promised: 90 * mib}, n: 11 * mib, kind: NoSpace, want: "nearly full"},
 		"beside what is promised":  {s: UploadSpace{Free: 110 * mib, Promised: 90 * mib}, n: 10 * mib},
 		"unknown length":           {s: UploadSpace{Free: 110 * mib, Person: use(50)}},
-		"unknown length, no share": {s: UploadSpace{Free: 110 * mib, Person: use(51)}, kind: TooLarge, want: "one person or token may take 50 MiB"},
+		"unknown length, no share": {s: UploadSpace{Free: 110 * mib, Person: use(51)}, kind: TooLarge, want: "one person, with those of all tokens that the person issued, may take 50 MiB"},
 		"number of a person":       {s: UploadSpace{Free: 110 * mib, Person: DiskUse{Uploads: PersonUploads}}, n: 1, kind: TooLarge, want: "500 unfinished deploys"},
 		"number of a Workspace":    {s: UploadSpace{Free: 110 * mib, Workspace: DiskUse{Uploads: WorkspaceUploads}}, n: 1, kind: TooLarge, want: "2000 unfinished deploys"},
 	} {
@@ -55,8 +55,8 @@ func TestPushSpace(t *testing.T) {
 		want string
 	}{
 		"first":                    {s: UploadSpace{Free: 110 * mib}, n: 50 * mib},
-		"too much":                 {s: UploadSpace{Free: 110 * mib}, n: 50*mib + 1, want: "one person or token in 24 hours, with unfinished uploads, may take 50 MiB"},
-		"with uploads":             {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: use(30)}, n: 21 * mib, want: "one person or token"},
+		"too much":                 {s: UploadSpace{Free: 110 * mib}, n: 50*mib + 1, want: "one person and of all tokens that the person issued, in 24 hours and with unfinished uploads, may take 50 MiB"},
+		"with uploads":             {s: UploadSpace{Free: 80 * mib, Held: 30 * mib, Person: use(30)}, n: 21 * mib, want: "one person and of all tokens"},
 		"another of the Workspace": {s: UploadSpace{Free: 60 * mib, Held: 50 * mib, Workspace: use(50)}, n: 26 * mib, want: "The pushes to a Workspace in 24 hours, with unfinished uploads, may take 75 MiB"},
 		"another Workspace":        {s: UploadSpace{Free: 60 * mib, Held: 50 * mib}, n: 50 * mib},
 		"below the reserve":        {s: UploadSpace{Free: 20 * mib, Held: 90 * mib}, n: 11 * mib, want: "nearly full"},

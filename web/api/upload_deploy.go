@@ -197,7 +197,7 @@ func (p *uploadDeploys) readRepeated(ctx context.Context, r store.KeyedRequest, 
 	if body.Reader == nil {
 		return "", false, nil
 	}
-	f, err := p.engine.TempFile(w.By)
+	f, err := p.engine.TempFile(ctx, w.By)
 	if err != nil {
 		return "", false, err
 	}
