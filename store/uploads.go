@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -157,15 +158,86 @@ func (tx *Tx) KeepBlob(b Blob) error {
 	return tx.exec("keep blob", `
 		INSERT INTO blobs (deploy, size, sha256, md5, blocks) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, md5 = excluded.md5, blocks = excluded.blocks`,
-		b.Deploy, b.Size, b.SHA256, b.MD5, asJSON(b.Blocks))
+		b.Deploy, b.Size, b.SHA256, b.MD5, asJSON(runsOf(b.Blocks)))
 }
 
-// Blob returns the archive of a deploy, false for none.
+// Blob returns the archive of a deploy without Blocks, false for none.
 func (tx *Tx) Blob(of slipway.DeployID) (Blob, bool, error) {
 	return first(list(tx, "blob", func(r row) (b Blob, err error) {
-		err = r.Scan(&b.Deploy, &b.Size, &b.SHA256, &b.MD5, jsonText{&b.Blocks})
+		err = r.Scan(&b.Deploy, &b.Size, &b.SHA256, &b.MD5)
 		return b, err
-	}, `SELECT deploy, size, sha256, md5, blocks FROM blobs WHERE deploy = ?`, of))
+	}, `SELECT deploy, size, sha256, md5 FROM blobs WHERE deploy = ?`, of))
+}
+
+// Blocks returns the blocks of a deploy's archive, nil for none.
+func (tx *Tx) Blocks(of slipway.DeployID) ([]Block, error) {
+	runs, _, err := first(list(tx, "blocks", func(r row) (runs []blockRun, err error) {
+		err = r.Scan(jsonText{&runs})
+		return runs, err
+	}, `SELECT blocks FROM blobs WHERE deploy = ?`, of))
+	return blocksOf(runs), err
+}
+
+// blockRun is a block in a record, once or repeated. A later run of the same block
+// has no Block but the place of the first run: a list of 50,000 blocks may name the
+// same few again and again.
+type blockRun struct {
+	Block
+	Again int `json:",omitempty"` // place of the first run, from 1; 0 for the first run itself
+	Times int `json:",omitempty"` // 0 for once
+}
+
+// MarshalJSON leaves the empty Block of a later run out.
+func (r blockRun) MarshalJSON() ([]byte, error) {
+	if r.Again > 0 {
+		return json.Marshal([]int{r.Again, r.Times})
+	}
+	type plain blockRun
+	return json.Marshal(plain(r))
+}
+
+// UnmarshalJSON is the reverse of MarshalJSON.
+func (r *blockRun) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '[' {
+		var later [2]int
+		err := json.Unmarshal(b, &later)
+		r.Again, r.Times = later[0], later[1]
+		return err
+	}
+	type plain blockRun
+	return json.Unmarshal(b, (*plain)(r))
+}
+
+// runsOf returns a list of blocks as runs.
+func runsOf(all []Block) (runs []blockRun) {
+	places := map[string]int{} // of first runs, by id
+	for i, b := range all {
+		switch at, known := places[b.ID]; {
+		case i > 0 && all[i-1].ID == b.ID:
+			last := &runs[len(runs)-1]
+			last.Times = max(last.Times, 1) + 1
+		case known:
+			runs = append(runs, blockRun{Again: at})
+		default:
+			runs = append(runs, blockRun{Block: b})
+			places[b.ID] = len(runs)
+		}
+	}
+	return runs
+}
+
+// blocksOf is the reverse of runsOf.
+func blocksOf(runs []blockRun) (all []Block) {
+	for _, r := range runs {
+		b := r.Block
+		if r.Again > 0 && r.Again <= len(runs) {
+			b = runs[r.Again-1].Block
+		}
+		for range max(r.Times, 1) {
+			all = append(all, b)
+		}
+	}
+	return all
 }
 
 // DropUpload deletes the record of an upload; the caller removes the file.

@@ -90,6 +90,19 @@ func (b *blocks) Blob(ctx context.Context, w slipway.Deploy) (blob store.Blob, f
 	return blob, found && w.HasDAGs(), err
 }
 
+// Blocks returns the blocks of the archive of a deploy; nil for an archive that came
+// whole, or is not complete.
+func (b *blocks) Blocks(ctx context.Context, w slipway.Deploy) (all []store.Block, err error) {
+	if !w.HasDAGs() {
+		return nil, nil
+	}
+	err = b.store.View(ctx, func(tx *store.Tx) (err error) {
+		all, err = tx.Blocks(w.ID)
+		return err
+	})
+	return all, err
+}
+
 // Received returns the blocks of an archive that is not complete.
 func (b *blocks) Received(ctx context.Context, w slipway.Deploy) ([]store.Block, error) {
 	u, _, found, err := b.Arriving(ctx, w.ID)
@@ -149,11 +162,11 @@ func sameBytes(w slipway.Deploy, r io.Reader, size int64, sha string) error {
 // repeatedBlock returns nil for a block of the archive that arrived, and an error
 // for another one.
 func (b *blocks) repeatedBlock(ctx context.Context, w slipway.Deploy, block string, r io.Reader) error {
-	blob, _, err := b.Blob(ctx, w)
+	all, err := b.Blocks(ctx, w)
 	if err != nil {
 		return err
 	}
-	for _, known := range blob.Blocks {
+	for _, known := range all {
 		if known.ID == block {
 			return sameBytes(w, r, known.Size, known.SHA256)
 		}
@@ -353,7 +366,11 @@ func (b *blocks) PutBlockList(ctx context.Context, id slipway.DeployID, blocks [
 			return all, nil
 		},
 		repeats: func(w slipway.Deploy, blob store.Blob) error {
-			same := slices.EqualFunc(blob.Blocks, blocks, func(b store.Block, id string) bool { return b.ID == id })
+			known, err := b.Blocks(ctx, w)
+			if err != nil {
+				return err
+			}
+			same := slices.EqualFunc(known, blocks, func(b store.Block, id string) bool { return b.ID == id })
 			if !same || len(blocks) == 0 || sum != nil && blob.MD5 != base64.StdEncoding.EncodeToString(sum) {
 				return errComplete(w)
 			}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/md5"
 	"encoding/base64"
@@ -142,6 +143,10 @@ func (p *uploads) showBlockList(c echo.Context, w slipway.Deploy) error {
 	if err != nil {
 		return err
 	}
+	committed, err := p.engine.Blocks(ctx, w)
+	if err != nil {
+		return err
+	}
 	received, err := p.engine.Received(ctx, w)
 	if err != nil {
 		return err
@@ -155,7 +160,7 @@ func (p *uploads) showBlockList(c echo.Context, w slipway.Deploy) error {
 	c.Response().Header().Set("x-ms-blob-content-length", strconv.FormatInt(b.Size, 10))
 	var list blockListXML
 	if kind != "uncommitted" {
-		list.CommittedBlocks = newBlocksXML(b.Blocks)
+		list.CommittedBlocks = newBlocksXML(committed)
 	}
 	if kind == "uncommitted" || kind == "all" {
 		list.UncommittedBlocks = newBlocksXML(received)
@@ -163,52 +168,119 @@ func (p *uploads) showBlockList(c echo.Context, w slipway.Deploy) error {
 	return c.XML(http.StatusOK, list)
 }
 
-// Limits of a list of blocks, as in Azure Storage.
+// Limits of a list of blocks, as in Azure Storage, and of each element or text in
+// a list: an id has at most 88 bytes.
 const (
 	maxBlockList = 8 << 20 // bytes
 	maxListed    = 50_000  // blocks
+	maxListToken = 4 << 10 // bytes
 )
 
+// listReader reads a list of blocks. An XML decoder takes the bytes one by one, and
+// each element, text or comment has at most left bytes: a decoder keeps all of an
+// element's attributes.
+type listReader struct {
+	*bufio.Reader
+	left   int
+	failed error // of the body, io.EOF aside
+}
+
+var errListToken = errors.New("an element or text of the list is too long")
+
+// ReadByte implements io.ByteReader.
+func (r *listReader) ReadByte() (byte, error) {
+	if r.left--; r.left < 0 {
+		return 0, errListToken
+	}
+	b, err := r.Reader.ReadByte()
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.failed = err
+	}
+	return b, err
+}
+
 // readBlockList returns the ids in a list of blocks. committed reports whether the
-// archive has arrived: Committed names blocks of such an archive only.
-func readBlockList(c echo.Context, committed bool) ([]string, error) {
-	var list struct {
-		XMLName xml.Name `xml:"BlockList"`
-		Blocks  []struct {
-			XMLName xml.Name // Latest, Committed or Uncommitted
-			ID      string   `xml:",chardata"`
-		} `xml:",any"`
+// archive has arrived: Committed names blocks of such an archive only. The list is
+// read one element at a time, and no further than to a fault.
+func readBlockList(c echo.Context, committed bool) (ids []string, err error) {
+	r := &listReader{Reader: bufio.NewReader(http.MaxBytesReader(c.Response(), c.Request().Body, maxBlockList))}
+	if mark, err := r.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = r.Discard(len(mark))
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBlockList))
-	if err != nil {
-		return nil, err
-	}
-	d := xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(body, []byte("\ufeff"))))
-	if err = d.Decode(&list); errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	for err == nil { // until the end of the body
-		_, err = d.Token()
-	}
-	if !errors.Is(err, io.EOF) {
-		return nil, errors.Join(blobErrorf("InvalidXmlDocument", "The list of blocks is not the XML that belongs here."), err)
-	}
-	if len(list.Blocks) > maxListed {
-		return nil, blobErrorf("BlockListTooLong", "The list has %d blocks. At most %d are allowed.", len(list.Blocks), maxListed)
-	}
-	ids := make([]string, len(list.Blocks))
-	for i, b := range list.Blocks {
-		switch ids[i] = strings.TrimSpace(b.ID); b.XMLName.Local {
-		case "Latest", "Uncommitted":
-		case "Committed":
-			if !committed {
-				return nil, blobErrorf("InvalidBlockList", "The list names %s as a committed block, and no block is committed yet.", ids[i])
-			}
-		default:
-			return nil, blobErrorf("InvalidXmlDocument", "The list of blocks has an element %s. The elements are Latest, Committed and Uncommitted.", b.XMLName.Local)
+	d, list := xml.NewDecoder(r), blockListReader{committed: committed}
+	for {
+		r.left = maxListToken
+		t, err := d.Token()
+		switch {
+		case isTooLarge(r.failed):
+			return nil, errors.Join(slipway.Errorf(slipway.TooLarge, "The list of blocks has more than %d MiB.", maxBlockList>>20), r.failed)
+		case r.failed != nil:
+			return nil, r.failed
+		case errors.Is(err, io.EOF) && list.over:
+			return list.ids, nil
+		case err != nil:
+			return nil, errors.Join(errNoBlockList, err)
+		}
+		if err := list.take(t); err != nil {
+			return nil, err
 		}
 	}
-	return ids, nil
+}
+
+func isTooLarge(err error) bool {
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
+	return tooLarge
+}
+
+var errNoBlockList = blobErrorf("InvalidXmlDocument", "The list of blocks is not the XML that belongs here.")
+
+// blockListReader collects the ids of a list.
+type blockListReader struct {
+	committed bool
+	open      []string // elements
+	text      strings.Builder
+	ids       []string
+	over      bool // the list was closed
+}
+
+// take takes the next token of a list.
+func (l *blockListReader) take(t xml.Token) error {
+	switch t := t.(type) {
+	case xml.StartElement:
+		return l.start(t.Name.Local)
+	case xml.CharData:
+		if len(l.open) == 2 {
+			l.text.Write(t)
+		}
+	case xml.EndElement:
+		id := strings.TrimSpace(l.text.String())
+		name := l.open[len(l.open)-1] // the decoder checks that elements match
+		l.open = l.open[:len(l.open)-1]
+		switch {
+		case len(l.open) == 0:
+			l.over = true
+		case name == "Committed" && !l.committed:
+			return blobErrorf("InvalidBlockList", "The list names %s as a committed block, and no block is committed yet.", id)
+		default:
+			l.ids = append(l.ids, id)
+		}
+	}
+	return nil
+}
+
+// start takes the begin of an element.
+func (l *blockListReader) start(name string) error {
+	switch {
+	case len(l.open) == 0 && (l.over || name != "BlockList"), len(l.open) == 2:
+		return errNoBlockList
+	case len(l.open) == 1 && name != "Latest" && name != "Committed" && name != "Uncommitted":
+		return blobErrorf("InvalidXmlDocument", "The list of blocks has an element %s. The elements are Latest, Committed and Uncommitted.", name)
+	case len(l.ids) == maxListed:
+		return blobErrorf("BlockListTooLong", "The list has more than %d blocks.", maxListed)
+	}
+	l.open = append(l.open, name)
+	l.text.Reset()
+	return nil
 }
 
 // checkConditions refuses an upload whose conditions about the present archive do not

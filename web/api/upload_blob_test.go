@@ -290,6 +290,13 @@ func TestBlockLists(t *testing.T) {
 		"JSON":              {`{"Latest":[]}`, 400, "InvalidXmlDocument"},
 		"nothing":           {"", 400, "InvalidXmlDocument"},
 		"no blocks":         {"<BlockList/>", 400, "InvalidInput"},
+		"nested":            {"<BlockList><Latest>" + one + "<x/></Latest></BlockList>", 400, "InvalidXmlDocument"},
+		"two lists":         {"<BlockList><Latest>" + one + "</Latest></BlockList><BlockList/>", 400, "InvalidXmlDocument"},
+		"deep":              {"<BlockList>" + strings.Repeat("<Latest>", 1<<19), 400, "InvalidXmlDocument"},
+		"attributes":        {"<BlockList><Latest" + strings.Repeat(` a=">"`, 1<<19) + "/></BlockList>", 400, "InvalidXmlDocument"},
+		"long id":           {"<BlockList><Latest>" + strings.Repeat("A", 1<<20) + "</Latest></BlockList>", 400, "InvalidXmlDocument"},
+		"empty elements":    {"<BlockList>" + strings.Repeat("<Latest/>", 900_000) + "</BlockList>", 400, "BlockListTooLong"},
+		"too large":         {"<BlockList>" + strings.Repeat("<!-- "+strings.Repeat("x", 1000)+" -->", 9<<10) + "</BlockList>", 413, "RequestBodyTooLarge"},
 		"too many":          {"<BlockList>" + strings.Repeat("<Latest>AA==</Latest>", 50_001) + "</BlockList>", 400, "BlockListTooLong"},
 	} {
 		d := a.start(t)
