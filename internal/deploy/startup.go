@@ -66,11 +66,20 @@ func (s *startup) resume(ctx context.Context) error {
 	if !held {
 		err = errors.Join(s.dropUploads(uploads), s.dropPacks(ctx, all), s.dropManifests(all, left))
 	}
-	err = errors.Join(err, s.dropPartialFiles(all))
+	err = errors.Join(err, s.dropPartialFiles(all), s.openMounts(all))
 	if err != nil {
 		return fmt.Errorf("remove leftovers: %w", err)
 	}
 	return s.endings.sweep(ctx)
+}
+
+// openMounts lets Airflow's user enter the mounts whose folders a kill left closed.
+func (s *startup) openMounts(all []slipway.Deployment) error {
+	err := durable.OpenFolder(filepath.Join(s.cfg.Dir, datadir.Mounts), 0o755)
+	for _, d := range all {
+		err = errors.Join(err, durable.OpenFolder(s.MountDir(d), 0o755))
+	}
+	return err
 }
 
 // holdUnfinished counts again what unfinished deploys keep on the disk.

@@ -161,8 +161,21 @@ func MakeFolders(path string, mode fs.FileMode) error {
 	return SyncPath(filepath.Dir(path))
 }
 
-// makeFolder is os.Mkdir without the umask. Some file systems have permissions
-// of their own and refuse others, which is no error.
+// OpenFolder gives the folder at path the permissions mode, if nobody but the owner
+// may enter: a kill amid MakeFolders leaves a folder like that. Other permissions are
+// somebody's choice. A missing folder is no error.
+func OpenFolder(path string, mode fs.FileMode) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !info.IsDir() || info.Mode().Perm() != 0o700 {
+		return err
+	}
+	return setMode(path, mode)
+}
+
+// makeFolder is os.Mkdir without the umask.
 func makeFolder(path string, mode fs.FileMode) error {
 	if err := os.Mkdir(path, mode); err != nil {
 		return err
@@ -171,6 +184,12 @@ func makeFolder(path string, mode fs.FileMode) error {
 	if err != nil || info.Mode().Perm()&mode == mode {
 		return err
 	}
+	return setMode(path, mode)
+}
+
+// setMode is os.Chmod. Some file systems have permissions of their own and refuse
+// others, which is no error.
+func setMode(path string, mode fs.FileMode) error {
 	if err := os.Chmod(path, mode); err != nil && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}

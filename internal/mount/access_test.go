@@ -120,3 +120,21 @@ func TestWhoMayEnter(t *testing.T) {
 		}
 	}
 }
+
+// Folders that a kill left closed to all but the owner are opened by the next start;
+// other permissions are somebody's choice.
+func TestHalfMadeFolders(t *testing.T) {
+	for mode, want := range map[fs.FileMode]fs.FileMode{0o700: 0o755, 0o750: 0o750, 0o755: 0o755, 0o775: 0o775} {
+		dir := filepath.Join(t.TempDir(), "mount")
+		for _, name := range []string{versionsName, imageName} {
+			ok(t, os.MkdirAll(filepath.Join(dir, name), 0o755)) //nolint:gosec // of the test
+			ok(t, os.Chmod(filepath.Join(dir, name), mode))
+		}
+		m := must[*Mount](t)(Open(dir))
+		for _, name := range []string{versionsName, imageName} {
+			wantPerm(t, filepath.Join(dir, name), want)
+		}
+		wantPerm(t, filepath.Join(dir, inUseName), 0o777)
+		ok(t, m.Close())
+	}
+}

@@ -22,14 +22,17 @@ type marks struct{ layout }
 // the version, for each version with runs. Airflow may run as any user;
 // permissions set by an administrator stay.
 func makeInUse(dir string) error {
-	err := os.Mkdir(dir, 0o700)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
+	made, err := os.MkdirTemp(filepath.Dir(dir), durable.TempPattern)
 	if err != nil {
 		return err
 	}
-	return openToAll(dir) // as Mkdir obeys the umask
+	if err := openToAll(made); err != nil { // before the name: a kill in between leaves no closed folder
+		return errors.Join(err, os.Remove(made))
+	}
+	return os.Rename(made, dir)
 }
 
 // openToAll lets every user write to dir. A symlink in the place of dir is not

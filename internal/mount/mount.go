@@ -58,7 +58,8 @@ func Open(dir string) (*Mount, error) {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
 	m.lock = lock
-	if err := m.leftovers.clean(); err != nil {
+	err = errors.Join(m.leftovers.clean(), durable.OpenFolder(m.versions(), 0o755), durable.OpenFolder(filepath.Join(dir, imageName), 0o755))
+	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
