@@ -5,10 +5,12 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"slipway/internal/datadir"
 	"slipway/internal/deploy"
 	"slipway/internal/deploy/deploytest"
 	"slipway/internal/image"
@@ -116,5 +118,28 @@ func TestFsckOfImages(t *testing.T) {
 	}
 	if all, _ := fsck(t, a.Installation); len(all) != 1 || all[0].Namespace != a.Sales.Namespace || !strings.Contains(all[0].Problem, "not complete") {
 		t.Errorf("fsck: %+v", all)
+	}
+}
+
+// A start that finishes a rotation moves the next key to the place of the key. A backup
+// that reads the next one first has it before the move under its own name, and
+// otherwise after the move.
+func TestBackupReadsTheNextKeyFirst(t *testing.T) {
+	a := deploytest.New(t)
+	key, err := os.ReadFile(filepath.Join(a.Dir, datadir.SecretKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(a.Dir, datadir.NextKey), key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := write(t, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := memberNames(t, b)
+	next, now := slices.Index(names, datadir.NextKey), slices.Index(names, datadir.SecretKey)
+	if next < 0 || now < next {
+		t.Errorf("the next key is member %d, the key %d", next, now)
 	}
 }

@@ -254,14 +254,16 @@ func (b *backup) addBucket(st *store.Store) (versions, packs int, err error) {
 // before blobs, as a blob is pushed before its reference.
 var registryParts = []string{"pins", "docker/registry/v2/repositories", "docker/registry/v2/blobs"}
 
-// addImages adds the registry and the key for sealed passwords.
+// addImages adds the registry and the keys for sealed passwords. A start that
+// finishes a rotation moves the next key to the place of the key: read in this order,
+// the backup has the next key under one name or both.
 func (b *backup) addImages(dir string) error {
 	for _, part := range registryParts {
 		if err := b.addTree(dir, path.Join(datadir.Registry, part)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(b.addPlain(dir, datadir.SecretKey), b.addPlain(dir, datadir.NextKey))
+	return errors.Join(b.addPlain(dir, datadir.NextKey), b.addPlain(dir, datadir.SecretKey))
 }
 
 // addTree adds the files below a folder, without unfinished pushes, as a restored
