@@ -160,6 +160,10 @@ func (t *troubles) note(of slipway.DeploymentID, loop string, err error) (change
 	if t.of[of][loop] == text {
 		return false
 	}
+	if text == "" {
+		delete(t.of[of], loop)
+		return true
+	}
 	if t.of == nil {
 		t.of = map[slipway.DeploymentID]map[string]string{}
 	}
@@ -168,6 +172,13 @@ func (t *troubles) note(of slipway.DeploymentID, loop string, err error) (change
 	}
 	t.of[of][loop] = text
 	return true
+}
+
+// forget drops the sentences of a deleted Deployment.
+func (t *troubles) forget(of slipway.DeploymentID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.of, of)
 }
 
 // Trouble returns the sentence about the fault for which the queue of a
@@ -201,6 +212,7 @@ func (w *workers) stop(d slipway.Deployment) {
 	ctx := w.ctx
 	w.wg.Go(func() {
 		r.wg.Wait()
+		w.troubles.forget(d.ID)
 		w.deletions.remove(ctx, d)
 	})
 }
