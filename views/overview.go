@@ -45,6 +45,7 @@ type Running struct {
 	Summary string
 	Empty   string // the text shown without components
 	Rows    []ComponentRow
+	Refused string // a sentence about components whose reports are refused; "" for none
 
 	ConnectURL string // where to connect agents; "" without the permission or the need
 }

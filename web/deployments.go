@@ -65,7 +65,7 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 	if err != nil {
 		return row, err
 	}
-	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), only(running, isRunning), tx.Now)
+	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(running, isRunning), tx.Now)
 	last, exists, err := tx.LastDeploy(d.ID)
 	if err != nil {
 		return row, err

@@ -51,7 +51,7 @@ func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0
 // facts are the present image, Runtime, version and health.
 func facts(sc scene) views.Facts {
 	f := views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
-	f.Health, f.Reason = sc.Health(sc.components, slipway.RunningDeploy(sc.queue), sc.now)
+	f.Health, f.Reason = sc.Health(sc.components, sc.refused, slipway.RunningDeploy(sc.queue), sc.now)
 	if sc.trouble != "" && len(sc.queue) > 0 {
 		f.Reason = sc.trouble
 	}
@@ -108,7 +108,7 @@ func cancelURL(sc scene, w slipway.Deploy) string {
 
 // components lists the components with their versions.
 func components(sc scene) views.Running {
-	r := views.Running{Empty: views.NoComponents(sc.Local)}
+	r := views.Running{Empty: views.NoComponents(sc.Local), Refused: sc.refused.Text()}
 	if !sc.Local && sc.live.Number > 0 { // before the first deploy, the Connect card shows the same
 		r.ConnectURL = remoteConnect(sc).AgentsURL
 	}

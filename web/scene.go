@@ -22,6 +22,7 @@ type scene struct {
 	components         []slipway.Component
 	live               slipway.Deploy // the deploy with the desired state; zero before the first
 	now                time.Time
+	refused            slipway.Refused
 	trouble            string // for which the queue waits; "" for none
 }
 
@@ -52,7 +53,7 @@ func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
 		return sc, err
 	}
 	sc.projected = sc.Projected(sc.queue)
-	sc.components, sc.trouble = s.engine.Components(sc.ID), s.engine.Trouble(sc.ID)
+	sc.components, sc.refused, sc.trouble = s.engine.Components(sc.ID), s.engine.Refused(sc.ID), s.engine.Trouble(sc.ID)
 	return sc, nil
 }
 

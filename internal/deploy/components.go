@@ -66,6 +66,8 @@ type lastReports struct {
 	mu   sync.Mutex
 	of   map[slipway.DeploymentID]map[componentKey]slipway.Component
 	gone map[slipway.DeploymentID]map[string]bool // names of components that will not come back: scaled away, or removed by a person
+
+	refused map[slipway.DeploymentID]map[componentKey]time.Time // last report of components beyond the limits
 }
 
 // componentKey tells apart the agents of one component: at most one agent of
@@ -82,6 +84,7 @@ func (b *lastReports) put(of slipway.DeploymentID, token slipway.TokenID, r slip
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.gone[of], r.Component)
+	delete(b.refused[of], keyOf(r))
 	if r.Leaving {
 		delete(b.of[of], keyOf(r))
 		if r.ScaledAway() {
@@ -95,8 +98,12 @@ func (b *lastReports) put(of slipway.DeploymentID, token slipway.TokenID, r slip
 	old, known := b.of[of][keyOf(r)]
 	if !known {
 		maps.DeleteFunc(b.of[of], func(_ componentKey, c slipway.Component) bool { return c.Gone(now) })
-		if err := slipway.MayAppear(token, maps.Values(b.of[of])); err != nil {
+		if err := slipway.MayAppear(token, maps.Values(b.of[of]), now); err != nil {
+			b.refuse(of, r, now)
 			return err
+		}
+		if c, full := slipway.MakesRoom(token, maps.Values(b.of[of])); full {
+			delete(b.of[of], keyOf(c.Report))
 		}
 	}
 	c := slipway.Component{Report: r, Since: old.Since, LastSeen: now, Token: token}
@@ -105,6 +112,33 @@ func (b *lastReports) put(of slipway.DeploymentID, token slipway.TokenID, r slip
 	}
 	b.of[of][keyOf(r)] = c
 	return nil
+}
+
+// refuse notes a report beyond the limits.
+func (b *lastReports) refuse(of slipway.DeploymentID, r slipway.Report, now time.Time) {
+	if b.refused == nil {
+		b.refused = map[slipway.DeploymentID]map[componentKey]time.Time{}
+	}
+	if b.refused[of] == nil {
+		b.refused[of] = map[componentKey]time.Time{}
+	}
+	if len(b.refused[of]) < slipway.MaxDeploymentComponents {
+		b.refused[of][keyOf(r)] = now
+	}
+}
+
+// refusedOf returns the components with refused reports of late.
+func (b *lastReports) refusedOf(of slipway.DeploymentID, now time.Time) slipway.Refused {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.refused[of], func(_ componentKey, at time.Time) bool { return now.Sub(at) >= slipway.SilentAfter })
+	r := slipway.Refused{Count: len(b.refused[of])}
+	for at := range b.refused[of] {
+		if r.One == "" || at.name < r.One {
+			r.One = at.name
+		}
+	}
+	return r
 }
 
 // markGone has a component count as gone for good.
@@ -185,11 +219,18 @@ func (b *lastReports) forget(of slipway.DeploymentID) {
 	defer b.mu.Unlock()
 	delete(b.of, of)
 	delete(b.gone, of)
+	delete(b.refused, of)
 }
 
 // Components returns the last reports of a Deployment's components, by name.
 func (o *components) Components(of slipway.DeploymentID) []slipway.Component {
 	return o.reports.list(of, o.store.Now())
+}
+
+// Refused tells of the components of a Deployment whose reports are refused, because
+// too many are connected.
+func (o *components) Refused(of slipway.DeploymentID) slipway.Refused {
+	return o.reports.refusedOf(of, o.store.Now())
 }
 
 // Forget removes a component that is gone for good from a Deployment's list. A

@@ -91,11 +91,9 @@ func (p *AgentPortal) Report(_ context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.cfg.Agent
 	}
-	if err := p.components.reports.put(p.of, p.token, r, p.store.Now()); err != nil {
-		return err
-	}
-	p.watchers.reported(p.of)
-	return nil
+	err := p.components.reports.put(p.of, p.token, r, p.store.Now())
+	p.watchers.reported(p.of) // of a refusal, too
+	return err
 }
 
 // OpenManifest opens the stored manifest of a version.

@@ -124,18 +124,23 @@ type Component struct {
 	Token    TokenID // of the agent; "" for the embedded one
 }
 
-// MaxComponents is the limit of components with one agent token, and
+// MaxComponents is the limit of connected components with one agent token, and
 // MaxDeploymentComponents with all tokens of a Deployment. Beyond, an agent is
-// inventing names.
+// inventing names. Of a Deployment, as many are listed, silent ones included.
 const (
 	MaxComponents           = 200
 	MaxDeploymentComponents = 2000
 )
 
 // MayAppear checks whether a component with an agent token may appear beside all.
-func MayAppear(token TokenID, all iter.Seq[Component]) error {
+// Silent components do not count: Pods get new names, and old ones may end without a
+// word.
+func MayAppear(token TokenID, all iter.Seq[Component], now time.Time) error {
 	total, same := 0, 0
 	for c := range all {
+		if c.Silent(now) {
+			continue
+		}
 		total++
 		if c.Token == token {
 			same++
@@ -143,12 +148,47 @@ func MayAppear(token TokenID, all iter.Seq[Component]) error {
 	}
 	switch {
 	case total >= MaxDeploymentComponents:
-		return Errorf(TooMany, "This Deployment has %d components already. Forget those that are gone.", MaxDeploymentComponents)
+		return Errorf(TooMany, "This Deployment has %d connected components already, and takes no more.", MaxDeploymentComponents)
 	case same >= MaxComponents:
-		return Errorf(TooMany, "The agents of this token report %d components already. Forget those that are gone, or give more agents a token of their own.", MaxComponents)
+		return Errorf(TooMany, "The agents of this token report %d connected components already. Give more agents a token of their own.", MaxComponents)
 	}
 	return nil
 }
+
+// MakesRoom returns the component to forget for one with an agent token, in a list of
+// MaxDeploymentComponents: the one silent longest, if any of the same token. found is
+// false while there is room.
+func MakesRoom(token TokenID, all iter.Seq[Component]) (oldest Component, found bool) {
+	n := 0
+	for c := range all {
+		n++
+		same, sameOldest := c.Token == token, oldest.Token == token
+		if n == 1 || same && !sameOldest || same == sameOldest && c.LastSeen.Before(oldest.LastSeen) {
+			oldest = c
+		}
+	}
+	return oldest, n >= MaxDeploymentComponents
+}
+
+// Refused are the components of a Deployment whose reports are refused by MayAppear.
+type Refused struct {
+	Count int
+	One   string // the name of one of them
+}
+
+// Text is a sentence for pages and the API, "" for none.
+func (r Refused) Text() string {
+	switch r.Count {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("The component %s is refused, and deploys do not wait for it. %s", r.One, moreTokens)
+	}
+	return fmt.Sprintf("%d more components are refused, %s among them, and deploys do not wait for them. %s", r.Count, r.One, moreTokens)
+}
+
+// moreTokens is the way out for a Deployment with refused components.
+var moreTokens = fmt.Sprintf("At most %d may be connected with one agent token, and %d with all of a Deployment: give some agents a token of their own.", MaxComponents, MaxDeploymentComponents)
 
 // EmbeddedComponent is the component name of the portal's embedded agent.
 const EmbeddedComponent = "this-machine"

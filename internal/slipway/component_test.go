@@ -3,6 +3,7 @@ package slipway
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -104,6 +105,8 @@ func TestProgressAndHealth(t *testing.T) {
 			Going, "#7 is on 0 of 2."},
 		"silent with an error": {[]Component{seen("a", 90*time.Second, full)}, nil, Progress{}, true, false,
 			Unhealthy, "a has been silent for 1m30s."},
+		"one is refused": {[]Component{seen("a", 0, v1)}, nil, Progress{Of: 1, Running: 1}, true, false,
+			Unhealthy, "The component one is refused, and deploys do not wait for it. At most 200 may be connected with one agent token, and 2000 with all of a Deployment: give some agents a token of their own."},
 		"silent, running": {[]Component{seen("a", time.Hour, v1)}, &Deploy{Number: 7}, Progress{}, true, false,
 			Going, "#7 is going live."},
 	} {
@@ -113,7 +116,7 @@ func TestProgressAndHealth(t *testing.T) {
 			if !reflect.DeepEqual(p, tt.want) || p.Done() != tt.done || p.Stuck() != tt.stuck {
 				t.Errorf("progress %+v, done %v, stuck %v; want %+v, %v, %v", p, p.Done(), p.Stuck(), tt.want, tt.done, tt.stuck)
 			}
-			health, reason := d.Health(tt.all, tt.running, noon)
+			health, reason := d.Health(tt.all, refusedIn(name), tt.running, noon)
 			if health != tt.health || reason != tt.reason {
 				t.Errorf("%s, %q; want %s, %q", health, reason, tt.health, tt.reason)
 			}
@@ -121,13 +124,22 @@ func TestProgressAndHealth(t *testing.T) {
 	}
 }
 
+// refusedIn returns the refused components of a case of TestProgress.
+func refusedIn(name string) Refused {
+	if name == "one is refused" {
+		return Refused{1, "one"}
+	}
+	return Refused{}
+}
+
 func TestMayAppear(t *testing.T) {
-	of := func(token TokenID, n int) (all []Component) {
+	seen := func(token TokenID, n int, ago time.Duration) (all []Component) {
 		for range n {
-			all = append(all, Component{Token: token})
+			all = append(all, Component{Token: token, LastSeen: noon.Add(-ago)})
 		}
 		return all
 	}
+	of := func(token TokenID, n int) []Component { return seen(token, n, 0) }
 	for name, tt := range map[string]struct {
 		all  []Component
 		want Kind
@@ -135,12 +147,49 @@ func TestMayAppear(t *testing.T) {
 	}{
 		"first":             {nil, fine, ""},
 		"below the limit":   {of("a", MaxComponents-1), fine, ""},
-		"at the limit":      {of("a", MaxComponents), TooMany, "The agents of this token report 200 components"},
+		"at the limit":      {of("a", MaxComponents), TooMany, "The agents of this token report 200 connected components"},
 		"of another token":  {of("b", MaxComponents), fine, ""},
-		"of all tokens":     {of("b", MaxDeploymentComponents), TooMany, "This Deployment has 2000 components"},
+		"of all tokens":     {of("b", MaxDeploymentComponents), TooMany, "This Deployment has 2000 connected components"},
 		"of the embedded":   {of("", MaxComponents), fine, ""},
+		"silent ones":       {append(of("a", MaxComponents-1), seen("a", 1000, SilentAfter)...), fine, ""},
+		"all silent":        {seen("a", MaxDeploymentComponents, time.Hour), fine, ""},
 		"mixed, at a limit": {append(of("a", MaxComponents), of("b", 5)...), TooMany, "a token of their own"},
 	} {
-		t.Run(name, func(t *testing.T) { checkError(t, MayAppear("a", slices.Values(tt.all)), tt.want, tt.says) })
+		t.Run(name, func(t *testing.T) { checkError(t, MayAppear("a", slices.Values(tt.all), noon), tt.want, tt.says) })
+	}
+}
+
+func TestMakesRoom(t *testing.T) {
+	c := func(token TokenID, name string, ago time.Duration) Component {
+		return Component{Report: Report{Component: name}, Token: token, LastSeen: noon.Add(-ago)}
+	}
+	full := func(all ...Component) []Component {
+		for len(all) < MaxDeploymentComponents {
+			all = append(all, c("x", "more", 0))
+		}
+		return all
+	}
+	for name, tt := range map[string]struct {
+		all  []Component
+		want string
+	}{
+		"none":              {nil, ""},
+		"room":              {[]Component{c("a", "old", time.Hour)}, ""},
+		"oldest of all":     {full(c("b", "old", 2*time.Hour), c("b", "older", 3*time.Hour)), "older"},
+		"oldest of its own": {full(c("b", "older", 3*time.Hour), c("a", "new", time.Minute), c("a", "old", time.Hour), c("b", "oldest", 4*time.Hour)), "old"},
+	} {
+		got, is := MakesRoom("a", slices.Values(tt.all))
+		if is != (tt.want != "") || is && got.Component != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, got.Component, is, tt.want)
+		}
+	}
+}
+
+func TestRefusedText(t *testing.T) {
+	if got := (Refused{}).Text(); got != "" {
+		t.Error(got)
+	}
+	if got := (Refused{3, "worker-7"}).Text(); !strings.HasPrefix(got, "3 more components are refused, worker-7 among them, and deploys do not wait for them. At most 200") {
+		t.Error(got)
 	}
 }

@@ -249,7 +249,7 @@ func (d Deployment) Desired(revision string) Desired {
 
 // Health returns d's status and a reason in words. running is the deploy going
 // live: RunningDeploy for pages, FirstDeploy for the API; nil for none.
-func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Health, string) {
+func (d Deployment) Health(all []Component, refused Refused, running *Deploy, now time.Time) (Health, string) {
 	p := NewProgress(d.Wanted(running), all, now)
 	switch {
 	case running != nil && p.Of == 0:
@@ -259,7 +259,11 @@ func (d Deployment) Health(all []Component, running *Deploy, now time.Time) (Hea
 	case len(all) == 0:
 		return Creating, "No component has reported yet."
 	}
-	if wrong := d.troubles(all, now); len(wrong) > 1 {
+	wrong := d.troubles(all, now)
+	if refused.Count > 0 {
+		wrong = append(wrong, refused.Text())
+	}
+	if len(wrong) > 1 {
 		return Unhealthy, fmt.Sprintf("%s. And %d more.", strings.TrimSuffix(wrong[0], "."), len(wrong)-1)
 	} else if len(wrong) == 1 {
 		return Unhealthy, wrong[0]

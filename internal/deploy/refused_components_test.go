@@ -1,0 +1,55 @@
+package deploy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"slipway/internal/slipway"
+)
+
+// Beyond the limit of connected components a report is refused, and said so until a
+// component of the name is taken or falls silent. Silent components make room.
+func TestRefusedComponents(t *testing.T) {
+	a := newApp(t)
+	p := a.farAway(t)
+	now := time.Now()
+	a.Store.Now = func() time.Time { return now }
+	report := func(name string) error {
+		return p.Report(t.Context(), slipway.Report{Component: name, DAGs: slipway.FromImage})
+	}
+	want := func(want slipway.Refused) {
+		t.Helper()
+		if got := a.Engine.Refused(a.sales(t).ID); got != want {
+			t.Errorf("%+v are refused, want %+v", got, want)
+		}
+	}
+	for i := range slipway.MaxComponents {
+		if err := report(fmt.Sprintf("a-%03d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want(slipway.Refused{})
+	for _, name := range []string{"late-2", "late-1", "late-2"} {
+		wantKind(t, report(name), slipway.TooMany, "Give more agents a token of their own")
+	}
+	want(slipway.Refused{Count: 2, One: "late-1"})
+	if err := report("a-007"); err != nil { // known already
+		t.Error(err)
+	}
+	now = now.Add(slipway.SilentAfter)
+	want(slipway.Refused{})
+	for i := range slipway.MaxDeploymentComponents + 100 { // Pods with new names, each gone before the next
+		if i%slipway.MaxComponents == 0 {
+			now = now.Add(slipway.SilentAfter)
+		}
+		if err := report(fmt.Sprintf("pod-%05d", i)); err != nil {
+			t.Fatalf("pod %d: %v", i, err)
+		}
+	}
+	all := a.Engine.Components(a.sales(t).ID)
+	if len(all) != slipway.MaxDeploymentComponents || !strings.HasPrefix(all[len(all)-1].Component, "pod-0") {
+		t.Errorf("%d components are listed, want %d", len(all), slipway.MaxDeploymentComponents)
+	}
+}
