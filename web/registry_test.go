@@ -268,27 +268,35 @@ func (d *dock) bearer(t *testing.T, token, scope string) string {
 	return got.Token
 }
 
-// What somebody pushes counts in the shares of the sender and of the repository's
-// Workspace: a sender without room is refused with the reason, another one is not.
+// What somebody pushes counts in the shares of the person, whose tokens share, and of
+// the repository's Workspace: a sender without room is refused with the reason, another
+// person is not.
 func TestPushesCountForTheirSender(t *testing.T) {
 	d := newDock(t)
 	token, of := d.issue(t, d.Ada, auth.NewToken{Name: "ci", Role: slipway.Author, Days: 30})
-	other, _ := d.issue(t, d.Ada, auth.NewToken{Name: "other", Role: slipway.Author, Days: 30})
-	taken := d.engine.Pushes(slipway.Actor{Token: of.ID}, d.Workspace.ID)
-	var err error
-	for range 5 { // other programs free space on the disk meanwhile
-		for step := int64(1) << 50; step > 0; step /= 2 {
-			for taken.Take(step) == nil {
+	second, _ := d.issue(t, d.Ada, auth.NewToken{Name: "second", Role: slipway.Author, Days: 30})
+	other, _ := d.issue(t, d.Oli, auth.NewToken{Name: "other", Role: slipway.Author, Days: 30})
+	var taken interface{ Take(bytes int64) error }
+	storetest.View(t, d.store, func(tx *store.Tx) (err error) {
+		taken, err = d.engine.Pushes(tx, slipway.Actor{Token: of.ID}, d.Workspace.ID)
+		return err
+	})
+	for name, full := range map[string]string{"ci": token, "second": second} {
+		var err error
+		for range 5 { // other programs free space on the disk meanwhile
+			for step := int64(1) << 50; step > 0; step /= 2 {
+				for taken.Take(step) == nil {
+				}
+			}
+			if err = remote.Write(d.ref(t, d.Sales.Namespace+"/airflow:"+name), smallImage(t), with(full)); err != nil {
+				break
 			}
 		}
-		if err = remote.Write(d.ref(t, d.Sales.Namespace+"/airflow:full"), smallImage(t), with(token)); err != nil {
-			break
+		if refused, is := errors.AsType[*transport.Error](err); !is || refused.StatusCode != http.StatusInsufficientStorage || !strings.Contains(err.Error(), "one person and of all tokens that the person issued, in 24 hours") {
+			t.Errorf("%s: %v, want a refusal with the reason", name, err)
 		}
 	}
-	if refused, is := errors.AsType[*transport.Error](err); !is || refused.StatusCode != http.StatusInsufficientStorage || !strings.Contains(err.Error(), "one person and of all tokens that the person issued, in 24 hours") {
-		t.Errorf("%v, want a refusal with the reason", err)
-	}
 	if err := remote.Write(d.ref(t, d.Sales.Namespace+"/airflow:other"), smallImage(t), with(other)); err != nil {
-		t.Errorf("another token: %v", err)
+		t.Errorf("a token of another person: %v", err)
 	}
 }
