@@ -126,6 +126,7 @@ type Review struct {
 	StoppedDAGs []slipway.StopDAG
 	Pointers    []string // of Git LFS
 	Bidi        []string // texts with bidirectional controls in changed lines
+	Invisible   []string // new files with characters in their names that nobody sees
 	NoDAGs      bool
 	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission

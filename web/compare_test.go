@@ -243,8 +243,14 @@ func TestHiddenCharactersInNames(t *testing.T) {
 	a.staged(t, a.Eve, map[string]string{"a.py": "", name: "", "sto\u200bp.txt": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"})
 	file := (&url.URL{Path: name}).EscapedPath()
 	version := a.page("/versions/" + w.Version.Dir())
+	missing := (&url.URL{Path: "no\u200bne"}).EscapedPath()
+	for _, address := range []string{"/history/" + missing, "/fix/" + missing, "/versions/" + w.Version.Dir() + "/files/" + missing, "/versions/" + w.Version.Dir() + "?path=" + missing} {
+		if page := a.as(t, a.Eve).get(a.page(address)); strings.Contains(page.Body.String(), "\u200b") {
+			t.Errorf("%s has a hidden character: %s", address, page.Body)
+		}
+	}
 	for address, marked := range map[string]string{
-		a.page("/deploys/2"): "ZWSP", a.page("/deploys/3"): "ZWSP", a.page("/deploys/1/return"): "ZWSP", a.page("/compare?from=1&to=2"): "ZWSP",
+		a.page("/deploys/2"): "ZWSP", a.page("/deploys/3"): "Yes, deploy new files with characters in their names that nobody sees", a.page("/deploys/1/return"): "ZWSP", a.page("/compare?from=1&to=2"): "ZWSP",
 		a.page("/compare?from=1&to=2&view=split&file=" + url.QueryEscape(name)): "ZWSP", a.page("/history/" + file): "ZWSP", a.page("/fix/" + file): "ZWSP",
 		version: "ZWSP", version + "?path=" + url.QueryEscape("fo\u200blder"): "U+3164", version + "/files/" + file: "U+3164", version + "/files/li%E2%80%8Bnk": "ZWSP",
 	} {

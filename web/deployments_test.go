@@ -86,7 +86,7 @@ func (a *app) confirm(t *testing.T, by slipway.Actor, number int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, number, by, r.Base, slipway.Ticks{RemoveDAGs: true, NoDAGs: true}); err != nil {
+	if _, err := a.engine.Confirm(t.Context(), a.Sales.ID, number, by, r.Base, slipway.Ticks{RemoveDAGs: true, NoDAGs: true, Invisible: true}); err != nil {
 		t.Fatal(err)
 	}
 }

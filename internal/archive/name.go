@@ -38,7 +38,7 @@ func hasDrive(name string) bool {
 	return len(name) > 2 && name[1] == ':' && (name[2] == '/' || name[2] == '\\') && name[0]|0x20 >= 'a' && name[0]|0x20 <= 'z'
 }
 
-// Quote returns name in quotes for a sentence, without control characters, and
+// Quote returns name in quotes for a sentence, with hidden characters made visible, and
 // without the middle if very long.
 func Quote(name string) string {
 	const most = 240
@@ -46,7 +46,7 @@ func Quote(name string) string {
 		head, tail := name[:most/2], name[len(name)-most/2:]
 		name = strings.ToValidUTF8(head, "") + "…" + strings.ToValidUTF8(tail, "")
 	}
-	return strconv.Quote(name)
+	return slipway.Visible(strconv.Quote(name))
 }
 
 // Compose returns name with letters and accents as one character each, Unicode's form

@@ -3,7 +3,9 @@ package diff
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"slipway/internal/slipway"
 )
@@ -47,7 +49,7 @@ func (p *Patch) Bytes(title string) []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, title)
 	for _, path := range p.skipped {
-		fmt.Fprintf(&b, "Not in it, as it is no text or too large: %q\n", "dags/"+path)
+		fmt.Fprintf(&b, "Not in it, as it is no text or too large: %s\n", named(path))
 	}
 	for _, text := range p.remarks {
 		fmt.Fprintln(&b, text)
@@ -83,11 +85,11 @@ func (p *Patch) remark(c slipway.Change, before, after []byte) error {
 		words = slipway.FormOf(after).Since(slipway.FormOf(before), true)
 	}
 	for _, text := range words {
-		p.remarks = append(p.remarks, fmt.Sprintf("In %q: %s", "dags/"+c.Path, text))
+		p.remarks = append(p.remarks, fmt.Sprintf("In %s: %s", named(c.Path), text))
 	}
 	bidi, err := AddsBidi(c.Path, before, after)
 	if bidi {
-		p.remarks = append(p.remarks, fmt.Sprintf("In %q: added lines hold bidirectional controls, which can make code look like other code", "dags/"+c.Path))
+		p.remarks = append(p.remarks, fmt.Sprintf("In %s: added lines hold bidirectional controls, which can make code look like other code", named(c.Path)))
 	}
 	return err
 }
@@ -138,12 +140,27 @@ func (p *Patch) addHunk(h slipway.Hunk) {
 	}
 }
 
-// quoted returns a name in git's quotes. Names have no control characters.
+// named quotes a file for a remark, with hidden characters made visible.
+func named(path string) string { return strconv.Quote(slipway.Visible("dags/" + path)) }
+
+// quoted returns a name in git's quotes, with hidden characters as octal numbers of their
+// bytes.
 func quoted(name string) string {
-	if !strings.ContainsAny(name, `"\`) {
+	hidden := slipway.HiddenRunes(name)
+	if len(hidden) == 0 && !strings.ContainsAny(name, `"\`) {
 		return name
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	var b strings.Builder
+	escaped, at := strings.NewReplacer(`\`, `\\`, `"`, `\"`), 0
+	for _, h := range hidden {
+		b.WriteString(escaped.Replace(name[at:h.At]))
+		at = h.At + utf8.RuneLen(h.Rune)
+		for _, c := range []byte(name[h.At:at]) {
+			fmt.Fprintf(&b, `\%03o`, c)
+		}
+	}
+	b.WriteString(escaped.Replace(name[at:]))
+	return `"` + b.String() + `"`
 }
 
 // terminated marks the end of a name with spaces by a tab.

@@ -89,14 +89,14 @@ func TestPatchAppliesWithGit(t *testing.T) {
 		"loses_newline.py": "x = 1\n", "removed.py": deploytest.DAG("r"), "removed_empty": "", "becomes_run.sh": "echo\n", "stays_run.sh": "#!/bin/sh\n",
 		"link": "-> changed.py", "becomes_link": "text\n", "was_link": "-> crlf.py", "empty": "", "becomes_empty": "x\n",
 		"with space.py": "a\n", `quo"te.py`: "a\n", "Ünïcode.py": "a\n", "same.py": deploytest.DAG("s"), "sub/dir/deep.sql": "SELECT 1;\n", "--- looks.sql": "-- a\n++ b\n",
-		"tail space ": "a\n",
+		"tail space ": "a\n", "hid\u200bden.py": "a\n", "fil\u3164le\"r .py": "a\n", "go\u034fne": "x\n",
 	}
 	is := map[string]string{
 		"changed.py": deploytest.DAG("b") + long + "the end\n", "crlf.py": "a\r\nB\r\nc\r\n", "mixed.py": "a\r\nb\nC\r\n", "no_newline.py": "x = 2", "gets_newline.py": "x = 1\n",
 		"loses_newline.py": "x = 1", "added/new.py": deploytest.DAG("n"), "added_empty": "", "added_no_newline": "a\nb", "becomes_run.sh": "#!/bin/sh\necho\n", "stays_run.sh": "#!/bin/sh\nls\n",
 		"link": "-> crlf.py", "becomes_link": "-> changed.py", "was_link": "text\n", "empty": "no more\n", "becomes_empty": "", "new_link": "-> same.py",
 		"with space.py": "b\n", `quo"te.py`: "b\n", "Ünïcode.py": "b\n", "same.py": deploytest.DAG("s"), "sub/dir/deep.sql": "SELECT 2;\n", "--- looks.sql": "-- b\n+++ b\n--- c\n",
-		"tail space ": "b\n",
+		"tail space ": "b\n", "hid\u200bden.py": "b\u200b\n", "fil\u3164le\"r .py": "b\n", "new\ufe0f": "x\r\n",
 	}
 	a := deploytest.Running(t)
 	a.Deployed(t, slipway.ReplaceAll, was)
@@ -109,6 +109,12 @@ func TestPatchAppliesWithGit(t *testing.T) {
 			patch, err := a.Engine.Patch(t.Context(), a.Sales.ID, w.Number, a.Mia)
 			if err != nil {
 				t.Fatal(err)
+			}
+			for line := range strings.Lines(string(patch)) {
+				header := strings.HasPrefix(line, "--- ") || strings.HasPrefix(line, "+++ ") || !strings.ContainsAny(line[:1], " +-")
+				if header && slipway.Visible(line) != line {
+					t.Errorf("hidden characters in %q", line)
+				}
 			}
 			dir := repository(t, was)
 			path := filepath.Join(t.TempDir(), "fix.patch")

@@ -30,9 +30,9 @@ const (
 // Title returns the name of a on pages: "token ci-sales" for a token.
 func (a Actor) Title() string {
 	if a.Token != "" {
-		return "token " + a.Name
+		return "token " + Visible(a.Name)
 	}
-	return a.Name
+	return Visible(a.Name)
 }
 
 // Event is an entry of the audit trail: actor, action, target, place, time.

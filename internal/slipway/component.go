@@ -85,7 +85,7 @@ func (r Report) Check() (Report, error) {
 	r.Component = strings.TrimSpace(r.Component)
 	_, named := r.Version.Time()
 	switch {
-	case r.Component == "" || len(r.Component) > maxComponent || strings.ContainsFunc(r.Component, unprintable):
+	case r.Component == "" || len(r.Component) > maxComponent || strings.ContainsFunc(r.Component, unprintable) || len(HiddenRunes(r.Component)) > 0:
 		return r, Errorf(Invalid, "A component's name has 1 to %d letters, digits and signs.", maxComponent)
 	case r.Kind != "" && r.Kind != Sidecar && r.Kind != Rollout:
 		return r, Errorf(Invalid, "There is no kind of agent %q.", r.Kind)
@@ -108,12 +108,12 @@ func clean(text string) string {
 	if len(text) > maxReportText {
 		text = strings.ToValidUTF8(text[:maxReportText], "") + "…"
 	}
-	return strings.Map(func(r rune) rune {
+	return Visible(strings.Map(func(r rune) rune {
 		if unprintable(r) {
 			return ' '
 		}
 		return r
-	}, text)
+	}, text))
 }
 
 // Component is a running part of Airflow with an agent, by its last report.

@@ -260,6 +260,9 @@ func TestTicks(t *testing.T) {
 		"one of each":  {[]File{a, b}, []File{{Path: "a.py"}, {Path: "c.py", DAG: true}}, Ticks{RemoveDAGs: true}, []string{"b.py"}, "removes DAG files (1), and keeps Airflow from loading others that stay (1).", ""},
 		"pointer":      {[]File{a}, []File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, Ticks{Pointers: true}, nil, "b.bin is a Git LFS pointer, not the file itself: run \"git lfs pull\"", "b.bin is a Git LFS pointer"},
 		"bidi":         {[]File{a, {Path: "b.py", SHA256: "1", DAG: true}}, []File{a, {Path: "b.py", SHA256: "2", DAG: true, Bidi: true}}, Ticks{Bidi: true}, nil, "look like other code: b.py.", "look like other code: b.py."},
+		"invisible":    {[]File{a}, []File{a, {Path: "a\u3164.py", DAG: true}}, Ticks{Invisible: true}, nil, "look like another: a⟨U+3164⟩.py. Tick", "look like another"},
+		"a space":      {[]File{a}, []File{a, {Path: "Shot 9.41\u202fAM.png"}}, Ticks{}, nil, "", ""},
+		"was there":    {[]File{a, {Path: "\u200b.py", SHA256: "1"}}, []File{a, {Path: "\u200b.py", SHA256: "2"}}, Ticks{}, nil, "", ""},
 		"pointer kept": {[]File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, []File{a, {Path: "b.bin", SHA256: "1", LFS: true}}, Ticks{}, nil, "", ""},
 		"never any":    {nil, []File{lib}, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
 		"empty":        {nil, nil, Ticks{NoDAGs: true}, nil, "without a single DAG file.", "without a single DAG file."},
@@ -272,7 +275,7 @@ func TestTicks(t *testing.T) {
 			checkTicks(t, p, Ticks{}, tt.text)
 			checkTicks(t, p, Ticks{RemoveDAGs: true}, tt.text2)
 			checkTicks(t, p, tt.want, "")
-			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true, Bidi: true}, "")
+			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true, Bidi: true, Invisible: true}, "")
 		})
 	}
 }

@@ -3,6 +3,7 @@ package slipway
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -147,10 +148,11 @@ func HiddenRunes(text string) (all []HiddenRune) {
 	before := ' '
 	for at, r := range text {
 		chosen := (r == 0xfe0e || r == 0xfe0f) && (unicode.In(before, unicode.S, unicode.Nd) || before == '#' || before == '*')
+		before = r
 		if name := hiddenName(r); name != "" && !chosen {
 			all = append(all, HiddenRune{At: at, Rune: r, Name: name})
+			before = ' '
 		}
-		before = r
 	}
 	return all
 }
@@ -166,6 +168,12 @@ func Visible(name string) string {
 	}
 	b.WriteString(name[at:])
 	return b.String()
+}
+
+// Invisible reports whether a name has characters that nobody sees: hidden ones other
+// than spaces.
+func Invisible(name string) bool {
+	return slices.ContainsFunc(HiddenRunes(name), func(h HiddenRune) bool { return !unicode.Is(unicode.Zs, h.Rune) })
 }
 
 // maxHiddenLines is the most lines named for one hidden character.
@@ -238,17 +246,18 @@ func hiddenName(r rune) string {
 		return fmt.Sprintf("VS%d", r-0xfe00+1)
 	case r >= 0xe0100 && r <= 0xe01ef:
 		return fmt.Sprintf("VS%d", r-0xe0100+17)
-	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zs), unicode.Is(blanks, r):
+	case unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zs, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, blanks):
 		return fmt.Sprintf("U+%04X", r)
 	}
 	return ""
 }
 
-// blanks are characters of other kinds that are drawn as nothing: the fillers of
-// Hangul, the inherent vowels of Khmer, Mongolian selectors, the empty Braille pattern.
-var blanks = &unicode.RangeTable{R16: []unicode.Range16{
-	{0x115f, 0x1160, 1}, {0x17b4, 0x17b5, 1}, {0x180b, 0x180f, 1}, {0x2800, 0x2800, 1}, {0x3164, 0x3164, 1}, {0xffa0, 0xffa0, 1},
-}}
+// blanks are characters of other properties that are drawn as nothing: the empty Braille
+// pattern, the filler of Khitan, the null notehead of music.
+var blanks = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x2800, 0x2800, 1}},
+	R32: []unicode.Range32{{0x16fe4, 0x16fe4, 1}, {0x1d159, 0x1d159, 1}},
+}
 
 // IsBidi reports whether r is one of the nine controls of Unicode that reorder
 // the text around: embeddings, overrides, isolates and their ends.

@@ -49,6 +49,7 @@ func TestFormWords(t *testing.T) {
 func TestVisible(t *testing.T) {
 	for text, want := range map[string]string{
 		"sales/load_orders.py": "sales/load_orders.py", "größe ü 漢字.py": "größe ü 漢字.py", "a\u200bb.py": "a⟨ZWSP⟩b.py", "a\u202egad.py": "a⟨RLO⟩gad.py", "Icon\r": "Icon⟨CR⟩",
+		"\U00016fe4\U0001d159": "⟨U+16FE4⟩⟨U+1D159⟩", "\u2065": "⟨U+2065⟩", "\u2800\ufe0f": "⟨U+2800⟩⟨VS16⟩", "\U000e0fff": "⟨U+E0FFF⟩",
 		"a\u00a0b": "a⟨NBSP⟩b", "a\u2003b": "a⟨U+2003⟩b", "a\u3000b": "a⟨U+3000⟩b", "a\u3164": "a⟨U+3164⟩", "\U000E0041": "⟨U+E0041⟩", "a\ufe0f": "a⟨VS16⟩", "x\U000E0100": "x⟨VS17⟩",
 		"⚠\ufe0f 1\ufe0f\u20e3": "⚠\ufe0f 1\ufe0f\u20e3", "⚠\ufe0f\ufe0f": "⚠\ufe0f⟨VS16⟩", "\xff\u200b": "\xff⟨ZWSP⟩", "a b\tc\n": "a b\tc\n", "\ufeffa": "⟨BOM⟩a", "a\u2800": "a⟨U+2800⟩",
 	} {
@@ -58,7 +59,7 @@ func TestVisible(t *testing.T) {
 	}
 	// Whatever Unicode does not draw is named.
 	for r := rune(0x21); r < unicode.MaxRune; r++ {
-		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z, unicode.Bidi_Control, unicode.Variation_Selector) && Visible(string(r)) == string(r) {
+		if unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z, unicode.Bidi_Control, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) && Visible(string(r)) == string(r) {
 			t.Errorf("U+%04X is not named", r)
 		}
 	}

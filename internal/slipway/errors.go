@@ -71,9 +71,10 @@ const blank = "(blank)"
 
 // Sentencef is fmt.Sprintf without holes: an argument between words that cannot be seen
 // becomes a word, as in: There is no Deployment (blank). Quotes around are left out.
+// Hidden characters beside others, as of names, are visible in the text.
 func Sentencef(format string, args ...any) string {
 	if !slices.ContainsFunc(args, isBlank) {
-		return fmt.Sprintf(format, args...)
+		return Visible(fmt.Sprintf(format, args...))
 	}
 	marked := slices.Clone(args)
 	for i, arg := range marked {
@@ -81,7 +82,7 @@ func Sentencef(format string, args ...any) string {
 			marked[i] = gap{arg}
 		}
 	}
-	return closeGaps(fmt.Sprintf(format, marked...))
+	return Visible(closeGaps(fmt.Sprintf(format, marked...)))
 }
 
 // isBlank reports whether arg is a text without a visible character, quotes not counted.

@@ -36,9 +36,9 @@ func (u User) Disabled() bool { return !u.DisabledAt.IsZero() }
 // Title returns how the pages name u: by name, else by address.
 func (u User) Title() string {
 	if u.Name != "" {
-		return u.Name
+		return Visible(u.Name)
 	}
-	return u.Email
+	return Visible(u.Email)
 }
 
 // Workspace is a team's Deployments, members and tokens.
@@ -136,6 +136,9 @@ const (
 // CheckName returns a cleaned name, or an Invalid error.
 func CheckName(what, name string) (string, error) {
 	name = strings.TrimSpace(name)
+	for strings.Contains(name, "  ") { // pages show one space
+		name = strings.ReplaceAll(name, "  ", " ")
+	}
 	switch {
 	case name == "":
 		return "", Errorf(Invalid, "%s needs a name.", what)
@@ -143,6 +146,10 @@ func CheckName(what, name string) (string, error) {
 		return "", Errorf(Invalid, "The name of %s may have at most %d characters.", lower(what), maxName)
 	case strings.ContainsFunc(name, unprintable) || !utf8.ValidString(name):
 		return "", Errorf(Invalid, "The name of %s may hold only letters, digits, spaces and signs.", lower(what))
+	case len(HiddenRunes(name)) > 0:
+		return "", Errorf(Invalid, "The name of %s holds a character that nobody sees: %s. Leave the character out.", lower(what), name)
+	case !strings.ContainsFunc(name, func(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.S) }):
+		return "", Errorf(Invalid, "The name of %s needs a letter, a digit or a symbol.", lower(what))
 	}
 	return name, nil
 }
@@ -164,7 +171,7 @@ func CheckDescription(text string) (string, error) {
 func CheckEmail(typed string) (string, error) {
 	email := strings.ToLower(strings.TrimSpace(typed))
 	name, host, ok := strings.Cut(email, "@")
-	if !ok || name == "" || host == "" || len(email) > 254 || strings.Contains(host, "@") || !utf8.ValidString(typed) ||
+	if !ok || name == "" || host == "" || len(email) > 254 || strings.Contains(host, "@") || !utf8.ValidString(typed) || len(HiddenRunes(email)) > 0 ||
 		strings.ContainsFunc(email, func(r rune) bool { return unicode.IsSpace(r) || unprintable(r) }) {
 		return "", Errorf(Invalid, "%q is not an email address; one looks like ada@example.com.", email)
 	}

@@ -89,6 +89,17 @@ func TestCheckName(t *testing.T) {
 		"no width":      {"a\u200bb", "", Invalid, "may hold only letters"},
 		"NUL":           {"a\x00b", "", Invalid, "may hold only letters"},
 		"not UTF-8":     {"a\xffb", "", Invalid, "may hold only letters"},
+		"filler":        {"\u3164", "", Invalid, "of a Deployment holds a character that nobody sees: ⟨U+3164⟩. Leave"},
+		"two fillers":   {"\u1160\u1160", "", Invalid, "nobody sees"},
+		"Braille":       {"a\u2800", "", Invalid, "nobody sees: a⟨U+2800⟩."},
+		"joiner":        {"sa\u034fles", "", Invalid, "nobody sees: sa⟨CGJ⟩les."},
+		"selector":      {"sales\ufe0f", "", Invalid, "nobody sees: sales⟨VS16⟩."},
+		"high selector": {"sales\U000e0100", "", Invalid, "nobody sees: sales⟨VS17⟩."},
+		"emoji":         {"⚠\ufe0f Alerts", "⚠\ufe0f Alerts", fine, ""},
+		"a symbol":      {"🚀", "🚀", fine, ""},
+		"two spaces":    {"Sales   ETL", "Sales ETL", fine, ""},
+		"only signs":    {"-.-", "", Invalid, "The name of a Deployment needs a letter, a digit or a symbol."},
+		"only accents":  {"\u0301\u0302", "", Invalid, "needs a letter"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := CheckName("A Deployment", tt.in)
@@ -145,7 +156,7 @@ func TestCheckEmail(t *testing.T) {
 	for in, want := range map[string]string{          // "" for a refusal
 		" Ada@Example.COM ": "ada@example.com", "a@b": "a@b", "a+b.c@x.y": "a+b.c@x.y", long: long,
 		"": "", "ada": "", "@example.com": "", "ada@": "", "a@b@c": "", "a b@c": "", "a@b\n.c": "", "a\u00a0b@c": "",
-		"a\xff@b": "", "a\u202e@b": "", "a" + long: "",
+		"a\xff@b": "", "a\u202e@b": "", "a\u3164@b": "", "a@b\u2800": "", "a\ufe0f@b": "", "a" + long: "",
 		"\u017fuſan@example.com": "", "susan@example.\u0131o": "", "\uff41da@example.com": "", "ada@example\uff0ecom": "",
 		"\u212aim@example.com": "kim@example.com", "J\u00d6RG@example.com": "j\u00f6rg@example.com", "ада@example.com": "ада@example.com",
 	} {
@@ -185,6 +196,8 @@ func TestTitles(t *testing.T) {
 		"Ada":             User{Name: "Ada", Email: "ada@example.com"}.Title(),
 		"ada@example.com": User{Email: "ada@example.com"}.Title(),
 		"Ada Lovelace":    Actor{Name: "Ada Lovelace"}.Title(),
+		"A⟨U+3164⟩":       User{Name: "A\u3164"}.Title(), // of an earlier release
+		"token c⟨CGJ⟩i":   Actor{Name: "c\u034fi", Token: "t1"}.Title(),
 		"token ci-sales":  Actor{Name: "ci-sales", Token: "t1", User: "ada"}.Title(),
 		"DAGs":            DAGOnly.Title(),
 		"Image":           ImageOnly.Title(),

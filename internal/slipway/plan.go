@@ -15,6 +15,7 @@ type Ticks struct {
 	NoDAGs     bool // yes, deploy without a single DAG file
 	Pointers   bool // yes, deploy pointers of Git LFS in place of files
 	Bidi       bool // yes, deploy lines that may read otherwise than they run
+	Invisible  bool // yes, deploy new files with characters in their names that nobody sees
 	NotAirflow bool // confirms an image without signs of Airflow
 	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
 }
@@ -28,6 +29,7 @@ type Plan struct {
 	NoDAGs      bool        // the new version has no DAG file at all
 	Pointers    []string    // paths of new pointers of Git LFS
 	Bidi        []string    // paths of texts with bidirectional controls in changed lines
+	Invisible   []string    // paths of new files with characters that nobody sees
 	NotAirflow  string      // image without signs of Airflow; "" for none
 	Folder      FolderFiles // in the folder named for the upload
 	ByHand      bool        // mounted DAGs are replaced by the DAGs of an image that nothing here applies
@@ -89,6 +91,9 @@ func NewPlan(base, next []File) Plan {
 		if c.New.LFS && c.New.SHA256 != c.Old.SHA256 {
 			p.Pointers = append(p.Pointers, c.Path)
 		}
+		if c.Op == Added && Invisible(c.Path) {
+			p.Invisible = append(p.Invisible, c.Path)
+		}
 		if c.New.Bidi && !c.Old.Bidi {
 			p.Bidi = append(p.Bidi, c.Path)
 		}
@@ -128,6 +133,7 @@ var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the i
 func (p Plan) Ticks() Ticks {
 	return Ticks{
 		RemoveDAGs: len(p.RemovedDAGs)+len(p.StoppedDAGs) > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0, Bidi: len(p.Bidi) > 0,
+		Invisible:  len(p.Invisible) > 0,
 		NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand,
 	}
 }
@@ -143,6 +149,8 @@ func (p Plan) Check(given Ticks) error {
 		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsPointers())
 	case need.Bidi && !given.Bidi:
 		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsBidi())
+	case need.Invisible && !given.Invisible:
+		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsInvisible())
 	case need.NotAirflow && !given.NotAirflow:
 		return Errorf(Invalid, "Nothing says that %s is an image of Airflow. Tick that it is.", p.NotAirflow)
 	case need.RunsImage && !given.RunsImage:
@@ -177,6 +185,10 @@ func (p Plan) bringsPointers() string {
 
 func (p Plan) bringsBidi() string {
 	return "Changed lines hold bidirectional controls, which can make code look like other code: " + named(p.Bidi) + "."
+}
+
+func (p Plan) bringsInvisible() string {
+	return "Names of new files have characters that nobody sees, which can make one file look like another: " + named(p.Invisible) + "."
 }
 
 // named lists the first names, and counts the others.
@@ -217,6 +229,9 @@ func (p Plan) Warning() string {
 	}
 	if len(p.Bidi) > 0 {
 		all = append(all, p.bringsBidi())
+	}
+	if len(p.Invisible) > 0 {
+		all = append(all, p.bringsInvisible())
 	}
 	if p.NotAirflow != "" {
 		all = append(all, "Nothing says that "+p.NotAirflow+" is an image of Airflow.")

@@ -14,6 +14,10 @@ func TestWarning(t *testing.T) {
 		"nothing": {},
 		"one":     {p: Plan{RemovedDAGs: []string{"a.py"}}, want: "It removes the DAG file a.py."},
 		"hidden":  {p: Plan{RemovedDAGs: []string{"a\u200b.py"}, Bidi: []string{"b\u200b.py"}}, want: "It removes the DAG file a⟨ZWSP⟩.py. Changed lines hold bidirectional controls, which can make code look like other code: b⟨ZWSP⟩.py."},
+		"invisible": {
+			p:    Plan{Invisible: []string{"a\u200b.py", "\u2800"}},
+			want: "Names of new files have characters that nobody sees, which can make one file look like another: a⟨ZWSP⟩.py, ⟨U+2800⟩.",
+		},
 		"two":     {p: Plan{RemovedDAGs: []string{"a.py", "b.py"}}, want: "It removes 2 DAG files: a.py, b.py."},
 		"many":    {p: Plan{RemovedDAGs: many}, want: "It removes 12 DAG files: " + strings.Repeat("a.py, ", 9) + "a.py and 2 more."},
 		"all":     {p: Plan{RemovedDAGs: []string{"a.py"}, NoDAGs: true}, want: "It removes the DAG file a.py. It leaves Airflow without a single DAG file."},
