@@ -36,7 +36,6 @@ func TestOneFileFix(t *testing.T) {
 			openFix(t, page, "sales/", "bom.sql")
 			see(t, page, "Encoding: UTF-8 with BOM. Line endings: CRLF. They stay as they are.")
 			see(t, page, "Hidden: ZWSP (U+200B) in line 1")
-			follow(t, page, "sales-prod")
 			repository := files.repository(t)
 			for path, change := range map[string][2]string{
 				"sales/windows.sql":    {"SELECT 1,", "SELECT 10,"},

@@ -137,7 +137,7 @@ func ofAPI(path string) bool {
 	if path == agentsPath+"*" {
 		return true
 	}
-	for _, prefix := range []string{"/v1/", "/v2", "/v1alpha1/", "/private/", "/auth/userinfo", "/auth/oauth/"} {
+	for _, prefix := range []string{"/v1/", "/v2", "/v1alpha1/", "/private/", "/auth/userinfo", "/auth/oauth/", "/spec/"} {
 		if strings.HasPrefix(path, prefix) {
 			return true
 		}
