@@ -128,6 +128,7 @@ type Review struct {
 	Bidi        []string // texts with bidirectional controls in changed lines
 	Invisible   []string // new files with characters in their names that nobody sees
 	NoDAGs      bool
+	Unjudged    string        // why Slipway cannot tell which DAG files Airflow stops loading; "" where it can
 	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission
 	Outside     []string

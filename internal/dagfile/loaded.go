@@ -1,6 +1,7 @@
 package dagfile
 
 import (
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -34,14 +35,15 @@ func Ignores(files []slipway.File) []slipway.File {
 
 // Loaded returns the sorted paths of the files in a version that Airflow would
 // load: DAG files. airflow is the major version, 0 for unknown, which counts as 3.
-// files are sorted by path; texts has the contents of Ignores by SHA-256.
-func Loaded(files []slipway.File, airflow int, texts map[string]string) ([]string, error) {
+// files are sorted by path; texts has the contents of Ignores by SHA-256. The error
+// is an Unjudged for patterns that cost too much.
+func Loaded(ctx context.Context, files []slipway.File, airflow int, texts map[string]string) ([]string, error) {
 	special := func(f slipway.File) bool { return f.Link != "" || path.Base(f.Path) == IgnoreName }
 	if slices.ContainsFunc(files, special) {
-		w := walk{tree: newTree(files), airflow: airflow, texts: texts, seen: map[string]bool{}}
+		w := walk{tree: newTree(files), ctx: ctx, airflow: airflow, texts: texts, seen: map[string]bool{}}
 		w.folder("", "", nil)
-		if w.count > maxRules || w.work > maxWork {
-			return nil, errTooManyRules
+		if w.check(); w.err != nil {
+			return nil, w.err
 		}
 		slices.Sort(w.loaded)
 		return w.loaded, nil
@@ -53,6 +55,12 @@ func Loaded(files []slipway.File, airflow int, texts map[string]string) ([]strin
 		}
 	}
 	return all, nil
+}
+
+// Any reports whether Airflow might load one of files, whichever .airflowignore
+// names.
+func Any(files []slipway.File, airflow int) bool {
+	return slices.ContainsFunc(files, func(f slipway.File) bool { return loads(f, airflow) })
 }
 
 // Why returns why a file that Airflow loaded at path is not loaded from files, "" for
@@ -169,19 +177,22 @@ func (t *tree) target(f slipway.File) (slipway.File, bool) {
 // symlinks, each folder once.
 type walk struct {
 	*tree
+	machine
+	ctx     context.Context
 	airflow int
 	texts   map[string]string
 	seen    map[string]bool // real paths of folders
 	count   int             // rules
-	work    int
+	insts   int             // instructions of all rules
 	loaded  []string
+	err     error // why the walk ended early
 }
 
 // folder visits the folder real, reached as at, with the rules of the folders above.
 func (w *walk) folder(at, real string, above []rule) {
 	names := w.folders[real]
 	all := w.own(at, real, above)
-	if w.count > maxRules || w.work > maxWork {
+	if w.check(); w.err != nil {
 		return
 	}
 	var folders [][2]string
@@ -213,9 +224,7 @@ func (w *walk) own(at, real string, above []rule) []rule {
 	if !isFile {
 		return above
 	}
-	more := rules(w.texts[f.SHA256], at, w.airflow)
-	w.count += len(more)
-	return slices.Concat(above, more)
+	return slices.Concat(above, w.rules(w.texts[f.SHA256], at))
 }
 
 // subfolder returns the real path of the folder or of the link to a folder name.

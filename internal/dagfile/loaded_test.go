@@ -3,14 +3,18 @@ package dagfile
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/internal/slipway"
 )
@@ -84,7 +88,7 @@ func TestLoadedAsAirflow(t *testing.T) {
 			files = append(files, slipway.File{Path: name, Link: to})
 		}
 		slipway.SortFiles(files)
-		got, err := Loaded(files, f.Airflow, texts)
+		got, err := Loaded(t.Context(), files, f.Airflow, texts)
 		got, f.Want = slices.DeleteFunc(got, f.differs), slices.DeleteFunc(f.Want, f.differs)
 		if err != nil || !slices.Equal(got, f.Want) {
 			t.Errorf("folder %d: Airflow %d loads %q with %+v, and here %q, %v", i, f.Airflow, f.Want, f, got, err)
@@ -139,7 +143,7 @@ func TestLoaded(t *testing.T) {
 				f.Path = at
 				files = append(files, f)
 			}
-			got, err := Loaded(files, tt.airflow, texts)
+			got, err := Loaded(t.Context(), files, tt.airflow, texts)
 			if err != nil || strings.Join(got, " ") != tt.want {
 				t.Errorf("Loaded = %q, %v, want %q", got, err, tt.want)
 			}
@@ -167,11 +171,41 @@ func TestWhy(t *testing.T) {
 	}
 }
 
-// Patterns may not cost more than a bounded time.
-func TestTooManyRules(t *testing.T) {
-	files := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "a.py", DAG: true}}
-	if _, err := Loaded(files, 3, map[string]string{"i": strings.Repeat("x*\n", maxRules+1)}); !errors.Is(err, errTooManyRules) {
-		t.Errorf("%d patterns: %v", maxRules+1, err)
+// Patterns cost a bounded time, whatever they are: beyond, nothing is judged.
+func TestCostOfPatterns(t *testing.T) {
+	deep := strings.Repeat("d/", 100)
+	for name, tt := range map[string]struct {
+		text    string
+		names   []string
+		airflow int
+		want    error
+		loaded  int
+	}{
+		"as many patterns as files": {text: strings.Repeat("tests/\n*.pyc\nlib/**/x_*.py\n/team_?/old\n", 20), names: numbered(20_000, "team_%d/dag.py"), loaded: 20_000},
+		"regexps":                   {text: strings.Repeat("tests/\n_old\\.py$\n^team_x.*/lib\n", 20), names: numbered(20_000, "team_%d/dag.py"), airflow: 2, loaded: 20_000},
+		"too many patterns":         {text: strings.Repeat("x*\n", maxRules+1), names: []string{"a.py"}, want: errCostly},
+		"stars":                     {text: strings.Repeat(strings.Repeat("*a", 60)+"*b\n", 200), names: numbered(100, strings.Repeat("a", 225)+"%d"), want: errCostly},
+		"stars in folders":          {text: strings.Repeat("**/d*/*d*/", 300) + "x\n", names: numbered(20_000, deep+"%d.py"), want: errCostly},
+		"nested counts":             {text: strings.Repeat("((x{10}){10}){10}", 240), names: []string{"a.py"}, airflow: 2, want: errCostly},
+		"many large counts":         {text: strings.Repeat("x{1000}\n", 1_000), names: []string{"a.py"}, airflow: 2, want: errCostly},
+		"alternatives":              {text: strings.Repeat("(a|b|ab)*c$\n", 1_000), names: numbered(10_000, strings.Repeat("ab", 100)+"c%d"), airflow: 2, want: errCostly},
+		"a long line":               {text: strings.Repeat("x", maxLine+1), names: []string{"a.py"}, want: errLongRow},
+		"a long comment":            {text: "# " + strings.Repeat("x", 2*maxLine), names: []string{"a.py"}, loaded: 1},
+		"many comments":             {text: strings.Repeat("# x\n", 60_000), names: []string{"a.py"}, loaded: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := []slipway.File{{Path: ".airflowignore", SHA256: "i"}}
+			for _, name := range tt.names {
+				files = append(files, slipway.File{Path: name, DAG: true})
+			}
+			slipway.SortFiles(files)
+			start := time.Now()
+			got, err := Loaded(t.Context(), files, tt.airflow, map[string]string{"i": tt.text})
+			if !errors.Is(err, tt.want) || len(got) != tt.loaded {
+				t.Errorf("%d files, %v, want %d, %v", len(got), err, tt.loaded, tt.want)
+			}
+			t.Logf("%v", time.Since(start))
+		})
 	}
 }
 
@@ -186,11 +220,11 @@ func FuzzLoaded(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text, name string, airflow int) {
 		files := []slipway.File{{Path: IgnoreName, SHA256: "1"}, {Path: "x/" + IgnoreName, SHA256: "1"}, {Path: "x/" + name, DAG: true, Size: 1}, {Path: "z", Link: "x"}}
 		texts := map[string]string{"1": text}
-		got, err := Loaded(files, airflow, texts)
-		if kind, _ := slipway.Explain(err); err != nil && kind == slipway.Internal {
+		got, err := Loaded(t.Context(), files, airflow, texts)
+		if _, unjudged := errors.AsType[Unjudged](err); err != nil && !unjudged {
 			t.Fatalf("not a sentence for the user: %v", err)
 		}
-		again, _ := Loaded(files, airflow, texts)
+		again, _ := Loaded(t.Context(), files, airflow, texts)
 		if !slices.Equal(got, again) {
 			t.Errorf("%q, and then %q", got, again)
 		}
@@ -198,6 +232,66 @@ func FuzzLoaded(f *testing.F) {
 			if !strings.HasSuffix(path, "/"+name) {
 				t.Errorf("%q is loaded, and is no file", path)
 			}
+		}
+	})
+}
+
+func numbered(n int, format string) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf(format, i)
+	}
+	return all
+}
+
+// A judgement ends with the request that asked for it.
+func TestLoadedEndsWithItsReader(t *testing.T) {
+	files := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "a.py", DAG: true}}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := Loaded(ctx, files, 3, map[string]string{"i": "x"}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// The machine finds what package regexp finds.
+func TestMatches(t *testing.T) {
+	exprs := []string{
+		"", "a", "^a", "a$", "^a$", "ab*", "(?:a|b)+c", "^(?:.+/)?lib(?:/|$)", "[^/]*\\.py", "^[^/]+(?:/|$)", "(?i)LIB", "\\blib\\b", "\\Bb", "(?m)^b$", "a{2,3}", "(ab)?c", ".", "/",
+		"größ.", "[[:alpha:]]+\\d", "x|", "(a|ab)(c|bcd)$", "\\pL{4}", "^$", "a.*b.*c", "(?s).+", "[^a]", "(a*)*b",
+	}
+	names := []string{"", "a", "b", "ab", "abb", "aab", "lib", "lib/", "x/lib/y", "xlib", "LIB/a.py", "größe.py", "a b", "c", "abcd", "aaa/b1", "b\nc", "foo.py", "aaaaaaaa"}
+	var m machine
+	for _, expr := range exprs {
+		p, ok := compile(expr)
+		if !ok {
+			t.Errorf("%q does not compile", expr)
+			continue
+		}
+		re := regexp.MustCompile(expr)
+		for _, name := range names {
+			if got, want := m.matches(p, name), re.MatchString(name); got != want {
+				t.Errorf("%q in %q: %t, want %t", expr, name, got, want)
+			}
+		}
+	}
+}
+
+func FuzzMatches(f *testing.F) {
+	f.Add("^(?:.+/)?a[^/]*(?:/|$)", "x/ab/")
+	f.Add("(?i)(a|b)*\\bc{2,4}$", "ABcc")
+	f.Fuzz(func(t *testing.T, expr, name string) {
+		re, err := regexp.Compile(expr)
+		p, ok := compile(expr)
+		if ok != (err == nil) {
+			t.Fatalf("compile %q: %t, %v", expr, ok, err)
+		}
+		if !ok || len(p.prog.Inst) > 10_000 || len(name) > 1_000 {
+			return
+		}
+		var m machine
+		if got := m.matches(p, name); m.work <= maxWork && got != re.MatchString(name) {
+			t.Errorf("%q in %q: %t", expr, name, got)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,9 @@ const compareMax = 4000
 // contents reads and compares the files of versions and of staged deploys.
 type contents struct {
 	*base
-	files fileCache
+	files    cache[[]slipway.File]
+	judging  sync.Mutex
+	verdicts cache[verdict]
 }
 
 // Compare returns the changes between two versions of d, "" for no files. With
@@ -237,27 +240,85 @@ func (o *contents) addsBidi(ctx context.Context, d slipway.Deployment, c slipway
 	return diff.AddsBidi(c.Path, before, after)
 }
 
-// ignoreMax is how many bytes an .airflowignore may have.
-const ignoreMax = 256 << 10
+// Limits of what is read to judge the DAG files of a version.
+const (
+	ignoreMax  = 256 << 10 // bytes of an .airflowignore
+	ignoresMax = 1 << 20   // bytes of all together
+)
+
+// verdict is the judgement of a list of files: the paths that Airflow would load,
+// or a dagfile.Unjudged.
+type verdict struct {
+	loaded []string
+	err    error
+}
 
 // DAGFiles returns the sorted paths of the files of d that Airflow would load, of
-// the major version airflow. The files may be those of a version, or staged.
+// the major version airflow. The files may be those of a version, or staged. The
+// error is a dagfile.Unjudged where Slipway cannot tell. Callers must not change the
+// slice.
 func (o *contents) DAGFiles(ctx context.Context, d slipway.Deployment, files []slipway.File, airflow int) ([]string, error) {
-	texts := map[string]string{}
-	for _, f := range dagfile.Ignores(files) {
+	ignores := dagfile.Ignores(files)
+	if len(ignores) == 0 {
+		return dagfile.Loaded(ctx, files, airflow, nil)
+	}
+	key := judgedKey(files, airflow)
+	if v, ok := o.verdicts.find(key); ok {
+		return v.loaded, v.err
+	}
+	texts, err := o.ignoreTexts(ctx, d, ignores)
+	if err != nil {
+		return nil, err
+	}
+	o.judging.Lock() // a judgement may cost a second or two: of one core at a time
+	defer o.judging.Unlock()
+	v, ok := o.verdicts.find(key)
+	if ok {
+		return v.loaded, v.err
+	}
+	v.loaded, v.err = dagfile.Loaded(ctx, files, airflow, texts)
+	if ctx.Err() == nil {
+		o.verdicts.put(key, v, len(v.loaded))
+	}
+	return v.loaded, v.err
+}
+
+// judgedKey is the key of all that a verdict depends on.
+func judgedKey(files []slipway.File, airflow int) string {
+	sum := sha256.New()
+	var b []byte
+	for _, f := range files {
+		for _, text := range []string{f.Path, f.SHA256, f.Link} {
+			b = append(append(b, text...), 0)
+		}
+		b = strconv.AppendBool(strconv.AppendBool(b, f.DAG), f.Asset)
+		_, _ = sum.Write(b) // never fails
+		b = b[:0]
+	}
+	return fmt.Sprintf("%d/%x", airflow, sum.Sum(nil))
+}
+
+// ignoreTexts reads the files with patterns, by SHA-256.
+func (o *contents) ignoreTexts(ctx context.Context, d slipway.Deployment, ignores []slipway.File) (map[string]string, error) {
+	texts, total := map[string]string{}, int64(0)
+	for _, f := range ignores {
 		if _, known := texts[f.SHA256]; known {
 			continue
 		}
-		if f.Size > ignoreMax {
-			return nil, slipway.Errorf(slipway.TooLarge, "The file dags/%s is too large. An .airflowignore may have %d KiB.", slipway.Visible(f.Path), ignoreMax>>10)
+		if total += f.Size; f.Size > ignoreMax || total > ignoresMax {
+			return nil, dagfile.Unjudged("The .airflowignore files are too large.")
 		}
 		text, err := o.text(ctx, d, f)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, slipway.ErrUnavailable) {
+			o.log.Error("cannot read the patterns of a version", "namespace", d.Namespace, "file", f.Path, "err", err)
+			return nil, dagfile.Unjudged("A file .airflowignore cannot be read.")
+		}
 		if err != nil {
 			return nil, err
 		}
 		texts[f.SHA256] = string(text)
 	}
-	return dagfile.Loaded(files, airflow, texts)
+	return texts, nil
 }
 
 // Loaded returns the sorted paths of the files in a version of d that the present
@@ -276,23 +337,24 @@ func (o *contents) Loaded(ctx context.Context, d slipway.Deployment, v slipway.V
 		return nil, err
 	}
 	all, err := o.DAGFiles(ctx, d, files, i.AirflowMajor())
-	if slipway.Explained(err) {
+	if _, unjudged := errors.AsType[dagfile.Unjudged](err); unjudged {
 		return nil, nil
 	}
 	return all, err
 }
 
-// fileCache keeps the file lists of the versions and uploads that were read
-// last.
-type fileCache struct {
+// cache keeps what was read or judged last: file lists of versions and uploads, and
+// verdicts.
+type cache[T any] struct {
 	mu   sync.Mutex
-	list []cachedFiles // last used first
+	list []cached[T] // last used first
 	idle *time.Timer
 }
 
-type cachedFiles struct {
+type cached[T any] struct {
 	key   string
-	files []slipway.File
+	value T
+	files int
 }
 
 func versionKey(ns string, v slipway.Version) string { return ns + "/" + string(v) }
@@ -309,27 +371,28 @@ const (
 	cacheIdle  = time.Minute
 )
 
-func (c *fileCache) find(key string) ([]slipway.File, bool) {
+func (c *cache[T]) find(key string) (value T, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	i := slices.IndexFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+	i := slices.IndexFunc(c.list, func(f cached[T]) bool { return f.key == key })
 	if i < 0 {
-		return nil, false
+		return value, false
 	}
 	found := c.list[i]
 	c.list = slices.Insert(slices.Delete(c.list, i, i+1), 0, found)
 	c.idle.Reset(cacheIdle)
-	return found.files, true
+	return found.value, true
 }
 
-func (c *fileCache) put(key string, files []slipway.File) {
+// put keeps a value about a number of files.
+func (c *cache[T]) put(key string, value T, files int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.key == key })
-	c.list = slices.Insert(c.list, 0, cachedFiles{key, files})
+	c.list = slices.DeleteFunc(c.list, func(f cached[T]) bool { return f.key == key })
+	c.list = slices.Insert(c.list, 0, cached[T]{key, value, files})
 	total := 0
 	for i, f := range c.list {
-		if total += len(f.files); i > 0 && total > cacheFiles || i == cacheMax {
+		if total += f.files; i > 0 && total > cacheFiles || i == cacheMax {
 			c.list = slices.Delete(c.list, i, len(c.list))
 			break
 		}
@@ -340,14 +403,14 @@ func (c *fileCache) put(key string, files []slipway.File) {
 	c.idle.Reset(cacheIdle)
 }
 
-// drop removes the files of a deleted version.
-func (c *fileCache) drop(key string) {
+// drop removes the value under a key, as for a deleted version.
+func (c *cache[T]) drop(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.list = slices.DeleteFunc(c.list, func(f cachedFiles) bool { return f.key == key })
+	c.list = slices.DeleteFunc(c.list, func(f cached[T]) bool { return f.key == key })
 }
 
-func (c *fileCache) clear() {
+func (c *cache[T]) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.list = nil
@@ -369,7 +432,7 @@ func (o *contents) filesOf(ns string, v slipway.Version) ([]slipway.File, error)
 	if err != nil {
 		return nil, fmt.Errorf("files of version %s: %w", v, err)
 	}
-	o.files.put(versionKey(ns, v), m.Files)
+	o.files.put(versionKey(ns, v), m.Files, len(m.Files))
 	return m.Files, nil
 }
 
@@ -417,7 +480,7 @@ func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, 
 	if err != nil {
 		return nil, fmt.Errorf("files of deploy %s: %w", w, err)
 	}
-	o.files.put(key, files)
+	o.files.put(key, files, len(files))
 	return files, nil
 }
 

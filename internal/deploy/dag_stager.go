@@ -184,7 +184,7 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 	if err != nil {
 		return err
 	}
-	a.contents.files.put(stagedKey(w.ID, encoded), files)
+	a.contents.files.put(stagedKey(w.ID, encoded), files, len(files))
 	before, err := a.contents.projectedFiles(base)
 	if err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"archive/zip"
 	"bytes"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -158,6 +160,58 @@ func TestGuardOfAirflow2(t *testing.T) {
 	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
 	if want := "Airflow no longer loads the DAG file a.py: it is named by .airflowignore."; err != nil || r.Plan.Warning() != want {
 		t.Errorf("an image of Airflow 3: %q, %v, want %q", r.Plan.Warning(), err, want)
+	}
+}
+
+// Patterns that Slipway cannot judge are a warning with a tick of its own where files
+// change. They bar neither an image nor the way back.
+func TestPatternsThatCannotBeJudged(t *testing.T) {
+	a := running(t)
+	const warning = "Slipway cannot tell which DAG files Airflow stops loading. The patterns in .airflowignore are too many, or too complicated, for so many files."
+	many := map[string]string{"a.py": dag("a"), ".airflowignore": strings.Repeat("x*\n", 2_100)}
+	review := func(number int, warning string) {
+		t.Helper()
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, number, a.Eve)
+		if err != nil || r.Refusal != nil || r.Plan.Warning() != warning || r.Plan.Ticks() != (slipway.Ticks{Unjudged: warning != ""}) {
+			t.Errorf("#%d: %q, ticks %+v, refusal %v, %v; want %q", number, r.Plan.Warning(), r.Plan.Ticks(), r.Refusal, err, warning)
+		}
+	}
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, many)
+	review(w.Number, warning)
+	_, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, "", slipway.Ticks{RemoveDAGs: true, NoDAGs: true})
+	wantKind(t, err, slipway.Invalid, warning+" Tick that the deploy may go on.")
+	a.guard(t)
+	_, err = a.Engine.Finalize(t.Context(), a.Sales.ID, w.ID, a.Eve, deploy.Finish{Version: w.Version})
+	wantKind(t, err, slipway.Conflict, warning+" Deploys of the API are guarded")
+	a.Confirm(t, w.Number, a.Eve)
+	a.Await(t, w.Number, slipway.Deployed)
+
+	review(a.Staged(t, a.Eve, slipway.ReplaceAll, many).Number, "")
+	review(a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"b.py": dag("b")}).Number, warning)
+	a.Push(t, "new", deploytest.Runtime1.Build(t))
+	review(a.StagedImage(t, slipway.ImageOnly, "new").Number, "")
+
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a")})
+	r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, w.Number, a.Eve)
+	if err != nil || r.Refusal != nil || r.Plan.Warning() != warning {
+		t.Errorf("the way back: %q, %v, %v", r.Plan.Warning(), r.Refusal, err)
+	}
+	a.Await(t, a.Return(t, w.Number), slipway.Deployed)
+	a.WantMounted(t, many)
+}
+
+// The files of a staged deploy are judged once, and not at each view of the page.
+func TestJudgedOnce(t *testing.T) {
+	a := running(t)
+	w := a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "b.py": dag("b"), ".airflowignore": "a.py\nb.py\n"})
+	for _, when := range []string{"first", "without the pack"} {
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if want := "It leaves Airflow without a single DAG file."; err != nil || r.Plan.Warning() != want {
+			t.Errorf("%s: %q, %v, want %q", when, r.Plan.Warning(), err, want)
+		}
+		if err := os.RemoveAll(filepath.Join(a.Dir, "packs")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package deploy
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"slipway/internal/archive"
@@ -80,19 +81,16 @@ func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, 
 	}
 	was, is := b.airflows(w)
 	after, err := p.contents.DAGFiles(ctx, b.now, next, is)
-	if err != nil {
+	var before []string
+	if err == nil {
+		before, err = p.contents.DAGFiles(ctx, b.now, base, was)
+	}
+	why, unjudged := errors.AsType[dagfile.Unjudged](err)
+	if err != nil && !unjudged {
 		return plan, err
 	}
-	if len(plan.Changes) == 0 && was == is {
-		plan.NoDAGs = len(after) == 0
-		return plan, nil
-	}
-	before, err := p.contents.DAGFiles(ctx, b.now, base, was)
-	if slipway.Explained(err) { // of a release that did not judge .airflowignore
-		before, err = nil, nil
-	}
-	if err != nil {
-		return plan, err
+	if unjudged {
+		return plan.WithoutDAGs(string(why), dagfile.Any(next, is)), nil
 	}
 	return plan.WithDAGs(before, after, dagfile.Why(next, is)), nil
 }

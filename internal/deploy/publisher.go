@@ -194,7 +194,7 @@ func (e *versions) storeVersion(ctx context.Context, d slipway.Deployment, w sli
 		}
 	}
 	r.manifest = size
-	e.contents.files.put(versionKey(d.Namespace, w.Version), r.files)
+	e.contents.files.put(versionKey(d.Namespace, w.Version), r.files, len(r.files))
 	return r, nil
 }
 

@@ -280,6 +280,24 @@ func TestTicks(t *testing.T) {
 	}
 }
 
+// A plan that Slipway cannot judge needs a tick of its own, and none where no file
+// changes.
+func TestUnjudged(t *testing.T) {
+	a := []File{{Path: "a.py", DAG: true}}
+	p := NewPlan(nil, a).WithoutDAGs("It is long.", true)
+	if want := (Ticks{Unjudged: true}); p.Ticks() != want {
+		t.Errorf("ticks %+v, want %+v", p.Ticks(), want)
+	}
+	checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true}, "Slipway cannot tell which DAG files Airflow stops loading. It is long. Tick that the deploy may go on.")
+	checkTicks(t, p, p.Ticks(), "")
+	if p := NewPlan(a, a).WithoutDAGs("It is long.", true); p.Ticks() != (Ticks{}) || p.Warning() != "" {
+		t.Errorf("without changes: ticks %+v, %q", p.Ticks(), p.Warning())
+	}
+	if p := NewPlan(a, nil).WithoutDAGs("It is long.", false); p.Ticks() != (Ticks{Unjudged: true, NoDAGs: true}) {
+		t.Errorf("without any DAG file: ticks %+v", p.Ticks())
+	}
+}
+
 func checkTicks(t *testing.T, p Plan, given Ticks, text string) {
 	t.Helper()
 	want := Invalid

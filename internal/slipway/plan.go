@@ -16,6 +16,7 @@ type Ticks struct {
 	Pointers   bool // yes, deploy pointers of Git LFS in place of files
 	Bidi       bool // yes, deploy lines that may read otherwise than they run
 	Invisible  bool // yes, deploy new files with characters in their names that nobody sees
+	Unjudged   bool // yes, although nobody knows which DAG files Airflow stops loading
 	NotAirflow bool // confirms an image without signs of Airflow
 	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
 }
@@ -30,6 +31,7 @@ type Plan struct {
 	Pointers    []string    // paths of new pointers of Git LFS
 	Bidi        []string    // paths of texts with bidirectional controls in changed lines
 	Invisible   []string    // paths of new files with characters that nobody sees
+	Unjudged    string      // why Slipway cannot tell which DAG files Airflow stops loading, in a sentence; "" where it can
 	NotAirflow  string      // image without signs of Airflow; "" for none
 	Folder      FolderFiles // in the folder named for the upload
 	ByHand      bool        // mounted DAGs are replaced by the DAGs of an image that nothing here applies
@@ -125,6 +127,17 @@ func (p Plan) WithDAGs(before, after []string, why func(path string) Stop) Plan 
 	return p
 }
 
+// WithoutDAGs returns p where Slipway cannot tell, for the reason why, which files
+// Airflow loads before or after. any reports whether any file might be loaded
+// after. A plan that changes no file needs no judgement.
+func (p Plan) WithoutDAGs(why string, any bool) Plan {
+	p.NoDAGs = !any
+	if len(p.Changes) > 0 {
+		p.Unjudged = why
+	}
+	return p
+}
+
 // ErrNothingApplies refuses a deploy that would remove mounted DAGs before the
 // image with the DAGs runs.
 var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the image: give the Deployment an apply command, or connect an agent with --images, so that the mounted DAGs stay until the image that carries them runs."}
@@ -133,7 +146,7 @@ var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the i
 func (p Plan) Ticks() Ticks {
 	return Ticks{
 		RemoveDAGs: len(p.RemovedDAGs)+len(p.StoppedDAGs) > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0, Bidi: len(p.Bidi) > 0,
-		Invisible:  len(p.Invisible) > 0,
+		Invisible: len(p.Invisible) > 0, Unjudged: p.Unjudged != "",
 		NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand,
 	}
 }
@@ -151,6 +164,8 @@ func (p Plan) Check(given Ticks) error {
 		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsBidi())
 	case need.Invisible && !given.Invisible:
 		return Errorf(Invalid, "%s Tick that they may be deployed.", p.bringsInvisible())
+	case need.Unjudged && !given.Unjudged:
+		return Errorf(Invalid, "%s Tick that the deploy may go on.", p.cannotTell())
 	case need.NotAirflow && !given.NotAirflow:
 		return Errorf(Invalid, "Nothing says that %s is an image of Airflow. Tick that it is.", p.NotAirflow)
 	case need.RunsImage && !given.RunsImage:
@@ -181,6 +196,10 @@ func (p Plan) bringsPointers() string {
 		return "The file " + Visible(p.Pointers[0]) + ` is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`
 	}
 	return fmt.Sprintf(`%d files are Git LFS pointers, not the files themselves: %s. Run "git lfs pull" before packing.`, len(p.Pointers), named(p.Pointers))
+}
+
+func (p Plan) cannotTell() string {
+	return "Slipway cannot tell which DAG files Airflow stops loading. " + p.Unjudged
 }
 
 func (p Plan) bringsBidi() string {
@@ -232,6 +251,9 @@ func (p Plan) Warning() string {
 	}
 	if len(p.Invisible) > 0 {
 		all = append(all, p.bringsInvisible())
+	}
+	if p.Unjudged != "" {
+		all = append(all, p.cannotTell())
 	}
 	if p.NotAirflow != "" {
 		all = append(all, "Nothing says that "+p.NotAirflow+" is an image of Airflow.")

@@ -27,6 +27,7 @@ func TestWarning(t *testing.T) {
 			want: "It removes the DAG file d.py. Airflow no longer loads 3 DAG files: a.py (a link to nothing), b.py (named by .airflowignore), c.py (a Git LFS pointer). " +
 				`The file c.py is a Git LFS pointer, not the file itself: run "git lfs pull" before packing.`,
 		},
+		"unjudged": {p: Plan{Unjudged: "It is long."}, want: "Slipway cannot tell which DAG files Airflow stops loading. It is long."},
 		"pointers": {p: Plan{Pointers: []string{"a", "b"}}, want: `2 files are Git LFS pointers, not the files themselves: a, b. Run "git lfs pull" before packing.`},
 	} {
 		if got := tt.p.Warning(); got != tt.want {

@@ -10,8 +10,9 @@ import (
 )
 
 // DAGTicks consents to the removal of DAG files, to a deploy without any, to
-// pointers of Git LFS and to bidirectional controls.
-var DAGTicks = slipway.Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true, Bidi: true, Invisible: true}
+// pointers of Git LFS, to bidirectional controls, to invisible names and to patterns
+// that nobody can judge.
+var DAGTicks = slipway.Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true, Bidi: true, Invisible: true, Unjudged: true}
 
 // DAG returns the text of a DAG file.
 func DAG(text string) string { return "from airflow import DAG  # " + text + "\n" }
