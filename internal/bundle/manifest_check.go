@@ -96,7 +96,7 @@ func checkManifestFile(f slipway.File) error {
 		return fmt.Errorf("the path or the target is longer than %d bytes", archive.MaxPath)
 	case f.Path == "." || !fs.ValidPath(f.Path) || !plain(f.Path):
 		return errors.New("the path is not local and clean")
-	case f.Link != "" && (f.SHA256 != "" || f.Size != 0 || f.Exec || f.DAG || f.Asset || f.LFS || f.Bidi || f.Place != slipway.Place{}):
+	case f.Link != "" && (f.SHA256 != "" || f.Size != 0 || f.Exec || f.DAG || f.Asset || f.LFS || f.Bidi || f.Marks != 0 || f.Place != slipway.Place{}):
 		return errors.New("it is a symlink and has contents")
 	case f.Link != "" && !plain(f.Link):
 		return errors.New("the symlink's target is not plain text")

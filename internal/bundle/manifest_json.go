@@ -92,6 +92,7 @@ func appendFile(b []byte, f slipway.File) []byte {
 	b = appendFlag(b, `,"asset":true`, f.Asset)
 	b = appendFlag(b, `,"lfs":true`, f.LFS)
 	b = appendFlag(b, `,"bidi":true`, f.Bidi)
+	b = appendNumber(b, `,"marks":`, int64(f.Marks))
 	b = appendMember(b, `,"pack":`, f.Pack)
 	b = appendNumber(b, `,"offset":`, f.Offset)
 	return appendNumber(b, `,"length":`, f.Length)

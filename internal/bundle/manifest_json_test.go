@@ -16,7 +16,7 @@ import (
 func TestFilesAreWrittenAsTheirTagsSay(t *testing.T) {
 	place := slipway.Place{Pack: sha("pack"), Offset: 7, Length: 9}
 	for name, f := range map[string]slipway.File{
-		"whole":      {Path: "a/b.py", SHA256: sha("b"), Size: 3, Exec: true, DAG: true, LFS: true, Bidi: true, Place: place},
+		"whole":      {Path: "a/b.py", SHA256: sha("b"), Size: 3, Exec: true, DAG: true, LFS: true, Bidi: true, Marks: 1, Place: place},
 		"an asset":   {Path: "a.py", SHA256: sha("b"), Size: 3, Asset: true, Place: place},
 		"empty":      {Path: "a", SHA256: sha(""), Place: slipway.Place{Pack: sha("pack"), Length: 9}},
 		"link":       {Path: "to", Link: "a/b.py"},

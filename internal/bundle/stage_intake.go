@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"hash"
 	"io"
 	"os"
@@ -171,4 +172,40 @@ func (in *intake) drop() {
 	for it := range in.items {
 		it.drop()
 	}
+}
+
+// Look returns facts about the contents of files in the packs of a namespace, by SHA-256,
+// for any name.
+func (s *Store) Look(ctx context.Context, ns string, files []slipway.File) (map[string]dagfile.Content, error) {
+	dir, err := s.packTempDir(ns)
+	if err != nil {
+		return nil, err
+	}
+	in := intake{ctx: ctx, dir: dir}
+	facts := map[string]dagfile.Content{}
+	wanted, places := map[string]bool{}, make([]slipway.Place, 0, len(files))
+	for _, f := range files {
+		wanted[f.SHA256] = true
+		places = append(places, f.Place)
+	}
+	var it item
+	defer it.drop()
+	err = eachContent(ctx, storeSource{s, ns}, places, func(sha string, size int64, r io.Reader) (err error) {
+		if !wanted[sha] {
+			return nil
+		}
+		it.drop()
+		it.name = "any.py" // all names have these facts
+		if err := in.fill(&it, size, r); err != nil {
+			return err
+		}
+		facts[sha], err = it.look()
+		return err
+	})
+	for _, f := range files {
+		if _, found := facts[f.SHA256]; !found && err == nil {
+			err = fmt.Errorf("the content of %s is not in its pack", f.Path)
+		}
+	}
+	return facts, err
 }

@@ -75,13 +75,24 @@ func (c Content) Or(d Content) Content {
 	return c
 }
 
+// Rule is the number of the rule by which Mark judges. Another rule has the next number.
+const Rule = 1
+
+// Older reports whether the marks of f are by an older rule than Mark's. A symlink has
+// none.
+func Older(f slipway.File) bool { return f.Link == "" && f.Marks < Rule }
+
+// Tells reports whether the content of the file at path says whether Airflow loads
+// the file, for every name but of archives under a name of their own.
+func Tells(path string) bool { return isPython(path) || strings.HasSuffix(path, ".zip") }
+
 // Mark sets the marks of f for the content c, by the name of f. Airflow opens
 // each zip archive; one of another name than .zip matters for modules inside.
 func (c Content) Mark(f *slipway.File) {
 	python := isPython(f.Path)
 	f.DAG = python && c.Airflow2 || c.Modules || c.Zip && (python || strings.HasSuffix(f.Path, ".zip"))
 	f.Asset = !f.DAG && python && c.Airflow3
-	f.LFS, f.Bidi = c.LFS, c.Bidi
+	f.LFS, f.Bidi, f.Marks = c.LFS, c.Bidi, Rule
 }
 
 // isPython reports whether Python's pathlib sees the suffix .py: a file of the

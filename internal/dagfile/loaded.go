@@ -60,7 +60,7 @@ func Loaded(ctx context.Context, files []slipway.File, airflow int, texts map[st
 // Any reports whether Airflow might load one of files, whichever .airflowignore
 // names.
 func Any(files []slipway.File, airflow int) bool {
-	return slices.ContainsFunc(files, func(f slipway.File) bool { return loads(f, airflow) })
+	return slices.ContainsFunc(files, func(f slipway.File) bool { return loads(f, airflow) || Older(f) && Tells(f.Path) })
 }
 
 // Why returns why a file that Airflow loaded at path is not loaded from files, "" for

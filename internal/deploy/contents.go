@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ type contents struct {
 	files    cache[[]slipway.File]
 	judging  sync.Mutex
 	verdicts cache[verdict]
+	seen     facts
 }
 
 // Compare returns the changes between two versions of d, "" for no files. With
@@ -240,6 +242,73 @@ func (o *contents) addsBidi(ctx context.Context, d slipway.Deployment, c slipway
 	return diff.AddsBidi(c.Path, before, after)
 }
 
+// facts are what was found in contents, by SHA-256.
+type facts struct {
+	mu     sync.Mutex
+	byHash map[string]dagfile.Content
+}
+
+const factsMax = 200_000
+
+// unknown returns those of files that have no facts yet.
+func (s *facts) unknown(files []slipway.File) []slipway.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(files), func(f slipway.File) bool {
+		_, known := s.byHash[f.SHA256]
+		return known
+	})
+}
+
+func (s *facts) add(more map[string]dagfile.Content) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byHash == nil || len(s.byHash)+len(more) > factsMax {
+		s.byHash = map[string]dagfile.Content{}
+	}
+	maps.Copy(s.byHash, more)
+}
+
+// mark sets the marks of those of files that have older ones, where the content is
+// known.
+func (s *facts) mark(files []slipway.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, f := range files {
+		if !dagfile.Older(f) {
+			continue
+		}
+		if c, known := s.byHash[f.SHA256]; known {
+			c.Mark(&files[i])
+		}
+	}
+}
+
+// remarked returns the files of d before and after a deploy with marks by the present rule.
+// Where a list has older marks, contents that may say more are looked at, once.
+// The error is a dagfile.Unjudged for a content that cannot be read.
+func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, next []slipway.File) (_, _ []slipway.File, err error) {
+	if !slices.ContainsFunc(base, dagfile.Older) && !slices.ContainsFunc(next, dagfile.Older) {
+		return base, next, nil
+	}
+	was, is, wanted := slipway.SameMarks(base, next, dagfile.Older, dagfile.Tells)
+	var found map[string]dagfile.Content
+	if wanted = o.seen.unknown(wanted); len(wanted) > 0 {
+		found, err = o.bundles.Look(ctx, d.Namespace, wanted)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, slipway.ErrUnavailable) {
+		o.log.Error("cannot read the contents of an earlier version", "namespace", d.Namespace, "err", err)
+		err = dagfile.Unjudged("Some files of an earlier version cannot be read.")
+	}
+	if err != nil {
+		return base, next, err
+	}
+	o.seen.add(found)
+	o.seen.mark(was)
+	o.seen.mark(is)
+	return was, is, nil
+}
+
 // Limits of what is read to judge the DAG files of a version.
 const (
 	ignoreMax  = 256 << 10 // bytes of an .airflowignore
@@ -336,7 +405,11 @@ func (o *contents) Loaded(ctx context.Context, d slipway.Deployment, v slipway.V
 	if err != nil {
 		return nil, err
 	}
-	all, err := o.DAGFiles(ctx, d, files, i.AirflowMajor())
+	files, _, err = o.remarked(ctx, d, files, files)
+	var all []string
+	if err == nil {
+		all, err = o.DAGFiles(ctx, d, files, i.AirflowMajor())
+	}
 	if _, unjudged := errors.AsType[dagfile.Unjudged](err); unjudged {
 		return nil, nil
 	}

@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/bundle"
 	"slipway/internal/deploy"
 	"slipway/internal/deploy/deploytest"
 	"slipway/internal/slipway"
@@ -161,6 +163,76 @@ func TestGuardOfAirflow2(t *testing.T) {
 	if want := "Airflow no longer loads the DAG file a.py: it is named by .airflowignore."; err != nil || r.Plan.Warning() != want {
 		t.Errorf("an image of Airflow 3: %q, %v, want %q", r.Plan.Warning(), err, want)
 	}
+}
+
+// forget takes from a manifest the marks that releases before the numbered rules did
+// not set, as if version v were from such a release, and starts the engine anew.
+func (a *app) forget(t *testing.T, v slipway.Version) {
+	t.Helper()
+	m, err := a.Bundles.Manifest(a.Sales.Namespace, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range m.Files {
+		f := &m.Files[i]
+		f.DAG = f.DAG && strings.HasSuffix(f.Path, ".py")
+		f.Asset, f.LFS, f.Bidi, f.Marks = false, false, false, 0
+	}
+	var b bytes.Buffer
+	if err := bundle.WriteManifest(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	a.Stop()
+	name := a.Manifest(v)
+	if err := errors.Join(os.Remove(name), os.WriteFile(name, b.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	a.Build(t)
+	a.Run(t)
+}
+
+// Versions of releases that did not mark zip archives and assets are looked at: the
+// guard neither keeps silent about such files, nor warns of those that stay.
+func TestMarksOfAnOlderRelease(t *testing.T) {
+	a := running(t)
+	large := "# " + strings.Repeat("x", 300<<10) + "\n" + assetFile
+	files := map[string]string{
+		"a.py": dag("a"), "asset.py": assetFile, "large.py": large, "pack.zip": packed(t), "lib/x.py": "x = 1", "link.py": "-> asset.py",
+		"old.py": "x = '\u202e'\ny = 1\n", "data.bin": pointer, "no.zip": "PK",
+	}
+	first := a.Deployed(t, slipway.ReplaceAll, files)
+	a.forget(t, first.Version)
+	warn := func(what string, w slipway.Deploy, want string) {
+		t.Helper()
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if err != nil || r.Plan.Warning() != want {
+			t.Errorf("%s: %q, %v, want %q", what, r.Plan.Warning(), err, want)
+		}
+	}
+	warn("the same", a.Staged(t, a.Eve, slipway.ReplaceAll, files), "")
+	warn("one more", a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"b.py": dag("b")}), "")
+	warn("a.py alone", a.Staged(t, a.Eve, slipway.ReplaceAll, map[string]string{"a.py": dag("a")}), "It removes 4 DAG files: asset.py, large.py, link.py, pack.zip.")
+	warn("emptied", a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"asset.py": ""}),
+		"Airflow no longer loads 2 DAG files: asset.py (empty), link.py (empty).")
+	warn("another line of old.py", a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"old.py": "x = '\u202e'\ny = 2\n"}), "")
+	if got, err := a.Engine.Loaded(t.Context(), a.sales(t), first.Version); err != nil || strings.Join(got, " ") != "a.py asset.py large.py link.py pack.zip" {
+		t.Errorf("the version shows %q, %v", got, err)
+	}
+
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"a.py": dag("a"), "pack.zip": files["pack.zip"], "asset.py": assetFile, "old.py": "y = 1\n"})
+	want := "The file data.bin is a Git LFS pointer, not the file itself: run \"git lfs pull\" before packing. Changed lines hold bidirectional controls, which can make code look like other code: old.py."
+	r, err := a.Engine.ReviewReturn(t.Context(), a.Sales.ID, first.Number, a.Eve)
+	if err != nil || r.Plan.Warning() != want {
+		t.Errorf("the way back: %q, %v, want %q", r.Plan.Warning(), err, want)
+	}
+
+	assets := a.Deployed(t, slipway.ReplaceAll, map[string]string{"asset.py": assetFile, "lib/x.py": "x = 1"})
+	a.forget(t, assets.Version)
+	warn("assets alone, added to", a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"lib/x.py": "x = 2"}), "")
+	if err := os.RemoveAll(filepath.Join(a.Dir, "packs")); err != nil {
+		t.Fatal(err)
+	}
+	warn("looked at once", a.Staged(t, a.Eve, slipway.AddFiles, map[string]string{"lib/y.py": "y = 2"}), "")
 }
 
 // Patterns that Slipway cannot judge are a warning with a tick of its own where files

@@ -66,22 +66,16 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 // withDAGs returns the plan from base to next, with the DAG files by the rule of the
 // Airflow before w and after.
 func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, base, next []slipway.File) (slipway.Plan, error) {
+	base, next, err := p.contents.remarked(ctx, b.now, base, next)
 	plan := slipway.NewPlan(base, next)
-	for _, c := range plan.Changes {
-		if !c.MoreBidi() {
-			continue
-		}
-		adds, err := p.contents.addsBidi(ctx, b.now, c)
-		if err != nil {
-			return plan, err
-		}
-		if adds {
-			plan.Bidi = append(plan.Bidi, c.Path)
-		}
+	if err == nil {
+		err = p.addBidi(ctx, b.now, &plan)
 	}
 	was, is := b.airflows(w)
-	after, err := p.contents.DAGFiles(ctx, b.now, next, is)
-	var before []string
+	var before, after []string
+	if err == nil {
+		after, err = p.contents.DAGFiles(ctx, b.now, next, is)
+	}
 	if err == nil {
 		before, err = p.contents.DAGFiles(ctx, b.now, base, was)
 	}
@@ -93,6 +87,23 @@ func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, 
 		return plan.WithoutDAGs(string(why), dagfile.Any(next, is)), nil
 	}
 	return plan.WithDAGs(before, after, dagfile.Why(next, is)), nil
+}
+
+// addBidi adds to plan the texts that had bidirectional controls, and have more now.
+func (p *planner) addBidi(ctx context.Context, d slipway.Deployment, plan *slipway.Plan) error {
+	for _, c := range plan.Changes {
+		if !c.MoreBidi() {
+			continue
+		}
+		adds, err := p.contents.addsBidi(ctx, d, c)
+		if err != nil {
+			return err
+		}
+		if adds {
+			plan.Bidi = append(plan.Bidi, c.Path)
+		}
+	}
+	return nil
 }
 
 // Describe sets the description of a deploy before its confirmation.

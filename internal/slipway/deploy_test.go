@@ -3,6 +3,7 @@ package slipway
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -277,6 +278,40 @@ func TestTicks(t *testing.T) {
 			checkTicks(t, p, tt.want, "")
 			checkTicks(t, p, Ticks{RemoveDAGs: true, NoDAGs: true, Pointers: true, Bidi: true, Invisible: true}, "")
 		})
+	}
+}
+
+// Files with older marks have those of the same file in the other list; of the others,
+// contents that tell more are looked at.
+func TestSameMarks(t *testing.T) {
+	old, now := File{SHA256: "1", Size: 1}, File{SHA256: "1", Size: 1, DAG: true, Bidi: true, Marks: 1}
+	at := func(path string, f File) File { f.Path = path; return f }
+	older := func(f File) bool { return f.Link == "" && f.Marks == 0 }
+	tells := func(path string) bool { return strings.HasSuffix(path, ".py") }
+	other, large := File{SHA256: "2", Size: 1}, File{SHA256: "3", Size: remarkMax + 1}
+	for name, tt := range map[string]struct {
+		base, next []File
+		was, is    []File
+		wanted     string
+	}{
+		"nothing":         {},
+		"present marks":   {base: []File{at("a.py", now)}, next: []File{at("b.py", now)}, was: []File{at("a.py", now)}, is: []File{at("b.py", now)}},
+		"older before":    {base: []File{at("a", old)}, next: []File{at("a", now)}, was: []File{at("a", now)}, is: []File{at("a", now)}},
+		"older after":     {base: []File{at("a", now)}, next: []File{at("a", old)}, was: []File{at("a", now)}, is: []File{at("a", now)}},
+		"both older":      {base: []File{at("a", old), at("a.py", old)}, next: []File{at("a", old), at("a.py", old)}, was: []File{at("a", old), at("a.py", old)}, is: []File{at("a", old), at("a.py", old)}, wanted: "a.py a.py"},
+		"another content": {base: []File{at("a", other)}, next: []File{at("a", now)}, was: []File{at("a", other)}, is: []File{at("a", now)}, wanted: "a"},
+		"gone and new":    {base: []File{at("a", other)}, next: []File{at("b", other)}, was: []File{at("a", other)}, is: []File{at("b", other)}, wanted: "a b"},
+		"large":           {base: []File{at("a", large), at("b.py", large)}, was: []File{at("a", large), at("b.py", large)}, wanted: "b.py"},
+		"links":           {base: []File{{Path: "a.py", Link: "b.py"}}, was: []File{{Path: "a.py", Link: "b.py"}}},
+	} {
+		was, is, wanted := SameMarks(tt.base, tt.next, older, tells)
+		var paths []string
+		for _, f := range wanted {
+			paths = append(paths, f.Path)
+		}
+		if !slices.Equal(was, tt.was) || !slices.Equal(is, tt.is) || strings.Join(paths, " ") != tt.wanted {
+			t.Errorf("%s: %+v, %+v, wanted %q", name, was, is, paths)
+		}
 	}
 }
 

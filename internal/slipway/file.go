@@ -21,6 +21,7 @@ type File struct {
 	Asset  bool   `json:"asset,omitempty"`  // by content and name, Airflow 3 would load the file, and Airflow 2 not
 	LFS    bool   `json:"lfs,omitempty"`    // a pointer of Git LFS in place of the file
 	Bidi   bool   `json:"bidi,omitempty"`   // text with bidirectional controls
+	Marks  uint8  `json:"marks,omitempty"`  // number of the rule that set DAG, Asset, LFS and Bidi; 0 for releases without numbers
 	Place
 }
 
@@ -64,6 +65,45 @@ func (f File) Mode() string {
 		return "100755"
 	}
 	return "100644"
+}
+
+// remarkMax is the largest file searched for a pointer of Git LFS or bidirectional
+// controls, in bytes.
+const remarkMax = 1 << 20
+
+// SameMarks returns copies of two sorted lists in which files with older marks have those
+// of the same file in the other list. wanted are the files whose contents have to
+// be looked at: with older marks, and a path that tells about DAGs, or changed.
+func SameMarks(base, next []File, older func(File) bool, tells func(path string) bool) (was, is, wanted []File) {
+	was, is = slices.Clone(base), slices.Clone(next)
+	look := func(f File, changed bool) {
+		if older(f) && (tells(f.Path) || changed && f.Size <= remarkMax) {
+			wanted = append(wanted, f)
+		}
+	}
+	i, j := 0, 0
+	for i < len(was) || j < len(is) {
+		switch {
+		case j == len(is) || i < len(was) && was[i].Path < is[j].Path:
+			look(was[i], true)
+			i++
+		case i == len(was) || is[j].Path < was[i].Path:
+			look(is[j], true)
+			j++
+		default:
+			a, b := &was[i], &is[j]
+			same := a.SHA256 == b.SHA256
+			if same && older(*a) {
+				a.DAG, a.Asset, a.LFS, a.Bidi, a.Marks = b.DAG, b.Asset, b.LFS, b.Bidi, b.Marks
+			} else if same && older(*b) {
+				b.DAG, b.Asset, b.LFS, b.Bidi, b.Marks = a.DAG, a.Asset, a.LFS, a.Bidi, a.Marks
+			}
+			look(*a, !same)
+			look(*b, !same)
+			i, j = i+1, j+1
+		}
+	}
+	return was, is, wanted
 }
 
 // ContentSum returns a SHA-256 over paths, contents, modes and links of files, in
