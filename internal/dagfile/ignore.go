@@ -18,16 +18,16 @@ const (
 	perByte  = 8       // steps for reading a byte of a file with patterns
 )
 
-// Unjudged is the reason, in a sentence, why Slipway cannot tell which files of a
+// UnjudgedError is the reason, in a sentence, why Slipway cannot tell which files of a
 // version Airflow loads.
-type Unjudged string
+type UnjudgedError string
 
-func (u Unjudged) Error() string { return string(u) }
+func (u UnjudgedError) Error() string { return string(u) }
 
 // The reasons found in patterns. Airflow itself has no limits.
 const (
-	errCostly  = Unjudged("The patterns in .airflowignore are too many, or too complicated, for so many files.")
-	errLongRow = Unjudged("A pattern in .airflowignore is longer than 4 KiB.")
+	errCostly  = UnjudgedError("The patterns in .airflowignore are too many, or too complicated, for so many files.")
+	errLongRow = UnjudgedError("A pattern in .airflowignore is longer than 4 KiB.")
 )
 
 // rule is one pattern of an .airflowignore file.

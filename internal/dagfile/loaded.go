@@ -36,7 +36,7 @@ func Ignores(files []slipway.File) []slipway.File {
 // Loaded returns the sorted paths of the files in a version that Airflow would
 // load: DAG files. airflow is the major version, 0 for unknown, which counts as 3.
 // files are sorted by path; texts has the contents of Ignores by SHA-256. The error
-// is an Unjudged for patterns that cost too much.
+// is an UnjudgedError for patterns that cost too much.
 func Loaded(ctx context.Context, files []slipway.File, airflow int, texts map[string]string) ([]string, error) {
 	special := func(f slipway.File) bool { return f.Link != "" || path.Base(f.Path) == IgnoreName }
 	if slices.ContainsFunc(files, special) {

@@ -221,7 +221,7 @@ func FuzzLoaded(f *testing.F) {
 		files := []slipway.File{{Path: IgnoreName, SHA256: "1"}, {Path: "x/" + IgnoreName, SHA256: "1"}, {Path: "x/" + name, DAG: true, Size: 1}, {Path: "z", Link: "x"}}
 		texts := map[string]string{"1": text}
 		got, err := Loaded(t.Context(), files, airflow, texts)
-		if _, unjudged := errors.AsType[Unjudged](err); err != nil && !unjudged {
+		if _, unjudged := errors.AsType[UnjudgedError](err); err != nil && !unjudged {
 			t.Fatalf("not a sentence for the user: %v", err)
 		}
 		again, _ := Loaded(t.Context(), files, airflow, texts)

@@ -286,7 +286,7 @@ func (s *facts) mark(files []slipway.File) {
 
 // remarked returns the files of d before and after a deploy with marks by the present rule.
 // Where a list has older marks, contents that may say more are looked at, once.
-// The error is a dagfile.Unjudged for a content that cannot be read.
+// The error is a dagfile.UnjudgedError for a content that cannot be read.
 func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, next []slipway.File) (_, _ []slipway.File, err error) {
 	if !slices.ContainsFunc(base, dagfile.Older) && !slices.ContainsFunc(next, dagfile.Older) {
 		return base, next, nil
@@ -298,7 +298,7 @@ func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, nex
 	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, slipway.ErrUnavailable) {
 		o.log.Error("cannot read the contents of an earlier version", "namespace", d.Namespace, "err", err)
-		err = dagfile.Unjudged("Some files of an earlier version cannot be read.")
+		err = dagfile.UnjudgedError("Some files of an earlier version cannot be read.")
 	}
 	if err != nil {
 		return base, next, err
@@ -316,7 +316,7 @@ const (
 )
 
 // verdict is the judgement of a list of files: the paths that Airflow would load,
-// or a dagfile.Unjudged.
+// or a dagfile.UnjudgedError.
 type verdict struct {
 	loaded []string
 	err    error
@@ -324,7 +324,7 @@ type verdict struct {
 
 // DAGFiles returns the sorted paths of the files of d that Airflow would load, of
 // the major version airflow. The files may be those of a version, or staged. The
-// error is a dagfile.Unjudged where Slipway cannot tell. Callers must not change the
+// error is a dagfile.UnjudgedError where Slipway cannot tell. Callers must not change the
 // slice.
 func (o *contents) DAGFiles(ctx context.Context, d slipway.Deployment, files []slipway.File, airflow int) ([]string, error) {
 	ignores := dagfile.Ignores(files)
@@ -375,12 +375,12 @@ func (o *contents) ignoreTexts(ctx context.Context, d slipway.Deployment, ignore
 			continue
 		}
 		if total += f.Size; f.Size > ignoreMax || total > ignoresMax {
-			return nil, dagfile.Unjudged("The .airflowignore files are too large.")
+			return nil, dagfile.UnjudgedError("The .airflowignore files are too large.")
 		}
 		text, err := o.text(ctx, d, f)
 		if err != nil && ctx.Err() == nil && !errors.Is(err, slipway.ErrUnavailable) {
 			o.log.Error("cannot read the patterns of a version", "namespace", d.Namespace, "file", f.Path, "err", err)
-			return nil, dagfile.Unjudged("A file .airflowignore cannot be read.")
+			return nil, dagfile.UnjudgedError("A file .airflowignore cannot be read.")
 		}
 		if err != nil {
 			return nil, err
@@ -410,7 +410,7 @@ func (o *contents) Loaded(ctx context.Context, d slipway.Deployment, v slipway.V
 	if err == nil {
 		all, err = o.DAGFiles(ctx, d, files, i.AirflowMajor())
 	}
-	if _, unjudged := errors.AsType[dagfile.Unjudged](err); unjudged {
+	if _, unjudged := errors.AsType[dagfile.UnjudgedError](err); unjudged {
 		return nil, nil
 	}
 	return all, err

@@ -79,7 +79,7 @@ func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, 
 	if err == nil {
 		before, err = p.contents.DAGFiles(ctx, b.now, base, was)
 	}
-	why, unjudged := errors.AsType[dagfile.Unjudged](err)
+	why, unjudged := errors.AsType[dagfile.UnjudgedError](err)
 	if err != nil && !unjudged {
 		return plan, err
 	}
