@@ -59,7 +59,7 @@ FUZZTIME ?= 10m
 .PHONY: fuzz
 fuzz: ## ten minutes of damaged archives, manifests, patterns …, for each fuzz target; FUZZTIME=1h for longer
 	grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9]*' internal store web views cmd | while IFS=: read -r file target; do \
-		go test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${file%/*}" </dev/null; \
+		go test -run '^$$' -fuzz "^$${target#func }\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "./$${file%/*}" </dev/null || exit 1; \
 	done
 
 .PHONY: bench
