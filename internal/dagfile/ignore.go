@@ -16,6 +16,8 @@ const (
 	maxWork  = 1 << 27 // steps of a machine: a second or two
 	perInst  = 16      // steps for compiling an instruction
 	perByte  = 8       // steps for reading a byte of a file with patterns
+
+	perElement = 16 // steps for an element of a name that leads over symlinks
 )
 
 // UnjudgedError is the reason, in a sentence, why Slipway cannot tell which files of a
@@ -77,7 +79,7 @@ func (w *walk) rules(text, dir string) (all []rule) {
 // check notes that the walk has to end: for a limit, or because nobody waits for
 // the answer any more.
 func (w *walk) check() {
-	if w.err == nil && (w.count > maxRules || w.insts > maxInsts || w.work > maxWork) {
+	if w.err == nil && (w.count > maxRules || w.insts > maxInsts || w.work+perElement*w.steps > maxWork) {
 		w.err = errCostly
 	}
 	if w.err == nil {

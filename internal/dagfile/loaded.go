@@ -96,6 +96,7 @@ func loads(f slipway.File, airflow int) bool { return f.DAG || f.Asset && airflo
 type tree struct {
 	files   map[string]slipway.File
 	folders map[string][]string // the names in each folder, sorted
+	steps   int                 // elements of names that real looked at
 }
 
 func newTree(files []slipway.File) *tree {
@@ -130,8 +131,11 @@ func below(dir, name string) string {
 	return dir + "/" + name
 }
 
-// maxHops is how many symlinks Linux follows on the way to one file.
-const maxHops = 40
+// Limits of Linux on the way to one file.
+const (
+	maxHops = 40   // symlinks
+	maxPath = 4096 // bytes of the path; Airflow's walk does not see a longer one
+)
 
 // real returns the place that name leads to over symlinks; false for none.
 func (t *tree) real(name string) (string, bool) {
@@ -139,6 +143,7 @@ func (t *tree) real(name string) (string, bool) {
 	for hops := 0; len(rest) > 0; {
 		el := rest[0]
 		rest = rest[1:]
+		t.steps++
 		switch el {
 		case "", ".":
 			continue
@@ -195,9 +200,15 @@ func (w *walk) folder(at, real string, above []rule) {
 	if w.check(); w.err != nil {
 		return
 	}
-	var folders [][2]string
+	var folders [][2]string                     // name and real path
 	for _, links := range []bool{false, true} { // the folder itself goes before a link to it
 		for _, name := range names {
+			if w.work += len(at); len(at)+1+len(name) > maxPath {
+				continue
+			}
+			if w.check(); w.err != nil {
+				return
+			}
 			if f, isFile := w.files[below(real, name)]; isFile && (f.Link != "") == links {
 				w.file(f, below(at, name), all)
 			}
@@ -206,11 +217,11 @@ func (w *walk) folder(at, real string, above []rule) {
 				continue
 			}
 			w.seen[to] = true
-			folders = append(folders, [2]string{below(at, name), to})
+			folders = append(folders, [2]string{name, to})
 		}
 	}
 	for _, f := range folders {
-		w.folder(f[0], f[1], all)
+		w.folder(below(at, f[0]), f[1], all)
 	}
 }
 

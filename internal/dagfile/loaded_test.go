@@ -295,3 +295,40 @@ func FuzzMatches(f *testing.F) {
 		}
 	})
 }
+
+// TestCostOfLinks has links that lead to each other, where the folders themselves
+// are ignored: their paths grow with each link, or each link walks all of a chain.
+func TestCostOfLinks(t *testing.T) {
+	long := strings.Repeat("n", 254)
+	deep := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "l", Link: "x/f1"}}
+	for n := 1; n <= 10_000; n++ {
+		dir := fmt.Sprintf("x/f%d/", n)
+		deep = append(deep, slipway.File{Path: dir + "d.py", DAG: true}, slipway.File{Path: dir + long, Link: fmt.Sprintf("../f%d", n+1)})
+	}
+	chain := []slipway.File{{Path: ".airflowignore", SHA256: "i"}, {Path: "a/x.py", DAG: true}, {Path: "h0", Link: "a/x.py"}}
+	for n := 1; n <= 39; n++ {
+		chain = append(chain, slipway.File{Path: fmt.Sprintf("h%d", n), Link: strings.Repeat("a/../", 600) + fmt.Sprintf("h%d", n-1)})
+	}
+	for n := range 20_000 {
+		chain = append(chain, slipway.File{Path: fmt.Sprintf("links/%d.py", n), Link: "../h39"})
+	}
+	for name, tt := range map[string]struct {
+		files  []slipway.File
+		want   error
+		loaded int
+	}{
+		"deep":  {deep, nil, 1 + maxPath/(len(long)+1)},
+		"chain": {chain, errCostly, 0},
+	} {
+		slipway.SortFiles(tt.files)
+		got, err := Loaded(t.Context(), tt.files, 3, map[string]string{"i": "x/\n"})
+		if !errors.Is(err, tt.want) || len(got) != tt.loaded {
+			t.Errorf("%s: %d files, %v, want %d, %v", name, len(got), err, tt.loaded, tt.want)
+		}
+		for _, name := range got {
+			if len(name) > maxPath {
+				t.Errorf("%s: a name of %d bytes", name[:20], len(name))
+			}
+		}
+	}
+}
