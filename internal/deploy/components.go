@@ -102,7 +102,7 @@ func (b *lastReports) put(of slipway.DeploymentID, token slipway.TokenID, r slip
 			b.refuse(of, r, now)
 			return err
 		}
-		if c, full := slipway.MakesRoom(token, maps.Values(b.of[of])); full {
+		if c, full := slipway.MakesRoom(token, maps.Values(b.of[of]), now); full {
 			delete(b.of[of], keyOf(c.Report))
 		}
 	}

@@ -157,17 +157,19 @@ func MayAppear(token TokenID, all iter.Seq[Component], now time.Time) error {
 
 // MakesRoom returns the component to forget for one with an agent token, in a list of
 // MaxDeploymentComponents: the one silent longest, if any of the same token. found is
-// false while there is room.
-func MakesRoom(token TokenID, all iter.Seq[Component]) (oldest Component, found bool) {
+// false while there is room, and where all are connected.
+func MakesRoom(token TokenID, all iter.Seq[Component], now time.Time) (oldest Component, found bool) {
 	n := 0
 	for c := range all {
-		n++
+		if n++; !c.Silent(now) {
+			continue
+		}
 		same, sameOldest := c.Token == token, oldest.Token == token
-		if n == 1 || same && !sameOldest || same == sameOldest && c.LastSeen.Before(oldest.LastSeen) {
-			oldest = c
+		if !found || same && !sameOldest || same == sameOldest && c.LastSeen.Before(oldest.LastSeen) {
+			oldest, found = c, true
 		}
 	}
-	return oldest, n >= MaxDeploymentComponents
+	return oldest, found && n >= MaxDeploymentComponents
 }
 
 // Refused are the components of a Deployment whose reports are refused by MayAppear.

@@ -177,8 +177,10 @@ func TestMakesRoom(t *testing.T) {
 		"room":              {[]Component{c("a", "old", time.Hour)}, ""},
 		"oldest of all":     {full(c("b", "old", 2*time.Hour), c("b", "older", 3*time.Hour)), "older"},
 		"oldest of its own": {full(c("b", "older", 3*time.Hour), c("a", "new", time.Minute), c("a", "old", time.Hour), c("b", "oldest", 4*time.Hour)), "old"},
+		"connected own":     {full(c("a", "connected", 0), c("b", "old", 2*time.Hour)), "old"},
+		"all connected":     {full(c("a", "connected", 0)), ""},
 	} {
-		got, is := MakesRoom("a", slices.Values(tt.all))
+		got, is := MakesRoom("a", slices.Values(tt.all), noon)
 		if is != (tt.want != "") || is && got.Component != tt.want {
 			t.Errorf("%s: %q, %v; want %q", name, got.Component, is, tt.want)
 		}
