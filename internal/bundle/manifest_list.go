@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"slipway/internal/archive"
 	"slipway/internal/slipway"
@@ -226,6 +227,9 @@ func (c *cursor) written(f *Listed, pack string) bool {
 	f.Asset = c.skip(`,"asset":true`)
 	f.LFS = c.skip(`,"lfs":true`)
 	f.Bidi = c.skip(`,"bidi":true`)
+	marks := c.number(`,"marks":`)
+	f.Marks = uint8(marks)
+	c.bad = c.bad || marks > math.MaxUint8
 	if read := c.text(`,"pack":"`); string(read) == pack {
 		f.Pack = pack
 	} else {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func randomListed(r *rand.Rand, i int) Listed {
 	}
 	yes := func() bool { return r.IntN(3) == 0 }
 	f.SHA256, f.Size, f.Exec, f.NoMode = sha(fmt.Sprint(i)), r.Int64N(1<<40)*r.Int64N(2), yes(), yes()
-	f.DAG, f.Asset, f.LFS, f.Bidi = yes(), yes(), yes(), yes()
+	f.DAG, f.Asset, f.LFS, f.Bidi, f.Marks = yes(), yes(), yes(), yes(), uint8(r.IntN(2))
 	f.Place = slipway.Place{Pack: sha(fmt.Sprint(r.IntN(2))), Offset: r.Int64() * r.Int64N(2), Length: r.Int64N(1 << 20)}
 	f.MTime = r.Int64N(1<<40) * r.Int64N(2)
 	return f
@@ -78,6 +79,24 @@ func TestListsAreReadAsWritten(t *testing.T) {
 				t.Errorf("at %d: %+v, want %+v", at[i], got, f)
 			}
 		}
+	}
+}
+
+// Each member of a file is read without encoding/json: the lists of a mount are long.
+func TestMembersAreReadByTheCursor(t *testing.T) {
+	every := slipway.File{
+		Path: "a.py", SHA256: sha("a"), Size: 1, Exec: true, NoMode: true, Link: "b", DAG: true, Asset: true, LFS: true, Bidi: true, Marks: 1,
+		Place: slipway.Place{Pack: sha("pack"), Offset: 1, Length: 1},
+	}
+	for i, v := 0, reflect.ValueOf(every); i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("%s has no value here", v.Type().Field(i).Name)
+		}
+	}
+	line := append(appendFile([]byte("{"), every), '}')
+	c, got := cursor{rest: line}, Listed{}
+	if !c.written(&got, "") || got.File != every {
+		t.Errorf("read %+v of %s", got, line)
 	}
 }
 
