@@ -32,7 +32,7 @@ const compareMax = 4000
 type contents struct {
 	*base
 	files    cache[[]slipway.File]
-	judging  sync.Mutex
+	judging  chan struct{} // holds one for the judgement under way
 	verdicts cache[verdict]
 	seen     facts
 }
@@ -250,14 +250,19 @@ type facts struct {
 
 const factsMax = 200_000
 
-// unknown returns those of files that have no facts yet.
-func (s *facts) unknown(files []slipway.File) []slipway.File {
+// find returns the facts about files, and the files without any.
+func (s *facts) find(files []slipway.File) (known map[string]dagfile.Content, unknown []slipway.File) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(files), func(f slipway.File) bool {
-		_, known := s.byHash[f.SHA256]
-		return known
-	})
+	known = map[string]dagfile.Content{}
+	for _, f := range files {
+		if c, is := s.byHash[f.SHA256]; is {
+			known[f.SHA256] = c
+		} else {
+			unknown = append(unknown, f)
+		}
+	}
+	return known, unknown
 }
 
 func (s *facts) add(more map[string]dagfile.Content) {
@@ -271,14 +276,12 @@ func (s *facts) add(more map[string]dagfile.Content) {
 
 // mark sets the marks of those of files that have older ones, where the content is
 // known.
-func (s *facts) mark(files []slipway.File) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func mark(files []slipway.File, known map[string]dagfile.Content) {
 	for i, f := range files {
 		if !dagfile.Older(f) {
 			continue
 		}
-		if c, known := s.byHash[f.SHA256]; known {
+		if c, is := known[f.SHA256]; is {
 			c.Mark(&files[i])
 		}
 	}
@@ -292,9 +295,10 @@ func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, nex
 		return base, next, nil
 	}
 	was, is, wanted := slipway.SameMarks(base, next, dagfile.Older, dagfile.Tells)
+	known, unknown := o.seen.find(wanted)
 	var found map[string]dagfile.Content
-	if wanted = o.seen.unknown(wanted); len(wanted) > 0 {
-		found, err = o.bundles.Look(ctx, d.Namespace, wanted)
+	if len(unknown) > 0 {
+		found, err = o.bundles.Look(ctx, d.Namespace, unknown)
 	}
 	if err != nil && ctx.Err() == nil && !errors.Is(err, slipway.ErrUnavailable) {
 		o.log.Error("cannot read the contents of an earlier version", "namespace", d.Namespace, "err", err)
@@ -304,8 +308,9 @@ func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, nex
 		return base, next, err
 	}
 	o.seen.add(found)
-	o.seen.mark(was)
-	o.seen.mark(is)
+	maps.Copy(known, found)
+	mark(was, known)
+	mark(is, known)
 	return was, is, nil
 }
 
@@ -339,8 +344,12 @@ func (o *contents) DAGFiles(ctx context.Context, d slipway.Deployment, files []s
 	if err != nil {
 		return nil, err
 	}
-	o.judging.Lock() // a judgement may cost a second or two: of one core at a time
-	defer o.judging.Unlock()
+	select { // a judgement may cost a second or two: of one core at a time
+	case o.judging <- struct{}{}:
+		defer func() { <-o.judging }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	v, ok := o.verdicts.find(key)
 	if ok {
 		return v.loaded, v.err
