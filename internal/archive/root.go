@@ -3,6 +3,7 @@ package archive
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -43,6 +44,7 @@ type rootFinder struct {
 	dagFiles []string        // what Airflow would load, but for files of support
 	named    map[string]bool // the outermost folders called dags, in any case
 	wrapper  string          // the one folder around everything; "" for none
+	counts   map[string]int  // of dagFiles by folder above; filled by count
 }
 
 // findRoot returns the root of the archive.
@@ -297,34 +299,47 @@ func (f *rootFinder) allKnown() bool {
 }
 
 // count returns the number of DAG files in dir.
-func (f *rootFinder) count(dir string) (n int) {
-	for _, name := range f.dagFiles {
-		if _, ok := below(dir, name); ok {
-			n++
+func (f *rootFinder) count(dir string) int {
+	if f.counts == nil {
+		f.counts = map[string]int{"": len(f.dagFiles)}
+		for _, name := range f.dagFiles {
+			for above := parent(name); above != ""; above = parent(above) {
+				f.counts[above]++
+			}
 		}
 	}
-	return n
+	return f.counts[dir]
 }
 
-// offered returns r with the folders to choose from.
+// offered returns r with the folders to choose from: its own, and of others those
+// with the most DAG files.
 func (f *rootFinder) offered(r slipway.Root) slipway.Root {
 	dirs := []string{r.Path, "", f.wrapper, commonFolder(f.dagFiles)}
-	for dir := range f.named {
-		dirs = append(dirs, dir)
+	for _, some := range []map[string]bool{f.named, f.dagFolders()} {
+		dirs = append(dirs, slices.SortedFunc(maps.Keys(some), func(a, b string) int {
+			return cmp.Or(f.count(b)-f.count(a), cmp.Compare(a, b))
+		})...)
 	}
-	for _, name := range f.dagFiles[:min(len(f.dagFiles), maxRoots)] {
-		dirs = append(dirs, parent(name))
-	}
-	slices.Sort(dirs)
-	for _, dir := range slices.Compact(dirs) {
-		if len(r.Others) < maxRoots {
-			r.Others = append(r.Others, slipway.RootChoice{Path: dir, DAGs: f.count(dir)})
+	for _, dir := range dirs {
+		o := slipway.RootChoice{Path: dir, DAGs: f.count(dir)}
+		if len(r.Others) < maxRoots && !slices.Contains(r.Others, o) {
+			r.Others = append(r.Others, o)
 		}
 	}
+	slices.SortFunc(r.Others, func(a, b slipway.RootChoice) int { return cmp.Compare(a.Path, b.Path) })
 	if len(r.Others) == 1 {
 		r.Others = nil
 	}
 	return r
+}
+
+// dagFolders returns the folders that hold DAG files themselves.
+func (f *rootFinder) dagFolders() map[string]bool {
+	all := map[string]bool{}
+	for _, name := range f.dagFiles {
+		all[parent(name)] = true
+	}
+	return all
 }
 
 // commonFolder returns the deepest folder with all names; "" for none.

@@ -3,6 +3,7 @@ package archive
 import (
 	"archive/tar"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,5 +198,27 @@ func TestRootsOfManyFoldersAreBounded(t *testing.T) {
 	sel, _, err := taken(t, tarOf(dagFiles(names...)...), DefaultLimits())
 	if err != nil || !sel.Found.Asks || len(sel.Found.Others) != maxRoots {
 		t.Errorf("%d folders offered, asks %v, %v", len(sel.Found.Others), sel.Found.Asks, err)
+	}
+}
+
+// The folder that is taken is offered, and so are those with the most DAG files,
+// whatever their names are and however many files lie before them.
+func TestRootsOfferedHaveTheMostDAGs(t *testing.T) {
+	var names []string
+	for i := range 3 * maxRoots {
+		names = append(names, fmt.Sprintf("team_%02d/dags/a.py", i))
+	}
+	for i := range 9 {
+		names = append(names, fmt.Sprintf("zmain/dags/%d.py", i))
+	}
+	many := []string{"p/zoo/a.py", "p/sales/one.py"}
+	for i := range 3 * maxRoots {
+		many = append(many, fmt.Sprintf("p/finance/%02d.py", i))
+	}
+	for offered, names := range map[string][]string{"zmain/dags": names, "p/zoo": many} {
+		sel, _, err := taken(t, tarOf(dagFiles(names...)...), DefaultLimits())
+		if err != nil || !slices.ContainsFunc(sel.Found.Others, func(o slipway.RootChoice) bool { return o.Path == offered && o.DAGs > 0 }) {
+			t.Errorf("%s is not among %v, %v", offered, sel.Found.Others, err)
+		}
 	}
 }
