@@ -52,6 +52,13 @@ func explain(err error) (int, string) {
 	return http.StatusInternalServerError, text
 }
 
+// tellWait tells in the response's header when a refused try may be repeated.
+func tellWait(c echo.Context, err error) {
+	if w, ok := errors.AsType[*auth.WaitError](err); ok {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(w.After/time.Second)))
+	}
+}
+
 // fail turns the error of any handler into a response. Users see only errors
 // meant for users; logged writes every error.
 func (s *Server) fail(err error, c echo.Context) {
@@ -60,9 +67,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		return
 	}
 	status, text := explain(err)
-	if w, ok := errors.AsType[*auth.WaitError](err); ok {
-		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(w.After/time.Second)))
-	}
+	tellWait(c, err)
 	show := func() error { return s.answer(c, status, text) }
 	if _, ofRouter := errors.AsType[*echo.HTTPError](err); !ofRouter && api.Owns(c.Request().URL.Path) {
 		show = func() error { return api.Refuse(c, err) }

@@ -56,9 +56,10 @@ func (s *Server) signInForm(c echo.Context, refusal error) views.SignIn {
 // signIn serves POST /signin.
 func (s *Server) signIn(c echo.Context) error {
 	u, err := s.authenticate(c, c.FormValue("email"), c.FormValue("password"))
-	if errors.Is(err, slipway.ErrUnauthorized) {
+	if status, _ := explain(err); status == http.StatusUnauthorized || status == http.StatusTooManyRequests {
 		c.Set(errorKey, err)
-		return render(c, http.StatusUnauthorized, views.SignInPage(s.signInForm(c, err)))
+		tellWait(c, err)
+		return render(c, status, views.SignInPage(s.signInForm(c, err)))
 	}
 	if err != nil {
 		return err
