@@ -199,7 +199,9 @@ func (s *Server) tokenInput(c echo.Context) (n auth.NewToken, err error) {
 	case folder == "" && n.Folder != "":
 		return n, slipway.Errorf(slipway.Invalid, views.NoSuchFolder)
 	}
-	n.Folder = folder
+	if n.Folder = folder; folder != "" && n.Kinds == "" {
+		n.Kinds = slipway.FolderKinds // all boxes are ticked until somebody unticks one
+	}
 	return n, nil
 }
 

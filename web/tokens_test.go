@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -88,11 +89,10 @@ func TestTokenForAFolder(t *testing.T) {
 	a := newApp(t)
 	b := a.as(t, a.Ada)
 	form := func(folder, role string, kinds ...string) *httptest.ResponseRecorder {
-		all := []string{"name", "ci-b", "role", role, "days", "30", "folder", folder}
-		for _, k := range kinds {
-			all = append(all, "kind", k)
-		}
-		return b.post(a.tokensPath(), all...)
+		r := postRequest(a.tokensPath())
+		r.Form = url.Values{"name": {"ci-b"}, "role": {role}, "days": {"30"}, "folder": {folder}, "kind": kinds}
+		r.PostForm = r.Form
+		return b.do(r)
 	}
 	const refused = http.StatusUnprocessableEntity
 	want(t, form("team_b", "Author", "DAG_ONLY", "IMAGE_ONLY"), refused, "makes deploys of DAGs alone", `value="team_b"`)
@@ -100,6 +100,7 @@ func TestTokenForAFolder(t *testing.T) {
 	want(t, form("../x", "Author", "DAG_ONLY"), refused, "..")
 	want(t, form("dags", "Author", "DAG_ONLY"), refused, "Name a folder inside dags")
 	want(t, form("dags/team_b", "Author", "DAG_ONLY"), http.StatusOK, "The token ci-b is ready.", "changes the folder", "dags/team_b")
+	want(t, form("team_c", "Author", "DAG_ONLY", "IMAGE_ONLY", "IMAGE_AND_DAG"), http.StatusOK, "The token ci-b is ready.", "dags/team_c")
 }
 
 func TestExpiredTokenIsMarked(t *testing.T) {

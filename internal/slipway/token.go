@@ -102,7 +102,7 @@ func (g Grant) checkFolder() error {
 	case g.Role > Author:
 		return Errorf(Invalid, "An API token for one folder is an Author at most: a larger role changes more than the folder dags/%s.", g.Folder)
 	case g.Kinds != FolderKinds:
-		return Errorf(Invalid, "An API token for one folder makes deploys of DAGs alone: an image changes more than the folder dags/%s. Choose DAGs (DAG_ONLY), and no other kind.", g.Folder)
+		return Errorf(Invalid, "An API token for one folder makes deploys of DAGs alone: an image changes more than the folder dags/%s. Choose DAG_ONLY, and no other kind.", g.Folder)
 	}
 	return nil
 }
