@@ -63,9 +63,18 @@ func (s UploadSpace) Fits(n int64) error {
 	if s.Free-n >= s.Reserve {
 		return nil
 	}
+	return s.full()
+}
+
+// full is the refusal of a disk without room.
+func (s UploadSpace) full() error {
 	return Errorf(NoSpace, "The disk of the portal is nearly full: %d MiB are free, and %d MiB of them stay in reserve. Ask the administrator for space.",
 		max(s.Free, 0)>>20, s.Reserve>>20)
 }
+
+// scarce is a capacity in bytes below which shares are too small to speak of: to
+// confirm or cancel deploys does not help.
+const scarce = 4 << 20
 
 // PersonShare is the space for all unfinished uploads of one person: half of the
 // disk above the reserve. An upload beyond half could not be unpacked either.
@@ -98,6 +107,8 @@ func (s UploadSpace) Grow(n int64) error {
 	}
 	person, workspace := s.PersonShare(), s.WorkspaceShare()
 	switch {
+	case s.capacity() < scarce && (s.Person.Bytes+n > person || s.Workspace.Bytes+n > workspace):
+		return s.full()
 	case n > person, s.Person.Bytes+n > person && s.Person.Uploads == 0:
 		return Errorf(NoSpace, "The disk of the portal has too little room for this upload: the unfinished uploads of one person may take %s now. Ask the administrator for space.", bytesText(person))
 	case s.Person.Bytes+n > person:
