@@ -74,7 +74,7 @@ func (s UploadSpace) full() error {
 
 // scarce is a capacity in bytes below which shares are too small to speak of: to
 // confirm or cancel deploys does not help.
-const scarce = 4 << 20
+const scarce = 2 << 20
 
 // PersonShare is the space for all unfinished uploads of one person: half of the
 // disk above the reserve. An upload beyond half could not be unpacked either.
