@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -162,13 +163,16 @@ func (a *app) ghost(t *testing.T, p *deploy.AgentPortal, r slipway.Report) {
 
 // A made-up component whose tasks never end holds no rollout for ever.
 func TestMadeUpComponentHoldsNoRollout(t *testing.T) {
-	a, p := elsewhere(t, func(c *deploy.Config) { c.ApplyTimeout = 20 * time.Second })
+	var ahead atomic.Int64
+	a := unstarted(t, func(c *deploy.Config) { c.ApplyTimeout = 20 * time.Second })
+	a.Store.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	a.Run(t)
+	p := a.farAway(t)
 	a.ghost(t, p, slipway.Report{Component: "ghost", Kind: slipway.Rollout, Step: slipway.StepEnding})
 	w := a.ConfirmedProject(t, "1", deploytest.Runtime1, map[string]string{"a.py": dag("a")})
 	a.Eventually(t, "the rollout waits", func() bool { return !a.Load(t, w.Number).RollingAt.IsZero() })
 	time.Sleep(300 * time.Millisecond)
-	start := time.Now()
-	a.Store.Now = func() time.Time { return start.Add(slipway.MaxEnding + time.Minute) }
+	ahead.Store(int64(slipway.MaxEnding + time.Minute))
 	if w = a.Await(t, w.Number, slipway.Failed); !strings.Contains(w.Reason, "ghost") {
 		t.Errorf("reason %q, want the component's name", w.Reason)
 	}
