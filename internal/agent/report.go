@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"slipway/internal/durable"
 	"slipway/internal/mount"
 	"slipway/internal/slipway"
 )
@@ -26,14 +25,11 @@ const (
 
 // sentence returns an error for people.
 func sentence(err error, dir string, v slipway.Version) string {
-	if slipway.Explained(err) {
+	if err = mount.InodesUsedUp(dir, err); slipway.Explained(err) {
 		_, text := slipway.Explain(err)
 		return text
 	}
-	files, limited := durable.FreeFiles(dir)
 	switch {
-	case slipway.IsDiskFull(err) && limited && files == 0:
-		return fmt.Sprintf("The disk of the folder %s has no room for more files: its inodes are used up. Delete files there.", dir)
 	case slipway.IsDiskFull(err):
 		return fmt.Sprintf("The disk of the folder %s is full.", dir)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):

@@ -164,9 +164,16 @@ func (r *reporter) send(ctx context.Context) {
 	}
 }
 
-// tryToSend sends the report once.
+// leaveWithin is the time for a report after the end of Run's context.
+const leaveWithin = 3 * time.Second
+
+// tryToSend sends the report once. The end of ctx does not break off a report on its
+// way: the portal might still take the report, after the one of leave.
 func (r *reporter) tryToSend(ctx context.Context) error {
-	err := r.portal.Report(ctx, r.snapshot())
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(leaveWithin, cancel) })()
+	err := r.portal.Report(whole, r.snapshot())
 	if err == nil {
 		r.answered()
 	}
@@ -175,7 +182,7 @@ func (r *reporter) tryToSend(ctx context.Context) error {
 
 // leave sends a last report, after the end of Run's context.
 func (r *reporter) leave(ctx context.Context, change func(*slipway.Report)) {
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveWithin)
 	defer cancel()
 	r.tell(func(rep *slipway.Report) {
 		rep.Leaving = true

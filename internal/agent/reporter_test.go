@@ -3,11 +3,16 @@ package agent
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"slipway/internal/agent/agenttest"
 	"slipway/internal/slipway"
@@ -63,5 +68,53 @@ func TestLossAndRecoveryAreLogged(t *testing.T) {
 				t.Errorf("the loss is logged %d times, want once", n)
 			}
 		})
+	}
+}
+
+// A report that the portal is slow to take when the agent ends comes before the one
+// that signs off: else the portal would wait for an agent that is gone.
+func TestSignOffIsTheLastReport(t *testing.T) {
+	var mu sync.Mutex
+	var taken []slipway.Report
+	arrived := make(chan struct{}, 100)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method == http.MethodGet { // the desired state
+			<-req.Context().Done()
+			return
+		}
+		var r slipway.Report
+		if err := json.NewDecoder(req.Body).Decode(&r); err != nil {
+			t.Error(err)
+		}
+		if !r.Leaving {
+			arrived <- struct{}{}
+			time.Sleep(300 * time.Millisecond)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		taken = append(taken, r)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	at, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := NewRemote(RemoteConfig{URL: at, Token: func() (string, error) { return "swa_x", nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- New(Config{Dir: mountDir(t), Component: "worker-0", Portal: p, Log: slog.New(slog.DiscardHandler)}).Run(ctx)
+	}()
+	<-arrived
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	srv.Close() // waits for requests
+	if len(taken) < 2 || !taken[len(taken)-1].Leaving {
+		t.Errorf("the reports were %+v", taken)
 	}
 }

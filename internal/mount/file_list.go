@@ -102,7 +102,7 @@ func (m *Mount) download(ctx context.Context, v slipway.Version, src Source) (*m
 	defer body.Close()
 	f, err := os.CreateTemp(m.versions(), durable.TempPattern)
 	if err != nil {
-		return nil, inodesUsedUp(m.dir, err)
+		return nil, InodesUsedUp(m.dir, err)
 	}
 	got := &manifest{v, f}
 	if err := os.Remove(f.Name()); err != nil {

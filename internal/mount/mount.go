@@ -311,11 +311,11 @@ func (m *Mount) stage(ctx context.Context, list *fileList, src bundle.Source, pr
 	}
 	s, err := newStaging(m.versions(), list.version, nextStamp(on, time.Now()))
 	if err != nil {
-		return inodesUsedUp(m.dir, err)
+		return InodesUsedUp(m.dir, err)
 	}
 	s.progress, s.reserve = progress, m.reserve
 	defer s.close()
-	defer func() { err = inodesUsedUp(m.dir, err) }() // before the leftovers go
+	defer func() { err = InodesUsedUp(m.dir, err) }() // before the leftovers go
 	before, err := m.previous(on, list.version)
 	if err != nil {
 		return fmt.Errorf("link files: %w", err)

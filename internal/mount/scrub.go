@@ -54,7 +54,7 @@ func (s *scrub) version(at *dagsDir, list *fileList) (found []Damage, sound bool
 		failed = err
 		return err
 	})
-	if failed != nil || err != nil {
+	if err != nil {
 		return nil, false, failed
 	}
 	s.sound = append(s.sound, s.now...)

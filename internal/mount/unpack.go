@@ -243,9 +243,9 @@ func (u *unpacker) checkFiles() error {
 		filepath.Dir(filepath.Dir(u.dir)), free, u.version.Short(), needed)
 }
 
-// inodesUsedUp adds a sentence for people to the error of a full disk that has
+// InodesUsedUp adds a sentence for people to the error of a full disk that has
 // room for bytes, and none for another file.
-func inodesUsedUp(dir string, err error) error {
+func InodesUsedUp(dir string, err error) error {
 	if !slipway.IsDiskFull(err) {
 		return err
 	}
