@@ -17,6 +17,13 @@ type Rules struct {
 	folders  map[string]string // the topmost ignored part of each folder asked for, or ""
 }
 
+// Limits of the folders that are kept: the names of others, which nobody deploys,
+// have no bound.
+const (
+	keptFolders = 1 << 18
+	keptName    = 1 << 10 // bytes
+)
+
 // New returns Rules without patterns. Matching may take this many steps in all: a step
 // compares at most one byte of a name with one element of a pattern.
 func New(steps int) *Rules {
@@ -44,7 +51,17 @@ func (r *Rules) Top(name string) (string, error) {
 	if len(r.patterns) == 0 {
 		return "", nil
 	}
-	top, err := r.topFolder(parent(name))
+	dir := parent(name)
+	near := dir
+	if len(near) > keptName {
+		near = parent(near[:keptName])
+	}
+	top, err := r.topFolder(near)
+	for end := len(near) + 1; top == "" && err == nil && end <= len(dir); end++ {
+		if end == len(dir) || dir[end] == '/' {
+			top, err = r.folder(dir[:end])
+		}
+	}
 	if top != "" || err != nil {
 		return top, err
 	}
@@ -62,20 +79,22 @@ func (r *Rules) topFolder(dir string) (string, error) {
 		return top, nil
 	}
 	top, err := r.topFolder(parent(dir))
-	if err != nil {
+	if top == "" && err == nil {
+		top, err = r.folder(dir)
+	}
+	if err == nil && len(r.folders) < keptFolders {
+		r.folders[dir] = top
+	}
+	return top, err
+}
+
+// folder returns dir with a slash behind where the patterns ignore dir itself, "" else.
+func (r *Rules) folder(dir string) (string, error) {
+	ignored, err := r.ignored(dir, true)
+	if !ignored || err != nil {
 		return "", err
 	}
-	if top == "" {
-		ignored, err := r.ignored(dir, true)
-		if err != nil {
-			return "", err
-		}
-		if ignored {
-			top = dir + "/"
-		}
-	}
-	r.folders[dir] = top
-	return top, nil
+	return dir + "/", nil
 }
 
 // ignored reports what the last pattern that matches says of name alone.

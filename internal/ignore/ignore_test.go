@@ -139,3 +139,16 @@ func FuzzTop(f *testing.F) {
 		}
 	})
 }
+
+// Names that nobody deploys may have any number of folders.
+func TestTopOfDeepNames(t *testing.T) {
+	r := New(1 << 20)
+	r.Add("", "x/\n*.log\n")
+	name := strings.Repeat("a/", 1<<17) + "b.log"
+	if top, err := r.Top(name); top != name || err != nil || len(r.folders) > keptName {
+		t.Errorf("%d bytes, %v, %d folders kept", len(top), err, len(r.folders))
+	}
+	if top, err := r.Top(strings.Repeat("a/", keptName) + "x/y/b"); top != strings.Repeat("a/", keptName)+"x/" || err != nil {
+		t.Errorf("%d bytes, %v", len(top), err)
+	}
+}
