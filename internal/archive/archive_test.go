@@ -135,6 +135,7 @@ func TestReadPlace(t *testing.T) {
 		"tar with backslashes":    {data: tarOf(folderItem(`dags\`), folderItem(`dags\lib/`), testEntry{name: `dags\lib\b.py`}, linkItem(`dags\l`, `lib\b.py`)), root: "dags", want: "l->lib/b.py lib/b.py"},
 		"backslashes in a folder": {data: tarOf(testEntry{name: `.\repo\dags\a.py`}, testEntry{name: `.\repo\x.txt`}), root: "repo/dags", want: "a.py", outside: "repo/x.txt"},
 		"backslashes outside":     {data: tarOf(testEntry{name: "dags/a.py"}, testEntry{name: `logs\x`}), root: "dags", want: "a.py", outside: "logs/"},
+		"backslash ignored":       {data: tarOf(testEntry{name: ".slipwayignore", body: "data/\n"}, testEntry{name: "dags/a.py"}, testEntry{name: `dags/data/a\b`}), root: "dags", want: "a.py", left: "dags/data/ 1"},
 		"backslash left out":      {data: tarOf(testEntry{name: "dags/a.py"}, testEntry{name: `dags/.git\x`}), root: "dags", want: "a.py", left: "dags/.git/ 1"},
 		"decomposed names":        {data: tarOf(testEntry{name: "dags/gro\u0308\u00dfe.py"}, linkItem("dags/l", "gro\u0308\u00dfe.py"), testEntry{name: "dags/\u1112\u1161\u11ab/x"}), root: "dags", want: "gr\u00f6\u00dfe.py l->gr\u00f6\u00dfe.py \ud55c/x"},
 		"ß and ss":                {data: tarOf(testEntry{name: "dags/maße.py"}, testEntry{name: "dags/masse.py"}, testEntry{name: "dags/ŉ.py"}, testEntry{name: "dags/ʼn.py"}, testEntry{name: "dags/ﬁ.py"}, testEntry{name: "dags/fi.py"}), root: "dags", want: "fi.py masse.py maße.py ŉ.py ʼn.py ﬁ.py"},

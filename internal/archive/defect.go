@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"path"
 	"strings"
@@ -13,6 +14,7 @@ import (
 type defect struct {
 	name   string
 	reason error
+	entry  bool // among the entries, too, where the name is counted
 }
 
 // entryError is the refusal of an entry for what it is. The sentence is made when asked
@@ -32,7 +34,7 @@ func (s *scan) putOff(name string, reason error) error {
 	if deeper {
 		k = folder
 	}
-	s.defects = append(s.defects, defect{name, reason})
+	s.defects = append(s.defects, defect{name: name, reason: reason})
 	return s.tree.noteOne(node{name: top, kind: k}, len(name))
 }
 
@@ -76,16 +78,15 @@ func (s *scan) settleBackslashes() {
 	if len(s.backslashes) == 0 {
 		return
 	}
-	for _, b := range s.backslashes {
-		if s.slashes {
-			s.defects = append(s.defects, defect{b.name, slipway.Errorf(slipway.Invalid,
-				`The name %s holds a backslash, while others have slashes between folders. Rename the file, or pack the archive again with slashes.`, Quote(b.written))})
-		}
-	}
-	for i, e := range s.entries {
-		if !s.slashes {
+	if !s.slashes {
+		for i, e := range s.entries {
 			s.entries[i].Link = strings.ReplaceAll(e.Link, `\`, "/")
 		}
+		return
+	}
+	for _, b := range s.backslashes {
+		s.defects = append(s.defects, defect{name: b.name, entry: true, reason: slipway.Errorf(slipway.Invalid,
+			`The name %s holds a backslash, while others have slashes between folders. Rename the file, or pack the archive again with slashes.`, Quote(b.written))})
 	}
 }
 
@@ -110,15 +111,15 @@ type picker struct {
 }
 
 // pick returns the path of the entry name below the dags folder; ok is false if the
-// entry is not deployed.
-func (p *picker) pick(name string) (path string, ok bool, err error) {
+// entry is not deployed. counts is false for a name that is counted elsewhere.
+func (p *picker) pick(name string, counts bool) (path string, ok bool, err error) {
 	path, ok = below(p.sel.Root, name)
 	if !ok {
 		p.outside[outside(p.sel.Root, name)] = true
 		return "", false, nil
 	}
 	ignored, err := p.rules.match(name)
-	if ignored != "" {
+	if ignored != "" && counts {
 		p.omitted.add(ignored, ignoreName)
 	}
 	return path, ignored == "" && err == nil, err
@@ -126,12 +127,12 @@ func (p *picker) pick(name string) (path string, ok bool, err error) {
 
 func (p *picker) pickAll() error {
 	for _, f := range p.defects {
-		if _, ok, err := p.pick(f.name); ok || err != nil {
-			return firstError(err, f.reason)
+		if _, ok, err := p.pick(f.name, !f.entry); ok || err != nil {
+			return cmp.Or(err, f.reason)
 		}
 	}
 	for _, e := range p.entries {
-		path, ok, err := p.pick(e.Name)
+		path, ok, err := p.pick(e.Name, true)
 		if err != nil {
 			return err
 		}
@@ -152,12 +153,4 @@ func (p *picker) pickAll() error {
 		}
 	}
 	return nil
-}
-
-// firstError returns the first error that is not nil.
-func firstError(first, second error) error {
-	if first != nil {
-		return first
-	}
-	return second
 }

@@ -98,11 +98,12 @@ func (s *scan) read(size int64) error {
 
 func (s *scan) section(size int64) *io.SectionReader { return io.NewSectionReader(s.src, 0, size) }
 
-// archiveEndings are the endings of archives' names, in lower case. static/upload.js
-// has the same list.
-var archiveEndings = []string{
-	".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz", ".zip", ".7z", ".rar",
-}
+// tarEndings are the endings of tars' names, plain or compressed, in lower case.
+var tarEndings = []string{".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2", ".tbz"}
+
+// archiveEndings are the endings of archives' names. static/upload.js has the same
+// list.
+var archiveEndings = slices.Concat(tarEndings, []string{".zip", ".7z", ".rar"})
 
 // IsArchive reports whether one file, sent by itself, is an archive of files to
 // deploy: by the ending of the name, or by head, the first HeadLen bytes. Packed
@@ -129,8 +130,10 @@ func IsArchive(name string, head []byte) bool {
 	return endsLikeArchive(name) || !strings.Contains(name, ".")
 }
 
-func endsLikeArchive(name string) bool {
-	return slices.ContainsFunc(archiveEndings, func(end string) bool { return strings.HasSuffix(name, end) })
+func endsLikeArchive(name string) bool { return endsIn(name, archiveEndings) }
+
+func endsIn(name string, endings []string) bool {
+	return slices.ContainsFunc(endings, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // gzipHoldsTar reports whether head, the start of a gzip file, unpacks to the

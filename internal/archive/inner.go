@@ -36,12 +36,7 @@ func (s *scan) innerArchive(found slipway.Root, lost bool) (string, error) {
 // from a .zip, too: only one called dags is taken for an archive.
 func holdsDags(name string) bool {
 	base := strings.ToLower(path.Base(name))
-	for _, ext := range []string{".tar.gz", ".tgz", ".tar", ".tar.zst", ".tar.xz", ".txz", ".tar.bz2", ".tbz2"} {
-		if strings.HasSuffix(base, ext) {
-			return true
-		}
-	}
-	return base == dagsFolder+".zip"
+	return endsIn(base, tarEndings) || base == dagsFolder+".zip"
 }
 
 // Extract gives the content of the file name, an archive inside the archive in f, to take.

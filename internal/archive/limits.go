@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -138,7 +139,7 @@ const maxDepth = 128
 // is "".
 func (l Limits) clean(name string) (string, error) {
 	cleaned, reason, err := l.place(name)
-	return cleaned, firstError(err, reason)
+	return cleaned, cmp.Or(err, reason)
 }
 
 // place is clean, where the reason against a file of the name is apart. Names that

@@ -170,6 +170,7 @@ func TestInnerArchive(t *testing.T) {
 		inner  string
 	}{
 		"alone":                  {files: []testEntry{{name: "dags.tar.gz", body: "x"}}, inner: "dags.tar.gz"},
+		"tzst":                   {files: []testEntry{{name: "dags.tzst", body: "x"}}, inner: "dags.tzst"},
 		"with notes":             {files: []testEntry{{name: "build/bundle.tgz", body: "x"}, {name: "sha256sum.txt", body: "x"}}, inner: "build/bundle.tgz"},
 		"dags.zip":               {files: []testEntry{{name: "dags.zip", body: "x"}}, inner: "dags.zip"},
 		"a packaged DAG":         {files: []testEntry{{name: "pack.zip", body: "x"}}},

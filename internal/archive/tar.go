@@ -105,7 +105,7 @@ func (m *gzipMembers) Read(p []byte) (n int, err error) {
 func (m *gzipMembers) next() error {
 	head, err := m.rest.Peek(2)
 	switch {
-	case string(head) == "\x1f\x8b":
+	case string(head) == gzipMagic:
 		return noEOF(m.z.Reset(m.rest))
 	case err != nil && err != io.EOF:
 		return err

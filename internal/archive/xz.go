@@ -11,6 +11,7 @@ import (
 	"hash/crc64"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/ulikunitz/xz/lzma"
 
@@ -266,9 +267,7 @@ func (z *xzReader) endBlock() error {
 	if b.sum != nil {
 		want := b.sum.Sum(nil)
 		if z.check != 10 { // a number, with the least byte first
-			for i, j := 0, len(want)-1; i < j; i, j = i+1, j-1 {
-				want[i], want[j] = want[j], want[i]
-			}
+			slices.Reverse(want)
 		}
 		got := make([]byte, len(want))
 		if _, err := io.ReadFull(&z.in, got); err != nil {

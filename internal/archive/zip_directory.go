@@ -41,7 +41,7 @@ func (s zipDirReader) read(size int64) (zipDir, error) {
 		start: int64(le.Uint32(tail[i+16:])), length: int64(le.Uint32(tail[i+12:])),
 		records: int(le.Uint16(tail[i+10:])),
 	}
-	if d.start+d.length != end || d.start < 0 || d.records == 1<<16-1 || d.length == 1<<32-1 || d.start == 1<<32-1 {
+	if d.start+d.length != end || d.records == 1<<16-1 || d.length == 1<<32-1 || d.start == 1<<32-1 {
 		if d, end, err = s.zip64Directory(d, end); err != nil {
 			return zipDir{}, err
 		}
