@@ -42,13 +42,7 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 		return nil
 	}
 	was, is := slipway.FormOf(before), slipway.FormOf(after)
-	switch {
-	case len(after) == 0: // removed, or emptied
-	case len(before) == 0:
-		d.Words = is.Words()
-	default:
-		d.Words = is.Since(was, true)
-	}
+	d.Words = formWords(before, after, was, is)
 	if !was.Shown() || !is.Shown() {
 		d.Binary = true
 		return nil
@@ -79,6 +73,18 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 	return nil
 }
 
+// formWords names the parts of the form of after that are unusual, or other than
+// before.
+func formWords(before, after []byte, was, is slipway.TextForm) []string {
+	switch {
+	case len(after) == 0: // removed, or emptied
+		return nil
+	case len(before) == 0:
+		return is.Words()
+	}
+	return is.Since(was, true)
+}
+
 // readable makes the lines of hunks characters. Line ends of Windows are left out
 // where all lines, before and after, have them.
 func readable(hunks []slipway.Hunk, was, is slipway.TextForm) {
@@ -96,6 +102,9 @@ func readable(hunks []slipway.Hunk, was, is slipway.TextForm) {
 // AddsBidi reports whether lines that after adds to before hold bidirectional
 // controls.
 func AddsBidi(path string, before, after []byte) (bool, error) {
+	if !bytes.ContainsFunc(after, slipway.IsBidi) {
+		return false, nil
+	}
 	hunks, err := hunks(path, string(before), string(after), 0)
 	for _, h := range hunks {
 		for _, l := range h.Lines {

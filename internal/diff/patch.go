@@ -80,11 +80,10 @@ func (p *Patch) remark(c slipway.Change, before, after []byte) error {
 	if c.Op == slipway.Removed || c.New.Link != "" {
 		return nil
 	}
-	words := slipway.FormOf(after).Words()
-	if c.Op != slipway.Added && c.Old.Link == "" {
-		words = slipway.FormOf(after).Since(slipway.FormOf(before), true)
+	if c.Old.Link != "" {
+		before = nil // a target is no text
 	}
-	for _, text := range words {
+	for _, text := range formWords(before, after, slipway.FormOf(before), slipway.FormOf(after)) {
 		p.remarks = append(p.remarks, fmt.Sprintf("In %s: %s", named(c.Path), text))
 	}
 	bidi, err := AddsBidi(c.Path, before, after)
