@@ -108,6 +108,16 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	return outage(s.run(ctx, s.beginUpdate, fn))
 }
 
+// Note is Update for a time of last use. On a full disk, or under the lock of another
+// program, only that time is lost: a request that writes is refused for itself.
+func (s *Store) Note(ctx context.Context, fn func(*Tx) error) error {
+	err := s.Update(ctx, fn)
+	if errors.Is(err, slipway.ErrNoSpace) || errors.Is(err, ErrLocked) {
+		return nil
+	}
+	return err
+}
+
 // txBegin begins a transaction, and returns a function that gives the connection
 // back after the end of the transaction.
 type txBegin func(ctx context.Context) (tx *sql.Tx, free func() error, err error)

@@ -63,8 +63,8 @@ func (s *Server) agentOnly(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		if s.store.Now().Sub(t.LastUsedAt) >= api.TouchInterval {
-			err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
-			if err != nil && !errors.Is(err, store.ErrLocked) { // agents still read and report under a lock
+			err := s.store.Note(c.Request().Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
+			if err != nil {
 				return err
 			}
 		}

@@ -130,11 +130,7 @@ func (s *Server) noteUse(r *http.Request, b bearer) error {
 	if err != nil || !note {
 		return err
 	}
-	err = s.store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
-	if errors.Is(err, store.ErrLocked) {
-		return nil // only the time of last use is lost
-	}
-	return err
+	return s.store.Note(r.Context(), func(tx *store.Tx) error { return tx.TouchToken(t.ID) })
 }
 
 // scopesOf reads scopes of the form

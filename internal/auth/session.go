@@ -104,10 +104,7 @@ func (s *Sessions) Get(r *http.Request, name string) (*sessions.Session, error) 
 func (s *Sessions) New(r *http.Request, name string) (*sessions.Session, error) {
 	sess, stale, err := s.Read(r, name)
 	if err == nil && stale {
-		err = s.Store.Update(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
-	}
-	if errors.Is(err, slipway.ErrNoSpace) || errors.Is(err, store.ErrLocked) {
-		err = nil // show pages on a full disk and under a lock: only the time of last use is lost
+		err = s.Store.Note(r.Context(), func(tx *store.Tx) error { return tx.TouchSession(sess.ID) })
 	}
 	return sess, err
 }
@@ -137,7 +134,7 @@ func (s *Sessions) Read(r *http.Request, name string) (_ *sessions.Session, stal
 		sess.IsNew = false
 		return err
 	})
-	if slipway.Explained(err) {
+	if slipway.Explained(err) && !errors.Is(err, store.ErrLocked) {
 		delete(sess.Values, UserKey)
 		return sess, false, nil // treat an invalid cookie as no cookie
 	}

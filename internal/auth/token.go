@@ -129,17 +129,15 @@ func RotateKeys(tx *store.Tx) error {
 
 // CheckSignature returns an error unless token is a JWT of this portal.
 func CheckSignature(tx *store.Tx, token string) error {
-	key, err := tx.Setting(TokenKey)
-	if err != nil {
-		return err
-	}
-	old, err := tx.Setting(oldTokenKeys)
-	if err != nil {
-		return err
-	}
-	for one := range slices.Chunk(append(key, old...), sha256.Size) {
-		if Genuine(token, one) {
-			return nil
+	for _, name := range []string{TokenKey, oldTokenKeys} {
+		keys, err := tx.Setting(name)
+		if err != nil {
+			return err
+		}
+		for key := range slices.Chunk(keys, sha256.Size) {
+			if Genuine(token, key) {
+				return nil
+			}
 		}
 	}
 	return slipway.Errorf(slipway.Unauthorized, "This is no API token of this portal.")
