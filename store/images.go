@@ -125,10 +125,10 @@ func (tx *Tx) DeploymentIn(namespace string) (slipway.Deployment, error) {
 		`SELECT `+deploymentColumns+` FROM deployments d WHERE d.namespace = ? AND d.deleted_at = 0`, namespace)
 }
 
-// SetApplyCommand names the command on this machine to apply an image of a
-// Deployment; "" for none.
-func (tx *Tx) SetApplyCommand(of slipway.DeploymentID, name string) error {
-	return tx.exec("set apply command", `UPDATE deployments SET apply_command = ?, updated_at = ? WHERE id = ?`, name, ms(tx.Now), of)
+// SetApplyCommand names the command on this machine to apply an image of d, "" for
+// none, and saves d.Updater.
+func (tx *Tx) SetApplyCommand(d slipway.Deployment, name string) error {
+	return tx.exec("set apply command", `UPDATE deployments SET apply_command = ?, updated_at = ?, updater = ? WHERE id = ?`, name, ms(tx.Now), d.Updater, d.ID)
 }
 
 // WakeAgents makes the agents of a Deployment load the unchanged desired state

@@ -60,7 +60,8 @@ func (a *applier) SetApplyCommand(ctx context.Context, of slipway.DeploymentID, 
 		case name != "" && !known:
 			return noCommand(name)
 		}
-		if err := tx.SetApplyCommand(of, name); err != nil {
+		d.Updater = by.Title()
+		if err := tx.SetApplyCommand(d, name); err != nil {
 			return err
 		}
 		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "deployment.apply-command", Target: d.Name, Detail: name})

@@ -43,6 +43,9 @@ func TestImageRefused(t *testing.T) {
 
 func TestImageRefusedAtOnce(t *testing.T) {
 	a := applying(t)
+	if got := a.sales(t).Updater; got != a.Root.Title() {
+		t.Errorf("updated by %q, want %q, who set the apply command", got, a.Root.Title())
+	}
 	create := func(by slipway.Actor, kind slipway.DeployKind, ref string) error {
 		_, err := a.Engine.CreateImage(t.Context(), a.Sales.ID, by, deploy.NewImage{Kind: kind, Ref: ref})
 		return err
