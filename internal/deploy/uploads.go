@@ -59,13 +59,6 @@ func (p *uploads) checked(n NewUpload, by slipway.Actor) (_ NewUpload, err error
 		return n, err
 	}
 	n.Git = n.Git.Clean()
-	named := strings.TrimSpace(n.Folder) != ""
-	if n.Folder, err = p.CheckFolder(n.Folder); err != nil {
-		return n, err
-	}
-	if named && n.Folder == "" {
-		n.Folder = slipway.DAGsItself
-	}
 	if err := archive.CheckText("name", n.Root); err != nil {
 		return n, err
 	}
@@ -75,11 +68,24 @@ func (p *uploads) checked(n NewUpload, by slipway.Actor) (_ NewUpload, err error
 	case n.Length > p.uploadFiles.maxSize(n.Image):
 		return n, tooLarge(n.Name, p.uploadFiles.maxSize(n.Image))
 	case n.Image:
+		_, err = p.CheckFolder(n.Folder)
 		n.Folder, n.Merge = "", slipway.ReplaceAll
-		return n, nil
+		return n, err
 	}
-	n.Folder, n.Merge, err = by.Place(n.Folder, n.Merge)
+	n.Folder, n.Merge, err = p.Placed(by, n.Folder, n.Merge)
 	return n, err
+}
+
+// Placed is Actor.Place for a folder as a request names it.
+func (p *uploads) Placed(by slipway.Actor, text string, m slipway.Merge) (string, slipway.Merge, error) {
+	folder, err := p.CheckFolder(text)
+	if err != nil {
+		return "", "", err
+	}
+	if folder == "" && strings.TrimSpace(text) != "" {
+		folder = slipway.DAGsItself
+	}
+	return by.Place(folder, m)
 }
 
 // MaxArchive is how many bytes an upload may have.

@@ -25,12 +25,11 @@ import (
 // blobETag returns the ETag of an archive: the version, which no other archive gets.
 func blobETag(w slipway.Deploy) string { return strconv.Quote(string(w.Version)) }
 
-// setBlobHeaders sets the properties of the archive of w, as Azure Storage names
-// them. found is false until the archive is complete.
-func (p *uploads) setBlobHeaders(c echo.Context, w slipway.Deploy) (found bool, err error) {
-	b, found, err := p.engine.Blob(c.Request().Context(), w)
-	if err != nil || !w.HasDAGs() {
-		return false, err
+// setBlobHeaders sets the properties of the archive b of w, as Azure Storage names
+// them, once the archive has arrived.
+func setBlobHeaders(c echo.Context, w slipway.Deploy, b store.Blob) {
+	if !w.HasDAGs() {
+		return
 	}
 	h := c.Response().Header()
 	h.Set("x-ms-version-id", string(w.Version))
@@ -39,7 +38,6 @@ func (p *uploads) setBlobHeaders(c echo.Context, w slipway.Deploy) (found bool, 
 	if b.MD5 != "" {
 		h.Set("Content-MD5", b.MD5)
 	}
-	return found, nil
 }
 
 // showBlob serves HEAD /v1/uploads/:upload: the properties of an archive that
@@ -49,23 +47,20 @@ func (p *uploads) showBlob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := p.setBlobHeaders(c, w)
+	b, found, err := p.engine.Blob(c.Request().Context(), w)
 	if err != nil {
 		return err
 	}
-	if !found {
+	if !found || !w.HasDAGs() {
 		return noBlob(w)
 	}
+	setBlobHeaders(c, w, b)
 	switch r := c.Request().Header; {
 	case !ifMatches(r, w), modifiedAfter(r, "If-Unmodified-Since", w):
 		return conditionNotMet(w)
 	case r.Get("If-None-Match") != "" && !ifNoneMatches(r, w),
 		r.Get("If-None-Match") == "" && r.Get("If-Modified-Since") != "" && !modifiedAfter(r, "If-Modified-Since", w):
 		return c.NoContent(http.StatusNotModified)
-	}
-	b, _, err := p.engine.Blob(c.Request().Context(), w)
-	if err != nil {
-		return err
 	}
 	h := c.Response().Header()
 	h.Set("x-ms-blob-type", "BlockBlob")
@@ -154,9 +149,7 @@ func (p *uploads) showBlockList(c echo.Context, w slipway.Deploy) error {
 	if !found && len(received) == 0 {
 		return noBlob(w)
 	}
-	if _, err := p.setBlobHeaders(c, w); err != nil {
-		return err
-	}
+	setBlobHeaders(c, w, b)
 	c.Response().Header().Set("x-ms-blob-content-length", strconv.FormatInt(b.Size, 10))
 	var list blockListXML
 	if kind != "uncommitted" {

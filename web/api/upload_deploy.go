@@ -127,6 +127,10 @@ func (p *uploadDeploys) receiveOnce(c echo.Context, u *uploadRequest, key string
 		return slipway.Deploy{}, err // other refusals are about a new deploy
 	}
 	ctx, by := c.Request().Context(), Caller(c)
+	var err error
+	if u.at, u.effect, err = p.engine.Placed(by, u.Folder, u.Merge); err != nil {
+		return slipway.Deploy{}, err
+	}
 	request, w, known, err := p.deployByKey(ctx, deploymentID(c), by, key)
 	if err != nil {
 		return w, err

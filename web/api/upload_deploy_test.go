@@ -307,6 +307,7 @@ func TestIdempotencyKeyIsBound(t *testing.T) {
 		"a mode":               {query + "&merge=add", b, "merge"},
 		"a folder":             {query + "&folder=team", b, "folder, merge"},
 		"the usual merge":      {query + "&merge=replace", b, ""},
+		"dags as the folder":   {query + "&folder=dags", b, ""},
 		"a description":        {"wait=30s&description=other&commit=abc", b, "description"},
 		"a dags folder":        {query + "&dagsPath=.", b, "dagsPath"},
 		"commit and archive":   {"wait=30s&description=nightly&commit=def", archiveOf(t, map[string]string{"a.py": "x"}), "archive, commit"},
@@ -328,6 +329,20 @@ func TestIdempotencyKeyIsBound(t *testing.T) {
 	if a.total(t) != float64(1) {
 		t.Errorf("%v deploys, want 1", a.total(t))
 	}
+}
+
+// TestIdempotencyKeyOfOneFolder: all names of a folder make the same request.
+func TestIdempotencyKeyOfOneFolder(t *testing.T) {
+	a := newApp(t)
+	files := map[string]string{"a.py": dag}
+	first := a.deployNow(t, "wait=30s&folder=dags/team", files, "Idempotency-Key", "k")
+	wantOK(t, first)
+	for _, query := range []string{"folder=team", "folder=team/", `folder=dags%5Cteam`, "folder=team&merge=folder"} {
+		if w := a.deployNow(t, "wait=30s&"+query, files, "Idempotency-Key", "k"); w.status != 200 || w.body["id"] != first.body["id"] {
+			t.Errorf("%s: %d, %v", query, w.status, w.body)
+		}
+	}
+	wantRefused(t, a.deployNow(t, "wait=30s&folder=team&merge=add", files, "Idempotency-Key", "k"), 422, "another value of: merge.")
 }
 
 // TestIdempotencyKeyOfABrokenRequest: a request under a known key whose body

@@ -2,7 +2,6 @@ package api
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"hash"
@@ -30,6 +29,9 @@ type uploadRequest struct {
 	base  *slipway.Version // expected version of the Deployment, "" for none; nil for any
 	wait  time.Duration
 	seen  map[string]bool // fields that were sent
+
+	at     string        // Folder as placed, for an idempotency key
+	effect slipway.Merge // Merge as placed
 }
 
 // setField sets a field from the query or the form. An unknown field is an error:
@@ -84,12 +86,8 @@ const archiveField = "archive"
 // Left out are wait and base, which change between attempts, and name, as
 // temporary files have random ones. archive is a SHA-256, "" for none.
 func (u *uploadRequest) content(archive string) map[string]string {
-	folder, usual := strings.Trim(u.Folder, "/"), slipway.ReplaceAll
-	if folder != "" {
-		usual = slipway.ReplaceFolder
-	}
 	return map[string]string{
-		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(cmp.Or(u.Merge, usual)), "folder": folder, "dagsPath": u.Root, "description": u.Description,
+		archiveField: archive, "type": string(u.kind), "image": u.image, "merge": string(u.effect), "folder": u.at, "dagsPath": u.Root, "description": u.Description,
 		"commit": u.Git.Commit, "branch": u.Git.Branch, "repository": u.Git.Repository, "url": u.Git.URL, "author": u.Git.Author,
 	}
 }

@@ -227,8 +227,10 @@ func (p *uploads) putBlockList(c echo.Context, w slipway.Deploy) error {
 // answerCreated answers after the whole archive was received. The CLI sends the
 // version id from the header to finalize.
 func (p *uploads) answerCreated(c echo.Context, w slipway.Deploy) error {
-	if _, err := p.setBlobHeaders(c, w); err != nil {
+	b, _, err := p.engine.Blob(c.Request().Context(), w)
+	if err != nil {
 		return err
 	}
+	setBlobHeaders(c, w, b)
 	return c.NoContent(http.StatusCreated)
 }
