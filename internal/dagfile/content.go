@@ -25,10 +25,6 @@ type Content struct {
 	Bidi     bool // text with controls that reorder the text around
 }
 
-// lookMax is the largest file searched for bidirectional controls: larger ones
-// are never shown as text.
-const lookMax = 1 << 20
-
 // Look reads the content of the file name, size bytes. Only .py files are searched
 // for the words of safe mode.
 func Look(name string, r io.ReaderAt, size int64) (c Content, err error) {
@@ -39,7 +35,7 @@ func Look(name string, r io.ReaderAt, size int64) (c Content, err error) {
 		}
 		c.Airflow2, c.Airflow3 = w.dag && w.airflow, w.airflow && (w.dag || w.asset)
 	}
-	if size <= lookMax {
+	if size <= slipway.LookMax {
 		text := make([]byte, size)
 		if _, err := r.ReadAt(text, 0); err != nil && !errors.Is(err, io.EOF) {
 			return c, fmt.Errorf("look into %s: %w", name, err)
@@ -61,7 +57,7 @@ func LookAt(name string, b []byte) Content {
 		_, _ = w.Write(b) // never fails
 		c.Airflow2, c.Airflow3 = w.dag && w.airflow, w.airflow && (w.dag || w.asset)
 	}
-	c.LFS, c.Bidi = isPointer(b), len(b) <= lookMax && HasBidi(b)
+	c.LFS, c.Bidi = isPointer(b), len(b) <= slipway.LookMax && HasBidi(b)
 	if bytes.Contains(b[max(0, len(b)-endMax):], []byte(endSign)) {
 		c.Zip, c.Modules, _ = lookZip(bytes.NewReader(b), int64(len(b))) // never fails
 	}

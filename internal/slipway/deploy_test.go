@@ -288,7 +288,7 @@ func TestSameMarks(t *testing.T) {
 	at := func(path string, f File) File { f.Path = path; return f }
 	older := func(f File) bool { return f.Link == "" && f.Marks == 0 }
 	tells := func(path string) bool { return strings.HasSuffix(path, ".py") }
-	other, large := File{SHA256: "2", Size: 1}, File{SHA256: "3", Size: remarkMax + 1}
+	other, large := File{SHA256: "2", Size: 1}, File{SHA256: "3", Size: LookMax + 1}
 	for name, tt := range map[string]struct {
 		base, next []File
 		was, is    []File

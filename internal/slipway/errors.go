@@ -50,9 +50,6 @@ var (
 	ErrTooMany      = &Error{Kind: TooMany}
 	ErrNoSpace      = &Error{Kind: NoSpace}
 	ErrUnavailable  = &Error{Kind: Unavailable}
-
-	ErrUnprocessable = &Error{Kind: Unprocessable}
-	ErrTooSlow       = &Error{Kind: TooSlow}
 )
 
 // Is reports whether target is the kind of e, as in errors.Is(err, ErrNotFound).
@@ -182,12 +179,9 @@ func Explain(err error) (Kind, string) {
 
 // tooSlow finds an error of the kind TooSlow anywhere in err.
 func tooSlow(err error) (*Error, bool) {
-	if !errors.Is(err, ErrTooSlow) {
-		return nil, false
-	}
 	switch x := err.(type) { //nolint:errorlint // this walks the tree
 	case *Error:
-		return x, true
+		return x, x.Kind == TooSlow
 	case interface{ Unwrap() error }:
 		return tooSlow(x.Unwrap())
 	case interface{ Unwrap() []error }:

@@ -67,9 +67,9 @@ func (f File) Mode() string {
 	return "100644"
 }
 
-// remarkMax is the largest file searched for a pointer of Git LFS or bidirectional
+// LookMax is the largest file searched for a pointer of Git LFS or bidirectional
 // controls, in bytes.
-const remarkMax = 1 << 20
+const LookMax = 1 << 20
 
 // SameMarks returns copies of two sorted lists in which files with older marks have those
 // of the same file in the other list. wanted are the files whose contents have to
@@ -77,7 +77,7 @@ const remarkMax = 1 << 20
 func SameMarks(base, next []File, older func(File) bool, tells func(path string) bool) (was, is, wanted []File) {
 	was, is = slices.Clone(base), slices.Clone(next)
 	look := func(f File, changed bool) {
-		if older(f) && (tells(f.Path) || changed && f.Size <= remarkMax) {
+		if older(f) && (tells(f.Path) || changed && f.Size <= LookMax) {
 			wanted = append(wanted, f)
 		}
 	}

@@ -78,18 +78,9 @@ func (s StopDAG) String() string { return Visible(s.Path) + " (" + string(s.Why)
 // DAG files are not known yet: WithDAGs adds them.
 func NewPlan(base, next []File) Plan {
 	p := Plan{Changes: Changes(base, next)}
+	var sum ChangeSum
 	for _, c := range p.Changes {
-		switch c.Op {
-		case Added:
-			p.Counts.Added++
-		case Changed:
-			p.Counts.Changed++
-			if c.ModeOnly() {
-				p.Counts.Modes++
-			}
-		case Removed:
-			p.Counts.Removed++
-		}
+		sum.Add(c)
 		if c.New.LFS && c.New.SHA256 != c.Old.SHA256 {
 			p.Pointers = append(p.Pointers, c.Path)
 		}
@@ -100,8 +91,10 @@ func NewPlan(base, next []File) Plan {
 			p.Bidi = append(p.Bidi, c.Path)
 		}
 	}
-	p.Counts.Files = len(next)
-	p.Counts.Unchanged = len(next) - p.Counts.Added - p.Counts.Changed
+	p.Counts = Counts{
+		Added: sum.Added, Changed: sum.Changed, Removed: sum.Removed, Modes: sum.Modes,
+		Files: len(next), Unchanged: len(next) - sum.Added - sum.Changed,
+	}
 	return p
 }
 
@@ -236,7 +229,7 @@ func (p Plan) Warning() string {
 	case n > 1:
 		names := make([]string, n)
 		for i, s := range p.StoppedDAGs {
-			names[i] = s.Path + " (" + string(s.Why) + ")"
+			names[i] = s.String()
 		}
 		all = append(all, fmt.Sprintf("Airflow no longer loads %d DAG files: %s.", n, named(names)))
 	}
