@@ -33,6 +33,7 @@ type contents struct {
 	*base
 	files    cache[[]slipway.File]
 	judging  chan struct{} // holds one for the judgement under way
+	looking  chan struct{} // holds one for the reading of contents under way
 	verdicts cache[verdict]
 	seen     facts
 }
@@ -295,11 +296,7 @@ func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, nex
 		return base, next, nil
 	}
 	was, is, wanted := slipway.SameMarks(base, next, dagfile.Older, dagfile.Tells)
-	known, unknown := o.seen.find(wanted)
-	var found map[string]dagfile.Content
-	if len(unknown) > 0 {
-		found, err = o.bundles.Look(ctx, d.Namespace, unknown)
-	}
+	known, err := o.look(ctx, d, wanted)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, slipway.ErrUnavailable) {
 		o.log.Error("cannot read the contents of an earlier version", "namespace", d.Namespace, "err", err)
 		err = dagfile.UnjudgedError("Some files of an earlier version cannot be read.")
@@ -307,11 +304,34 @@ func (o *contents) remarked(ctx context.Context, d slipway.Deployment, base, nex
 	if err != nil {
 		return base, next, err
 	}
-	o.seen.add(found)
-	maps.Copy(known, found)
 	mark(was, known)
 	mark(is, known)
 	return was, is, nil
+}
+
+// look returns the facts about files of d. One request at a time reads contents, so
+// that pages which are opened together read them once.
+func (o *contents) look(ctx context.Context, d slipway.Deployment, files []slipway.File) (map[string]dagfile.Content, error) {
+	known, unknown := o.seen.find(files)
+	if len(unknown) == 0 {
+		return known, nil
+	}
+	select {
+	case o.looking <- struct{}{}:
+		defer func() { <-o.looking }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if known, unknown = o.seen.find(files); len(unknown) == 0 {
+		return known, nil
+	}
+	found, err := o.bundles.Look(ctx, d.Namespace, unknown)
+	if err != nil {
+		return nil, err
+	}
+	o.seen.add(found)
+	maps.Copy(known, found)
+	return known, nil
 }
 
 // Limits of what is read to judge the DAG files of a version.

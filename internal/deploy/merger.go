@@ -65,9 +65,11 @@ func (e *merger) mergeOnce(ctx context.Context, of slipway.DeploymentID) (done b
 	if err != nil || len(m.packs) == 0 {
 		return false, err
 	}
-	if err := e.uploadFiles.Fits(m.size); err != nil {
+	release, err := e.uploadFiles.Claim(m.size)
+	if err != nil {
 		return false, err
 	}
+	defer release()
 	pack, places, err := e.bundles.Merge(ctx, m.d.Namespace, m.files)
 	if err != nil {
 		return false, err

@@ -150,9 +150,6 @@ func (t *switchStager) stageImageDAGs(ctx context.Context, d slipway.Deployment,
 		if err := out.WriteHeader(copied); err != nil {
 			return err
 		}
-		if err := t.uploadFiles.Fits(h.Size); err != nil {
-			return err
-		}
 		_, err := io.Copy(out, r)
 		return err
 	})

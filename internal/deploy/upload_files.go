@@ -90,6 +90,10 @@ func (p *uploadFiles) dropPartialBlocks(upload string) error {
 // Blocks in flight count until their requests end.
 func (p *uploadFiles) dropBlocks(upload string) error {
 	p.blocks.mu.Lock()
+	if p.ledger.Takes(upload, "") != nil { // staged meanwhile: removeUpload removes the blocks
+		p.blocks.mu.Unlock()
+		return nil
+	}
 	t, err := p.blockTotal(upload)
 	if err != nil {
 		p.blocks.mu.Unlock()
@@ -385,7 +389,9 @@ func (p *uploadFiles) write(u store.Upload, w slipway.Deploy, offset int64, r io
 			p.ledger.Return(u.ID, n)
 			n = 0
 		}
-		err = errors.Join(p.overflow(u, w, offset), err)
+		if err == nil { // else the bytes stay, and the sentence would deny that
+			err = p.overflow(u, w, offset)
+		}
 	}
 	switch {
 	case err != nil:
@@ -412,7 +418,7 @@ func atEnd(r io.Reader) bool {
 }
 
 func tooLarge(name string, most int64) error {
-	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", name, most>>20)
+	return slipway.Errorf(slipway.TooLarge, "%s is too large: an upload may have at most %d MiB.", slipway.Visible(name), most>>20)
 }
 
 // contentOf returns the slipway.ContentSum of an archive's files, without storing

@@ -142,35 +142,30 @@ func (w *workers) Ready() error {
 	return w.bundles.Reachable(ping)
 }
 
-// troubles holds, by Deployment and loop, the sentence about the fault for which
-// work waits.
+// troubles holds, by Deployment, the sentence about the fault for which the queue
+// waits.
 type troubles struct {
 	mu sync.Mutex
-	of map[slipway.DeploymentID]map[string]string
+	of map[slipway.DeploymentID]string
 }
 
 // note keeps the sentence of a fault that may pass, or drops the one before.
-func (t *troubles) note(of slipway.DeploymentID, loop string, err error) (changed bool) {
+func (t *troubles) note(of slipway.DeploymentID, err error) (changed bool) {
 	text := ""
 	if kind, says := slipway.Explain(unavailable(err)); isTemporary(kind) {
 		text = says
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.of[of][loop] == text {
+	if t.of[of] == text {
 		return false
 	}
-	if text == "" {
-		delete(t.of[of], loop)
-		return true
-	}
 	if t.of == nil {
-		t.of = map[slipway.DeploymentID]map[string]string{}
+		t.of = map[slipway.DeploymentID]string{}
 	}
-	if t.of[of] == nil {
-		t.of[of] = map[string]string{}
+	if t.of[of] = text; text == "" {
+		delete(t.of, of)
 	}
-	t.of[of][loop] = text
 	return true
 }
 
@@ -191,7 +186,7 @@ func (w *workers) Trouble(of slipway.DeploymentID) string {
 	}
 	w.troubles.mu.Lock()
 	defer w.troubles.mu.Unlock()
-	return w.troubles.of[of][publishLoop]
+	return w.troubles.of[of]
 }
 
 // publishLoop is the loop that works a queue off.
@@ -249,7 +244,7 @@ func (w *workers) loop(ctx context.Context, d slipway.Deployment, what string, s
 		case <-s:
 		}
 		err := work(ctx, d.ID)
-		if ctx.Err() == nil && w.troubles.note(d.ID, what, err) {
+		if what == publishLoop && ctx.Err() == nil && w.troubles.note(d.ID, err) {
 			w.watchers.notify(d.ID)
 		}
 		if err != nil && ctx.Err() == nil {
