@@ -38,11 +38,6 @@ func TestReplaceAFolder(t *testing.T) {
 			fill(t, page, "Name", "ci-team-b")
 			fill(t, page, "Folder inside dags/", "team_b")
 			press(t, page, "Make the token")
-			see(t, page, "makes deploys of DAGs alone")
-			for _, kind := range []string{"Image", "Image and DAGs"} {
-				ok(t, page.GetByRole("checkbox", playwright.PageGetByRoleOptions{Name: kind, Exact: playwright.Bool(true)}).Uncheck())
-			}
-			press(t, page, "Make the token")
 			see(t, page, "The token ci-team-b is ready.")
 			ok(t, expect.Locator(page.GetByTestId("token")).ToContainText("changes the folder dags/team_b alone"))
 		})

@@ -126,12 +126,14 @@ func plainText(text string) templ.Component {
 	})
 }
 
+// blanks names tabs and newlines in names of files.
+var blanks = strings.NewReplacer("\t", unseen('\t', "TAB"), "\n", unseen('\n', "LF"))
+
 // fileName is the name or path of a file with hidden characters shown, tabs and
 // newlines as well.
 func fileName(name string) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		text := strings.NewReplacer("\t", unseen('\t', "TAB"), "\n", unseen('\n', "LF")).Replace(visible(name))
-		_, err := io.WriteString(w, text)
+		_, err := blanks.WriteString(w, visible(name))
 		return err
 	})
 }

@@ -584,7 +584,7 @@ func inviteForm(p Team) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 45, "</div><label class=\"field\"><span>Email address: only its account may join</span> <input type=\"email\" name=\"email\" placeholder=\"grace@example.com\" autocomplete=\"off\"></label></div><div class=\"row\"><button class=\"btn primary\">Make an invitation link</button></div></form></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 45, "</div><label class=\"field\"><span>Email address <span class=\"muted\">(optional: only its account may then join)</span></span> <input type=\"email\" name=\"email\" placeholder=\"grace@example.com\" autocomplete=\"off\"></label></div><div class=\"row\"><button class=\"btn primary\">Make an invitation link</button></div></form></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -37,7 +37,6 @@ type sharedView struct {
 	mu   sync.Mutex // held while the page is rendered
 	all  []fragment // of finished markup
 	at   atomic.Int64
-	key  viewKey
 	read int // number of readers now; guarded by the lock of sharedViews
 }
 
@@ -59,7 +58,7 @@ func (s *sharedViews) join(key viewKey) (v *sharedView, leave func()) {
 		s.of = map[viewKey]*sharedView{}
 	}
 	if v = s.of[key]; v == nil {
-		v = &sharedView{key: key}
+		v = &sharedView{}
 		s.of[key] = v
 	}
 	v.read++
