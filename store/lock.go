@@ -112,7 +112,7 @@ func (s *Store) beginUpdate(ctx context.Context) (tx *sql.Tx, free func() error,
 }
 
 func (s *Store) tryUpdate(ctx context.Context) (*sql.Tx, func() error, error) {
-	conn, err := s.writer(ctx, s.lock.wait)
+	conn, err := s.writer(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,9 +127,9 @@ func (s *Store) tryUpdate(ctx context.Context) (*sql.Tx, func() error, error) {
 // writer returns the connection that writes. The connection may be in use for
 // long by the portal itself; only while another program's lock stops the writes
 // does a caller give up after the wait.
-func (s *Store) writer(ctx context.Context, wait time.Duration) (*sql.Conn, error) {
+func (s *Store) writer(ctx context.Context) (*sql.Conn, error) {
 	for {
-		soon, cancel := context.WithTimeout(ctx, wait)
+		soon, cancel := context.WithTimeout(ctx, s.lock.wait)
 		conn, err := s.write.Conn(soon)
 		cancel()
 		switch {

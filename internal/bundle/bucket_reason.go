@@ -83,7 +83,7 @@ type reason struct {
 	codes  []string // of S3, Azure and Google; a code may go on after a listed one ending in "."
 	status int      // for answers with another code or none
 	passes bool     // another try may go well without a person
-	says   string   // follows "The bucket NAME"; %s is the answer's details
+	says   string   // follows "The bucket NAME", before the answer's details
 	todo   string
 }
 
@@ -91,29 +91,29 @@ type reason struct {
 // Cloud Storage, each under "error codes".
 var reasons = []reason{
 	{codes: []string{"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "invalid_grant"},
-		says: "refuses the portal's credentials, which have expired%s", todo: "Ask the administrator to renew them."},
+		says: "refuses the portal's credentials, which have expired", todo: "Ask the administrator to renew them."},
 	{codes: []string{"InvalidAccessKeyId", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidToken", "InvalidSecurity", "invalid_client"},
-		says: "does not know the portal's credentials%s", todo: "Ask the administrator to check which are set."},
+		says: "does not know the portal's credentials", todo: "Ask the administrator to check which are set."},
 	{codes: []string{"SignatureDoesNotMatch", "AuthenticationFailed", "InvalidAuthenticationInfo", "authError"},
-		says: "does not accept the portal's credentials%s", todo: "Ask the administrator to check the secret key, and the portal's clock."},
+		says: "does not accept the portal's credentials", todo: "Ask the administrator to check the secret key, and the portal's clock."},
 	{codes: []string{"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"},
-		says: "refuses requests from the portal, whose clock is wrong%s", todo: "Ask the administrator to set it."},
+		says: "refuses requests from the portal, whose clock is wrong", todo: "Ask the administrator to set it."},
 	{codes: []string{"AuthorizationHeaderMalformed", "PermanentRedirect", "TemporaryRedirect", "Redirect", "MovedPermanently", "IllegalLocationConstraintException", "IncorrectEndpoint"}, status: http.StatusMovedPermanently,
-		says: "is in another region than its address says%s", todo: "Ask the administrator to put the right one into --bucket, as in ?region=eu-central-1."},
+		says: "is in another region than its address says", todo: "Ask the administrator to put the right one into --bucket, as in ?region=eu-central-1."},
 	{codes: []string{"AccountProblem", "AllAccessDisabled", "AccountIsDisabled", "NotSignedUp", "OperationAborted.Account", "accountDisabled", "userProjectAccountProblem"},
-		says: "refuses access because of its account%s", todo: "Ask the administrator to look at the account."},
+		says: "refuses access because of its account", todo: "Ask the administrator to look at the account."},
 	{codes: []string{"KMS.", "KeyVaultEncryptionKeyNotFound", "cloudKmsKeyError"},
-		says: "cannot use its encryption key%s", todo: "Ask the administrator to look at the key."},
+		says: "cannot use its encryption key", todo: "Ask the administrator to look at the key."},
 	{codes: []string{"InvalidObjectState", "BlobArchived", "ObjectNotInActiveTierError"},
-		says: "has moved a file into its archive%s", todo: "Ask the administrator to bring it back, and to let no rule archive what Slipway stores."},
+		says: "has moved a file into its archive", todo: "Ask the administrator to bring it back, and to let no rule archive what Slipway stores."},
 	{codes: []string{"QuotaExceeded", "InsufficientStorage", "XMinioStorageFull", "AccountQuotaExceeded"}, status: http.StatusInsufficientStorage, passes: true,
-		says: "is full%s", todo: "Ask the administrator for space."},
+		says: "is full", todo: "Ask the administrator for space."},
 	{codes: []string{"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "TooManyRequestsException", "ServerBusy", "BandwidthLimitExceeded", "rateLimitExceeded", "userRateLimitExceeded"}, status: http.StatusTooManyRequests, passes: true,
-		says: "asks for fewer requests%s", todo: "Try again in a few minutes; if that does not help, ask the administrator to look at it."},
+		says: "asks for fewer requests", todo: "Try again in a few minutes; if that does not help, ask the administrator to look at it."},
 	{codes: []string{"AccessDenied", "AuthorizationFailure", "AuthorizationPermissionMismatch", "AuthorizationSourceIPMismatch", "InsufficientAccountPermissions", "PublicAccessNotPermitted", "forbidden"}, status: http.StatusForbidden,
-		says: "denies the portal access%s", todo: "Ask the administrator to let its credentials read, write, list and delete objects."},
+		says: "denies the portal access", todo: "Ask the administrator to let its credentials read, write, list and delete objects."},
 	{status: http.StatusUnauthorized,
-		says: "refuses access%s", todo: "Ask the administrator to check the portal's credentials."},
+		says: "refuses access", todo: "Ask the administrator to check the portal's credentials."},
 }
 
 // matches reports whether the answer has a code of r.
@@ -137,7 +137,7 @@ func reasonOf(a answer) (reason, bool) {
 
 // text returns the sentences about a bucket.
 func (r reason) text(bucket string, a answer) string {
-	text := "The bucket " + bucket + " " + strings.Replace(r.says, "%s", a.details(), 1) + ". "
+	text := "The bucket " + bucket + " " + r.says + a.details() + ". "
 	if a.region != "" && slices.Contains(r.codes, "PermanentRedirect") {
 		return text + "Ask the administrator to put region=" + a.region + " into --bucket."
 	}

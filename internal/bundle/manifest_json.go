@@ -84,9 +84,7 @@ func appendFile(b []byte, f slipway.File) []byte {
 	b = appendMember(b, `,"sha256":`, f.SHA256)
 	b = appendNumber(b, `,"size":`, f.Size)
 	b = appendFlag(b, `,"exec":true`, f.Exec)
-	if f.NoMode {
-		b = append(b, `,"noMode":true`...)
-	}
+	b = appendFlag(b, `,"noMode":true`, f.NoMode)
 	b = appendMember(b, `,"link":`, f.Link)
 	b = appendFlag(b, `,"dag":true`, f.DAG)
 	b = appendFlag(b, `,"asset":true`, f.Asset)

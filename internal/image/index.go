@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 
 	"slipway/internal/slipway"
 )
@@ -127,5 +126,5 @@ func platformsOf(all []descriptor) (offered []slipway.Platform) {
 	for _, d := range all {
 		offered = append(offered, *d.Platform)
 	}
-	return slices.Compact(offered)
+	return offered
 }

@@ -169,7 +169,11 @@ func Cost(logins []store.RegistryLogin) string {
 	if len(logins) == 1 {
 		noun = "the password"
 	}
-	return fmt.Sprintf("That costs %s for %s: enter them again in the %d settings of Workspaces, under Registries.", noun, strings.Join(hosts, ", "), workspaces(logins))
+	where := "one Workspace"
+	if n := workspaces(logins); n > 1 {
+		where = fmt.Sprintf("%d Workspaces", n)
+	}
+	return fmt.Sprintf("That costs %s for %s: enter them again in the settings of %s, under Registries.", noun, strings.Join(hosts, ", "), where)
 }
 
 func workspaces(logins []store.RegistryLogin) int {
