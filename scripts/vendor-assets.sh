@@ -9,7 +9,7 @@ packages=(
 	"tus-js-client@4.3.1   919f46808b2c689be9214df5c0f21879bee4a4599b34e212ada8f14de1db9bc0"
 	"lucide-static@1.62.0  386f9080c440d6f5049cefe3456ae8357f7a0c7f76e59670cd1cb83bc7050a44"
 )
-icons="upload check x alert-triangle loader refresh-cw rotate-ccw download external-link folder file copy users plus chevron-down history trash"
+icons="upload check x alert-triangle loader refresh-cw rotate-ccw download external-link folder file copy users plus chevron-down history trash search lock git-commit-horizontal ellipsis package clock chevron-right toggle-right arrow-right minus link shield-check"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

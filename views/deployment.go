@@ -8,6 +8,7 @@ import (
 // banner and tabs.
 type DeploymentFrame struct {
 	Page       Frame
+	ID         slipway.DeploymentID
 	Name       string
 	Links      DeploymentLinks
 	Tab        string // URL of the open tab; "" for a page below a tab

@@ -105,7 +105,7 @@ func filePath(of slipway.DeploymentID, v slipway.Version, path string) string {
 // frameOf returns the frame of a page of the Deployment; tab is the address of
 // the open tab.
 func (s *Server) frameOf(c echo.Context, tx *store.Tx, sc scene, title, tab string) (f views.DeploymentFrame, err error) {
-	f = views.DeploymentFrame{Name: sc.Name, Links: sc.links(), Tab: tab, AirflowURL: sc.AirflowURL}
+	f = views.DeploymentFrame{ID: sc.ID, Name: sc.Name, Links: sc.links(), Tab: tab, AirflowURL: sc.AirflowURL}
 	if title != sc.Name {
 		title += " · " + sc.Name
 	}
