@@ -15,6 +15,11 @@ run: ## start Slipway here: data in ./data, http://localhost:8888
 	go build -o $(bin)/slipway ./cmd/slipway
 	exec $(bin)/slipway serve
 
+.PHONY: demo
+demo: ## start a portal with a year of work in it: data in .cache/demo, http://localhost:8888
+	go build -o $(bin)/slipway ./cmd/slipway
+	go run ./scripts/demo --data .cache/demo --serve $(bin)/slipway
+
 # Google's storage library brings 13 MB for a protocol that buckets do not use here.
 .PHONY: build
 build: ## build the static binary ./slipway

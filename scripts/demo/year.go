@@ -24,6 +24,7 @@ type year struct {
 	prod      slipway.Deployment
 	team      []slipway.Actor // in the order of people
 	ci        slipway.Actor   // a token of the Workspace
+	agents    string          // the token of prod's agents
 	project   project         // as the repository has it
 	good      int             // number of the deploy before the last bad one; 0 for none
 	runtime   int             // last digit of the Runtime that is built next
@@ -80,6 +81,9 @@ func (y *year) begin(ctx context.Context) error {
 		}
 	}
 	err = y.store.Update(ctx, func(tx *store.Tx) error {
+		if y.agents, _, err = auth.IssueAgentToken(tx, team[0], y.prod.ID, "Airflow's hosts"); err != nil {
+			return err
+		}
 		_, t, err := auth.IssueToken(tx, team[0], auth.NewToken{Name: "GitHub Actions", Description: "Deploys main", Workspace: y.workspace, Role: slipway.Author})
 		y.ci = slipway.Actor{Token: t.ID, Name: t.Name, Kinds: t.Kinds, Secret: t.Secret, Via: slipway.API, IP: "10.30.4.2"}
 		return err
