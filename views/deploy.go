@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"slipway/internal/slipway"
 )
@@ -74,6 +75,7 @@ type DeployHeader struct {
 	DownloadURL string
 	PatchURL    string // "" without a patch
 	CompareURL  string // of the new version with the version before
+	Undo        Undo   // of the live deploy; zero for all others
 	ReturnURL   string
 	CancelURL   string // a POST
 	CancelText  string
@@ -91,8 +93,9 @@ type Link struct{ Text, URL string }
 
 // Timeline is a deploy's life in steps.
 type Timeline struct {
-	Total string
-	Steps []Step
+	Total  string
+	Steps  []Step
+	Shares []TimeShare // of the time that the portal and the components took
 }
 
 // Step is one step of a Timeline.
@@ -101,6 +104,51 @@ type Step struct {
 	Title  string
 	Detail string
 	Took   string
+}
+
+// flowStates are the signs of a Step by its class.
+var flowStates = map[string]struct{ class, icon, words string }{
+	"done":    {"deployed", "check", "Done: "},
+	"busy":    {"deploying", "loader", "Under way: "},
+	"failed":  {"failed", "x", "Failed: "},
+	"waiting": {"", "clock", "Still to come: "},
+}
+
+// TimeShare is a step's part of a bar 1000 wide.
+type TimeShare struct {
+	Class       string // of the colour
+	Text        string // "checked 0.60 s"
+	From, Width int
+}
+
+// TimeShares divides a bar among steps, by the time that each took. Steps too short to be
+// seen are 4 wide.
+func TimeShares(titles []string, took []time.Duration) (all []TimeShare) {
+	const gap, least, wide = 3, 4, 1000
+	var sum time.Duration
+	for _, d := range took {
+		sum += d
+	}
+	if sum <= 0 {
+		return nil
+	}
+	room, from := wide-(gap+least)*len(took), 0
+	for i, d := range took {
+		s := TimeShare{Class: fmt.Sprintf("c-%d", min(i+1, 5)), Text: strings.ToLower(titles[i]) + " " + Duration(d), From: from}
+		s.Width = least + int(float64(room)*d.Seconds()/sum.Seconds())
+		from += s.Width + gap
+		all = append(all, s)
+	}
+	return all
+}
+
+// shareLabel says in words what a bar of shares shows.
+func shareLabel(shares []TimeShare) string {
+	texts := make([]string, len(shares))
+	for i, s := range shares {
+		texts[i] = s.Text
+	}
+	return "Share of the work by step: " + strings.Join(texts, ", ")
 }
 
 // Review is the effect of a deploy, with the form to confirm the deploy.
@@ -135,6 +183,7 @@ type Review struct {
 	Effects     []string     // effects besides file changes
 	Image       *ImageReview // the image to roll out; nil for none
 	Reminders   []string     // about the present or the next image
+	Returns     string       // what a return does, in one sentence; "" for other deploys
 	NotAirflow  string       // an image without any sign of Airflow; "" for none
 	ByHand      bool         // no agent and no command here can run the image with the DAGs
 	NoFiles     bool         // the deploy changes no files
@@ -353,6 +402,24 @@ func AgainstText(w *slipway.Deploy) string {
 // BaseChangedText asks to confirm again, after w changed the base.
 func BaseChangedText(w slipway.Deploy) string {
 	return fmt.Sprintf("Deploy #%d by %s came in between. These are the changes against it: read them, then confirm again.", w.Number, w.By.Title())
+}
+
+// ReturnText says in one sentence what a return from the state now to the state
+// then does. target is the deploy returned to, undone the one deploy that the return takes
+// back, 0 for several.
+func ReturnText(target, undone int, then, now slipway.State) string {
+	what, restarts := "the DAG files", "nothing restarts"
+	switch moves := then.Image != now.Image; {
+	case moves && then.Mounted == now.Mounted && then.Version == now.Version:
+		what, restarts = "the image", "components restart"
+	case moves:
+		what, restarts = "image and DAG files", "components restart"
+	}
+	takes := "takes back everything deployed since"
+	if undone > 0 {
+		takes = fmt.Sprintf("takes back #%d", undone)
+	}
+	return fmt.Sprintf("This new deploy %s: Airflow gets %s as after #%d; %s, and the history keeps every deploy to return to.", takes, what, target, restarts)
 }
 
 // ReturnEffects lists the effects of a return from the state now to the state

@@ -2,20 +2,24 @@ package views
 
 import (
 	"fmt"
+	"strconv"
 
 	"slipway/internal/slipway"
 )
 
 // Facts are the strip with the present state of a Deployment.
 type Facts struct {
-	Health            slipway.Health
-	Reason            string
-	Version           slipway.Version
-	VersionURL        string
-	ImageTag, Runtime string
-	ImageRef          string // by digest
-	DAGsFrom          string
-	DAGsNote          string
+	Health      slipway.Health
+	Reason      string
+	Version     slipway.Version
+	VersionURL  string
+	VersionNote string // the size of the version, or where the DAGs come from
+	ImageTag    string
+	ImageNote   string // the Runtime, "Not known" without one
+	ImageRef    string // by digest
+	On          bool   // DAG-only deploys
+	SwitchNote  string // why the switch does not say where the DAGs come from; "" if it does
+	SwitchURL   string // of the page that asks before the switch; "" without the permission
 }
 
 // Overview is a Deployment's first page.
@@ -24,11 +28,75 @@ type Overview struct {
 	LiveURL string
 	Facts   Facts
 	Waiting []WaitingRow
+	Live    *LiveDeploy // nil before the first deploy went live
 	Form    NewDeploy
 	Running Running
 	Newest  []HistoryRow
 	AllURL  string   // of the deploy history
 	Connect *Connect // how Airflow reads the DAGs; nil after the first deploy went live
+}
+
+// LiveDeploy is the deploy whose state is wanted now, with the ways on.
+type LiveDeploy struct {
+	Number     int
+	URL        string
+	Title      string
+	By         string
+	Since      Moment
+	Commit     string // short
+	CommitURL  string // "" without an address that is safe to link
+	Branch     string
+	Counts     *slipway.Counts // of files; nil for a deploy without DAGs
+	ChangesURL string
+	Image      string // tag of the image that the deploy brought; "" for none
+	ReturnedTo Link   // zero but for a return
+	Took       string
+	Failed     string // why the deploy failed after it went live; "" for most
+	Undo       Undo
+	CompareURL string // with the deploy before; "" where nothing can be compared
+	FilesURL   string // of the mounted version; "" while DAGs come from the image
+}
+
+// Undo is the way back from the live deploy.
+type Undo struct {
+	To  int    // number of the deploy before; 0 for none
+	URL string // of the return; "" where the rule refuses
+}
+
+// LiveTitle names a deploy: by the description, else by what was deployed.
+func LiveTitle(w slipway.Deploy) string {
+	switch {
+	case w.Description != "":
+		return firstLine(w.Description)
+	case w.ReturnTo > 0:
+		return "Return to #" + strconv.Itoa(w.ReturnTo)
+	case w.Fix != "":
+		return "Fix of dags/" + slipway.Visible(w.Fix)
+	case w.Upload != "":
+		return w.Kind.Title() + " from " + slipway.Visible(w.Upload)
+	}
+	return w.Kind.Title()
+}
+
+// countsText names the files that a deploy added, changed and removed.
+func countsText(c slipway.Counts) string {
+	return Number(c.Added) + " added, " + Number(c.Changed) + " changed, " + Number(c.Removed) + " removed"
+}
+
+// toned is the class of a number of files: muted for none.
+func toned(n int, tone string) string {
+	if n == 0 {
+		return "nil"
+	}
+	return tone
+}
+
+// TookText says how long w took to its end; "" before the end.
+func TookText(w slipway.Deploy) string {
+	if w.QueuedAt.IsZero() || w.EndedAt.IsZero() {
+		return ""
+	}
+	return Duration(w.EndedAt.Sub(w.QueuedAt)) + " from confirmed to live on every component"
 }
 
 // WaitingRow is a deploy or a switch in wait for a person or for a turn.
@@ -40,11 +108,12 @@ type WaitingRow struct {
 	CancelText string
 }
 
-// Running lists the components with their versions.
+// Running lists the components with their versions and images.
 type Running struct {
 	Summary string
 	Empty   string // the text shown without components
 	Rows    []ComponentRow
+	Images  bool   // some agent applies images
 	Refused string // a sentence about components whose reports are refused; "" for none
 
 	ConnectURL string // where to connect agents; "" without the permission or the need
@@ -57,6 +126,9 @@ type ComponentRow struct {
 	Sign   string // ✓ ↻ ▲ ✕
 	Text   string
 	Title  string // the full name of the version
+	Image  bool   // Text is about the image, else about DAGs
+	Done   int64  // of Total, bytes of the present step
+	Total  int64  // 0 for unknown
 	Since  Moment
 	Detail string
 	Seen   Moment // time of the last report
@@ -67,15 +139,37 @@ type ComponentRow struct {
 	Component string // the name in the form that forgets the component
 }
 
-// DAGsNote completes the fact where d's DAGs come from.
-func DAGsNote(d slipway.Deployment) string {
+// VersionNote completes the fact of d's DAG bundle version: the size, or the
+// place where Airflow reads DAGs otherwise.
+func VersionNote(d slipway.Deployment, files int, size int64) string {
 	switch {
-	case d.NeedsImage:
-		return "until the image deploy"
-	case !d.Mounted && d.DAGDeploys:
+	case d.Mounted && files > 0:
+		return Count(files, "file") + ", " + Bytes(size)
+	case d.Mounted:
+		return ""
+	case d.Image == "" && d.DAGDeploys:
 		return "until the first DAGs are deployed"
+	case d.NeedsImage:
+		return "DAGs come from the image until the image deploy"
 	}
-	return "DAG-only deploys " + slipway.OnOff(d.DAGDeploys)
+	return "DAGs come from the image"
+}
+
+// RuntimeNote completes the fact of the image.
+func RuntimeNote(runtime string) string {
+	if runtime == "" {
+		return "Runtime not known"
+	}
+	return "Runtime " + runtime
+}
+
+// SwitchNote says why the DAGs do not come from where the switch of d says; ""
+// where they do.
+func SwitchNote(d slipway.Deployment) string {
+	if d.NeedsImage {
+		return "after the image deploy"
+	}
+	return ""
 }
 
 // NoComponents is the text for a Deployment without components.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -18,7 +19,13 @@ const newest = 8
 
 // overview returns the Overview of a Deployment without the frame.
 func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overview, err error) {
-	o.Facts, o.Running, o.AllURL = facts(sc), components(sc), sc.links().Deploys
+	o.Running, o.AllURL = components(sc), sc.links().Deploys
+	if o.Facts, err = facts(tx, sc); err != nil {
+		return o, err
+	}
+	if o.Live, err = liveDeploy(tx, sc); err != nil {
+		return o, err
+	}
 	deploys, err := tx.Deploys(sc.ID, 0, newest)
 	if err != nil {
 		return o, err
@@ -48,18 +55,25 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 // everLive reports whether any deploy has gone live.
 func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0 && sc.live.Number > 0 }
 
-// facts are the present image, Runtime, version and health.
-func facts(sc scene) views.Facts {
-	f := views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), Runtime: sc.Runtime, DAGsFrom: sc.DAGsFrom()}
+// facts are the present health, version, image and switch.
+func facts(tx *store.Tx, sc scene) (f views.Facts, err error) {
+	f = views.Facts{ImageTag: views.ImageTag(sc.State), ImageRef: sc.ImageRef(), ImageNote: views.RuntimeNote(sc.Runtime), On: sc.DAGDeploys, SwitchNote: views.SwitchNote(sc.Deployment)}
 	f.Health, f.Reason = sc.Health(sc.components, sc.refused, slipway.RunningDeploy(sc.queue), sc.now)
 	if sc.trouble != "" && len(sc.queue) > 0 {
 		f.Reason = sc.trouble
 	}
+	if sc.role.May(slipway.Switch) == nil {
+		f.SwitchURL = switchPath(sc.ID, !sc.projected.DAGDeploys)
+	}
+	var v store.BundleVersion
 	if sc.Version != "" {
 		f.Version, f.VersionURL = sc.Version, versionPath(sc.ID, sc.Version)
+		if v, err = tx.BundleVersion(sc.ID, sc.Version); err != nil && !errors.Is(err, slipway.ErrNotFound) {
+			return f, err
+		}
 	}
-	f.DAGsNote = views.DAGsNote(sc.Deployment)
-	return f
+	f.VersionNote = views.VersionNote(sc.Deployment, v.Files, v.Size)
+	return f, nil
 }
 
 // waiting lists the deploys and switches in wait for a confirmation or a turn.
@@ -123,7 +137,7 @@ func components(sc scene) views.Running {
 		}
 	}
 	for _, c := range sc.components {
-		r.Rows = append(r.Rows, component(sc, c))
+		r.Rows, r.Images = append(r.Rows, component(sc, c)), r.Images || !c.Mounts()
 	}
 	return r
 }
@@ -133,7 +147,7 @@ func components(sc scene) views.Running {
 func component(sc scene, c slipway.Component) views.ComponentRow {
 	row := views.ComponentRow{
 		Name: c.Component, Component: c.Component, Title: string(c.Version), Error: c.Error, Warning: c.Warning,
-		Since: sc.at(c.Since), Seen: sc.at(c.LastSeen), Text: views.RunsText(c),
+		Since: sc.at(c.Since), Seen: sc.at(c.LastSeen), Text: views.RunsText(c), Image: !c.Mounts(),
 	}
 	if row.Name == slipway.EmbeddedComponent {
 		row.Name = "this machine"
@@ -149,14 +163,17 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 		row.Tone, row.Sign = "bad", "✕"
 	case c.Step != "":
 		row.Tone, row.Sign, row.Text, row.Title = "busy", "↻", c.Step, ""
-		if c.Total > 0 {
+		if row.Done, row.Total = c.Done, c.Total; c.Total > 0 {
 			row.Detail, row.Since = views.Bytes(c.Done)+" of "+views.Bytes(c.Total), views.Moment{}
 		}
 	case c.Runs(sc.State):
 		row.Tone, row.Sign = "ok", "✓"
 		if sc.live.Number == 0 {
 			row.Text = views.ComponentReady
+		} else if c.Mounts() && sc.Mounted {
+			row.Text = "#" + strconv.Itoa(sc.live.Number)
 		}
+		row.Seen = views.Moment{}
 	default:
 		row.Tone, row.Sign, row.Detail = "warn", "▲", views.ComponentBehind
 	}

@@ -197,7 +197,7 @@ func TestOverview(t *testing.T) {
 
 	w := author.get(a.page(""))
 
-	want(t, w, http.StatusOK, "HEALTHY", "1 of 1 on #1", "this machine", "What deploy #2 will do", "+0 ~1 −0", "CURRENT")
+	want(t, w, http.StatusOK, "HEALTHY", "1 of 1 on #1", "this machine", "What deploy #2 will do", "+0 ~1 −0", "Live now", "by <span class=\"nowrap\">Eve Author</span>")
 	if strings.Contains(w.Body.String(), "Point Airflow at it") {
 		t.Error("how to connect is still in the way")
 	}

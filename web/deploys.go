@@ -74,6 +74,11 @@ func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.De
 	}
 	p.Root, p.LeftOut, p.Outside = rootOf(w), omissions(report), report.Outside
 	p.Header, p.Timeline, p.Folder = header(sc, w, kept), timeline(sc, w), views.FolderText(w)
+	if p.Header.Current {
+		if p.Header.Undo, _, err = undo(tx, sc); err != nil {
+			return p, w, err
+		}
+	}
 	p.LiveURL = fmt.Sprintf("%s/live?view=deploy&number=%d&status=%s", deploymentPath(sc.ID), w.Number, w.Status)
 	return p, w, nil
 }

@@ -128,8 +128,12 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 		return err
 	}
 	var p views.DeployPage
+	undone := 0
 	err = s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
 		if p, _, err = deployHead(tx, sc, n); err != nil {
+			return err
+		}
+		if undone, err = undoneBy(tx, sc, n); err != nil {
 			return err
 		}
 		p.Frame, err = s.frameOf(c, tx, sc, fmt.Sprintf("Return to #%d", n), "")
@@ -146,6 +150,7 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	form := review(r, ch, t)
 	path := deployPath(r.Deployment.ID, n)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
+	form.Returns = views.ReturnText(n, undone, r.Deploy.After, r.Projected.State)
 	form.Effects = views.ReturnEffects(r.Deploy.After, r.Projected.State)
 	if p.Review = &form; !form.NoFiles {
 		p.Changes = &ch

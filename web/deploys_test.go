@@ -86,7 +86,7 @@ func TestConfirmAfterSomebodyElse(t *testing.T) {
 	}
 	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(between.Version), "remove_dags", "yes"), a.page("/deploys/2"))
 	a.reaches(t, 2, slipway.Deployed)
-	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "DEPLOYED", "CURRENT", "Changes against #3", "1 of 1 component", "Download")
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "DEPLOYED", `class="live-mark">LIVE`, "Changes against #3", "1 of 1 component", "Download")
 }
 
 func TestDiscard(t *testing.T) {
@@ -200,4 +200,37 @@ func TestEscaping(t *testing.T) {
 			t.Errorf("%s holds markup of the file:\n%s", path, page)
 		}
 	}
+}
+
+// TestUndo follows the way back: the Overview and the page of the live deploy
+// lead to what the return does, and all other pages offer no undo.
+func TestUndo(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	a.live(t, a.Eve, map[string]string{"a.py": dag})
+	author := a.as(t, a.Eve)
+	if body := author.get(a.page("")).Body.String(); strings.Contains(body, "Undo:") {
+		t.Error("the first deploy can be undone")
+	}
+	a.live(t, a.Eve, map[string]string{"a.py": dag + "#"})
+	undo := `href="` + a.page("/deploys/1/return") + `"`
+
+	want(t, author.get(a.page("")), http.StatusOK, undo, "Undo: return to #1", "Compare with #1", "Files")
+	want(t, author.get(a.page("/deploys/2")), http.StatusOK, undo, "Undo: return to #1")
+	for path, who := range map[string]slipway.Actor{"/deploys/1": a.Eve, "": a.Mia, "/deploys/2": a.Mia} {
+		if body := a.as(t, who).get(a.page(path)).Body.String(); strings.Contains(body, "Undo:") {
+			t.Errorf("%s offers %s an undo", path, who.Name)
+		}
+	}
+	base := string(a.deployment(t).Version)
+	want(t, author.get(a.page("/deploys/1/return")), http.StatusOK, "This new deploy takes back #2: Airflow gets the DAG files as after #1; nothing restarts")
+	if w := author.post(a.page("/deploys/1/return"), "base", base); w.Code != http.StatusSeeOther {
+		t.Fatalf("the return is refused: %d %s", w.Code, w.Body)
+	}
+	a.reaches(t, 3, slipway.Deployed)
+	want(t, author.get(a.page("")), http.StatusOK, "returned to #1", "Undo: return to #2")
+	if body := author.get(a.page("/deploys/1/return")).Body.String(); strings.Contains(body, "takes back") || !strings.Contains(body, "is what runs already") {
+		t.Error("the page of a refused return says what the return would do")
+	}
+	want(t, author.get(a.page("/deploys/2/return")), http.StatusOK, "takes back #3")
 }

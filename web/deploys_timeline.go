@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"slipway/internal/slipway"
@@ -29,19 +30,23 @@ func notable(l phase) bool {
 // timeline tells a deploy's life in steps with durations.
 func timeline(sc scene, w slipway.Deploy) views.Timeline {
 	var t views.Timeline
-	var total time.Duration
+	var titles []string
+	var took []time.Duration
 	for _, l := range phases(sc, w) {
 		step := stepOf(sc, w, l)
 		if step.Class == "" || l.title == waited && !notable(l) {
 			continue
 		}
 		if !l.person && !l.from.IsZero() && !l.to.IsZero() {
-			total += l.to.Sub(l.from)
+			titles, took = append(titles, l.title), append(took, l.to.Sub(l.from))
+		}
+		if len(t.Steps) == 0 { // no step before, to draw the time between
+			step.Detail, step.Took = strings.Trim(step.Detail+", "+step.Took, ", "), ""
 		}
 		t.Steps = append(t.Steps, step)
 	}
-	if w.Status.Ended() && total > 0 {
-		t.Total = views.Duration(total)
+	if w.Status.Ended() {
+		t.Total, t.Shares = views.TookText(w), views.TimeShares(titles, took)
 	}
 	return t
 }
@@ -141,8 +146,8 @@ func stepOf(sc scene, w slipway.Deploy, l phase) views.Step {
 	default:
 		step.Class, step.Took = "done", views.Duration(l.to.Sub(l.from))
 	}
-	if l.person && step.Class == "done" && l.title != waited {
-		step.Took = "—"
+	if l.title == waited && step.Class == "busy" {
+		step.Title = "Waits"
 	}
 	if l.title == "Confirmed" && step.Class == "busy" {
 		step.Class, step.Title, step.Took = "waiting", "To be confirmed", ""

@@ -78,7 +78,7 @@ func TestSwitchPage(t *testing.T) {
 	if d := a.deployment(t); d.DAGDeploys || !d.NeedsImage || !d.Mounted {
 		t.Errorf("state %+v", d.State)
 	}
-	want(t, owner.get(a.page("")), http.StatusOK, "This Deployment needs an image deploy.", "Ada Lovelace turned DAG-only deploys off.", "Switch back", "until the image deploy")
+	want(t, owner.get(a.page("")), http.StatusOK, "This Deployment needs an image deploy.", "Ada Lovelace turned DAG-only deploys off.", "Switch back", "after the image deploy")
 	if page := a.as(t, a.Eve).get(a.page("")).Body.String(); strings.Contains(page, "Switch back") {
 		t.Error("an Author may switch back")
 	}

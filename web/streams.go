@@ -83,7 +83,8 @@ func overviewFragments(o views.Overview, seen string) []fragment {
 		{"facts", views.FactsStrip(o.Facts)},
 		{"banner", views.NeedsImageBanner(o.Frame.Banner)},
 		{"waiting", views.WaitingCard(o.Waiting)},
-		{"running", views.RunningCard(o.Running)},
+		{"now", views.NowCards(o)},
+		{"connect-place", views.ConnectPlace(o.Connect)},
 		{"newest", views.NewestCard(o)},
 	}
 	switch {

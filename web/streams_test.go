@@ -84,7 +84,7 @@ func TestLiveOverview(t *testing.T) {
 	a.run(t)
 	b := a.as(t, a.Eve)
 	l := b.listen(a.page("/live?view=overview"))
-	first := l.until(`hx-target="#facts"`, `hx-target="#running"`, `hx-target="#newest"`, `hx-target="#new-deploy"`, `hx-swap="outerMorph"`)
+	first := l.until(`hx-target="#facts"`, `hx-target="#now"`, `hx-target="#newest"`, `hx-target="#new-deploy"`, `hx-swap="outerMorph"`)
 	if !strings.Contains(first, "No deploys yet") {
 		t.Error("the first snapshot lacks the list")
 	}

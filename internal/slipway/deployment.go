@@ -42,14 +42,6 @@ type State struct {
 	NeedsImage bool    // since the switch, until an "Image and DAGs" deploy has gone live
 }
 
-// DAGsFrom says in a word where Airflow's DAGs come from.
-func (s State) DAGsFrom() string {
-	if s.Mounted {
-		return "DAG bundle"
-	}
-	return "Image"
-}
-
 // DefaultPlatform is the required platform of images, unless the Deployment
 // sets another.
 const DefaultPlatform = "linux/amd64"

@@ -154,11 +154,3 @@ func TestNamespace(t *testing.T) {
 		}
 	}
 }
-
-func TestDAGsFrom(t *testing.T) {
-	for want, s := range map[string]State{"DAG bundle": {Mounted: true, Version: "v"}, "Image": {Version: "v"}} {
-		if got := s.DAGsFrom(); got != want {
-			t.Errorf("DAGs of %+v from %q, want %q", s, got, want)
-		}
-	}
-}

@@ -1,0 +1,42 @@
+package views
+
+import (
+	"testing"
+	"time"
+
+	"slipway/internal/slipway"
+)
+
+func TestReturnText(t *testing.T) {
+	now := slipway.State{Mounted: true, Version: "2", Image: "sha256:2", DAGDeploys: true}
+	dags, image, both := now, now, now
+	dags.Version, image.Image = "1", "sha256:1"
+	both.Version, both.Image = "1", "sha256:1"
+	for name, tt := range map[string]struct {
+		undone int
+		then   slipway.State
+		want   string
+	}{
+		"undo":    {51, dags, "This new deploy takes back #51: Airflow gets the DAG files as after #50; nothing restarts, and the history keeps every deploy to return to."},
+		"farther": {0, dags, "This new deploy takes back everything deployed since: Airflow gets the DAG files as after #50; nothing restarts, and the history keeps every deploy to return to."},
+		"image":   {51, image, "This new deploy takes back #51: Airflow gets the image as after #50; components restart, and the history keeps every deploy to return to."},
+		"both":    {51, both, "This new deploy takes back #51: Airflow gets image and DAG files as after #50; components restart, and the history keeps every deploy to return to."},
+	} {
+		if got := ReturnText(50, tt.undone, tt.then, now); got != tt.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
+func TestTimeShares(t *testing.T) {
+	if got := TimeShares([]string{"Uploaded"}, []time.Duration{0}); got != nil {
+		t.Errorf("shares of nothing: %v", got)
+	}
+	got := TimeShares([]string{"Uploaded", "Checked", "Mounted"}, []time.Duration{time.Second, 0, 3 * time.Second})
+	want := []TimeShare{{"c-1", "uploaded 1.00 s", 0, 248}, {"c-2", "checked 0.00 s", 251, 4}, {"c-3", "mounted 3.00 s", 258, 738}}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("share %d is %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
