@@ -125,7 +125,7 @@ func (s *Server) sendManifest(c echo.Context) error {
 	if err == nil && to != "" {
 		return toBucket(c, to)
 	}
-	f, err := portalOf(c).OpenManifest(v)
+	f, err := portalOf(c).OpenManifest(c.Request().Context(), v)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ type storedFile struct {
 // open opens the file in the data folder or the bucket.
 func (n storedFile) open(bundles *bundle.Store) (bundle.File, error) {
 	if n.pack.SHA256 == "" {
-		return bundles.OpenManifest(n.of.Namespace, n.version.Version)
+		return bundles.OpenManifest(context.Background(), n.of.Namespace, n.version.Version)
 	}
 	return bundles.OpenPack(n.of.Namespace, n.pack.SHA256)
 }

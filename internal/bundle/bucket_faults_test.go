@@ -192,19 +192,25 @@ func TestBucketWorkEnds(t *testing.T) {
 			defer cancel()
 			b.Proxy.Set(buckettest.Hang)
 			defer b.Proxy.Set(buckettest.None)
-			done := make(chan error, 1)
+			done := make(chan error, 2)
 			go func() {
 				_, err := s.Source(ns).Frames(call, sha("a"), 0, 10)
 				done <- err
 			}()
+			go func() {
+				_, err := s.OpenManifest(call, ns, version(1))
+				done <- err
+			}()
 			tt.end(end, cancel)
-			select {
-			case err := <-done:
-				if !tt.want(err) {
-					t.Errorf("it ended with %v", err)
+			for range cap(done) {
+				select {
+				case err := <-done:
+					if !tt.want(err) {
+						t.Errorf("it ended with %v", err)
+					}
+				case <-time.After(20 * time.Second):
+					t.Error("it waits on")
 				}
-			case <-time.After(20 * time.Second):
-				t.Error("it waits on")
 			}
 		})
 	}

@@ -67,7 +67,7 @@ func readJSON(r io.Reader) (m slipway.Manifest, err error) {
 
 // Manifest returns the manifest of version v.
 func (s *Store) Manifest(ns string, v slipway.Version) (slipway.Manifest, error) {
-	f, err := s.OpenManifest(ns, v)
+	f, err := s.OpenManifest(context.Background(), ns, v)
 	if err != nil {
 		return slipway.Manifest{}, err
 	}
@@ -80,12 +80,12 @@ func (s *Store) Manifest(ns string, v slipway.Version) (slipway.Manifest, error)
 }
 
 // OpenManifest opens the stored file of version v's manifest.
-func (s *Store) OpenManifest(ns string, v slipway.Version) (File, error) {
+func (s *Store) OpenManifest(ctx context.Context, ns string, v slipway.Version) (File, error) {
 	name, err := manifestName(ns, v)
 	if err != nil {
 		return nil, err
 	}
-	return s.backend.open(context.Background(), name)
+	return s.backend.open(ctx, name)
 }
 
 // PutManifest stores m and returns the compressed size. Putting an equal
@@ -138,7 +138,7 @@ func (s *Store) putManifest(dir, name string, packed *bytes.Buffer) error {
 }
 
 func (s *Store) manifestSize(ns string, v slipway.Version) (int64, error) {
-	f, err := s.OpenManifest(ns, v)
+	f, err := s.OpenManifest(context.Background(), ns, v)
 	if err != nil {
 		return 0, err
 	}

@@ -77,8 +77,8 @@ func (p *AgentPortal) desired(ctx context.Context) (want slipway.Desired, err er
 }
 
 // Manifest opens the stored manifest of a version, as in mount.Source.
-func (p *AgentPortal) Manifest(_ context.Context, v slipway.Version) (io.ReadCloser, error) {
-	return p.OpenManifest(v)
+func (p *AgentPortal) Manifest(ctx context.Context, v slipway.Version) (io.ReadCloser, error) {
+	return p.OpenManifest(ctx, v)
 }
 
 // Frames returns a part of a pack, as in bundle.Source.
@@ -97,8 +97,8 @@ func (p *AgentPortal) Report(_ context.Context, r slipway.Report) error {
 }
 
 // OpenManifest opens the stored manifest of a version.
-func (p *AgentPortal) OpenManifest(v slipway.Version) (bundle.File, error) {
-	f, err := p.bundles.OpenManifest(p.ns, v)
+func (p *AgentPortal) OpenManifest(ctx context.Context, v slipway.Version) (bundle.File, error) {
+	f, err := p.bundles.OpenManifest(ctx, p.ns, v)
 	if _, named := v.Time(); !named || errors.Is(err, fs.ErrNotExist) {
 		return nil, slipway.Errorf(slipway.NotFound, "There is no DAG bundle version %s, or it is no longer kept.", v)
 	}

@@ -64,7 +64,7 @@ func (s *startup) resume(ctx context.Context) error {
 		}
 	}
 	if !held {
-		err = errors.Join(s.dropUploads(uploads), s.dropPacks(ctx, all), s.dropManifests(all, left))
+		err = errors.Join(s.dropUploads(uploads), s.dropPacks(ctx, all), s.dropManifests(ctx, all, left))
 	}
 	err = errors.Join(err, s.dropPartialFiles(all), s.openMounts(all))
 	if err != nil {
@@ -271,11 +271,11 @@ func unrecordedManifests(tx *store.Tx, d slipway.Deployment, stored []slipway.Ve
 }
 
 // dropManifests removes the unrecorded manifests left by crashes.
-func (s *startup) dropManifests(all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
+func (s *startup) dropManifests(ctx context.Context, all []slipway.Deployment, left map[slipway.DeploymentID][]slipway.Version) error {
 	for _, d := range all {
 		for _, v := range left[d.ID] {
 			if err := s.dropLeftover(
-				func() (bundle.File, error) { return s.bundles.OpenManifest(d.Namespace, v) },
+				func() (bundle.File, error) { return s.bundles.OpenManifest(ctx, d.Namespace, v) },
 				func() error { return s.bundles.DropManifest(d.Namespace, v) }); err != nil {
 				return err
 			}

@@ -138,6 +138,6 @@ type storedIn struct {
 	bundle.Source
 }
 
-func (s storedIn) Manifest(_ context.Context, v slipway.Version) (io.ReadCloser, error) {
-	return s.store.OpenManifest(ns, v)
+func (s storedIn) Manifest(ctx context.Context, v slipway.Version) (io.ReadCloser, error) {
+	return s.store.OpenManifest(ctx, ns, v)
 }

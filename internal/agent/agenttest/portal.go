@@ -57,8 +57,8 @@ func (p *Portal) Desired(ctx context.Context, since string) (slipway.Desired, er
 }
 
 // Manifest opens the manifest of a version.
-func (p *Portal) Manifest(_ context.Context, v slipway.Version) (io.ReadCloser, error) {
-	return p.store.OpenManifest("ns", v)
+func (p *Portal) Manifest(ctx context.Context, v slipway.Version) (io.ReadCloser, error) {
+	return p.store.OpenManifest(ctx, "ns", v)
 }
 
 // Report keeps a report.
