@@ -138,7 +138,11 @@ func (p *portal) found(ctx context.Context) (all auth.Founded, actors []slipway.
 			}
 			actors = append(actors, actor(u))
 		}
-		return nil
+		finance, err := tx.AddWorkspace("Finance Analytics") // where nobody has begun
+		if err != nil {
+			return err
+		}
+		return tx.SetRole(finance.ID, actors[0].User, slipway.Owner)
 	})
 	return all, actors, err
 }

@@ -22,6 +22,7 @@ type year struct {
 	random    *rand.Rand // the same for every demo
 	workspace slipway.WorkspaceID
 	prod      slipway.Deployment
+	staging   slipway.Deployment
 	team      []slipway.Actor // in the order of people
 	ci        slipway.Actor   // a token of the Workspace
 	agents    string          // the token of prod's agents
@@ -71,14 +72,11 @@ func (y *year) begin(ctx context.Context) error {
 	}
 	y.workspace, y.prod, y.team = all.Workspace.ID, all.Deployment, team
 	y.run(ctx)
-	for _, name := range []string{"warehouse-staging", "experiments-of-the-machine-learning-guild-in-the-north"} {
-		d, err := slipway.NewDeployment(y.workspace, name, true)
-		if err != nil {
-			return err
-		}
-		if _, err := y.engine.Create(ctx, d, team[0]); err != nil {
-			return err
-		}
+	if y.staging, err = y.add(ctx, "warehouse-staging"); err != nil {
+		return err
+	}
+	if _, err = y.add(ctx, "experiments-of-the-machine-learning-guild-in-the-north"); err != nil {
+		return err
 	}
 	err = y.store.Update(ctx, func(tx *store.Tx) error {
 		if y.agents, _, err = auth.IssueAgentToken(tx, team[0], y.prod.ID, "Airflow's hosts"); err != nil {
@@ -96,6 +94,15 @@ func (y *year) begin(ctx context.Context) error {
 	}
 	_, err = y.deploy(ctx, y.team[0], "First deploy of the warehouse project")
 	return err
+}
+
+// add adds a Deployment on this machine.
+func (y *year) add(ctx context.Context, name string) (slipway.Deployment, error) {
+	d, err := slipway.NewDeployment(y.workspace, name, true)
+	if err != nil {
+		return d, err
+	}
+	return y.engine.Create(ctx, d, y.team[0])
 }
 
 // work makes one deploy of a kind that a team has.
@@ -132,8 +139,18 @@ func (y *year) commit(title string) slipway.Git {
 	return slipway.Git{Commit: sha, Branch: "main", Repository: "example/warehouse", URL: "https://git.example.com/example/warehouse/commit/" + sha, Author: people[3+y.random.IntN(3)].name}
 }
 
-// deploy uploads and deploys the whole project.
+// deploy uploads and deploys the whole project, on every third day to staging
+// before.
 func (y *year) deploy(ctx context.Context, by slipway.Actor, title string) (slipway.Deploy, error) {
+	if y.store.Now().YearDay()%3 == 0 {
+		if w, err := y.deployTo(ctx, y.staging.ID, by, title); err != nil {
+			return w, err
+		}
+	}
+	return y.deployTo(ctx, y.prod.ID, by, title)
+}
+
+func (y *year) deployTo(ctx context.Context, to slipway.DeploymentID, by slipway.Actor, title string) (slipway.Deploy, error) {
 	b, err := y.project.archive(y.store.Now())
 	if err != nil {
 		return slipway.Deploy{}, err
@@ -142,12 +159,12 @@ func (y *year) deploy(ctx context.Context, by slipway.Actor, title string) (slip
 	if by.Token != "" {
 		n.Git = y.commit(title)
 	}
-	w, err := y.upload(ctx, y.prod.ID, by, n, b)
+	w, err := y.upload(ctx, to, by, n, b)
 	if err != nil {
 		return w, err
 	}
 	if by.Token != "" {
-		if w, err = y.engine.Finalize(ctx, y.prod.ID, w.ID, by, deploy.Finish{Version: w.Version}); err != nil {
+		if w, err = y.engine.Finalize(ctx, to, w.ID, by, deploy.Finish{Version: w.Version}); err != nil {
 			return w, err
 		}
 		return y.await(ctx, w, ended)
