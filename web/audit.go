@@ -1,8 +1,14 @@
 package web
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,23 +20,52 @@ import (
 // auditPath is the address of the audit log of w.
 func auditPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/audit" }
 
+// auditLog is an audit log on a page: of a Workspace, or of the installation.
+type auditLog struct {
+	of      slipway.WorkspaceID // "" for the installation
+	path    string
+	people  []slipway.User
+	tokens  []store.Token
+	targets []slipway.Deployment // Deployments that exist
+}
+
+// workspaceAudit returns the audit log of a Workspace, for roles with ReadAudit.
+func workspaceAudit(tx *store.Tx, w slipway.WorkspaceID, by slipway.Actor) (l auditLog, err error) {
+	_, role, err := tx.Workspace(w, by)
+	if err == nil {
+		err = role.May(slipway.ReadAudit)
+	}
+	if err != nil {
+		return l, err
+	}
+	l = auditLog{of: w, path: auditPath(w)}
+	if l.targets, err = tx.Deployments(w); err != nil {
+		return l, err
+	}
+	if l.tokens, err = tx.Tokens(w); err != nil {
+		return l, err
+	}
+	members, err := tx.Members(w)
+	for _, m := range members {
+		l.people = append(l.people, m.User)
+	}
+	return l, err
+}
+
 // showAudit serves GET /workspaces/:workspace/audit: the events of a Workspace,
-// newest first, for roles with ReadAudit.
+// newest first.
 func (s *Server) showAudit(c echo.Context) error {
 	var page views.AuditPage
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		frame, role, err := s.frameIn(c, tx, "Audit log", workspaceID(c), views.AuditLog)
-		if err == nil {
-			err = role.May(slipway.ReadAudit)
-		}
+		l, err := workspaceAudit(tx, workspaceID(c), actorOf(c))
 		if err != nil {
 			return err
 		}
-		if page, err = auditPage(tx, workspaceID(c), queryNumber(c, "before")); err != nil {
+		if page, err = l.page(tx, auditQueryOf(c), queryNumber(c, "before")); err != nil {
 			return err
 		}
-		page.Page = frame
-		return nil
+		page.Page, _, err = s.frameIn(c, tx, "Audit log", workspaceID(c), views.AuditLog)
+		return err
 	})
 	if err != nil {
 		return err
@@ -38,32 +73,130 @@ func (s *Server) showAudit(c echo.Context) error {
 	return render(c, http.StatusOK, views.Audit(page))
 }
 
-// auditPage returns the events of a Workspace before the one with the id given;
-// 0 for the newest.
-func auditPage(tx *store.Tx, w slipway.WorkspaceID, before int) (p views.AuditPage, err error) {
-	trail, err := tx.AuditTrail(w, int64(before), pageSize+1)
+// auditQuery is the query of an audit log.
+type auditQuery struct {
+	values url.Values // of the filled fields
+	filter store.AuditFilter
+	wrong  string // why a field could not be read
+}
+
+// auditFields are the fields of the filters.
+var auditFields = []string{"q", "what", "by", "deployment", "from", "to"}
+
+// auditWords is the number of words of a search; more tell nothing more.
+const auditWords = 12
+
+// auditQueryOf reads the filters from the address.
+func auditQueryOf(c echo.Context) auditQuery {
+	a := auditQuery{values: url.Values{}}
+	for _, name := range auditFields {
+		if value := strings.TrimSpace(c.QueryParam(name)); value != "" {
+			a.values.Set(name, value)
+		}
+	}
+	get := a.values.Get
+	a.filter = store.AuditFilter{Deployment: slipway.DeploymentID(get("deployment")), By: get("by")}
+	if a.values.Has("what") {
+		a.filter.Nouns = append([]string{}, views.AuditNouns(get("what"))...)
+	}
+	words := strings.Fields(get("q"))
+	for _, w := range words[:min(len(words), auditWords)] {
+		a.filter.Words = append(a.filter.Words, store.AuditWord{Text: w, Actions: views.AuditActions(w)})
+	}
+	a.filter.From = a.day("from")
+	if a.filter.Until = a.day("to"); !a.filter.Until.IsZero() {
+		a.filter.Until = a.filter.Until.AddDate(0, 0, 1)
+	}
+	return a
+}
+
+// day reads a field as a day, zero if empty. An unreadable field sets a.wrong.
+func (a *auditQuery) day(name string) time.Time {
+	text := a.values.Get(name)
+	if text == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil || t.Year() < 1970 {
+		a.wrong = fmt.Sprintf(views.NotDay, text)
+		return time.Time{}
+	}
+	return t
+}
+
+// path returns the address of path with the query and further values.
+func (a auditQuery) path(path string, pairs ...string) string {
+	at := maps.Clone(a.values)
+	for i := 0; i < len(pairs); i += 2 {
+		at.Set(pairs[i], pairs[i+1])
+	}
+	if len(at) == 0 {
+		return path
+	}
+	return path + "?" + at.Encode()
+}
+
+// page returns the events that a selects before the one with the id given; 0 for
+// the newest. The frame is the caller's.
+func (l auditLog) page(tx *store.Tx, a auditQuery, before int) (p views.AuditPage, err error) {
+	p.Filters = l.filters(a)
+	if a.wrong != "" {
+		return p, nil
+	}
+	trail, err := tx.FindAudit(l.of, a.filter, int64(before), pageSize+1)
 	if err != nil {
 		return p, err
-	}
-	all, err := tx.Deployments(w)
-	if err != nil {
-		return p, err
-	}
-	exist := map[slipway.DeploymentID]bool{}
-	for _, d := range all {
-		exist[d.ID] = true
 	}
 	if len(trail) > pageSize {
 		trail = trail[:pageSize]
-		p.Older = pageOf(auditPath(w), "before", int(trail[len(trail)-1].ID))
+		p.Older = a.path(l.path, "before", strconv.FormatInt(trail[len(trail)-1].ID, 10))
 	}
 	if before > 0 {
-		p.Newer = auditPath(w)
+		p.Newer = a.path(l.path)
 	}
 	for _, e := range trail {
-		p.Rows = append(p.Rows, auditRow(e, exist[e.Deployment]))
+		day := e.At.UTC().Truncate(24 * time.Hour)
+		if n := len(p.Days); n == 0 || !p.Days[n-1].Day.Equal(day) {
+			p.Days = append(p.Days, views.AuditDay{Day: day})
+		}
+		last := &p.Days[len(p.Days)-1]
+		last.Rows = append(last.Rows, auditRow(e, slices.ContainsFunc(l.targets, func(d slipway.Deployment) bool { return d.ID == e.Deployment })))
 	}
 	return p, nil
+}
+
+// filters returns the form, filled in with the query.
+func (l auditLog) filters(a auditQuery) views.AuditFilters {
+	get := a.values.Get
+	f := views.AuditFilters{
+		Action: l.path, Text: get("q"), From: get("from"), Until: get("to"), Count: len(a.values), Error: a.wrong,
+		What: views.AuditGroups(get("what")), By: []views.Option{{Text: "Everyone"}}, Deployments: []views.Option{{Text: "All"}},
+		CSVURL: a.path(l.path+"/export", "format", "csv"), NDJSONURL: a.path(l.path+"/export", "format", "ndjson"),
+	}
+	for _, u := range l.people {
+		f.By = append(f.By, views.Option{Value: string(u.ID), Text: u.Title()})
+	}
+	for _, t := range l.tokens {
+		f.By = append(f.By, views.Option{Value: string(t.ID), Text: "token " + slipway.Visible(t.Name)})
+	}
+	for _, d := range l.targets {
+		f.Deployments = append(f.Deployments, views.Option{Value: string(d.ID), Text: d.Name})
+	}
+	f.By = choose(f.By, get("by"), views.NoLonger)
+	f.Deployments = choose(f.Deployments, get("deployment"), views.NoLonger)
+	return f
+}
+
+// choose marks the option of a value as chosen. A value without an option gets
+// one with the text missing.
+func choose(all []views.Option, value, missing string) []views.Option {
+	for i := range all {
+		if all[i].Value == value {
+			all[i].Chosen = true
+			return all
+		}
+	}
+	return append(all, views.Option{Value: value, Text: missing, Chosen: true})
 }
 
 // auditRow puts e into words. exists says whether the Deployment of e still

@@ -1,10 +1,15 @@
 package web
 
 import (
+	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"slipway/internal/slipway"
 	"slipway/store"
@@ -70,7 +75,7 @@ func TestAuditLogInWords(t *testing.T) {
 		"API token":           {slipway.Event{Deployment: a.Sales.ID, Action: "token.create", Target: "API token ci", Detail: "As Author."}, "made the API token ci", a.tokensPath(), "As Author."},
 		"agent token":         {slipway.Event{Deployment: a.Sales.ID, Action: "token.revoke", Target: "agent token workers"}, "revoked the agent token workers", base, ""},
 		"member":              {slipway.Event{Action: "member.remove", Target: "mia@example.com"}, "removed from the Workspace mia@example.com", peoplePath(a.Workspace.ID), ""},
-		"invitation":          {slipway.Event{Action: "invitation.remove"}, "took an invitation back", "", ""},
+		"invitation":          {slipway.Event{Action: "invitation.remove"}, "revoked an invitation", "", ""},
 		"registry":            {slipway.Event{Action: "registry.set", Target: "ghcr.example", Detail: "bot"}, "set the login at the registry ghcr.example", registriesPath(a.Workspace.ID), "bot"},
 		"without words":       {slipway.Event{Action: "moon.land", Target: "Eagle", Detail: "First."}, "moon.land Eagle", "", "First."},
 	} {
@@ -116,5 +121,92 @@ func TestAuditLogHasPages(t *testing.T) {
 			t.Errorf("page %d: older %v", page, found)
 		}
 		path, _, _ = strings.Cut(older, `"`)
+	}
+}
+
+// filterWorld has one event of each sort for the filters.
+func filterWorld(t *testing.T) *app {
+	t.Helper()
+	a := newApp(t)
+	for _, e := range []struct {
+		day int
+		by  slipway.Actor
+		slipway.Event
+	}{
+		{1, a.Eve, slipway.Event{Deployment: a.Sales.ID, Action: "deploy.upload", Target: "sales-prod", Detail: "#7"}},
+		{2, slipway.Actor{User: a.Eve.User, Token: "t-1", Name: "ci", Via: slipway.API, IP: "192.0.2.7"}, slipway.Event{Deployment: a.Sales.ID, Action: "deploy.confirm", Target: "sales-prod", Detail: "#7"}},
+		{3, a.Ada, slipway.Event{Action: "registry.set", Target: "50%_off.example", Detail: "=cmd()"}},
+	} {
+		a.now = time.Date(2026, 11, e.day, 18, 2, 1, 0, time.UTC)
+		storetest.Update(t, a.store, func(tx *store.Tx) error {
+			e.Workspace = a.Workspace.ID
+			return tx.Audit(e.by, e.Event)
+		})
+	}
+	return a
+}
+
+func TestAuditLogFilters(t *testing.T) {
+	a := filterWorld(t)
+	b := a.as(t, a.Ada)
+	for query, want := range map[string]string{
+		"": "321", "q=confirmed": "2", "q=CI": "2", "q=192.0.2.7": "2", "q=%237+sales": "21", "q=50%25_off": "3", "q=_______": "",
+		"what=deploy": "21", "what=workspace": "3", "what=moon": "", "by=t-1": "2", "by=" + string(a.Eve.User): "1", "deployment=" + string(a.Sales.ID): "21",
+		"from=2026-11-02": "32", "to=2026-11-02": "21", "from=2026-11-02&to=2026-11-02": "2", "what=deploy&q=uploaded": "1", "deployment=gone": "",
+	} {
+		text := b.get(a.auditPath() + "?" + query).Body.String()
+		days := ""
+		for _, m := range regexp.MustCompile(`datetime="2026-11-0(\d)T18:02:01Z"`).FindAllStringSubmatch(text, -1) {
+			days += m[1]
+		}
+		if days != want {
+			t.Errorf("%q shows the events of the days %q, want %q", query, days, want)
+		}
+		if cleared := strings.Contains(text, `>Clear<`); cleared != (query != "") {
+			t.Errorf("%q: a way to clear the filters: %v", query, cleared)
+		}
+		if said := strings.Contains(text, "No entry is like this"); said != (want == "") {
+			t.Errorf("%q: it says that nothing is found: %v", query, said)
+		}
+	}
+	want(t, b.get(a.auditPath()+"?q=sales&by=gone"), http.StatusOK, `value="sales"`, `value="gone" selected>No longer there`)
+	want(t, b.get(a.auditPath()+"?from=yesterday"), http.StatusOK, "“yesterday” is no day.")
+	want(t, b.get(a.auditPath()), http.StatusOK, "18:02:01", "Tuesday, 3 November 2026")
+}
+
+func TestAuditLogExports(t *testing.T) {
+	a := filterWorld(t)
+	b := a.as(t, a.Ada)
+	w := b.get(a.auditPath() + "/export?format=csv")
+	rows, err := csv.NewReader(w.Body).ReadAll()
+	if err != nil || len(rows) != 4 || !slices.Equal(rows[0], auditColumns) {
+		t.Fatalf("CSV of %d rows, begins with %q: %v", len(rows), rows[0], err)
+	}
+	if got := rows[1][1:]; !slices.Equal(got, []string{"2026-11-03T18:02:01Z", "Ada Lovelace", "portal", "127.0.0.1", "registry.set", "50%_off.example", "'=cmd()", ""}) {
+		t.Errorf("the newest row is %q", got)
+	}
+	if got := w.Header().Get("Content-Disposition"); got != "attachment; filename=audit-2026-11-03.csv" {
+		t.Errorf("it is sent as %q", got)
+	}
+	w = b.get(a.auditPath() + "/export?format=ndjson&what=deploy&q=ci")
+	var line auditLine
+	if err := json.Unmarshal(w.Body.Bytes(), &line); err != nil || line.By != "token ci" || line.Token != "t-1" || line.Detail != "#7" || line.At != "2026-11-02T18:02:01Z" {
+		t.Errorf("the only line is %+v: %v", line, err)
+	}
+	want(t, b.get(a.auditPath()+"/export?format=xml"), http.StatusUnprocessableEntity, "There is no format")
+	want(t, b.get(a.auditPath()+"/export?format=csv&from=x"), http.StatusUnprocessableEntity, "is no day")
+}
+
+// An export has all entries, also those of further batches.
+func TestAuditLogExportsInBatches(t *testing.T) {
+	a := newApp(t)
+	all := make([]slipway.Event, 2*exportBatch+1)
+	for n := range all {
+		all[n] = slipway.Event{Action: "registry.set", Target: fmt.Sprint(n)}
+	}
+	a.noted(t, all...)
+	lines := strings.Split(strings.TrimSpace(a.as(t, a.Ada).get(a.auditPath()+"/export?format=ndjson").Body.String()), "\n")
+	if len(lines) != len(all) || !strings.Contains(lines[0], `"target":"1000"`) || !strings.Contains(lines[len(lines)-1], `"target":"0"`) {
+		t.Errorf("%d lines from %s to %s", len(lines), lines[0], lines[len(lines)-1])
 	}
 }

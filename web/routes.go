@@ -88,6 +88,7 @@ func (s *Server) workspaceRoutes(user group) {
 	user.POST("/workspaces/:workspace/registries/remove", s.dropRegistry)
 
 	user.GET("/workspaces/:workspace/audit", s.showAudit)
+	user.GET("/workspaces/:workspace/audit/export", s.exportAudit)
 
 	user.GET("/workspaces/:workspace", s.showDeployments)
 	user.GET("/workspaces/:workspace/live", s.liveDeployments)

@@ -69,6 +69,7 @@ var portalAccess = []access{
 	{"POST /workspaces/:workspace", []string{"name", "New"}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace/own", nil, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
 	{"GET /workspaces/:workspace/audit", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
+	{"GET /workspaces/:workspace/audit/export", nil, seen, missing, forbidden, forbidden, forbidden, invalid, invalid}, // no format in the address
 	{"GET /workspaces/:workspace/people", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /workspaces/:workspace/people/:user", []string{"role", "Operator"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},
 	{"GET /workspaces/:workspace/people/:user/role", nil, seen, missing, forbidden, forbidden, forbidden, invalid, invalid}, // no role

@@ -1,6 +1,10 @@
 package slipway
 
-import "path"
+import (
+	"path"
+	"strings"
+	"unicode/utf8"
+)
 
 // Actor is the sender of a request: a person, or an API token.
 type Actor struct {
@@ -42,6 +46,15 @@ type Event struct {
 	Action     string       // a verb and a noun, "deploy.confirm"
 	Target     string       // name of the target at the time
 	Detail     string       // one line
+}
+
+// Cell returns text as a cell of a CSV file. Spreadsheets run a cell that begins
+// like a formula: an apostrophe before the text prevents that.
+func Cell(text string) string {
+	if first, _ := utf8.DecodeRuneInString(text); strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
+		return "'" + text
+	}
+	return text
 }
 
 // Allows refuses a kind of deploy outside the kinds of a's token.

@@ -94,3 +94,15 @@ func TestBoundTokenTouchesItsFolderAlone(t *testing.T) {
 		})
 	}
 }
+
+func TestCell(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{"", ""}, {"sales-prod", "sales-prod"}, {"7", "7"}, {"#7, to #2", "#7, to #2"}, {"a=b", "a=b"},
+		{"=1+1", "'=1+1"}, {"+49", "'+49"}, {"-1", "'-1"}, {"@SUM(A1)", "'@SUM(A1)"},
+		{"\t=1", "'\t=1"}, {"\r=1", "'\r=1"}, {"＝1", "'＝1"}, // Excel reads the wide signs alike
+	} {
+		if got := Cell(tt.text); got != tt.want {
+			t.Errorf("Cell(%q) = %q, want %q", tt.text, got, tt.want)
+		}
+	}
+}
