@@ -279,6 +279,13 @@ func follow(t *testing.T, page person, name string) {
 	ok(t, page.GetByRole("link", playwright.PageGetByRoleOptions{Name: name, Exact: playwright.Bool(true)}).First().Click())
 }
 
+// choose follows a link in the menu of a deploy's row.
+func choose(t *testing.T, page person, number, name string) {
+	t.Helper()
+	ok(t, page.Locator(`summary[aria-label="More for #`+number+`"]`).First().Click())
+	follow(t, page, name)
+}
+
 // see waits until a text is on the page.
 func see(t *testing.T, page person, text string) {
 	t.Helper()

@@ -68,7 +68,7 @@ func TestOtherTabsFollow(t *testing.T) {
 	deployDAGs(t, ada)
 
 	ok(t, expect.Locator(mia.GetByTestId("deploy")).ToHaveCount(1))
-	ok(t, expect.Locator(mia.GetByTestId("deploy")).ToContainText("DEPLOYED"))
+	ok(t, expect.Locator(mia.GetByTestId("deploy")).ToContainText("LIVE"))
 	ok(t, expect.Locator(mia.GetByRole("button", playwright.PageGetByRoleOptions{Name: "Upload and check"})).ToHaveCount(0))
 }
 

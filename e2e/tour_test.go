@@ -40,9 +40,9 @@ func TestTour(t *testing.T) {
 	picture(t, page, "tour-deployed")
 
 	follow(t, page, "sales-prod")
-	see(t, page, "CURRENT")
+	see(t, page, "LIVE")
 	picture(t, page, "tour-overview")
-	follow(t, page, "Return to #1")
+	choose(t, page, "1", "Return to #1")
 	press(t, page, "Return to #1")
 	deployed(t, page)
 	visit(t, page, strings.Replace(page.URL(), "/deploys/3", "/switch?to=off", 1))

@@ -43,7 +43,7 @@
 
   async function copy(button) {
     const from = button.dataset.copy && document.querySelector(button.dataset.copy);
-    const text = button.dataset.copyText ?? from?.value ?? from?.textContent ?? "";
+    const text = "copyLink" in button.dataset ? button.href : button.dataset.copyText ?? from?.value ?? from?.textContent ?? "";
     button.dataset.label ??= button.textContent;
     try {
       await writeClipboard(text);
@@ -92,6 +92,23 @@
     for (const input of document.querySelectorAll("input[data-must-equal]")) guard(input);
   }
 
+  // countTicks says which deploys a form of ticks compares, on its button too.
+  function countTicks(form) {
+    const place = form.querySelector("[data-ticked]"), button = form.querySelector("button:not([type])");
+    const numbers = [...form.querySelectorAll("input[name=with]:checked")].map((box) => Number(box.value)).sort((a, b) => a - b);
+    place.dataset.text ??= place.textContent;
+    const [one, two] = numbers.map((n) => `#${n}`);
+    button.disabled = numbers.length > 2;
+    form.querySelector("[type=reset]").hidden = numbers.length === 0;
+    place.textContent = [place.dataset.text, `${one} ticked. Tick another deploy to compare the two.`, `${one} and ${two} ticked.`][numbers.length]
+      ?? `${numbers.length} ticked: a comparison is of two.`;
+    button.textContent = ["Compare", `Compare ${one} with what is live`, `Compare ${one} with ${two}`][numbers.length] ?? "Compare";
+  }
+
+  function countAllTicks() {
+    for (const form of document.querySelectorAll("form[data-ticks]")) countTicks(form);
+  }
+
   function notice(text) {
     const place = document.getElementById("notice");
     if (!place) return;
@@ -105,9 +122,10 @@
   document.addEventListener("click", (event) => {
     const el = event.target instanceof Element ? event.target : null;
     closeMenus(el?.closest("details.menu"));
-    const button = el?.closest("[data-copy], [data-copy-text], [data-dialog], [data-close]");
+    const button = el?.closest("[data-copy], [data-copy-text], [data-copy-link], [data-dialog], [data-close]");
     if (!button) return;
-    if (button.matches("[data-copy], [data-copy-text]")) copy(button);
+    if (button.matches("[data-copy-link]")) { event.preventDefault(); copy(button); }
+    else if (button.matches("[data-copy], [data-copy-text]")) copy(button);
     else if (button.matches("[data-close]")) {
       const dialog = button.closest("dialog");
       if (dialog) { event.preventDefault(); dialog.close(); }
@@ -128,9 +146,14 @@
 
   document.addEventListener("change", (event) => {
     if (event.target.matches?.("[data-submit]")) event.target.form?.requestSubmit();
+    if (event.target.matches?.("form[data-ticks] [name=with]")) countTicks(event.target.form);
   });
 
-  document.addEventListener("htmx:after:swap", () => { refreshTimes(); guardAll(); });
+  document.addEventListener("reset", (event) => {
+    if (event.target.matches?.("form[data-ticks]")) setTimeout(() => countTicks(event.target)); // the boxes are emptied after this event
+  });
+
+  document.addEventListener("htmx:after:swap", () => { refreshTimes(); guardAll(); countAllTicks(); });
   document.addEventListener("htmx:error", (event) => {
     const ctx = event.detail?.ctx;
     if (!ctx || ctx.response || ctx.sourceElement?.hasAttribute("hx-sse:connect")) return;
@@ -139,6 +162,8 @@
 
   refreshTimes();
   guardAll();
+  countAllTicks();
+  window.addEventListener("pageshow", countAllTicks); // ticks that the browser kept
   document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   setInterval(() => refreshTimes(), 20e3);
 })();

@@ -143,6 +143,34 @@ var (
 		WHERE w.deployment = ? AND w.live_at > 0 AND w.live_at + 0 > ? ORDER BY w.live_at + 0, w.position LIMIT 1`
 )
 
+// DaySums counts the deploys of a Deployment by day, oldest day first, on the days
+// from the one with from up to the one with until. Days without deploys are left out.
+func (tx *Tx) DaySums(of slipway.DeploymentID, from, until time.Time) ([]slipway.DaySum, error) {
+	var all []slipway.DaySum
+	_, err := list(tx, "sums by day", func(r row) (_ struct{}, err error) {
+		var day, n int
+		var status slipway.Status
+		var live, undone bool
+		if err = r.Scan(&day, &status, &live, &undone, &n); err != nil {
+			return struct{}{}, err
+		}
+		at := time.UnixMilli(int64(day) * dayMillis).UTC()
+		if len(all) == 0 || !all[len(all)-1].Day.Equal(at) {
+			all = append(all, slipway.DaySum{Day: at})
+		}
+		all[len(all)-1].Add(status, live, undone, n)
+		return struct{}{}, nil
+	}, daySums, of, ms(from)/dayMillis, ms(until)/dayMillis)
+	return all, err
+}
+
+const dayMillis = 24 * 60 * 60 * 1000
+
+// daySums reads the index alone: the cost is of the deploys on the asked days.
+const daySums = `SELECT created_at / 86400000, status, live_at > 0, undone_by > 0, COUNT(*) FROM deploys INDEXED BY deploys_days
+	WHERE deployment = ? AND created_at / 86400000 BETWEEN ? AND ?
+	GROUP BY created_at / 86400000, status, live_at > 0, undone_by > 0`
+
 // key is the word in the index for deploys with f's kind, status and deployer.
 func (f DeployFilter) key() string {
 	key := ""

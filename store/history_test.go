@@ -264,3 +264,52 @@ func TestDamageBesideDeploys(t *testing.T) {
 		}
 	}
 }
+
+// TestDaySums counts what a day had, and nothing of the days around.
+func TestDaySums(t *testing.T) {
+	st := storetest.Open(t)
+	w := storetest.Seed(t, st)
+	day := time.Date(2026, 11, 27, 0, 0, 0, 0, time.UTC)
+	add := func(at time.Time, status slipway.Status, live bool, undoneBy int) {
+		t.Helper()
+		st.Now = func() time.Time { return at }
+		storetest.Update(t, st, func(tx *store.Tx) error {
+			d, err := tx.AddDeploy(slipway.Deploy{Deployment: w.Sales.ID, Kind: slipway.DAGOnly, Status: slipway.Initialized, By: w.Eve})
+			if err != nil {
+				return err
+			}
+			d.Status, d.UndoneBy = status, undoneBy
+			if live {
+				d.LiveAt = at
+			}
+			_, err = tx.SaveDeploy(d)
+			return err
+		})
+	}
+	add(day.Add(-time.Millisecond), slipway.Deployed, true, 0)
+	add(day, slipway.Deployed, true, 0)
+	add(day.Add(time.Hour), slipway.Deployed, true, 5)
+	add(day.Add(2*time.Hour), slipway.Failed, false, 0)
+	add(day.Add(3*time.Hour), slipway.Failed, true, 5)
+	add(day.Add(4*time.Hour), slipway.Cancelled, false, 0)
+	add(day.Add(24*time.Hour-time.Millisecond), slipway.Staged, false, 0)
+	add(day.Add(24*time.Hour), slipway.Deployed, true, 0)
+	for name, tt := range map[string]struct {
+		from, until time.Time
+		want        []slipway.DaySum
+	}{
+		"a day":         {day, day.Add(23 * time.Hour), []slipway.DaySum{{Day: day, Deploys: 5, Live: 1, Undone: 1, Failed: 2, Staged: 1}}},
+		"the day after": {day.Add(24 * time.Hour), day.Add(48 * time.Hour), []slipway.DaySum{{Day: day.AddDate(0, 0, 1), Deploys: 1, Live: 1}}},
+		"none":          {day.AddDate(0, 0, 2), day.AddDate(0, 0, 9), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.View(t, st, func(tx *store.Tx) error {
+				got, err := tx.DaySums(w.Sales.ID, tt.from, tt.until)
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("sums %+v, want %+v", got, tt.want)
+				}
+				return err
+			})
+		})
+	}
+}

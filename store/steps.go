@@ -35,6 +35,26 @@ func (tx *Tx) AddStep(w slipway.Deploy, changes []slipway.Change) error {
 		w.Deployment, w.Position, w.Base, w.After.Version, len(changes), packed)
 }
 
+// namedMax is the largest number of changed files of a deploy whose names a list
+// of deploys shows.
+const namedMax = 100
+
+// ChangedFiles returns the changes to files by the deploys at positions in the queue
+// of a Deployment, by position. Deploys with more than namedMax changed files are
+// left out.
+func (tx *Tx) ChangedFiles(of slipway.DeploymentID, positions []int64) (map[int64][]slipway.Change, error) {
+	all := map[int64][]slipway.Change{}
+	_, err := list(tx, "named files", func(r row) (_ struct{}, err error) {
+		var at int64
+		var s step
+		if err = r.Scan(&at, &s.changes); err == nil {
+			all[at], err = s.unpack()
+		}
+		return struct{}{}, err
+	}, namedSteps, of, asJSON(positions), namedMax)
+	return all, err
+}
+
 // packChanges leaves out the places of contents, because merging packs changes
 // places.
 func packChanges(changes []slipway.Change) ([]byte, error) {
@@ -120,6 +140,8 @@ func (tx *Tx) changesBetween(of slipway.DeploymentID, first, last int64, limit i
 }
 
 const (
+	namedSteps = `SELECT position, changes FROM steps
+		WHERE deployment = ? AND position IN (SELECT value FROM json_each(?)) AND count BETWEEN 1 AND ? AND changes IS NOT NULL`
 	lastWanted   = `SELECT COALESCE(MAX(position), 0) FROM versions WHERE deployment = ? AND version = ?`
 	countBetween = `SELECT COALESCE(SUM(count + 1), 0) FROM (
 		SELECT count FROM steps WHERE deployment = ? AND position > ? AND position <= ? ORDER BY position LIMIT ?)`

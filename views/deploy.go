@@ -10,33 +10,6 @@ import (
 	"slipway/internal/slipway"
 )
 
-// HistoryRow is a deploy in the history, or a switch of DAG-only deploys
-// between two deploys.
-type HistoryRow struct {
-	Switch string // "DAG-only deploys turned on"; "" for a deploy
-
-	Number      int
-	URL         string
-	At          Moment
-	Current     bool
-	Kind        slipway.DeployKind
-	Status      slipway.Status
-	Description string
-	Fix         bool   // made in the portal
-	Commit      string // short
-	CommitURL   string // "" without an address that is safe to link
-	Branch      string
-	Reason      string
-	Version     slipway.Version // "" when the deploy brings none
-	VersionURL  string          // "" for a version no longer retained
-	Image       string          // "" for a deploy without an image
-	Digest      string          // of the image, short
-	Runtime     string
-	By          string
-	ReturnURL   string // "" where the rule refuses a return
-	Compares    int    // 1 for a comparable version, 2 and 3 for the chosen older and newer one
-}
-
 // DeployPage is the page of one deploy.
 type DeployPage struct {
 	Frame    DeploymentFrame

@@ -4,7 +4,7 @@ package views
 type HistoryPage struct {
 	Frame        DeploymentFrame
 	Filters      HistoryFilters
-	Rows         []HistoryRow
+	Days         []DaySection
 	Live         *LiveThen // the answer to a question for the live deploy at a time
 	Newer, Older string    // addresses of the neighbouring pages; "" for none
 	DeployURL    string    // to make the first deploy; "" without the permission

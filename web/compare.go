@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -39,14 +40,18 @@ func (s *Server) showCompare(c echo.Context) error {
 	if address := byNumbers(c); address != "" {
 		return c.Redirect(http.StatusSeeOther, address)
 	}
+	address, refusal := byTicks(c)
+	if address != "" {
+		return c.Redirect(http.StatusSeeOther, address)
+	}
 	p := views.ComparePage{Split: c.QueryParam("view") == "split"}
 	ask := comparison{split: p.Split, file: c.QueryParam("file"), at: queryNumber(c, "at"), whole: c.QueryParam("context") == "all"}
 	if under := strings.Trim(c.QueryParam("under"), "/"); under != "" {
 		ask.under = under + "/"
 	}
-	var refusal error
-	err := s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
-		refusal, err = s.addPicks(c, tx, sc, &ask, &p)
+	err := s.viewScene(c, func(tx *store.Tx, sc scene) error {
+		refused, err := s.addPicks(c, tx, sc, &ask, &p)
+		refusal = cmp.Or(refusal, refused)
 		return err
 	})
 	if err != nil {

@@ -135,6 +135,26 @@ func byNumbers(c echo.Context) string {
 	return comparePath(deploymentID(c)) + "?" + at.Encode()
 }
 
+// byTicks returns the address for deploys ticked in the history, "" without ticks.
+func byTicks(c echo.Context) (address string, refusal error) {
+	var ticked []int
+	for _, text := range c.QueryParams()["with"] {
+		if n, err := strconv.Atoi(text); err == nil {
+			ticked = append(ticked, n)
+		}
+	}
+	slices.Sort(ticked)
+	switch ticked = slices.Compact(ticked); len(ticked) {
+	case 0:
+		return "", nil
+	case 1:
+		return comparePath(deploymentID(c)) + "?from=" + strconv.Itoa(ticked[0]), nil
+	case 2:
+		return comparePath(deploymentID(c)) + "?from=" + strconv.Itoa(ticked[0]) + "&to=" + strconv.Itoa(ticked[1]), nil
+	}
+	return "", slipway.Errorf(slipway.Invalid, views.TooManyTicks, len(ticked))
+}
+
 // comparePath is the address of the comparison page.
 func comparePath(of slipway.DeploymentID) string { return deploymentPath(of) + "/compare" }
 

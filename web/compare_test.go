@@ -123,7 +123,7 @@ func TestHistorySearch(t *testing.T) {
 		parts  []string
 		absent string
 	}{
-		"all":        {"", []string{"4", "3", "2", "1"}, []string{`name="from" value="2" checked`, `name="to" value="3" checked`}, "Clear"},
+		"all":        {"", []string{"4", "3", "2", "1"}, []string{`name="with" value="2"`, `name="with" value="3"`}, "Clear"},
 		"number":     {"?q=%232", []string{"2"}, []string{"1 filter", "Clear", `value="#2"`}, ""},
 		"person":     {"?q=eve", []string{"4", "3", "2", "1"}, nil, ""},
 		"status":     {"?status=staged&kind=DAG_ONLY", []string{"4"}, []string{"2 filters", `<option value="staged" selected`}, ""},

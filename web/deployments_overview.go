@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -33,7 +34,7 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 	if o.Waiting, err = waiting(tx, sc); err != nil {
 		return o, err
 	}
-	if o.Newest, err = rows(tx, sc, deploys, 0); err != nil {
+	if o.Newest, err = newestRows(tx, sc, deploys); err != nil {
 		return o, err
 	}
 	if o.Form, err = s.newDeploy(c, tx, sc); err != nil {
@@ -50,6 +51,16 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 	}
 	o.LiveURL = deploymentPath(sc.ID) + "/live?" + live.Encode()
 	return o, nil
+}
+
+// newestRows are the rows of the newest deploys of a Deployment.
+func newestRows(tx *store.Tx, sc scene, deploys []slipway.Deploy) ([]views.HistoryRow, error) {
+	shown := times{until: tx.Now.Add(time.Minute)}
+	if len(deploys) == newest {
+		shown.from = deploys[newest-1].CreatedAt
+	}
+	all, err := rows(tx, sc, deploys, shown)
+	return foldDiscarded(all), err
 }
 
 // everLive reports whether any deploy has gone live.

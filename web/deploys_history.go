@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -68,48 +67,63 @@ func history(tx *store.Tx, sc scene, ask historyQuery, before, after int) (p vie
 	if err != nil {
 		return p, err
 	}
-	newer, err := addNeighbours(tx, sc, ask, all, more, before, after, &p)
+	shown, err := addNeighbours(tx, sc, ask, all, more, before, after, &p)
 	if err != nil {
 		return p, err
 	}
-	if p.Rows, err = rows(tx, sc, all, newer); err != nil {
+	found, err := rows(tx, sc, all, shown)
+	if err != nil {
 		return p, err
 	}
-	if p.Filters.Count > 0 { // a switch is no deploy
-		p.Rows = slices.DeleteFunc(p.Rows, func(r views.HistoryRow) bool { return r.Switch != "" })
+	if p.Filters.Count > ask.days() { // a switch is no deploy
+		found = slices.DeleteFunc(found, func(r views.HistoryRow) bool { return r.Switch != "" })
 	}
-	p.CompareURL = chooseTwo(sc, p.Rows)
+	if comparable(found) > 1 {
+		p.CompareURL = comparePath(sc.ID)
+	}
+	if ask.filter.Status != slipway.Cancelled {
+		found = foldDiscarded(found)
+	}
+	if p.Days, err = days(tx, sc, all, found, p.Filters.Count > ask.days()); err != nil {
+		return p, err
+	}
 	p.Live, err = liveThen(tx, sc, ask)
 	return p, err
 }
 
-// addNeighbours completes p with the addresses of the neighbouring pages. newer
-// is above 0 if newer deploys exist.
-func addNeighbours(tx *store.Tx, sc scene, ask historyQuery, all []slipway.Deploy, more bool, before, after int, p *views.HistoryPage) (newer int, err error) {
+// addNeighbours completes p with the addresses of the neighbouring pages, and
+// returns the time between them.
+func addNeighbours(tx *store.Tx, sc scene, ask historyQuery, all []slipway.Deploy, more bool, before, after int, p *views.HistoryPage) (shown times, err error) {
+	shown = times{ask.filter.From, ask.filter.Until}
+	if shown.until.IsZero() {
+		shown.until = tx.Now.Add(time.Minute)
+	}
 	if len(all) == 0 {
-		return 0, nil
+		return shown, nil
 	}
 	newest, oldest := all[0].Number, all[len(all)-1].Number
 	if before > 0 || after > 0 { // otherwise this is the first page
 		above, err := tx.FindDeploysAfter(sc.ID, ask.filter, newest, 1)
 		if err != nil {
-			return 0, err
+			return shown, err
 		}
-		if newer = len(above); newer > 0 {
+		if len(above) > 0 {
 			p.Newer = ask.page(sc.links().Deploys, "after", newest)
+			shown.until = all[0].CreatedAt
 		}
 	}
 	if after > 0 {
 		below, err := tx.FindDeploys(sc.ID, ask.filter, oldest, 1)
 		if err != nil {
-			return 0, err
+			return shown, err
 		}
 		more = len(below) > 0
 	}
 	if more {
 		p.Older = ask.page(sc.links().Deploys, "before", oldest)
+		shown.from = all[len(all)-1].CreatedAt
 	}
-	return newer, nil
+	return shown, nil
 }
 
 // pageOf is the address of a neighbouring page of a list, by a number in the
@@ -130,95 +144,4 @@ func deploysPage(tx *store.Tx, of slipway.DeploymentID, f store.DeployFilter, be
 		return nil, false, err
 	}
 	return all[:min(len(all), pageSize)], len(all) > pageSize, nil
-}
-
-// rows returns deploys as rows of the history, with the switches between the
-// deploys. above is more than 0 if another page has newer deploys.
-func rows(tx *store.Tx, sc scene, deploys []slipway.Deploy, above int) ([]views.HistoryRow, error) {
-	var versions []slipway.Version
-	for _, w := range deploys {
-		versions = append(versions, w.Version, w.After.Version)
-	}
-	kept, err := tx.RetainedOf(sc.ID, versions)
-	if err != nil {
-		return nil, err
-	}
-	var all []views.HistoryRow
-	for _, w := range deploys {
-		all = append(all, row(sc, w, kept))
-	}
-	from, until := time.Time{}, tx.Now.Add(time.Minute)
-	if len(deploys) > 0 && deploys[len(deploys)-1].Number > 1 {
-		from = deploys[len(deploys)-1].CreatedAt
-	}
-	if above > 0 {
-		until = deploys[0].CreatedAt
-	}
-	switches, err := tx.SwitchesBetween(sc.ID, from, until)
-	if err != nil {
-		return all, err
-	}
-	for _, o := range switches {
-		all = append(all, views.HistoryRow{Switch: "DAG-only deploys turned " + slipway.OnOff(o.On), At: sc.at(o.AppliedAt), By: o.By.Title()})
-	}
-	slices.SortStableFunc(all, func(a, b views.HistoryRow) int {
-		if a.Number > 0 && b.Number > 0 {
-			return b.Number - a.Number
-		}
-		return b.At.At.Compare(a.At.At)
-	})
-	return all, nil
-}
-
-// row is the row of a deploy in the history. kept has the retained versions.
-func row(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.HistoryRow {
-	r := views.HistoryRow{
-		Number: w.Number, URL: deployPath(sc.ID, w.Number), At: sc.at(w.CreatedAt), Current: w.Number == sc.live.Number,
-		Kind: w.Kind, Status: w.Status, Description: w.Description, Fix: w.Fix != "", Reason: w.Reason, By: w.By.Title(),
-		ReturnURL: returnURL(sc, w, kept[w.After.Version]),
-	}
-	r.Commit, r.CommitURL, r.Branch = commit(w.Git)
-	r.Version = bringsVersion(w)
-	if kept[w.Version] {
-		r.VersionURL = versionPath(sc.ID, w.Version)
-	}
-	if w.WentLive() && kept[w.After.Version] {
-		r.Compares = 1
-	}
-	if w.Kind != slipway.DAGOnly {
-		r.Image, r.Digest, r.Runtime = views.ImageTag(w.After), views.ShortDigest(w.After.Image), w.After.Runtime
-	}
-	if w.ReturnTo > 0 {
-		r.Description = strings.TrimSuffix("Return to #"+strconv.Itoa(w.ReturnTo)+": "+w.Description, ": ")
-	}
-	return r
-}
-
-// bringsVersion returns the DAG bundle version mounted by w, "" for none.
-func bringsVersion(w slipway.Deploy) slipway.Version {
-	switch {
-	case w.Kind == slipway.ImageOnly:
-		return ""
-	case w.WentLive() && w.After.Version == w.Version && w.After.Mounted, !w.WentLive() && !w.Status.Ended() && !w.Kind.HasImage():
-		return w.Version
-	}
-	return ""
-}
-
-// returnURL is the address for returning to w, "" where the rule refuses.
-func returnURL(sc scene, w slipway.Deploy, kept bool) string {
-	if _, err := sc.projected.Return(w, sc.role, kept); err != nil || w.Number == sc.live.Number {
-		return ""
-	}
-	return deployPath(sc.ID, w.Number) + "/return"
-}
-
-// commit returns a commit's short name, an address if safe to follow, and the
-// branch.
-func commit(g slipway.Git) (short, address, branch string) {
-	address, err := slipway.CheckURL(g.URL)
-	if err != nil {
-		address = "" // stored by an earlier version
-	}
-	return g.Commit[:min(7, len(g.Commit))], address, g.Branch
 }

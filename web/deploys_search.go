@@ -120,23 +120,14 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 	return f, nil
 }
 
-// chooseTwo ticks the two newest comparable rows, and returns the address of
-// the comparison.
-func chooseTwo(sc scene, rows []views.HistoryRow) string {
-	chosen := 3
-	for i := range rows {
-		if rows[i].Compares > 0 && chosen > 1 {
-			rows[i].Compares = chosen
-			chosen--
+// days is the number of filters that choose whole days.
+func (a historyQuery) days() (n int) {
+	for _, name := range []string{"from", "to"} {
+		if a.values.Has(name) {
+			n++
 		}
 	}
-	if chosen > 1 { // fewer than two
-		for i := range rows {
-			rows[i].Compares = 0
-		}
-		return ""
-	}
-	return comparePath(sc.ID)
+	return n
 }
 
 // liveThen returns the live deploy at the requested time.

@@ -91,10 +91,10 @@ func TestLiveOverview(t *testing.T) {
 
 	w := a.live(t, a.Eve, map[string]string{"a.py": dag})
 
-	for event := l.until("DEPLOYED"); !strings.Contains(event, w.Version.Short()); {
+	for event := l.until("LIVE"); !strings.Contains(event, w.Version.Short()); {
 		event = l.until(w.Version.Short())
 	}
-	want(t, b.get(a.page("")), http.StatusOK, "DEPLOYED", w.Version.Short())
+	want(t, b.get(a.page("")), http.StatusOK, "LIVE", w.Version.Short())
 }
 
 // The form in which somebody may be typing is sent only when it is another.

@@ -116,6 +116,35 @@ type Counts struct {
 	Outside                            int   // project files other than DAGs: an image deploy is needed for them
 }
 
+// DaySum counts the deploys made on a day.
+type DaySum struct {
+	Day     time.Time // the day's beginning, in UTC
+	Deploys int       // without discarded ones
+	Live    int       // went live, and neither failed nor was undone
+	Undone  int
+	Failed  int
+	Staged  int // waits to be confirmed
+}
+
+// Add counts n more deploys with a status. undone matters for deploys that went
+// live.
+func (s *DaySum) Add(status Status, live, undone bool, n int) {
+	if status == Cancelled {
+		return
+	}
+	s.Deploys += n
+	switch {
+	case status == Failed:
+		s.Failed += n
+	case status == Staged:
+		s.Staged += n
+	case live && undone:
+		s.Undone += n
+	case live:
+		s.Live += n
+	}
+}
+
 // Purpose returns the reason of w.
 func (w Deploy) Purpose() Purpose {
 	switch {
