@@ -30,8 +30,10 @@ import (
 const (
 	crashRounds    = 10 // unless SLIPWAY_CRASH_ROUNDS says otherwise
 	crashFolder    = 50 // rounds on one data folder
-	crashSpan      = 1000 * time.Millisecond
 	crashStartSpan = 200 * time.Millisecond
+	crashAnswers   = 150                   // most changes that are answered before a kill: a busy machine is killed at as much work as an idle one
+	crashAfter     = 20 * time.Millisecond // most time from the last answer to the kill
+	crashPatience  = 10 * time.Second      // until a kill without so many answers
 )
 
 // crashWorkers is how many people work on each Deployment.

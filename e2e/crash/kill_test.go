@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,11 +112,18 @@ func (c *crash) work(t *testing.T, base string, rng *rand.Rand) (wrong []string)
 	f, _ := afterKill(t, c.data)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
+	var answers atomic.Int64
+	last, enough := 1+rng.Int64N(crashAnswers), make(chan struct{})
 	for i, d := range f.deployments {
 		for n := range crashWorkers[i] {
 			w := &worker{
 				Visitor: program.NewVisitor(ctx, base, c.jar), of: d.ID, model: c.model, token: c.token, images: c.images, last: len(f.deploys[d.ID]),
 				rng: rand.New(rand.NewPCG(c.seed, uint64(c.round)<<8|uint64(i<<4|n+1))),
+				changed: func() {
+					if answers.Add(1) == last {
+						close(enough)
+					}
+				},
 			}
 			wg.Go(func() {
 				found := w.run()
@@ -126,7 +134,11 @@ func (c *crash) work(t *testing.T, base string, rng *rand.Rand) (wrong []string)
 			})
 		}
 	}
-	time.Sleep(time.Duration(rng.Int64N(int64(crashSpan))))
+	select {
+	case <-enough:
+	case <-time.After(crashPatience):
+	}
+	time.Sleep(time.Duration(rng.Int64N(int64(crashAfter))))
 	c.portal.Kill()
 	cancel()
 	wg.Wait()

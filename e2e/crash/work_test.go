@@ -36,12 +36,17 @@ type worker struct {
 
 	mu    sync.Mutex
 	wrong []string // that it was answered
+
+	changed func() // called with each answer to a change
 }
 
 // run works until a request fails. Every answer is judged; what is wrong with
 // them is returned.
 func (w *worker) run() []string {
 	w.OnReply = func(method, path string, r program.Reply) {
+		if method != http.MethodGet {
+			w.changed()
+		}
 		if text := judged(method, path, r); text != "" {
 			w.found(text)
 		}
