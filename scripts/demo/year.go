@@ -220,6 +220,9 @@ func subject(path string) string {
 func (y *year) grow() string {
 	team := slices.Sorted(maps.Keys(teams))[y.random.IntN(len(teams))]
 	name := []string{"anomalies", "cohorts", "vouchers", "partners", "late_events", "baskets", "commissions"}[y.random.IntN(7)]
+	for y.project[team+"/"+name+"_daily.py"] != "" {
+		name += "_v2"
+	}
 	y.project[team+"/"+name+"_daily.py"] = dag(team, name, "@daily")
 	y.project[team+"/sql/load_"+name+".sql"] = query(team, name)
 	return "New DAG " + name + " for " + team
@@ -355,6 +358,8 @@ func (y *year) image(ctx context.Context) error {
 
 // today leaves a deploy that waits for its confirmation.
 func (y *year) today(ctx context.Context) error {
+	y.change()
+	y.shrink()
 	title := y.grow()
 	b, err := y.project.archive(y.store.Now())
 	if err != nil {
