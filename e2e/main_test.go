@@ -279,8 +279,8 @@ func follow(t *testing.T, page person, name string) {
 	ok(t, page.GetByRole("link", playwright.PageGetByRoleOptions{Name: name, Exact: playwright.Bool(true)}).First().Click())
 }
 
-// choose follows a link in the menu of a deploy's row.
-func choose(t *testing.T, page person, number, name string) {
+// fromMenu follows a link in the menu of a deploy's row.
+func fromMenu(t *testing.T, page person, number, name string) {
 	t.Helper()
 	ok(t, page.Locator(`summary[aria-label="More for #`+number+`"]`).First().Click())
 	follow(t, page, name)

@@ -62,7 +62,7 @@ func TestFromNothingToAReturn(t *testing.T) {
 
 			follow(t, page, "Deploy history")
 			ok(t, expect.Locator(page.GetByTestId("deploy")).ToHaveCount(2))
-			choose(t, page, "1", "Return to #1")
+			fromMenu(t, page, "1", "Return to #1")
 			see(t, page, "retries = 1")
 			fill(t, page, "Reason (optional)", "too many retries")
 			press(t, page, "Return to #1")

@@ -42,7 +42,7 @@ func TestTour(t *testing.T) {
 	follow(t, page, "sales-prod")
 	see(t, page, "LIVE")
 	picture(t, page, "tour-overview")
-	choose(t, page, "1", "Return to #1")
+	fromMenu(t, page, "1", "Return to #1")
 	press(t, page, "Return to #1")
 	deployed(t, page)
 	visit(t, page, strings.Replace(page.URL(), "/deploys/3", "/switch?to=off", 1))
