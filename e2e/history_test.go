@@ -83,13 +83,13 @@ func searches(t *testing.T, page person) {
 func search(t *testing.T, page person) {
 	t.Helper()
 	if page.noScript {
-		press(t, page, "Search")
+		press(t, page, "Show")
 	}
 }
 
 func asksWhatWasLive(t *testing.T, page person) {
 	t.Helper()
-	ok(t, page.GetByText("Commit, dates, what was live then").Click())
+	ok(t, page.GetByText("Dates, commit, what was live").Click())
 	fill(t, page, "What was live at (UTC)", time.Now().UTC().Add(time.Hour).Format("2006-01-02T15:04:05"))
 	search(t, page)
 	then := page.GetByTestId("live-then")

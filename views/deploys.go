@@ -95,15 +95,20 @@ func (r HistoryRow) sign() sign {
 	case r.Status == slipway.Deployed && r.UndoneBy > 0:
 		return sign{"undone", "rotate-ccw", "Undone"}
 	}
-	return map[slipway.Status]sign{
-		slipway.Initialized: {"staged", "upload", "Arriving"},
-		slipway.Staged:      {"staged", "clock", "To confirm"},
-		slipway.Queued:      {"queued", "clock", "Queued"},
-		slipway.Deploying:   {"deploying", "loader", "Deploying"},
-		slipway.Deployed:    {"deployed", "check", "Deployed"},
-		slipway.Failed:      {"failed", "x", "Failed"},
-		slipway.Cancelled:   {"cancelled", "minus", "Discarded"},
-	}[r.Status]
+	return signs[r.Status]
+}
+
+// StatusWord is the status of a deploy as lists name the status.
+func StatusWord(s slipway.Status) string { return signs[s].word }
+
+var signs = map[slipway.Status]sign{
+	slipway.Initialized: {"staged", "upload", "Arriving"},
+	slipway.Staged:      {"staged", "clock", "To confirm"},
+	slipway.Queued:      {"queued", "clock", "Queued"},
+	slipway.Deploying:   {"deploying", "loader", "Deploying"},
+	slipway.Deployed:    {"deployed", "check", "Deployed"},
+	slipway.Failed:      {"failed", "x", "Failed"},
+	slipway.Cancelled:   {"cancelled", "minus", "Discarded"},
 }
 
 // fileNames lists the changed files: "a.py, b.py and 3 more".

@@ -1,9 +1,16 @@
 package views
 
+import (
+	"strconv"
+
+	"slipway/internal/slipway"
+)
+
 // HistoryPage is a page of the deploy history.
 type HistoryPage struct {
 	Frame        DeploymentFrame
 	Filters      HistoryFilters
+	Strip        *Strip // nil before the first deploy
 	Days         []DaySection
 	Live         *LiveThen // the answer to a question for the live deploy at a time
 	Newer, Older string    // addresses of the neighbouring pages; "" for none
@@ -19,9 +26,70 @@ type HistoryFilters struct {
 	From, Until         string // days
 	LiveAt              string // a time
 	Count               int    // number of filters in use
+	Others              int    // of them, but for one day
+	Day                 string // "Friday 27 November"; "" unless the filters choose one day
+	EveryDayURL         string // with the other filters
 	More                bool   // whether a folded filter is in use
 	Error               string // why the filters could not be read
 }
+
+// Strip is the sum of the last days.
+type Strip struct {
+	Counts string // "91 deploys, 9 failed"
+	Days   []StripDay
+}
+
+// StripDay is a day of a strip.
+type StripDay struct {
+	URL    string // of the deploys on the day
+	Label  string // "Friday 27 November: 6 deploys, 1 failed"
+	Day    string // of the month
+	Off    bool   // Saturday or Sunday
+	Chosen bool
+	Bars   []Bar
+}
+
+// Bar is a rectangle in a drawing of 20 by 56 units.
+type Bar struct{ Class, Y, Height string }
+
+// Measures of a strip, in units of the drawing.
+const (
+	stripHigh  = 56.0
+	stripBlock = 6.0 // of one deploy, with a gap
+	stripGap   = 1.2
+	stripMax   = 9 // blocks; a strip with more deploys on a day is drawn to scale
+)
+
+// Bars draws a day of a strip whose largest day has most deploys: a block for each
+// deploy, or bars to scale. What went live is at the bottom, failed deploys on top.
+func Bars(s slipway.DaySum, most int) (all []Bar) {
+	high, blocks := stripBlock, true
+	if most > stripMax {
+		high, blocks = stripBlock*stripMax/float64(most), false
+	}
+	y := stripHigh
+	for _, part := range []struct {
+		class string
+		n     int
+	}{{"c-live", s.Live}, {"c-back", s.Undone}, {"c-failed", s.Failed}} {
+		switch {
+		case part.n == 0:
+		case blocks:
+			for range part.n {
+				y -= high
+				all = append(all, Bar{part.class, units(y), units(high - stripGap)})
+			}
+		default:
+			tall := max(high*float64(part.n), 1)
+			y -= tall
+			all = append(all, Bar{part.class, units(y), units(tall)})
+		}
+	}
+	return all
+}
+
+// units is a length in a drawing.
+func units(n float64) string { return strconv.FormatFloat(n, 'f', 1, 64) }
 
 // LiveThen is the live deploy at a time.
 type LiveThen struct {

@@ -128,7 +128,7 @@ func TestHistorySearch(t *testing.T) {
 		"person":     {"?q=eve", []string{"4", "3", "2", "1"}, nil, ""},
 		"status":     {"?status=staged&kind=DAG_ONLY", []string{"4"}, []string{"2 filters", `<option value="staged" selected`}, ""},
 		"by":         {"?by=" + string(a.Eve.User), []string{"4", "3", "2", "1"}, []string{`selected>Eve Author`}, ""},
-		"day":        {"?from=" + day + "&to=" + day, []string{"4", "3", "2", "1"}, []string{"<details class=\"more\" open"}, ""},
+		"day":        {"?from=" + day + "&to=" + day, []string{"4", "3", "2", "1"}, []string{"<span class=\"chip\">Today</span>", "Show every day", `aria-current="true"`}, "1 filter"},
 		"no day":     {"?to=2001-01-01", nil, []string{"No deploy is like this", "Show all deploys"}, ""},
 		"not a day":  {"?from=yesterday", nil, []string{"is no date or time"}, "No deploy is like this"},
 		"live then":  {"?live_at=" + w[1].LiveAt.AddDate(1, 0, 0).Format(timeLayout), []string{"4", "3", "2", "1"}, []string{"#3</a> by Eve Author was live", w[2].Version.Short(), "it still is"}, "1 filter"},

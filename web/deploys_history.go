@@ -29,6 +29,9 @@ func (s *Server) showDeploys(c echo.Context) error {
 		if wantsPartial(c) {
 			return nil
 		}
+		if p.Strip, err = strip(tx, sc, ask.day()); err != nil {
+			return err
+		}
 		p.Frame, err = s.frameOf(c, tx, sc, "Deploy history", sc.links().Deploys)
 		return err
 	})
@@ -40,6 +43,43 @@ func (s *Server) showDeploys(c echo.Context) error {
 		return render(c, http.StatusOK, views.HistoryResults(p))
 	}
 	return render(c, http.StatusOK, views.History(p))
+}
+
+// stripDays is the number of days in the strip above the history.
+const stripDays = 30
+
+// strip sums up the last days, nil without any deploy. chosen is the day that the
+// filters choose.
+func strip(tx *store.Tx, sc scene, chosen time.Time) (*views.Strip, error) {
+	if any, err := tx.CountDeploys(sc.ID); err != nil || any == 0 {
+		return nil, err
+	}
+	first := sc.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-stripDays)
+	sums, err := tx.DaySums(sc.ID, first, sc.now)
+	if err != nil {
+		return nil, err
+	}
+	days := make([]slipway.DaySum, stripDays)
+	for i := range days {
+		days[i].Day = first.AddDate(0, 0, i)
+	}
+	var total slipway.DaySum
+	most := 0
+	for _, s := range sums {
+		days[int(s.Day.Sub(first)/(24*time.Hour))] = s
+		total = total.Plus(s)
+		most = max(most, s.Live+s.Undone+s.Failed)
+	}
+	p := &views.Strip{Counts: views.DayCounts(total)}
+	for _, s := range days {
+		at := s.Day.Format(dayLayout)
+		p.Days = append(p.Days, views.StripDay{
+			URL: sc.links().Deploys + "?from=" + at + "&to=" + at, Label: s.Day.Format("Monday 2 January") + ": " + views.DayCounts(s),
+			Day: strconv.Itoa(s.Day.Day()), Off: s.Day.Weekday() == time.Saturday || s.Day.Weekday() == time.Sunday,
+			Chosen: s.Day.Equal(chosen), Bars: views.Bars(s, most),
+		})
+	}
+	return p, nil
 }
 
 // queryNumber returns a number of the query, 0 if absent or no number.

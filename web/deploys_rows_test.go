@@ -97,3 +97,19 @@ func TestCompareByTicks(t *testing.T) {
 	want(t, b.get(a.page("/compare?with=1&with=2&with=3")), http.StatusUnprocessableEntity, "You ticked 3 deploys, and a comparison is of two.", w[2].Version.Short())
 	want(t, b.get(a.page("/compare?with=x")), http.StatusOK, "Compare versions")
 }
+
+// The strip has each of the last days as a link, and none without deploys.
+func TestHistoryStrip(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	b := a.as(t, a.Mia)
+	if page := b.get(a.page("/deploys")).Body.String(); strings.Contains(page, `class="strip"`) {
+		t.Error("there are days without a deploy")
+	}
+	a.live(t, a.Eve, map[string]string{"a.py": dag})
+	page := b.get(a.page("/deploys")).Body.String()
+	day := time.Now().UTC().Format("2006-01-02")
+	if n := strings.Count(page, "?from="); n != stripDays || !strings.Contains(page, "?from="+day+"&amp;to="+day) || strings.Count(page, `class="c-live" x`) != 1 {
+		t.Errorf("%d days, want %d with a deploy on %s:\n%s", n, stripDays, day, page)
+	}
+}

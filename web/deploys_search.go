@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -92,20 +93,25 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 	get := a.values.Get
 	f = views.HistoryFilters{
 		Action: sc.links().Deploys, Text: get("q"), Commit: get("commit"), From: get("from"), Until: get("to"), LiveAt: get("live_at"), Error: a.wrong,
-		Kinds: []views.Option{{Text: "All"}}, Statuses: []views.Option{{Text: "All"}}, By: []views.Option{{Text: "Everyone"}},
+		Kinds: []views.Option{{Text: "Every kind"}}, Statuses: []views.Option{{Text: "Every status"}}, By: []views.Option{{Text: "By everyone"}},
 	}
 	for _, k := range slipway.AllKinds {
 		f.Kinds = append(f.Kinds, views.Option{Value: string(k), Text: k.Title(), Chosen: k == a.filter.Kind})
 	}
 	for _, s := range []slipway.Status{slipway.Initialized, slipway.Staged, slipway.Queued, slipway.Deploying, slipway.Deployed, slipway.Failed, slipway.Cancelled} {
-		f.Statuses = append(f.Statuses, views.Option{Value: string(s), Text: string(s), Chosen: s == a.filter.Status})
+		f.Statuses = append(f.Statuses, views.Option{Value: string(s), Text: views.StatusWord(s), Chosen: s == a.filter.Status})
 	}
 	for _, name := range historyFields {
 		if a.values.Has(name) && name != "live_at" {
 			f.Count++
 		}
 	}
-	f.More = slices.ContainsFunc([]string{"commit", "from", "to", "live_at"}, a.values.Has)
+	f.Others, f.More = f.Count, slices.ContainsFunc([]string{"commit", "from", "to", "live_at"}, a.values.Has)
+	if day := a.day(); !day.IsZero() {
+		f.Others -= 2
+		f.Day, f.EveryDayURL = views.DayTitle(day, sc.now), a.everyDay(f.Action)
+		f.More = slices.ContainsFunc([]string{"commit", "live_at"}, a.values.Has)
+	}
 	who, err := tx.Deployers(sc.ID)
 	if err != nil {
 		return f, err
@@ -118,6 +124,22 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 		f.By = append(f.By, views.Option{Value: d.ID, Text: name, Chosen: d.ID == a.filter.By})
 	}
 	return f, nil
+}
+
+// day is the one day that the filters choose, the zero time for none or several.
+func (a historyQuery) day() time.Time {
+	if a.wrong != "" || a.filter.From.IsZero() || !a.filter.Until.Equal(a.filter.From.AddDate(0, 0, 1)) {
+		return time.Time{}
+	}
+	return a.filter.From
+}
+
+// everyDay is the address of the query without its days.
+func (a historyQuery) everyDay(path string) string {
+	values := maps.Clone(a.values)
+	values.Del("from")
+	values.Del("to")
+	return historyQuery{values: values}.path(path)
 }
 
 // days is the number of filters that choose whole days.

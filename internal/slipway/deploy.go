@@ -145,6 +145,16 @@ func (s *DaySum) Add(status Status, live, undone bool, n int) {
 	}
 }
 
+// Plus returns the sum of s and other, on the day of s.
+func (s DaySum) Plus(other DaySum) DaySum {
+	s.Deploys += other.Deploys
+	s.Live += other.Live
+	s.Undone += other.Undone
+	s.Failed += other.Failed
+	s.Staged += other.Staged
+	return s
+}
+
 // Purpose returns the reason of w.
 func (w Deploy) Purpose() Purpose {
 	switch {
