@@ -116,6 +116,7 @@ func history(t *testing.T, page person) {
 	t.Helper()
 	files := maps.Clone(firstFiles)
 	files["sales/"+strings.Repeat("a_long_folder_name/", 5)+"some_module_with_a_long_name.py"] = "x = 1\n"
+	files["sales/"+strings.Repeat("n", 200)+".sql"] = "SELECT 1;\n"
 	upload(t, page, files.archive(t, "project.tar.gz"))
 	deployDAGs(t, page)
 	files["sales/orders.py"] = "from airflow import DAG\n" + strings.Repeat("# a line that is changed\n", 30)
