@@ -105,7 +105,8 @@ func compares(t *testing.T, page person) {
 	follow(t, page, "Deploy history")
 	press(t, page, "Compare")
 	ok(t, expect.Page(page.Page).ToHaveTitle("Compare versions · sales-prod · Slipway"))
-	see(t, page, "renamed from dags/hello.py")
+	visit(t, page, page.URL()+"&open=all")
+	see(t, page, "from hello.py")
 	see(t, page, "Binary")
 	see(t, page, "Show all")
 	ok(t, expect.Locator(page.Locator("tr.del mark")).ToHaveText("1"))
@@ -116,16 +117,16 @@ func compares(t *testing.T, page person) {
 	ok(t, expect.Locator(page.Locator("td.add mark")).ToHaveText("4"))
 	follow(t, page, "Swap")
 	ok(t, expect.Locator(page.Locator("td.del mark")).ToHaveText("4"))
-	see(t, page, "renamed from dags/lib/hello.py")
+	see(t, page, "from lib/hello.py")
 
 	fill(t, page, "From: number of a deploy", "1")
 	fill(t, page, "To: number of a deploy", "#2")
 	press(t, page, "Compare")
-	see(t, page, "renamed from dags/hello.py")
+	see(t, page, "from hello.py")
 	shared := page.URL()
 	if u, err := url.Parse(shared); err != nil || u.Query().Get("from") != "1" || u.Query().Get("to") != "2" {
 		t.Errorf("not an address to share: %s", shared)
 	}
 	visit(t, page, shared)
-	see(t, page, "renamed from dags/hello.py")
+	see(t, page, "from hello.py")
 }

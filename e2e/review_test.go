@@ -113,6 +113,7 @@ func TestReviewShowsHiddenCharacters(t *testing.T) {
 	files["hello.py"] += "admin = 'user\u202e \u2066# only admins\u2069 \u2066'  # \u200b\n"
 	files["windows.sql"], files["latin.sql"], files["sales/orders.sql"] = "SELECT 1;\r\nSELECT 2;\r\n", "-- café\n", "\ufeffSELECT 1;\n"
 	upload(t, page, files.archive(t, "project.tar.gz"))
+	follow(t, page, "Open all")
 	review := page.Locator("main")
 	for _, text := range []string{
 		"user" + "RLO LRI" + "# only adminsPDI LRI", "ZWSP", "Line endings: CRLF, before LF", "SELECT 1;CR", "BOMSELECT 1;", "Encoding: UTF-8 with BOM, before UTF-8",
@@ -154,7 +155,7 @@ func TestReviewNamesModes(t *testing.T) {
 	}
 	files["sales/orders.sql"] = "SELECT 2;\n"
 	upload(t, page, files.archive(t, "project.tar.gz"))
-	fold := page.Locator("#review").GetByTestId("modes")
+	fold := page.Locator("#changes").GetByTestId("modes")
 	ok(t, expect.Locator(fold.Locator("summary")).ToHaveText("30 files differ by their mode alone: 100644 → 100755"))
 	ok(t, expect.Locator(fold.GetByText("step07.sh")).ToBeHidden())
 	ok(t, fold.Locator("summary").Click())
@@ -169,6 +170,7 @@ func TestReviewNamesModes(t *testing.T) {
 	ok(t, expect.Locator(page.Locator("#changes")).ToContainText("mode 100755 → 100644"))
 	ok(t, expect.Locator(page.Locator("main")).Not().ToContainText("+0 −0"))
 	deployDAGs(t, page)
+	ok(t, page.Locator("#changes summary").First().Click())
 	ok(t, page.Locator("#changes a", playwright.PageLocatorOptions{HasText: "history"}).First().Click())
 	ok(t, expect.Locator(page.GetByTestId("file-step").First()).ToContainText("mode 100755 → 100644"))
 	looksGood(t, page, "modes-history")

@@ -38,9 +38,10 @@ var may = map[string][]string{
 	"internal/mount":             {rules, "internal/archive", "internal/durable", "internal/bundle"},
 	"internal/image":             {rules},
 	"internal/image/dockertest":  {}, // only for tests
-	"internal/deploy":            {rules, "store", "internal/archive", "internal/dagfile", "internal/durable", "internal/bundle", "internal/image", "internal/datadir", "internal/diff", "internal/quota", "internal/secret"},
+	"internal/deploy":            {rules, "store", "internal/archive", "internal/dagfile", "internal/durable", "internal/bundle", "internal/image", "internal/datadir", "internal/diff", "internal/highlight", "internal/quota", "internal/secret"},
 	"internal/deploy/deploytest": {rules, "store", "store/storetest", "internal/archive", "internal/bundle", "internal/image", "internal/deploy", "internal/agent"}, // only for tests
 	"internal/diff":              {rules},
+	"internal/highlight":         {rules},
 	"internal/quota":             {rules},
 	"internal/secret":            {rules, "store", "internal/durable", "internal/datadir"},
 	"internal/datadir":           {},

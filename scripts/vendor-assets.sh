@@ -46,3 +46,10 @@ cp "$tmp/lucide-static/LICENSE" "$out/LICENSE.lucide"
 	echo '</svg>'
 } >"$out/icons.svg"
 chmod 644 "$out"/*
+
+# The languages that pages colour: go.sum holds the hash of the module.
+lexers=internal/highlight/lexers
+chroma=$(go list -m -f '{{.Dir}}' github.com/alecthomas/chroma/v2)
+for name in python sql yaml json toml bash docker ini xml django_jinja; do cp "$chroma/lexers/embedded/$name.xml" "$lexers/"; done
+sed '/^SOFTWARE\.$/q' "$chroma/COPYING" >"$lexers/LICENSE.chroma"
+chmod 644 "$lexers"/*

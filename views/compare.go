@@ -20,18 +20,8 @@ type ComparePage struct {
 	Problem  string // why the versions cannot be compared
 	Alike    string // why no difference is shown
 
-	SwapURL, UnifiedURL, SplitURL string
-	Split                         bool
-	Sum                           slipway.ChangeSum
-	Under                         []Link // the folders above the shown one; empty at the root
-	Folder                        string // name of the shown folder; "dags/" at the root
-	Tree                          []TreeNode
-	TreeMore                      int // files missing from the tree
-	Files                         []ComparedFile
-	Modes                         *ModeFold // files that differ by their mode alone; nil where Files have them
-	Range                         string    // "Files 1 to 20 of 300"
-	Newer, Older                  string
-	AllURL                        string // of all files, where one alone is shown
+	SwapURL string
+	Files   FileList
 }
 
 // ComparePick is one side of a comparison, with the versions on offer.
@@ -47,27 +37,6 @@ type ComparePick struct {
 type Option struct {
 	Value, Text string
 	Chosen      bool
-}
-
-// TreeNode is a changed file, or a folder with changed files.
-type TreeNode struct {
-	Name  string
-	URL   string
-	Op    slipway.Op // of a file
-	Was   string     // the path before a rename
-	Mode  string     // the change of the mode, in words; "" for none
-	Sum   slipway.ChangeSum
-	Nodes []TreeNode // of a folder
-	More  int        // files of a folder left out of the list; all are at URL
-}
-
-// ComparedFile is a file in a comparison.
-type ComparedFile struct {
-	FileChange
-	Was        string // the path before a rename
-	AloneURL   string // of the file alone, with as many lines as can be shown
-	ContextURL string // of the file alone with unchanged lines; "" where the page shows them
-	Split      bool
 }
 
 // pair is a line of a difference side by side; nil where a side has none.
@@ -104,26 +73,50 @@ func pairs(h slipway.Hunk) (all []pair) {
 	return all
 }
 
-// markedText is a line with the changed words marked, hidden characters shown, and
-// no space added.
+// markedText is a line with the classes of source text and the changed words marked,
+// hidden characters shown, and no space added.
 func markedText(l slipway.DiffLine) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		at, text := 0, ""
-		for _, m := range l.Marks {
-			text += visible(l.Text[at:m.From]) + "<mark>" + visible(l.Text[m.From:m.To]) + "</mark>"
-			at = m.To
-		}
-		_, err := io.WriteString(w, text+visible(l.Text[at:]))
+		_, err := io.WriteString(w, inked(l.Text, l.Inks, l.Marks))
 		return err
 	})
 }
 
-// plainText is a text with hidden characters shown.
-func plainText(text string) templ.Component {
+// inkedText is a line of source text in its classes, with hidden characters shown.
+func inkedText(text string, inks []slipway.Ink) templ.Component {
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
-		_, err := io.WriteString(w, visible(text))
+		_, err := io.WriteString(w, inked(text, inks, nil))
 		return err
 	})
+}
+
+// inked is the markup of a text. Marks stand within inks: a mark that goes beyond an
+// ink is cut in two.
+func inked(text string, inks []slipway.Ink, marks []slipway.Span) string {
+	var b strings.Builder
+	at := 0
+	for _, ink := range inks {
+		marked(&b, text, at, ink.From, marks)
+		b.WriteString(`<span class="hl-` + string(rune(ink.Class)) + `">`)
+		marked(&b, text, ink.From, ink.To, marks)
+		b.WriteString("</span>")
+		at = ink.To
+	}
+	marked(&b, text, at, len(text), marks)
+	return b.String()
+}
+
+// marked writes the markup of a part of a text with its marks.
+func marked(b *strings.Builder, text string, from, to int, marks []slipway.Span) {
+	for _, m := range marks {
+		start, end := max(m.From, from), min(m.To, to)
+		if start >= end {
+			continue
+		}
+		b.WriteString(visible(text[from:start]) + "<mark>" + visible(text[start:end]) + "</mark>")
+		from = end
+	}
+	b.WriteString(visible(text[from:to]))
 }
 
 // blanks names tabs and newlines in names of files.

@@ -31,6 +31,10 @@ func TestMarkedText(t *testing.T) {
 			slipway.DiffLine{Text: "a\u200bb<", Marks: []slipway.Span{{From: 1, To: 4}}},
 			`a<mark><span class="unseen" title="U+200B">ZWSP</span></mark>b&lt;`,
 		},
+		"inked": {
+			slipway.DiffLine{Text: "x = '1' + y", Marks: []slipway.Span{{From: 2, To: 6}}, Inks: []slipway.Ink{{Span: slipway.Span{From: 4, To: 7}, Class: 's'}, {Span: slipway.Span{From: 10, To: 11}, Class: 'n'}}},
+			`x <mark>= </mark><span class="hl-s"><mark>&#39;1</mark>&#39;</span> + <span class="hl-n">y</span>`,
+		},
 		"carriage return": {slipway.DiffLine{Text: "a\r"}, `a<span class="unseen" title="U+000D">CR</span>`},
 		"escape":          {slipway.DiffLine{Text: "\x1b[2K"}, `<span class="unseen" title="U+001B">U+001B</span>[2K`},
 		"a tag":           {slipway.DiffLine{Text: "\U000E0041"}, `<span class="unseen" title="U+E0041">U+E0041</span>`},

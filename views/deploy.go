@@ -18,11 +18,12 @@ type DeployPage struct {
 	Timeline Timeline
 	Review   *Review      // while the deploy waits to be confirmed
 	Image    *ImageReview // after the review
-	Changes  *Changes
+	Changes  *FileList
 	Log      LogCardProps
 	Root     *Root  // nil for a deploy without an archive
 	Folder   string // the effect on a folder and on the others; "" for none named
 	LeftOut  []Omission
+	Left     LeftFiles
 	Outside  []string
 }
 
@@ -140,9 +141,6 @@ type Review struct {
 	Reason      string
 	Counts      slipway.Counts
 	NewBytes    int64
-	Lines       []ChangeLine
-	MoreLines   int
-	Modes       *ModeFold // files that differ by their mode alone; nil where Lines have them
 	RemovedDAGs []string
 	StoppedDAGs []slipway.StopDAG
 	Pointers    []string // of Git LFS
@@ -152,6 +150,7 @@ type Review struct {
 	Unjudged    string        // why Slipway cannot tell which DAG files Airflow stops loading; "" where it can
 	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission
+	Left        LeftFiles
 	Outside     []string
 	Effects     []string     // effects besides file changes
 	Image       *ImageReview // the image to roll out; nil for none
@@ -187,49 +186,12 @@ func RootOption(c slipway.RootChoice) Option {
 	return o
 }
 
-// ChangeLine is a changed file in a list.
-type ChangeLine struct {
-	Op        slipway.Op
-	Path      string
-	URL       string // of the file's difference; "" when elsewhere
-	DAG       bool
-	Mode      string // the change of the mode, in words; "" for none
-	ModeOnly  bool   // nothing else is changed
-	Counted   bool   // Added and Removed are known
-	Added     int
-	Removed   int
-	SameAs    string // "#119 (Grace H., 18 Nov 2026)"; "" without an older equal version
-	SameAsURL string
-}
+// LeftFiles counts files of an upload that are not deployed: a name in a list may be a
+// folder, and lists end after a thousand names.
+type LeftFiles struct{ Out, Outside int }
 
 // Omission is a file left out of an upload, with the reason.
 type Omission struct{ Name, Why string }
-
-// Changes are the file differences of a deploy.
-type Changes struct {
-	Title   string
-	Counts  slipway.Counts
-	Files   []FileChange
-	Modes   *ModeFold // files that differ by their mode alone; nil where Files have them
-	More    string    // a note on files left out of the list
-	Missing string    // why no differences are shown
-}
-
-// FileChange is the change of one file.
-type FileChange struct {
-	Op       slipway.Op
-	Path     string
-	Mode     string // the change of the mode, in words; "" for none
-	ModeOnly bool   // nothing else is changed
-	Anchor   string
-	WholeURL string // of the file in the version; "" for a version not retained or not stored yet
-	PastURL  string // of the file's history; "" without a history
-	ShowURL  string // of the page with the difference; "" when shown below
-	Diff     *slipway.FileDiff
-	Folded   bool
-	Cut      int    // lines left out
-	Link     string // the change of a symlink, in words
-}
 
 // ModeFold is one line for many files that differ by their mode alone.
 type ModeFold struct {
@@ -431,11 +393,6 @@ const (
 // for a reason.
 func ChangesAway(reason string) string {
 	return reason + " Until it can be read, the lines of the changed files cannot be shown, and Slipway does not know whether there is anything to remark on them."
-}
-
-// ChangesMore counts the files left out of a list of changes.
-func ChangesMore(n int) string {
-	return Number(n) + " more files are changed; download the versions to compare them."
 }
 
 // LinkText describes the change of a symlink.

@@ -35,6 +35,7 @@ const (
 	NoDifference     = "Between these versions nothing is different there."
 	NoFileDifference = "The file %q is the same in both versions, or in neither of them."
 	TooManyTicks     = "You ticked %d deploys, and a comparison is of two. Choose them here, or go back and tick two."
+	NoFileChanged    = "The file %q is not changed here."
 	NeverLive        = "Deploy #%d never went live: there is no version to compare."
 )
 

@@ -70,7 +70,8 @@ type FilePage struct {
 	FixURL     string // to edit or replace the file; "" without the permission, or for a removed file
 	HistoryURL string
 	Lines      []string
-	Refusal    string // why the text is not shown
+	Inks       [][]slipway.Ink // of each line; none for a text without colours
+	Refusal    string          // why the text is not shown
 }
 
 // facts are the size of the file and what is special about it, in a line.

@@ -41,28 +41,32 @@ func TestCompare(t *testing.T) {
 		parts  []string
 		absent string
 	}{
-		"by number": {"?from=1&to=2", http.StatusOK, []string{
-			"#1", "#2", `-retries = <mark>1</mark>`, `+retries = <mark>4</mark>`, "renamed from dags/old/moved.py", "Binary", "2 B", "3 B", "sha256",
-			"link to orders.py, before to same.py", "Files 1 to 6 of 6", "added/", "&lt;b&gt;.sql", "1 added, 3 changed, 1 removed, 1 renamed", "from=2&amp;to=1",
-		}, "same.py</a>"},
-		"backwards":         {"?from=%232&to=%231", http.StatusOK, []string{`-retries = <mark>4</mark>`, "renamed from dags/new/moved.py"}, ""},
-		"by version":        {"?from=" + w[0].Version.Dir() + "&to=" + w[1].Version.Dir(), http.StatusOK, []string{`-retries = <mark>1</mark>`}, ""},
+		"by number": {"?from=1&to=2&open=all", http.StatusOK, []string{
+			"#1", "#2", `-retries = <span class="hl-n"><mark>1</mark></span>`, `+retries = <span class="hl-n"><mark>4</mark></span>`, "from old/moved.py", "Binary", "2 B", "3 B", "sha256",
+			"link to orders.py, before to same.py", ">added/<", "&lt;b&gt;.sql", "1 added, 3 changed, 1 removed, 1 renamed", "from=2&amp;", "Close all",
+		}, `"grow">same.py`},
+		"backwards":         {"?from=%232&to=%231&open=all", http.StatusOK, []string{`-retries = <span class="hl-n"><mark>4</mark></span>`, "from new/moved.py"}, ""},
+		"by version":        {"?from=" + w[0].Version.Dir() + "&to=" + w[1].Version.Dir() + "&open=all", http.StatusOK, []string{`<mark>1</mark>`}, ""},
+		"one is open":       {"?from=1&to=2", http.StatusOK, []string{"Show the difference", "Open all", "-retries"}, "SELECT"},
 		"over several":      {"?from=1&to=3", http.StatusOK, []string{"1 added, 0 changed, 6 removed", "gone.sql"}, "new/moved.py"},
 		"what nothing says": {"", http.StatusOK, []string{"#2", "#3", "long.py"}, "gone.sql"},
-		"with nothing":      {"?from=none&to=1", http.StatusOK, []string{"Nothing", "6 added", "gone.sql"}, "removed</a>"},
-		"with itself":       {"?from=2&to=2", http.StatusOK, []string{"The two versions are the same"}, "Files 1"},
-		"side by side":      {"?from=1&to=2&view=split", http.StatusOK, []string{`<td class="del">retries = <mark>1</mark></td>`, `<td class="add">retries = <mark>4</mark></td>`, `name="view" value="split"`}, "+retries"},
-		"one file":          {"?from=1&to=2&file=orders.py", http.StatusOK, []string{"One file", "All files", ">all lines<"}, "gone.sql</a>\n"},
-		"with all lines":    {"?from=1&to=2&file=orders.py&context=all", http.StatusOK, []string{"retries", "x = 1"}, ">all lines<"},
-		"long":              {"?from=2&to=3", http.StatusOK, []string{"Show all", "601 lines"}, ""},
-		"long, all":         {"?from=2&to=3&file=long.py", http.StatusOK, []string{`data-n="1001"`}, "Show all"},
-		"a folder":          {"?from=1&to=2&under=added", http.StatusOK, []string{"Files 1 to 1 of 1", `?from=1&amp;to=2">dags</a>`, "added/"}, "orders.py</a>"},
-		"no such folder":    {"?from=1&to=2&under=nowhere", http.StatusNotFound, []string{"nothing is different there", "Compare versions"}, ""},
-		"an equal file":     {"?from=1&to=2&file=same.py", http.StatusNotFound, []string{"is the same in both versions"}, ""},
-		"never live":        {"?from=1&to=4", http.StatusConflict, []string{"Deploy #4 never went live", `<option value="` + w[2].Version.Dir()}, "Swap"},
-		"no such deploy":    {"?from=1&to=9", http.StatusNotFound, []string{"There is no deploy #9"}, ""},
-		"no such version":   {"?from=" + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + "&to=1", http.StatusNotFound, []string{"no longer kept", `<option value="` + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + `" selected`}, ""},
-		"not a version":     {"?from=%3Cscript%3E&to=1", http.StatusNotFound, []string{"no deploy", "&lt;script&gt;"}, "<script>&"},
+		"with nothing":      {"?from=none&to=1", http.StatusOK, []string{"Nothing", "6 added", "gone.sql"}, ">removed<"},
+		"with itself":       {"?from=2&to=2", http.StatusOK, []string{"The two versions are the same"}, "Open all"},
+		"side by side": {"?from=1&to=2&view=split&open=all", http.StatusOK, []string{
+			`<td class="del">retries = <span class="hl-n"><mark>1</mark></span></td>`, `<td class="add">retries = <span class="hl-n"><mark>4</mark></span></td>`, `name="view" value="split"`,
+		}, "+retries"},
+		"one file":        {"?from=1&to=2&file=orders.py", http.StatusOK, []string{"-retries", "gone.sql"}, "SELECT"},
+		"with all lines":  {"?from=1&to=2&file=orders.py&context=all", http.StatusOK, []string{"retries", "x = "}, "more above"},
+		"long":            {"?from=2&to=3&open=all", http.StatusOK, []string{"Show all", "601 lines"}, ""},
+		"long, all":       {"?from=2&to=3&file=long.py", http.StatusOK, []string{`data-n="1001"`}, "Show all"},
+		"wrapped":         {"?from=1&to=2&wrap=1", http.StatusOK, []string{`class="card wrapped"`, "Do not wrap"}, ""},
+		"a folder":        {"?from=1&to=2&under=added", http.StatusOK, []string{`?from=1&amp;to=2">dags</a>`, "added/"}, `"grow">orders.py`},
+		"no such folder":  {"?from=1&to=2&under=nowhere", http.StatusNotFound, []string{"nothing is different there", "Compare versions"}, ""},
+		"an equal file":   {"?from=1&to=2&file=same.py", http.StatusNotFound, []string{"is the same in both versions"}, ""},
+		"never live":      {"?from=1&to=4", http.StatusConflict, []string{"Deploy #4 never went live", `<option value="` + w[2].Version.Dir()}, "Swap"},
+		"no such deploy":  {"?from=1&to=9", http.StatusNotFound, []string{"There is no deploy #9"}, ""},
+		"no such version": {"?from=" + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + "&to=1", http.StatusNotFound, []string{"no longer kept", `<option value="` + strings.Replace(w[0].Version.Dir(), "20", "19", 1) + `" selected`}, ""},
+		"not a version":   {"?from=%3Cscript%3E&to=1", http.StatusNotFound, []string{"no deploy", "&lt;script&gt;"}, "<script>&"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := a.as(t, a.Mia).get(path + tt.query)
@@ -71,6 +75,42 @@ func TestCompare(t *testing.T) {
 				t.Errorf("the page has %q", tt.absent)
 			}
 		})
+	}
+}
+
+// A file that somebody opens brings its difference alone, and more lines of it.
+func TestCompareOneFile(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	text := func(changed string) string {
+		lines := strings.Split(dag+strings.Repeat("x = 1\n", 60), "\n")
+		lines[30] = changed
+		return strings.Join(lines, "\n")
+	}
+	a.live(t, a.Eve, map[string]string{"a.py": text("y = 1"), "b.py": dag})
+	a.live(t, a.Eve, map[string]string{"a.py": text("y = 2"), "b.py": dag})
+	for name, tt := range map[string]struct {
+		page, query string
+		status      int
+		parts       []string
+		absent      string
+	}{
+		"a comparison":    {"/compare", "?from=1&to=2&file=a.py", http.StatusOK, []string{"20 more above", "20 more below", "<mark>2</mark>", "lines=8-27"}, `data-n="27"`},
+		"a deploy":        {"/deploys/2", "?file=a.py", http.StatusOK, []string{"20 more above", "<mark>2</mark>", "history"}, `data-n="27"`},
+		"a return":        {"/deploys/1/return", "?file=a.py", http.StatusOK, []string{"20 more above", "<mark>1</mark>"}, `data-n="27"`},
+		"more lines":      {"/deploys/2", "?file=a.py&lines=8-27", http.StatusOK, []string{`data-n="8"`, "all 7 lines", "20 more below", "lines=8-27%2C35-54"}, `data-n="7"`},
+		"all lines":       {"/deploys/2", "?file=a.py&lines=all", http.StatusOK, []string{`data-n="1"`, `data-n="61"`}, "more"},
+		"an equal file":   {"/deploys/2", "?file=b.py", http.StatusNotFound, []string{"is not changed here"}, ""},
+		"in a comparison": {"/compare", "?from=1&to=2&file=b.py", http.StatusNotFound, []string{"is not changed here"}, ""},
+		"of a file":       {"/history/a.py", "?from=1&to=2&lines=8-27", http.StatusOK, []string{`data-n="8"`, "all 7 lines"}, `data-n="7"`},
+	} {
+		r := httptest.NewRequest(http.MethodGet, a.page(tt.page+tt.query), nil)
+		r.Header.Set("HX-Request", "true")
+		got := a.as(t, a.Eve).do(r)
+		want(t, got, tt.status, tt.parts...)
+		if body := got.Body.String(); strings.Contains(body, "<main") || tt.absent != "" && strings.Contains(body, tt.absent) {
+			t.Errorf("%s: the answer is a page, or has %q:\n%s", name, tt.absent, body)
+		}
 	}
 }
 

@@ -43,10 +43,14 @@ func (s *Server) deployPage(c echo.Context, status int, t confirmForm) error {
 			return err
 		}
 		p.Frame, err = s.frameOf(c, tx, sc, fmt.Sprintf("Deploy #%d", w.Number), "")
+		p.Frame.Page.Files = true
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if wantsOneFile(c) {
+		return s.changedByDeploy(c, sc, w)
 	}
 	if err := s.addChanges(c, sc, w, &p, t); err != nil {
 		return err
@@ -72,7 +76,7 @@ func deployHead(tx *store.Tx, sc scene, n int) (p views.DeployPage, w slipway.De
 	if err != nil {
 		return p, w, err
 	}
-	p.Root, p.LeftOut, p.Outside = rootOf(w), omissions(report), report.Outside
+	p.Root, p.LeftOut, p.Outside, p.Left = rootOf(w), omissions(report), report.Outside, views.LeftFiles{Out: w.Counts.LeftOut, Outside: w.Counts.Outside}
 	p.Header, p.Timeline, p.Folder = header(sc, w, kept), timeline(sc, w), views.FolderText(w)
 	if p.Header.Current {
 		if p.Header.Undo, _, err = undo(tx, sc); err != nil {
@@ -165,14 +169,14 @@ func related(sc scene, w slipway.Deploy) (all []views.Link) {
 
 // addChanges completes p with the file changes of w, planned or done.
 func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views.DeployPage, t confirmForm) error {
-	ctx, open := c.Request().Context(), c.QueryParam("file")
+	ctx, ask := c.Request().Context(), fileAskOf(c, deployPath(sc.ID, w.Number))
 	switch {
 	case w.Status == slipway.Staged:
 		r, err := s.engine.Review(ctx, sc.ID, w.Number, sc.by)
 		if err != nil {
 			return err
 		}
-		return s.addReview(ctx, r, p, t, open)
+		return s.addReview(ctx, r, p, t, ask)
 	case w.Image == nil && !w.WentLive() && !w.Status.Active(): // the deploy changed nothing
 		return nil
 	}
@@ -187,7 +191,7 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 	if p.Image != nil && len(r.Plan.Changes) == 0 && r.Away == nil {
 		return nil
 	}
-	ch, err := s.changes(ctx, r, open)
+	ch, err := s.changes(ctx, r, ask)
 	if err != nil {
 		return err
 	}
@@ -195,13 +199,26 @@ func (s *Server) addChanges(c echo.Context, sc scene, w slipway.Deploy, p *views
 	return nil
 }
 
-// addReview completes p with the form to confirm a staged deploy.
-func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.DeployPage, t confirmForm, open string) error {
-	ch, err := s.changes(ctx, r, open)
+// changedByDeploy answers htmx with the difference of one file changed by w.
+func (s *Server) changedByDeploy(c echo.Context, sc scene, w slipway.Deploy) error {
+	look := s.engine.Done
+	if w.Status == slipway.Staged {
+		look = s.engine.Review
+	}
+	r, err := look(c.Request().Context(), sc.ID, w.Number, sc.by)
 	if err != nil {
 		return err
 	}
-	form := review(r, ch, t)
+	return oneFile(c, fileAskOf(c, deployPath(sc.ID, w.Number)), r.Plan.Changes, r.Away, s.changedFiles(r))
+}
+
+// addReview completes p with the form to confirm a staged deploy.
+func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.DeployPage, t confirmForm, ask fileAsk) error {
+	ch, err := s.changes(ctx, r, ask)
+	if err != nil {
+		return err
+	}
+	form := review(r, t)
 	path := deployPath(r.Deployment.ID, r.Deploy.Number)
 	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", views.ConfirmButton(r.Deploy, r.Projected), true, views.ImageEffects(r.Deploy, r.Projected, r.BaseDeploy)
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {

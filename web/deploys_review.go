@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -14,17 +13,14 @@ import (
 	"slipway/views"
 )
 
-// maxLines is the most changed files listed in a review.
-const maxLines = 500
-
 // review is the form to confirm r, in the parts common to a deploy and a
 // return.
-func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
+func review(r deploy.Review, t confirmForm) views.Review {
 	v := views.Review{
 		Base: r.Base, Against: views.AgainstText(r.BaseDeploy), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
 		StoppedDAGs: r.Plan.StoppedDAGs, Pointers: r.Plan.Pointers, Bidi: r.Plan.Bidi, Invisible: r.Plan.Invisible, Unjudged: r.Plan.Unjudged,
-		LeftOut: omissions(r.Report), Outside: r.Report.Outside,
+		LeftOut: omissions(r.Report), Outside: r.Report.Outside, Left: views.LeftFiles{Out: r.Deploy.Counts.LeftOut, Outside: r.Deploy.Counts.Outside},
 	}
 	if t.description != nil {
 		v.Description = *t.description
@@ -32,34 +28,8 @@ func review(r deploy.Review, ch views.Changes, t confirmForm) views.Review {
 	if r.Refusal != nil {
 		_, v.Refusal = slipway.Explain(r.Refusal)
 	}
-	diffs := map[string]views.FileChange{}
-	for _, f := range ch.Files {
-		diffs[f.Path] = f
-	}
-	listed, _ := slipway.FoldModes(r.Plan.Changes)
-	for _, change := range listed[:min(maxLines, len(listed))] {
-		v.Lines = append(v.Lines, changeLine(r, change, diffs))
-	}
-	v.MoreLines, v.Modes = len(listed)-len(v.Lines), ch.Modes
 	addImage(&v, r)
 	return v
-}
-
-// changeLine is the line of a change in the list. A change back to an earlier
-// content names the deploy of the present content.
-func changeLine(r deploy.Review, change slipway.Change, diffs map[string]views.FileChange) views.ChangeLine {
-	l := views.ChangeLine{Op: change.Op, Path: change.Path, Mode: views.ModeText(change), ModeOnly: change.ModeOnly(), DAG: slices.Contains(r.Plan.RemovedDAGs, change.Path)}
-	if f, ok := diffs[change.Path]; ok {
-		l.URL = "#" + f.Anchor
-		if f.Diff != nil && !f.Diff.Binary && !f.Diff.TooLarge {
-			l.Counted, l.Added, l.Removed = true, f.Diff.Added, f.Diff.Removed
-		}
-	}
-	if w, ok := r.SameAs[change.Path]; ok {
-		l.SameAs = fmt.Sprintf("#%d (%s, %s)", w.Number, w.By.Title(), w.CreatedAt.UTC().Format("2 Jan 2006"))
-		l.SameAsURL = deployPath(r.Deployment.ID, w.Number)
-	}
-	return l
 }
 
 // needsReview reports whether the answer to err is the page with the changes
@@ -127,6 +97,12 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	if err != nil {
 		return err
 	}
+	r.SameAs = nil // a return restores every file
+	path := deployPath(r.Deployment.ID, n)
+	ask := fileAskOf(c, path+"/return")
+	if wantsOneFile(c) {
+		return oneFile(c, ask, r.Plan.Changes, r.Away, s.changedFiles(r))
+	}
 	var p views.DeployPage
 	undone := 0
 	err = s.viewScene(c, func(tx *store.Tx, sc scene) (err error) {
@@ -137,18 +113,17 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 			return err
 		}
 		p.Frame, err = s.frameOf(c, tx, sc, fmt.Sprintf("Return to #%d", n), "")
+		p.Frame.Page.Files = true
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	ch, err := s.changes(ctx, r, c.QueryParam("file"))
+	ch, err := s.changes(ctx, r, ask)
 	if err != nil {
 		return err
 	}
-	r.SameAs = nil // a return restores every file
-	form := review(r, ch, t)
-	path := deployPath(r.Deployment.ID, n)
+	form := review(r, t)
 	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
 	form.Returns = views.ReturnText(n, undone, r.Deploy.After, r.Projected.State)
 	form.Effects = views.ReturnEffects(r.Deploy.After, r.Projected.State)

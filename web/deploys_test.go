@@ -19,11 +19,11 @@ func TestStagedDeploy(t *testing.T) {
 	a.live(t, a.Ada, map[string]string{"a.py": dag + "x = 2\n", "old.py": dag})
 	a.staged(t, a.Eve, map[string]string{"dags/a.py": dag + "x = 1\n", "dags/new.py": dag, "dags/b.pyc": "x", "Dockerfile": "FROM x"})
 
-	w := a.as(t, a.Eve).get(a.page("/deploys/3"))
+	w := a.as(t, a.Eve).get(a.page("/deploys/3?open=all"))
 
 	want(t, w, http.StatusOK, "What this deploy will do", "against #2", `name="base" value="`+string(a.deploy(t, 2).Version)+`"`,
 		"Yes, remove the DAG file <code>old.py</code>", "goes back to how it was in", "#1 (Ada Lovelace",
-		"+1 −1", "Dockerfile", "needs an image deploy", "1 left out", "b.pyc", "Deploy DAGs", "Discard")
+		`<b class="ok">+1</b> <b class="bad">−1</b>`, "back to #1", "Dockerfile", "needs an image deploy", "1 file left out", "b.pyc", "Deploy DAGs", "Discard")
 	plain := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(w.Body.String(), "") // changed words are marked
 	if !strings.Contains(plain, "-x = 2") || !strings.Contains(plain, "+x = 1") {
 		t.Errorf("the difference is not shown:\n%s", plain)

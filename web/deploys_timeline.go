@@ -177,7 +177,7 @@ func checkedText(w slipway.Deploy) string {
 	}
 	text := views.Count(w.Counts.Files, "file")
 	if w.Counts.LeftOut > 0 {
-		text += ", " + views.Number(w.Counts.LeftOut) + " left out"
+		text += ", " + views.Count(w.Counts.LeftOut, "file") + " left out"
 	}
 	return text
 }
@@ -187,7 +187,7 @@ func storedText(w slipway.Deploy) string {
 	if w.StoredAt.IsZero() {
 		return ""
 	}
-	return views.Bytes(w.Counts.NewBytes) + " new"
+	return views.Bytes(w.Counts.NewBytes) + " compressed"
 }
 
 // mountedText counts the components on a deploy, if the deploy is the live one.

@@ -37,6 +37,7 @@ func (s *Server) showFileHistory(c echo.Context) error {
 			}
 		}
 		p.Frame, err = s.frameOf(c, tx, sc, "History of "+slipway.Visible(p.Name), "")
+		p.Frame.Page.Files = true
 		return err
 	})
 	if err != nil {
@@ -46,6 +47,9 @@ func (s *Server) showFileHistory(c echo.Context) error {
 		if err := s.compareSteps(c, d, *two[0], *two[1], &p); err != nil {
 			return err
 		}
+	}
+	if wantsPartial(c) && p.Diff != nil {
+		return render(c, http.StatusOK, views.FileStepBody(p))
 	}
 	return render(c, http.StatusOK, views.FileHistory(p))
 }
@@ -179,13 +183,17 @@ func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to sto
 		p.Problem = views.StepAlike(from.Deploy.Number, to.Deploy.Number)
 		return nil
 	}
-	diff, err := s.contentChange(c, d, p.Path, from.SHA256, to.SHA256)
+	ask := fileAskOf(c, p.Action)
+	ask.with, ask.file = url.Values{"from": {strconv.Itoa(from.Deploy.Number)}, "to": {strconv.Itoa(to.Deploy.Number)}}, ""
+	diff, err := s.contentChange(c, d, p.Path, from.SHA256, to.SHA256, slipway.Look{Lines: ask.lines, Inked: true})
 	if errors.Is(err, slipway.ErrNotFound) {
 		_, p.Problem = slipway.Explain(err)
 		return nil
 	}
-	if p.Diff = diff; err == nil {
-		p.Diff.Mode = views.ModeWords(from.Mode, to.Mode)
+	if p.Diff = diff; err != nil {
+		return err
 	}
-	return err
+	p.Diff.Mode, p.Diff.Anchor, p.Diff.Split = views.ModeWords(from.Mode, to.Mode), "difference", ask.split
+	p.Diff.Gaps = gapLinks(*diff.Diff, false, func(r slipway.LineRange) string { return ask.alone("", r) })
+	return nil
 }

@@ -33,9 +33,9 @@ func TestFileHistory(t *testing.T) {
 		status int
 		want   []string
 	}{
-		"two":          {"?from=1&to=2", http.StatusOK, []string{"From #1 to #2", "-x = <mark>1</mark>", "+x = <mark>2</mark>"}},
-		"backwards":    {"?from=2&to=1", http.StatusOK, []string{"From #2 to #1", "+x = <mark>1</mark>"}},
-		"to nothing":   {"?from=2&to=4", http.StatusOK, []string{"removed", "-x = 2"}},
+		"two":          {"?from=1&to=2", http.StatusOK, []string{"From #1 to #2", `-x = <span class="hl-n"><mark>1</mark></span>`, `+x = <span class="hl-n"><mark>2</mark></span>`}},
+		"backwards":    {"?from=2&to=1", http.StatusOK, []string{"From #2 to #1", `+x = <span class="hl-n"><mark>1</mark></span>`}},
+		"to nothing":   {"?from=2&to=4", http.StatusOK, []string{"removed", `-x = <span class="hl-n">2</span>`}},
 		"the same":     {"?from=2&to=2", http.StatusOK, []string{"The file held the same after #2 and after #2."}},
 		"with a link":  {"?from=2&to=3", http.StatusOK, []string{"The file was a link then"}},
 		"one alone":    {"?from=2", http.StatusOK, []string{"History of a b.py"}},

@@ -113,7 +113,7 @@ func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, 
 	if tried.fix.Base == f.File.SHA256 {
 		return nil
 	}
-	p.Meanwhile, err = s.contentChange(c, f.Deployment, p.Path, tried.fix.Base, f.File.SHA256)
+	p.Meanwhile, err = s.contentChange(c, f.Deployment, p.Path, tried.fix.Base, f.File.SHA256, slipway.Look{Inked: true})
 	if err != nil && !errors.Is(err, slipway.ErrNotFound) {
 		return err
 	}
@@ -121,8 +121,8 @@ func (s *Server) fixContent(c echo.Context, f deploy.Fixable, p *views.FixPage, 
 }
 
 // contentChange compares two contents of a file; "" for none.
-func (s *Server) contentChange(c echo.Context, d slipway.Deployment, path, old, next string) (*views.FileChange, error) {
-	diff, err := s.engine.DiffContents(c.Request().Context(), d, path, old, next)
+func (s *Server) contentChange(c echo.Context, d slipway.Deployment, path, old, next string, look slipway.Look) (*views.FileChange, error) {
+	diff, err := s.engine.DiffContents(c.Request().Context(), d, path, old, next, look)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,6 @@ func (s *Server) contentChange(c echo.Context, d slipway.Deployment, path, old, 
 	case next == "":
 		f.Op = slipway.Removed
 	}
-	f.Cut = cut(&diff, maxAlone)
 	f.Diff = &diff
 	return &f, nil
 }

@@ -163,14 +163,14 @@ func TestFixOfAFileThatChangedMeanwhile(t *testing.T) {
 	mine := []string{"base", sumOf(dag + "retries = 1\n"), "text", dag + "retries = 9\r\n", "description", "My reason"}
 
 	w := b.do(fixForm(t, a.page("/fix/a.py"), mine...))
-	want(t, w, http.StatusConflict, "Deploy #2 by Ada Lovelace changed this file while you were at it.", "-retries = <mark>1</mark>", "retries = 9", "My reason", sumOf(dag+"retries = 2\n"))
+	want(t, w, http.StatusConflict, "Deploy #2 by Ada Lovelace changed this file while you were at it.", `-retries = <span class="hl-n"><mark>1</mark></span>`, "retries = 9", "My reason", sumOf(dag+"retries = 2\n"))
 	mine[1] = sumOf(dag + "retries = 2\n")
 	goesTo(t, b.do(fixForm(t, a.page("/fix/a.py"), mine...)), a.page("/deploys/3"))
 	a.reaches(t, 3, slipway.Staged)
 
 	a.live(t, a.Ada, map[string]string{"b.py": dag})
 	w = b.do(fixForm(t, a.page("/fix/a.py"), mine...))
-	want(t, w, http.StatusConflict, "Deploy #4 by Ada Lovelace changed this file", "-retries = 2", "retries = 9", `name="base" value=""`)
+	want(t, w, http.StatusConflict, "Deploy #4 by Ada Lovelace changed this file", `-retries = <span class="hl-n">2</span>`, "retries = 9", `name="base" value=""`)
 	mine[1] = ""
 	goesTo(t, b.do(fixForm(t, a.page("/fix/a.py"), mine...)), a.page("/deploys/5"))
 	if w := a.reaches(t, 5, slipway.Staged); w.Counts.Added != 1 {

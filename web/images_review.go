@@ -6,6 +6,9 @@ import (
 	"slipway/views"
 )
 
+// maxImageFiles is the most files of an image listed in a review.
+const maxImageFiles = 500
+
 // addImage completes the form to confirm r with the effect on the image.
 func addImage(v *views.Review, r deploy.Review) {
 	v.Reminders, v.NotAirflow, v.ByHand = r.Reminders, r.Plan.NotAirflow, r.Plan.ByHand
@@ -28,7 +31,7 @@ func imageReview(r deploy.Review) *views.ImageReview {
 	if i.CreatedAt.Year() >= 2000 { // reproducible builds say 1970 or 1980
 		v.Built = i.CreatedAt.UTC().Format("2 Jan 2006")
 	}
-	for _, f := range r.Image.Files.Files[:min(maxLines, len(r.Image.Files.Files))] {
+	for _, f := range r.Image.Files.Files[:min(maxImageFiles, len(r.Image.Files.Files))] {
 		line := views.ImageFile{Path: f.Path, Detail: views.Bytes(f.Size)}
 		if f.Link != "" {
 			line.Detail = "link to " + f.Link

@@ -111,6 +111,7 @@ func (s *Server) filePage(c echo.Context, d slipway.Deployment, p *views.FilePag
 	}
 	p.Words = slipway.FormOf(text).Words()
 	p.Lines, p.Refusal = lines(text)
+	p.Inks = s.engine.Inks(c.Request().Context(), f.Path, p.Lines)
 	return nil
 }
 

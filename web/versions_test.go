@@ -48,7 +48,7 @@ func TestVersionFile(t *testing.T) {
 	b := a.as(t, a.Eve)
 	files := a.page("/versions/" + w.Version.Dir() + "/files/")
 	for name, want := range map[string]string{
-		"a.py":                   `x = 1<span class="unseen" title="U+000D">CR</span></td>`, // the only line that ends so
+		"a.py":                   `x = <span class="hl-n">1</span><span class="unseen" title="U+000D">CR</span></td>`, // the only line that ends so
 		"s/link.py":              "A link to <code>../a.py</code>",
 		"bin":                    "The file is not text.",
 		"latin":                  "Encoding: not UTF-8 (shown as Latin-1)",

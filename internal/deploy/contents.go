@@ -19,6 +19,7 @@ import (
 	"slipway/internal/bundle"
 	"slipway/internal/dagfile"
 	"slipway/internal/diff"
+	"slipway/internal/highlight"
 	"slipway/internal/slipway"
 	"slipway/store"
 )
@@ -36,6 +37,7 @@ type contents struct {
 	looking  chan struct{} // holds one for the reading of contents under way
 	verdicts cache[verdict]
 	seen     facts
+	inks     *highlight.Reader
 }
 
 // Compare returns the changes between two versions of d, "" for no files. With
@@ -90,8 +92,8 @@ func (o *contents) recorded(ctx context.Context, d slipway.Deployment, from, to 
 }
 
 // DiffBetween compares the contents of a file from Compare between two
-// versions, with around unchanged lines around each change; 0 for the default.
-func (o *contents) DiffBetween(ctx context.Context, d slipway.Deployment, from, to slipway.Version, c slipway.Change, around int) (slipway.FileDiff, error) {
+// versions, as look asks for.
+func (o *contents) DiffBetween(ctx context.Context, d slipway.Deployment, from, to slipway.Version, c slipway.Change, look slipway.Look) (slipway.FileDiff, error) {
 	var err error
 	if c.Old, err = o.located(ctx, d, from, c.Old); err != nil {
 		return slipway.FileDiff{}, err
@@ -102,7 +104,7 @@ func (o *contents) DiffBetween(ctx context.Context, d slipway.Deployment, from, 
 	if c.Op == slipway.Renamed { // the contents are equal
 		return slipway.FileDiff{Path: c.Path, OldSize: c.Old.Size, NewSize: c.New.Size, OldSHA256: c.Old.SHA256, NewSHA256: c.New.SHA256}, nil
 	}
-	return o.diff(ctx, d, c, max(around, diff.Context))
+	return o.Diff(ctx, d, c, look)
 }
 
 // located returns f of version v with the place of the content: from the
@@ -143,8 +145,8 @@ func (o *contents) File(ctx context.Context, d slipway.Deployment, v slipway.Ver
 }
 
 // DiffContents compares two contents of the file at path, given by sha256, or ""
-// for no file.
-func (o *contents) DiffContents(ctx context.Context, d slipway.Deployment, path, old, next string) (slipway.FileDiff, error) {
+// for no file, as look asks for.
+func (o *contents) DiffContents(ctx context.Context, d slipway.Deployment, path, old, next string, look slipway.Look) (slipway.FileDiff, error) {
 	f := slipway.FileDiff{Path: path, OldSHA256: old, NewSHA256: next}
 	before, err := o.contentAt(ctx, d, path, old)
 	if err != nil {
@@ -155,7 +157,7 @@ func (o *contents) DiffContents(ctx context.Context, d slipway.Deployment, path,
 		return f, err
 	}
 	f.OldSize, f.NewSize = int64(len(before)), int64(len(after))
-	err = diff.Contents(&f, before, after, diff.Context)
+	err = o.fill(ctx, &f, before, after, look)
 	return f, err
 }
 
@@ -187,14 +189,8 @@ func (o *contents) contentAt(ctx context.Context, d slipway.Deployment, path, su
 	return b, nil
 }
 
-// Diff compares the contents of a changed file line by line.
-func (o *contents) Diff(ctx context.Context, d slipway.Deployment, c slipway.Change) (slipway.FileDiff, error) {
-	return o.diff(ctx, d, c, diff.Context)
-}
-
-// diff compares the contents of a changed file, with around unchanged lines
-// around each change.
-func (o *contents) diff(ctx context.Context, d slipway.Deployment, c slipway.Change, around int) (slipway.FileDiff, error) {
+// Diff compares the contents of a changed file line by line, as look asks for.
+func (o *contents) Diff(ctx context.Context, d slipway.Deployment, c slipway.Change, look slipway.Look) (slipway.FileDiff, error) {
 	f, small := diff.New(c)
 	if !small {
 		return f, nil
@@ -203,8 +199,23 @@ func (o *contents) diff(ctx context.Context, d slipway.Deployment, c slipway.Cha
 	if err != nil {
 		return f, err
 	}
-	err = diff.Contents(&f, before, after, around)
+	err = o.fill(ctx, &f, before, after, look)
 	return f, err
+}
+
+// fill fills in the hunks of f, with inks if look asks for inks.
+func (o *contents) fill(ctx context.Context, f *slipway.FileDiff, before, after []byte, look slipway.Look) error {
+	if err := diff.Contents(f, before, after, look.Lines); err != nil || !look.Inked {
+		return err
+	}
+	o.inks.Diff(ctx, f, before, after)
+	return nil
+}
+
+// Inks returns the inks of each line of the file at path, nil for a text without
+// colours.
+func (o *contents) Inks(ctx context.Context, path string, lines []string) [][]slipway.Ink {
+	return o.inks.Lines(ctx, path, lines)
 }
 
 // contentsOf returns a changed file's contents before and after the change.

@@ -19,6 +19,7 @@ import (
 	"slipway/internal/bundle"
 	"slipway/internal/datadir"
 	"slipway/internal/durable"
+	"slipway/internal/highlight"
 	"slipway/internal/image"
 	"slipway/internal/quota"
 	"slipway/internal/secret"
@@ -121,7 +122,7 @@ func assemble(b *base, key *secret.Key) *Engine {
 	e := &Engine{base: b}
 	e.components = &components{base: b, started: b.store.Now(), reports: lastReports{of: map[slipway.DeploymentID]map[componentKey]slipway.Component{}}}
 	e.awaiter = &awaiter{base: b, components: e.components}
-	e.contents = &contents{base: b, judging: make(chan struct{}, 1), looking: make(chan struct{}, 1)}
+	e.contents = &contents{base: b, judging: make(chan struct{}, 1), looking: make(chan struct{}, 1), inks: highlight.NewReader()}
 	e.uploadFiles = &uploadFiles{base: b, ledger: quota.New(b.Free, b.cfg.Reserve)}
 	e.endings = &endings{
 		base: b, uploadFiles: e.uploadFiles, stagings: stagings{of: map[slipway.DeployID]context.CancelFunc{}},

@@ -162,7 +162,7 @@ func TestFixOfWhatIsQueued(t *testing.T) {
 	if text, err := a.Engine.FixText(t.Context(), f); err != nil || text != dag("by Ada") {
 		t.Errorf("FixText: %q, %v", text, err)
 	}
-	diff, err := a.Engine.DiffContents(t.Context(), f.Deployment, "a.py", before, f.File.SHA256)
+	diff, err := a.Engine.DiffContents(t.Context(), f.Deployment, "a.py", before, f.File.SHA256, slipway.Look{})
 	if err != nil || diff.Added != 1 || diff.Removed != 1 {
 		t.Errorf("DiffContents: %+v, %v", diff, err)
 	}

@@ -34,10 +34,10 @@ func New(c slipway.Change) (d slipway.FileDiff, small bool) {
 	return d, !d.TooLarge
 }
 
-// Contents fills in the hunks of d with so many unchanged lines around each
-// change, and marks the words that differ. For large and binary contents, d has a
-// flag instead of hunks.
-func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
+// Contents fills in the hunks of d with the unchanged lines around each change and
+// those in shown, and marks the words that differ. For large and binary contents, d
+// has a flag instead of hunks.
+func Contents(d *slipway.FileDiff, before, after []byte, shown []slipway.LineRange) error {
 	if d.TooLarge = len(before) > MaxSize || len(after) > MaxSize; d.TooLarge {
 		return nil
 	}
@@ -47,11 +47,10 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 		d.Binary = true
 		return nil
 	}
-	hunks, err := hunks(d.Path, string(before), string(after), around)
+	hunks, err := hunks(d.Path, string(before), string(after), Context)
 	if err != nil {
 		return err
 	}
-	readable(hunks, was, is)
 	lines := 0
 	for _, h := range hunks {
 		for _, l := range h.Lines {
@@ -68,6 +67,9 @@ func Contents(d *slipway.FileDiff, before, after []byte, around int) error {
 		d.TooLarge = true
 		return nil
 	}
+	d.Lines = lineCount(after)
+	hunks = widened(hunks, string(after), shown, maxLines-lines)
+	readable(hunks, was, is)
 	markWords(hunks)
 	d.Hunks = hunks
 	return nil

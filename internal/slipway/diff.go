@@ -3,6 +3,7 @@ package slipway
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,72 @@ type FileDiff struct {
 	Removed   int
 	Words     []string // changes of line endings and encoding, and what is unusual in them
 	Hunks     []Hunk
+	Lines     int // of the new content; 0 for a removed file
+}
+
+// Look is what a reader wants to see of a difference.
+type Look struct {
+	Lines []LineRange // unchanged lines besides those around each change, by the numbers of the new content
+	Inked bool        // source text in its classes
+}
+
+// LineRange is a run of lines, the first and the last included.
+type LineRange struct{ From, To int }
+
+// AllLines are the lines of any file.
+var AllLines = LineRange{1, math.MaxInt32}
+
+// maxRanges is the most runs of lines in an address.
+const maxRanges = 100
+
+// LineRanges reads runs of lines from an address, "2-21,40-59"; what is no run is
+// left out.
+func LineRanges(text string) (all []LineRange) {
+	for part := range strings.SplitSeq(text, ",") {
+		var r LineRange
+		if n, err := fmt.Sscanf(part, "%d-%d", &r.From, &r.To); err == nil && n == 2 && r.From > 0 && r.From <= r.To && len(all) < maxRanges {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+// RangesText writes runs of lines for an address.
+func RangesText(all []LineRange) string {
+	var parts []string
+	for _, r := range all {
+		parts = append(parts, fmt.Sprintf("%d-%d", r.From, r.To))
+	}
+	return strings.Join(parts, ",")
+}
+
+// Gap is a run of unchanged lines that a difference does not show, by the numbers of
+// the new content.
+type Gap struct {
+	Before int // index of the hunk behind the gap; the number of hunks for the end of the file
+	LineRange
+}
+
+// Len returns the number of lines in the gap.
+func (g Gap) Len() int { return g.To - g.From + 1 }
+
+// Gaps returns the runs of lines before, between and behind the hunks of d.
+func (d FileDiff) Gaps() (all []Gap) {
+	next := 1
+	add := func(before, to int) {
+		if next <= to {
+			all = append(all, Gap{before, LineRange{next, to}})
+		}
+	}
+	for i, h := range d.Hunks {
+		start := h.FirstNew()
+		add(i, start-1)
+		next = start + h.NewLines
+	}
+	if len(d.Hunks) > 0 {
+		add(len(d.Hunks), d.Lines)
+	}
+	return all
 }
 
 // Hunk is a run of lines with differences.
@@ -32,6 +99,23 @@ type Hunk struct {
 	Lines              []DiffLine
 }
 
+// FirstNew returns the number of the first new line of h, or of the next one where h
+// has none.
+func (h Hunk) FirstNew() int {
+	if h.NewLines == 0 {
+		return h.NewStart + 1
+	}
+	return h.NewStart
+}
+
+// FirstOld is FirstNew for old lines.
+func (h Hunk) FirstOld() int {
+	if h.OldLines == 0 {
+		return h.OldStart + 1
+	}
+	return h.OldStart
+}
+
 // DiffLine is a line of a Hunk.
 type DiffLine struct {
 	Op        byte // ' ', '+' or '-'
@@ -39,10 +123,26 @@ type DiffLine struct {
 	Text      string
 	NoNewline bool   // the file ends here, without a newline
 	Marks     []Span // parts of Text that differ from the replaced or replacing line
+	Inks      []Ink  // of source text, in order and without overlap; none for plain text
 }
 
 // Span is a part of a text, in bytes.
 type Span struct{ From, To int }
+
+// Ink is a part of source text with a class.
+type Ink struct {
+	Span
+	Class byte
+}
+
+// The classes of source text.
+const (
+	InkKeyword = 'k'
+	InkString  = 's'
+	InkNumber  = 'n'
+	InkName    = 'f' // of a function, a class, a tag or a key
+	InkComment = 'c'
+)
 
 // TextForm is the form of a text beside its characters.
 type TextForm struct {

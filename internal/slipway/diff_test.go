@@ -81,3 +81,35 @@ func TestHiddenWords(t *testing.T) {
 		}
 	}
 }
+
+func TestGaps(t *testing.T) {
+	for name, tt := range map[string]struct {
+		d    FileDiff
+		want []Gap
+	}{
+		"no hunk":         {FileDiff{Lines: 9}, nil},
+		"around one":      {FileDiff{Lines: 20, Hunks: []Hunk{{OldStart: 5, OldLines: 3, NewStart: 5, NewLines: 4}}}, []Gap{{0, LineRange{1, 4}}, {1, LineRange{9, 20}}}},
+		"between two":     {FileDiff{Lines: 12, Hunks: []Hunk{{OldStart: 1, OldLines: 1, NewStart: 1, NewLines: 2}, {OldStart: 5, OldLines: 7, NewStart: 6, NewLines: 7}}}, []Gap{{1, LineRange{3, 5}}}},
+		"removed lines":   {FileDiff{Lines: 6, Hunks: []Hunk{{OldStart: 3, OldLines: 2, NewStart: 2}}}, []Gap{{0, LineRange{1, 2}}, {1, LineRange{3, 6}}}},
+		"an added file":   {FileDiff{Lines: 3, Hunks: []Hunk{{NewStart: 1, NewLines: 3}}}, nil},
+		"a removed file":  {FileDiff{Hunks: []Hunk{{OldStart: 1, OldLines: 3}}}, nil},
+		"all is the hunk": {FileDiff{Lines: 2, Hunks: []Hunk{{OldStart: 1, OldLines: 2, NewStart: 1, NewLines: 2}}}, nil},
+	} {
+		if got := tt.d.Gaps(); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+func TestLineRanges(t *testing.T) {
+	for text, want := range map[string][]LineRange{
+		"2-21,40-40": {{2, 21}, {40, 40}}, "": nil, "x,3-2,0-4,-1-3,5-6": {{5, 6}}, "99999999999999999999-3": nil,
+	} {
+		if got := LineRanges(text); !slices.Equal(got, want) {
+			t.Errorf("LineRanges(%q) = %v, want %v", text, got, want)
+		}
+	}
+	if got := LineRanges(strings.Repeat("1-2,", 200)); len(got) != maxRanges || RangesText(got[:2]) != "1-2,1-2" {
+		t.Errorf("%d ranges are read", len(got))
+	}
+}
