@@ -65,9 +65,9 @@ func TestPagesOfABucketThatIsAway(t *testing.T) {
 	for end := time.Now().Add(time.Minute); a.engine.Trouble(a.Sales.ID) == "" && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond) // a driver's tries
 	}
-	want(t, a.as(t, a.Mia).get(a.page("/deploys/1")), http.StatusOK, reason, "The deploy waits for the end of this fault", "dags/a.py", unknown)
+	want(t, a.as(t, a.Mia).get(a.page("/deploys/1")), http.StatusOK, reason, "The deploy waits for the end of this fault", `"grow">a.py`, unknown)
 	review := a.as(t, a.Eve).get(a.page("/deploys/2"))
-	want(t, review, http.StatusOK, `<p class="grow warn">`+reason, "dags/.airflowignore", unknown)
+	want(t, review, http.StatusOK, `<p class="grow warn">`+reason, `"grow">.airflowignore`, unknown)
 	if strings.Contains(review.Body.String(), "Airflow will show no DAGs") {
 		t.Error("the page of the staged deploy judges what it cannot know")
 	}
