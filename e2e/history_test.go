@@ -44,7 +44,7 @@ func deployTwice(t *testing.T, page person) {
 	follow(t, page, "sales-prod")
 	upload(t, page, files.archive(t, "project.tar.gz"))
 	fill(t, page, "Description", "Retries, and a move")
-	if boxes := page.GetByRole("checkbox"); noneOf(t, boxes) == 1 {
+	if boxes := page.Locator("#review").GetByRole("checkbox"); noneOf(t, boxes) == 1 {
 		ok(t, boxes.First().Check())
 	}
 	deployDAGs(t, page)

@@ -142,7 +142,7 @@ func TestImagesAreRefused(t *testing.T) {
 	odd := p.open.push(t, "team/nginx:1", imageOf(t, "", nil))
 	deployRef(t, page, p, odd)
 	waitFor(t, page, page.GetByText("although nothing says that it is an image of Airflow"))
-	ok(t, page.GetByRole("checkbox").Check())
+	ok(t, page.Locator("#review").GetByRole("checkbox").Check())
 	confirm(t, page, "Deploy image")
 }
 
