@@ -205,6 +205,31 @@ func (tx *Tx) RunningDeploy(of slipway.DeploymentID) (slipway.Deploy, bool, erro
 		SELECT `+deployColumns+` FROM deploys w WHERE w.deployment = ? AND w.status = 'deploying'`, of))
 }
 
+// ToConfirm is how many deploys of a Deployment wait to be confirmed.
+type ToConfirm struct {
+	Count int
+	First int // number of the oldest one
+}
+
+// ToConfirm returns the Deployments of a Workspace with staged deploys.
+func (tx *Tx) ToConfirm(w slipway.WorkspaceID) (map[slipway.DeploymentID]ToConfirm, error) {
+	type counted struct {
+		of slipway.DeploymentID
+		ToConfirm
+	}
+	all, err := list(tx, "deploys to confirm", func(r row) (c counted, err error) {
+		err = r.Scan(&c.of, &c.Count, &c.First)
+		return c, err
+	}, `
+		SELECT w.deployment, COUNT(*), MIN(w.number) FROM deploys w INDEXED BY deploys_unfinished JOIN deployments d ON d.id = w.deployment
+		WHERE w.status IN ('initialized', 'staged') AND w.status = 'staged' AND d.workspace = ? GROUP BY w.deployment`, w)
+	of := map[slipway.DeploymentID]ToConfirm{}
+	for _, c := range all {
+		of[c.of] = c.ToConfirm
+	}
+	return of, err
+}
+
 // LiveBefore returns the deploy replaced by w, false for none.
 func (tx *Tx) LiveBefore(w slipway.Deploy) (slipway.Deploy, bool, error) {
 	return first(list(tx, "live deploy before", scanDeploy, `

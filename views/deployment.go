@@ -34,10 +34,24 @@ type Banner struct {
 
 // DeploymentsPage is the list of a Workspace's Deployments.
 type DeploymentsPage struct {
-	Page    Frame
-	NewURL  string // "" without the permission to add a Deployment
-	LiveURL string
-	Rows    []DeploymentRow
+	Page     Frame
+	NewURL   string // "" without the permission to add a Deployment
+	URL      string // without filters
+	LiveURL  string
+	Text     string // of the search
+	Showing  string // value of the chosen one of Shown
+	Shown    []ShownDeployments
+	Orders   []Option
+	Filtered bool
+	None     bool // the Workspace has no Deployment
+	Rows     []DeploymentRow
+}
+
+// ShownDeployments is a part of the list, with the number of Deployments.
+type ShownDeployments struct {
+	Text, URL string
+	Count     int
+	Chosen    bool
 }
 
 // DeploymentRow is a Deployment in the list.
@@ -47,10 +61,15 @@ type DeploymentRow struct {
 	Health               slipway.Health
 	Reason               string
 	NeedsImage           bool
+	ToConfirm            int
+	ConfirmURL           string // of the only staged deploy, or of all of them
 	Version              slipway.Version
+	VersionAt            Moment
 	VersionURL           string
 	ImageTag, Runtime    string
-	Last                 *DeployLine // nil before the first
+	Switched             bool        // DAG-only deploys are off
+	Live                 *DeployLine // nil before the first
+	Failed               *DeployLine // the newest deploy, if it failed after the live one
 	DeployURL            string      // to make the first deploy; "" without the permission
 }
 
@@ -99,4 +118,18 @@ func BannerText(d slipway.Deployment, turned *slipway.SwitchOrder) string {
 		text += " Version " + d.Version.Short() + " stays in use until Image and DAGs are deployed."
 	}
 	return text
+}
+
+// ShownTitle names the parts of a list of Deployments, by their values.
+var ShownTitle = map[string]string{"": "All", "attention": "Need attention", "confirm": "To confirm"}
+
+// DeploymentOrders returns the orders of a list of Deployments.
+func DeploymentOrders(chosen string) []Option {
+	all := []Option{
+		{Value: string(slipway.UrgentFirst), Text: "Attention first"}, {Value: string(slipway.ByName), Text: "By name"}, {Value: string(slipway.NewestFirst), Text: "Newest deploy first"},
+	}
+	for i := range all {
+		all[i].Chosen = all[i].Value == chosen
+	}
+	return all
 }

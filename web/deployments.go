@@ -2,7 +2,9 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -27,13 +29,14 @@ func (s *Server) showDeployments(c echo.Context) error {
 	return render(c, http.StatusOK, views.DeploymentsList(p))
 }
 
-// deployments returns the list without the frame.
+// deployments returns the list without the frame, as filtered in the address.
 func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsPage, err error) {
 	w, role, err := tx.Workspace(workspaceID(c), actorOf(c))
 	if err != nil {
 		return p, err
 	}
-	p.LiveURL = workspacePath(w.ID) + "/live"
+	q := deploymentsQueryOf(c)
+	p = views.DeploymentsPage{URL: workspacePath(w.ID), LiveURL: q.path(workspacePath(w.ID) + "/live"), Text: q.text, Showing: q.show, Orders: views.DeploymentOrders(string(q.order))}
 	if role.May(slipway.ManageDeployments) == nil {
 		p.NewURL = workspacePath(w.ID) + "/deployments/new"
 	}
@@ -41,49 +44,84 @@ func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsP
 	if err != nil {
 		return p, err
 	}
+	toConfirm, err := tx.ToConfirm(w.ID)
+	if err != nil {
+		return p, err
+	}
+	rows := make([]standingRow, 0, len(all))
 	for _, d := range all {
-		row, err := s.deploymentRow(tx, d, role, actorOf(c))
+		row, err := s.deploymentRow(tx, d, role, actorOf(c), toConfirm[d.ID])
 		if err != nil {
 			return p, err
 		}
-		p.Rows = append(p.Rows, row)
+		if q.finds(d) {
+			rows = append(rows, row)
+		}
+	}
+	p.None, p.Filtered = len(all) == 0, q.text != "" || q.show != ""
+	p.Shown = q.shown(p.URL, rows)
+	slices.SortFunc(rows, func(a, b standingRow) int { return q.order.Compare(a.standing, b.standing) })
+	for _, row := range rows {
+		if q.shows(row.standing) {
+			p.Rows = append(p.Rows, row.DeploymentRow)
+		}
 	}
 	return p, nil
 }
 
-// deploymentRow is the row of a Deployment, with health and last deploy. An author
-// gets a link to the first deploy.
-func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor) (views.DeploymentRow, error) {
-	row := views.DeploymentRow{
+// standingRow is the row of a Deployment, and what decides its place.
+type standingRow struct {
+	views.DeploymentRow
+	standing slipway.Standing
+}
+
+// deploymentRow is the row of a Deployment. An author gets a link to the first
+// deploy.
+func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor, waits store.ToConfirm) (row standingRow, err error) {
+	row.DeploymentRow = views.DeploymentRow{
 		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Local: d.Local, NeedsImage: d.NeedsImage,
-		ImageTag: views.ImageTag(d.State), Runtime: d.Runtime,
+		ImageTag: views.ImageTag(d.State), Runtime: d.Runtime, Switched: !d.DAGDeploys, ToConfirm: waits.Count, ConfirmURL: deployPath(d.ID, waits.First),
+	}
+	if waits.Count > 1 {
+		row.ConfirmURL = deploymentPath(d.ID) + "/deploys?status=" + string(slipway.Staged)
 	}
 	if d.Mounted {
 		row.Version, row.VersionURL = d.Version, versionPath(d.ID, d.Version)
+		at, _ := d.Version.Time()
+		row.VersionAt = views.Moment{At: at, Now: tx.Now}
 	}
 	running, isRunning, err := tx.RunningDeploy(d.ID)
 	if err != nil {
 		return row, err
 	}
 	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(running, isRunning), tx.Now)
+	row.standing = slipway.Standing{Name: d.Name, Health: row.Health, NeedsImage: d.NeedsImage, ToConfirm: waits.Count}
+	live, wasLive, err := tx.LiveDeploy(d.ID)
+	if err != nil {
+		return row, err
+	}
 	last, exists, err := tx.LastDeploy(d.ID)
 	if err != nil {
 		return row, err
 	}
-	if exists {
-		row.Last = &views.DeployLine{
-			Number: last.Number, URL: deployPath(d.ID, last.Number), At: views.Moment{At: last.CreatedAt, Now: tx.Now},
-			By: last.By.Title(), Description: last.Description, Status: last.Status,
-		}
-		return row, err
+	if wasLive {
+		row.Live, row.standing.LiveAt = deployLine(tx, live, live.LiveAt), live.LiveAt
 	}
-	if row.Reason == "" {
-		row.Reason = "nothing deployed yet"
+	if exists && last.Status == slipway.Failed {
+		row.Failed, row.standing.Failed = deployLine(tx, last, last.EndedAt), true
 	}
-	if d.MayDeploy(slipway.DAGOnly, role, by) == nil {
+	if !exists && d.MayDeploy(slipway.DAGOnly, role, by) == nil {
 		row.DeployURL = deploymentPath(d.ID) + "#new-deploy"
 	}
 	return row, nil
+}
+
+// deployLine names w, with a moment of its life.
+func deployLine(tx *store.Tx, w slipway.Deploy, at time.Time) *views.DeployLine {
+	return &views.DeployLine{
+		Number: w.Number, URL: deployPath(w.Deployment, w.Number), At: views.Moment{At: at, Now: tx.Now},
+		By: w.By.Title(), Description: w.Description, Status: w.Status,
+	}
 }
 
 // only returns a pointer to v, or nil if v is absent.

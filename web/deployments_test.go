@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -141,10 +142,59 @@ func TestDeploymentsList(t *testing.T) {
 
 	got := a.as(t, a.Mia).get(list)
 
-	want(t, got, http.StatusOK, "HEALTHY", w.Version.Short(), `title="`+string(w.Version)+`"`, "#1", "Eve Author")
+	want(t, got, http.StatusOK, "HEALTHY", w.Version.Short(), `title="`+string(w.Version)+`"`, "#1", "Eve Author", "Not known")
 	if strings.Contains(got.Body.String(), "New Deployment") {
 		t.Error("a Member is offered a new Deployment")
 	}
+}
+
+// The list names what is live, not what was staged or failed last, and what needs
+// attention stands first.
+func TestDeploymentsListShowsWhatRuns(t *testing.T) {
+	a := newApp(t)
+	list := workspacePath(a.Workspace.ID)
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		_, err := storetest.AddDeployment(tx, a.Workspace.ID, "a-quiet-one")
+		return err
+	})
+	a.run(t)
+	a.live(t, a.Eve, map[string]string{"a.py": dag})
+	a.staged(t, a.Eve, map[string]string{"b.py": dag})
+	b := a.as(t, a.Mia)
+	live := regexp.MustCompile(`<td data-label="Last live deploy">.*?</td>`)
+
+	page := b.get(list)
+	want(t, page, http.StatusOK, "1 deploy to confirm", a.page("/deploys/2"), "Nothing is deployed yet.", "All 2", "Need attention 0", "To confirm 1")
+	if got := live.FindAllString(page.Body.String(), 1); len(got) != 1 || !strings.Contains(got[0], "#1</a>") || strings.Contains(got[0], "#2") {
+		t.Errorf("the live deploy is %q", got)
+	}
+	storetest.Update(t, a.store, func(tx *store.Tx) error {
+		w, err := tx.Deploy(a.Sales.ID, 2)
+		if err != nil {
+			return err
+		}
+		w.Status, w.Reason = slipway.Failed, "It broke."
+		_, err = tx.SaveDeploy(w)
+		return err
+	})
+	want(t, b.get(list), http.StatusOK, "#2</a> failed", "Need attention 1", "To confirm 0")
+	for query, names := range map[string]string{
+		"": "sales-prod a-quiet-one", "order=name": "a-quiet-one sales-prod", "order=newest": "sales-prod a-quiet-one", "show=attention": "sales-prod", "show=confirm": "",
+		"q=QUIET": "a-quiet-one", "q=prod+sales": "sales-prod", "q=nothing": "", "q=" + a.Sales.Namespace: "sales-prod", "q=" + string(a.Sales.ID) + "&show=attention": "sales-prod", "show=moon&order=moon": "sales-prod a-quiet-one",
+	} {
+		page := b.get(list + "?" + query).Body.String()
+		var got []string
+		for _, m := range regexp.MustCompile(`<td class="title"><a [^>]*>([^<]*)</a>`).FindAllStringSubmatch(page, -1) {
+			got = append(got, m[1])
+		}
+		if strings.Join(got, " ") != names {
+			t.Errorf("%q lists %q, want %q", query, got, names)
+		}
+		if said := strings.Contains(page, "No Deployment is like this"); said != (names == "") {
+			t.Errorf("%q: it says that nothing is found: %v", query, said)
+		}
+	}
+	want(t, b.get(list+"?q=sales&order=name"), http.StatusOK, `value="sales"`, list+`/live?order=name&amp;q=sales`, "Show all</a>")
 }
 
 func TestAddDeployment(t *testing.T) {

@@ -44,7 +44,10 @@ func (s *Server) liveDeployments(c echo.Context) error {
 			if err != nil {
 				return err
 			}
-			all = []fragment{{"deployments", views.DeploymentRows(p)}}
+			all = []fragment{{"deployments", views.DeploymentRows(p)}, {"deployments-shown", views.DeploymentsShown(p)}}
+			if p.None {
+				all = all[:1] // the page has no filters
+			}
 			return nil
 		})
 		return all, err

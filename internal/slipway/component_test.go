@@ -124,6 +124,30 @@ func TestProgressAndHealth(t *testing.T) {
 	}
 }
 
+// The portal's own agent alone tells nothing about an Airflow.
+func TestNothingDeployedIsNoHealth(t *testing.T) {
+	for name, tt := range map[string]struct {
+		component string
+		state     State
+		health    Health
+		reason    string
+	}{
+		"nothing deployed":                    {EmbeddedComponent, State{}, Creating, "Nothing is deployed yet."},
+		"nothing deployed, beside Airflow":    {"worker-0", State{}, Healthy, ""},
+		"deployed":                            {EmbeddedComponent, State{Mounted: true, Version: "v1"}, Healthy, ""},
+		"an image is known, nothing deployed": {EmbeddedComponent, State{Image: "sha256:2"}, Healthy, ""},
+	} {
+		r := Report{DAGs: FromImage}
+		if tt.state.Mounted {
+			r = Report{DAGs: FromBundle, Version: tt.state.Version}
+		}
+		health, reason := Deployment{State: tt.state}.Health([]Component{seen(tt.component, 0, r)}, Refused{}, nil, noon)
+		if health != tt.health || reason != tt.reason {
+			t.Errorf("%s: %s, %q; want %s, %q", name, health, reason, tt.health, tt.reason)
+		}
+	}
+}
+
 // refusedIn returns the refused components of a case of TestProgress.
 func refusedIn(name string) Refused {
 	if name == "one is refused" {

@@ -1,9 +1,11 @@
 package slipway
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -260,7 +262,50 @@ func (d Deployment) Health(all []Component, refused Refused, running *Deploy, no
 	} else if len(wrong) == 1 {
 		return Unhealthy, wrong[0]
 	}
+	if d.Version == "" && d.Image == "" && !slices.ContainsFunc(all, func(c Component) bool { return c.Component != EmbeddedComponent }) {
+		return Creating, "Nothing is deployed yet." // only the portal itself reported: no Airflow can be healthy
+	}
 	return Healthy, ""
+}
+
+// Standing is what decides the place of a Deployment in a list.
+type Standing struct {
+	Name       string
+	Health     Health
+	NeedsImage bool
+	Failed     bool      // the newest deploy failed
+	ToConfirm  int       // staged deploys
+	LiveAt     time.Time // of the last deploy that went live; zero for none
+}
+
+// NeedsAttention reports whether something is wrong with a Deployment.
+func (s Standing) NeedsAttention() bool { return s.Health == Unhealthy || s.NeedsImage || s.Failed }
+
+// urgency is the place of s in a list with the most urgent first.
+func (s Standing) urgency() int {
+	return slices.Index([]bool{s.Health == Unhealthy, s.NeedsImage, s.Failed, s.Health == Going, s.ToConfirm > 0, true}, true)
+}
+
+// StandingOrder is an order of Deployments in a list.
+type StandingOrder string
+
+// The orders. Equal ones stand by name.
+const (
+	UrgentFirst StandingOrder = ""
+	ByName      StandingOrder = "name"
+	NewestFirst StandingOrder = "newest"
+)
+
+// Compare returns the order of a and b, as cmp.Compare.
+func (o StandingOrder) Compare(a, b Standing) int {
+	by := 0
+	switch o {
+	case NewestFirst:
+		by = b.LiveAt.Compare(a.LiveAt)
+	case UrgentFirst:
+		by = cmp.Compare(a.urgency(), b.urgency())
+	}
+	return cmp.Or(by, strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
 }
 
 // troubles lists the components with a problem, each with a reason.

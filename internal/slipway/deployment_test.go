@@ -3,8 +3,10 @@ package slipway
 import (
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestNewDeployment(t *testing.T) {
@@ -151,6 +153,34 @@ func TestNamespace(t *testing.T) {
 	for _, n := range []uint64{1<<64 - 1, 1 << 63} {
 		if name := Namespace(n); !form.MatchString(name) {
 			t.Errorf("namespace %d is %q", n, name)
+		}
+	}
+}
+
+func TestStandingOrder(t *testing.T) {
+	day := func(n int) time.Time { return time.Date(2026, 11, n, 0, 0, 0, 0, time.UTC) }
+	all := []Standing{
+		{Name: "fine", Health: Healthy, LiveAt: day(9)}, {Name: "Also fine", Health: Healthy, LiveAt: day(3)}, {Name: "new", Health: Creating},
+		{Name: "waits", Health: Healthy, ToConfirm: 1, LiveAt: day(5)}, {Name: "goes", Health: Going, LiveAt: day(4)}, {Name: "failed", Health: Healthy, Failed: true, LiveAt: day(6)},
+		{Name: "switched", Health: Healthy, NeedsImage: true, LiveAt: day(7)}, {Name: "broken", Health: Unhealthy, ToConfirm: 1, LiveAt: day(8)},
+	}
+	for order, want := range map[StandingOrder]string{
+		UrgentFirst: "broken switched failed goes waits Also fine fine new",
+		ByName:      "Also fine broken failed fine goes new switched waits",
+		NewestFirst: "fine broken switched failed waits goes Also fine new",
+	} {
+		slices.SortFunc(all, order.Compare)
+		var names []string
+		for _, s := range all {
+			names = append(names, s.Name)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("order %q: %s, want %s", order, got, want)
+		}
+	}
+	for _, s := range all {
+		if want := slices.Contains([]string{"broken", "switched", "failed"}, s.Name); s.NeedsAttention() != want {
+			t.Errorf("%s needs attention: %v, want %v", s.Name, s.NeedsAttention(), want)
 		}
 	}
 }
