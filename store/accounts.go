@@ -1,6 +1,10 @@
 package store
 
-import "slipway/internal/slipway"
+import (
+	"time"
+
+	"slipway/internal/slipway"
+)
 
 // WorkingUser returns a user by id if the account works. Sessions and logins
 // load the user here, because the account may have been disabled since the
@@ -23,6 +27,9 @@ func (tx *Tx) DisableUser(id slipway.UserID) error {
 		return err
 	}
 	if err := tx.EndSessions(id); err != nil {
+		return err
+	}
+	if err := tx.DropPasswordLink(id); err != nil {
 		return err
 	}
 	return tx.DropInvitationsOf(id)
@@ -51,4 +58,47 @@ func (tx *Tx) OwnedAlone(user slipway.UserID) ([]slipway.Workspace, error) {
 			SELECT 1 FROM members o JOIN users u ON u.id = o.user
 			WHERE o.workspace = w.id AND o.role = ?2 AND o.user <> ?1 AND u.disabled_at = 0)
 		ORDER BY w.name COLLATE NOCASE`, user, slipway.Owner)
+}
+
+// Account is a user with what an administrator asks about.
+type Account struct {
+	slipway.User
+	Workspaces int
+	Sessions   int
+	SeenAt     time.Time // last use of a session that still runs; zero for none
+}
+
+// Accounts returns every account, by address.
+func (tx *Tx) Accounts() ([]Account, error) {
+	return list(tx, "accounts", func(r row) (a Account, err error) {
+		err = r.Scan(&a.ID, &a.Email, &a.Name, &a.Admin, millis{&a.CreatedAt}, millis{&a.UpdatedAt}, millis{&a.DisabledAt},
+			&a.Workspaces, &a.Sessions, millis{&a.SeenAt})
+		return a, err
+	}, `
+		SELECT `+userColumns+`, (SELECT COUNT(*) FROM members m WHERE m.user = u.id), (SELECT COUNT(*) FROM sessions s WHERE s.user = u.id),
+			COALESCE((SELECT MAX(s.seen_at) FROM sessions s WHERE s.user = u.id), 0)
+		FROM users u ORDER BY email`)
+}
+
+// AddPasswordLink keeps the link of a user to set a new password, by the
+// fingerprint of the secret. An earlier link of the user no longer works.
+func (tx *Tx) AddPasswordLink(id string, user slipway.UserID, until time.Time) error {
+	if err := tx.DropPasswordLink(user); err != nil {
+		return err
+	}
+	return tx.exec("add password link", `INSERT INTO password_links (id, user, expires_at) VALUES (?, ?, ?)`, id, user, ms(until))
+}
+
+// PasswordLinkUser returns the user of a link to set a new password. Only an
+// account that works has one.
+func (tx *Tx) PasswordLinkUser(id string) (slipway.User, error) {
+	gone := slipway.Errorf(slipway.NotFound, "This link has been used, or it is no longer valid. Ask an administrator for a new one.")
+	return one(tx, "password link", gone, scanUser, `
+		SELECT `+userColumns+` FROM users
+		WHERE id = (SELECT user FROM password_links WHERE id = ? AND expires_at > ?) AND disabled_at = 0`, id, ms(tx.Now))
+}
+
+// DropPasswordLink deletes the link of a user, if one exists.
+func (tx *Tx) DropPasswordLink(user slipway.UserID) error {
+	return tx.exec("drop password link", `DELETE FROM password_links WHERE user = ?`, user)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -107,6 +108,7 @@ func (tx *Tx) restored() error {
 		tx.exec("forget orphaned namespaces", `DELETE FROM set_aside`), // orphans were found among other files
 		tx.exec("forget uploads", `DELETE FROM uploads`),
 		tx.exec("forget logins", `DELETE FROM login_tokens`), // a token used or revoked since the backup would work again
+		tx.exec("forget password links", `DELETE FROM password_links`),
 		tx.exec("forget leases", `DELETE FROM leases`))
 }
 
@@ -133,6 +135,33 @@ func damageIn(rows *sql.Rows) (all []string, err error) {
 		}
 	}
 	return all, rows.Err()
+}
+
+// lastBackup is the name of the setting with the last backup.
+const lastBackup = "last-backup"
+
+// Backup is a finished backup.
+type Backup struct {
+	At    time.Time
+	File  string // as a path of the machine that made the backup
+	Bytes int64
+	Took  time.Duration
+}
+
+// NoteBackup records a finished backup in place of the one before.
+func (tx *Tx) NoteBackup(b Backup) error { return tx.SetSetting(lastBackup, []byte(asJSON(b))) }
+
+// LastBackup returns the last finished backup, nil for none.
+func (tx *Tx) LastBackup() (*Backup, error) {
+	text, err := tx.Setting(lastBackup)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	var b Backup
+	if err := json.Unmarshal(text, &b); err != nil {
+		return nil, fmt.Errorf("last backup: %w", err)
+	}
+	return &b, nil
 }
 
 // LeaseLife is the life of a lease without renewal.

@@ -56,3 +56,35 @@ func (tx *Tx) Measures(of slipway.DeploymentID) (Measure, error) {
 	}, `SELECT (SELECT COUNT(*) FROM deploys INDEXED BY deploys_queue WHERE deployment = ?1 AND status IN ('queued', 'deploying')),
 		(SELECT COUNT(*) FROM versions WHERE deployment = ?1), COUNT(*), COALESCE(SUM(size), 0) FROM packs WHERE deployment = ?1`, of)
 }
+
+// Stored is the space that the packs of a Deployment take.
+type Stored struct {
+	Packs int
+	Bytes int64
+}
+
+// StoredSums returns the space of every Deployment with packs, from sums that
+// the database keeps.
+func (tx *Tx) StoredSums() (map[slipway.DeploymentID]Stored, error) {
+	type sum struct {
+		of slipway.DeploymentID
+		Stored
+	}
+	all, err := list(tx, "stored sums", func(r row) (s sum, err error) {
+		err = r.Scan(&s.of, &s.Packs, &s.Bytes)
+		return s, err
+	}, `SELECT deployment, packs, bytes FROM stored`)
+	of := map[slipway.DeploymentID]Stored{}
+	for _, s := range all {
+		of[s.of] = s.Stored
+	}
+	return of, err
+}
+
+// Size returns the size of the database in bytes, without the -wal.
+func (tx *Tx) Size() (n int64, err error) {
+	return one(tx, "size of the database", nil, func(r row) (n int64, err error) {
+		err = r.Scan(&n)
+		return n, err
+	}, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`)
+}

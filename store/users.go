@@ -63,6 +63,9 @@ func (tx *Tx) SetPassword(id slipway.UserID, password string) error {
 	if n == 0 {
 		return slipway.Errorf(slipway.NotFound, "There is no such account.")
 	}
+	if err := tx.DropPasswordLink(id); err != nil {
+		return err
+	}
 	return tx.EndSessions(id)
 }
 

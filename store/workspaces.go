@@ -203,3 +203,15 @@ func (tx *Tx) LoadWorkspace(id slipway.WorkspaceID) (slipway.Workspace, error) {
 	return one(tx, "load workspace", slipway.Errorf(slipway.NotFound, "There is no Workspace %s.", id), scanWorkspace,
 		`SELECT id, name, created_at, updated_at FROM workspaces WHERE id = ?`, id)
 }
+
+// CountDeployments counts the Deployments of a Workspace, also those whose
+// folders are still being removed.
+func (tx *Tx) CountDeployments(w slipway.WorkspaceID) (int, error) {
+	return tx.count("deployments of a workspace", `SELECT COUNT(*) FROM deployments WHERE workspace = ?`, w)
+}
+
+// DeleteWorkspace deletes a Workspace without Deployments, with its members,
+// invitations, tokens and credentials. The audit log stays.
+func (tx *Tx) DeleteWorkspace(w slipway.WorkspaceID) error {
+	return tx.exec("delete workspace", `DELETE FROM workspaces WHERE id = ?`, w)
+}

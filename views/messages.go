@@ -28,12 +28,18 @@ const (
 	DoneTokenRevoked     = "The token %s is revoked."
 	DoneWorkspace        = "The Workspace %s was created. Invite its people."
 	DoneWorkspaceRenamed = "The Workspace is named %s now."
+	DoneWorkspaceDeleted = "The Workspace %s is deleted."
+	DoneSessionsEnded    = "%s is signed out everywhere."
+	DoneDisabled         = "The account of %s is disabled. Ended: %s."
+	DoneEnabled          = "%s can sign in again."
+	DoneNewPassword      = "Your new password is set. Sign in with it."
 	DoneOwner            = "You are an Owner of %s now."
 )
 
 // Titles of pages.
 const (
 	TitleRevokeAgent = "Revoke an agent token"
+	TitleNewPassword = "Set a new password"
 	TitleAuthorize   = "Allow the astro CLI"
 	TitleFailure     = "This did not work"
 )

@@ -22,6 +22,7 @@ const (
 	NoMethod         = "This address does not take requests of this kind."
 	NoTus            = "Uploads here speak version 1.0.0 of the tus protocol. Send the header Tus-Resumable: 1.0.0."
 	NoTusType        = "The bytes of an upload come with the header Content-Type: application/offset+octet-stream."
+	NoDocument       = "There is no document %q."
 	NoDeploy         = "There is no such deploy."
 	NoDeployNamed    = "There is no deploy %q."
 	NoSwitch         = "There is no such switch."
@@ -60,6 +61,7 @@ const (
 	ChooseKind    = "Tick at least one kind of deploy that the token may make."
 	ChooseOnOff   = "DAG-only deploys can be turned on or off."
 	NoSuchFolder  = "Name a folder inside dags, like team_b, or leave the field empty for a token that changes all of dags."
+	TickDisable   = "Tick that the account %s is to be disabled."
 	TickAtHand    = "Tick that the latest version of the project is at hand, in case you need to deploy it."
 
 	NotNumber    = "%s must be a whole number."

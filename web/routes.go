@@ -27,12 +27,14 @@ func (d group) method(method, path string, h echo.HandlerFunc) { d.e.Add(method,
 func (s *Server) routes(e *echo.Echo) {
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
 	e.GET("/favicon.ico", s.favicon)
+	group{e, []echo.MiddlewareFunc{readForm}}.GET("/docs/*", s.showDocs)
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
 
 	user := group{e, []echo.MiddlewareFunc{readForm, s.requireUser}}
 	s.accountRoutes(e, user)
 	s.workspaceRoutes(user)
+	s.adminRoutes(user)
 	s.deploymentRoutes(user)
 	s.deployRoutes(e, user)
 	s.api.Routes(e)
@@ -48,6 +50,8 @@ func (s *Server) accountRoutes(e *echo.Echo, user group) {
 	anyone.POST("/signin", s.signIn)
 	anyone.GET("/setup/:secret", s.showSetup)
 	anyone.POST("/setup/:secret", s.setUp)
+	anyone.GET("/password/:secret", s.showNewPassword)
+	anyone.POST("/password/:secret", s.setNewPassword)
 	anyone.GET("/invitations/:secret", s.showInvitation)
 	anyone.POST("/invitations/:secret", s.acceptInvitation)
 

@@ -37,6 +37,7 @@ const (
 var portalAccess = []access{
 	{"GET /static/*", nil, missing, missing, missing, missing, missing, missing, missing}, // "*" is no file
 	{"GET /favicon.ico", nil, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound},
+	{"GET /docs/*", nil, missing, missing, missing, missing, missing, missing, missing}, // "*" is no document
 	{"GET /healthz", nil, ok, ok, ok, ok, ok, ok, ok},
 	{"GET /readyz", nil, 503, 503, 503, 503, 503, 503, 503}, // the engine does not run here
 
@@ -64,6 +65,23 @@ var portalAccess = []access{
 	{"POST /agent/v1/report", nil, 401, 401, 401, 401, 401, 401, 401},
 	{"POST /agent/v1/log", nil, 401, 401, 401, 401, 401, 401, 401},
 
+	{"GET /password/:secret", nil, missing, missing, missing, missing, missing, missing, missing},
+	{"POST /password/:secret", nil, missing, missing, missing, missing, missing, missing, missing},
+	{"GET /admin", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/storage", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/backups", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/agents", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/audit", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/audit/export", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, invalid}, // no format
+	{"GET /admin/people", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/people/:user", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"POST /admin/people/:user/password", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"POST /admin/people/:user/sessions/end", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
+	{"POST /admin/people/:user/disable", []string{"sure", "yes"}, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
+	{"POST /admin/people/:user/enable", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, conflict}, // the account works
+
+	{"GET /workspaces/:workspace/delete", nil, seen, missing, forbidden, forbidden, forbidden, forbidden, ok},
+	{"POST /workspaces/:workspace/delete", []string{"typed", "Data Platform"}, seen, missing, forbidden, forbidden, forbidden, forbidden, conflict}, // a Deployment is in it
 	{"GET /workspaces", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
 	{"POST /workspaces", []string{"name", "New"}, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace", []string{"name", "New"}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -50,6 +51,7 @@ type Server struct {
 	liveViews sharedViews // live pages rendered for many readers
 	clients   *clients
 	unnamed   unnamed
+	since     time.Time // of the start
 
 	registryKey []byte // signs the bearers of /v2/token; new at each start
 }
@@ -66,14 +68,15 @@ func New(st *store.Store, engine *deploy.Engine, cfg Config, log *slog.Logger) (
 		origin.AddInsecureBypassPattern(pattern) // authenticated by a token, never by a cookie
 	}
 	jar := auth.NewCookies(cfg.URL)
-	return &Server{
-		store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), slots: newSlots(), clients: newClients(cfg),
+	s := &Server{
+		since: st.Now(), store: st, engine: engine, cfg: cfg, log: log, origin: origin, metrics: newMetrics(st, engine), slots: newSlots(), clients: newClients(cfg),
 		cookies: jar, sessions: &auth.Sessions{Store: st, Cookies: jar},
-		api:       api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases}, log),
 		passwords: auth.NewPasswords(), signIns: auth.NewSignIns(), journal: auth.NewJournal(),
 		registryKey: []byte(rand.Text()),
 		agents:      auth.NewThrottle(agentBurst, agentPause),
-	}, nil
+	}
+	s.api = api.New(st, engine, api.Config{URL: cfg.URL, Releases: cfg.Releases, ShowDocs: s.showAPIDocs}, log)
+	return s, nil
 }
 
 // Handler returns the portal's routes.

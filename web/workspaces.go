@@ -46,7 +46,7 @@ func (s *Server) showWorkspaces(c echo.Context) error {
 	}
 	var page views.Workspaces
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		if page.Page, err = s.frame(c, tx, "Workspaces"); err != nil {
+		if page.Page, err = s.frame(c, tx, views.AdminTitle(views.AdminWorkspaces)); err != nil {
 			return err
 		}
 		for _, w := range page.Page.Workspaces {
@@ -78,6 +78,9 @@ func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row vie
 	row = views.WorkspaceRow{
 		Name: w.Name, URL: workspacePath(w.ID), PeopleURL: peoplePath(w.ID), OwnURL: workspacePath(w.ID) + "/own",
 		Deployments: len(deployments), Members: len(members),
+	}
+	if len(deployments) == 0 {
+		row.DeleteURL = workspacePath(w.ID) + "/delete"
 	}
 	for _, m := range members {
 		if m.Role == slipway.Owner {

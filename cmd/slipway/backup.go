@@ -12,6 +12,8 @@ import (
 
 	"slipway/internal/backup"
 	"slipway/internal/durable"
+	"slipway/internal/slipway"
+	"slipway/store"
 )
 
 // backupCommand writes all data of an installation to one file.
@@ -36,6 +38,7 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	if err != nil {
 		return err
 	}
+	began := d.store.Now()
 	temp, err := os.MkdirTemp(filepath.Dir(file), ".slipway-backup-*")
 	if err != nil {
 		return fmt.Errorf("make room for the backup: %w", err)
@@ -49,6 +52,10 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	if err := errors.Join(err, os.RemoveAll(temp)); err != nil {
 		return err
 	}
+	note := store.Backup{At: d.store.Now(), File: file, Bytes: totals.Bytes, Took: d.store.Now().Sub(began)}
+	if err := d.store.Update(ctx, func(tx *store.Tx) error { return noteBackup(tx, note) }); err != nil {
+		fmt.Fprintf(c.err, "The backup is complete, but the portal does not know of it: %v\n", err) // the file is what counts
+	}
 	defer fmt.Fprintln(c.out, "The file holds secrets: keys, passwords of registries, all code. Keep it like a password.")
 	if totals.Bucket != "" {
 		fmt.Fprintf(c.out, "%s holds the records. The %d versions and %d packs that they name are in the bucket %s.\n", b.File, totals.Versions, totals.Packs, totals.Bucket)
@@ -56,6 +63,15 @@ func (b backupCommand) Run(ctx context.Context, c console) error {
 	}
 	fmt.Fprintf(c.out, "%s holds the records, %d versions and %d packs: %s.\n", b.File, totals.Versions, totals.Packs, formatBytes(totals.Bytes))
 	return nil
+}
+
+// noteBackup records a finished backup, for the administrator's page and the
+// audit log.
+func noteBackup(tx *store.Tx, b store.Backup) error {
+	if err := tx.NoteBackup(b); err != nil {
+		return err
+	}
+	return tx.Audit(localActor(), slipway.Event{Action: "backup.finish", Target: b.File, Detail: formatBytes(b.Bytes)})
 }
 
 // progress prints the progress of a long action, at intervals.

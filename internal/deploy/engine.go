@@ -265,6 +265,23 @@ func (b *base) Free() (int64, error) {
 	return durable.FreeSpace(b.cfg.Dir)
 }
 
+// Disk returns the disk of the data folder.
+func (b *base) Disk() (d slipway.Disk, err error) {
+	if d.Free, err = b.Free(); err != nil {
+		return d, err
+	}
+	d.Reserve = b.cfg.Reserve
+	d.Total, err = durable.TotalSpace(b.cfg.Dir)
+	return d, err
+}
+
+// DataDir is the data folder.
+func (b *base) DataDir() string { return b.cfg.Dir }
+
+// Bucket is the bucket with packs and manifests; "" if they are in the data
+// folder.
+func (b *base) Bucket() string { return b.bundles.Bucket() }
+
 // audit records the action of by on deploy w of d.
 func audit(tx *store.Tx, by slipway.Actor, d slipway.Deployment, action string, w slipway.Deploy) error {
 	detail := fmt.Sprintf("#%d", w.Number)

@@ -24,3 +24,12 @@ func FreeFiles(dir string) (n int64, limited bool) {
 	}
 	return int64(st.Ffree), true
 }
+
+// TotalSpace returns the size in bytes of the file system of dir.
+func TotalSpace(dir string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("ask for the size of the file system of %s: %w", dir, err)
+	}
+	return int64(st.Blocks) * int64(st.Bsize), nil //nolint:unconvert // the fields' types differ by platform
+}

@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"slices"
@@ -328,3 +329,25 @@ const (
 // serves reports whether c runs s and its containers work. An error of a
 // mounting agent does not matter once the mount is in place.
 func (c Component) serves(s State) bool { return c.Runs(s) && (c.Kind != Rollout || c.Error == "") }
+
+// AgentVersion is a version of the agents' program, with the number of agents.
+type AgentVersion struct {
+	Version string // "" for agents that do not tell
+	Agents  int
+}
+
+// AgentVersions counts the versions of the agents of all: the most frequent
+// first.
+func AgentVersions(all []Component) (versions []AgentVersion) {
+	count := map[string]int{}
+	for _, c := range all {
+		count[c.Agent]++
+	}
+	for v, n := range count {
+		versions = append(versions, AgentVersion{v, n})
+	}
+	slices.SortFunc(versions, func(a, b AgentVersion) int {
+		return cmp.Or(cmp.Compare(b.Agents, a.Agents), strings.Compare(b.Version, a.Version))
+	})
+	return versions
+}

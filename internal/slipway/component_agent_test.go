@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,5 +127,13 @@ func TestStragglers(t *testing.T) {
 	both := []Component{seen("a", 0, Report{}), seen("a", 0, Report{Kind: Rollout})}
 	if got := Mounting(both); len(got) != 1 || got[0].Kind != "" || len(both) != 2 {
 		t.Errorf("mounting: %+v", got)
+	}
+}
+
+func TestAgentVersions(t *testing.T) {
+	all := []Component{{Report: Report{Agent: "0.8"}}, {Report: Report{Agent: "0.9"}}, {}, {Report: Report{Agent: "0.9"}}}
+	want := []AgentVersion{{"0.9", 2}, {"0.8", 1}, {"", 1}}
+	if got := AgentVersions(all); !slices.Equal(got, want) {
+		t.Errorf("versions %v, want %v", got, want)
 	}
 }

@@ -157,3 +157,20 @@ func bytesText(n int64) string {
 	}
 	return fmt.Sprintf("%d MiB", n>>20)
 }
+
+// Disk is the disk of the data folder, in bytes.
+type Disk struct {
+	Total, Free int64
+	Reserve     int64 // that uploads leave free
+}
+
+// ForUploads is how much uploads may still write.
+func (d Disk) ForUploads() int64 { return max(d.Free-d.Reserve, 0) }
+
+// Share returns the part of d that n bytes take, of whole; 0 for an unknown size.
+func (d Disk) Share(n, whole int64) int64 {
+	if d.Total <= 0 {
+		return 0
+	}
+	return min(max(int64(float64(n)/float64(d.Total)*float64(whole)), 0), whole)
+}

@@ -71,3 +71,18 @@ func TestPushSpace(t *testing.T) {
 		}
 	}
 }
+
+func TestDisk(t *testing.T) {
+	d := Disk{Total: 100, Free: 30, Reserve: 10}
+	if d.ForUploads() != 20 || (Disk{Free: 5, Reserve: 10}).ForUploads() != 0 {
+		t.Error("uploads may not take what is free above the reserve")
+	}
+	for n, want := range map[int64]int64{0: 0, 50: 500, 100: 1000, 200: 1000, -1: 0} {
+		if got := d.Share(n, 1000); got != want {
+			t.Errorf("%d of 100 is %d thousandths, want %d", n, got, want)
+		}
+	}
+	if (Disk{}).Share(1, 1000) != 0 {
+		t.Error("a disk of unknown size has a share")
+	}
+}

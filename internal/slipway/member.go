@@ -49,6 +49,23 @@ type Workspace struct {
 	UpdatedAt time.Time
 }
 
+// Delete checks whether someone with role may delete w after typing typed as the
+// name. deployments counts the Deployments of w.
+func (w Workspace) Delete(role Role, deployments int, typed string) error {
+	if err := role.May(ManageWorkspaces); err != nil {
+		return err
+	}
+	switch {
+	case deployments == 1:
+		return Errorf(Conflict, "%s still has a Deployment. Delete it first, in its Settings.", w.Name)
+	case deployments > 1:
+		return Errorf(Conflict, "%s still has %d Deployments. Delete them first, each in its Settings.", w.Name, deployments)
+	case strings.TrimSpace(typed) != w.Name:
+		return Errorf(Invalid, "Type the name %q to delete the Workspace.", w.Name)
+	}
+	return nil
+}
+
 // Membership is a user's role in a Workspace.
 type Membership struct {
 	Workspace WorkspaceID
@@ -239,4 +256,31 @@ func (u User) EndAccount(admins int) error {
 		return Errorf(Conflict, "%s is the only Organization admin. Add another first: slipway user add --admin EMAIL.", u.Email)
 	}
 	return nil
+}
+
+// PasswordLinkLife is how long a link to set a new password works.
+const PasswordLinkLife = 24 * time.Hour
+
+// LinkPassword checks whether an admin may make a link with which u sets a new
+// password.
+func (u User) LinkPassword(by UserID) error {
+	switch {
+	case u.ID == by:
+		return Errorf(Conflict, "This is your own account. Change your password under Your account.")
+	case u.Disabled():
+		return Errorf(Conflict, "The account %s is disabled. Enable it first.", u.Email)
+	}
+	return nil
+}
+
+// Disable checks whether an admin may disable u. admins counts the Organization
+// admins with working accounts.
+func (u User) Disable(by UserID, admins int) error {
+	switch {
+	case u.Disabled():
+		return Errorf(Conflict, "The account %s is disabled already.", u.Email)
+	case u.ID == by:
+		return Errorf(Conflict, "This is your own account: another admin can disable it.")
+	}
+	return u.EndAccount(admins)
 }

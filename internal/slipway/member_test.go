@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -230,5 +231,43 @@ func TestInvitationFor(t *testing.T) {
 				t.Errorf("Accept: %s", text)
 			}
 		})
+	}
+}
+
+func TestDisableAndLinkPassword(t *testing.T) {
+	now := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
+	for name, tt := range map[string]struct {
+		u             User
+		admins        int
+		disable, link bool // allowed to the admin "root"
+	}{
+		"a person":       {User{ID: "eve"}, 1, true, true},
+		"disabled":       {User{ID: "eve", DisabledAt: now}, 1, false, false},
+		"oneself":        {User{ID: "root", Admin: true}, 2, false, false},
+		"another admin":  {User{ID: "grace", Admin: true}, 2, true, true},
+		"the last admin": {User{ID: "grace", Admin: true}, 1, false, true},
+	} {
+		if got := tt.u.Disable("root", tt.admins) == nil; got != tt.disable {
+			t.Errorf("%s: may be disabled: %v, want %v", name, got, tt.disable)
+		}
+		if got := tt.u.LinkPassword("root") == nil; got != tt.link {
+			t.Errorf("%s: may have a link: %v, want %v", name, got, tt.link)
+		}
+	}
+}
+
+func TestDeleteWorkspace(t *testing.T) {
+	w := Workspace{Name: "Sales"}
+	for _, tt := range []struct {
+		role        Role
+		deployments int
+		typed       string
+		want        error
+	}{
+		{Admin, 0, " Sales ", nil}, {Admin, 0, "sales", ErrInvalid}, {Admin, 1, "Sales", ErrConflict}, {Admin, 2, "Sales", ErrConflict}, {Owner, 0, "Sales", ErrForbidden},
+	} {
+		if err := w.Delete(tt.role, tt.deployments, tt.typed); !errors.Is(err, tt.want) {
+			t.Errorf("%v with %d Deployments, typed %q: %v, want %v", tt.role, tt.deployments, tt.typed, err, tt.want)
+		}
 	}
 }
