@@ -52,9 +52,10 @@ var may = map[string][]string{
 	"internal/agent/docker":      {rules, "internal/agent"},
 	"internal/agent/agenttest":   {rules, "internal/archive", "internal/bundle"}, // only for tests
 	"views":                      {rules},
-	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "internal/inbound", "views", "static", "web/api"},
+	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "internal/inbound", "views", "static", "docs", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "internal/inbound", "views"},
 	"static":                     {},
+	"docs":                       {},
 	"cmd/slipway":                {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/image", "internal/deploy", "internal/backup", "internal/agent", "internal/agent/docker", "internal/auth", "internal/inbound", "web", "internal/datadir", "internal/secret"},
 	"e2e":                        {"store/storetest"},
 	"e2e/program":                {rules, "store", "store/storetest", "internal/durable", "internal/datadir"},

@@ -20,12 +20,14 @@ import (
 	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
+	"slipway/views"
 )
 
 // Config is the part of the command line about the API.
 type Config struct {
-	URL      *url.URL          // of the portal for clients; nil: the address of each request
-	Releases []slipway.Release // of the Runtime, newest first; releases of known images are added
+	URL      *url.URL                                // of the portal for clients; nil: the address of each request
+	Releases []slipway.Release                       // of the Runtime, newest first; releases of known images are added
+	ShowDocs func(echo.Context, views.APIDocs) error // shows the description of the API as a page
 }
 
 // core is common to the handlers of all resources.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 	"go.yaml.in/yaml/v3"
 
@@ -105,13 +104,7 @@ func (d *docs) showDocs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	page.Page = views.Frame{Title: page.Title, Now: d.store.Now()}
-	buf := templ.GetBuffer()
-	defer templ.ReleaseBuffer(buf)
-	if err := views.APIDocsPage(page).Render(c.Request().Context(), buf); err != nil {
-		return fmt.Errorf("render: %w", err)
-	}
-	return c.HTMLBlob(http.StatusOK, buf.Bytes())
+	return d.cfg.ShowDocs(c, page)
 }
 
 // spec is the part of an OpenAPI description for the page.
