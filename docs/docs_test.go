@@ -26,7 +26,7 @@ func TestDocumentsAreRendered(t *testing.T) {
 		if p.Title == p.Name || !strings.Contains(p.HTML, "<h1") {
 			t.Errorf("%s has no title", p.Name)
 		}
-		if strings.Contains(p.HTML, "style=") || strings.Contains(p.HTML, "raw HTML omitted") {
+		if strings.Contains(p.HTML, `style="`) || strings.Contains(p.HTML, "raw HTML omitted") {
 			t.Errorf("%s has markup that the pages do not allow", p.Name)
 		}
 	}
