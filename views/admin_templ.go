@@ -629,16 +629,16 @@ func diskCard(s StorageCard) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if s.Bucket == "" {
-			templ_7745c5c3_Err = legend("c-5", "DAG bundles "+Bytes(s.Packs)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = diskLegend("c-5", "DAG bundles "+Bytes(s.Packs)).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = legend("c-3", "database "+Bytes(s.Database)).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = diskLegend("c-3", "database "+Bytes(s.Database)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = legend("c-1", "images and everything else "+Bytes(s.Rest())).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = diskLegend("c-1", "images and everything else "+Bytes(s.Rest())).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -703,7 +703,7 @@ func diskCard(s StorageCard) templ.Component {
 	})
 }
 
-func legend(class, text string) templ.Component {
+func diskLegend(class, text string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
