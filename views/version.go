@@ -56,6 +56,38 @@ type FolderEntry struct {
 	DAG, Exec bool
 }
 
+// FoundPage lists the files of a version with a text in their path.
+type FoundPage struct {
+	Frame      DeploymentFrame
+	Version    slipway.Version
+	VersionURL string
+	Text       string // as asked for
+	Found      []FoundFile
+	Count      int // of all found files
+	Files      int // of the version
+}
+
+// FoundFile is a file in a FoundPage.
+type FoundFile struct {
+	Path, URL string
+	Size      int64
+	EditURL   string // "" without the permission, and for versions before
+}
+
+// sum says how many files were found.
+func (p FoundPage) sum() string {
+	all := Count(p.Files, "file")
+	switch {
+	case strings.TrimSpace(p.Text) == "":
+		return "Type a part of a name: " + all + " are in this version."
+	case p.Count == 0:
+		return "None of " + all + " in this version has it in its path. Try a shorter part, or the name without the folder."
+	case p.Count > len(p.Found):
+		return Count(p.Count, "file") + " of " + Number(p.Files) + ", the first " + Number(len(p.Found)) + " of them below. Type more to find fewer."
+	}
+	return Count(p.Count, "file") + " of " + Number(p.Files) + "."
+}
+
 // FilePage shows one file of a version.
 type FilePage struct {
 	Frame      DeploymentFrame

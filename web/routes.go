@@ -135,6 +135,7 @@ func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.GET("/deployments/:deployment/versions/:version", s.showVersion)
 	user.GET("/deployments/:deployment/versions/:version/archive", s.sendArchive)
 	user.GET("/deployments/:deployment/versions/:version/files/*", s.showVersionFile)
+	user.GET("/deployments/:deployment/versions/:version/find", s.findFiles)
 	user.GET("/deployments/:deployment/history/*", s.showFileHistory)
 	user.GET("/deployments/:deployment/fix/*", s.showFix)
 

@@ -36,6 +36,7 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/versions/:version", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version/archive", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/versions/:version/files/*", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/versions/:version/find", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/history/*", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/fix/*", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/fix/*", nil, seen, missing, forbidden, invalid, invalid, invalid, invalid}, // no form

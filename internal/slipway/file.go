@@ -47,6 +47,30 @@ func PacksOf(files []File) []string {
 	return packs
 }
 
+// FindFiles returns the files with text in their path, whatever the case: first those with the
+// name text, then those with text in the name, then all others, each in the order
+// of files.
+func FindFiles(files []File, text string) (found []File) {
+	text = strings.ToLower(strings.TrimSpace(text))
+	if text == "" {
+		return nil
+	}
+	var ranks [3][]File
+	for _, f := range files {
+		path := strings.ToLower(f.Path)
+		name := path[strings.LastIndex(path, "/")+1:]
+		switch {
+		case name == text || path == text || strings.TrimSuffix(name, ".py") == text:
+			ranks[0] = append(ranks[0], f)
+		case strings.Contains(name, text):
+			ranks[1] = append(ranks[1], f)
+		case strings.Contains(path, text):
+			ranks[2] = append(ranks[2], f)
+		}
+	}
+	return slices.Concat(ranks[0], ranks[1], ranks[2])
+}
+
 // Same reports whether f and g would be the same file once mounted, wherever
 // their contents are stored.
 func (f File) Same(g File) bool {

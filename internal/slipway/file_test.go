@@ -292,3 +292,23 @@ func TestFolderBelowDAGs(t *testing.T) {
 		}
 	}
 }
+
+func TestFindFiles(t *testing.T) {
+	files := []File{{Path: "Orders.py"}, {Path: "orders/etl.sql"}, {Path: "sales/load_orders.py"}, {Path: "sales/orders.py"}, {Path: "z.py"}}
+	for text, want := range map[string]string{
+		" ORDERS ":        "Orders.py sales/orders.py sales/load_orders.py orders/etl.sql",
+		"orders.py":       "Orders.py sales/orders.py sales/load_orders.py",
+		"sales/orders.py": "sales/orders.py",
+		"sales/":          "sales/load_orders.py sales/orders.py",
+		"nothing":         "",
+		" ":               "",
+	} {
+		var got []string
+		for _, f := range FindFiles(files, text) {
+			got = append(got, f.Path)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q finds %q, want %q", text, got, want)
+		}
+	}
+}
