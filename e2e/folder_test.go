@@ -21,12 +21,14 @@ func TestReplaceAFolder(t *testing.T) {
 			deployDAGs(t, page)
 
 			follow(t, page, "sales-prod")
+			team := tree{"b.py": dag + "\n", "new.py": dag}.plain(t, "team.tar")
+			ok(t, page.Locator("input[name=files]").SetInputFiles(team))
 			ok(t, page.GetByLabel("Replace this folder").Check())
 			if noScript {
 				openFolderField(t, page)
 			}
 			fill(t, page, "Folder inside dags/", "team_b")
-			upload(t, page, tree{"b.py": dag + "\n", "new.py": dag}.plain(t, "team.tar"))
+			upload(t, page, team)
 			ok(t, expect.Locator(page.GetByTestId("folder")).ToContainText("Replaces the folder dags/team_b alone"))
 			see(t, page, "All other files stay as they are.")
 			see(t, page, "dags/team_b/old.py")

@@ -49,9 +49,11 @@ func TestFromNothingToAReturn(t *testing.T) {
 			changed := maps.Clone(firstFiles)
 			changed["sales/orders.py"] = "from airflow import DAG\n\nretries = 4\nwith DAG('orders') as dag:\n    pass\n"
 			follow(t, page, "sales-prod")
+			orders := changed.file(t, "sales/orders.py")
+			ok(t, page.Locator("input[name=files]").SetInputFiles(orders))
 			openFolderField(t, page)
 			fill(t, page, "Folder inside dags/", "sales")
-			upload(t, page, changed.file(t, "sales/orders.py"))
+			upload(t, page, orders)
 			see(t, page, "~1")
 			see(t, page, "retries = 4")
 			deployDAGs(t, page)

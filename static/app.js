@@ -140,6 +140,84 @@
     if (inside) menu.querySelector("summary").focus();
   });
 
+  // ---- Keys: "/" searches, "g d" and "g h" go somewhere, "?" lists them ----
+
+  const off = "slipway-keys-off";
+  let began = 0; // when "g" was pressed
+
+  // types reports whether a key belongs to what has the focus.
+  const types = (el) => el?.matches?.("input:not([type=checkbox], [type=radio], [type=file]), textarea, select, [contenteditable]");
+
+  function go(where) {
+    const to = document.querySelector(`[data-go="${where}"]`);
+    const url = to?.href ?? to?.dataset.url;
+    if (url) location.assign(url);
+    else say(where === "h" ? "Open a Deployment first." : "Open a Workspace first.");
+  }
+
+  function search() {
+    const field = [...document.querySelectorAll("input[type=search]")].find((el) => el.checkVisibility?.() ?? el.offsetParent);
+    field?.focus();
+    field?.select();
+    return !!field;
+  }
+
+  function key(event) {
+    const after = event.timeStamp - began < 1500;
+    began = 0;
+    if (after && (event.key === "d" || event.key === "h")) return go(event.key);
+    if (event.key === "g") began = event.timeStamp;
+    else if (event.key === "/") { if (search()) event.preventDefault(); }
+    else if (event.key === "?") document.getElementById("keys")?.showModal();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    const el = event.target;
+    if (event.key === " " && el.matches?.("a[role=switch]")) { event.preventDefault(); el.click(); return; }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || types(el)) return;
+    if (localStorage.getItem(off) || document.querySelector("dialog[open]")) return;
+    key(event);
+  });
+
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches?.("[data-keys]")) return;
+    if (event.target.checked) localStorage.removeItem(off);
+    else localStorage.setItem(off, "yes");
+  });
+
+  for (const box of document.querySelectorAll("[data-keys]")) box.checked = !localStorage.getItem(off);
+  for (const el of document.querySelectorAll("[data-needs-script]")) el.hidden = false;
+
+  // ---- Nothing is lost unasked ----
+
+  // A dropped file must not take the place of the page: only fields for files, and the form of upload.js, take one.
+  for (const type of ["dragover", "drop"]) {
+    document.addEventListener(type, (event) => {
+      if (!event.dataTransfer?.types.includes("Files") || event.target.matches?.("input[type=file]")) return;
+      event.preventDefault();
+      if (type === "dragover") event.dataTransfer.dropEffect = "none";
+    });
+  }
+
+  // edited reports whether a form has input that is not sent. data-edited says so of input that came back refused.
+  function edited(form) {
+    if (form.dataset.sent) return false;
+    if (form.dataset.edited === "yes") return true;
+    const lines = (text) => text.replace(/\r\n?/g, "\n");
+    return [...form.querySelectorAll("textarea, input:not([type=hidden], [type=file])")].some((el) => lines(el.value) !== lines(el.defaultValue))
+      || [...form.querySelectorAll("input[type=file]")].some((el) => el.files.length > 0);
+  }
+
+  window.addEventListener("beforeunload", (event) => {
+    if ([...document.querySelectorAll("form[data-edited]")].some(edited)) event.preventDefault();
+  });
+  window.addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-edited]")) delete form.dataset.sent;
+  });
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches?.("form[data-edited]")) event.target.dataset.sent = "yes";
+  });
+
   document.addEventListener("input", (event) => {
     if (event.target.matches?.("input[data-must-equal]")) guard(event.target);
   });

@@ -247,7 +247,7 @@
     constructor(form) {
       this.form = form;
       this.deployment = form.dataset.deployment ?? new URL(form.action).pathname.split("/").at(-2);
-      this.drop = form.querySelector("[data-drop]") ?? form;
+      this.stays = form.hasAttribute("data-open"); // the fields show without a choice
       this.kind = form.dataset.kind ?? "DAG_ONLY";
       this.takesDAGs = form.querySelector("input[name=files]") !== null;
       this.mergeByHand = false;
@@ -292,22 +292,12 @@
       this.form.addEventListener("input", (event) => {
         if (event.target.name === "folder_path" && this.selection && !this.mergeByHand) this.tick(this.usualMerge(this.selection.kind));
       });
-      this.drop.addEventListener("dragover", (event) => {
-        if (!event.dataTransfer.types.includes("Files")) return;
-        event.preventDefault();
-        this.drop.toggleAttribute("data-over", true);
-      });
-      this.drop.addEventListener("dragleave", (event) => {
-        if (!this.drop.contains(event.relatedTarget)) this.drop.removeAttribute("data-over");
-      });
-      this.drop.addEventListener("drop", (event) => this.takeDrop(event));
     }
 
-    async takeDrop(event) {
-      event.preventDefault();
-      this.drop.removeAttribute("data-over");
+    async takeDrop(transfer) {
+      this.form.scrollIntoView({ block: "nearest" });
       try {
-        const items = dropped(event.dataTransfer);
+        const items = dropped(transfer);
         if (!this.takesDAGs) return this.chooseImage((await items)[0]?.file);
         for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
         this.choose(await items);
@@ -315,6 +305,9 @@
         this.fail("What was dropped could not be read. Choose the files instead.");
       }
     }
+
+    // open shows the fields below the bar, or hides them again.
+    open(on) { this.form.toggleAttribute("data-open", on || this.stays); }
 
     // choose remembers what to upload; the submit button starts it.
     choose(items) {
@@ -502,6 +495,7 @@
       this.selection = this.choosing = this.image = this.current = null;
       for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
       this.box.hidden = true;
+      this.open(false);
       if (!upload) return;
       await upload.abort();
       for (const old of await upload.findPreviousUploads()) forget(old);
@@ -545,6 +539,7 @@
       const box = make("div", { className: "notice info" }, text, button("Discard", () => { forget(old); box.remove(); }));
       box.setAttribute("role", "status");
       this.reminder.append(box);
+      this.open(true);
       this.restore(old.metadata);
     }
 
@@ -557,6 +552,7 @@
     }
 
     show(name, words, part) {
+      this.open(true);
       this.box.hidden = false;
       this.name.textContent = name;
       this.words.textContent = words;
@@ -568,6 +564,7 @@
     say(text) { this.spoken.textContent = text; }
 
     fail(sentence) {
+      if (sentence) this.open(true);
       this.alert.textContent = sentence;
       if (sentence === signedOut) {
         const href = "/signin?next=" + encodeURIComponent(location.pathname);
@@ -591,10 +588,37 @@
   function adopt() {
     if (!window.tus?.isSupported) return;
     for (const form of forms.keys()) if (!form.isConnected) forms.delete(form);
+    for (const form of forms.values()) if (form.selection || form.upload) form.open(true);
     for (const form of document.querySelectorAll("form[data-upload]")) {
       if (!forms.has(form)) forms.set(form, new UploadForm(form));
     }
   }
+
+  // A drop anywhere on the page goes to its form.
+  const target = () => [...forms.values()].find((form) => form.form.isConnected && form.form.dataset.dropText && !form.upload);
+
+  function over(form) {
+    document.body.toggleAttribute("data-over", !!form);
+    if (form) document.body.dataset.dropText = form.form.dataset.dropText;
+    else delete document.body.dataset.dropText;
+  }
+
+  document.addEventListener("dragover", (event) => {
+    const form = event.dataTransfer?.types.includes("Files") && target();
+    if (!form || event.target.matches?.("input[type=file]")) return over(null);
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "copy";
+    over(form);
+  });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) over(null); });
+  document.addEventListener("drop", (event) => {
+    const form = document.body.hasAttribute("data-over") && target();
+    over(null);
+    if (!form) return;
+    event.preventDefault();
+    form.takeDrop(event.dataTransfer);
+  });
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") over(null); });
 
   window.addEventListener("beforeunload", (event) => {
     if ([...forms.values()].some((form) => form.running)) event.preventDefault();

@@ -6,18 +6,32 @@ import "slipway/internal/slipway"
 type NewDeploy struct {
 	Action, TusURL string
 	Deployment     slipway.DeploymentID
+	Name           string // of the Deployment
 	Kind           slipway.DeployKind
 	Kinds          []KindTab
 	Text           string        // the effect of a deploy of this kind
 	Refusal        string        // why no form is shown
 	SettingsURL    string        // where the refusal can be seen to; "" if nowhere
-	NoDeploys      bool          // the Deployment has no deploy yet, not even a failed one
+	NoDeploys      bool          // no deploy has gone live yet
 	Image          *ImageChoice  // nil for a kind without one
 	DAGs           bool          // the form takes DAGs
 	Merge          slipway.Merge // as chosen; "" before the first choice
 	Folder         string        // as typed or linked
 	Description    string
 	Error          string
+}
+
+// opened reports whether the fields show before anything was chosen.
+func (n NewDeploy) opened() bool {
+	return n.Image != nil || n.Error != "" || n.Folder != "" || n.Description != "" || n.Merge != ""
+}
+
+// dropText is shown while files are dragged over the page.
+func dropText(n NewDeploy) string {
+	if !n.DAGs {
+		return "Drop the archive of an image to deploy to " + n.Name
+	}
+	return "Drop to deploy to " + n.Name
 }
 
 // KindTab leads to the form of a kind of deploy.

@@ -145,10 +145,8 @@ func VersionNote(d slipway.Deployment, files int, size int64) string {
 	switch {
 	case d.Mounted && files > 0:
 		return Count(files, "file") + ", " + Bytes(size)
-	case d.Mounted:
+	case d.Mounted, d.Image == "" && d.DAGDeploys:
 		return ""
-	case d.Image == "" && d.DAGDeploys:
-		return "until the first DAGs are deployed"
 	case d.NeedsImage:
 		return "DAGs come from the image until the image deploy"
 	}

@@ -40,7 +40,6 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 	if o.Form, err = s.newDeploy(c, tx, sc); err != nil {
 		return o, err
 	}
-	o.Form.NoDeploys = len(deploys) == 0
 	if !everLive(deploys, sc) {
 		connect := s.connect(sc)
 		o.Connect = &connect

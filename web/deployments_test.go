@@ -242,17 +242,23 @@ func TestOverview(t *testing.T) {
 		t.Error("a Member is shown the upload form")
 	}
 	a.run(t)
+	a.staged(t, a.Eve, map[string]string{"a.py": dag})
+	want(t, author.get(a.page("")), http.StatusOK, "Nothing is deployed yet")
+	if w := author.post(a.page("/deploys/1/cancel")); w.Code != http.StatusSeeOther {
+		t.Fatalf("discarding #1: %d", w.Code)
+	}
+	want(t, author.get(a.page("")), http.StatusOK, "Nothing is deployed yet")
 	a.live(t, a.Eve, map[string]string{"a.py": dag})
 	a.staged(t, a.Eve, map[string]string{"a.py": dag + "#"})
 
 	w := author.get(a.page(""))
 
-	want(t, w, http.StatusOK, "HEALTHY", "1 of 1 on #1", "this machine", "What deploy #2 will do", "+0 ~1 −0", "Live now", "by <span class=\"nowrap\">Eve Author</span>")
+	want(t, w, http.StatusOK, "HEALTHY", "1 of 1 on #2", "this machine", "What deploy #3 will do", "+0 ~1 −0", "Live now", "by <span class=\"nowrap\">Eve Author</span>")
 	if strings.Contains(w.Body.String(), "Point Airflow at it") {
 		t.Error("how to connect is still in the way")
 	}
 	other := a.as(t, a.Oli).get(a.page(""))
-	if strings.Contains(other.Body.String(), "What deploy #2 will do") {
+	if strings.Contains(other.Body.String(), "What deploy #3 will do") {
 		t.Error("somebody else's upload waits for Oli")
 	}
 }
