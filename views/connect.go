@@ -8,6 +8,7 @@ import (
 // Connect says where DAGs are mounted and how to point Airflow there.
 type Connect struct {
 	Local     bool
+	Folded    bool   // shown in one line, to be opened
 	MountDir  string // on the host of the portal
 	DAGsDir   string // current/dags in MountDir
 	Airflow2  string // lines of airflow.cfg

@@ -711,7 +711,7 @@ func deployMenu(h DeployHeader) templ.Component {
 			templ_7745c5c3_Var30 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		if h.DownloadURL != "" || h.PatchURL != "" && !h.MadeHere {
+		if h.DownloadURL != "" || h.PatchURL != "" && !h.MadeHere || h.VersionURL != "" {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 41, "<details class=\"menu dots btn-menu\"><summary aria-label=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -33,7 +33,7 @@ type Overview struct {
 	Running Running
 	Newest  []HistoryRow
 	AllURL  string   // of the deploy history
-	Connect *Connect // how Airflow reads the DAGs; nil after the first deploy went live
+	Connect *Connect // how Airflow reads the DAGs; nil once an Airflow has answered
 }
 
 // LiveDeploy is the deploy whose state is wanted now, with the ways on.
@@ -193,9 +193,10 @@ func RunsText(c slipway.Component) string {
 
 // Notes on a component.
 const (
-	ComponentSilent = "silent: see whether its agent still runs"
-	ComponentReady  = "ready, nothing deployed yet"
-	ComponentBehind = "not what is wanted"
+	ComponentSilent   = "silent: see whether its agent still runs"
+	ComponentStarting = "has just started"
+	ComponentReady    = "ready, nothing deployed yet"
+	ComponentBehind   = "not what is wanted"
 )
 
 // TurnText gives the place in the queue after a number of others.

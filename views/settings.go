@@ -106,6 +106,22 @@ func SwitchChanges(on bool) []string {
 	}
 }
 
+// SwitchKnow lists what does not change with the switch to on, and what it needs.
+func SwitchKnow(on bool) []string {
+	if on {
+		return []string{
+			"Deploys of DAGs never upgrade the Runtime: Runtime, packages and plugins change with an image alone.",
+			"The DAG bundle version is updated by deploys of DAGs, by deploys of image and DAGs, and by returns. A deploy of the image alone keeps it.",
+			"Whoever deploys with the astro CLI needs it on their machine, connected to this portal: then astro deploy --dags deploys DAGs alone. In the browser nothing is needed.",
+		}
+	}
+	return []string{
+		"The Runtime is upgraded by image deploys, as before.",
+		"No deploy updates the DAG bundle version any more: the version of the DAGs is the image.",
+		"Whoever deploys with the astro CLI needs it on their machine, connected to this portal, and Docker to build the image: astro deploy --dags is refused from then on.",
+	}
+}
+
 // SwitchFollowUp describes Slipway's own image deploy after the switch of d.
 // files is the number of d's DAG files, 0 if unknown.
 func SwitchFollowUp(d slipway.Deployment, on bool, files int) string {

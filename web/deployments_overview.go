@@ -40,8 +40,9 @@ func (s *Server) overview(c echo.Context, tx *store.Tx, sc scene) (o views.Overv
 	if o.Form, err = s.newDeploy(c, tx, sc); err != nil {
 		return o, err
 	}
-	if !everLive(deploys, sc) {
+	if !sc.Answered(sc.components, s.engine.Marked(sc.Deployment)) {
 		connect := s.connect(sc)
+		connect.Folded = sc.live.Number > 0 && sc.now.Sub(sc.CreatedAt) > 24*time.Hour
 		o.Connect = &connect
 	}
 	live := url.Values{"view": {"overview"}, "form": {formKey(o.Form)}, "kind": {string(requestedKind(c))}}
@@ -61,9 +62,6 @@ func newestRows(tx *store.Tx, sc scene, deploys []slipway.Deploy) ([]views.Histo
 	all, err := rows(tx, sc, deploys, shown)
 	return foldDiscarded(all), err
 }
-
-// everLive reports whether any deploy has gone live.
-func everLive(deploys []slipway.Deploy, sc scene) bool { return len(deploys) > 0 && sc.live.Number > 0 }
 
 // facts are the present health, version, image and switch.
 func facts(tx *store.Tx, sc scene) (f views.Facts, err error) {
@@ -133,7 +131,7 @@ func cancelURL(sc scene, w slipway.Deploy) string {
 // components lists the components with their versions.
 func components(sc scene) views.Running {
 	r := views.Running{Empty: views.NoComponents(sc.Local), Refused: sc.refused.Text()}
-	if !sc.Local && sc.live.Number > 0 { // before the first deploy, the Connect card shows the same
+	if !sc.Local && sc.AirflowURL != "" { // otherwise the Connect card shows the same
 		r.ConnectURL = remoteConnect(sc).AgentsURL
 	}
 	p := slipway.NewProgress(sc.State, sc.components, sc.now)
@@ -176,6 +174,8 @@ func component(sc scene, c slipway.Component) views.ComponentRow {
 		if row.Done, row.Total = c.Done, c.Total; c.Total > 0 {
 			row.Detail, row.Since = views.Bytes(c.Done)+" of "+views.Bytes(c.Total), views.Moment{}
 		}
+	case !c.Runs(sc.State) && c.Starting():
+		row.Tone, row.Sign, row.Text = "busy", "↻", views.ComponentStarting
 	case c.Runs(sc.State):
 		row.Tone, row.Sign = "ok", "✓"
 		if sc.live.Number == 0 {

@@ -254,7 +254,9 @@ func TestOverview(t *testing.T) {
 	w := author.get(a.page(""))
 
 	want(t, w, http.StatusOK, "HEALTHY", "1 of 1 on #2", "this machine", "What deploy #3 will do", "+0 ~1 −0", "Live now", "by <span class=\"nowrap\">Eve Author</span>")
-	if strings.Contains(w.Body.String(), "Point Airflow at it") {
+	want(t, w, http.StatusOK, "Point Airflow at it", "dags_folder = ") // nothing has answered yet
+	a.alter(t, func(d *slipway.Deployment) { d.AirflowURL = "https://airflow.example.com" })
+	if w := author.get(a.page("")); strings.Contains(w.Body.String(), "Point Airflow at it") {
 		t.Error("how to connect is still in the way")
 	}
 	other := a.as(t, a.Oli).get(a.page(""))

@@ -68,7 +68,8 @@ func TestSwitchPage(t *testing.T) {
 	owner := a.as(t, a.Ada)
 	want(t, owner.get(a.page("/switch?to=off")), http.StatusOK, "Turn off DAG-only deploys for sales-prod?", "every DAG change needs an image deploy",
 		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "The latest version of the project is at hand")
-	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.")
+	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.", "Deploys of DAGs never upgrade the Runtime", "The DAG bundle version is updated by deploys of DAGs, by deploys of image and DAGs, and by returns",
+		"needs it on their machine", "docs/image-deploys.md")
 	want(t, a.as(t, a.Oli).get(a.page("/settings")), http.StatusOK, "needs the Owner role")
 	want(t, owner.post(a.page("/switch"), "to", "off"), http.StatusUnprocessableEntity, "Tick that the latest version of the project is at hand.")
 	want(t, owner.post(a.page("/switch"), "to", "sideways"), http.StatusNotFound)

@@ -12,5 +12,6 @@ const (
 	NextKey   = "secret.key.next" // the key after a rotation, until the records name it
 	Uploads   = "uploads"         // archives during upload, or waiting to be staged
 	Mounts    = "mounts"          // the embedded agent's folders for Airflow
+	InUse     = "in-use"          // in a folder of Mounts: the marks of Airflow
 	Spool     = "spool"           // packs on the way to or from a bucket
 )

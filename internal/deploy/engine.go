@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -215,6 +216,18 @@ func (c Config) complete(log *slog.Logger) (_ Config, err error) {
 // MountDir returns the folder for the mount of d on this machine.
 func (b *base) MountDir(d slipway.Deployment) string {
 	return filepath.Join(b.cfg.Dir, datadir.Mounts, d.Namespace)
+}
+
+// Marked reports whether a run of Airflow has left a mark in d's mount on this
+// machine.
+func (b *base) Marked(d slipway.Deployment) bool {
+	dir, err := os.Open(filepath.Join(b.MountDir(d), datadir.InUse))
+	if err != nil {
+		return false // no mount here
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(100) // none where the folder cannot be read
+	return slices.ContainsFunc(names, func(name string) bool { _, ok := slipway.VersionOfDir(name); return ok })
 }
 
 // unavailable adds a sentence for people to an error of the disk. The cause

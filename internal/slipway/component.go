@@ -320,11 +320,26 @@ type Health string
 
 // The statuses of a Deployment.
 const (
-	Creating  Health = "CREATING" // no component has reported yet
-	Going     Health = "DEPLOYING"
-	Healthy   Health = "HEALTHY"
-	Unhealthy Health = "UNHEALTHY" // a component reports an error, lags or is silent
+	Creating    Health = "CREATING"      // a component on the way has not said what it runs
+	Unconnected Health = "NOT_CONNECTED" // nothing is known of an Airflow
+	Going       Health = "DEPLOYING"
+	Healthy     Health = "HEALTHY"
+	Unhealthy   Health = "UNHEALTHY" // a component reports an error, lags or is silent
 )
+
+// Words is h as pages write it.
+func (h Health) Words() string { return strings.ReplaceAll(string(h), "_", " ") }
+
+// Astro is h by a name that the astro CLI knows.
+func (h Health) Astro() Health {
+	if h == Unconnected {
+		return Creating
+	}
+	return h
+}
+
+// Starting reports whether c has neither said what it runs, nor why not.
+func (c Component) Starting() bool { return c.Error == "" && c.DAGs == "" && c.Image == "" }
 
 // serves reports whether c runs s and its containers work. An error of a
 // mounting agent does not matter once the mount is in place.

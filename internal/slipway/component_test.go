@@ -76,7 +76,7 @@ func TestProgressAndHealth(t *testing.T) {
 		health      Health
 		reason      string
 	}{
-		"none": {nil, nil, Progress{}, true, false, Creating, "No component has reported yet."},
+		"none": {nil, nil, Progress{}, true, false, Unconnected, "No component has reported yet."},
 		"none, running": {nil, &Deploy{Number: 7}, Progress{}, true, false,
 			Going, "#7 is going live."},
 		"all run it": {[]Component{seen("a", 0, v1), seen("b", 59*time.Second, v1)}, nil, Progress{Of: 2, Running: 2}, true, false,
@@ -124,27 +124,36 @@ func TestProgressAndHealth(t *testing.T) {
 	}
 }
 
-// The portal's own agent alone tells nothing about an Airflow.
-func TestNothingDeployedIsNoHealth(t *testing.T) {
+func TestHealthWithoutAirflow(t *testing.T) {
+	here := func(r Report) []Component {
+		c := seen("a", 0, r)
+		c.Component = EmbeddedComponent
+		return []Component{c}
+	}
+	mounted := State{Mounted: true, Version: "v1"}
 	for name, tt := range map[string]struct {
-		component string
-		state     State
-		health    Health
-		reason    string
+		d      Deployment
+		all    []Component
+		want   Health
+		reason string
 	}{
-		"nothing deployed":                    {EmbeddedComponent, State{}, Creating, "Nothing is deployed yet."},
-		"nothing deployed, beside Airflow":    {"worker-0", State{}, Healthy, ""},
-		"deployed":                            {EmbeddedComponent, State{Mounted: true, Version: "v1"}, Healthy, ""},
-		"an image is known, nothing deployed": {EmbeddedComponent, State{Image: "sha256:2"}, Healthy, ""},
+		"empty, here":            {Deployment{Local: true}, here(Report{DAGs: FromImage}), Unconnected, "Nothing is deployed yet."},
+		"empty, with an address": {Deployment{Settings: Settings{AirflowURL: "https://airflow.example.com"}, Local: true}, here(Report{DAGs: FromImage}), Healthy, ""},
+		"empty, with an agent":   {Deployment{}, []Component{seen("worker-0", 0, Report{DAGs: FromImage})}, Healthy, ""},
+		"elsewhere, no agent":    {Deployment{State: mounted}, nil, Unconnected, "No component has reported yet."},
+		"here, at the start":     {Deployment{State: mounted, Local: true}, nil, Creating, "No component has reported yet."},
+		"here, before the mount": {Deployment{State: mounted, Local: true}, here(Report{}), Creating, "this machine has just started."},
+		"here, mounted":          {Deployment{State: mounted, Local: true}, here(Report{DAGs: FromBundle, Version: "v1"}), Healthy, ""},
+		"here, cannot mount":     {Deployment{State: mounted, Local: true}, here(Report{Error: "disk full"}), Unhealthy, "this machine: disk full"},
+		"an image, not reported": {Deployment{State: State{Image: "sha256:2"}}, []Component{seen("a", 0, Report{Kind: Rollout})}, Creating, "a has just started."},
 	} {
-		r := Report{DAGs: FromImage}
-		if tt.state.Mounted {
-			r = Report{DAGs: FromBundle, Version: tt.state.Version}
+		got, reason := tt.d.Health(tt.all, Refused{}, nil, noon)
+		if reason = strings.ReplaceAll(reason, EmbeddedComponent, "this machine"); got != tt.want || reason != tt.reason {
+			t.Errorf("%s: %s, %q; want %s, %q", name, got, reason, tt.want, tt.reason)
 		}
-		health, reason := Deployment{State: tt.state}.Health([]Component{seen(tt.component, 0, r)}, Refused{}, nil, noon)
-		if health != tt.health || reason != tt.reason {
-			t.Errorf("%s: %s, %q; want %s, %q", name, health, reason, tt.health, tt.reason)
-		}
+	}
+	if got := Unconnected.Astro(); got != Creating || Unconnected.Words() != "NOT CONNECTED" || Healthy.Astro() != Healthy {
+		t.Errorf("the CLI is told %s", got)
 	}
 }
 

@@ -250,8 +250,10 @@ func (d Deployment) Health(all []Component, refused Refused, running *Deploy, no
 		return Going, fmt.Sprintf("#%d is going live.", running.Number)
 	case running != nil:
 		return Going, fmt.Sprintf("#%d is on %d of %d.", running.Number, p.Running, p.Of)
-	case len(all) == 0:
+	case len(all) == 0 && d.Local:
 		return Creating, "No component has reported yet."
+	case len(all) == 0:
+		return Unconnected, "No component has reported yet."
 	}
 	wrong := d.troubles(all, now)
 	if refused.Count > 0 {
@@ -262,8 +264,11 @@ func (d Deployment) Health(all []Component, refused Refused, running *Deploy, no
 	} else if len(wrong) == 1 {
 		return Unhealthy, wrong[0]
 	}
-	if d.Version == "" && d.Image == "" && !slices.ContainsFunc(all, func(c Component) bool { return c.Component != EmbeddedComponent }) {
-		return Creating, "Nothing is deployed yet." // only the portal itself reported: no Airflow can be healthy
+	if i := slices.IndexFunc(all, func(c Component) bool { return !c.Runs(d.State) }); i >= 0 {
+		return Creating, all[i].Component + " has just started."
+	}
+	if !d.Mounted && d.Image == "" && !d.Answered(all, false) {
+		return Unconnected, "Nothing is deployed yet."
 	}
 	return Healthy, ""
 }
@@ -308,6 +313,12 @@ func (o StandingOrder) Compare(a, b Standing) int {
 	return cmp.Or(by, strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.Name, b.Name))
 }
 
+// Answered reports whether anything is known of d's Airflow: a component
+// elsewhere, an address, or marks in the mount on this machine.
+func (d Deployment) Answered(all []Component, marks bool) bool {
+	return marks || d.AirflowURL != "" || slices.ContainsFunc(all, func(c Component) bool { return c.Component != EmbeddedComponent })
+}
+
 // troubles lists the components with a problem, each with a reason.
 func (d Deployment) troubles(all []Component, now time.Time) (list []string) {
 	for _, c := range all {
@@ -316,7 +327,7 @@ func (d Deployment) troubles(all []Component, now time.Time) (list []string) {
 			list = append(list, fmt.Sprintf("%s has been silent for %s.", c.Component, now.Sub(c.LastSeen).Round(time.Second)))
 		case c.Error != "":
 			list = append(list, fmt.Sprintf("%s: %s", c.Component, c.Error))
-		case !c.Runs(d.State):
+		case !c.Runs(d.State) && !c.Starting():
 			list = append(list, c.Component+" does not run what is wanted.")
 		}
 	}

@@ -31,7 +31,7 @@ func (v deploymentResource) object() object {
 	o := object{
 		"id": v.ID, "name": v.Name, "description": v.Description, "namespace": v.Namespace,
 		"organizationId": slipway.OrganizationID, "organizationName": "Slipway", "workspaceId": v.Workspace, "workspaceName": v.workspace,
-		"status": v.health, "statusReason": v.reason, "isDagDeployEnabled": v.projected.DAGDeploys, "isCicdEnforced": v.CICDEnforced,
+		"status": v.health.Astro(), "health": v.health, "statusReason": v.reason, "isDagDeployEnabled": v.projected.DAGDeploys, "isCicdEnforced": v.CICDEnforced,
 		"isApiDeployGuarded": v.GuardAPI, "needsImageDeploy": v.NeedsImage,
 		"runtimeVersion": v.Runtime, "astroRuntimeVersion": v.Runtime, "airflowVersion": slipway.Release(v.Runtime).Airflow(),
 		"imageRepository": v.target, "imageTag": v.ImageTag, "image": v.ImageRef(),
