@@ -276,6 +276,8 @@ func ArrivingText(w slipway.Deploy) string {
 		return "The image is checked. Its DAGs are arriving."
 	case w.LacksImage() && w.Source != "":
 		return "The image " + WrittenReference(w.Source) + " is being looked at."
+	case w.AwaitsImage() && w.HasDAGs() && w.By.Via == slipway.API:
+		return "The DAGs have arrived. Waits for the image to be pushed as " + w.Tag + "."
 	case w.LacksImage() && w.Upload == "" && w.Tag != "":
 		return "Waits for the image to be pushed as " + w.Tag + "."
 	case w.LacksImage():

@@ -40,3 +40,20 @@ func TestTimeShares(t *testing.T) {
 		}
 	}
 }
+
+func TestArrivingText(t *testing.T) {
+	pushed := slipway.Deploy{Kind: slipway.ImageAndDAG, Status: slipway.Initialized, Tag: "deploy-1", By: slipway.Actor{Via: slipway.API}}
+	archive := slipway.Deploy{Kind: slipway.ImageOnly, Status: slipway.Initialized, Tag: "deploy-1", Upload: "image.tar", By: slipway.Actor{Via: slipway.Portal}}
+	withDAGs := pushed
+	withDAGs.Upload, withDAGs.UploadedAt = "dags.tar.gz", time.Unix(1, 0)
+	for want, w := range map[string]slipway.Deploy{
+		"Waits for the image to be pushed as deploy-1.":                        pushed,
+		"The DAGs have arrived. Waits for the image to be pushed as deploy-1.": withDAGs,
+		"The image is arriving and being looked at.":                           archive,
+		"The files are arriving.":                                              {Kind: slipway.DAGOnly, Status: slipway.Initialized},
+	} {
+		if got := ArrivingText(w); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
