@@ -24,7 +24,7 @@ func TestAgentsOnTheBoard(t *testing.T) {
 	well := runAgent(t, p, token, "scheduler-0")
 	lagging := runAgent(t, p, token, "worker-1")
 	failing := runAgent(t, p, token, "worker-2")
-	see(t, page, "3 components are connected:")
+	see(t, page, "3 connected")
 	picturesOf(t, page, "agents-settings")
 
 	deployFiles(t, page, "1")
@@ -96,7 +96,7 @@ func connectAgents(t *testing.T, p *portal, page person) (token string) {
 	if !strings.Contains(line, "SLIPWAY_TOKEN="+token+" slipway agent --portal "+p.url) {
 		t.Errorf("the line to copy is %q", line)
 	}
-	follow(t, page, "Settings") // by which the page can be loaded again
+	follow(t, page, "Agents") // by which the page can be loaded again
 	see(t, page, "No agent reports yet.")
 	return token
 }

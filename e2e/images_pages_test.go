@@ -67,7 +67,7 @@ func imagePages(t *testing.T, p *imagePortal) map[string]string {
 	see(t, page, "are saved.")
 	for what, path := range map[string]string{
 		"form": "?kind=IMAGE_ONLY", "form-both": "?kind=IMAGE_AND_DAG", "history": "/deploys", "deployed": "/deploys/2", "staged": "/deploys/3",
-		"refused": "/deploys/4", "failed": "/deploys/5", "switch-staged": "/deploys/6", "switch": "/switch?to=off", "settings": "/settings",
+		"refused": "/deploys/4", "failed": "/deploys/5", "switch-staged": "/deploys/6", "switch": "/switch?to=off", "settings": "/settings/images",
 		"return": "/deploys/1/return",
 	} {
 		paths[what] = p.deployment + path
@@ -88,6 +88,6 @@ func emptyPages(t *testing.T, page person, p *imagePortal) map[string]string {
 	return map[string]string{
 		"form-empty":      empty + "?kind=IMAGE_ONLY",
 		"switch-unsure":   empty + "/switch?to=off",
-		"settings-unsure": empty + "/settings",
+		"settings-unsure": empty + "/settings/images",
 	}
 }

@@ -199,8 +199,8 @@ func fails(t *testing.T, page person, button string) {
 
 func wantSwitch(t *testing.T, page person, p *imagePortal, want string) {
 	t.Helper()
-	visit(t, page, p.deployment+"/settings")
-	ok(t, expect.Locator(page.Locator("#switch-title .pill")).ToHaveText(want))
+	visit(t, page, p.deployment+"/settings/deploys")
+	ok(t, expect.Locator(page.GetByTestId("switch")).ToHaveText(want))
 }
 
 // readsFrom is where current points to.

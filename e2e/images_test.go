@@ -150,10 +150,10 @@ func TestImagesAreRefused(t *testing.T) {
 // configuration.
 func useCompose(t *testing.T, page person, p *imagePortal) {
 	t.Helper()
-	visit(t, page, p.deployment+"/settings")
+	visit(t, page, p.deployment+"/settings/images")
 	_, err := page.Locator("select[name=command]").SelectOption(playwright.SelectOptionValues{Values: playwright.StringSlice("compose")})
 	ok(t, err)
-	press(t, page, "Set the apply command")
+	press(t, page, "Save Apply command")
 	see(t, page, "This machine runs compose to apply images.")
 }
 

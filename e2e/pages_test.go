@@ -110,6 +110,11 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 		"fix":            deployment + "/fix/sales/orders.py",
 		"deploy-fix":     deployment + "/deploys/5",
 		"settings":       deployment + "/settings",
+		"set-deploys":    deployment + "/settings/deploys",
+		"set-airflow":    deployment + "/settings/airflow",
+		"set-agents":     deployment + "/settings/agents",
+		"set-images":     deployment + "/settings/images",
+		"set-danger":     deployment + "/settings/danger",
 		"switch":         deployment + "/switch?to=off",
 		"not-found":      "/nowhere",
 	}

@@ -109,6 +109,14 @@
     for (const form of document.querySelectorAll("form[data-ticks]")) countTicks(form);
   }
 
+  // followAnchor opens the section of Settings that took over a part of the page, which old links name by a fragment.
+  function followAnchor() {
+    const id = location.hash.slice(1);
+    if (!id || document.getElementById(id)) return;
+    const link = document.querySelector(`[data-anchors~="${CSS.escape(id)}"]`);
+    if (link) location.replace(link.href + location.hash);
+  }
+
   function notice(text) {
     const place = document.getElementById("notice");
     if (!place) return;
@@ -242,6 +250,7 @@
   guardAll();
   countAllTicks();
   window.addEventListener("pageshow", countAllTicks); // ticks that the browser kept
+  followAnchor();
   document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   setInterval(() => refreshTimes(), 20e3);
 })();

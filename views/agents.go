@@ -18,9 +18,37 @@ type AgentsCardProps struct {
 }
 
 // AgentsConnected lists the components that have reported.
-type AgentsConnected struct {
-	Names  []string // of components with a recent report
-	Silent int
+type AgentsConnected struct{ Rows []AgentRow }
+
+// AgentRow is a component with an agent.
+type AgentRow struct {
+	Name    string
+	Version string // of the agent; "" if the agent does not say
+	Other   bool   // the portal has another version
+	Silent  bool
+	Seen    Moment
+}
+
+// Summary counts the rows: "7 connected, 1 silent, 2 with another version than
+// the portal".
+func (c AgentsConnected) Summary() string {
+	silent, other := 0, 0
+	for _, r := range c.Rows {
+		switch {
+		case r.Silent:
+			silent++
+		case r.Other:
+			other++
+		}
+	}
+	text := Number(len(c.Rows)-silent) + " connected"
+	if silent > 0 {
+		text += ", " + Number(silent) + " silent"
+	}
+	if other > 0 {
+		text += ", " + Number(other) + " with another version than the portal"
+	}
+	return text
 }
 
 // AgentTokenRow is an agent token in the list.

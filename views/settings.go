@@ -1,24 +1,89 @@
 package views
 
 import (
+	"time"
+
 	"slipway/internal/slipway"
 )
 
-// SettingsPage is a Deployment's settings.
+// Sections of Settings, by the end of their addresses.
+const (
+	SettingsGeneral = ""
+	SettingsDeploys = "/deploys"
+	SettingsAirflow = "/airflow"
+	SettingsAgents  = "/agents"
+	SettingsImages  = "/images"
+	SettingsDanger  = "/danger"
+)
+
+// settingsSections are the sections in the order of the menu. anchors are the
+// fragments of addresses from before there were sections.
+var settingsSections = []struct{ path, name, anchors string }{
+	{SettingsGeneral, "General", ""},
+	{SettingsDeploys, "Deploys", "switch-title"},
+	{SettingsAirflow, "Airflow", "connect"},
+	{SettingsAgents, "Agents", "agents"},
+	{SettingsImages, "Images", "register apply"},
+	{SettingsDanger, "Danger zone", "delete"},
+}
+
+// SettingsTitle is the title of a section's page; "" for no section.
+func SettingsTitle(section string) string {
+	for _, s := range settingsSections {
+		if s.path == section {
+			return "Settings: " + s.name
+		}
+	}
+	return ""
+}
+
+// Cards of Settings with a form, by the end of the address that takes the form.
+const (
+	CardGeneral  = "general"
+	CardVersions = "versions"
+	CardRules    = "rules"
+	CardImages   = "images"
+)
+
+// SettingsPage is a section of a Deployment's settings. Cards of the other
+// sections are zero.
 type SettingsPage struct {
 	Frame        DeploymentFrame
-	Switch       SwitchCard
-	Action       string
+	Section      string
+	Path         string // of the first section, and the start of the other addresses
 	Settings     slipway.Settings
 	KeepDays     string // as typed
 	KeepVersions string
 	Refusal      string // why the settings cannot be edited; "" with the permission
-	Error        string
+	Failed       string // the card with the refused input; "" for none
+	Error        string // why the input was refused
+	Namespace    string
+	Created      string // when, and by whom
+	Kept         string // how many versions there are, and their size
+	ImageName    string // the repository of the image of today; "" while unknown
+	Switch       SwitchCard
 	Connect      Connect
 	Agents       AgentsCardProps
 	Register     *RegisterCardProps // nil without the permission, or with a known image
 	Apply        *ApplyCardProps    // nil for an Airflow elsewhere
-	Delete       *DeleteCard        // nil without the permission
+	Delete       DeleteCard
+}
+
+// CreatedText says when a Deployment was made, and by whom.
+func CreatedText(at time.Time, by string) string {
+	text := at.UTC().Format("2 January 2006")
+	if by != "" {
+		text += " by " + by
+	}
+	return text
+}
+
+// KeptText says how much the versions of a Deployment take.
+func KeptText(versions int, stored int64) string {
+	if versions == 0 {
+		return ""
+	}
+	return "Now " + Count(versions, "version") + " use " + Bytes(stored) + "."
 }
 
 // SwitchCard shows the switch and the reason for a refusal.
@@ -35,6 +100,7 @@ type DeleteCard struct {
 	Action, Name, Typed string
 	Lost                []string
 	Error               string
+	Refusal             string // why the visitor may not; "" with the permission
 }
 
 // SwitchPage asks before DAG-only deploys are turned on or off.

@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,7 +23,7 @@ func agentID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("a
 // agentsCard is the part of Settings about agents.
 func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.AgentsCardProps, error) {
 	card := views.AgentsCardProps{
-		Local: sc.Local, Connected: connected(sc), Now: sc.now, AddURL: agentTokensPath(sc.ID), NewName: "agents",
+		Local: sc.Local, Connected: s.connected(sc), Now: sc.now, AddURL: agentTokensPath(sc.ID), NewName: "agents",
 		Lines: views.NewAgentLines(s.address(c, ""), ""), LiveURL: deploymentPath(sc.ID) + "/live?view=agents",
 	}
 	if err := sc.role.May(slipway.ManageAgents); err != nil {
@@ -45,17 +47,28 @@ func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.Agent
 	return card, err
 }
 
-// connected lists the reporting components. The embedded component is left out:
-// nobody has to connect an agent for the portal's own mount.
-func connected(sc scene) (c views.AgentsConnected) {
+// connected lists the reporting components: silent ones first, then those of
+// another version than the portal. The embedded component is left out: nobody
+// has to connect an agent for the portal's own mount.
+func (s *Server) connected(sc scene) (c views.AgentsConnected) {
 	for _, one := range sc.components {
-		switch {
-		case one.Silent(sc.now):
-			c.Silent++
-		case one.Component != slipway.EmbeddedComponent:
-			c.Names = append(c.Names, one.Component)
+		if one.Component == slipway.EmbeddedComponent {
+			continue
 		}
+		row := views.AgentRow{Name: one.Component, Version: one.Agent, Silent: one.Silent(sc.now), Seen: sc.at(one.LastSeen)}
+		row.Other = one.Agent != "" && one.Agent != s.cfg.Version
+		c.Rows = append(c.Rows, row)
 	}
+	urgency := func(r views.AgentRow) int {
+		switch {
+		case r.Silent:
+			return 0
+		case r.Other:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(c.Rows, func(a, b views.AgentRow) int { return cmp.Compare(urgency(a), urgency(b)) })
 	return c
 }
 
@@ -70,12 +83,12 @@ func (s *Server) addAgentToken(c echo.Context) error {
 	})
 	if text := correctable(err); text != "" {
 		status, _ := explain(err)
-		return s.settingsPage(c, status, func(p *views.SettingsPage) { p.Agents.Error, p.Agents.NewName = text, name })
+		return s.settingsPage(c, views.SettingsAgents, status, func(p *views.SettingsPage) { p.Agents.Error, p.Agents.NewName = text, name })
 	}
 	if err != nil {
 		return err
 	}
-	return s.settingsPage(c, http.StatusOK, func(p *views.SettingsPage) {
+	return s.settingsPage(c, views.SettingsAgents, http.StatusOK, func(p *views.SettingsPage) {
 		p.Agents.Made = &views.MadeToken{Name: name, Secret: token}
 		p.Agents.Lines = views.NewAgentLines(s.address(c, ""), token)
 	})
@@ -95,7 +108,7 @@ func (s *Server) askAgentToken(c echo.Context) error {
 		}
 		page.Page, _, err = s.frameIn(c, tx, views.TitleRevokeAgent, sc.Workspace, views.Deployments)
 		page.Name, page.LastUsedAt = t.Name, t.LastUsedAt
-		page.BackURL, page.URL = sc.links().Settings+"#agents", agentTokensPath(sc.ID)+"/"+string(t.ID)+"/revoke"
+		page.BackURL, page.URL = sc.links().Settings+views.SettingsAgents, agentTokensPath(sc.ID)+"/"+string(t.ID)+"/revoke"
 		return err
 	})
 	if err != nil {
@@ -115,7 +128,7 @@ func (s *Server) revokeAgentToken(c echo.Context) error {
 		return err
 	}
 	s.engine.TokenRevoked(t.Deployment, t.ID)
-	return s.done(c, deploymentPath(t.Deployment)+"/settings", views.DoneAgentRevoked, t.Name)
+	return s.done(c, settingsPath(t.Deployment, views.SettingsAgents), views.DoneAgentRevoked, t.Name)
 }
 
 // forgetComponent serves POST /deployments/:deployment/agents/forget: a silent

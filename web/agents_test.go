@@ -131,7 +131,7 @@ func TestAgentsSeeTheirDeployment(t *testing.T) {
 	b := a.as(t, a.Oli)
 	revoke := agentTokensPath(a.Sales.ID) + "/" + string(kept.ID) + "/revoke"
 	want(t, b.get(revoke), http.StatusOK, "Revoke workers?", "what they have mounted stays")
-	goesTo(t, b.post(revoke), a.page("/settings"))
+	goesTo(t, b.post(revoke), a.page("/settings/agents"))
 	want(t, a.asAgent(t, mine, http.MethodGet, "desired?since=", ""), 401, "unknown, revoked or expired")
 	want(t, a.asAgent(t, theirs, http.MethodGet, "desired?since=", ""), 200)
 	if got := a.events(t, a.Workspace.ID)[0]; got != "token.revoke agent token workers" {
@@ -233,7 +233,7 @@ func TestRemoteAgentMounts(t *testing.T) {
 	want(t, page.get(a.page("")), http.StatusOK, "worker-0", "worker-1", w.Version.Short(), "2 of 2 on #1", "HEALTHY")
 	stop()
 	eventually(t, "it has signed off", func() bool { return len(a.engine.Components(d.ID)) == 1 })
-	want(t, page.get(a.page("/settings")), http.StatusOK, "1 component is connected:", "worker-1", "Managing agents needs the Operator role")
+	want(t, page.get(a.page("/settings/agents")), http.StatusOK, "1 connected", "worker-1", "Managing agents needs the Operator role")
 }
 
 func TestSilentComponents(t *testing.T) {
@@ -269,19 +269,19 @@ func TestConnectAnAgent(t *testing.T) {
 	a.run(t)
 	a.Sales = a.remoteDeployment(t)
 	b := a.as(t, a.Oli)
-	want(t, b.get(a.page("")), http.StatusOK, "Connect agents", a.page("/settings#agents"), "/opt/airflow/slipway/current/dags")
-	want(t, b.get(a.page("/settings")), http.StatusOK, "No agent reports yet", "SLIPWAY_TOKEN=TOKEN slipway agent --portal http://example.com")
+	want(t, b.get(a.page("")), http.StatusOK, "Connect agents", a.page("/settings/agents"), "/opt/airflow/slipway/current/dags")
+	want(t, b.get(a.page("/settings/agents")), http.StatusOK, "No agent reports yet", "SLIPWAY_TOKEN=TOKEN slipway agent --portal http://example.com")
 	want(t, b.post(a.page("/agents/tokens"), "name", " "), http.StatusUnprocessableEntity, "An agent token needs a name.")
 
 	w := b.post(a.page("/agents/tokens"), "name", "workers")
 
 	secret := secretOn(t, w)
 	want(t, w, http.StatusOK, "SLIPWAY_TOKEN="+secret+" slipway agent", "Environment=SLIPWAY_TOKEN="+secret, "SLIPWAY_TOKEN: "+secret, "--from-literal=token="+secret)
-	if page := b.get(a.page("/settings")).Body.String(); strings.Contains(page, secret) || !strings.Contains(page, "…"+secret[len(secret)-6:]) {
+	if page := b.get(a.page("/settings/agents")).Body.String(); strings.Contains(page, secret) || !strings.Contains(page, "…"+secret[len(secret)-6:]) {
 		t.Error("the token is shown again, or not to be known by its end")
 	}
 	l := b.listen(a.page("/live?view=agents"))
 	l.until("No agent reports yet")
 	want(t, a.asAgent(t, secret, "POST", "report", `{"component":"scheduler-0"}`), 204)
-	l.until("1 component is connected:", "scheduler-0", "notice ok")
+	l.until("1 connected", "scheduler-0")
 }

@@ -61,7 +61,7 @@ func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewD
 	case n.Refusal == "":
 		err = s.fillNewDeploy(c, tx, sc, &n)
 	case !sc.projected.DAGDeploys && sc.role.May(slipway.DeployDAGs) == nil:
-		n.SettingsURL = sc.links().Settings
+		n.SettingsURL = settingsPath(sc.ID, views.SettingsDeploys)
 	}
 	return n, err
 }

@@ -210,7 +210,7 @@ const agentDir = "/opt/airflow/slipway"
 func remoteConnect(sc scene) views.Connect {
 	c := views.Connect{DAGsDir: agentDir + "/current/dags"}
 	if sc.role.May(slipway.ManageAgents) == nil {
-		c.AgentsURL = sc.links().Settings + "#agents"
+		c.AgentsURL = settingsPath(sc.ID, views.SettingsAgents)
 	}
 	return c.WithAirflow(sc.Namespace)
 }

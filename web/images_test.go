@@ -171,11 +171,11 @@ func TestDeployLog(t *testing.T) {
 // refused above its form.
 func TestRegisterImageIsRefused(t *testing.T) {
 	a := newApp(t)
-	if page := a.as(t, a.Oli).get(a.page("/settings")).Body.String(); strings.Contains(page, "Register the image") {
+	if page := a.as(t, a.Oli).get(a.page("/settings/images")).Body.String(); strings.Contains(page, "Register the image") {
 		t.Error("an Operator is asked which image runs")
 	}
 	b := a.as(t, a.Ada)
-	want(t, b.get(a.page("/settings")), http.StatusOK, "Register the image")
+	want(t, b.get(a.page("/settings/images")), http.StatusOK, "Register the image")
 	want(t, b.post(a.page("/image"), "ref", "airflow"), http.StatusNotFound, "There is no tag airflow in", `value="airflow"`)
 	want(t, b.post(a.page("/image"), "ref", "quay.io/a b", "to", "off"), http.StatusUnprocessableEntity, "is no reference", "Turn off DAG-only deploys")
 }

@@ -42,7 +42,8 @@ var pageAccess = []access{
 	{"POST /deployments/:deployment/fix/*", nil, seen, missing, forbidden, invalid, invalid, invalid, invalid}, // no form
 
 	{"GET /deployments/:deployment/settings", nil, seen, missing, ok, ok, ok, ok, ok},
-	{"POST /deployments/:deployment/settings", []string{"name", "new", "keep_days", "30", "keep_versions", "20"}, seen, missing, forbidden, forbidden, seen, seen, seen},
+	{"GET /deployments/:deployment/settings/:section", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"POST /deployments/:deployment/settings/:section", []string{"platform", "linux/arm64"}, seen, missing, forbidden, forbidden, seen, seen, seen},
 	{"POST /deployments/:deployment/delete", []string{"typed", "sales-prod"}, seen, missing, forbidden, forbidden, seen, seen, seen},
 	{"POST /deployments/:deployment/image", []string{"ref", "a b"}, seen, missing, forbidden, forbidden, forbidden, invalid, invalid},
 	{"POST /deployments/:deployment/apply-command", []string{"command", ""}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
@@ -68,7 +69,7 @@ var pageAccess = []access{
 // confirmed, one to return to, or a version with a file "*".
 func pageParams(t *testing.T, a *app) []string {
 	t.Helper()
-	params := []string{":deployment", string(a.Sales.ID), ":number", "1", ":id", "1"}
+	params := []string{":deployment", string(a.Sales.ID), ":section", "images", ":number", "1", ":id", "1"}
 	needsVersion, needsFile := strings.Contains(t.Name(), ":version"), strings.Contains(t.Name(), "/*")
 	if !needsVersion && !needsFile && !strings.Contains(t.Name(), ":number") {
 		return params

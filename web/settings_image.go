@@ -23,7 +23,7 @@ func (s *Server) registerImage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	next := deploymentPath(of) + "/settings"
+	next := settingsPath(of, views.SettingsImages)
 	if on, err := switchedTo(c.FormValue("to")); err == nil {
 		next = switchPath(of, on)
 	}
@@ -42,7 +42,7 @@ func (s *Server) registerAgain(c echo.Context, err error, text string) error {
 	if on, err := switchedTo(c.FormValue("to")); err == nil {
 		return s.switchPage(c, status, &on, func(p *views.SwitchPage) { refill(p.Register) })
 	}
-	return s.settingsPage(c, status, func(p *views.SettingsPage) { refill(p.Register) })
+	return s.settingsPage(c, views.SettingsImages, status, func(p *views.SettingsPage) { refill(p.Register) })
 }
 
 // applyCard is the form to choose the command that applies images; nil for an
@@ -65,7 +65,7 @@ func (s *Server) setApplyCommand(c echo.Context) error {
 		return err
 	}
 	if name == "" {
-		return s.done(c, deploymentPath(of)+"/settings", views.DoneNoApplyCommand)
+		return s.done(c, settingsPath(of, views.SettingsImages), views.DoneNoApplyCommand)
 	}
-	return s.done(c, deploymentPath(of)+"/settings", views.DoneApplyCommand, name)
+	return s.done(c, settingsPath(of, views.SettingsImages), views.DoneApplyCommand, name)
 }

@@ -73,7 +73,7 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*vie
 // switchQuestion describes the effects of turning DAG-only deploys on or off.
 func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.SwitchPage, err error) {
 	p = views.SwitchPage{
-		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: sc.links().Settings,
+		Action: deploymentPath(sc.ID) + "/switch", On: on, SupportURL: s.cfg.SupportURL, CancelURL: settingsPath(sc.ID, views.SettingsDeploys),
 		Restores: sc.projected.SwitchesBack() && sc.projected.DAGDeploys != on, Changes: switchChanges(sc.projected, on),
 		DeployURL: kindPath(sc.ID, slipway.ImageAndDAG),
 	}

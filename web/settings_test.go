@@ -11,50 +11,80 @@ import (
 func TestSaveSettings(t *testing.T) {
 	a := newApp(t)
 	b := a.as(t, a.Oli)
-	form := []string{
-		"name", "sales", "description", "All of it", "airflow_url", "https://airflow.example.com", "dags_path", "/dags", "platform", "linux/arm64",
-		"cicd_enforced", "yes", "guard_api", "yes", "image_role", "Operator", "keep_days", "30", "keep_versions", "20",
+	for _, tt := range []struct {
+		card, section string
+		form          []string
+	}{
+		{"general", "", []string{"name", "sales", "description", "All of it", "airflow_url", "https://airflow.example.com"}},
+		{"versions", "", []string{"keep_days", "30", "keep_versions", "20"}},
+		{"rules", "/deploys", []string{"cicd_enforced", "yes", "guard_api", "yes", "image_role", "Operator"}},
+		{"images", "/images", []string{"dags_path", "/dags", "platform", "linux/arm64"}},
+	} {
+		goesTo(t, b.post(a.page("/settings/"+tt.card), tt.form...), a.page("/settings"+tt.section))
+		want(t, b.get(a.page("/settings"+tt.section)), http.StatusOK, "The settings are saved.", "Open Airflow")
 	}
-	goesTo(t, b.post(a.page("/settings"), form...), a.page("/settings"))
-	want := slipway.Settings{
+	all := slipway.Settings{
 		Name: "sales", Description: "All of it", AirflowURL: "https://airflow.example.com", DagsPath: "/dags", Platform: "linux/arm64",
 		CICDEnforced: true, GuardAPI: true, ImageRole: slipway.Operator, KeepDays: 30, KeepVersions: 20,
 	}
-	if got := a.deployment(t).Settings; got != want {
-		t.Errorf("settings %+v, want %+v", got, want)
-	}
-	if page := b.get(a.page("/settings")).Body.String(); !strings.Contains(page, "The settings are saved.") || !strings.Contains(page, "Open Airflow") {
-		t.Error("the page says nothing of it")
+	if got := a.deployment(t).Settings; got != all {
+		t.Errorf("settings %+v, want %+v", got, all)
 	}
 }
 
+// TestSettingsAreRefused: a refused form is shown again on its own section with
+// the reason and what was typed, and nothing is saved.
 func TestSettingsAreRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
-		form []string
-		want string
+		card, section string
+		form          []string
+		want          string
+		typed         string
 	}{
-		"no name":    {[]string{"name", ""}, "A Deployment needs a name."},
-		"no address": {[]string{"airflow_url", "javascript:alert(1)"}, "is not a web address"},
-		"odd system": {[]string{"platform", "windows"}, "is no platform"},
-		"no number":  {[]string{"keep_days", "many"}, "must be a whole number."},
-		"too few":    {[]string{"keep_versions", "3"}, "At least the last 10"},
-		"odd role":   {[]string{"image_role", "Member"}, "Images can be deployed by Authors or by Operators."},
+		"no name":    {"general", "General", []string{"name", "", "description", "typed"}, "A Deployment needs a name.", ">typed</textarea>"},
+		"no address": {"general", "General", []string{"name", "x", "airflow_url", "javascript:alert(1)"}, "is not a web address", `value="javascript:alert(1)"`},
+		"odd system": {"images", "Images", []string{"platform", "windows", "dags_path", "/typed"}, "is no platform", `value="/typed"`},
+		"no number":  {"versions", "General", []string{"keep_days", "many", "keep_versions", "20"}, "must be a whole number.", `value="many"`},
+		"too few":    {"versions", "General", []string{"keep_days", "30", "keep_versions", "3"}, "At least the last 10", `value="3"`},
+		"odd role":   {"rules", "Deploys", []string{"image_role", "Member", "guard_api", "yes"}, "Images can be deployed by Authors or by Operators.", `name="guard_api" value="yes" checked`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newApp(t)
-			form := append([]string{"name", "sales", "description", "typed", "keep_days", "30", "keep_versions", "20"}, tt.form...)
-			want(t, a.as(t, a.Ada).post(a.page("/settings"), form...), http.StatusUnprocessableEntity, tt.want, ">typed</textarea>")
-			if d := a.deployment(t); d.Name != "sales-prod" || d.KeepDays != slipway.DefaultKeepDays {
-				t.Errorf("saved %+v", d.Settings)
+			before := a.deployment(t).Settings
+			w := a.as(t, a.Ada).post(a.page("/settings/"+tt.card), tt.form...)
+			want(t, w, http.StatusUnprocessableEntity, tt.want, tt.typed, `aria-current="page">`+tt.section+"</a>")
+			if got := a.deployment(t).Settings; got != before {
+				t.Errorf("saved %+v", got)
 			}
 		})
 	}
 }
 
+// TestSettingsSections: each section is a page with a menu of all, says what it
+// may not do, and the addresses of its forms lead to it.
+func TestSettingsSections(t *testing.T) {
+	a := newApp(t)
+	for section, text := range map[string]string{
+		"": "Keep old versions", "/deploys": "Who may deploy", "/airflow": "Point Airflow at it", "/agents": "No agent reports yet",
+		"/images": "Platform that images must offer", "/danger": "Delete this Deployment",
+	} {
+		w := a.as(t, a.Mia).get(a.page("/settings" + section))
+		want(t, w, http.StatusOK, text, `aria-label="Settings"`, string(a.Sales.ID))
+		if page := w.Body.String(); strings.Contains(page, ">Save<") || strings.Count(page, `aria-current="page"`) != 3 {
+			t.Errorf("section %q: a Member can save, or the menu marks none", section)
+		}
+	}
+	b := a.as(t, a.Ada)
+	goesTo(t, b.get(a.page("/settings/rules")), a.page("/settings/deploys"))
+	goesTo(t, b.get(a.page("/settings/general")), a.page("/settings"))
+	want(t, b.get(a.page("/settings/nothing")), http.StatusNotFound, "There is nothing at this address.")
+	want(t, b.post(a.page("/settings/agents"), "name", "x"), http.StatusNotFound)
+}
+
 func TestDelete(t *testing.T) {
 	a := newApp(t)
 	b := a.as(t, a.Oli)
-	want(t, b.get(a.page("/settings")), http.StatusOK, "Delete this Deployment", "0 DAG bundle versions", "mounts/"+a.Sales.Namespace)
+	want(t, b.get(a.page("/settings/danger")), http.StatusOK, "Delete this Deployment", "0 DAG bundle versions", "mounts/"+a.Sales.Namespace)
 	want(t, b.post(a.page("/delete"), "typed", "sales"), http.StatusUnprocessableEntity, "Type the name")
 	goesTo(t, b.post(a.page("/delete"), "typed", "sales-prod"), workspacePath(a.Workspace.ID))
 	want(t, b.get(a.page("")), http.StatusNotFound, "There is no Deployment")
@@ -70,7 +100,7 @@ func TestSwitchPage(t *testing.T) {
 		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "The latest version of the project is at hand")
 	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.", "Deploys of DAGs never upgrade the Runtime", "The DAG bundle version is updated by deploys of DAGs, by deploys of image and DAGs, and by returns",
 		"needs it on their machine", "docs/image-deploys.md")
-	want(t, a.as(t, a.Oli).get(a.page("/settings")), http.StatusOK, "needs the Owner role")
+	want(t, a.as(t, a.Oli).get(a.page("/settings/deploys")), http.StatusOK, "needs the Owner role")
 	want(t, owner.post(a.page("/switch"), "to", "off"), http.StatusUnprocessableEntity, "Tick that the latest version of the project is at hand.")
 	want(t, owner.post(a.page("/switch"), "to", "sideways"), http.StatusNotFound)
 
@@ -102,7 +132,7 @@ func TestSwitchWaits(t *testing.T) {
 	b := a.as(t, a.Ada)
 	want(t, b.get(a.page("/switch?to=off")), http.StatusOK, "waits its turn behind 1 deploy")
 	goesTo(t, b.post(a.page("/switch"), "to", "off", "at_hand", "yes"), a.page(""))
-	want(t, b.get(a.page("/settings")), http.StatusOK, "WAITING", "Call back")
+	want(t, b.get(a.page("/settings/deploys")), http.StatusOK, "WAITING", "Call back")
 	want(t, b.get(a.page("")), http.StatusOK, "Turn off DAG-only deploys", "DAG-only deploys are not enabled", "Cancel")
 	want(t, b.get(a.page("/deploys/1")), http.StatusOK, "QUEUED", "Is next.")
 	goesTo(t, b.post(a.page("/switch/1/cancel")), a.page(""))

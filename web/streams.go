@@ -71,7 +71,7 @@ func (s *Server) liveDeployment(c echo.Context) error {
 func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 	return func() (all []fragment, err error) {
 		err = s.viewScene(c, func(_ *store.Tx, sc scene) error {
-			all = []fragment{{"agents-now", views.AgentsNow(connected(sc))}}
+			all = []fragment{{"agents-now", views.AgentsNow(s.connected(sc))}}
 			return nil
 		})
 		return all, err

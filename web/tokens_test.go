@@ -216,8 +216,7 @@ func TestCICDEnforced(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
 	b := a.as(t, a.Ada)
-	goesTo(t, b.post(deploymentPath(a.Sales.ID)+"/settings", "name", "sales-prod", "cicd_enforced", "yes", "keep_days", "90", "keep_versions", "10"),
-		deploymentPath(a.Sales.ID)+"/settings")
+	goesTo(t, b.post(deploymentPath(a.Sales.ID)+"/settings/rules", "cicd_enforced", "yes"), deploymentPath(a.Sales.ID)+"/settings/deploys")
 	project := string(storetest.Archive(t, map[string]string{"dags/hello.py": dag}))
 	refused := b.do(form(t, deploymentPath(a.Sales.ID)+"/deploys", []sent{{"dags.tar.gz", project}}))
 	want(t, refused, forbidden, "CI/CD is enforced for this Deployment: only API tokens deploy to it.")

@@ -63,7 +63,7 @@ var rightAnswers = []rightAnswer{
 	right("POST", anyDeploy+`/cancel`, 409, `is going live already|has ended: it is`),
 	right("POST", anyDeployment+`/switch`, 303, anyDeployment),
 	right("POST", anyDeployment+`/switch`, 409, `DAG-only deploys are (on|off) already`),
-	right("POST", anyDeployment+`/settings`, 303, anyDeployment),
+	right("POST", anyDeployment+`/settings/versions`, 303, anyDeployment),
 	right("POST", anyAPIDeploys, 200, `"number":\d+`),
 	right("POST", anyAPIDeploys, 409, switchedOff),
 	right("PUT", `/v1/uploads/[0-9a-z]+`, 201, ""),

@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"path"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -225,21 +224,13 @@ func (w *worker) turn() (program.Reply, error) {
 // settings saves another number of versions to keep.
 func (w *worker) settings() (program.Reply, error) {
 	keep := slipway.DefaultKeepVersions + w.rng.IntN(3)
-	name, err := w.Page(program.DeploymentURL(w.of) + "/settings")
-	if err != nil {
-		return name, err
-	}
-	_, rest, _ := strings.Cut(name.Body, `<input name="name" value="`)
-	title, _, _ := strings.Cut(rest, `"`)
 	w.model.mu.Lock()
 	if len(w.model.keep[w.of]) == 0 {
 		w.model.keep[w.of] = []int{slipway.DefaultKeepVersions}
 	}
 	w.model.keep[w.of] = append(w.model.keep[w.of], keep)
 	w.model.mu.Unlock()
-	return w.Form(program.DeploymentURL(w.of)+"/settings", url.Values{
-		"name": {title}, "keep_days": {"1"}, "keep_versions": {strconv.Itoa(keep)}, "image_role": {"Author"},
-	})
+	return w.Form(program.DeploymentURL(w.of)+"/settings/versions", url.Values{"keep_days": {"1"}, "keep_versions": {strconv.Itoa(keep)}})
 }
 
 // look reads pages, as people do meanwhile.

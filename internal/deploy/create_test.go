@@ -34,11 +34,10 @@ func TestCreateAndEdit(t *testing.T) {
 	if got := link(); got != slipway.DefaultDagsPath || a.Current(t) != "image" {
 		t.Errorf("dags is %s, current %s", got, a.Current(t))
 	}
-	s := d.Settings
-	s.DagsPath = "/opt/dags"
-	_, err = a.Engine.Edit(t.Context(), d.ID, a.Eve, s)
+	change := func(s *slipway.Settings) error { s.DagsPath = "/opt/dags"; return nil }
+	_, err = a.Engine.Edit(t.Context(), d.ID, a.Eve, change)
 	wantKind(t, err, slipway.Forbidden, "Operator")
-	if d, err = a.Engine.Edit(t.Context(), d.ID, a.Oli, s); err != nil || d.DagsPath != "/opt/dags" {
+	if d, err = a.Engine.Edit(t.Context(), d.ID, a.Oli, change); err != nil || d.DagsPath != "/opt/dags" {
 		t.Fatalf("%+v, %v", d, err)
 	}
 	a.Eventually(t, "dags is the new path", func() bool { return link() == "/opt/dags" })

@@ -89,9 +89,8 @@ func (a *app) deployMany(t *testing.T, n int) {
 
 func (a *app) keepFor(t *testing.T, days int) {
 	t.Helper()
-	s := a.sales(t).Settings
-	s.KeepDays = days
-	if _, err := a.Engine.Edit(t.Context(), a.Sales.ID, a.Oli, s); err != nil {
+	keep := func(s *slipway.Settings) error { s.KeepDays = days; return nil }
+	if _, err := a.Engine.Edit(t.Context(), a.Sales.ID, a.Oli, keep); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -68,11 +68,19 @@ func (w *workers) Create(ctx context.Context, d slipway.Deployment, by slipway.A
 	return d, nil
 }
 
-// Edit changes the settings of a Deployment.
-func (w *workers) Edit(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, s slipway.Settings) (d slipway.Deployment, err error) {
+// Edit changes the settings of a Deployment, in one transaction: two people may
+// save different cards at the same time.
+func (w *workers) Edit(ctx context.Context, of slipway.DeploymentID, by slipway.Actor, change func(*slipway.Settings) error) (d slipway.Deployment, err error) {
 	err = w.store.Update(ctx, func(tx *store.Tx) error {
 		var role slipway.Role
 		if d, role, err = tx.Deployment(of, by); err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageDeployments); err != nil {
+			return err
+		}
+		s := d.Settings // a copy: change may leave a part of the work on an error
+		if err := change(&s); err != nil {
 			return err
 		}
 		if d, err = d.Edit(role, s); err != nil {

@@ -239,7 +239,7 @@ func (e *deployments) updateDeployment(c echo.Context) error {
 		}
 	}
 	if edit {
-		if _, err := e.engine.Edit(ctx, id, by, set); err != nil {
+		if _, err := e.engine.Edit(ctx, id, by, func(s *slipway.Settings) error { *s = set; return nil }); err != nil {
 			return err
 		}
 	}

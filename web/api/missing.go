@@ -54,7 +54,7 @@ func missingGroups() []missingGroup {
 		{organizationPath + "/allowed-ip-address-ranges", "This portal keeps no list of addresses. Limit them in the proxy or firewall before it.", nil},
 		{organizationPath + "/workspaces", "Workspaces are made and renamed on the page Workspaces: PAGE", func(slipway.Workspace, slipway.DeploymentID) string { return "/workspaces" }},
 		{deploymentPath + "/logs", "This portal does not have the logs of Airflow. Read them in Airflow, or where its components run. The log of a deploy is on its page: PAGE", ofDeployment("/deploys")},
-		{deploymentPath + "/agent-tokens", "Agent tokens are made on the page Settings: PAGE", ofDeployment("/settings")},
+		{deploymentPath + "/agent-tokens", "Agent tokens are made on the page Settings: PAGE", ofDeployment("/settings/agents")},
 		{deploymentPath + "/hibernation-override", elsewhere["scalingSpec"], nil},
 		{deploymentPath + "/bundles", bundles, ofDeployment("/versions")},
 		{alphaPath + "/deployments/:deployment/bundles", bundles, ofDeployment("/versions")},

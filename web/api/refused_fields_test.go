@@ -283,7 +283,7 @@ func TestMissingGroups(t *testing.T) {
 		"POST " + orgPath + "/workspaces/" + string(a.Workspace.ID):          "Workspaces are made and renamed",
 		"DELETE " + orgPath + "/workspaces/" + string(a.Workspace.ID):        "Workspaces are made and renamed",
 		"GET " + a.sales() + "/logs?sources=scheduler":                       "The log of a deploy is on its page: " + page + "/deploys",
-		"GET " + a.sales() + "/agent-tokens":                                 page + "/settings",
+		"GET " + a.sales() + "/agent-tokens":                                 page + "/settings/agents",
 		"POST " + a.sales() + "/hibernation-override":                        "hibernate",
 		"GET " + alpha + "/bundles":                                          page + "/versions",
 		"POST " + alpha + "/bundles/b1":                                      page + "/versions",
