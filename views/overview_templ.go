@@ -1934,7 +1934,7 @@ func connectLines(c Connect) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 166, "\">Connect agents</a>: the lines to copy stand in Settings, under <i>Agents and how to connect them</i>.</p>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 166, "\">Connect agents</a>: the lines to copy stand in Settings, under <i>Agents</i>.</p>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
