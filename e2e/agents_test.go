@@ -108,7 +108,7 @@ func deployFiles(t *testing.T, page person, text string) {
 	follow(t, page, "Overview")
 	files := tree{"a.py": "from airflow import DAG\n# " + text + "\n"}
 	upload(t, page, files.archive(t, "project.tar.gz"))
-	press(t, page, "Deploy DAGs")
+	agree(t, page, "Deploy DAGs")
 }
 
 // agentProcess is a running slipway agent.

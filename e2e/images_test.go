@@ -79,7 +79,7 @@ func TestImageDeploys(t *testing.T) {
 				dags    tree
 			}{{"2", "3.1-4", firstFiles}, {"4", "3.1-6", changed}, {"1", "3.1-6", firstFiles}, {"3", "3.1-5", firstFiles}} {
 				visit(t, page, p.deployment+"/deploys/"+tt.to+"/return")
-				press(t, page, "Return to #"+tt.to)
+				agree(t, page, "Return to #"+tt.to)
 				deployed(t, page)
 				p.mount().holds(t, tt.dags)
 				if env := p.imageEnv(t); !strings.Contains(env, "RUNTIME_VERSION="+tt.runtime+"\n") {

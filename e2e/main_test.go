@@ -263,6 +263,14 @@ func press(t *testing.T, page person, name string) {
 	ok(t, page.GetByRole("button", playwright.PageGetByRoleOptions{Name: name, Exact: playwright.Bool(true)}).Click())
 }
 
+// agree presses the button of a review with this name, which may go on to say how many
+// DAG files go.
+func agree(t *testing.T, page person, name string) {
+	t.Helper()
+	said := regexp.MustCompile("^" + regexp.QuoteMeta(name) + "( and (remove|stop loading|take) .*)?$")
+	ok(t, page.GetByRole("button", playwright.PageGetByRoleOptions{Name: said}).Click())
+}
+
 // arrive waits until the address of the page matches a regular expression. The
 // client's WaitForURL misses a navigation between its look at the address and
 // its subscription to events, and then waits in vain.

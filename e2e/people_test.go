@@ -42,12 +42,12 @@ func TestSomebodyElseDeploysInBetween(t *testing.T) {
 	upload(t, ada, tree{"theirs.py": "# ada's\n"}.file(t, "theirs.py"))
 	deployDAGs(t, ada)
 
-	press(t, eve, "Deploy DAGs")
+	agree(t, eve, "Deploy DAGs")
 	see(t, eve, "against #3")
 	see(t, eve, "Ada Lovelace")
 	see(t, eve, "dags/theirs.py")
 	mountOf(t, p.data, world.Sales.Namespace).has(t, "theirs.py") // nothing moved yet
-	press(t, eve, "Deploy DAGs")
+	agree(t, eve, "Deploy DAGs")
 	deployed(t, eve)
 	mountOf(t, p.data, world.Sales.Namespace).holds(t, mine)
 }

@@ -29,7 +29,7 @@ func ticks(t *testing.T, page person, want int) {
 	boxes := page.Locator("#review input[type=checkbox]")
 	ok(t, expect.Locator(boxes).ToHaveCount(want))
 	before := page.URL()
-	press(t, page, "Deploy DAGs")
+	agree(t, page, "Deploy DAGs")
 	if page.URL() != before {
 		t.Errorf("deployed without ticks, on %s", page.URL())
 	}
@@ -66,7 +66,8 @@ func TestGuardNamesWhatStops(t *testing.T) {
 	changed["asset.py"] = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 	upload(t, page, changed.archive(t, "project.tar.gz"))
 	for _, text := range []string{
-		"Yes, remove the DAG file pack.zip", "Airflow stops loading 3 DAG files that stay: asset.py (a Git LFS pointer), hello.py (empty), legacy/old.py (named by .airflowignore)",
+		"Yes, remove the DAG file pack.zip, and let Airflow stop loading 3 DAG files", "1 DAG file stays, and Airflow no longer loads it: a Git LFS pointer.asset.py",
+		"no longer loads it: empty.hello.py", "no longer loads it: named by .airflowignore.legacy/old.py",
 		"Yes, deploy 1 Git LFS pointer in place of the files themselves",
 	} {
 		ok(t, expect.Locator(page.Locator("#review")).ToContainText(text))
@@ -91,7 +92,7 @@ func TestDeployOfNothing(t *testing.T) {
 	t.Parallel()
 	p, page := started(t, firstFiles)
 	upload(t, page, tree{}.archive(t, "empty.tar.gz"))
-	ok(t, expect.Locator(page.Locator("#review .check.bad")).ToContainText("Yes, there is no DAG file in it: Airflow will show no DAGs"))
+	ok(t, expect.Locator(page.Locator("#review .problems .bad")).ToContainText("There is no DAG file in it"))
 	looksGood(t, page, "nothing")
 	ticks(t, page, 2)
 	deployDAGs(t, page)
@@ -160,7 +161,7 @@ func TestReviewNamesModes(t *testing.T) {
 	ok(t, expect.Locator(fold.GetByText("step07.sh")).ToBeHidden())
 	ok(t, fold.Locator("summary").Click())
 	ok(t, expect.Locator(fold.GetByText("step07.sh")).ToBeVisible())
-	ok(t, expect.Locator(page.Locator("#review")).ToContainText("~31 changed (30 by mode alone)"))
+	ok(t, expect.Locator(page.Locator("#review")).ToContainText("31 files change (30 by mode alone)"))
 	looksGood(t, page, "modes")
 	deployDAGs(t, page)
 

@@ -67,7 +67,7 @@ func TestFromNothingToAReturn(t *testing.T) {
 			fromMenu(t, page, "1", "Return to #1")
 			see(t, page, "retries = 1")
 			fill(t, page, "Reason (optional)", "too many retries")
-			press(t, page, "Return to #1")
+			agree(t, page, "Return to #1")
 			deployed(t, page)
 			see(t, page, "too many retries")
 			mount.holds(t, firstFiles)
@@ -103,7 +103,7 @@ func upload(t *testing.T, page person, files ...string) {
 // deployDAGs confirms, and waits until the deploy is live.
 func deployDAGs(t *testing.T, page person) {
 	t.Helper()
-	press(t, page, "Deploy DAGs")
+	agree(t, page, "Deploy DAGs")
 	deployed(t, page)
 }
 

@@ -43,7 +43,7 @@ func TestTour(t *testing.T) {
 	see(t, page, "LIVE")
 	picture(t, page, "tour-overview")
 	fromMenu(t, page, "1", "Return to #1")
-	press(t, page, "Return to #1")
+	agree(t, page, "Return to #1")
 	deployed(t, page)
 	visit(t, page, strings.Replace(page.URL(), "/deploys/3", "/switch?to=off", 1))
 	see(t, page, "Turn off DAG-only deploys")

@@ -133,6 +133,7 @@ type Review struct {
 	Against     string // "against #127"
 	Notice      string // why the form is shown again
 	Refusal     string // why the deploy cannot be confirmed
+	Faulty      bool   // Refusal is about the files: others have to be uploaded
 	DiscardURL  string // a POST; "" for a return
 	BackURL     string // of a return
 	Describes   bool   // whether the description can be edited
@@ -147,6 +148,10 @@ type Review struct {
 	Bidi        []string // texts with bidirectional controls in changed lines
 	Invisible   []string // new files with characters in their names that nobody sees
 	NoDAGs      bool
+	DAGs        slipway.DAGFiles
+	Wipe        *Wipe         // nil unless many DAG files would go
+	Older       []OlderFile   // changes back to a content of an earlier deploy
+	MoreOlder   int           // left out of Older
 	Unjudged    string        // why Slipway cannot tell which DAG files Airflow stops loading; "" where it can
 	Ticks       slipway.Ticks // as given
 	LeftOut     []Omission
@@ -163,6 +168,23 @@ type Review struct {
 	Folder      string       // the effect on a folder and on the others; "" for none named
 }
 
+// Wipe is the question before a deploy that takes many DAG files from Airflow.
+type Wipe struct {
+	Name   string   // of the Deployment, to be typed
+	Typed  string   // as given
+	Lost   int      // DAG files
+	Upload string   // the archive's name, or "3 files"; "" for a return
+	Files  int      // in the version afterwards
+	Some   []string // the first of these files
+}
+
+// OlderFile is a changed file with the content of an earlier deploy.
+type OlderFile struct {
+	Path   string
+	Deploy string // "#119 (Grace H., 18 Nov 2026)"
+	URL    string
+}
+
 // Root is the folder of an archive that became dags, with the folders to choose from.
 type Root struct {
 	Path    string   // "" for the whole archive
@@ -174,7 +196,7 @@ type Root struct {
 }
 
 // RootAsks refuses a confirmation without a chosen folder.
-const RootAsks = "Say above which folder of the archive is the dags folder."
+const RootAsks = "Say above which folder of the archive is the dags folder. Then the changes are shown."
 
 // RootOption names a folder to choose.
 func RootOption(c slipway.RootChoice) Option {

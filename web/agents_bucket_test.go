@@ -67,7 +67,7 @@ func TestPagesOfABucketThatIsAway(t *testing.T) {
 	}
 	want(t, a.as(t, a.Mia).get(a.page("/deploys/1")), http.StatusOK, reason, "The deploy waits for the end of this fault", `"grow">a.py`, unknown)
 	review := a.as(t, a.Eve).get(a.page("/deploys/2"))
-	want(t, review, http.StatusOK, `<p class="grow warn">`+reason, `"grow">.airflowignore`, unknown)
+	want(t, review, http.StatusOK, `href="#review">Why it cannot be confirmed`, reason, `"grow">.airflowignore`, unknown)
 	if strings.Contains(review.Body.String(), "Airflow will show no DAGs") {
 		t.Error("the page of the staged deploy judges what it cannot know")
 	}

@@ -127,6 +127,9 @@ func header(sc scene, w slipway.Deploy, kept map[slipway.Version]bool) views.Dep
 	h.Fix, h.MadeHere, h.PatchURL = w.Fix, w.Fix != "" && w.WentLive(), patchURL(sc, w, kept)
 	if w.Status == slipway.Staged {
 		h.CancelURL = "" // Discard stands beside Confirm
+		if w.Rooted() != nil {
+			h.PatchURL = "" // of a folder that nobody chose
+		}
 	}
 	return h
 }
@@ -220,7 +223,7 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	}
 	form := review(r, t)
 	path := deployPath(r.Deployment.ID, r.Deploy.Number)
-	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", views.ConfirmButton(r.Deploy, r.Projected), true, views.ImageEffects(r.Deploy, r.Projected, r.BaseDeploy)
+	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", views.LossButton(views.ConfirmButton(r.Deploy, r.Projected), r.Plan), true, views.ImageEffects(r.Deploy, r.Projected, r.BaseDeploy)
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}
@@ -230,8 +233,9 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 			form.Root.URL = path + "/root"
 		}
 	}
-	if r.Deploy.Rooted() != nil {
-		form.Refusal = views.RootAsks
+	if r.Deploy.Rooted() != nil { // no plan for a folder that nobody chose
+		p.Review = &views.Review{Action: form.Action, Refusal: views.RootAsks, DiscardURL: form.DiscardURL, Root: form.Root}
+		return nil
 	}
 	if p.Review = &form; !form.NoFiles {
 		p.Changes = &ch
@@ -301,6 +305,6 @@ func ticks(c echo.Context) slipway.Ticks {
 	return slipway.Ticks{
 		RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes", NotAirflow: c.FormValue("not_airflow") == "yes",
 		RunsImage: c.FormValue("runs_image") == "yes", Pointers: c.FormValue("pointers") == "yes", Bidi: c.FormValue("bidi") == "yes",
-		Invisible: c.FormValue("invisible") == "yes", Unjudged: c.FormValue("unjudged") == "yes",
+		Invisible: c.FormValue("invisible") == "yes", Unjudged: c.FormValue("unjudged") == "yes", Name: c.FormValue("typed"),
 	}
 }

@@ -3,7 +3,9 @@ package web
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,15 +23,49 @@ func review(r deploy.Review, t confirmForm) views.Review {
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
 		StoppedDAGs: r.Plan.StoppedDAGs, Pointers: r.Plan.Pointers, Bidi: r.Plan.Bidi, Invisible: r.Plan.Invisible, Unjudged: r.Plan.Unjudged,
 		LeftOut: omissions(r.Report), Outside: r.Report.Outside, Left: views.LeftFiles{Out: r.Deploy.Counts.LeftOut, Outside: r.Deploy.Counts.Outside},
+		DAGs: r.Plan.DAGs, Wipe: wipe(r, t),
 	}
 	if t.description != nil {
 		v.Description = *t.description
 	}
 	if r.Refusal != nil {
-		_, v.Refusal = slipway.Explain(r.Refusal)
+		var kind slipway.Kind
+		kind, v.Refusal = slipway.Explain(r.Refusal)
+		v.Faulty = kind == slipway.Invalid || kind == slipway.TooLarge
 	}
+	v.Older, v.MoreOlder = older(r)
 	addImage(&v, r)
 	return v
+}
+
+// wipe is the question before a deploy that takes many DAG files, nil for others.
+func wipe(r deploy.Review, t confirmForm) *views.Wipe {
+	if !r.Plan.Wipes() {
+		return nil
+	}
+	w := views.Wipe{Name: r.Plan.Deployment, Typed: t.ticks.Name, Lost: r.Plan.Lost(), Upload: r.Deploy.Upload, Files: r.Plan.Counts.Files}
+	for _, c := range r.Plan.Changes {
+		if c.Op != slipway.Removed && len(w.Some) < 3 {
+			w.Some = append(w.Some, c.Path)
+		}
+	}
+	return &w
+}
+
+// maxOlder is the most files listed that get an older content.
+const maxOlder = 8
+
+// older lists the changes of r back to a content of an earlier deploy, and counts
+// those left out.
+func older(r deploy.Review) (all []views.OlderFile, more int) {
+	for _, path := range slices.Sorted(maps.Keys(r.SameAs)) {
+		if len(all) == maxOlder {
+			return all, len(r.SameAs) - maxOlder
+		}
+		w := r.SameAs[path]
+		all = append(all, views.OlderFile{Path: path, Deploy: fmt.Sprintf("#%d (%s, %s)", w.Number, w.By.Title(), w.CreatedAt.UTC().Format("2 Jan 2006")), URL: deployPath(r.Deployment.ID, w.Number)})
+	}
+	return all, 0
 }
 
 // needsReview reports whether the answer to err is the page with the changes
@@ -123,8 +159,9 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	if err != nil {
 		return err
 	}
+	r.SameAs = nil // a return restores every file
 	form := review(r, t)
-	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", fmt.Sprintf("Return to #%d", n), path, true
+	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", views.LossButton(fmt.Sprintf("Return to #%d", n), r.Plan), path, true
 	form.Returns = views.ReturnText(n, undone, r.Deploy.After, r.Projected.State)
 	form.Effects = views.ReturnEffects(r.Deploy.After, r.Projected.State)
 	if p.Review = &form; !form.NoFiles {

@@ -22,7 +22,7 @@ func TestStagedDeploy(t *testing.T) {
 	w := a.as(t, a.Eve).get(a.page("/deploys/3?open=all"))
 
 	want(t, w, http.StatusOK, "What this deploy will do", "against #2", `name="base" value="`+string(a.deploy(t, 2).Version)+`"`,
-		"Yes, remove the DAG file <code>old.py</code>", "goes back to how it was in", "#1 (Ada Lovelace",
+		"Yes, remove the DAG file old.py", "goes back to how it was in", "#1 (Ada Lovelace",
 		`<b class="ok">+1</b> <b class="bad">−1</b>`, "back to #1", "Dockerfile", "needs an image deploy", "1 file left out", "b.pyc", "Deploy DAGs", "Discard")
 	plain := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(w.Body.String(), "") // changed words are marked
 	if !strings.Contains(plain, "-x = 2") || !strings.Contains(plain, "+x = 1") {
@@ -89,6 +89,29 @@ func TestConfirmAfterSomebodyElse(t *testing.T) {
 	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "DEPLOYED", `class="live-mark">LIVE`, "Changes against #3", "1 of 1 component", "Download")
 }
 
+// An archive without the DAG files of a Deployment: the names come first, the way back
+// is the primary button, and ticks are not enough.
+func TestWrongArchive(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	files := map[string]string{}
+	for i := range 6 {
+		files[fmt.Sprintf("sales/dag%d.py", i)] = dag
+	}
+	base := a.live(t, a.Ada, files).Version
+	a.staged(t, a.Eve, map[string]string{"Q3/slides.txt": "x", "Q3/notes.txt": "y"})
+	b, confirm := a.as(t, a.Eve), a.page("/deploys/2/confirm")
+
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "All 6 DAG files disappear from Airflow.", "dags.tar.gz has no DAG file in it.", "Q3/notes.txt",
+		`<button class="btn primary">Discard and choose again`, "What goes", "dag5.py", `data-must-equal="sales-prod"`, `<button class="btn danger" data-guarded>Remove 6 DAG files`)
+	want(t, b.post(confirm, "base", string(base), "remove_dags", "yes", "no_dags", "yes", "typed", "sales"), http.StatusUnprocessableEntity,
+		"This deploy removes 6 DAG files. Type the name &#34;sales-prod&#34; to confirm, or discard the deploy.", `value="sales"`)
+	a.reaches(t, 2, slipway.Staged)
+	goesTo(t, b.post(confirm, "base", string(base), "typed", "sales-prod"), a.page("/deploys/2"))
+	a.reaches(t, 2, slipway.Deployed)
+	want(t, b.post(a.page("/deploys/1/return"), "base", string(a.deploy(t, 2).Version)), http.StatusSeeOther)
+}
+
 func TestDiscard(t *testing.T) {
 	a := newApp(t)
 	a.run(t)
@@ -108,7 +131,7 @@ func TestReturn(t *testing.T) {
 	second := a.live(t, a.Ada, map[string]string{"a.py": dag + "#", "b.py": dag})
 	b := a.as(t, a.Eve)
 	path := a.page("/deploys/1/return")
-	want(t, b.get(path), http.StatusOK, "Return to #1", "Yes, remove the DAG file <code>b.py</code>", "Mounts version "+first.Version.Short()+" again", `name="reason"`)
+	want(t, b.get(path), http.StatusOK, "Return to #1", "Yes, remove the DAG file b.py", "Mounts version "+first.Version.Short()+" again", `name="reason"`)
 	want(t, b.post(path, "base", string(second.Version), "reason", "It broke"), http.StatusUnprocessableEntity, "Tick that it may.", `value="It broke"`)
 	want(t, b.post(path, "base", string(first.Version), "remove_dags", "yes"), http.StatusConflict, "came in between")
 

@@ -130,7 +130,8 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 			return nil, err
 		}
 		seen = string(w.Status)
-		return append(all, fragment{"deploy-review", views.DeployReview(p)}, fragment{"deploy-changes", views.DeployChanges(p)}), nil
+		return append(all, fragment{"deploy-review", views.DeployReview(p)}, fragment{"deploy-changes", views.DeployChanges(p)},
+			fragment{"confirm", views.ConfirmBar(p.Review)}), nil
 	}
 }
 

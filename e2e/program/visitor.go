@@ -212,7 +212,7 @@ func (v *Visitor) BaseOf(page string, patience time.Duration) (base string, ok b
 
 // ConfirmForm is a form that confirms a deploy with every tick.
 func ConfirmForm(base string) url.Values {
-	return url.Values{"base": {base}, "remove_dags": {"yes"}, "no_dags": {"yes"}, "runs_image": {"yes"}}
+	return url.Values{"base": {base}, "remove_dags": {"yes"}, "no_dags": {"yes"}, "runs_image": {"yes"}, "typed": {"sales-prod"}}
 }
 
 // Deploy uploads an archive and confirms the deploy: after a return without an

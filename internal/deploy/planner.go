@@ -68,6 +68,7 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, base, next []slipway.File) (slipway.Plan, error) {
 	base, next, err := p.contents.remarked(ctx, b.now, base, next)
 	plan := slipway.NewPlan(base, next)
+	plan.Deployment = b.now.Name
 	if err == nil {
 		err = p.addBidi(ctx, b.now, &plan)
 	}

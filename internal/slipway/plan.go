@@ -11,14 +11,15 @@ const maxNamed = 10
 
 // Ticks are confirmations by a person beside the deploy.
 type Ticks struct {
-	RemoveDAGs bool // confirms that Airflow stops loading these DAG files
-	NoDAGs     bool // yes, deploy without a single DAG file
-	Pointers   bool // yes, deploy pointers of Git LFS in place of files
-	Bidi       bool // yes, deploy lines that may read otherwise than they run
-	Invisible  bool // yes, deploy new files with characters in their names that nobody sees
-	Unjudged   bool // yes, although nobody knows which DAG files Airflow stops loading
-	NotAirflow bool // confirms an image without signs of Airflow
-	RunsImage  bool // yes, somebody restarts Airflow with the image, as nothing else does
+	RemoveDAGs bool   // confirms that Airflow stops loading these DAG files
+	NoDAGs     bool   // yes, deploy without a single DAG file
+	Pointers   bool   // yes, deploy pointers of Git LFS in place of files
+	Bidi       bool   // yes, deploy lines that may read otherwise than they run
+	Invisible  bool   // yes, deploy new files with characters in their names that nobody sees
+	Unjudged   bool   // yes, although nobody knows which DAG files Airflow stops loading
+	NotAirflow bool   // confirms an image without signs of Airflow
+	RunsImage  bool   // yes, somebody restarts Airflow with the image, as nothing else does
+	Name       string // the name of the Deployment, typed to take many DAG files from Airflow
 }
 
 // Plan holds the changes of a deploy to the files of a base.
@@ -33,8 +34,25 @@ type Plan struct {
 	Invisible   []string    // paths of new files with characters that nobody sees
 	Unjudged    string      // why Slipway cannot tell which DAG files Airflow stops loading, in a sentence; "" where it can
 	NotAirflow  string      // image without signs of Airflow; "" for none
+	DAGs        DAGFiles    // how many Airflow loads
+	Deployment  string      // the name to type where the plan wipes; "" where nobody can
 	Folder      FolderFiles // in the folder named for the upload
 	ByHand      bool        // mounted DAGs are replaced by the DAGs of an image that nothing here applies
+}
+
+// DAGFiles counts the DAG files before and after a deploy.
+type DAGFiles struct{ Before, After int }
+
+// wipeLeast is the smallest number of lost DAG files for which a tick is not enough.
+const wipeLeast = 5
+
+// Lost counts the DAG files that Airflow stops loading.
+func (p Plan) Lost() int { return len(p.RemovedDAGs) + len(p.StoppedDAGs) }
+
+// Wipes reports whether p takes at least wipeLeast DAG files from Airflow and leaves
+// at most half as many as before: perhaps the wrong archive. Moved files are no loss.
+func (p Plan) Wipes() bool {
+	return p.Deployment != "" && p.Lost() >= wipeLeast && 2*p.DAGs.After <= p.DAGs.Before
 }
 
 // FolderFiles counts the files in a folder before and after a deploy.
@@ -106,7 +124,7 @@ func (c Change) MoreBidi() bool { return c.Old.Bidi && c.New.Bidi && c.Old.SHA25
 // paths of the files that Airflow loads; why gives the reason for a path of before
 // that is missing in after, "" for a file that is gone.
 func (p Plan) WithDAGs(before, after []string, why func(path string) Stop) Plan {
-	p.NoDAGs = len(after) == 0
+	p.NoDAGs, p.DAGs = len(after) == 0, DAGFiles{len(before), len(after)}
 	for _, path := range before {
 		if _, stays := slices.BinarySearch(after, path); stays {
 			continue
@@ -135,18 +153,25 @@ func (p Plan) WithoutDAGs(why string, any bool) Plan {
 // image with the DAGs runs.
 var ErrNothingApplies = &Error{Kind: Conflict, Text: "Nothing here can run the image: give the Deployment an apply command, or connect an agent with --images, so that the mounted DAGs stay until the image that carries them runs."}
 
-// Ticks returns the confirmations needed for p.
+// Ticks returns the confirmations needed for p. The typed name stands for the ticks
+// about DAG files.
 func (p Plan) Ticks() Ticks {
-	return Ticks{
-		RemoveDAGs: len(p.RemovedDAGs)+len(p.StoppedDAGs) > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0, Bidi: len(p.Bidi) > 0,
+	t := Ticks{
+		RemoveDAGs: p.Lost() > 0, NoDAGs: p.NoDAGs, Pointers: len(p.Pointers) > 0, Bidi: len(p.Bidi) > 0,
 		Invisible: len(p.Invisible) > 0, Unjudged: p.Unjudged != "",
 		NotAirflow: p.NotAirflow != "", RunsImage: p.ByHand,
 	}
+	if p.Wipes() {
+		t.RemoveDAGs, t.NoDAGs, t.Name = false, false, p.Deployment
+	}
+	return t
 }
 
 // Check refuses p while a needed tick is missing from given.
 func (p Plan) Check(given Ticks) error {
 	switch need := p.Ticks(); {
+	case strings.TrimSpace(given.Name) != need.Name && need.Name != "":
+		return Errorf(Invalid, "This deploy %s Type the name %q to confirm, or discard the deploy.", p.losesDAGs(), need.Name)
 	case need.RemoveDAGs && !given.RemoveDAGs:
 		return Errorf(Invalid, "This deploy %s Tick that it may.", p.losesDAGs())
 	case need.NoDAGs && !given.NoDAGs:

@@ -1,6 +1,7 @@
 package slipway
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -33,5 +34,43 @@ func TestWarning(t *testing.T) {
 		if got := tt.p.Warning(); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// TestWipes: many lost DAG files need the name of the Deployment, which stands for the
+// ticks about DAG files.
+func TestWipes(t *testing.T) {
+	names := func(n int) []string { return slices.Repeat([]string{"a.py"}, n) }
+	stops := slices.Repeat([]StopDAG{{"a.py", StopIgnored}}, 5)
+	for name, tt := range map[string]struct {
+		p    Plan
+		want bool
+	}{
+		"few":                 {Plan{RemovedDAGs: names(4), DAGs: DAGFiles{4, 0}, NoDAGs: true}, false},
+		"all":                 {Plan{RemovedDAGs: names(5), DAGs: DAGFiles{5, 0}, NoDAGs: true}, true},
+		"all but their files": {Plan{StoppedDAGs: stops, DAGs: DAGFiles{5, 0}, NoDAGs: true}, true},
+		"half":                {Plan{RemovedDAGs: names(6), DAGs: DAGFiles{12, 6}}, true},
+		"less than half":      {Plan{RemovedDAGs: names(5), DAGs: DAGFiles{12, 7}}, false},
+		"moved":               {Plan{RemovedDAGs: names(12), DAGs: DAGFiles{12, 12}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := tt.p
+			p.Deployment = "sales-prod"
+			if p.Wipes() != tt.want {
+				t.Fatalf("wipes: %t, want %t", p.Wipes(), tt.want)
+			}
+			if need := p.Ticks(); (need.Name == "sales-prod") != tt.want || tt.want && (need.RemoveDAGs || need.NoDAGs) {
+				t.Errorf("ticks %+v", need)
+			}
+			if err := p.Check(Ticks{RemoveDAGs: true, NoDAGs: true, Name: "sales"}); (err != nil) != tt.want {
+				t.Errorf("with ticks and another name: %v", err)
+			}
+			if err := p.Check(Ticks{RemoveDAGs: true, NoDAGs: true, Name: " sales-prod "}); err != nil {
+				t.Errorf("with the name: %v", err)
+			}
+			if err := p.Check(p.Ticks()); err != nil {
+				t.Errorf("over the API: %v", err)
+			}
+		})
 	}
 }
