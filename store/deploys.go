@@ -30,6 +30,7 @@ var deploys = table[slipway.Deploy]{"deploys", "w", []column[slipway.Deploy]{
 	{"git", fixed, func(w *slipway.Deploy) any { return jsonText{&w.Git} }},
 	{"version", fixed, func(w *slipway.Deploy) any { return &w.Version }},
 	{"root", progress, func(w *slipway.Deploy) any { return jsonText{&w.Root} }},
+	{"landing", progress, func(w *slipway.Deploy) any { return jsonText{&w.Landing} }},
 	{"merge", progress, func(w *slipway.Deploy) any { return &w.Merge }},
 	{"folder", progress, func(w *slipway.Deploy) any { return &w.Folder }},
 	{"upload", progress, func(w *slipway.Deploy) any { return &w.Upload }},

@@ -149,6 +149,9 @@ type Review struct {
 	Invisible   []string // new files with characters in their names that nobody sees
 	NoDAGs      bool
 	DAGs        slipway.DAGFiles
+	Landing     []Landing
+	LandingURL  string // a POST; "" for who may not choose
+	Same        string // "as version …", where no DAG file changes; "" for a deploy without DAG files
 	Wipe        *Wipe         // nil unless many DAG files would go
 	Older       []OlderFile   // changes back to a content of an earlier deploy
 	MoreOlder   int           // left out of Older
@@ -176,6 +179,18 @@ type Wipe struct {
 	Upload string   // the archive's name, or "3 files"; "" for a return
 	Files  int      // in the version afterwards
 	Some   []string // the first of these files
+}
+
+// Landing says where names of an upload go that stand elsewhere in the version.
+type Landing struct {
+	Names   []string // as uploaded
+	Own     string   // where the first of them goes as a new file: "dags/orders_daily.py"
+	OwnDir  string   // the folder of the deploy
+	At      []Option // where the first of them stands: folder and path
+	More    int      // places left out of At
+	Asks    bool
+	Chosen  string // the path that the first of them goes to
+	Replace bool   // Chosen is one of At
 }
 
 // OlderFile is a changed file with the content of an earlier deploy.

@@ -16,6 +16,17 @@ const maxGone = 500
 // tonedText is a part of a sentence with its tone: "ok", "busy", "bad", or "" for none.
 type tonedText struct{ Tone, Text string }
 
+// AgainstImage is the base of a switch that takes the DAGs of the image.
+const AgainstImage = "against the image that Airflow runs"
+
+// SameText names the version with the same files, "" for the DAGs of an image alone.
+func SameText(v slipway.Version) string {
+	if v == "" {
+		return "that Airflow reads from the image"
+	}
+	return "as version " + v.Short()
+}
+
 // verdictParts says in words what becomes of the files.
 func verdictParts(c slipway.Counts) (all []tonedText) {
 	noun := func(n int, verb, verbs string) string {
@@ -69,11 +80,21 @@ func (r Review) errors() (n int) {
 			n++
 		}
 	}
+	return n + r.asked()
+}
+
+// asked counts the names without a place.
+func (r Review) asked() (n int) {
+	for _, l := range r.Landing {
+		if l.Asks {
+			n++
+		}
+	}
 	return n
 }
 
 func (r Review) warnings() int {
-	n := len(r.Reminders)
+	n := len(r.Reminders) + len(r.Landing) - r.asked()
 	for _, on := range []bool{r.losesSome(), r.NotAirflow != "", len(r.Older) > 0} {
 		if on {
 			n++
@@ -101,7 +122,7 @@ func problemSum(r Review) string {
 
 // consents counts the boxes to be ticked.
 func (r Review) consents() int {
-	n := r.errors()
+	n := r.errors() - r.asked()
 	if r.losesSome() {
 		n++
 	}
@@ -117,6 +138,39 @@ func consentText(r Review) string {
 		return "1 tick is needed"
 	}
 	return Number(r.consents()) + " ticks are needed"
+}
+
+// NewLandings describes where names of the upload of w go.
+func NewLandings(w slipway.Deploy) (all []Landing) {
+	if w.Landing == nil {
+		return nil
+	}
+	for _, l := range *w.Landing {
+		at := func(folder string) string { return path.Join("dags", folder, l.Names[0]) }
+		v := Landing{Names: l.Names, Own: at(w.Folder), OwnDir: w.Folder, More: l.More, Asks: l.Asks, Chosen: at(l.Folder), Replace: !l.Asks && l.Folder != w.Folder}
+		for _, folder := range l.Folders {
+			v.At = append(v.At, Option{Value: folder, Text: at(folder), Chosen: folder == l.Folder})
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// title says in a few words where the names go.
+func (l Landing) title() string {
+	name := slipway.Visible(l.Names[0])
+	verb, them := "goes", "stands"
+	if more := len(l.Names) - 1; more > 0 {
+		name += " and " + Number(more) + " more"
+		verb, them = "go", "stand"
+	}
+	switch {
+	case l.Asks:
+		return fmt.Sprintf("%s %s at %d places: which one is it?", name, them, len(l.At)+l.More)
+	case l.Replace:
+		return fmt.Sprintf("%s %s to %s, where this name stands today", name, verb, slipway.Visible(strings.TrimSuffix(l.Chosen, "/"+l.Names[0])+"/"))
+	}
+	return fmt.Sprintf("%s %s beside %s as a new file", name, verb, slipway.Visible(l.At[0].Text))
 }
 
 // lossTitle says how many DAG files go, of which kind.

@@ -228,6 +228,12 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 		form.DiscardURL = path + "/cancel"
 	}
 	form.Folder = views.FolderPlan(r.Deploy, r.Plan.Folder)
+	form.Landing = views.NewLandings(r.Deploy)
+	if len(form.Landing) > 0 {
+		if _, err := r.Deploy.Land(r.Role, r.By, form.Landing[0].Names[0], r.Deploy.Folder); err == nil {
+			form.LandingURL = path + "/landing"
+		}
+	}
 	if form.Root = p.Root; form.Root != nil && len(r.Deploy.Root.Others) > 0 {
 		if _, err := r.Deploy.ChooseRoot(r.Role, r.By, slipway.RootChoice{Path: r.Deploy.Root.Path}.Name()); err == nil {
 			form.Root.URL = path + "/root"

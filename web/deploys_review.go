@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -31,7 +32,13 @@ func review(r deploy.Review, t confirmForm) views.Review {
 	if r.Refusal != nil {
 		var kind slipway.Kind
 		kind, v.Refusal = slipway.Explain(r.Refusal)
-		v.Faulty = kind == slipway.Invalid || kind == slipway.TooLarge
+		v.Faulty = (kind == slipway.Invalid || kind == slipway.TooLarge) && r.Deploy.Settled() == nil
+	}
+	if len(r.Plan.Changes) == 0 && r.Plan.Counts.Files > 0 && (r.Deploy.Purpose() == slipway.ForReturn || r.Projected.Brings(r.Deploy)) {
+		v.Same = views.SameText(r.Same)
+	}
+	if r.Projected.Bundles(r.Deploy) {
+		v.Against = views.AgainstImage
 	}
 	v.Older, v.MoreOlder = older(r)
 	addImage(&v, r)
@@ -66,6 +73,20 @@ func older(r deploy.Review) (all []views.OlderFile, more int) {
 		all = append(all, views.OlderFile{Path: path, Deploy: fmt.Sprintf("#%d (%s, %s)", w.Number, w.By.Title(), w.CreatedAt.UTC().Format("2 Jan 2006")), URL: deployPath(r.Deployment.ID, w.Number)})
 	}
 	return all, 0
+}
+
+// chooseLanding serves POST /deployments/:deployment/deploys/:number/landing.
+func (s *Server) chooseLanding(c echo.Context) error {
+	n, err := number(c)
+	if err != nil {
+		return err
+	}
+	folder := strings.TrimPrefix(c.FormValue("to"), "in:")
+	w, err := s.engine.ChooseLanding(c.Request().Context(), deploymentID(c), n, actorOf(c), c.FormValue("name"), folder)
+	if err != nil {
+		return err
+	}
+	return seeOther(c, deployPath(w.Deployment, w.Number))
 }
 
 // needsReview reports whether the answer to err is the page with the changes

@@ -127,6 +127,7 @@ func (s *Server) deployRoutes(e *echo.Echo, user group) {
 	user.POST("/deployments/:deployment/deploys/:number/confirm", s.confirm)
 	user.POST("/deployments/:deployment/deploys/:number/cancel", s.cancel)
 	user.POST("/deployments/:deployment/deploys/:number/root", s.chooseRoot)
+	user.POST("/deployments/:deployment/deploys/:number/landing", s.chooseLanding)
 	user.GET("/deployments/:deployment/deploys/:number/patch", s.sendPatch)
 	user.GET("/deployments/:deployment/deploys/:number/log", s.sendLog)
 	user.GET("/deployments/:deployment/deploys/:number/return", s.showReturn)

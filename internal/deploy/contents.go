@@ -599,7 +599,7 @@ func (o *contents) uploadedFiles(w slipway.DeployID, b []byte) ([]slipway.File, 
 
 // merged returns the files of a version after the upload of w.
 func merged(w slipway.Deploy, base, uploaded []slipway.File) []slipway.File {
-	return w.Merge.Apply(w.Folder, archive.Composed(base), uploaded)
+	return w.Merge.Apply(w.Folder, archive.Composed(base), w.Landed(uploaded))
 }
 
 // checkMerged refuses next, made of base by w, if next is no version, or if w goes to a

@@ -117,6 +117,31 @@ func (a *dagStager) ChooseRoot(ctx context.Context, of slipway.DeploymentID, num
 	return w, nil
 }
 
+// ChooseLanding sends the names of the upload beside name to another folder, one of
+// those found.
+func (a *dagStager) ChooseLanding(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, name, folder string) (w slipway.Deploy, err error) {
+	err = a.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Projected(of, by)
+		if err != nil {
+			return err
+		}
+		if w, err = tx.Deploy(of, number); err != nil {
+			return err
+		}
+		if w, err = w.Land(role, by, name, folder); err != nil {
+			return err
+		}
+		if w, err = tx.SaveDeploy(w); err != nil {
+			return err
+		}
+		return audit(tx, by, d, "deploy.landing", w)
+	})
+	if err == nil {
+		a.watchers.changed(of, w.ID)
+	}
+	return w, err
+}
+
 // unpack stores the contents of an upload that are in no pack yet.
 func (a *dagStager) unpack(ctx context.Context, d slipway.Deployment, u store.Upload, search archive.Search) (staged bundle.Staged, err error) {
 	if err := a.uploadFiles.Fits(0); err != nil {
@@ -189,7 +214,15 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 	if err != nil {
 		return err
 	}
-	counts := slipway.NewPlan(archive.Composed(before), merged(w, before, files)).Counts
+	before = archive.Composed(before)
+	landings := w.FindLandings(before, files)
+	if w.Landing = nil; w.By.Via == slipway.Portal && len(landings) > 0 {
+		w.Landing = &landings
+	}
+	if base.projected.Bundles(w) {
+		before = files
+	}
+	counts := slipway.NewPlan(before, merged(w, before, files)).Counts
 	counts.NewBytes, counts.LeftOut, counts.Outside = staged.Pack.Size, staged.LeftOutFiles, len(staged.Outside)
 	return a.store.Update(ctx, func(tx *store.Tx) error {
 		now, err := stillOpen(tx, w)
@@ -206,7 +239,9 @@ func (a *dagStager) record(ctx context.Context, w slipway.Deploy, u store.Upload
 		if now.Purpose() == slipway.ForSwitch {
 			now.UploadedAt = tx.Now
 		}
-		now.Root = &staged.Root
+		if now.Root, now.Landing = &staged.Root, w.Landing; now.Landing == nil {
+			now.Note = slipway.LandingNote(now, landings)
+		}
 		if now, err = tx.SaveDeploy(now.Checked()); err == nil {
 			err = a.uploadFiles.hold(tx, now)
 		}

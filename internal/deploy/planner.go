@@ -46,12 +46,12 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 		plan.NoDAGs, plan.NotAirflow, plan.ByHand = false, notAirflow(w), p.byHand(b.projected, w)
 		return plan, err
 	}
-	if w.Purpose() == slipway.ForSwitch && !b.projected.Mounted { // Airflow has had the same DAGs from the image
-		base = nil
-	}
 	uploaded, err := p.contents.uploadedFiles(w.ID, staged)
 	if err != nil {
 		return slipway.Plan{}, err
+	}
+	if b.projected.Bundles(w) {
+		base = uploaded
 	}
 	base = archive.Composed(base)
 	next := merged(w, base, uploaded)

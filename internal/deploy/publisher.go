@@ -291,9 +291,12 @@ func commit(tx *store.Tx, w slipway.Deploy, r versionChange) (slipway.Deploy, er
 		return w, err
 	}
 	w.Base = d.Version
+	if !d.Bundles(w) { // else the changes are those since an older version, for the history of files
+		w.Counts = counted(w.Counts, r.plan.Counts)
+	}
 	d = d.Deployed(w)
 	d.Updater = w.By.Title()
-	w.Counts, w.After = counted(w.Counts, r.plan.Counts), d.State
+	w.After = d.State
 	w.StoredAt, w.LiveAt = tx.Now, tx.Now
 	if err := tx.AddStep(w, r.plan.Changes); err != nil {
 		return w, err

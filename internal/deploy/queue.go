@@ -1,10 +1,10 @@
 package deploy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"slipway/internal/slipway"
@@ -102,7 +102,7 @@ func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int
 				return w, err
 			}
 			w.Counts, w.ByHand = counted(w.Counts, plan.Counts), plan.ByHand
-			w.Note = cmp.Or(note, w.Note)
+			w.Note = strings.TrimSpace(note + " " + w.Note)
 			if uploads, err = dropUploads(tx, w); err != nil {
 				return w, err
 			}

@@ -131,6 +131,7 @@ type Review struct {
 	Base       slipway.Version // version before the changes
 	BaseDeploy *slipway.Deploy // the deploy of version Base, live or queued; nil for none
 	Plan       slipway.Plan
+	Same       slipway.Version // with the files of Plan, where Plan changes none; "" for none known
 	SameAs     map[string]slipway.Deploy // the earlier deploy with the same content of a file, by path
 	Report     store.Report              // files of the upload that are not deployed
 	NewBytes   int64                     // to be stored
@@ -161,10 +162,30 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 		return r, impossible
 	}
 	r.Plan, r.Away = plan, away(impossible)
+	if r.Same, err = e.sameVersion(b, w, plan, staged); err != nil {
+		return r, err
+	}
 	if _, r.Refusal = b.projected.Confirm(w, b.role, by, r.Base); r.Refusal == nil {
 		r.Refusal = impossible
 	}
 	return r, e.history(ctx, &r)
+}
+
+// sameVersion returns the version before w if w changes none of its files, "" otherwise.
+func (e *reviews) sameVersion(b queueState, w slipway.Deploy, plan slipway.Plan, staged []byte) (slipway.Version, error) {
+	v := b.projected.Version
+	if len(plan.Changes) > 0 || !b.projected.Brings(w) || !b.projected.Bundles(w) {
+		return v, nil
+	}
+	base, err := e.contents.projectedFiles(b)
+	if err != nil {
+		return "", err
+	}
+	uploaded, err := e.contents.uploadedFiles(w.ID, staged)
+	if err != nil || !sameFiles(archive.Composed(base), uploaded) {
+		return "", err
+	}
+	return v, nil
 }
 
 // ReviewReturn returns the effect of a return to deploy number.
@@ -179,6 +200,7 @@ func (e *reviews) ReviewReturn(ctx context.Context, of slipway.DeploymentID, num
 	}
 	next.By, next.Merge = by, slipway.ReplaceAll
 	r := b.review(next)
+	r.Same = r.Base
 	if r.Refusal = refusal; refusal == nil {
 		r.Refusal = e.images.imageRetained(ctx, next)
 	}
@@ -227,7 +249,11 @@ func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int,
 
 // planDone fills in the changes of a deploy that went live.
 func (e *reviews) planDone(r *Review) error {
-	base, err := e.contents.filesOf(r.Deployment.Namespace, r.Deploy.Base)
+	before := r.Deploy.Base
+	if w := r.Deploy; w.Purpose() == slipway.ForSwitch && w.Switch.From.Bundles(w) {
+		before = w.After.Version
+	}
+	base, err := e.contents.filesOf(r.Deployment.Namespace, before)
 	if err == nil {
 		var next []slipway.File
 		if next, err = e.contents.filesOf(r.Deployment.Namespace, r.Deploy.After.Version); err == nil {

@@ -81,7 +81,7 @@ func TestSafeSwitchOn(t *testing.T) {
 	}
 	w := a.safely(t, true)
 	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Ada)
-	if err != nil || r.Refusal != nil || r.Plan.Counts.Added != 4 || r.Plan.Ticks() != (slipway.Ticks{}) {
+	if err != nil || r.Refusal != nil || len(r.Plan.Changes) != 0 || r.Plan.Counts.Unchanged != 4 || len(r.SameAs) != 0 || r.Same != "" || w.Counts.Added != 0 || r.Plan.Ticks() != (slipway.Ticks{}) {
 		t.Fatalf("review %+v, refusal %v, %v", r.Plan, r.Refusal, err)
 	}
 	if _, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Ada, r.Base, slipway.Ticks{}); err != nil {
@@ -92,6 +92,9 @@ func TestSafeSwitchOn(t *testing.T) {
 	want.DAGDeploys, want.Mounted, want.Version = true, true, w.Version
 	if got := a.sales(t); got.State != want || got.Before != nil || w.After != want {
 		t.Errorf("afterwards %+v, want %+v", got.State, want)
+	}
+	if done, err := a.Engine.Done(t.Context(), a.Sales.ID, w.Number, a.Ada); err != nil || len(done.Plan.Changes) != 0 || w.Counts.Unchanged != 4 || w.Counts.Added != 0 {
+		t.Errorf("afterwards %+v, counts %+v, %v; want no change", done.Plan, w.Counts, err)
 	}
 	carried.DAGs["dags/link.py"] = "-> ../x.py" // an absolute one would lead nowhere from a version
 	a.WantMounted(t, carried.DAGs)

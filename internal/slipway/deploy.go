@@ -1,6 +1,9 @@
 package slipway
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // DeployID names a deploy in the whole installation. People use its number,
 // counted from 1 in each Deployment.
@@ -75,12 +78,13 @@ type Deploy struct {
 
 	Version  Version // new bundle version, or for a return the old one to mount again
 	Merge    Merge
-	Folder   string // for the files, below dags; "" for dags itself
-	Root     *Root  // folder of the archive that became dags; nil for the usual one
-	Upload   string // the archive's name, or "3 files"
-	Fix      string // the file edited on a page, below dags; "" for uploads
-	Bytes    int64  // received
-	Resumes  int    // times the upload was resumed
+	Folder   string    // for the files, below dags; "" for dags itself
+	Root     *Root     // folder of the archive that became dags; nil for the usual one
+	Landing  *Landings // names of the upload that stand elsewhere in the version; nil for none
+	Upload   string    // the archive's name, or "3 files"
+	Fix      string    // the file edited on a page, below dags; "" for uploads
+	Bytes    int64     // received
+	Resumes  int       // times the upload was resumed
 	Base     Version
 	ReturnTo int         // number of the deploy to return to; 0 for others
 	UndoneBy int         // number of the newest return to an earlier deploy; 0 for none
@@ -280,7 +284,7 @@ func (d Deployment) Confirm(w Deploy, role Role, by Actor, base Version) (Deploy
 	if w.Status != Staged {
 		return w, Errorf(Conflict, "Deploy #%d cannot be confirmed: it is %s.", w.Number, w.Status)
 	}
-	if err := w.Rooted(); err != nil {
+	if err := cmp.Or(w.Rooted(), w.Settled()); err != nil {
 		return w, err
 	}
 	if base != d.Version {

@@ -2,6 +2,8 @@ package slipway
 
 import (
 	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 )
@@ -55,20 +57,36 @@ func (w Deploy) Rooted() error {
 	return w.Root.Question()
 }
 
+// choosable refuses a choice about the files of w by someone with role: only the sender
+// of a staged deploy has one.
+func (w Deploy) choosable(role Role, by Actor) error {
+	if err := role.May(DeployDAGs); err != nil {
+		return err
+	}
+	if err := by.Reaches(w); err != nil {
+		return err
+	}
+	if by.User != w.By.User && w.By.Token == "" {
+		return Errorf(Forbidden, "Deploy #%d is %s's: nobody else chooses its files.", w.Number, w.By.Title())
+	}
+	if w.Status != Staged {
+		return errSettled(w)
+	}
+	return nil
+}
+
+func errSettled(w Deploy) error {
+	return Errorf(Conflict, "The files of deploy #%d are settled: it is %s.", w.Number, w.Status)
+}
+
 // ChooseRoot returns w with another folder of the archive as the root, to be staged
 // again. Only a staged deploy has a choice, and only of the folders found.
 func (w Deploy) ChooseRoot(role Role, by Actor, path string) (Deploy, error) {
-	if err := role.May(DeployDAGs); err != nil {
+	if err := w.choosable(role, by); err != nil {
 		return w, err
 	}
-	if err := by.Reaches(w); err != nil {
-		return w, err
-	}
-	if by.User != w.By.User && w.By.Token == "" {
-		return w, Errorf(Forbidden, "Deploy #%d is %s's: nobody else chooses its files.", w.Number, w.By.Title())
-	}
-	if w.Status != Staged || w.Root == nil {
-		return w, Errorf(Conflict, "The files of deploy #%d are settled: it is %s.", w.Number, w.Status)
+	if w.Root == nil {
+		return w, errSettled(w)
 	}
 	if path == WholeArchive {
 		path = ""
@@ -80,4 +98,176 @@ func (w Deploy) ChooseRoot(role Role, by Actor, path string) (Deploy, error) {
 	root.Path, root.Why, root.Asks = path, "It was chosen by "+by.Title()+".", false
 	w.Root, w.Status, w.WantsDAG = &root, Initialized, true
 	return w, nil
+}
+
+// Landing says where files and folders at the top of an upload go whose names stand
+// elsewhere in the version: orders_daily.py beside sales/orders_daily.py.
+type Landing struct {
+	Names   []string // as uploaded, below the folder of the deploy
+	Folders []string // below dags, with these names; "" for dags itself
+	More    int      `json:",omitempty"` // further such folders
+	Folder  string   // the one that the names go to, below dags
+	Asks    bool     `json:",omitempty"` // several folders would do: somebody must choose
+}
+
+// maxLandings is how many folders are offered to a name.
+const maxLandings = 20
+
+// Landings are the landings of one deploy, no name in two.
+type Landings []Landing
+
+func (w Deploy) landings() Landings {
+	if w.Landing == nil {
+		return nil
+	}
+	return *w.Landing
+}
+
+// FindLandings finds names of an upload that stand elsewhere in base, in the folder of w. A
+// name that stands at its own place is only changed, and has no Landing. Uploads that
+// replace others say where all files go.
+func (w Deploy) FindLandings(base, files []File) (all Landings) {
+	if w.Merge != AddFiles || w.Fix != "" || w.Purpose() != ForCode {
+		return nil
+	}
+	s := newStands(w.Folder, base, files)
+	tops := map[string][]string{}
+	for _, f := range files {
+		rel := f.Path
+		if w.Folder != "" {
+			rel = strings.TrimPrefix(f.Path, w.Folder+"/")
+		}
+		top, _, _ := strings.Cut(rel, "/")
+		tops[top] = append(tops[top], rel)
+	}
+	for _, top := range slices.Sorted(maps.Keys(tops)) {
+		folders := s.elsewhere(top, tops[top])
+		if len(folders) == 0 {
+			continue
+		}
+		l := Landing{Names: []string{top}, Folders: folders[:min(len(folders), maxLandings)], Folder: folders[0]}
+		if l.More = len(folders) - len(l.Folders); len(folders) > 1 {
+			l.Folder, l.Asks = w.Folder, true
+		}
+		same := func(m Landing) bool { return m.More == l.More && slices.Equal(m.Folders, l.Folders) }
+		if i := slices.IndexFunc(all, same); i >= 0 {
+			all[i].Names = append(all[i].Names, top)
+		} else {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// stands finds names in the files of a version.
+type stands struct {
+	folder string
+	taken  map[string]bool     // paths of the version, and the folders above
+	sent   map[string]bool     // paths of the upload
+	byName map[string][]string // paths of the version in folder, by the last element
+}
+
+func newStands(folder string, base, files []File) stands {
+	s := stands{folder, map[string]bool{}, map[string]bool{}, map[string][]string{}}
+	for _, f := range files {
+		s.sent[f.Path] = true
+	}
+	for _, f := range base {
+		if !InFolder(folder, f.Path) {
+			continue
+		}
+		name := path.Base(f.Path)
+		s.byName[name] = append(s.byName[name], f.Path)
+		for above := f.Path; above != "." && !s.taken[above]; above = path.Dir(above) {
+			s.taken[above] = true
+		}
+	}
+	return s
+}
+
+// elsewhere returns the folders with top, sorted, none if top stands at its own place.
+// rels are the files of the upload in top, or top itself.
+func (s stands) elsewhere(top string, rels []string) (folders []string) {
+	if s.taken[path.Join(s.folder, top)] {
+		return nil
+	}
+	found := map[string]bool{}
+	for _, rel := range rels {
+		if name := path.Base(rel); rel != top && (name == "__init__.py" || name[0] == '.') {
+			continue // stands in many folders, and tells nothing
+		}
+		for _, stand := range s.byName[path.Base(rel)] {
+			if folder, ok := strings.CutSuffix("/"+stand, "/"+rel); ok && !s.sent[stand] {
+				found[strings.TrimPrefix(folder, "/")] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// Landed returns the uploaded files of w at the chosen places. Both are sorted.
+func (w Deploy) Landed(files []File) []File {
+	all := w.landings()
+	if len(all) == 0 {
+		return files
+	}
+	files = slices.Clone(files)
+	for i, f := range files {
+		rel := f.Path
+		if w.Folder != "" {
+			rel = strings.TrimPrefix(f.Path, w.Folder+"/")
+		}
+		top, _, _ := strings.Cut(rel, "/")
+		for _, l := range all {
+			if slices.Contains(l.Names, top) {
+				files[i].Path = path.Join(l.Folder, rel)
+			}
+		}
+	}
+	SortFiles(files)
+	return files
+}
+
+// Settled refuses w while nobody has said where a file of the upload goes.
+func (w Deploy) Settled() error {
+	for _, l := range w.landings() {
+		if l.Asks {
+			return Errorf(Invalid, "%s stands at %d places: say which one it replaces, or that it is new.", Visible(l.Names[0]), len(l.Folders)+l.More)
+		}
+	}
+	return nil
+}
+
+// Land returns w with the names of the Landing of name in another folder, one of those
+// found or the folder of w.
+func (w Deploy) Land(role Role, by Actor, name, folder string) (Deploy, error) {
+	if err := w.choosable(role, by); err != nil {
+		return w, err
+	}
+	all := slices.Clone(w.landings())
+	i := slices.IndexFunc(all, func(l Landing) bool { return slices.Contains(l.Names, name) })
+	if i < 0 || folder != w.Folder && !slices.Contains(all[i].Folders, folder) {
+		return w, Errorf(Invalid, "%q does not stand in the folder %q. Choose one of the places that the page names.", name, folder)
+	}
+	all[i].Folder, all[i].Asks = folder, false
+	w.Landing = &all
+	return w, nil
+}
+
+// LandingNote warns an API client that names of its upload stand elsewhere as well; ""
+// for none.
+func LandingNote(w Deploy, all Landings) string {
+	var texts []string
+	for _, l := range all[:min(len(all), maxRootsNamed)] {
+		name := l.Names[0]
+		if more := len(l.Names) - 1; more > 0 {
+			name += fmt.Sprintf(" (and %d more)", more)
+		}
+		texts = append(texts, fmt.Sprintf("%s is new, and %s stands there already: to change that one, send the field folder.",
+			Visible("dags/"+path.Join(w.Folder, name)), Visible("dags/"+path.Join(l.Folders[0], l.Names[0]))))
+	}
+	if more := len(all) - len(texts); more > 0 {
+		texts = append(texts, fmt.Sprintf("So do %d more.", more))
+	}
+	return strings.Join(texts, " ")
 }

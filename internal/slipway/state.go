@@ -51,6 +51,12 @@ func (s State) Brings(w Deploy) bool {
 	return w.Purpose() != ForReturn && w.Version != "" && s.With(w).Version == w.Version
 }
 
+// Bundles reports whether w makes a bundle version of the DAGs that Airflow has from
+// the image of s: the files are the same before and after.
+func (s State) Bundles(w Deploy) bool {
+	return w.Purpose() == ForSwitch && w.Switch.On && !s.Mounted
+}
+
 // Wants reports whether s, the state at the end of the queue, has the image and
 // the DAGs of w: later deploys brought no others.
 func (s State) Wants(w Deploy) bool {

@@ -1,0 +1,49 @@
+package deploy_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slipway/internal/slipway"
+)
+
+// TestLandingOfALooseFile: a changed file takes the place of the live one of its name;
+// the place can be changed, and the API is told of it.
+func TestLandingOfALooseFile(t *testing.T) {
+	a := running(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"sales/orders.py": dag("o"), "x/twice.py": dag("x"), "y/twice.py": dag("y")})
+	person := a.Eve
+	person.Via = slipway.Portal
+	changes := func(w slipway.Deploy, want ...string) {
+		t.Helper()
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, person)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, changesOf(r.Plan)); diff != "" {
+			t.Errorf("changes (-want +got):\n%s", diff)
+		}
+	}
+	w := sent(t, a, person, slipway.AddFiles, "", map[string]string{"orders.py": dag("o2"), "twice.py": dag("z")})
+	_, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, person, w.Base, slipway.Ticks{})
+	wantKind(t, err, slipway.Invalid, "twice.py stands at 2 places")
+	changes(w, "~sales/orders.py", "+twice.py")
+	for _, choice := range [][]string{{"twice.py", "y"}, {"orders.py", ""}, {"orders.py", "sales"}} {
+		if w, err = a.Engine.ChooseLanding(t.Context(), a.Sales.ID, w.Number, person, choice[0], choice[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes(w, "~sales/orders.py", "~y/twice.py")
+	a.Confirm(t, w.Number, person)
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"sales/orders.py": dag("o2"), "x/twice.py": dag("x"), "y/twice.py": dag("z")})
+
+	client := a.Eve
+	client.Via = slipway.API
+	w = sent(t, a, client, slipway.AddFiles, "", map[string]string{"orders.py": dag("o3")})
+	changes(w, "+orders.py")
+	if want := "dags/orders.py is new, and dags/sales/orders.py stands there already: to change that one, send the field folder."; w.Note != want {
+		t.Errorf("note %q, want %q", w.Note, want)
+	}
+}
