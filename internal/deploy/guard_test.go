@@ -69,7 +69,7 @@ func TestGuard(t *testing.T) {
 		"ignored now":          {change: map[string]string{".airflowignore": "ignored.py\nb.*\n"}, add: true, warning: "Airflow no longer loads the DAG file b.py: it is named by .airflowignore.", ticks: slipway.Ticks{RemoveDAGs: true}},
 		"ignored in a folder":  {change: map[string]string{"lib/.airflowignore": "*"}, add: true, warning: "Airflow no longer loads the DAG file lib/dag.py: it is named by .airflowignore.", ticks: slipway.Ticks{RemoveDAGs: true}},
 		"all ignored": {
-			change: map[string]string{".airflowignore": "*"}, add: true, ticks: slipway.Ticks{RemoveDAGs: true, NoDAGs: true},
+			change: map[string]string{".airflowignore": "*"}, add: true, ticks: slipway.Ticks{Name: "sales-prod"},
 			warning: "Airflow no longer loads 6 DAG files: a.py (named by .airflowignore), asset.py (named by .airflowignore), b.py (named by .airflowignore), lib/dag.py (named by .airflowignore), link.py (named by .airflowignore), pack.zip (named by .airflowignore). It leaves Airflow without a single DAG file.",
 		},
 		"ignored no more": {change: map[string]string{".airflowignore": ""}},
