@@ -150,8 +150,8 @@ type Review struct {
 	NoDAGs      bool
 	DAGs        slipway.DAGFiles
 	Landing     []Landing
-	LandingURL  string // a POST; "" for who may not choose
-	Same        string // "as version …", where no DAG file changes; "" for a deploy without DAG files
+	LandingURL  string        // a POST; "" for who may not choose
+	Same        string        // "as version …", where no DAG file changes; "" for a deploy without DAG files
 	Wipe        *Wipe         // nil unless many DAG files would go
 	Older       []OlderFile   // changes back to a content of an earlier deploy
 	MoreOlder   int           // left out of Older

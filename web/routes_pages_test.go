@@ -25,7 +25,7 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/deploys/:number", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/deploys/:number/confirm", []string{"description", "x"}, seen, missing, forbidden, seen, seen, seen, seen},
 	{"POST /deployments/:deployment/deploys/:number/landing", []string{"name", "x"}, seen, missing, forbidden, invalid, forbidden, forbidden, forbidden}, // the deploy is Eve's, and no name stands elsewhere
-	{"POST /deployments/:deployment/deploys/:number/root", []string{"root", "x"}, seen, missing, forbidden, invalid, forbidden, forbidden, forbidden}, // the deploy is Eve's, and there is no such folder
+	{"POST /deployments/:deployment/deploys/:number/root", []string{"root", "x"}, seen, missing, forbidden, invalid, forbidden, forbidden, forbidden},    // the deploy is Eve's, and there is no such folder
 	{"POST /deployments/:deployment/deploys/:number/cancel", nil, seen, missing, forbidden, seen, seen, seen, seen},
 	{"GET /deployments/:deployment/deploys/:number/patch", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/deploys/:number/log", nil, seen, missing, ok, ok, ok, ok, ok},

@@ -131,7 +131,7 @@ type Review struct {
 	Base       slipway.Version // version before the changes
 	BaseDeploy *slipway.Deploy // the deploy of version Base, live or queued; nil for none
 	Plan       slipway.Plan
-	Same       slipway.Version // with the files of Plan, where Plan changes none; "" for none known
+	Same       slipway.Version           // with the files of Plan, where Plan changes none; "" for none known
 	SameAs     map[string]slipway.Deploy // the earlier deploy with the same content of a file, by path
 	Report     store.Report              // files of the upload that are not deployed
 	NewBytes   int64                     // to be stored
