@@ -12,6 +12,7 @@ type NewDeploy struct {
 	Text           string        // the effect of a deploy of this kind
 	Refusal        string        // why no form is shown
 	SettingsURL    string        // where the refusal can be seen to; "" if nowhere
+	TokenURL       string        // the form for a token that deploys here
 	NoDeploys      bool          // no deploy has gone live yet
 	Image          *ImageChoice  // nil for a kind without one
 	DAGs           bool          // the form takes DAGs

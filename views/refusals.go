@@ -25,6 +25,7 @@ const (
 	NoDocument       = "There is no document %q."
 	NoDeploy         = "There is no such deploy."
 	NoDeployNamed    = "There is no deploy %q."
+	NoTokenNow       = "There is no such API token any more. Make a new one."
 	NoSwitch         = "There is no such switch."
 	NoVersion        = "There is no DAG bundle version of this name."
 	NoVersionDeploy  = "There is no DAG bundle version and no deploy %q."

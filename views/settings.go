@@ -61,6 +61,7 @@ type SettingsPage struct {
 	Created      string // when, and by whom
 	Kept         string // how many versions there are, and their size
 	ImageName    string // the repository of the image of today; "" while unknown
+	TokenURL     string // the form for a token that deploys here
 	Switch       SwitchCard
 	Connect      Connect
 	Agents       AgentsCardProps

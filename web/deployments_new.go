@@ -36,7 +36,7 @@ func requestedKind(c echo.Context) slipway.DeployKind {
 // newDeploy is the form for the requested kind of deploy, else for the first
 // allowed kind.
 func (s *Server) newDeploy(c echo.Context, tx *store.Tx, sc scene) (n views.NewDeploy, err error) {
-	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Name: sc.Name, NoDeploys: sc.live.Number == 0, Kind: requestedKind(c)}
+	n = views.NewDeploy{TusURL: "/uploads", Deployment: sc.ID, Name: sc.Name, NoDeploys: sc.live.Number == 0, Kind: requestedKind(c), TokenURL: newTokenPath(sc.Deployment)}
 	for _, kind := range slipway.AllKinds {
 		refused := sc.projected.MayDeploy(kind, sc.role, sc.by)
 		tab := views.KindTab{Title: kind.Title(), URL: kindPath(sc.ID, kind)}

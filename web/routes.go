@@ -82,6 +82,7 @@ func (s *Server) workspaceRoutes(user group) {
 
 	user.GET("/workspaces/:workspace/tokens", s.showTokens)
 	user.POST("/workspaces/:workspace/tokens", s.addToken)
+	user.POST("/workspaces/:workspace/tokens/lines", s.showLines)
 	user.GET("/workspaces/:workspace/tokens/:token/rotate", s.askToken(true))
 	user.POST("/workspaces/:workspace/tokens/:token/rotate", s.rotateToken)
 	user.GET("/workspaces/:workspace/tokens/:token/revoke", s.askToken(false))

@@ -101,6 +101,7 @@ var portalAccess = []access{
 	{"GET /workspaces/:workspace/tokens", nil, seen, missing, ok, ok, ok, ok, ok},                                                                  // what they may see of them: TestTokensPage
 	{"POST /workspaces/:workspace/tokens", []string{"name", "New", "role", "Author", "kind", "DAG_ONLY", "days", "30"}, seen, missing, forbidden, forbidden, ok, ok, ok},
 	{"GET /workspaces/:workspace/tokens/:token/rotate", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
+	{"POST /workspaces/:workspace/tokens/lines", []string{"token", "x"}, seen, missing, forbidden, forbidden, missing, missing, missing},
 	{"POST /workspaces/:workspace/tokens/:token/rotate", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
 	{"GET /workspaces/:workspace/tokens/:token/revoke", nil, seen, missing, forbidden, forbidden, ok, ok, ok},
 	{"POST /workspaces/:workspace/tokens/:token/revoke", nil, seen, missing, forbidden, forbidden, seen, seen, seen},

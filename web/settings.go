@@ -65,7 +65,7 @@ func (s *Server) settingsPage(c echo.Context, section string, status int, edit f
 func (s *Server) fillSection(c echo.Context, tx *store.Tx, sc scene, p *views.SettingsPage) (err error) {
 	switch p.Section {
 	case views.SettingsDeploys:
-		p.Switch = switchCard(sc)
+		p.Switch, p.TokenURL = switchCard(sc), newTokenPath(sc.Deployment)
 	case views.SettingsAirflow:
 		p.Connect = s.connect(sc)
 	case views.SettingsAgents:

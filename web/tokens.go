@@ -25,14 +25,29 @@ func tokenPath(t store.Token) string { return tokensPath(t.Workspace) + "/" + st
 // tokenID returns the token's id in the address.
 func tokenID(c echo.Context) slipway.TokenID { return slipway.TokenID(c.Param("token")) }
 
-// showTokens serves GET /workspaces/:workspace/tokens.
-func (s *Server) showTokens(c echo.Context) error {
-	return s.tokensPage(c, http.StatusOK, func(*views.TokensPage) {})
+// linesQuery is the field that names the Deployment for the lines to copy.
+const linesQuery = "lines"
+
+// newTokenPath is the form for a new token, filled in for a Deployment.
+func newTokenPath(d slipway.Deployment) string {
+	return tokensPath(d.Workspace) + "?" + linesQuery + "=" + string(d.ID)
 }
 
-// tokensPage renders the page after edit, which adds a new token, or a refused
-// input and the reason.
-func (s *Server) tokensPage(c echo.Context, status int, edit func(*views.TokensPage)) error {
+// issued is a token that was just made or rotated, or whose lines are asked for.
+type issued struct {
+	secret string
+	of     store.Token
+}
+
+// showTokens serves GET /workspaces/:workspace/tokens. With ?lines= the page is
+// about tokens for one Deployment.
+func (s *Server) showTokens(c echo.Context) error {
+	return s.tokensPage(c, http.StatusOK, issued{}, func(*views.TokensPage) {})
+}
+
+// tokensPage renders the page with the lines to copy for made, after edit, which
+// adds a refused input and the reason.
+func (s *Server) tokensPage(c echo.Context, status int, made issued, edit func(*views.TokensPage)) error {
 	id := slipway.WorkspaceID(c.Param("workspace"))
 	var page views.TokensPage
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
@@ -44,12 +59,15 @@ func (s *Server) tokensPage(c echo.Context, status int, edit func(*views.TokensP
 		if err != nil {
 			return err
 		}
-		page = views.TokensPage{Page: frame, Help: s.tokenHelp(c, all)}
+		page = views.TokensPage{Page: frame, Help: s.tokenHelp(c, id, all, made)}
+		if made.secret != "" {
+			page.Made = &views.MadeToken{Name: made.of.Name, Secret: made.secret}
+		}
 		if err := role.May(slipway.ManageTokens); err != nil {
 			_, page.Refusal = slipway.Explain(err)
 			return nil
 		}
-		page.New = tokenForm(id, role, all)
+		page.New = tokenForm(id, role, all, slipway.DeploymentID(c.FormValue(linesQuery)))
 		page.Rows, err = tokenRows(tx, id, role, all)
 		return err
 	})
@@ -60,26 +78,77 @@ func (s *Server) tokensPage(c echo.Context, status int, edit func(*views.TokensP
 	return render(c, status, views.APITokensPage(page))
 }
 
-// tokenHelp is the values for the example commands on the page.
-func (s *Server) tokenHelp(c echo.Context, all []slipway.Deployment) views.TokenHelp {
-	h := views.TokenHelp{Address: s.address(c, ""), Organization: slipway.OrganizationID}
-	if len(all) > 0 {
-		h.Deployment = all[0].ID
+// tokenHelp has the lines to copy for the token made, or for any: for the
+// Deployment of the token, else for the chosen or the only one.
+func (s *Server) tokenHelp(c echo.Context, id slipway.WorkspaceID, all []slipway.Deployment, made issued) views.TokenHelp {
+	h := views.TokenHelp{Address: s.address(c, ""), Action: tokensPath(id), Token: made.secret}
+	of, grant := cmp.Or(made.of.Deployment, slipway.DeploymentID(c.FormValue(linesQuery))), slipway.Grant{Role: slipway.Author}
+	if made.secret != "" {
+		grant = made.of.Grant()
+	}
+	if len(all) == 1 {
+		of = all[0].ID
+	}
+	for _, d := range all {
+		if d.ID == of {
+			h.Lines = &views.TokenLines{
+				Address: h.Address, Organization: slipway.OrganizationID, Deployment: d.ID, Name: d.Name,
+				Token: made.secret, Kind: grant.KindFor(d), Folder: made.of.Folder,
+			}
+		}
+		h.Choices = append(h.Choices, views.Option{Value: string(d.ID), Text: d.Name, Chosen: d.ID == of})
+	}
+	switch {
+	case made.of.Deployment != "":
+		h.Choices = nil // the token opens no other
+	case h.Lines == nil && len(all) > 0:
+		h.Choices = append([]views.Option{{Text: views.ChooseDeployment}}, h.Choices...)
 	}
 	return h
 }
 
-// tokenForm offers the tokens that a person with a role may issue.
-func tokenForm(id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment) *views.TokenForm {
+// showLines serves POST /workspaces/:workspace/tokens/lines: the lines to copy
+// for a token that was just made, for another Deployment. The page before has
+// the token; nothing else does.
+func (s *Server) showLines(c echo.Context) error {
+	made := issued{secret: c.FormValue("token")}
+	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
+		id := slipway.WorkspaceID(c.Param("workspace"))
+		_, role, err := tx.Workspace(id, actorOf(c))
+		if err != nil {
+			return err
+		}
+		if err := role.May(slipway.ManageTokens); err != nil {
+			return err
+		}
+		made.of, err = tx.Token(auth.Fingerprint(made.secret))
+		if err != nil || made.of.Workspace != id || made.of.Kind != store.APIToken || auth.MaySeeToken(role, made.of) != nil {
+			return slipway.Errorf(slipway.NotFound, views.NoTokenNow)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.tokensPage(c, http.StatusOK, made, func(*views.TokensPage) {})
+}
+
+// tokenForm offers the tokens that a person with a role may issue, filled in for
+// a Deployment if one is named.
+func tokenForm(id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment, forOne slipway.DeploymentID) *views.TokenForm {
 	f := &views.TokenForm{Action: tokensPath(id), Role: slipway.Author, Days: defaultDays, Scopes: []views.Option{{Text: "The whole Workspace"}}}
 	for _, r := range slipway.WorkspaceRoles {
 		if role.MayIssue(r, false) == nil {
 			f.Roles = append(f.Roles, r)
 		}
 	}
-	if role.MayIssue(slipway.Member, true) == nil {
-		for _, d := range all {
-			f.Scopes = append(f.Scopes, views.Option{Value: string(d.ID), Text: "Only " + d.Name})
+	narrow := role.MayIssue(slipway.Member, true) == nil
+	for _, d := range all {
+		if narrow {
+			f.Scopes = append(f.Scopes, views.Option{Value: string(d.ID), Text: "Only " + d.Name, Chosen: d.ID == forOne})
+		}
+		if d.ID == forOne {
+			f.Name, f.Lines = views.TokenNameFor(d.Name), string(d.ID)
 		}
 	}
 	return f
@@ -155,21 +224,21 @@ func unfitHolders(t store.Token, holders []store.Holder) (all []string) {
 // token once; only the fingerprint is stored.
 func (s *Server) addToken(c echo.Context) error {
 	n, err := s.tokenInput(c)
-	var token string
+	var made issued
 	if err == nil {
 		err = s.store.Update(c.Request().Context(), func(tx *store.Tx) (err error) {
-			token, _, err = auth.IssueToken(tx, actorOf(c), n)
+			made.secret, made.of, err = auth.IssueToken(tx, actorOf(c), n)
 			return err
 		})
 	}
 	if text := correctable(err); text != "" {
 		status, _ := explain(err)
-		return s.tokensPage(c, status, func(p *views.TokensPage) { refillToken(p.New, n, text) })
+		return s.tokensPage(c, status, issued{}, func(p *views.TokensPage) { refillToken(p.New, n, text) })
 	}
 	if err != nil {
 		return err
 	}
-	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &views.MadeToken{Name: n.Name, Secret: token} })
+	return s.tokensPage(c, http.StatusOK, made, func(*views.TokensPage) {})
 }
 
 // tokenInput reads the form. Beside an error, the fields read before are returned.
@@ -260,20 +329,19 @@ func tokenOfPage(c echo.Context, tx *store.Tx) (store.Token, error) {
 // rotateToken serves POST /workspaces/:workspace/tokens/:token/rotate. The
 // answer shows the new token.
 func (s *Server) rotateToken(c echo.Context) error {
-	var made views.MadeToken
+	var made issued
 	err := s.store.Update(c.Request().Context(), func(tx *store.Tx) error {
 		t, err := tokenOfPage(c, tx)
 		if err != nil {
 			return err
 		}
-		made.Name = t.Name
-		made.Secret, _, err = auth.RotateToken(tx, actorOf(c), t.ID)
+		made.secret, made.of, err = auth.RotateToken(tx, actorOf(c), t.ID)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return s.tokensPage(c, http.StatusOK, func(p *views.TokensPage) { p.Made = &made })
+	return s.tokensPage(c, http.StatusOK, made, func(*views.TokensPage) {})
 }
 
 // revokeToken serves POST /workspaces/:workspace/tokens/:token/revoke.

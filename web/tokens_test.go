@@ -103,6 +103,51 @@ func TestTokenForAFolder(t *testing.T) {
 	want(t, form("team_c", "Author", "DAG_ONLY", "IMAGE_ONLY", "IMAGE_AND_DAG"), http.StatusOK, "The token ci-b is ready.", "dags/team_c")
 }
 
+// TestLinesNameTheRightDeployment: lines to copy are for the Deployment of the
+// token just made, else for the one that was chosen, and never for the first by
+// name.
+func TestLinesNameTheRightDeployment(t *testing.T) {
+	a := newApp(t)
+	var first slipway.Deployment
+	storetest.Update(t, a.store, func(tx *store.Tx) (err error) {
+		first, err = storetest.AddDeployment(tx, a.Workspace.ID, "aaa-first")
+		return err
+	})
+	b := a.as(t, a.Ada)
+	hasLines := func(w *httptest.ResponseRecorder, d slipway.Deployment, token string) {
+		t.Helper()
+		want(t, w, ok, "astro deploy "+string(d.ID)+" --dags", "/deployments/"+string(d.ID)+"/deploys/upload?wait=60s", "export ASTRO_API_TOKEN="+token+"\n")
+	}
+	noLines := func(w *httptest.ResponseRecorder) {
+		t.Helper()
+		want(t, w, ok, "Choose which:", "Choose a Deployment")
+		if strings.Contains(w.Body.String(), "astro deploy") {
+			t.Error("shows lines for a Deployment nobody chose")
+		}
+	}
+	form := func(more ...string) []string {
+		return append([]string{"name", "ci", "role", "Author", "days", "30", "kind", "DAG_ONLY"}, more...)
+	}
+	noLines(b.get(a.tokensPath()))
+	chosen := b.get(a.tokensPath() + "?lines=" + string(a.Sales.ID))
+	hasLines(chosen, a.Sales, "TOKEN")
+	want(t, chosen, ok, `value="ci-sales-prod"`, `value="`+string(a.Sales.ID)+`" selected>Only sales-prod`)
+
+	w := b.post(a.tokensPath(), form("deployment", string(a.Sales.ID))...)
+	hasLines(w, a.Sales, secretOn(t, w))
+	w = b.post(a.tokensPath(), form("lines", string(a.Sales.ID))...)
+	hasLines(w, a.Sales, secretOn(t, w))
+	w = b.post(a.tokensPath(), form()...)
+	noLines(w)
+	token := secretOn(t, w)
+	hasLines(b.post(a.tokensPath()+"/lines", "token", token, "lines", string(first.ID)), first, token)
+	want(t, a.as(t, a.Sam).post(tokensPath(a.Other.ID)+"/lines", "token", token), missing, "There is no such API token")
+	want(t, b.post(a.tokensPath(), form("deployment", string(a.Sales.ID), "folder", "team b")...), ok,
+		"tar -czf /tmp/dags.tar.gz -C &#39;dags/team b&#39; .", "?wait=60s&amp;dagsPath=.")
+	want(t, b.post(a.tokensPath(), "name", "ci", "role", "Member", "days", "30", "kind", "DAG_ONLY", "deployment", string(a.Sales.ID)), ok,
+		"This token cannot deploy to sales-prod", "it can read:")
+}
+
 func TestExpiredTokenIsMarked(t *testing.T) {
 	a := newApp(t)
 	token, _ := a.issue(t, a.Ada, auth.NewToken{Name: "old", Role: slipway.Author, Days: 30})

@@ -107,6 +107,18 @@ func (g Grant) checkFolder() error {
 	return nil
 }
 
+// KindFor returns the simplest kind of deploy that a token with g may make to d;
+// "" for none.
+func (g Grant) KindFor(d Deployment) DeployKind {
+	by := Actor{Token: "any", Kinds: g.Kinds, Folder: g.Folder}
+	for _, kind := range []DeployKind{DAGOnly, ImageAndDAG, ImageOnly} {
+		if d.MayDeploy(kind, g.Role, by) == nil {
+			return kind
+		}
+	}
+	return ""
+}
+
 // FolderKinds are the kinds of deploy of a token for one folder.
 const FolderKinds = Kinds(DAGOnly)
 

@@ -73,6 +73,32 @@ func TestIssuedBy(t *testing.T) {
 	}
 }
 
+func TestKindFor(t *testing.T) {
+	on := Deployment{State: State{DAGDeploys: true}, Settings: Settings{ImageRole: Author, CICDEnforced: true}}
+	off, operators := on, on
+	off.DAGDeploys = false
+	operators.DAGDeploys, operators.ImageRole = false, Operator
+	for name, tt := range map[string]struct {
+		grant Grant
+		to    Deployment
+		want  DeployKind
+	}{
+		"all kinds":                {Grant{Role: Author}, on, DAGOnly},
+		"images alone":             {Grant{Role: Author, Kinds: "IMAGE_ONLY"}, on, ImageOnly},
+		"no DAG-only deploys":      {Grant{Role: Author}, off, ImageAndDAG},
+		"DAGs, but none alone":     {Grant{Role: Author, Kinds: "DAG_ONLY"}, off, ""},
+		"images for Operators":     {Grant{Role: Author}, operators, ""},
+		"for a folder":             {Grant{Role: Author, Kinds: FolderKinds, Folder: "b"}, on, DAGOnly},
+		"a Member deploys nothing": {Grant{Role: Member}, on, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.grant.KindFor(tt.to); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestLastsWithin(t *testing.T) {
 	soon := time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC)
 	late := soon.Add(time.Hour)
