@@ -127,7 +127,7 @@ func readsFileHistory(t *testing.T, page person) {
 	press(t, page, "Compare")
 	see(t, page, "From #1 to #6")
 	see(t, page, "SELECT 1,")
-	ok(t, page.GetByTestId("file-step").Last().GetByRole("link", playwright.LocatorGetByRoleOptions{Name: "As it was then"}).Click())
+	ok(t, page.GetByTestId("file-step").Last().GetByRole("link", playwright.LocatorGetByRoleOptions{Name: "See the file"}).Click())
 	see(t, page, "SELECT 1,")
 	follow(t, page, "History")
 	ok(t, page.GetByTestId("file-step").First().GetByRole("link", playwright.LocatorGetByRoleOptions{Name: "Difference"}).Click())

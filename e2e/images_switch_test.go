@@ -102,11 +102,11 @@ func TestSwitchDoneByHand(t *testing.T) {
 	}
 
 	switchByHand(t, page, p, "off")
-	see(t, page, "This Deployment needs an image deploy.")
+	see(t, page, "This Deployment needs a deploy of Image and DAGs.")
 	follow(t, page, "Switch back")
 	press(t, page, "Turn on DAG-only deploys")
 	see(t, page, "DAG-only deploys are on.")
-	ok(t, expect.Locator(page.GetByText("needs an image deploy")).ToHaveCount(0))
+	ok(t, expect.Locator(page.GetByText("needs a deploy of Image and DAGs")).ToHaveCount(0))
 	stays()
 
 	switchByHand(t, page, p, "off")
@@ -119,7 +119,7 @@ func TestSwitchDoneByHand(t *testing.T) {
 	fails(t, page, "Deploy image and DAGs")
 	stays()
 	visit(t, page, p.deployment)
-	see(t, page, "This Deployment needs an image deploy.")
+	see(t, page, "This Deployment needs a deploy of Image and DAGs.")
 	follow(t, page, "Deploy Image and DAGs")
 	check(t, page, "Check the image")
 	see(t, page, "4 files in its dags folder")
@@ -129,7 +129,7 @@ func TestSwitchDoneByHand(t *testing.T) {
 		t.Errorf("current is %s, want image", now)
 	}
 	visit(t, page, p.deployment)
-	ok(t, expect.Locator(page.GetByText("needs an image deploy")).ToHaveCount(0))
+	ok(t, expect.Locator(page.GetByText("needs a deploy of Image and DAGs")).ToHaveCount(0))
 
 	switchByHand(t, page, p, "on")
 	changed := maps.Clone(firstFiles)
@@ -158,7 +158,7 @@ func TestSwitchDoneByHand(t *testing.T) {
 	press(t, page, "Do it for me")
 	confirm(t, page, "Deploy image and DAGs")
 	visit(t, page, p.deployment)
-	ok(t, expect.Locator(page.GetByText("needs an image deploy")).ToHaveCount(0))
+	ok(t, expect.Locator(page.GetByText("needs a deploy of Image and DAGs")).ToHaveCount(0))
 	if now := p.readsFrom(t); now != "image" {
 		t.Errorf("current is %s, want image", now)
 	}
@@ -175,7 +175,7 @@ func askSwitch(t *testing.T, page person, p *imagePortal, to string) {
 func doItForMe(t *testing.T, page person, button string) {
 	t.Helper()
 	choose(t, page, "Do it for me.")
-	choose(t, page, "The latest version of the project is at hand")
+	choose(t, page, "I have the latest version of the project")
 	check(t, page, button)
 }
 
@@ -184,7 +184,7 @@ func switchByHand(t *testing.T, page person, p *imagePortal, to string) {
 	t.Helper()
 	askSwitch(t, page, p, to)
 	choose(t, page, "I will deploy my project.")
-	choose(t, page, "The latest version of the project is at hand")
+	choose(t, page, "I have the latest version of the project")
 	press(t, page, "Turn "+to+" DAG-only deploys")
 	see(t, page, "DAG-only deploys are "+to+".")
 }

@@ -158,7 +158,7 @@ func (tx *Tx) AddInvitation(i slipway.Invitation) error {
 
 // Invitation returns an open invitation with its Workspace.
 func (tx *Tx) Invitation(id string) (i slipway.Invitation, w slipway.Workspace, err error) {
-	gone := slipway.Errorf(slipway.NotFound, "This invitation has been used or taken back. Ask for a new one.")
+	gone := slipway.Errorf(slipway.NotFound, "This invitation has been used or revoked. Ask for a new one.")
 	if i, err = one(tx, "invitation", gone, scanInvitation, `SELECT `+invitationColumns+` FROM invitations WHERE id = ?`, id); err != nil {
 		return i, w, err
 	}
@@ -192,7 +192,7 @@ func (tx *Tx) DropInvitationsOf(user slipway.UserID) error {
 func (tx *Tx) DropInvitation(w slipway.WorkspaceID, id string) error {
 	n, err := tx.changed("drop invitation", `DELETE FROM invitations WHERE id = ? AND workspace = ?`, id, w)
 	if err == nil && n == 0 {
-		return slipway.Errorf(slipway.NotFound, "This invitation has been used or taken back. Ask for a new one.")
+		return slipway.Errorf(slipway.NotFound, "This invitation has been used or revoked. Ask for a new one.")
 	}
 	return err
 }

@@ -602,7 +602,7 @@ func deploymentRow(row DeploymentRow) templ.Component {
 			}
 		}
 		if row.NeedsImage {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<small class=\"warn\"><span aria-hidden=\"true\">▲</span> Needs an image deploy</small>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 50, "<small class=\"warn\"><span aria-hidden=\"true\">▲</span> Needs a deploy of Image and DAGs</small>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1019,7 +1019,7 @@ func noDeployments(url string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "<h2>No Deployments yet</h2><p>A Deployment is one Airflow. Add yours, then drop its DAGs here: they are mounted in seconds.</p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "<h2>No Deployments yet</h2><p>A Deployment stands for one Airflow environment. Add yours, then drop its DAGs on its page: Airflow reads them within seconds.</p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

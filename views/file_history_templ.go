@@ -626,9 +626,9 @@ func fileStepTable(rows []FileStepRow) templ.Component {
 
 func thenWords(row FileStepRow) string {
 	if row.Op == slipway.Removed {
-		return "As it was before"
+		return "See the file before"
 	}
-	return "As it was then"
+	return "See the file"
 }
 
 var _ = templruntime.GeneratedTemplate

@@ -650,7 +650,7 @@ func RegisterCard(r RegisterCardProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<p class=\"muted\">Slipway has not deployed an image here yet, so it does not know what Airflow runs. Register that image, and Slipway can make the deploy that follows the switch by itself. Registering moves nothing.</p><input type=\"hidden\" name=\"to\" value=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 49, "<p class=\"muted\">Slipway has not deployed an image here yet, so it does not know what Airflow runs. Register that image, and Slipway can make the deploy that follows the switch by itself. Registering changes nothing that runs.</p><input type=\"hidden\" name=\"to\" value=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -676,7 +676,7 @@ func RegisterCard(r RegisterCardProps) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "\" required placeholder=\"quay.io/team/airflow:1.2\" maxlength=\"1024\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"> <small class=\"help\">What it names now is kept by digest.</small></label><div class=\"row\"><button class=\"btn\">Register the image</button></div></form></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 51, "\" required placeholder=\"quay.io/team/airflow:1.2\" maxlength=\"1024\" autocomplete=\"off\" autocapitalize=\"none\" spellcheck=\"false\"> <small class=\"help\">If the tag moves later, Slipway still means the image that it names now.</small></label><div class=\"row\"><button class=\"btn\">Register the image</button></div></form></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

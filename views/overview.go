@@ -148,7 +148,7 @@ func VersionNote(d slipway.Deployment, files int, size int64) string {
 	case d.Mounted, d.Image == "" && d.DAGDeploys:
 		return ""
 	case d.NeedsImage:
-		return "DAGs come from the image until the image deploy"
+		return "DAGs come from the image until Image and DAGs are deployed"
 	}
 	return "DAGs come from the image"
 }
@@ -165,7 +165,7 @@ func RuntimeNote(runtime string) string {
 // where they do.
 func SwitchNote(d slipway.Deployment) string {
 	if d.NeedsImage {
-		return "after the image deploy"
+		return "once Image and DAGs are deployed"
 	}
 	return ""
 }
@@ -203,11 +203,11 @@ const (
 func TurnText(before int) string {
 	switch before {
 	case 0:
-		return "Is next."
+		return "Next in the queue."
 	case 1:
-		return "Waits for the one before it."
+		return "Second in the queue."
 	}
-	return fmt.Sprintf("Waits for %d before it.", before)
+	return fmt.Sprintf("Waits for %d others in the queue.", before)
 }
 
 // StagedText describes a staged deploy in a line.

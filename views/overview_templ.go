@@ -1895,7 +1895,7 @@ func connectLines(c Connect) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 161, " <h3>Airflow 3</h3><p class=\"muted\">In airflow.cfg, a bundle that follows the deploys. To keep each run on the version that it began with, take slipway_bundle.py instead: examples/airflow and docs/airflow.md of Slipway say how.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 161, " <h3>Airflow 3</h3><p class=\"muted\">For airflow.cfg: tasks read what was deployed last. To finish each run on the version it began with, use slipway_bundle.py instead: see docs/airflow.md and examples/airflow in Slipway's source.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1944,7 +1944,7 @@ func connectLines(c Connect) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 168, " <p>Airflow reads the folder that the agent is given, here <code>/opt/airflow/slipway</code>.</p><h3>Airflow 3</h3><p class=\"muted\">A bundle that follows the deploys. To keep each run on the version that it began with, take slipway_bundle.py instead: examples/airflow and docs/airflow.md of Slipway say how.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 168, " <p>Airflow reads the folder that the agent is given, here <code>/opt/airflow/slipway</code>.</p><h3>Airflow 3</h3><p class=\"muted\">For airflow.cfg: tasks read what was deployed last. To finish each run on the version it began with, use slipway_bundle.py instead: see docs/airflow.md and examples/airflow in Slipway's source.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -63,7 +63,7 @@ const (
 	ChooseOnOff   = "DAG-only deploys can be turned on or off."
 	NoSuchFolder  = "Name a folder inside dags, like team_b, or leave the field empty for a token that changes all of dags."
 	TickDisable   = "Tick that the account %s is to be disabled."
-	TickAtHand    = "Tick that the latest version of the project is at hand, in case you need to deploy it."
+	TickAtHand    = "Tick that you have the latest version of the project, in case you need to deploy it."
 
 	NotNumber    = "%s must be a whole number."
 	KeepDays     = "The days for which versions are kept"

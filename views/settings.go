@@ -138,17 +138,17 @@ func SwitchText(on bool) string {
 	if on {
 		return "Deploy DAGs on their own, without building an image and without a restart."
 	}
-	return "Off: the project image carries the DAGs, and every change of a DAG needs an image deploy."
+	return "Off: the project image carries the DAGs, and every change of a DAG needs a deploy of Image and DAGs."
 }
 
 // SwitchQueued gives the place of a switch behind a number of deploys.
 func SwitchQueued(deploys int) string {
-	return "The switch waits its turn behind " + Count(deploys, "deploy") + " in the queue; until then it can be called back."
+	return "The switch waits its turn behind " + Count(deploys, "deploy") + " in the queue; until then you can cancel it."
 }
 
 // SwitchRestores lists the effects of undoing a switch before the image deploy.
 func SwitchRestores(on bool) []string {
-	restores := "No image deploy has followed yet: this restores everything as it was before the switch."
+	restores := "No deploy of Image and DAGs has followed yet: this restores everything as it was before the switch."
 	if on {
 		return []string{restores, "DAGs can be deployed on their own again. Nothing restarts."}
 	}
@@ -160,13 +160,13 @@ func SwitchChanges(on bool) []string {
 	if on {
 		return []string{
 			"DAGs are deployed on their own from now on: in seconds, without a restart.",
-			"An image deploy no longer changes DAGs.",
+			"A deploy of the image alone no longer changes DAGs.",
 			"Airflow reads the DAGs of the image until Image and DAGs have been deployed, then those of the DAG bundle.",
 			"All components restart with that deploy. " + graceText,
 		}
 	}
 	return []string{
-		"DAGs travel inside the project image from now on; every DAG change needs an image deploy.",
+		"DAGs travel inside the project image from now on; every change of a DAG needs a deploy of Image and DAGs.",
 		"Deploys of DAGs alone and of the image alone are refused.",
 		"The DAG bundle version no longer changes; Airflow reads the DAGs from the image once it runs.",
 		"All components restart with that image. " + graceText,

@@ -132,7 +132,7 @@ func SetupPage(f Setup) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "\" placeholder=\"sales-prod\" maxlength=\"80\" required aria-describedby=\"deployment-help\"> <small id=\"deployment-help\" class=\"help\">One Airflow.</small></label>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 8, "\" placeholder=\"sales-prod\" maxlength=\"80\" required aria-describedby=\"deployment-help\"> <small id=\"deployment-help\" class=\"help\">A name for one Airflow environment that you deploy to.</small></label>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -189,7 +189,7 @@ func FirstRunPage(p Frame) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<h1>Welcome to Slipway</h1><p>Nobody has set it up yet. Slipway printed a link when it started: open it to make the first account, Workspace and Deployment.</p><p>It stands in the terminal or the log of <code>slipway serve</code> and looks like <code>/setup/…</code>. Start Slipway again to get a new one.</p></div></section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 14, "<h1>Welcome to Slipway</h1><p>Nobody has set it up yet. Slipway printed a link when it started: open it to make the first account, Workspace and Deployment.</p><p>The link is in the terminal or the log of <code>slipway serve</code>, and looks like <code>/setup/…</code>. Start Slipway again to get a new one.</p></div></section>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -238,7 +238,7 @@ func newPassword(label string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</span> <input type=\"password\" name=\"password\" autocomplete=\"new-password\" minlength=\"10\" maxlength=\"200\" required aria-describedby=\"password-help\"> <small id=\"password-help\" class=\"help\">At least 10 characters. A few words are good.</small></label>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</span> <input type=\"password\" name=\"password\" autocomplete=\"new-password\" minlength=\"10\" maxlength=\"200\" required aria-describedby=\"password-help\"> <small id=\"password-help\" class=\"help\">At least 10 characters. Several random words make a good one.</small></label>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -114,7 +114,7 @@ func waiting(tx *store.Tx, sc scene) (all []views.WaitingRow, err error) {
 func switchTurn(sc scene, o slipway.SwitchOrder, before int) views.WaitingRow {
 	row := views.WaitingRow{Title: "Turn " + slipway.OnOff(o.On) + " DAG-only deploys", Status: slipway.Queued, Text: views.TurnText(before) + " By " + o.By.Title() + "."}
 	if sc.role.May(slipway.Switch) == nil {
-		row.CancelURL, row.CancelText = deploymentPath(sc.ID)+"/switch/"+strconv.FormatInt(o.ID, 10)+"/cancel", "Call back"
+		row.CancelURL, row.CancelText = deploymentPath(sc.ID)+"/switch/"+strconv.FormatInt(o.ID, 10)+"/cancel", "Cancel the switch"
 	}
 	return row
 }

@@ -20,7 +20,7 @@ type phase struct {
 }
 
 // waited is the title of the time in the queue.
-const waited = "Waited"
+const waited = "In the queue"
 
 // notable reports whether a wait was long enough to be noticed.
 func notable(l phase) bool {
@@ -57,7 +57,7 @@ func phases(sc scene, w slipway.Deploy) []phase {
 	if !sc.Local && len(sc.components) == 0 {
 		mounted.title = "Published"
 	}
-	turn := phase{title: waited, detail: "for its turn", from: w.QueuedAt, to: w.DeployingAt, person: true}
+	turn := phase{title: waited, from: w.QueuedAt, to: w.DeployingAt, person: true}
 	if w.Kind.HasImage() {
 		return imagePhases(sc, w, turn, mounted)
 	}
@@ -145,9 +145,6 @@ func stepOf(sc scene, w slipway.Deploy, l phase) views.Step {
 		step.Class, step.Took = "busy", views.Duration(sc.now.Sub(l.from))
 	default:
 		step.Class, step.Took = "done", views.Duration(l.to.Sub(l.from))
-	}
-	if l.title == waited && step.Class == "busy" {
-		step.Title = "Waits"
 	}
 	if l.title == "Confirmed" && step.Class == "busy" {
 		step.Class, step.Title, step.Took = "waiting", "To be confirmed", ""

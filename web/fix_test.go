@@ -70,7 +70,7 @@ func TestFixPage(t *testing.T) {
 		"CRLF":        {"crlf.py", http.StatusOK, ">\na\r\nb\r\n</textarea>"},
 		"strange":     {"50%25%20off%3F%231.txt", http.StatusOK, a.page("/fix/50%25%20off%3F%231.txt")},
 		"mixed lines": {"mixed.py", http.StatusOK, "end in different ways"},
-		"not text":    {"bin", http.StatusOK, "The file is not text. Replace it by a file."},
+		"not text":    {"bin", http.StatusOK, "The file is not text. Upload a file in its place."},
 		"too large":   {"big", http.StatusOK, "more than 1 MiB"},
 		"gone":        {"old.py", http.StatusNotFound, "There is no file"},
 		"never there": {"x/y.py", http.StatusNotFound, "There is no file"},

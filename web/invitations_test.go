@@ -49,7 +49,7 @@ func TestInvitationMakesAnAccount(t *testing.T) {
 		t.Errorf("events %q", got)
 	}
 	// Its link is used up, for everybody.
-	want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has been used or taken back.")
+	want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has been used or revoked.")
 	want(t, a.browser(t).post(link, newcomer("email", "second@example.com")...), http.StatusNotFound)
 	want(t, a.as(t, a.Sam).post(link), http.StatusNotFound)
 }
@@ -164,10 +164,10 @@ func TestInvitationEnds(t *testing.T) {
 		want(t, a.browser(t).get(link), http.StatusOK)
 		b := a.as(t, a.Ada)
 		goesTo(t, b.post(remove), "/workspaces/"+string(a.Workspace.ID)+"/people")
-		want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has been used or taken back.")
+		want(t, a.browser(t).get(link), http.StatusNotFound, "This invitation has been used or revoked.")
 	})
 	t.Run("never was", func(t *testing.T) {
-		want(t, a.browser(t).get("/invitations/x"), http.StatusNotFound, "This invitation has been used or taken back.")
+		want(t, a.browser(t).get("/invitations/x"), http.StatusNotFound, "This invitation has been used or revoked.")
 	})
 }
 

@@ -96,12 +96,12 @@ func TestSwitchPage(t *testing.T) {
 	a.run(t)
 	a.live(t, a.Eve, map[string]string{"a.py": dag})
 	owner := a.as(t, a.Ada)
-	want(t, owner.get(a.page("/switch?to=off")), http.StatusOK, "Turn off DAG-only deploys for sales-prod?", "every DAG change needs an image deploy",
-		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "The latest version of the project is at hand")
+	want(t, owner.get(a.page("/switch?to=off")), http.StatusOK, "Turn off DAG-only deploys for sales-prod?", "every change of a DAG needs a deploy of Image and DAGs",
+		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "I have the latest version of the project")
 	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.", "Deploys of DAGs never upgrade the Runtime", "The DAG bundle version is updated by deploys of DAGs, by deploys of image and DAGs, and by returns",
 		"needs it on their machine", "docs/image-deploys.md")
 	want(t, a.as(t, a.Oli).get(a.page("/settings/deploys")), http.StatusOK, "needs the Owner role")
-	want(t, owner.post(a.page("/switch"), "to", "off"), http.StatusUnprocessableEntity, "Tick that the latest version of the project is at hand.")
+	want(t, owner.post(a.page("/switch"), "to", "off"), http.StatusUnprocessableEntity, "Tick that you have the latest version of the project.")
 	want(t, owner.post(a.page("/switch"), "to", "sideways"), http.StatusNotFound)
 
 	goesTo(t, owner.post(a.page("/switch"), "to", "off", "at_hand", "yes"), a.page(""))
@@ -109,7 +109,7 @@ func TestSwitchPage(t *testing.T) {
 	if d := a.deployment(t); d.DAGDeploys || !d.NeedsImage || !d.Mounted {
 		t.Errorf("state %+v", d.State)
 	}
-	want(t, owner.get(a.page("")), http.StatusOK, "This Deployment needs an image deploy.", "Ada Lovelace turned DAG-only deploys off.", "Switch back", "after the image deploy")
+	want(t, owner.get(a.page("")), http.StatusOK, "This Deployment needs a deploy of Image and DAGs.", "Ada Lovelace turned DAG-only deploys off.", "Switch back", "once Image and DAGs are deployed")
 	if page := a.as(t, a.Eve).get(a.page("")).Body.String(); strings.Contains(page, "Switch back") {
 		t.Error("an Author may switch back")
 	}
@@ -132,9 +132,9 @@ func TestSwitchWaits(t *testing.T) {
 	b := a.as(t, a.Ada)
 	want(t, b.get(a.page("/switch?to=off")), http.StatusOK, "waits its turn behind 1 deploy")
 	goesTo(t, b.post(a.page("/switch"), "to", "off", "at_hand", "yes"), a.page(""))
-	want(t, b.get(a.page("/settings/deploys")), http.StatusOK, "WAITING", "Call back")
+	want(t, b.get(a.page("/settings/deploys")), http.StatusOK, "WAITING", "Cancel the switch")
 	want(t, b.get(a.page("")), http.StatusOK, "Turn off DAG-only deploys", "DAG-only deploys are not enabled", "Cancel")
-	want(t, b.get(a.page("/deploys/1")), http.StatusOK, "QUEUED", "Is next.")
+	want(t, b.get(a.page("/deploys/1")), http.StatusOK, "QUEUED", "Next in the queue.")
 	goesTo(t, b.post(a.page("/switch/1/cancel")), a.page(""))
 	want(t, b.get(a.page("")), http.StatusOK, "data-upload")
 	goesTo(t, b.post(a.page("/deploys/1/cancel")), a.page(""))

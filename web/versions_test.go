@@ -23,7 +23,7 @@ func TestVersions(t *testing.T) {
 	w := b.get(a.page("/versions"))
 
 	want(t, w, http.StatusOK, one.Version.Short(), two.Version.Short(), "MOUNTED", "#1", "#2", "Kept for 90 days",
-		"stays: current", "stays: one of the last", "would free ")
+		"stays: current", "stays: one of the last", " once it expires")
 	if strings.Count(w.Body.String(), "MOUNTED") != 1 {
 		t.Error("more than one version is mounted")
 	}

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -42,6 +43,39 @@ func TestWordsOfPagesStandInViews(t *testing.T) {
 		}
 		for _, lit := range wordsIn(f) {
 			t.Errorf("%s: move the words to views: %s", fset.Position(lit.Pos()), lit.Value)
+		}
+	}
+}
+
+// oldPhrases were not clear to people who had never seen Slipway.
+var oldPhrases = []string{
+	"Its default of 300 s", "stands in the deploy history", "how this mends it", "Whatever its name is", "Is next.", "Leave it as it is",
+	"Keep what is there", "Replace it by a file", "As it was then", "Take back", "taken back", "called back", "Call back", "moves nothing", "One Airflow.",
+	"A few words are good", "is at hand", "would free", "Yes, there is no DAG file", "Every request but those", "for its turn\"", ">Keep</a>", "Keep them o",
+}
+
+// TestOldPhrasesAreGone looks for them in pages, refusals, answers and documents.
+func TestOldPhrasesAreGone(t *testing.T) {
+	for _, pattern := range []string{
+		"../views/*.templ", "../views/*.go", "*.go", "api/*.go", "api/openapi.yaml", "../internal/*/*.go", "../store/*.go", "../docs/*.md", "../README.md", "../static/*.js",
+	} {
+		names, err := filepath.Glob(pattern)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s: %d files, %v", pattern, len(names), err)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, phrase := range oldPhrases {
+				if strings.Contains(string(text), phrase) {
+					t.Errorf("%s has %q", name, phrase)
+				}
+			}
 		}
 	}
 }

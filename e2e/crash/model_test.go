@@ -162,7 +162,7 @@ func (a *acked) check(w slipway.Deploy, settled bool) (wrong []string) {
 		a.version = w.Version
 	}
 	refused := mayRefuse.MatchString(w.Reason)
-	overtaken := strings.HasPrefix(w.Reason, "A deploy before it in the queue failed or was called back")
+	overtaken := strings.HasPrefix(w.Reason, "A deploy before it in the queue failed or was cancelled")
 	switch {
 	case a.refused != "" && (w.Position != 0 || !w.Status.Ended()):
 		say("its finalize was refused: %s", a.refused)

@@ -9,15 +9,15 @@ const FixMax = 1 << 20
 // with NUL bytes, in another encoding than UTF-8, or with mixed line ends.
 func Editable(text []byte) error {
 	if len(text) > FixMax {
-		return Errorf(TooLarge, "A text of more than %d MiB cannot be edited here. Replace it by a file.", FixMax>>20)
+		return Errorf(TooLarge, "A text of more than %d MiB cannot be edited here. Upload a file in its place.", FixMax>>20)
 	}
 	switch f := FormOf(text); {
 	case f.Encoding == "":
-		return Errorf(Invalid, "The file is not text. Replace it by a file.")
+		return Errorf(Invalid, "The file is not text. Upload a file in its place.")
 	case f.Encoding != utf8Plain && f.Encoding != utf8BOM:
-		return Errorf(Invalid, "The file is a text in another encoding than UTF-8, which a form cannot keep. Replace it by a file.")
+		return Errorf(Invalid, "The file is a text in another encoding than UTF-8, which a form cannot keep. Upload a file in its place.")
 	case !f.OneEnd():
-		return Errorf(Invalid, "The lines of this file end in different ways, which a form cannot keep. Replace it by a file.")
+		return Errorf(Invalid, "The lines of this file end in different ways, which a form cannot keep. Upload a file in its place.")
 	}
 	return nil
 }

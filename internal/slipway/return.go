@@ -61,7 +61,7 @@ func (d Deployment) takesReturn(w Deploy) error {
 	case need == w.Kind, w.Kind == ImageAndDAG, need == DAGOnly && sameDAGs(d.State, then):
 		return nil
 	}
-	return Errorf(Conflict, "A deploy before it in the queue failed or was called back, so this return would do something else than was confirmed. Return to #%d again.", w.ReturnTo)
+	return Errorf(Conflict, "A deploy before it in the queue failed or was cancelled, so this return would do something else than was confirmed. Return to #%d again.", w.ReturnTo)
 }
 
 func sameCode(a, b State) bool {

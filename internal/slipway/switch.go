@@ -39,7 +39,7 @@ func (d Deployment) SwitchTo(on bool, role Role, projectAtHand bool) error {
 		return err
 	}
 	if !projectAtHand && !d.switchesBack(on) {
-		return Errorf(Invalid, "An image deploy has to follow. Tick that the latest version of the project is at hand.")
+		return Errorf(Invalid, "A deploy of Image and DAGs has to follow. Tick that you have the latest version of the project.")
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (d Deployment) MaySwitchSafely(on bool, role Role) error {
 // as prepared, or something would disappear.
 func (d Deployment) takesSwitch(s SafeSwitch) error {
 	if !sameCode(d.State, s.From) {
-		return Errorf(Conflict, "Something else has gone live, or was called back, since the switch was prepared. Prepare it again.")
+		return Errorf(Conflict, "Something else has gone live, or was cancelled, since the switch was prepared. Prepare it again.")
 	}
 	return nil
 }

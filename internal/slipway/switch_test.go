@@ -21,7 +21,7 @@ func TestSwitchTo(t *testing.T) {
 		"disable, admin":               {false, false, Admin, true, fine, ""},
 		"disable, operator":            {false, false, Operator, true, Forbidden, "needs the Owner role"},
 		"disable, stranger":            {false, false, NoRole, true, Forbidden, "needs the Owner role"},
-		"disable without the tick":     {false, false, Owner, false, Invalid, "Tick that the latest version"},
+		"disable without the tick":     {false, false, Owner, false, Invalid, "Tick that you have the latest version"},
 		"enable what is enabled":       {false, true, Owner, true, Conflict, "DAG-only deploys are on already."},
 		"disable what is disabled":     {true, false, Owner, true, Conflict, "DAG-only deploys are off already."},
 		"switch back, no tick needed":  {true, true, Owner, false, fine, ""},
