@@ -37,7 +37,9 @@ func TestFilesByKeyboard(t *testing.T) {
 	t.Parallel()
 	page := changedFiles(t, options{bypassCSP: true})
 	rows := page.GetByTestId("file")
-	row := func(name string) playwright.Locator { return rows.Filter(playwright.LocatorFilterOptions{HasText: name}) }
+	row := func(name string) playwright.Locator {
+		return rows.Filter(playwright.LocatorFilterOptions{HasText: name})
+	}
 	key := func(name string) { ok(t, page.Keyboard().Press(name)) }
 	ok(t, expect.Locator(rows).ToHaveCount(3))
 	ok(t, expect.Locator(page.Locator(".filelist details[open]")).ToHaveCount(1))

@@ -70,6 +70,9 @@ var may = map[string][]string{
 	"scripts/bench":         {"internal/durable"},
 	"scripts/bench-history": {rules, "store", "internal/archive", "internal/durable", "internal/bundle", "internal/mount", "internal/deploy"},
 	"scripts/corpus":        {},
+
+	// Fills a folder with the engine's own work, as cmd puts a portal together.
+	"scripts/demo": {rules, "store", "internal/agent", "internal/archive", "internal/auth", "internal/bundle", "internal/datadir", "internal/deploy", "internal/image"},
 }
 
 // mayTest holds what tests may import beside: web's run agents, as cmd does.

@@ -220,3 +220,12 @@ func Losses(versions, deploys int, mount string) []string {
 	}
 	return all
 }
+
+// keptHelp says which versions are kept, with how many there are, "" for none.
+func keptHelp(kept string) string {
+	if kept != "" {
+		kept += " "
+	}
+	return "A DAG bundle version that a newer one replaced can be returned to for so many days; the last ones stay longer. " + kept +
+		"What Airflow reads now is always kept, and what waits to be confirmed."
+}
