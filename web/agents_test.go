@@ -258,7 +258,7 @@ func TestSilentComponents(t *testing.T) {
 	want(t, operator.get(workspacePath(a.Workspace.ID)), http.StatusOK, "UNHEALTHY", "worker-0 has been silent for 1m10s.")
 	want(t, operator.get(a.page("")), http.StatusOK, "Forget worker-0")
 	goesTo(t, operator.post(a.page("/agents/forget"), "component", "worker-0"), a.page(""))
-	want(t, operator.get(a.page("")), http.StatusOK, "worker-0 is forgotten.", "NOT CONNECTED")
+	want(t, operator.get(a.page("")), http.StatusOK, "worker-0 is forgotten.", "CREATING")
 	if got := a.events(t, a.Workspace.ID)[0]; got != "component.forget worker-0" {
 		t.Errorf("audit trail: %s", got)
 	}
