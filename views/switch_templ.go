@@ -600,7 +600,7 @@ func switchEnd(p SwitchPage) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 47, "Questions? <code>docs/image-deploys.md</code> of Slipway tells all about the switch; then ask whoever runs this portal.")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 47, "Questions? <a href=\"/docs/image-deploys.md\">Image deploys and the switch</a> tells all about it; then ask whoever runs this portal.")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

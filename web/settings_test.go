@@ -99,7 +99,7 @@ func TestSwitchPage(t *testing.T) {
 	want(t, owner.get(a.page("/switch?to=off")), http.StatusOK, "Turn off DAG-only deploys for sales-prod?", "every change of a DAG needs a deploy of Image and DAGs",
 		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "I have the latest version of the project")
 	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.", "Deploys of DAGs never upgrade the Runtime", "The DAG bundle version is updated by deploys of DAGs, by deploys of image and DAGs, and by returns",
-		"needs it on their machine", "docs/image-deploys.md")
+		"needs it on their machine", `href="/docs/image-deploys.md"`)
 	want(t, a.as(t, a.Oli).get(a.page("/settings/deploys")), http.StatusOK, "needs the Owner role")
 	want(t, owner.post(a.page("/switch"), "to", "off"), http.StatusUnprocessableEntity, "Tick that you have the latest version of the project.")
 	want(t, owner.post(a.page("/switch"), "to", "sideways"), http.StatusNotFound)
