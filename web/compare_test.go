@@ -244,20 +244,21 @@ func TestModesAreNamed(t *testing.T) {
 	}
 	a.live(t, a.Eve, files("echo ", ""))
 	staged := a.staged(t, a.Eve, map[string]string{"a.py": "+x " + dag, "moved+.sh": "+x echo moved\n", "bin/f00.sh": "+x echo echo\n", "bin/f01.sh": "+x other\n"})
-	want(t, a.as(t, a.Mia).get(a.page(fmt.Sprintf("/deploys/%d", staged.Number))), http.StatusOK, "mode 100644 → 100755", "+1</span>", "(2 by mode alone)", "mode 100755")
+	want(t, a.as(t, a.Mia).get(a.page(fmt.Sprintf("/deploys/%d", staged.Number))), http.StatusOK, "mode 100644 → 100755", `<b class="ok">+1</b>`, "(2 by mode alone)", "mode 100755")
 	w := a.live(t, a.Eve, files("+x echo ", "x = 1\n"))
 	live := a.page(fmt.Sprintf("/deploys/%d", w.Number))
 	fold := "30 files differ by their mode alone: 100644 → 100755"
+	lines := `+0</b> <b class="nil">−0</b><span class="visually-hidden">lines` // of a file whose content is the same
 	for name, tt := range map[string]struct {
 		path   string
 		parts  []string
 		absent string
 	}{
-		"deploy":        {live, []string{fold, "(30 by mode alone)", "+1</span>"}, "+0</span>"},
-		"comparison":    {a.page("/compare?from=1&to=3"), []string{fold, "(30 by mode alone)", "Files 1 to 2 of 2", "renamed", "mode 100644 → 100755"}, "+0</span>"},
+		"deploy":        {live, []string{fold, "(30 by mode alone)", `<b class="ok">+1</b>`}, lines},
+		"comparison":    {a.page("/compare?from=1&to=3"), []string{fold, "(30 by mode alone)", "renamed", "mode 100644 → 100755"}, lines},
 		"the other way": {a.page("/compare?from=3&to=1"), []string{"30 files differ by their mode alone: 100755 → 100644", "mode 100755 → 100644"}, ""},
-		"a folder":      {a.page("/compare?from=1&to=3&under=bin"), []string{fold, "No content differs"}, "+0</span>"},
-		"one file":      {a.page("/compare?from=1&to=3&file=bin/f07.sh"), []string{"mode 100644 → 100755", "The content is the same."}, "+0</span>"},
+		"a folder":      {a.page("/compare?from=1&to=3&under=bin"), []string{fold}, lines},
+		"one file":      {a.page("/compare?from=1&to=3&file=bin/f07.sh"), []string{"100644 → 100755"}, lines},
 		"history":       {a.page("/history/bin/f07.sh"), []string{"mode 100644 → 100755"}, ""},
 		"between steps": {a.page("/history/bin/f07.sh?from=1&to=3"), []string{"The file held the same after #1 and after #3, with another mode: 100644 → 100755."}, ""},
 		"return":        {a.page("/deploys/1/return"), []string{"30 files differ by their mode alone: 100755 → 100644"}, ""},

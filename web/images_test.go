@@ -199,7 +199,7 @@ func TestNothingRunsTheImage(t *testing.T) {
 		return err
 	})
 	b := a.as(t, a.Eve)
-	want(t, b.get(a.page("/deploys/2")), http.StatusOK, `name="runs_image" value="yes" required`, "Yes, I restart Airflow with this image myself; until then its DAGs may be missing.")
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, `name="runs_image" value="yes" form="confirm" required`, "Yes, I restart Airflow with this image myself", "its DAGs may be missing.")
 	refused := b.post(a.page("/deploys/2/confirm"), "base", string(live.Version))
 	want(t, refused, http.StatusUnprocessableEntity, "Nothing here can run the image: give the Deployment an apply command")
 	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "runs_image", "yes"), a.page("/deploys/2"))

@@ -215,9 +215,15 @@ func checkPlan(t *testing.T, p Plan, base, next map[string]File) {
 		default:
 			want.Counts.Changed++
 		}
-		want.NoDAGs = want.NoDAGs && !f.DAG
+		if f.DAG {
+			want.NoDAGs = false
+			want.DAGs.After++
+		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(base)) {
+		if base[path].DAG {
+			want.DAGs.Before++
+		}
 		if _, stays := next[path]; !stays {
 			want.Counts.Removed++
 			if base[path].DAG {
