@@ -37,11 +37,11 @@ func TestChooseTheDagsFolder(t *testing.T) {
 			dag := firstFiles["hello.py"]
 			upload(t, page, tree{"one/dags/a.py": dag, "two/dags/b.py": dag + "\n", "README.md": "x"}.plain(t, "project.tar"))
 			see(t, page, "Say above which folder of the archive is the dags folder.")
-			for _, choice := range [][2]string{{"one/dags/ (1 DAG file)", "dags/a.py"}, {"two/dags/ (1 DAG file)", "dags/b.py"}} {
+			for _, choice := range [][2]string{{"one/dags/ (1 DAG file)", "a.py"}, {"two/dags/ (1 DAG file)", "b.py"}} {
 				ok(t, page.GetByLabel(choice[0]).Check())
 				press(t, page, "Use this folder")
 				waitFor(t, page, page.GetByText("It was chosen by").First())
-				waitFor(t, page, page.Locator("#review .delta").Filter(playwright.LocatorFilterOptions{HasText: choice[1]}).First())
+				waitFor(t, page, page.Locator(".filelist").Filter(playwright.LocatorFilterOptions{HasText: choice[1]}).First())
 			}
 			deployDAGs(t, page)
 			theMount(t, p).holds(t, tree{"b.py": dag + "\n"})
