@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 )
 
@@ -24,4 +25,11 @@ func WantKind(t *testing.T, err error, kind slipway.Kind, part string) {
 	if err == nil || got != kind || !strings.Contains(text, part) {
 		t.Fatalf("%v, want kind %v and %q", err, kind, part)
 	}
+}
+
+// ticksFor is DAGTicks with the name to type for a plan that wipes.
+func ticksFor(r deploy.Review) slipway.Ticks {
+	t := DAGTicks
+	t.Name = r.Plan.Deployment
+	return t
 }

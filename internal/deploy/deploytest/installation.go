@@ -139,7 +139,7 @@ func (i *Installation) Confirm(t *testing.T, number int, by slipway.Actor) slipw
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := i.Engine.Confirm(t.Context(), i.Sales.ID, number, by, r.Base, DAGTicks)
+	w, err := i.Engine.Confirm(t.Context(), i.Sales.ID, number, by, r.Base, ticksFor(r))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (i *Installation) Return(t *testing.T, to int) (number int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := i.Engine.Return(t.Context(), i.Sales.ID, to, i.Eve, r.Base, DAGTicks, "")
+	w, err := i.Engine.Return(t.Context(), i.Sales.ID, to, i.Eve, r.Base, ticksFor(r), "")
 	if err != nil {
 		t.Fatal(err)
 	}
