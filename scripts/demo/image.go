@@ -24,7 +24,7 @@ import (
 // airflowImage returns an image of Astro Runtime with random packages, built on
 // a day. It does not run: the demo has no Airflow.
 func airflowImage(runtime string, built time.Time, random *rand.Rand) (v1.Image, error) {
-	i := v1.Image(empty.Image)
+	i := empty.Image
 	for range 6 {
 		packages := make([]byte, 40_000+random.IntN(300_000))
 		for n := range packages {

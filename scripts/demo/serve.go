@@ -38,14 +38,17 @@ func configure(dir, agents string) error {
 func serve(ctx context.Context, binary, dir, listen string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	ended := make(chan error, len(components))
+	ended := make(chan struct{}, len(components))
 	for _, c := range components {
 		folder := filepath.Join(dir+".agents", c)
 		if err := os.MkdirAll(folder, 0o755); err != nil { // Airflow's user reads the mount below
 			return err
 		}
 		agent := command(ctx, binary, "agent", "--portal", "http://"+listen, "--component", c, "--dags", folder, "--token-file", filepath.Join(dir, agentsToken))
-		go func() { ended <- agent.Run() }()
+		go func() {
+			_ = agent.Run() // it was told to end, or had no portal
+			ended <- struct{}{}
+		}()
 	}
 	portal := command(ctx, binary, "serve", "--data", dir, "--config", filepath.Join(dir, configFile), "--listen", listen)
 	portal.Stdout, portal.Stderr = os.Stdout, os.Stderr
@@ -55,7 +58,7 @@ func serve(ctx context.Context, binary, dir, listen string) error {
 	}
 	stop()
 	for range components {
-		<-ended // an agent that was told to end, or that had no portal
+		<-ended
 	}
 	return err
 }

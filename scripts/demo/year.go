@@ -134,7 +134,7 @@ func (y *year) work(ctx context.Context) (err error) {
 func (y *year) person() slipway.Actor { return y.team[y.random.IntN(6)] }
 
 // commit is a commit that CI deploys.
-func (y *year) commit(title string) slipway.Git {
+func (y *year) commit() slipway.Git {
 	sha := fmt.Sprintf("%016x%016x%08x", y.random.Uint64(), y.random.Uint64(), y.random.Uint32())
 	return slipway.Git{Commit: sha, Branch: "main", Repository: "example/warehouse", URL: "https://git.example.com/example/warehouse/commit/" + sha, Author: people[3+y.random.IntN(3)].name}
 }
@@ -157,7 +157,7 @@ func (y *year) deployTo(ctx context.Context, to slipway.DeploymentID, by slipway
 	}
 	n := deploy.NewUpload{Name: "dags.tar.gz", Merge: slipway.ReplaceAll, Description: title}
 	if by.Token != "" {
-		n.Git = y.commit(title)
+		n.Git = y.commit()
 	}
 	w, err := y.upload(ctx, to, by, n, b)
 	if err != nil {
@@ -273,8 +273,7 @@ func (y *year) damaged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	title := y.commit("")
-	_, err = y.upload(ctx, y.prod.ID, y.ci, deploy.NewUpload{Name: "dags.tar.gz", Merge: slipway.ReplaceAll, Description: "Nightly deploy", Git: title}, b[:len(b)*2/3])
+	_, err = y.upload(ctx, y.prod.ID, y.ci, deploy.NewUpload{Name: "dags.tar.gz", Merge: slipway.ReplaceAll, Description: "Nightly deploy", Git: y.commit()}, b[:len(b)*2/3])
 	return err
 }
 
