@@ -93,7 +93,7 @@ func render(name string, source []byte) (Page, error) {
 // wide lets tables and code scroll for themselves. The renderer escapes every
 // such sign of the text.
 var wide = strings.NewReplacer(
-	"<table>", `<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>`, "</table>", "</table></div>",
+	"<table>", `<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>`, "</table>", "</table></div>",
 	"<pre>", `<pre class="code plain" tabindex="0">`,
 )
 

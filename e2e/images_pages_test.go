@@ -47,7 +47,7 @@ func imagePages(t *testing.T, p *imagePortal) map[string]string {
 	check(t, page, "Check image and DAGs")
 	confirm(t, page, "Deploy image and DAGs") // #2
 	deployRef(t, page, p, p.open.push(t, "team/"+strings.Trim(long, "-")+"/airflow:"+long, imageOf(t, "", nil)))
-	waitFor(t, page, page.GetByText("although nothing says")) // #3
+	waitFor(t, page, page.GetByText("Nothing says that this is an image of Airflow")) // #3
 	deployRef(t, page, p, p.open.push(t, "team/airflow:old", imageOf(t, "3.1-1", nil)))
 	waitFor(t, page, page.GetByText("Cannot deploy a downgraded Astro Runtime version.")) // #4
 	chooseKind(t, page, p, "Image")

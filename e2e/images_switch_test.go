@@ -73,7 +73,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 
 			askSwitch(t, page, p, "on")
 			doItForMe(t, page, "Turn on DAG-only deploys")
-			see(t, page, "dags/sales/orders.py")
+			see(t, page, "nothing changes")
 			confirm(t, page, "Turn on and deploy")
 			wantSwitch(t, page, p, "ON")
 			p.mount().holds(t, firstFiles)

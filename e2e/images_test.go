@@ -64,7 +64,7 @@ func TestImageDeploys(t *testing.T) {
 			ok(t, page.Locator("input[name=files]").SetInputFiles(changed.archive(t, "project.tar.gz")))
 			check(t, page, "Check image and DAGs")
 			see(t, page, "Replaces the DAGs of #1, Ada Lovelace.")
-			see(t, page, "dags/hello.py")
+			see(t, page, "hello.py")
 			confirm(t, page, "Deploy image and DAGs") // #4
 			if env := p.imageEnv(t); !strings.Contains(env, "RUNTIME_VERSION=3.1-6\n") {
 				t.Errorf("image.env is %q", env)
@@ -141,7 +141,7 @@ func TestImagesAreRefused(t *testing.T) {
 
 	odd := p.open.push(t, "team/nginx:1", imageOf(t, "", nil))
 	deployRef(t, page, p, odd)
-	waitFor(t, page, page.GetByText("although nothing says that it is an image of Airflow"))
+	waitFor(t, page, page.GetByText("Nothing says that this is an image of Airflow"))
 	ok(t, page.Locator("#review").GetByRole("checkbox").Check())
 	confirm(t, page, "Deploy image")
 }

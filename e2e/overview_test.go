@@ -168,6 +168,7 @@ func TestKeys(t *testing.T) {
 	arrive(t, page, `/deployments/[^/]+$`)
 
 	follow(t, page, "Settings")
+	follow(t, page, "Deploys")
 	ok(t, page.GetByRole("switch").Focus())
 	keys("Space")
 	arrive(t, page, `/switch\?to=off$`)

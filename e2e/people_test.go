@@ -45,7 +45,7 @@ func TestSomebodyElseDeploysInBetween(t *testing.T) {
 	agree(t, eve, "Deploy DAGs")
 	see(t, eve, "against #3")
 	see(t, eve, "Ada Lovelace")
-	see(t, eve, "dags/theirs.py")
+	see(t, eve, "theirs.py")
 	mountOf(t, p.data, world.Sales.Namespace).has(t, "theirs.py") // nothing moved yet
 	agree(t, eve, "Deploy DAGs")
 	deployed(t, eve)

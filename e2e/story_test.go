@@ -40,7 +40,7 @@ func TestFromNothingToAReturn(t *testing.T) {
 
 			upload(t, page, firstFiles.archive(t, "project.tar.gz"))
 			see(t, page, "+4")
-			see(t, page, "dags/sales/orders.py")
+			see(t, page, "orders.py")
 			deployDAGs(t, page)
 			mount := theMount(t, p)
 			mount.holds(t, firstFiles)

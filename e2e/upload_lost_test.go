@@ -20,7 +20,7 @@ func TestLostAnswer(t *testing.T) {
 
 	ok(t, page.Locator("input[name=files]").SetInputFiles(firstFiles.archive(t, "project.tar.gz")))
 	press(t, page, "Upload and check")
-	ok(t, expect.Locator(other.GetByTestId("deploy").First()).ToContainText("STAGED")) // all of it arrived
+	ok(t, expect.Locator(other.GetByTestId("deploy").First()).ToContainText("To confirm")) // all of it arrived
 	lose()
 
 	waitFor(t, page, page.GetByRole("heading", playwright.PageGetByRoleOptions{Name: "What this deploy will do"}))
