@@ -31,7 +31,7 @@ const (
 	crashRounds    = 10 // unless SLIPWAY_CRASH_ROUNDS says otherwise
 	crashFolder    = 50 // rounds on one data folder
 	crashStartSpan = 200 * time.Millisecond
-	crashAnswers   = 150                   // most changes that are answered before a kill: a busy machine is killed at as much work as an idle one
+	crashAnswers   = 80                    // most changes that are answered before a kill: a busy machine is killed at as much work as an idle one
 	crashAfter     = 20 * time.Millisecond // most time from the last answer to the kill
 	crashPatience  = 10 * time.Second      // until a kill without so many answers
 )
