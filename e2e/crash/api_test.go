@@ -61,7 +61,7 @@ func (w *worker) stagedByAPI() (finalize func() (program.Reply, error), err erro
 	if err != nil || r.Status != http.StatusCreated {
 		return nil, err
 	}
-	_, staged, err := w.BaseOf(program.DeployURL(w.of, begun.Number), 2*time.Second)
+	_, staged, err := w.Consent(program.DeployURL(w.of, begun.Number), 2*time.Second)
 	if err != nil || !staged {
 		return nil, err
 	}

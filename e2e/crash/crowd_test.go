@@ -197,7 +197,7 @@ func (c *crowd) byPerson(t *testing.T, w crowdDeploy, wait func()) {
 		return
 	}
 	w.number = number
-	base, ok, err := c.BaseOf(program.DeployURL(of, number), time.Minute)
+	consent, ok, err := c.Consent(program.DeployURL(of, number), time.Minute)
 	if err != nil || !ok {
 		t.Errorf("#%d is not staged: %v", number, err)
 		return
@@ -205,17 +205,17 @@ func (c *crowd) byPerson(t *testing.T, w crowdDeploy, wait func()) {
 	wait()
 	for {
 		w.sent = c.clock.Add(1)
-		r, err := c.Form(program.DeployURL(of, number)+"/confirm", program.ConfirmForm(base))
-		next := program.BaseField.FindStringSubmatch(r.Body)
+		r, err := c.Form(program.DeployURL(of, number)+"/confirm", consent)
+		next, asked := program.ConsentOn(r.Body)
 		switch {
 		case err == nil && r.Status == http.StatusSeeOther:
 			c.acknowledged(w)
 			return
-		case err != nil || r.Status != http.StatusConflict || !strings.Contains(r.Said(), "came in between") || next == nil:
+		case err != nil || r.Status != http.StatusConflict || !strings.Contains(r.Said(), "came in between") || !asked:
 			t.Errorf("confirm #%d: answer %d, %v: %s", number, r.Status, err, r.Said())
 			return
 		}
-		base = next[1]
+		consent = next
 		time.Sleep(3 * time.Second) // they read it
 	}
 }

@@ -112,11 +112,11 @@ func deploySome(t *testing.T, v *program.Visitor, d slipway.Deployment) {
 			t.Fatal(err)
 		}
 	}
-	base, _, err := v.BaseOf(program.DeployURL(d.ID, 1)+"/return", 5*time.Second)
+	consent, _, err := v.Consent(program.DeployURL(d.ID, 1)+"/return", 5*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.Form(program.DeployURL(d.ID, 1)+"/return", program.ConfirmForm(base)); err != nil {
+	if _, err := v.Form(program.DeployURL(d.ID, 1)+"/return", consent); err != nil {
 		t.Fatal(err)
 	}
 	if err := v.AwaitStatus(d.ID, 4, "deployed", 20*time.Second); err != nil {

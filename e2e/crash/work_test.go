@@ -151,12 +151,12 @@ func (w *worker) inPieces(upload string, archive []byte) (r program.Reply, err e
 
 // confirm reads the changes of a deploy and confirms it.
 func (w *worker) confirm(number int) (program.Reply, error) {
-	base, ok, err := w.BaseOf(program.DeployURL(w.of, number), 2*time.Second)
+	form, ok, err := w.Consent(program.DeployURL(w.of, number), 2*time.Second)
 	if err != nil || !ok {
 		return program.Reply{}, err
 	}
 	w.model.note(w.of, number, func(a *acked, now int) { a.sent = now })
-	r, err := w.Form(program.DeployURL(w.of, number)+"/confirm", program.ConfirmForm(base))
+	r, err := w.Form(program.DeployURL(w.of, number)+"/confirm", form)
 	if err == nil && r.Status == http.StatusSeeOther {
 		w.model.note(w.of, number, func(a *acked, now int) { a.confirmed = now })
 	}
@@ -167,12 +167,11 @@ func (w *worker) confirm(number int) (program.Reply, error) {
 func (w *worker) goBack() (program.Reply, error) {
 	to := 1 + w.rng.IntN(w.last)
 	page := program.DeployURL(w.of, to) + "/return"
-	base, ok, err := w.BaseOf(page, time.Second)
+	form, ok, err := w.Consent(page, time.Second)
 	if err != nil || !ok {
 		return program.Reply{}, err
 	}
 	sent := w.model.now()
-	form := program.ConfirmForm(base)
 	form.Set("reason", "as it was")
 	r, err := w.Form(page, form)
 	if err == nil && r.Status == http.StatusSeeOther {

@@ -64,7 +64,7 @@ func TestSlowSender(t *testing.T) {
 	if r, err = b.AppendUpload(upload, offset, &whole{archive[offset:]}); err != nil || r.Status != http.StatusNoContent {
 		t.Fatalf("answer %d, %v: %s", r.Status, err, r.Body)
 	}
-	if _, ok, err := b.BaseOf(program.DeployURL(b.World.Sales.ID, number), 10*time.Second); !ok || err != nil {
+	if _, ok, err := b.Consent(program.DeployURL(b.World.Sales.ID, number), 10*time.Second); !ok || err != nil {
 		t.Errorf("it is not staged: %v", err)
 	}
 }
@@ -120,7 +120,7 @@ func TestHundredUploads(t *testing.T) {
 			t.Errorf("two uploads are #%d", number)
 		}
 		seen[number] = true
-		if _, ok, err := b.BaseOf(program.DeployURL(b.World.Sales.ID, number), time.Minute); !ok || err != nil {
+		if _, ok, err := b.Consent(program.DeployURL(b.World.Sales.ID, number), time.Minute); !ok || err != nil {
 			t.Fatalf("#%d is not staged: %v", number, err)
 		}
 	}

@@ -39,17 +39,17 @@ func wantPages(t *testing.T, b *program.Portal) {
 }
 
 // staged uploads a file and waits until its deploy can be confirmed.
-func staged(t *testing.T, b *program.Portal, text string) (number int, base string) {
+func staged(t *testing.T, b *program.Portal, text string) (number int, consent url.Values) {
 	t.Helper()
 	number, r, err := b.Upload(b.World.Sales.ID, slipway.ReplaceAll, program.ArchiveOf(map[string]string{"dags/sales.py": text}))
 	if err != nil || r.Status != http.StatusNoContent {
 		t.Fatalf("upload: answer %d, %v: %s", r.Status, err, r.Body)
 	}
-	base, ok, err := b.BaseOf(program.DeployURL(b.World.Sales.ID, number), 20*time.Second)
+	consent, ok, err := b.Consent(program.DeployURL(b.World.Sales.ID, number), 20*time.Second)
 	if err != nil || !ok {
 		t.Fatalf("deploy #%d is not staged: %v", number, err)
 	}
-	return number, base
+	return number, consent
 }
 
 // TestDiskReserve has a disk run nearly full: uploads are refused before it is,
@@ -59,7 +59,7 @@ func TestDiskReserve(t *testing.T) {
 	b := program.StartPortal(t, filepath.Join(dir, "data"), "--reserve", "16MiB")
 	b.MustDeploy(t)
 	before := b.Mounted(t)
-	number, base := staged(t, b, "# airflow DAG, staged before\n")
+	number, consent := staged(t, b, "# airflow DAG, staged before\n")
 	heal := fill(t, dir, 17<<20)
 	big := make([]byte, 4<<20)
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, len(big))
@@ -76,7 +76,7 @@ func TestDiskReserve(t *testing.T) {
 	}
 	healReserve()
 	// What is staged needs a few bytes only, for which the reserve is there.
-	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", consent); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm: answer %d, %v", r.Status, err)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 20*time.Second); err != nil {
@@ -133,13 +133,13 @@ func TestFullDisk(t *testing.T) {
 	b := program.StartPortal(t, filepath.Join(dir, "data"), "--reserve", "0")
 	b.MustDeploy(t)
 	before := b.Mounted(t)
-	number, base := staged(t, b, "# airflow DAG, staged before\n")
+	number, consent := staged(t, b, "# airflow DAG, staged before\n")
 	heal := fill(t, dir, 0)
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, 1000)
 	wantSentence(t, "an upload", r, err)
 	r, err = b.UploadByForm(b.World.Sales.ID, slipway.AddFiles, "dags.tar.gz", program.ArchiveOf(map[string]string{"dags/a.py": "x"}))
 	wantSentence(t, "a form", r, err)
-	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base))
+	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", consent)
 	wantSentence(t, "a confirmation", r, err)
 	r, err = b.Form(program.DeploymentURL(b.World.Sales.ID)+"/switch", url.Values{"to": {"off"}, "at_hand": {"yes"}})
 	wantSentence(t, "a switch", r, err)
@@ -154,7 +154,7 @@ func TestFullDisk(t *testing.T) {
 	if r, err = b.Page("/readyz"); err != nil || r.Status != http.StatusOK {
 		t.Errorf("readyz with room again: answer %d, %v: %s", r.Status, err, r.Body)
 	}
-	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", consent); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm with room again: answer %d, %v: %s", r.Status, err, r.Body)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 20*time.Second); err != nil {
@@ -173,10 +173,10 @@ func TestConfirmedDeployWaitsForTheDisk(t *testing.T) {
 	dir := ownDisk(t)
 	b := program.StartPortal(t, filepath.Join(dir, "data"), "--reserve", "0")
 	b.MustDeploy(t)
-	number, base := staged(t, b, "# airflow DAG, confirmed\n")
+	number, consent := staged(t, b, "# airflow DAG, confirmed\n")
 	bundles := filepath.Join(b.Data, "bundles", b.World.Sales.Namespace)
 	heal := readOnly(t, bundles) // its manifest has no place
-	if r, err := b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err := b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", consent); err != nil || r.Status != http.StatusSeeOther {
 		t.Fatalf("confirm: answer %d, %v: %s", r.Status, err, r.Body)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 2*time.Second); err == nil || !strings.Contains(err.Error(), string(slipway.Deploying)) {
@@ -235,13 +235,13 @@ func TestReadOnlyDisk(t *testing.T) {
 	b := program.StartPortal(t, filepath.Join(disk.dir, "data"), "--reserve", "0")
 	b.MustDeploy(t)
 	before := b.Mounted(t)
-	number, base := staged(t, b, "# airflow DAG, staged before\n")
+	number, consent := staged(t, b, "# airflow DAG, staged before\n")
 	if out, err := exec.Command("mount", "-o", "remount,abort", disk.dir).CombinedOutput(); err != nil {
 		t.Fatalf("abort: %v: %s", err, out)
 	}
 	r, _, err := b.BeginUpload(b.World.Sales.ID, slipway.AddFiles, 1000)
 	wantSentence(t, "an upload", r, err)
-	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base))
+	r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", consent)
 	wantSentence(t, "a confirmation", r, err)
 	if r, err = b.Page("/readyz"); err != nil || r.Status != http.StatusServiceUnavailable || !strings.Contains(r.Body, "cannot be written to") {
 		t.Errorf("readyz: answer %d, %v: %s", r.Status, err, r.Body)
@@ -259,7 +259,7 @@ func TestReadOnlyDisk(t *testing.T) {
 	if got := b.Mounted(t); got != before {
 		t.Errorf("mounted is %q, want %q", got, before)
 	}
-	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", program.ConfirmForm(base)); err != nil || r.Status != http.StatusSeeOther {
+	if r, err = b.Form(program.DeployURL(b.World.Sales.ID, number)+"/confirm", consent); err != nil || r.Status != http.StatusSeeOther {
 		t.Errorf("confirm: answer %d, %v: %s", r.Status, err, r.Body)
 	}
 	if err := b.AwaitStatus(b.World.Sales.ID, number, slipway.Deployed, 20*time.Second); err != nil {

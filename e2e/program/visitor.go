@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"html"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -187,32 +188,41 @@ func (v *Visitor) UploadByForm(of slipway.DeploymentID, merge slipway.Merge, nam
 	return v.Send(http.MethodPost, DeploymentURL(of)+"/deploys", &body, h)
 }
 
-// BaseField is the hidden field of a confirming form with the version that the
-// changes are against.
-var BaseField = regexp.MustCompile(`name="base" value="([^"]*)"`)
+var (
+	baseField = regexp.MustCompile(`name="base" value="([^"]*)"`)
+	typedName = regexp.MustCompile(`name="typed"[^>]* data-must-equal="([^"]*)"`)
+)
 
-// BaseOf waits until a page shows the changes of a deploy, and returns the version
-// that the changes are against. ok is false for a refused deploy, and when patience
-// ends.
-func (v *Visitor) BaseOf(page string, patience time.Duration) (base string, ok bool, err error) {
+// ConsentOn fills in the form that confirms a deploy, with every tick and the name
+// that the page asks for. ok is false on a page without that form.
+func ConsentOn(page string) (form url.Values, ok bool) {
+	base := baseField.FindStringSubmatch(page)
+	if base == nil {
+		return nil, false
+	}
+	form = url.Values{"base": base[1:], "remove_dags": {"yes"}, "no_dags": {"yes"}, "runs_image": {"yes"}}
+	if name := typedName.FindStringSubmatch(page); name != nil {
+		form.Set("typed", html.UnescapeString(name[1]))
+	}
+	return form, true
+}
+
+// Consent waits until a page shows the changes of a deploy, and fills in the form
+// that confirms it. ok is false for a refused deploy, and when patience ends.
+func (v *Visitor) Consent(page string, patience time.Duration) (form url.Values, ok bool, err error) {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		r, err := v.Page(page)
 		if err != nil {
-			return "", false, err
+			return nil, false, err
 		}
-		if m := BaseField.FindStringSubmatch(r.Body); m != nil {
-			return m[1], true, nil
+		if form, ok := ConsentOn(r.Body); ok {
+			return form, true, nil
 		}
 		if strings.Contains(r.Body, "refused") || r.Status != http.StatusOK {
 			break
 		}
 	}
-	return "", false, nil
-}
-
-// ConfirmForm is a form that confirms a deploy with every tick.
-func ConfirmForm(base string) url.Values {
-	return url.Values{"base": {base}, "remove_dags": {"yes"}, "no_dags": {"yes"}, "runs_image": {"yes"}, "typed": {"sales-prod"}}
+	return nil, false, nil
 }
 
 // Deploy uploads an archive and confirms the deploy: after a return without an
@@ -225,14 +235,14 @@ func (v *Visitor) Deploy(of slipway.DeploymentID, merge slipway.Merge, archive [
 	if err != nil {
 		return number, err
 	}
-	base, ok, err := v.BaseOf(DeployURL(of, number), 20*time.Second)
+	form, ok, err := v.Consent(DeployURL(of, number), 20*time.Second)
 	if err == nil && !ok {
 		err = fmt.Errorf("deploy #%d is not staged", number)
 	}
 	if err != nil {
 		return number, err
 	}
-	r, err = v.Form(DeployURL(of, number)+"/confirm", ConfirmForm(base))
+	r, err = v.Form(DeployURL(of, number)+"/confirm", form)
 	if err == nil && r.Status != http.StatusSeeOther {
 		err = fmt.Errorf("confirm: answer %d: %s", r.Status, r.Body)
 	}
