@@ -36,7 +36,7 @@ var createFields = map[string][]string{"cloudProvider": {"AZURE"}, "region": {re
 // reading a Deployment and sending the whole object back.
 var (
 	anyOnCreate = map[string]bool{"astroRuntimeVersion": true}
-	anyOnUpdate = map[string]bool{"status": true, "statusReason": true, "updatedAt": true, "updatedBy": true}
+	anyOnUpdate = map[string]bool{"status": true, "health": true, "statusReason": true, "updatedAt": true, "updatedBy": true}
 )
 
 // elsewhere says, for a field that the portal does not manage, where to set what

@@ -67,6 +67,7 @@ func TestFieldsWithoutEffect(t *testing.T) {
 		{"imageTag", `"v2"`, "does not change it", "There is no field"},
 		{"needsImageDeploy", `true`, "needsImageDeploy is false", "There is no field"},
 		{"status", `"HEALTHY"`, "", "There is no field"}, // changes by itself
+		{"health", `"CREATING"`, "", "There is no field"},
 		{"isMountedHere", `true`, "", ""},
 		{"isMountedHere", `false`, "isMountedHere is true", ""},
 	} {
