@@ -52,8 +52,8 @@ func TestStreams(t *testing.T) {
 		case <-time.After(10 * time.Second):
 			t.Error("the agent's poll stands still")
 		}
-		if !awaits(live, "DEPLOYED") {
-			t.Error("the live page does not say that it is deployed")
+		if !awaits(live, "/deploys/1\"") {
+			t.Error("the live page does not show the deploy")
 		}
 		_, text, err = send(t, s.Client, s, early{method: "GET", path: program.DeploymentURL(s.DeploymentID) + "/versions", header: cookie}, nil)
 		at := strings.Index(text, "/archive\"")
