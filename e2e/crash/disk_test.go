@@ -58,6 +58,11 @@ func (k *disk) check(ctx context.Context, f facts, m *model) (wrong []string) {
 		for _, v := range f.versions[d.ID] {
 			wrong = append(wrong, k.version(ctx, d, v.Version, m)...)
 		}
+		for _, w := range f.deploys[d.ID] {
+			if mountsBeforeLive(w) {
+				wrong = append(wrong, k.version(ctx, d, w.Version, m)...)
+			}
+		}
 		if d.Version != "" && !slices.ContainsFunc(f.versions[d.ID], func(v store.BundleVersion) bool { return v.Version == d.Version }) {
 			wrong = append(wrong, fmt.Sprintf("%s wants version %s, which has no record", d.Namespace, d.Version))
 		}
@@ -65,6 +70,12 @@ func (k *disk) check(ctx context.Context, f facts, m *model) (wrong []string) {
 		wrong = append(wrong, k.image(d)...)
 	}
 	return wrong
+}
+
+// mountsBeforeLive reports whether the version of w is being mounted without a
+// record of its own yet: of an image and DAGs, the records come last.
+func mountsBeforeLive(w slipway.Deploy) bool {
+	return w.Kind == slipway.ImageAndDAG && w.ReturnTo == 0 && w.Status == slipway.Deploying && !w.WentLive() && !w.MountingAt.IsZero() && w.Reason == ""
 }
 
 // version checks that a manifest is the one that was seen first, and that each
