@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,14 +102,14 @@ func deployFile(v *program.Visitor, of slipway.DeploymentID, name, text string) 
 		return err
 	}
 	page := r.Location()
-	base, ok, err := v.BaseOf(page, 20*time.Second)
+	form, ok, err := v.Consent(page, 20*time.Second)
 	if err == nil && !ok {
 		err = fmt.Errorf("%s is not staged", page)
 	}
 	if err != nil {
 		return err
 	}
-	r, err = v.Form(page+"/confirm", url.Values{"base": {base}})
+	r, err = v.Form(page+"/confirm", form)
 	if err == nil && r.Status != http.StatusSeeOther {
 		err = fmt.Errorf("confirm: answer %d: %s", r.Status, r.Body)
 	}
