@@ -59,7 +59,8 @@ func (k *disk) check(ctx context.Context, f facts, m *model) (wrong []string) {
 			wrong = append(wrong, k.version(ctx, d, v.Version, m)...)
 		}
 		for _, w := range f.deploys[d.ID] {
-			if mountsBeforeLive(w) {
+			// An image with DAGs is mounted before its records are written.
+			if wanted := d.Wanted(&w); w.Status == slipway.Deploying && wanted.Mounted && wanted.Version == w.Version {
 				wrong = append(wrong, k.version(ctx, d, w.Version, m)...)
 			}
 		}
@@ -70,12 +71,6 @@ func (k *disk) check(ctx context.Context, f facts, m *model) (wrong []string) {
 		wrong = append(wrong, k.image(d)...)
 	}
 	return wrong
-}
-
-// mountsBeforeLive reports whether the version of w is being mounted without a
-// record of its own yet: of an image and DAGs, the records come last.
-func mountsBeforeLive(w slipway.Deploy) bool {
-	return w.Kind == slipway.ImageAndDAG && w.ReturnTo == 0 && w.Status == slipway.Deploying && !w.WentLive() && !w.MountingAt.IsZero() && w.Reason == ""
 }
 
 // version checks that a manifest is the one that was seen first, and that each
