@@ -130,6 +130,7 @@ type Review struct {
 	Action      string
 	Button      string
 	Base        slipway.Version
+	Tag         string // of what is shown, beside Base
 	Against     string // "against #127"
 	Notice      string // why the form is shown again
 	Refusal     string // why the deploy cannot be confirmed

@@ -312,5 +312,6 @@ func ticks(c echo.Context) slipway.Ticks {
 		RemoveDAGs: c.FormValue("remove_dags") == "yes", NoDAGs: c.FormValue("no_dags") == "yes", NotAirflow: c.FormValue("not_airflow") == "yes",
 		RunsImage: c.FormValue("runs_image") == "yes", Pointers: c.FormValue("pointers") == "yes", Bidi: c.FormValue("bidi") == "yes",
 		Invisible: c.FormValue("invisible") == "yes", Unjudged: c.FormValue("unjudged") == "yes", Name: c.FormValue("typed"),
+		Review: c.FormValue("review"),
 	}
 }

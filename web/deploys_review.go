@@ -20,7 +20,7 @@ import (
 // return.
 func review(r deploy.Review, t confirmForm) views.Review {
 	v := views.Review{
-		Base: r.Base, Against: views.AgainstText(r.BaseDeploy), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
+		Base: r.Base, Tag: r.Deploy.ReviewTag(), Against: views.AgainstText(r.BaseDeploy), Notice: t.notice, Description: r.Deploy.Description, Reason: t.reason, Ticks: t.ticks,
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
 		StoppedDAGs: r.Plan.StoppedDAGs, Pointers: r.Plan.Pointers, Bidi: r.Plan.Bidi, Invisible: r.Plan.Invisible, Unjudged: r.Plan.Unjudged,
 		LeftOut: omissions(r.Report), Outside: r.Report.Outside, Left: views.LeftFiles{Out: r.Deploy.Counts.LeftOut, Outside: r.Deploy.Counts.Outside},
@@ -92,7 +92,7 @@ func (s *Server) chooseLanding(c echo.Context) error {
 // needsReview reports whether the answer to err is the page with the changes
 // again.
 func needsReview(err error) bool {
-	return errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrBaseChanged)
+	return errors.Is(err, slipway.ErrInvalid) || errors.Is(err, slipway.ErrBaseChanged) || errors.Is(err, slipway.ErrReviewChanged)
 }
 
 // reviewAgain shows the page of a refused confirmation again, with the reason
@@ -100,6 +100,9 @@ func needsReview(err error) bool {
 func (s *Server) reviewAgain(c echo.Context, err error, t confirmForm, page func(echo.Context, int, confirmForm) error) error {
 	status, text := explain(err)
 	t.notice = text
+	if errors.Is(err, slipway.ErrReviewChanged) {
+		t.ticks = slipway.Ticks{}
+	}
 	if errors.Is(err, slipway.ErrBaseChanged) {
 		t.ticks = slipway.Ticks{} // the given ticks were for other changes
 		if w, ok := s.newestDeploy(c); ok {

@@ -44,6 +44,7 @@ func TestConfirm(t *testing.T) {
 	}{
 		"all of it":    {[]string{"remove_dags", "yes", "description", "Tidy up"}, http.StatusSeeOther, "", slipway.Deployed},
 		"without tick": {[]string{"description", "Tidy up"}, http.StatusUnprocessableEntity, "This deploy removes the DAG file old.py. Tick that it may.", slipway.Staged},
+		"other review": {[]string{"remove_dags", "yes", "description", "Tidy up", "review", "0123456789abcdef"}, http.StatusConflict, "Another folder, or another place for the files, was chosen in between.", slipway.Staged},
 		"other base":   {[]string{"remove_dags", "yes", "description", "Tidy up", "base", "2026-11-22T14:03:51.2040000Z"}, http.StatusConflict, "Deploy #1 by Ada Lovelace came in between.", slipway.Staged},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -190,6 +190,7 @@ func (v *Visitor) UploadByForm(of slipway.DeploymentID, merge slipway.Merge, nam
 
 var (
 	baseField = regexp.MustCompile(`name="base" value="([^"]*)"`)
+	tagField  = regexp.MustCompile(`name="review" value="([^"]*)"`)
 	typedName = regexp.MustCompile(`name="typed"[^>]* data-must-equal="([^"]*)"`)
 )
 
@@ -201,6 +202,9 @@ func ConsentOn(page string) (form url.Values, ok bool) {
 		return nil, false
 	}
 	form = url.Values{"base": base[1:], "remove_dags": {"yes"}, "no_dags": {"yes"}, "runs_image": {"yes"}}
+	if tag := tagField.FindStringSubmatch(page); tag != nil {
+		form.Set("review", tag[1])
+	}
 	if name := typedName.FindStringSubmatch(page); name != nil {
 		form.Set("typed", html.UnescapeString(name[1]))
 	}

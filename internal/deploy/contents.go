@@ -602,6 +602,21 @@ func merged(w slipway.Deploy, base, uploaded []slipway.File) []slipway.File {
 	return w.Merge.Apply(w.Folder, archive.Composed(base), w.Landed(uploaded))
 }
 
+// relanded returns the staged deploy w with its files at the places that they have in the
+// version at the end of the queue. Where that cannot be read, which its plan will say, w
+// stays.
+func (o *contents) relanded(b queueState, w slipway.Deploy, staged []byte) slipway.Deploy {
+	base, err := o.projectedFiles(b)
+	if err != nil {
+		return w
+	}
+	files, err := o.uploadedFiles(w.ID, staged)
+	if err != nil {
+		return w
+	}
+	return w.Relanded(archive.Composed(base), files)
+}
+
 // checkMerged refuses next, made of base by w, if next is no version, or if w goes to a
 // folder that base spells otherwise.
 func checkMerged(w slipway.Deploy, base, next []slipway.File, lim archive.Limits) error {

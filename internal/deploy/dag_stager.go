@@ -120,6 +120,11 @@ func (a *dagStager) ChooseRoot(ctx context.Context, of slipway.DeploymentID, num
 // ChooseLanding sends the names of the upload beside name to another folder, one of
 // those found.
 func (a *dagStager) ChooseLanding(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, name, folder string) (w slipway.Deploy, err error) {
+	s, stored, staged, err := readStaged(ctx, a.store, of, number, by)
+	if err != nil {
+		return w, err
+	}
+	places := a.contents.relanded(s, stored, staged).Landing
 	err = a.store.Update(ctx, func(tx *store.Tx) error {
 		d, role, err := tx.Projected(of, by)
 		if err != nil {
@@ -128,6 +133,10 @@ func (a *dagStager) ChooseLanding(ctx context.Context, of slipway.DeploymentID, 
 		if w, err = tx.Deploy(of, number); err != nil {
 			return err
 		}
+		if w.ReviewTag() != stored.ReviewTag() {
+			return slipway.ErrReviewChanged
+		}
+		w.Landing = places
 		if w, err = w.Land(role, by, name, folder); err != nil {
 			return err
 		}

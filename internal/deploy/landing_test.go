@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,4 +47,65 @@ func TestLandingOfALooseFile(t *testing.T) {
 	if want := "dags/orders.py is new, and dags/sales/orders.py stands there already: to change that one, send the field folder."; w.Note != want {
 		t.Errorf("note %q, want %q", w.Note, want)
 	}
+}
+
+// TestConfirmationIsForWhatWasRead: after another choice of the place, in another window
+// or between the plan and its transaction, the changes are read again.
+func TestConfirmationIsForWhatWasRead(t *testing.T) {
+	a := running(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"sales/orders.py": dag("o"), "x/keep.py": dag("k")})
+	person := a.Eve
+	person.Via = slipway.Portal
+	w := sent(t, a, person, slipway.AddFiles, "", map[string]string{"orders.py": "no = 1\n", "other.py": dag("p")})
+	choose := func(folder string) {
+		t.Helper()
+		if _, err := a.Engine.ChooseLanding(t.Context(), a.Sales.ID, w.Number, person, "orders.py", folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	choose("")
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := slipway.Ticks{Review: r.Deploy.ReviewTag()}
+	_, err = a.Engine.ConfirmWhile(t.Context(), a.Sales.ID, w.Number, person, r.Base, slipway.Ticks{}, func() { choose("sales") })
+	wantKind(t, err, slipway.Invalid, "sales/orders.py") // Airflow would stop loading it, which nobody ticked
+	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Ada, r.Base, read)
+	if !errors.Is(err, slipway.ErrReviewChanged) {
+		t.Errorf("confirmed with a page that shows another place: %v", err)
+	}
+	choose("")
+	if r, err = a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Ada); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Ada, r.Base, slipway.Ticks{Review: r.Deploy.ReviewTag()}); err != nil {
+		t.Fatal(err)
+	}
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"orders.py": "no = 1\n", "other.py": dag("p"), "sales/orders.py": dag("o"), "x/keep.py": dag("k")})
+}
+
+// TestPlacesAreFoundAnew: a name that came, or went elsewhere, while the deploy waited
+// is seen.
+func TestPlacesAreFoundAnew(t *testing.T) {
+	a := running(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"finance/tax.py": dag("t"), "x/keep.py": dag("k")})
+	person := a.Eve
+	person.Via = slipway.Portal
+	w := sent(t, a, person, slipway.AddFiles, "", map[string]string{"new.py": dag("n"), "tax.py": dag("t2")})
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"ops/tax.py": dag("t"), "sales/new.py": dag("m")})
+	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, person)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"~ops/tax.py", "~sales/new.py"}, changesOf(r.Plan)); diff != "" {
+		t.Errorf("changes (-want +got):\n%s", diff)
+	}
+	if _, err := a.Engine.ChooseLanding(t.Context(), a.Sales.ID, w.Number, person, "new.py", ""); err != nil {
+		t.Fatal(err)
+	}
+	a.Confirm(t, w.Number, person)
+	a.Await(t, w.Number, slipway.Deployed)
+	a.WantMounted(t, map[string]string{"new.py": dag("n"), "ops/tax.py": dag("t2"), "sales/new.py": dag("m")})
 }

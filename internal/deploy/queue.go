@@ -37,7 +37,10 @@ type agreement func(projected slipway.Deployment, w slipway.Deploy, p slipway.Pl
 
 // attended approves plans with the ticks of a person.
 func attended(ticks slipway.Ticks) agreement {
-	return func(_ slipway.Deployment, _ slipway.Deploy, p slipway.Plan) (string, error) {
+	return func(_ slipway.Deployment, w slipway.Deploy, p slipway.Plan) (string, error) {
+		if ticks.Review != "" && ticks.Review != w.ReviewTag() {
+			return "", slipway.ErrReviewChanged
+		}
 		return "", p.Check(ticks)
 	}
 }
@@ -88,16 +91,17 @@ func (q *queue) decide(ctx context.Context, of slipway.DeploymentID, by slipway.
 func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (slipway.Deploy, error) {
 	var uploads []string
 	queued, err := q.decide(ctx, of, by, "deploy.confirm", agree, func() (p proposal, err error) {
-		s, w, staged, err := q.planner.stagedDeploy(ctx, of, number, by)
+		s, stored, staged, err := q.planner.stagedDeploy(ctx, of, number, by)
 		if err != nil {
 			return p, err
 		}
+		w := q.planner.contents.relanded(s, stored, staged)
 		if _, err := s.projected.Confirm(w, s.role, by, versionOr(base, s.projected)); err != nil {
 			return p, err
 		}
 		p = proposal{state: s, w: w, plan: func() (slipway.Plan, error) { return q.planner.plan(ctx, s, w, staged) }}
 		p.add = func(tx *store.Tx, plan slipway.Plan, note string) (slipway.Deploy, error) {
-			w, err := queueable(tx, s, number, by, base)
+			w, err := queueable(tx, s, stored, w.Landing, by, base)
 			if err != nil {
 				return w, err
 			}
@@ -126,9 +130,10 @@ func versionOr(base *slipway.Version, projected slipway.Deployment) slipway.Vers
 	return *base
 }
 
-// queueable checks the deploy again in the transaction of queueing. After a
-// change of the queue since b was read, queueable returns errQueueChanged.
-func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
+// queueable checks the deploy again in the transaction of queueing, and returns it with
+// the places of the plan. After a change since b and planned were read, of the queue or of
+// the deploy, queueable returns errQueueChanged.
+func queueable(tx *store.Tx, b queueState, planned slipway.Deploy, places *slipway.Landings, by slipway.Actor, base *slipway.Version) (w slipway.Deploy, err error) {
 	d, role, err := tx.Deployment(b.now.ID, by)
 	if err != nil {
 		return w, err
@@ -137,9 +142,13 @@ func queueable(tx *store.Tx, b queueState, number int, by slipway.Actor, base *s
 	if err != nil {
 		return w, err
 	}
-	if w, err = tx.Deploy(d.ID, number); err != nil {
+	if w, err = tx.Deploy(d.ID, planned.Number); err != nil {
 		return w, err
 	}
+	if w.ReviewTag() != planned.ReviewTag() {
+		return w, errQueueChanged
+	}
+	w.Landing = places
 	projected := d.Projected(queue)
 	if w, err = projected.Confirm(w, role, by, versionOr(base, projected)); err != nil {
 		return w, err

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"sync"
 
 	"slipway/internal/slipway"
 )
@@ -12,6 +13,17 @@ var ErrMoved = errQueueChanged
 // InTurn calls try as whoever queues a deploy does.
 func (e *Engine) InTurn(ctx context.Context, of slipway.DeploymentID, try func() error) error {
 	return e.inTurn(ctx, of, try)
+}
+
+// ConfirmWhile is Confirm, with something that happens once between the plan and its
+// transaction.
+func (e *Engine) ConfirmWhile(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base slipway.Version, ticks slipway.Ticks, between func()) (slipway.Deploy, error) {
+	once := sync.OnceFunc(between)
+	return e.confirm(ctx, of, number, by, &base, func(projected slipway.Deployment, w slipway.Deploy, p slipway.Plan) (string, error) {
+		note, err := attended(ticks)(projected, w, p)
+		once()
+		return note, err
+	})
 }
 
 // InLine returns how many requests hold the lock of a Deployment's queue or wait

@@ -155,6 +155,7 @@ func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number in
 	if w.Status != slipway.Staged {
 		return Review{}, slipway.Errorf(slipway.Conflict, "Deploy #%d does not wait to be confirmed: it is %s.", number, w.Status)
 	}
+	w = e.contents.relanded(b, w, staged)
 	r := b.review(w)
 	r.By = by
 	plan, impossible := e.planner.plan(ctx, b, w, staged)

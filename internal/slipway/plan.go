@@ -20,6 +20,7 @@ type Ticks struct {
 	NotAirflow bool   // confirms an image without signs of Airflow
 	RunsImage  bool   // yes, somebody restarts Airflow with the image, as nothing else does
 	Name       string // the name of the Deployment, typed to take many DAG files from Airflow
+	Review     string // ReviewTag of the deploy that they are for; "" for a return
 }
 
 // Plan holds the changes of a deploy to the files of a base.

@@ -1,6 +1,9 @@
 package slipway
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"path"
@@ -108,6 +111,7 @@ type Landing struct {
 	More    int      `json:",omitempty"` // further such folders
 	Folder  string   // the one that the names go to, below dags
 	Asks    bool     `json:",omitempty"` // several folders would do: somebody must choose
+	Chosen  bool     `json:",omitempty"` // by somebody
 }
 
 // maxLandings is how many folders are offered to a name.
@@ -156,8 +160,83 @@ func (w Deploy) FindLandings(base, files []File) (all Landings) {
 			all = append(all, l)
 		}
 	}
+	return s.apart(all, tops)
+}
+
+// apart has a Landing ask whose files would come upon others of the upload. tops are the
+// files below each name.
+func (s stands) apart(all Landings, tops map[string][]string) Landings {
+	taken := maps.Clone(s.sent)
+	for i, l := range all {
+		for _, name := range l.Names {
+			for _, rel := range tops[name] {
+				at := path.Join(l.Folder, rel)
+				if !l.Asks && taken[at] {
+					all[i].Folder, all[i].Asks = s.folder, true
+				}
+				taken[at] = true
+			}
+		}
+	}
 	return all
 }
+
+// Relanded returns w with the places found anew: base may have changed since. What
+// somebody chose stays where it is still possible.
+func (w Deploy) Relanded(base, files []File) Deploy {
+	if w.Status != Staged || w.By.Via != Portal {
+		return w
+	}
+	chosen := map[string]string{}
+	for _, l := range w.landings() {
+		for _, name := range l.Names {
+			if l.Chosen {
+				chosen[name] = l.Folder
+			}
+		}
+	}
+	var all Landings
+	for _, l := range w.FindLandings(base, files) {
+		open := l
+		open.Names = nil
+		for _, name := range l.Names {
+			folder, ok := chosen[name]
+			if !ok || folder != w.Folder && !slices.Contains(l.Folders, folder) {
+				open.Names = append(open.Names, name)
+				continue
+			}
+			i := slices.IndexFunc(all, func(m Landing) bool {
+				return m.Chosen && m.Folder == folder && m.More == l.More && slices.Equal(m.Folders, l.Folders)
+			})
+			if i < 0 {
+				i = len(all)
+				all = append(all, Landing{Folders: l.Folders, More: l.More, Folder: folder, Chosen: true})
+			}
+			all[i].Names = append(all[i].Names, name)
+		}
+		if len(open.Names) > 0 {
+			all = append(all, open)
+		}
+	}
+	if w.Landing = nil; len(all) > 0 {
+		w.Landing = &all
+	}
+	return w
+}
+
+// ReviewTag changes with all that a reader of the review of w agrees to, but the version
+// that it is against: the files, the folder that they come from, and their places.
+func (w Deploy) ReviewTag() string {
+	b, err := json.Marshal([]any{w.StagedAt.UnixMilli(), w.Root, w.landings()})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// ErrReviewChanged is the error of a confirmation of something else than was read.
+var ErrReviewChanged = &Error{Kind: Conflict, Text: "Another folder, or another place for the files, was chosen in between. Read the changes again, then confirm."}
 
 // stands finds names in the files of a version.
 type stands struct {
@@ -232,6 +311,9 @@ func (w Deploy) Landed(files []File) []File {
 func (w Deploy) Settled() error {
 	for _, l := range w.landings() {
 		if l.Asks {
+			if len(l.Folders) == 1 {
+				return Errorf(Invalid, "%s stands in %s: say that it replaces that one, or that it is new.", Visible(l.Names[0]), Visible(path.Join("dags", l.Folders[0])))
+			}
 			return Errorf(Invalid, "%s stands at %d places: say which one it replaces, or that it is new.", Visible(l.Names[0]), len(l.Folders)+l.More)
 		}
 	}
@@ -249,7 +331,7 @@ func (w Deploy) Land(role Role, by Actor, name, folder string) (Deploy, error) {
 	if i < 0 || folder != w.Folder && !slices.Contains(all[i].Folders, folder) {
 		return w, Errorf(Invalid, "%q does not stand in the folder %q. Choose one of the places that the page names.", name, folder)
 	}
-	all[i].Folder, all[i].Asks = folder, false
+	all[i].Folder, all[i].Asks, all[i].Chosen = folder, false, true
 	w.Landing = &all
 	return w, nil
 }

@@ -76,3 +76,56 @@ func TestLandings(t *testing.T) {
 		})
 	}
 }
+
+// TestLandingsApart: no two files of an upload are sent to one place without a choice.
+func TestLandingsApart(t *testing.T) {
+	w := Deploy{Status: Staged, Merge: AddFiles}
+	sent := filesAt("a.py f/a.py")
+	all := w.FindLandings(filesAt("x/f/a.py"), sent)
+	w.Landing = &all
+	if got := pathsOf(w.Landed(sent)); got != "f/a.py x/f/a.py" {
+		t.Errorf("lands at %s", got)
+	}
+	checkError(t, w.Settled(), Invalid, "f stands in dags/x: say that it replaces that one, or that it is new.")
+}
+
+// TestRelanded: places follow the version, and what somebody chose stays while it can.
+func TestRelanded(t *testing.T) {
+	for name, tt := range map[string]struct {
+		base, chosen, now string // chosen: the folder that somebody chose for a.py against base; "-" for none
+		want              string // place of a.py; "ask" for a question
+	}{
+		"moved":                  {"x/a.py", "-", "y/a.py", "y/a.py"},
+		"came":                   {"b.py", "-", "y/a.py", "y/a.py"},
+		"went":                   {"x/a.py", "-", "b.py", "a.py"},
+		"another came":           {"x/a.py", "-", "x/a.py y/a.py", "ask"},
+		"chosen, another came":   {"x/a.py", "x", "x/a.py y/a.py", "x/a.py"},
+		"new, another came":      {"x/a.py", "", "x/a.py y/a.py", "a.py"},
+		"chosen, and moved":      {"x/a.py z/a.py", "x", "y/a.py", "y/a.py"},
+		"chosen, and at its own": {"x/a.py", "x", "a.py x/a.py", "a.py"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := Deploy{Status: Staged, Merge: AddFiles, By: Actor{User: "eve", Via: Portal}}
+			sent := filesAt("a.py")
+			w = w.Relanded(filesAt(tt.base), sent)
+			if tt.chosen != "-" {
+				var err error
+				if w, err = w.Land(Author, w.By, "a.py", tt.chosen); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tag := w.ReviewTag()
+			if again := w.Relanded(filesAt(tt.base), sent); again.ReviewTag() != tag {
+				t.Errorf("another tag against the same version: %+v", again.Landing)
+			}
+			w = w.Relanded(filesAt(tt.now), sent)
+			got := pathsOf(w.Landed(sent))
+			if w.Settled() != nil {
+				got = "ask"
+			}
+			if got != tt.want {
+				t.Errorf("lands at %s, want %s: %+v", got, tt.want, w.Landing)
+			}
+		})
+	}
+}
