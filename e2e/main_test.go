@@ -21,7 +21,8 @@ import (
 )
 
 var (
-	binary  string             // the built slipway
+	binary  string // the built slipway
+	driver  *playwright.Playwright
 	browser playwright.Browser // nil where the driver is missing and E2E is not set
 	expect  = playwright.NewPlaywrightAssertions(10_000)
 )
@@ -33,11 +34,11 @@ const password = storetest.Password
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	driver, err := filepath.Abs(filepath.Join(cache, "driver"))
+	folder, err := filepath.Abs(filepath.Join(cache, "driver"))
 	if err != nil {
 		return fail(err)
 	}
-	if _, err := os.Stat(filepath.Join(driver, "package", "cli.js")); err != nil {
+	if _, err := os.Stat(filepath.Join(folder, "package", "cli.js")); err != nil {
 		if os.Getenv("E2E") != "" {
 			return fail(fmt.Errorf("run scripts/e2e-deps.sh first: %w", err))
 		}
@@ -53,12 +54,11 @@ func run(m *testing.M) int {
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/slipway").CombinedOutput(); err != nil {
 		return fail(fmt.Errorf("build: %w\n%s", err, out))
 	}
-	pw, err := playwright.Run(&playwright.RunOptions{DriverDirectory: driver, Verbose: false})
-	if err != nil {
+	if driver, err = playwright.Run(&playwright.RunOptions{DriverDirectory: folder, Verbose: false}); err != nil {
 		return fail(err)
 	}
-	defer pw.Stop()
-	if browser, err = launch(pw); err != nil {
+	defer driver.Stop()
+	if browser, err = launch(); err != nil {
 		return fail(err)
 	}
 	defer browser.Close()
@@ -70,7 +70,7 @@ func fail(err error) int {
 	return 1
 }
 
-func launch(pw *playwright.Playwright) (playwright.Browser, error) {
+func launch() (playwright.Browser, error) {
 	path := os.Getenv("E2E_CHROMIUM")
 	for _, name := range []string{"chromium-headless-shell", "chromium"} {
 		if path == "" {
@@ -80,7 +80,7 @@ func launch(pw *playwright.Playwright) (playwright.Browser, error) {
 	if path == "" {
 		return nil, errors.New("no chromium: run scripts/e2e-deps.sh")
 	}
-	return pw.Chromium.Launch(playwright.BrowserTypeLaunchOptions{
+	return driver.Chromium.Launch(playwright.BrowserTypeLaunchOptions{
 		ExecutablePath: &path,
 		Args: []string{
 			"--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-//go:embed app.css app.js files.js upload.js mark.svg vendor/*.js vendor/*.svg
+//go:embed app.css app.js files.js pack.js upload.js mark.svg vendor/*.js vendor/*.svg
 var files embed.FS
 
 // prefix is the path below which Handler serves.

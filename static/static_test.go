@@ -114,7 +114,7 @@ func TestFirstViewIsSmall(t *testing.T) {
 
 // The Content-Security-Policy forbids what these would need.
 func TestScriptsNeedNoEval(t *testing.T) {
-	for _, name := range []string{"app.js", "upload.js"} {
+	for _, name := range []string{"app.js", "files.js", "pack.js", "upload.js"} {
 		script := string(read(t, fetch(URL(name)).Body))
 		for _, bad := range []string{"eval(", "new Function", ".style.", "innerHTML", "setAttribute(\"style\""} {
 			if strings.Contains(script, bad) {

@@ -1,185 +1,10 @@
 // Uploads of DAGs and of images: takes over <form data-upload> where the browser
 // can, and leaves the plain multipart form alone where it cannot. Files may be
-// chosen or dropped; loose ones travel as one tar archive, made without reading
-// them; and an upload that broke off goes on where it stopped, also after a
-// reload. An image that is named instead of uploaded goes with the form, or with
+// chosen or dropped, pack.js makes one archive of them, and an upload that broke
+// off goes on where it stopped, also after a reload. An image that is named instead of uploaded goes with the form, or with
 // the DAGs that belong to it.
 (() => {
   "use strict";
-
-  // ---- A tar archive as a Blob of headers and files ----
-
-  const block = 512;
-  const utf8 = new TextEncoder();
-
-  // leftOut matches path elements that isIgnored in internal/archive/ignore.go leaves
-  // out of every upload: the names travel, for the count, the bytes do not.
-  const leftOutFolder = /^(\.git|__pycache__|\.venv|node_modules|\.ipynb_checkpoints|__MACOSX)$/;
-  const leftOutFile = /^(\.DS_Store|Icon\r|Thumbs\.db|desktop\.ini|\._.*|\.#.*|#.+#|\..+\.sw[a-p]|.*(\.pyc|~|:Zone\.Identifier))$/;
-
-  function header(path, size, time, type) {
-    const h = new Uint8Array(block);
-    const put = (at, text) => h.set(utf8.encode(text), at);
-    const octal = (at, width, n) => put(at, n.toString(8).padStart(width - 1, "0"));
-    put(0, path);
-    octal(100, 8, 0); // a browser does not know the mode: the server keeps the one of the version before
-    octal(108, 8, 0);
-    octal(116, 8, 0);
-    octal(124, 12, Math.min(size, 0o77777777777));
-    octal(136, 12, time);
-    put(148, "        ");
-    put(156, type);
-    put(257, "ustar\0" + "00");
-    const sum = h.reduce((a, b) => a + b, 0);
-    put(148, sum.toString(8).padStart(6, "0") + "\0 ");
-    return h;
-  }
-
-  // paxRecord is "LENGTH key=value\n", and LENGTH counts its own digits.
-  function paxRecord(key, value) {
-    const rest = utf8.encode(` ${key}=${value}\n`).length;
-    let length = rest + String(rest).length;
-    length = rest + String(length).length; // one more digit may have been needed
-    return `${length} ${key}=${value}\n`;
-  }
-
-  function padding(size) {
-    return new Uint8Array((block - (size % block)) % block);
-  }
-
-  // entry returns the parts of the archive that hold one file or folder.
-  function entry({ path, file, folder }) {
-    const size = file?.size ?? 0;
-    const time = Math.max(0, Math.floor((file?.lastModified ?? 0) / 1000));
-    const plain = /^[\x20-\x7e]{1,100}$/.test(path) && size <= 0o77777777777;
-    const parts = [];
-    if (!plain) {
-      const records = utf8.encode(paxRecord("path", path) + (size > 0o77777777777 ? paxRecord("size", size) : ""));
-      parts.push(header("pax", records.length, time, "x"), records, padding(records.length));
-    }
-    parts.push(header(plain ? path : "long", size, time, folder ? "5" : "0"));
-    if (size > 0) parts.push(file, padding(size));
-    return parts;
-  }
-
-  function tar(items) {
-    return new Blob([...items.flatMap(entry), new Uint8Array(2 * block)], { type: "application/x-tar" });
-  }
-
-  // ---- What was chosen or dropped ----
-
-  // spared cuts what need not travel: one empty entry stands for a folder that is left out.
-  function spared(items) {
-    const seen = new Map();
-    for (const item of items) {
-      const names = item.path.split("/");
-      const at = names.findIndex((name, i) => i < names.length - 1 && leftOutFolder.test(name));
-      const kept = at >= 0 ? { path: names.slice(0, at + 1).join("/") + "/", folder: true }
-        : leftOutFile.test(names.at(-1)) ? { path: item.path }
-        : item;
-      seen.set(kept.folder ? kept.path : Symbol(kept.path), kept); // two files of one name: for the server to refuse
-    }
-    return [...seen.values()];
-  }
-
-  function chosen(input) {
-    return [...input.files].map((file) => ({ path: file.webkitRelativePath || file.name, file }));
-  }
-
-  // dropped must collect the entries before it waits for anything: the list is empty afterwards.
-  async function dropped(transfer) {
-    const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-    if (entries.length === 0) return [...transfer.files].map((file) => ({ path: file.name, file }));
-    return (await Promise.all(entries.map(walk))).flat();
-  }
-
-  async function walk(found) {
-    const path = found.fullPath.replace(/^\/+/, "");
-    if (found.isFile) return [{ path, file: await new Promise((ok, no) => found.file(ok, no)) }];
-    if (leftOutFolder.test(found.name)) return [{ path: path + "/", folder: true }];
-    const reader = found.createReader();
-    const items = [];
-    for (;;) { // a reader hands out at most 100 entries at a time
-      const some = await new Promise((ok, no) => reader.readEntries(ok, no));
-      if (some.length === 0) return items;
-      for (const one of some) items.push(...await walk(one));
-    }
-  }
-
-  // isArchive has the rules of IsArchive in internal/archive/format.go: one file is an
-  // archive by the ending of its name or by its first bytes; packed documents are files.
-  const archiveName = /\.(tar|tar\.gz|tgz|tar\.zst|tzst|tar\.xz|txz|tar\.bz2|tbz2|tbz|zip|7z|rar)$/i;
-  const emptyEnding = /\.(xz|bz2|zst|bin|dat|download|part|tmp|txt|file|archive|bak)$/i;
-  const magics = ["\x28\xb5\x2f\xfd", "\xfd7zXZ\0", "BZh", "PK\x03\x04", "PK\x05\x06", "7z\xbc\xaf\x27\x1c", "Rar!\x1a\x07"];
-
-  async function isArchive(path, file) {
-    if (path.includes("/")) return false;
-    if (archiveName.test(path)) return true;
-    const head = new Uint8Array(await file.slice(0, 4096).arrayBuffer());
-    if (isTar(head)) return true;
-    if (head[0] === 0x1f && head[1] === 0x8b) return isTar(await unzipped(head));
-    let name = path;
-    while (emptyEnding.test(name)) name = name.replace(emptyEnding, "");
-    const text = String.fromCharCode(...head.subarray(0, 8));
-    return (archiveName.test(name) || !name.includes(".")) && magics.some((magic) => text.startsWith(magic));
-  }
-
-  // isTar tells a header of tar by its checksum.
-  function isTar(head) {
-    if (head.length < block || head[0] === 0) return false;
-    const field = String.fromCharCode(...head.subarray(148, 156)).replace(/^[ \0]+|[ \0]+$/g, "");
-    const sum = head.subarray(0, block).reduce((a, b, i) => a + (i < 148 || i >= 156 ? b : 32), 0);
-    return /^[0-7]+$/.test(field) && parseInt(field, 8) === sum;
-  }
-
-  // unzipped returns the first bytes in a gzip file that begins with head.
-  async function unzipped(head) {
-    const reader = new Blob([head]).stream().pipeThrough(new DecompressionStream("gzip")).getReader();
-    let got = new Uint8Array();
-    try {
-      while (got.length < block) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        got = new Uint8Array([...got, ...value]);
-      }
-    } catch { /* head is cut off, as expected */ }
-    reader.cancel().catch(() => {});
-    return got;
-  }
-
-  // pack turns what was chosen into the one thing that is uploaded.
-  async function pack(items) {
-    const only = items.length === 1 ? items[0] : null;
-    if (only?.file && await isArchive(only.path, only.file)) {
-      return { kind: "archive", body: only.file, filename: only.path, names: only.path, files: 1, key: stamp(items) };
-    }
-    const kept = spared(items);
-    const names = kept.filter((item) => item.file).map((item) => item.path);
-    return { kind: "loose", body: tar(kept), filename: "files.tar", names: label(names), files: names.length, key: stamp(kept) };
-  }
-
-  // packImage is pack for the archive of an image.
-  function packImage(file) {
-    return { kind: "archive", part: "image", body: file, filename: file.name, names: file.name, files: 1, key: stamp([{ path: file.name, file }]) };
-  }
-
-  function label(names) {
-    const folder = names[0]?.split("/")[0] + "/";
-    if (names.length > 1 && names.every((n) => n.startsWith(folder))) return `folder ${folder}`;
-    const first = names.slice(0, 2).map((n) => (n.length > 80 ? "…" + n.slice(-79) : n)).join(", ");
-    return names.length > 2 ? `${first} and ${names.length - 2} more` : first;
-  }
-
-  // stamp tells the same choice of files from another one, after a reload too.
-  function stamp(items) {
-    let a = 0x811c9dc5, b = 0x1b873593;
-    const text = items.map((i) => `${i.path}|${i.file?.size ?? 0}|${i.file?.lastModified ?? 0}`).sort().join("\n");
-    for (let i = 0; i < text.length; i++) {
-      a = Math.imul(a ^ text.charCodeAt(i), 0x01000193);
-      b = Math.imul(b ^ text.charCodeAt(i), 0x5bd1e995) + (b >>> 13);
-    }
-    return (a >>> 0).toString(16) + (b >>> 0).toString(16);
-  }
 
   // ---- Words ----
 
@@ -201,10 +26,13 @@
     return `${(s / 3600).toFixed(1)} h`;
   }
 
-  function progressWords(sent, total, rate) {
+  // progressWords tells how far an upload is; sure, that the rate was measured for long
+  // enough to say when it ends.
+  function progressWords(sent, total, rate, sure) {
     const unit = unitOf(total);
     const done = `${bytes(sent, unit)} of ${size(total)}`;
-    return rate > 0 && sent < total ? `${done}, ${size(rate)}/s, ${duration((total - sent) / rate)} left` : done;
+    if (!(rate > 0) || sent >= total) return done;
+    return `${done}, ${size(rate)}/s` + (sure ? `, ${duration((total - sent) / rate)} left` : "");
   }
 
   // ---- The form ----
@@ -250,6 +78,7 @@
       this.stays = form.hasAttribute("data-open"); // the fields show without a choice
       this.kind = form.dataset.kind ?? "DAG_ONLY";
       this.takesDAGs = form.querySelector("input[name=files]") !== null;
+      for (const input of form.querySelectorAll("input[type=file]")) input.autocomplete = "off"; // else the browser saves a long list of files again and again
       this.mergeByHand = false;
       this.place = form.querySelector("[data-upload-status]") ?? this.addPlace();
       this.build();
@@ -286,7 +115,7 @@
       this.form.addEventListener("submit", (event) => this.submit(event));
       this.form.addEventListener("change", (event) => {
         if (event.target.name === "image") this.chooseImage(event.target.files[0]);
-        else if (event.target.type === "file") this.choose(chosen(event.target));
+        else if (event.target.type === "file") this.choose(event.target);
         if (event.target.name === "merge" && event.isTrusted) this.chooseMerge(event.target.value);
       });
       this.form.addEventListener("input", (event) => {
@@ -294,29 +123,55 @@
       });
     }
 
-    async takeDrop(transfer) {
+    takeDrop(transfer) {
       this.form.scrollIntoView({ block: "nearest" });
-      try {
-        const items = dropped(transfer);
-        if (!this.takesDAGs) return this.chooseImage((await items)[0]?.file);
-        for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
-        this.choose(await items);
-      } catch {
-        this.fail("What was dropped could not be read. Choose the files instead.");
-      }
+      if (!this.takesDAGs) return this.chooseImage(transfer.files[0]);
+      for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
+      this.pack(packing.dropped(transfer), "What was dropped could not be read. Choose the files instead.");
     }
 
     // open shows the fields below the bar, or hides them again.
     open(on) { this.form.toggleAttribute("data-open", on || this.stays); }
 
-    // choose remembers what to upload; the submit button starts it.
-    choose(items) {
-      if (this.upload || items.length === 0) return;
-      this.fail("");
-      const choosing = pack(items).then((selection) => {
+    // choose packs what to upload; the submit button starts it. The field is emptied: a
+    // list of thousands need not stay, and the same files can be chosen again.
+    choose(input) {
+      const { files } = input;
+      if (this.upload || files.length === 0) return;
+      this.pack((slices) => packing.chosen(files, slices), "A file could not be read: it changed or went away. Choose it again.");
+      input.value = "";
+    }
+
+    pack(list, sentence) {
+      if (this.upload) return;
+      this.forgetChoice();
+      const stop = this.stopPacking = new AbortController();
+      const choosing = this.choosing = packing.pack(list, stop.signal, (words, part) => this.packed(words, part)).then((selection) => {
         if (this.choosing === choosing && !this.upload) this.chose(selection);
-      }, () => this.fail("A file could not be read: it changed or went away. Choose it again."));
-      this.choosing = choosing;
+      }, () => {
+        if (this.choosing !== choosing) return;
+        this.forgetChoice();
+        this.fail(sentence);
+      });
+    }
+
+    // packed shows how far packing is, once that takes long enough to be noticed.
+    packed(words, part) {
+      const now = performance.now();
+      this.packingSince ??= now;
+      if (now - this.packingSince < 500 || now - this.shownAt < 100) return;
+      this.shownAt = now;
+      this.show("The files you chose", `${words}, ${Math.floor(100 * part)} %`, part);
+      this.pause.hidden = true;
+      this.cancel.textContent = "Remove";
+    }
+
+    forgetChoice() {
+      this.stopPacking?.abort();
+      this.selection = this.choosing = this.packingSince = null;
+      this.shownAt = 0;
+      this.box.hidden = true;
+      this.fail("");
     }
 
     chose(selection) {
@@ -326,8 +181,11 @@
         return this.fail("There are no files in it that would be deployed.");
       }
       if (!this.mergeByHand) this.tick(this.usualMerge(this.selection.kind));
-      const count = this.selection.files === 1 ? "" : `${this.selection.files} files, `;
-      this.show(this.selection.names, `${count}${size(this.selection.body.size)}, ready to upload`, 0);
+      const { files, body } = this.selection;
+      const count = files === 1 ? "" : `${files.toLocaleString("en")} files, `;
+      const packed = body.size < this.selection.size / 2 ? `, packed to ${size(body.size)}` : "";
+      this.packingSince = null;
+      this.show(this.selection.names, `${count}${size(this.selection.size)}${packed}, ready to upload`, 0);
       this.pause.hidden = true;
       this.cancel.textContent = "Remove";
       this.say(`${this.selection.names} chosen.`);
@@ -337,7 +195,7 @@
     chooseImage(file) {
       if (this.upload || !file) return;
       this.fail("");
-      this.image = packImage(file);
+      this.image = packing.packImage(file);
       const source = this.form.querySelector("input[name=source][value=archive]");
       if (source) source.checked = true;
       this.say(`${file.name} chosen.`);
@@ -361,15 +219,17 @@
     }
 
     async submit(event) {
-      if (!this.upload) this.data = new FormData(this.form); // fields are disabled later
+      if (!this.upload) this.data = this.fields(); // they are disabled later
       const source = this.data.get("source") ?? "";
       const archive = source === "archive";
       if (source && !archive && !this.takesDAGs) return; // nothing is uploaded
       event.preventDefault();
       if (this.upload) return;
-      if (this.choosing) {
-        await this.choosing;
-        this.data = new FormData(this.form); // the choice may have ticked another effect
+      const choosing = this.choosing;
+      if (choosing) {
+        await choosing;
+        if (this.choosing !== choosing) return; // it was removed, or another one made
+        this.data = this.fields(); // the choice may have ticked another effect
       }
       if (this.upload) return;
       if (archive && !this.image) return this.fail("Choose the archive of an image first.");
@@ -377,6 +237,15 @@
       if (this.takesDAGs && !this.selection) return this.fail("Choose an archive, files or a folder first.");
       this.queue = [archive && this.image, this.takesDAGs && this.selection].filter(Boolean);
       this.start("");
+    }
+
+    // fields returns the values of all fields but those for files, which are many.
+    fields() {
+      const inputs = [...this.form.querySelectorAll("input[type=file]:enabled")];
+      for (const input of inputs) input.disabled = true;
+      const data = new FormData(this.form);
+      for (const input of inputs) input.disabled = false;
+      return data;
     }
 
     // imageRef is the image that was chosen by name.
@@ -463,8 +332,9 @@
       if (last && now - last.now < 300 && sent < total) return;
       this.marks = [...this.marks.slice(-20), { now, sent }]; // the rate of the last six seconds
       const first = this.marks[0];
-      const rate = now - first.now > 900 ? ((sent - first.sent) * 1000) / (now - first.now) : 0;
-      this.show(this.current.names, sent < total ? progressWords(sent, total, rate) : "uploaded, being checked …", total ? sent / total : 1);
+      const took = now - first.now;
+      const rate = took > 900 ? ((sent - first.sent) * 1000) / took : 0;
+      this.show(this.current.names, sent < total ? progressWords(sent, total, rate, took > 3000) : "uploaded, being checked …", total ? sent / total : 1);
       const tenth = Math.floor((sent * 10) / Math.max(1, total));
       if (tenth !== this.tenth) this.say(sent < total ? `${tenth * 10} % uploaded.` : "Uploaded. The files are being checked.");
       this.tenth = tenth;
@@ -492,7 +362,8 @@
     async discard() {
       const upload = this.upload;
       this.reset();
-      this.selection = this.choosing = this.image = this.current = null;
+      this.forgetChoice();
+      this.image = this.current = null;
       for (const input of this.form.querySelectorAll("input[type=file]")) input.value = "";
       this.box.hidden = true;
       this.open(false);
@@ -557,7 +428,7 @@
       this.name.textContent = name;
       this.words.textContent = words;
       this.bar.value = part;
-      this.bar.hidden = !this.upload;
+      this.bar.hidden = !this.upload && !this.packingSince;
       this.bar.setAttribute("aria-label", `Upload of ${name}`);
     }
 
