@@ -39,7 +39,7 @@ type Take func(e Entry, r io.Reader) (isDAG bool, err error)
 // dags folder than may be deployed.
 func Read(ctx context.Context, f io.ReaderAt, size int64, lim Limits, search Search, take Take) (Selection, error) {
 	if size > lim.Archive {
-		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s. At most %s are allowed.", SizeText(size), SizeText(lim.Archive))
+		return Selection{}, slipway.Errorf(slipway.TooLarge, "The archive has %s, and at most %s are allowed. Leave out what is not deployed, or ask an administrator for a higher --max-archive.", SizeText(size), SizeText(lim.Archive))
 	}
 	s := newScan(ctx, f, lim, search, take)
 	s.inside, s.lim.Upload = lim.Upload > 0, cmp.Or(lim.Upload, size)
@@ -136,7 +136,7 @@ func (s *scan) admit(h header) (name string, ok bool, err error) {
 		reason = s.explain(errUnpacked)
 	}
 	if name == "" {
-		return "", false, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", Quote(h.raw))
+		return "", false, slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file. Rename the file, and pack the archive again.", Quote(h.raw))
 	}
 	s.slashes = s.slashes || hasSlash(h.name)
 	if reason != nil {
@@ -151,7 +151,7 @@ func (s *scan) admit(h header) (name string, ok bool, err error) {
 // add records an admitted entry.
 func (s *scan) add(e Entry, k kind) error {
 	if k == link && e.Link == "" {
-		return s.putOff(e.Name, slipway.Errorf(slipway.Invalid, "The symlink %s has no target.", Quote(e.Name)))
+		return s.putOff(e.Name, slipway.Errorf(slipway.Invalid, "The symlink %s has no target. Make the symlink again, or leave it out.", Quote(e.Name)))
 	}
 	e.Link = Compose(e.Link)
 	if err := s.tree.note(e.Name, k, e.Link); err != nil {
@@ -223,7 +223,7 @@ func (s *scan) omit(name string, k kind, open func() (io.Reader, error)) (bool, 
 	case path.Base(name) != ignoreName || top != name || k == folder: // in a folder that is left out anyway
 		return true, nil
 	case k == link:
-		return true, slipway.Errorf(slipway.Invalid, "The entry %s is a link. The patterns must be in a file.", Quote(name))
+		return true, slipway.Errorf(slipway.Invalid, "The entry %s is a link. Put the patterns in a file of this name.", Quote(name))
 	}
 	return true, s.keepIgnore(name, open)
 }
@@ -239,7 +239,7 @@ func (s *scan) keepIgnore(name string, open func() (io.Reader, error)) error {
 		return s.explain(err)
 	}
 	if s.ignoreBytes += len(text); len(text) > maxIgnore || s.ignoreBytes > maxIgnores {
-		return slipway.Errorf(slipway.TooLarge, "The file %s is too large. At most %s of patterns are allowed.", Quote(name), SizeText(maxIgnore))
+		return slipway.Errorf(slipway.TooLarge, "The file %s is too large, as at most %s of patterns are allowed. Use fewer patterns.", Quote(name), SizeText(maxIgnore))
 	}
 	s.ignores[parent(name)], err = patternText(name, text)
 	return err
@@ -257,18 +257,18 @@ func (s *scan) explain(err error) error {
 	case s.src.failed() != nil: // a failing disk or a cancelled context
 		return fmt.Errorf("read archive: %w", s.src.failed())
 	case errors.Is(err, errStream):
-		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s, with all that is not deployed: %s is beyond the limit.", SizeText(s.lim.stream()), Quote(s.last))
+		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s, with all that is not deployed: %s is beyond the limit. Pack only the files to deploy, or ask an administrator for a higher --max-unpacked.", SizeText(s.lim.stream()), Quote(s.last))
 	case errors.Is(err, errRatio):
 		most, _ := s.bound(s.lim.stream(), nil)
 		return slipway.Errorf(slipway.TooLarge, "The upload has %s and unpacks to more than %s: %s is beyond the limit. Leave out what packs so well, or pack with gzip.", SizeText(s.lim.Upload), SizeText(most), Quote(s.last))
 	case errors.Is(err, errUnpacked):
-		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit.", SizeText(s.lim.Unpacked), Quote(s.last))
+		return slipway.Errorf(slipway.TooLarge, "The archive unpacks to more than %s: %s is beyond the limit. Leave out what Airflow does not need, or ask an administrator for a higher --max-unpacked.", SizeText(s.lim.Unpacked), Quote(s.last))
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return slipway.Errorf(slipway.TooLarge, "The archive was compressed with a zstd window of more than %s. Compress it again without --long and --ultra.", SizeText(maxWindow))
 	case s.last == "" && (errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)):
-		return slipway.Errorf(slipway.Invalid, "The archive is cut off before its first entry.")
+		return slipway.Errorf(slipway.Invalid, "The archive is cut off before its first entry. Pack and upload it again.")
 	case s.last == "":
-		return slipway.Errorf(slipway.Invalid, "The archive is damaged, or is not an archive of files.")
+		return slipway.Errorf(slipway.Invalid, "The archive is damaged, or is not an archive of files. Pack and upload it again.")
 	case s.tooLarge() != nil: // a bomb mostly breaks off, too
 		return s.tooLarge()
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):

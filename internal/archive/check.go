@@ -27,7 +27,7 @@ func checkVersion(ctx context.Context, files []slipway.File, folders []string, l
 			return err
 		}
 		if size += f.Size; size > lim.Unpacked {
-			return slipway.Errorf(slipway.TooLarge, "The files have more than %s together: %s is beyond the limit.", SizeText(lim.Unpacked), t.quote(f.Path))
+			return slipway.Errorf(slipway.TooLarge, "The files have more than %s together: %s is beyond the limit. Leave out what Airflow does not need, or ask an administrator for a higher --max-unpacked.", SizeText(lim.Unpacked), t.quote(f.Path))
 		}
 	}
 	for _, name := range folders {
@@ -47,7 +47,7 @@ func checkFile(t *tree, f slipway.File) error {
 		return err
 	}
 	if cleaned != f.Path || cleaned == "" || f.Size < 0 {
-		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file.", t.quote(f.Path))
+		return slipway.Errorf(slipway.Invalid, "The name %s is not the name of a file. Rename the file.", t.quote(f.Path))
 	}
 	if f.Link == "" {
 		return t.add(f.Path, file, "")
@@ -104,11 +104,11 @@ func (t *tree) add(name string, k kind, target string) error {
 	case old.kind == link && k == folder:
 		return t.throughLink(name, old)
 	case old.kind == folder || k == folder:
-		return slipway.Errorf(slipway.Invalid, "There are both a file and a folder of the name %s.", t.quote(name))
+		return slipway.Errorf(slipway.Invalid, "There are both a file and a folder of the name %s. Rename or remove one of them.", t.quote(name))
 	case old.name == name:
-		return slipway.Errorf(slipway.Invalid, "There are two files of the name %s.", t.quote(name))
+		return slipway.Errorf(slipway.Invalid, "There are two files of the name %s. Pack the archive again with one of them.", t.quote(name))
 	}
-	return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in case or Unicode form.", t.quote(old.name), t.quote(name))
+	return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in case or Unicode form. Rename or remove one of them.", t.quote(old.name), t.quote(name))
 }
 
 // note puts the entry name of an archive into t. Entries may collide, as not all are
@@ -173,7 +173,7 @@ func (t *tree) addParents(key, name string) error {
 		case ok && old.kind == link:
 			return t.throughLink(child, old)
 		case ok:
-			return slipway.Errorf(slipway.Invalid, "The name %s needs a folder where the file %s is.", t.quote(child), t.quote(old.name))
+			return slipway.Errorf(slipway.Invalid, "The name %s needs a folder where the file %s is. Rename or remove one of them.", t.quote(child), t.quote(old.name))
 		}
 		if err := t.put(key, node{name: name, kind: folder}); err != nil {
 			return err
@@ -182,7 +182,7 @@ func (t *tree) addParents(key, name string) error {
 }
 
 func (t *tree) throughLink(name string, l node) error {
-	return slipway.Errorf(slipway.Invalid, "The name %s leads through the symlink %s.", t.quote(name), t.quote(l.name))
+	return slipway.Errorf(slipway.Invalid, "The name %s leads through the symlink %s. Make the symlink a folder, or leave it out.", t.quote(name), t.quote(l.name))
 }
 
 func (t *tree) put(key string, n node) error {
@@ -228,10 +228,10 @@ func (t *tree) checkLinks(ctx context.Context, files []slipway.File) error {
 
 func (t *tree) checkTarget(f slipway.File) error {
 	if err := CheckText("target", f.Link); err != nil {
-		return slipway.Errorf(slipway.Invalid, "The symlink %s has a target that is not UTF-8 or holds a control character.", t.quote(f.Path))
+		return slipway.Errorf(slipway.Invalid, "The symlink %s has a target that is not UTF-8 or holds a control character. Rename what it leads to, and make the symlink again.", t.quote(f.Path))
 	}
 	if len(f.Link) > t.lim.Path {
-		return slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", t.quote(f.Path), t.lim.Path)
+		return slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes. Make the target shorter.", t.quote(f.Path), t.lim.Path)
 	}
 	return nil
 }
@@ -243,13 +243,13 @@ func (t *tree) faulty(l *place, why fault) error {
 	case linkAbsolute:
 		return slipway.Errorf(slipway.Invalid, "The symlink %s has the absolute target %s. Make it relative, to a file that is deployed with it.", name, Quote(l.link))
 	case linkEscapes:
-		return slipway.Errorf(slipway.Invalid, "The symlink %s to %s leaves the root of what is deployed.", name, Quote(l.link))
+		return slipway.Errorf(slipway.Invalid, "The symlink %s to %s leaves the root of what is deployed. Put a copy of the file in its place.", name, Quote(l.link))
 	case linkTooLong:
-		return slipway.Errorf(slipway.TooLarge, "The symlink %s leads to a path of more than %d bytes.", name, t.lim.Path)
+		return slipway.Errorf(slipway.TooLarge, "The symlink %s leads to a path of more than %d bytes. Use shorter names of folders, or put a copy of the file in its place.", name, t.lim.Path)
 	case linkTooCostly:
 		return slipway.Errorf(slipway.TooLarge, "The targets of all symlinks have more than %d names together: %s is beyond the limit. Use fewer symlinks, or shorter targets.", stepsPerFile*t.lim.Files, name)
 	}
-	return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d symlinks.", name, MaxHops)
+	return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, or over more than %d symlinks. Make it lead to the file itself.", name, MaxHops)
 }
 
 // checkCircles refuses links by which a folder contains itself: Airflow follows

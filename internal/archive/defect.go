@@ -17,7 +17,7 @@ type defect struct {
 	entry  bool // among the entries, too, where the name is counted
 }
 
-// entryError is the refusal of an entry for what it is. The sentence is made when asked
+// entryError is the refusal of an entry for what it is, and how to go on: "a device. Leave it out". The sentence is made when asked
 // for: an archive may have hundreds of thousands beside the dags folder.
 type entryError struct{ raw, what string }
 
@@ -95,7 +95,7 @@ func (s *scan) oneForm(sel Selection) error {
 	for i, e := range sel.Entries {
 		other, ok := s.written[e.Name]
 		if ok && i > 0 && sel.Entries[i-1].Path == e.Path {
-			return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in Unicode form.", Quote(e.Name), Quote(other))
+			return slipway.Errorf(slipway.Invalid, "The names %s and %s differ only in Unicode form. Rename or remove one of them.", Quote(e.Name), Quote(other))
 		}
 	}
 	return nil

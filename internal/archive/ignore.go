@@ -121,7 +121,7 @@ func (s *scan) patternsTo(root string) patterns {
 func (p patterns) match(name string) (string, error) {
 	top, err := p.Top(name)
 	if errors.Is(err, ignore.ErrWork) {
-		return "", slipway.Errorf(slipway.TooLarge, "The patterns of %s are too many for so many files: matching stopped at %s.", ignoreName, Quote(name))
+		return "", slipway.Errorf(slipway.TooLarge, "The patterns of %s are too many for so many files: matching stopped at %s. Use fewer patterns, and those of whole folders first.", ignoreName, Quote(name))
 	}
 	return top, err
 }

@@ -48,7 +48,7 @@ func Extract(ctx context.Context, f io.ReaderAt, size int64, lim Limits, name st
 		}
 		found = true
 		if e.Size > lim.Archive {
-			return false, slipway.Errorf(slipway.TooLarge, "The archive %s in the upload has %s. At most %s are allowed.", Quote(name), SizeText(e.Size), SizeText(lim.Archive))
+			return false, slipway.Errorf(slipway.TooLarge, "The archive %s in the upload has %s, and at most %s are allowed. Leave out what is not deployed, or ask an administrator for a higher --max-archive.", Quote(name), SizeText(e.Size), SizeText(lim.Archive))
 		}
 		lim.Upload = size
 		if err := lim.checkInner(e.Size, false); err != nil {
@@ -57,7 +57,7 @@ func Extract(ctx context.Context, f io.ReaderAt, size int64, lim Limits, name st
 		return false, take(e, r)
 	})
 	if err == nil && !found {
-		err = slipway.Errorf(slipway.Invalid, "There is no file %s in the archive.", Quote(name))
+		err = slipway.Errorf(slipway.Invalid, "There is no file %s in the archive. Choose another, or upload the archive again.", Quote(name))
 	}
 	return err
 }

@@ -104,7 +104,7 @@ func (l Limits) checkInner(size int64, packed bool) error {
 func (l Limits) entries() int { return beside * l.Files }
 
 func (l Limits) tooLongNames(most int64, quoted string) error {
-	return slipway.Errorf(slipway.TooLarge, "The names of the files have more than %s together: %s is beyond the limit.", SizeText(most), quoted)
+	return slipway.Errorf(slipway.TooLarge, "The names of the files have more than %s together: %s is beyond the limit. Leave files out, or use shorter names of folders.", SizeText(most), quoted)
 }
 
 // tooMany refuses an archive of too many entries, of which deployed lie in dags.
@@ -112,11 +112,11 @@ func (l Limits) tooMany(deployed int) error {
 	if deployed > l.Files {
 		return l.tooManyFiles()
 	}
-	return slipway.Errorf(slipway.TooLarge, "The archive has more than %d files and folders, with all that is not deployed.", l.entries())
+	return slipway.Errorf(slipway.TooLarge, "The archive has more than %d files and folders, with all that is not deployed. Pack only the files to deploy, or ask an administrator for a higher --max-files.", l.entries())
 }
 
 func (l Limits) tooManyFiles() error {
-	return slipway.Errorf(slipway.TooLarge, "There are more than %d files and folders.", l.Files)
+	return slipway.Errorf(slipway.TooLarge, "There are more than %d files and folders. Leave out what Airflow does not need, or ask an administrator for a higher --max-files.", l.Files)
 }
 
 // SizeText returns n bytes in words: "8 GiB", "1.5 KiB".
@@ -146,7 +146,7 @@ func (l Limits) clean(name string) (string, error) {
 // lead out of the root are refused.
 func (l Limits) place(name string) (cleaned string, reason, err error) {
 	if strings.HasPrefix(name, "/") || hasDrive(name) {
-		return "", nil, slipway.Errorf(slipway.Invalid, "The name %s is absolute. Names must be relative to the archive's root.", Quote(name))
+		return "", nil, slipway.Errorf(slipway.Invalid, "The name %s is absolute. Pack the archive again with names relative to its root.", Quote(name))
 	}
 	reason = CheckText("name", name)
 	var kept []string
@@ -155,9 +155,9 @@ func (l Limits) place(name string) (cleaned string, reason, err error) {
 		case el == "" || el == ".":
 			continue
 		case el == "..":
-			return "", nil, slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root.`, Quote(name))
+			return "", nil, slipway.Errorf(slipway.Invalid, `The name %s holds "..", which could leave the archive's root. Pack the archive again, from the folder that holds the files.`, Quote(name))
 		case len(el) > l.Name && reason == nil:
-			reason = slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. At most %d are allowed.", Quote(el), len(el), l.Name)
+			reason = slipway.Errorf(slipway.TooLarge, "The name %s has %d bytes. Shorten it to at most %d.", Quote(el), len(el), l.Name)
 		}
 		kept = append(kept, el)
 	}
@@ -167,9 +167,9 @@ func (l Limits) place(name string) (cleaned string, reason, err error) {
 	switch {
 	case reason != nil:
 	case len(cleaned) > l.Path:
-		reason = slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. At most %d are allowed.", Quote(cleaned), len(cleaned), l.Path)
+		reason = slipway.Errorf(slipway.TooLarge, "The path %s has %d bytes. Shorten it to at most %d.", Quote(cleaned), len(cleaned), l.Path)
 	case len(kept) > maxDepth:
-		reason = slipway.Errorf(slipway.TooLarge, "The path %s has %d names. At most %d are allowed, as Python walks no deeper.", Quote(cleaned), len(kept), maxDepth)
+		reason = slipway.Errorf(slipway.TooLarge, "The path %s has %d names. Use at most %d, as Python walks no deeper.", Quote(cleaned), len(kept), maxDepth)
 	}
 	return cleaned, reason, nil
 }

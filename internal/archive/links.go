@@ -57,7 +57,7 @@ func (c *circles) walk(at, via *place) error {
 		}
 		switch done, seen := c.walked[to]; {
 		case seen && !done:
-			return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, back to a folder that holds it.", c.tree.quote(last.path))
+			return slipway.Errorf(slipway.Invalid, "The symlink %s leads in a circle, back to a folder that holds it. Remove the symlink, or make it lead to another folder.", c.tree.quote(last.path))
 		case seen:
 			continue
 		}

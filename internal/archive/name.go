@@ -20,7 +20,7 @@ func CheckText(noun, s string) error {
 		return slipway.Errorf(slipway.Invalid, "The %s %s is not UTF-8. Pack the archive again with UTF-8 names.", noun, Quote(s))
 	}
 	if strings.ContainsFunc(s, isControl) {
-		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character.", noun, Quote(s))
+		return slipway.Errorf(slipway.Invalid, "The %s %s holds a control character. Leave the character out of the name.", noun, Quote(s))
 	}
 	return nil
 }

@@ -262,7 +262,7 @@ func (f *rootFinder) byContent() slipway.Root {
 	common := commonFolder(f.dagFiles)
 	switch {
 	case len(f.dagFiles) == 0 || common == "":
-		return slipway.Root{} // nothing to tell by, or DAG files at the top or in several folders
+		return slipway.Root{Why: f.wholeWhy()}
 	case f.wrapper != "" && f.Folder != "" && f.wrapper == path.Base(f.Folder):
 		return f.offered(slipway.Root{Path: f.wrapper, Why: "It has the name of the folder that it goes to."})
 	case f.Add:
@@ -275,6 +275,20 @@ func (f *rootFinder) byContent() slipway.Root {
 		return f.offered(slipway.Root{Path: f.wrapper, Why: "Everything in the archive lies in it."})
 	}
 	return f.offered(slipway.Root{Path: common, Asks: true})
+}
+
+// wholeWhy says why the whole archive is taken where no folder has all DAG files; ""
+// where files are added, whose names count as they are.
+func (f *rootFinder) wholeWhy() string {
+	switch {
+	case f.Add:
+		return ""
+	case len(f.dagFiles) == 0:
+		return "No file in it looks like a DAG file."
+	case slices.ContainsFunc(f.dagFiles, func(name string) bool { return parent(name) == "" }):
+		return "A DAG file lies at its top."
+	}
+	return "DAG files lie in several of its folders."
 }
 
 // isProject reports whether the archive has files that stand beside a dags folder.

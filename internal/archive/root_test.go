@@ -120,7 +120,7 @@ func TestFindRoot(t *testing.T) {
 				if sel.Root != tt.root || paths(sel) != tt.paths || sel.Found.Asks {
 					t.Errorf("%s: %s below %q, asks %v; want %s below %q", format, paths(sel), sel.Root, sel.Found.Asks, tt.paths, tt.root)
 				}
-				if sel.Root != "" && !strings.HasSuffix(sel.Root, "dags") && sel.Found.Why == "" {
+				if !strings.HasSuffix(sel.Root, "dags") && sel.Found.Why == "" {
 					t.Errorf("%s: nothing says why %q was chosen", format, sel.Root)
 				}
 				for _, e := range sel.Entries {

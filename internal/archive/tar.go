@@ -172,7 +172,7 @@ func (s tarReader) endTar(m *meter, at int64) error {
 	_, err := io.Copy(io.Discard, m)
 	switch {
 	case errors.Is(err, errTail), errors.Is(err, errBzip2Tail), errors.Is(err, zstd.ErrMagicMismatch), err == nil && m.zeros < m.n-end:
-		return slipway.Errorf(slipway.Invalid, "There is data after the end of the archive, behind %s.", Quote(s.last))
+		return slipway.Errorf(slipway.Invalid, "There is data after the end of the archive, behind %s. Pack and upload it again.", Quote(s.last))
 	case err != nil:
 		return s.explain(err)
 	}
@@ -249,13 +249,13 @@ func tarKind(h *tar.Header) (k kind, refusal string) {
 	case tar.TypeLink:
 		return link, "a hard link to " + Quote(h.Linkname) + ". Pack the archive with --hard-dereference"
 	case tar.TypeChar, tar.TypeBlock:
-		return file, "a device"
+		return file, "a device. Leave it out"
 	case tar.TypeFifo:
-		return file, "a fifo"
+		return file, "a fifo. Leave it out"
 	case tarMultiPart:
 		return file, "the rest of a file that begins in another archive. Pack all in one, without --multi-volume"
 	}
-	return file, "neither a file, a folder nor a symlink"
+	return file, "neither a file, a folder nor a symlink. Leave it out"
 }
 
 // tarFileKind is tarKind for a file: with a slash behind the name, POSIX takes an

@@ -86,7 +86,7 @@ func zipLayout(s *scan, list []*zip.File, dir int64) ([]zipFile, error) {
 		at = next
 	}
 	if at != dir {
-		return nil, slipway.Errorf(slipway.Invalid, "The zip archive holds data that belongs to no file, behind %s.", Quote(s.last))
+		return nil, slipway.Errorf(slipway.Invalid, "The zip archive holds data that belongs to no file, behind %s. Pack and upload it again.", Quote(s.last))
 	}
 	return files, nil
 }
@@ -139,7 +139,7 @@ func (z *zipReader) symlink(name string, f zipFile) (Entry, error) {
 	case err != nil:
 		return Entry{}, z.scan.explain(err)
 	case len(target) > limit:
-		return Entry{}, slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes.", Quote(name), limit)
+		return Entry{}, slipway.Errorf(slipway.TooLarge, "The target of the symlink %s has more than %d bytes. Make the target shorter.", Quote(name), limit)
 	}
 	return Entry{Name: name, Link: string(target)}, nil
 }
@@ -204,11 +204,11 @@ func zipKind(f *zip.File) (name string, k kind, refusal string) {
 	case f.Flags&zipEncrypted != 0:
 		refusal = "encrypted. Pack the archive without a password"
 	case f.Method != zip.Store && f.Method != zip.Deflate:
-		refusal = fmt.Sprintf("compressed with method %d. Only deflate, the usual one, can be read", f.Method)
+		refusal = fmt.Sprintf("compressed with method %d. Pack the archive again with deflate, the usual one", f.Method)
 	case k == folder && f.UncompressedSize64 > 0:
-		refusal = "a folder with a content, like a file"
+		refusal = "a folder with a content, like a file. Pack and upload the archive again"
 	case k == file && mode.Type() != 0:
-		refusal = "neither a file, a folder nor a symlink: devices and fifos cannot be deployed"
+		refusal = "neither a file, a folder nor a symlink, but a device or a fifo. Leave it out"
 	}
 	return name, k, refusal
 }

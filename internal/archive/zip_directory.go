@@ -35,7 +35,7 @@ func (s zipDirReader) read(size int64) (zipDir, error) {
 	}
 	end := start + int64(i)
 	if behind := end + zipEndLen + int64(le.Uint16(tail[i+20:])); behind > size || behind <= last {
-		return zipDir{}, slipway.Errorf(slipway.Invalid, "There is data after the end of the zip archive.")
+		return zipDir{}, slipway.Errorf(slipway.Invalid, "There is data after the end of the zip archive. Pack and upload it again.")
 	}
 	d := zipDir{
 		start: int64(le.Uint32(tail[i+16:])), length: int64(le.Uint32(tail[i+12:])),
@@ -131,7 +131,7 @@ func (s zipDirReader) countRecords(d zipDir) (zipDir, error) {
 		}
 		rest -= int64(zipCentralLen + name + more)
 		if text += int64(name + more - extraPerRecord); text > s.lim.scanned() {
-			return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files.", SizeText(d.length), s.lim.Files)
+			return d, slipway.Errorf(slipway.TooLarge, "The directory of the zip archive has %s, too many for %d files. Pack only the files to deploy, without comments and extra fields.", SizeText(d.length), s.lim.Files)
 		}
 	}
 	if uint16(count) != uint16(d.records) {

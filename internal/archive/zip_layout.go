@@ -51,13 +51,13 @@ func checkLocal(s *scan, f zipFile, at, dir int64) (int64, error) {
 	}
 	extra := b[zipLocalLen+nameLen:]
 	if !agrees(f.File, b, extra) || string(b[zipLocalLen:zipLocalLen+nameLen]) != f.Name || !sameUnicodePath(f.File, extra) {
-		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory.", Quote(f.Name))
+		return 0, slipway.Errorf(slipway.Invalid, "The header of %s does not agree with the zip archive's directory. Pack and upload the archive again.", Quote(f.Name))
 	}
 	return endOf(s, f, dir)
 }
 
 func errMisplaced(f zipFile) error {
-	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file.", Quote(f.Name))
+	return slipway.Errorf(slipway.Invalid, "The entry %s overlaps another one, or there is data between them that belongs to no file. Pack and upload the archive again.", Quote(f.Name))
 }
 
 // endOf returns the end of f: behind the content, or behind the descriptor.
@@ -78,7 +78,7 @@ func endOf(s *scan, f zipFile, dir int64) (int64, error) {
 			return at, nil
 		}
 	}
-	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory.", Quote(f.Name))
+	return 0, slipway.Errorf(slipway.Invalid, "What follows the content of %s does not agree with the zip archive's directory. Pack and upload the archive again.", Quote(f.Name))
 }
 
 // agrees reports whether the local header of f matches the directory. With a

@@ -104,7 +104,7 @@ func (m Membership) SetRole(mine, next Role, owners int) error {
 		return err
 	}
 	if next < Member || next > Owner {
-		return Errorf(Invalid, "A member can be Member, Author, Operator or Owner.")
+		return Errorf(Invalid, "The role is none of those in a Workspace. Choose Member, Author, Operator or Owner.")
 	}
 	return m.leavesOwner(next, owners)
 }
@@ -116,7 +116,7 @@ func (m Membership) AskRole(mine, next Role, owners int) error {
 		return err
 	}
 	if m.Role == next {
-		return Errorf(Conflict, "%s is %s already.", m.User.Title(), next)
+		return Errorf(Conflict, "%s is %s already. Choose another role.", m.User.Title(), next)
 	}
 	return nil
 }
@@ -158,15 +158,15 @@ func CheckName(what, name string) (string, error) {
 	}
 	switch {
 	case name == "":
-		return "", Errorf(Invalid, "%s needs a name.", what)
+		return "", Errorf(Invalid, "%s needs a name. Type one.", what)
 	case utf8.RuneCountInString(name) > maxName:
-		return "", Errorf(Invalid, "The name of %s may have at most %d characters.", lower(what), maxName)
+		return "", Errorf(Invalid, "The name of %s may have at most %d characters. Shorten it.", lower(what), maxName)
 	case strings.ContainsFunc(name, unprintable) || !utf8.ValidString(name):
-		return "", Errorf(Invalid, "The name of %s may hold only letters, digits, spaces and signs.", lower(what))
+		return "", Errorf(Invalid, "The name of %s may hold only letters, digits, spaces and signs. Leave other characters out.", lower(what))
 	case len(HiddenRunes(name)) > 0:
 		return "", Errorf(Invalid, "The name of %s holds a character that nobody sees: %s. Leave the character out.", lower(what), name)
 	case !strings.ContainsFunc(name, func(r rune) bool { return unicode.In(r, unicode.L, unicode.N, unicode.S) }):
-		return "", Errorf(Invalid, "The name of %s needs a letter, a digit or a symbol.", lower(what))
+		return "", Errorf(Invalid, "The name of %s needs a letter, a digit or a symbol. Add one.", lower(what))
 	}
 	return name, nil
 }
@@ -175,10 +175,10 @@ func CheckName(what, name string) (string, error) {
 func CheckDescription(text string) (string, error) {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if utf8.RuneCountInString(text) > maxDescription {
-		return "", Errorf(Invalid, "A description may have at most %d characters.", maxDescription)
+		return "", Errorf(Invalid, "A description may have at most %d characters. Shorten it.", maxDescription)
 	}
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r != '\n' && r != '\t' && unprintable(r) }) {
-		return "", Errorf(Invalid, "A description may hold only text.")
+		return "", Errorf(Invalid, "A description may hold only text. Leave control characters out.")
 	}
 	return text, nil
 }
@@ -190,7 +190,7 @@ func CheckEmail(typed string) (string, error) {
 	name, host, ok := strings.Cut(email, "@")
 	if !ok || name == "" || host == "" || len(email) > 254 || strings.Contains(host, "@") || !utf8.ValidString(typed) || len(HiddenRunes(email)) > 0 ||
 		strings.ContainsFunc(email, func(r rune) bool { return unicode.IsSpace(r) || unprintable(r) }) {
-		return "", Errorf(Invalid, "%q is not an email address; one looks like ada@example.com.", email)
+		return "", Errorf(Invalid, "%q is not an email address. Type one like ada@example.com.", email)
 	}
 	if i := strings.IndexFunc(email, poses); i >= 0 {
 		r, _ := utf8.DecodeRuneInString(email[i:])
@@ -212,9 +212,9 @@ func poses(r rune) bool {
 func CheckPassword(password string) error {
 	switch n := utf8.RuneCountInString(password); {
 	case n < minPassword:
-		return Errorf(Invalid, "A password needs at least %d characters.", minPassword)
+		return Errorf(Invalid, "A password needs at least %d characters. Choose a longer one.", minPassword)
 	case n > maxPassword:
-		return Errorf(Invalid, "A password may have at most %d characters.", maxPassword)
+		return Errorf(Invalid, "A password may have at most %d characters. Choose a shorter one.", maxPassword)
 	}
 	return nil
 }
@@ -244,7 +244,7 @@ func (m Membership) Accept(i Invitation, u User) error {
 		return err
 	}
 	if m.Role >= i.Role {
-		return Errorf(Conflict, "You are in this Workspace already, as %s. The invitation stays open.", m.Role)
+		return Errorf(Conflict, "You are in this Workspace already, as %s. Open the Workspace: the invitation stays open.", m.Role)
 	}
 	return nil
 }
@@ -278,9 +278,9 @@ func (u User) LinkPassword(by UserID) error {
 func (u User) Disable(by UserID, admins int) error {
 	switch {
 	case u.Disabled():
-		return Errorf(Conflict, "The account %s is disabled already.", u.Email)
+		return Errorf(Conflict, "The account %s is disabled already. Enable it to let the person in again.", u.Email)
 	case u.ID == by:
-		return Errorf(Conflict, "This is your own account: another admin can disable it.")
+		return Errorf(Conflict, "This is your own account. Ask another admin to disable it.")
 	}
 	return u.EndAccount(admins)
 }
