@@ -117,8 +117,8 @@ func TestReviewShowsHiddenCharacters(t *testing.T) {
 	follow(t, page, "Open all")
 	review := page.Locator("main")
 	for _, text := range []string{
-		"user" + "RLO LRI" + "# only adminsPDI LRI", "ZWSP", "Line endings: CRLF, before LF", "SELECT 1;CR", "BOMSELECT 1;", "Encoding: UTF-8 with BOM, before UTF-8",
-		"Encoding: UTF-8, before not UTF-8 (shown as Latin-1)", "-- café", "in changed lines, which can make code look like other code",
+		"user" + "RLO LRI" + "# only adminsPDI LRI", "ZWSP", "Line endings: changed from LF to CRLF", "SELECT 1;CR", "BOMSELECT 1;", "Encoding: changed from UTF-8 to UTF-8 with BOM",
+		"Encoding: changed from unknown (shown as Latin-1) to UTF-8", "-- café", "in changed lines, which can make code look like other code",
 	} {
 		ok(t, expect.Locator(review).ToContainText(text))
 	}

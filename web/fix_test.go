@@ -254,7 +254,7 @@ func TestFixKeepsWhatIsHidden(t *testing.T) {
 		"mac.sql":   {[]string{"Encoding: UTF-8. Line endings: CR. They stay as they are."}, files["mac.sql"] + "SELECT 3;\r"},
 		"plain.sql": {[]string{"Encoding: UTF-8. Line endings: LF. They stay as they are."}, files["plain.sql"] + "SELECT 3;\n"},
 		"one":       {[]string{"Encoding: UTF-8. They stay as they are."}, "xSELECT 3;\n"},
-		"latin.sql": {[]string{"Encoding: not UTF-8 (shown as Latin-1). Line endings: LF.", "another encoding than UTF-8, which a form cannot keep"}, ""},
+		"latin.sql": {[]string{"Encoding: unknown (shown as Latin-1). Line endings: LF.", "another encoding than UTF-8, which a form cannot keep"}, ""},
 		"mixed.sql": {[]string{"Encoding: UTF-8. Line endings: mixed.", "end in different ways"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func TestVersionFile(t *testing.T) {
 		"a.py":                   `x = <span class="hl-n">1</span><span class="unseen" title="U+000D">CR</span></td>`, // the only line that ends so
 		"s/link.py":              "A link to <code>../a.py</code>",
 		"bin":                    "The file is not text.",
-		"latin":                  "Encoding: not UTF-8 (shown as Latin-1)",
+		"latin":                  "Encoding: unknown (shown as Latin-1)",
 		"empty":                  "The file is empty.",
 		"long":                   "too much to show here",
 		"lines":                  "too many lines",

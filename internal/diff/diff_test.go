@@ -55,14 +55,14 @@ func TestContentsInOtherForms(t *testing.T) {
 		binary        bool
 	}{
 		"Windows stays":    {before: "a\r\nb\r\n", after: "a\r\nc\r\n", lines: " a|-b|+c"},
-		"to Windows":       {before: "a\n", after: "a\r\n", words: "Line endings: CRLF, before LF", lines: "-a|+a\r"},
+		"to Windows":       {before: "a\n", after: "a\r\n", words: "Line endings: changed from LF to CRLF", lines: "-a|+a\r"},
 		"mixed":            {before: "a\r\nb\n", after: "a\r\nc\n", words: "Line endings: mixed", lines: " a\r|-b|+c"},
-		"BOM":              {before: "a\n", after: "\ufeffa\n", words: "Encoding: UTF-8 with BOM, before UTF-8", lines: "-a|+\ufeffa"},
-		"Latin-1 to UTF-8": {before: "\xe9\n", after: "é\n", words: "Encoding: UTF-8, before not UTF-8 (shown as Latin-1)", lines: "-é|+é"},
+		"BOM":              {before: "a\n", after: "\ufeffa\n", words: "Encoding: changed from UTF-8 to UTF-8 with BOM", lines: "-a|+\ufeffa"},
+		"Latin-1 to UTF-8": {before: "\xe9\n", after: "é\n", words: "Encoding: changed from unknown (shown as Latin-1) to UTF-8", lines: "-é|+é"},
 		"added":            {after: "a\r\n", words: "Line endings: CRLF", lines: "+a"},
 		"removed":          {before: "a\r\n", lines: "-a"},
 		"data":             {before: "a\n", after: "\x00", binary: true},
-		"UTF-16":           {before: "a\n", after: "\xff\xfea\x00", words: "Encoding: UTF-16, before UTF-8", binary: true},
+		"UTF-16":           {before: "a\n", after: "\xff\xfea\x00", words: "Encoding: changed from UTF-8 to UTF-16", binary: true},
 	} {
 		var d slipway.FileDiff
 		if err := diff.Contents(&d, []byte(tt.before), []byte(tt.after), nil); err != nil {

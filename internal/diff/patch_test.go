@@ -154,7 +154,7 @@ func TestPatchRemarks(t *testing.T) {
 		want          string
 	}{
 		"nothing":        {slipway.Changed, "a\n", "b\n", "\n"},
-		"line ends":      {slipway.Changed, "a\n", "a\r\n", "In \"dags/a.py\": Line endings: CRLF, before LF\n\n"},
+		"line ends":      {slipway.Changed, "a\n", "a\r\n", "In \"dags/a.py\": Line endings: changed from LF to CRLF\n\n"},
 		"BOM, added":     {slipway.Added, "", "\ufeffa\n", "In \"dags/a.py\": Encoding: UTF-8 with BOM\n\n"},
 		"emptied":        {slipway.Changed, "\ufeffa\n", "", "\n"},
 		"bidi":           {slipway.Changed, "a\n", "a\nb\u202e\n", "In \"dags/a.py\": added lines hold bidirectional controls, which can make code look like other code\n\n"},

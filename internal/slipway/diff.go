@@ -155,7 +155,7 @@ const (
 	utf8Plain  = "UTF-8"
 	utf8BOM    = "UTF-8 with BOM"
 	utf16      = "UTF-16"
-	eightBit   = "not UTF-8 (shown as Latin-1)"
+	eightBit   = "unknown (shown as Latin-1)"
 	linesMixed = "mixed"
 )
 
@@ -214,7 +214,7 @@ func (f TextForm) Since(old TextForm, told bool) (all []string) {
 		switch {
 		case part.is == "" || part.is == part.was && (part.is == part.usual || part.is == "CRLF" || part.is == utf8BOM):
 		case told && part.was != "" && part.was != part.is:
-			all = append(all, part.name+": "+part.is+", before "+part.was)
+			all = append(all, part.name+": changed from "+part.was+" to "+part.is)
 		case part.is != part.usual:
 			all = append(all, part.name+": "+part.is)
 		}
