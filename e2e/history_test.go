@@ -23,6 +23,7 @@ func TestTheHistoryAnswersQuestions(t *testing.T) {
 			deployTwice(t, page)
 			follow(t, page, "Deploy history")
 			searches(t, page)
+			marksTheDay(t, page)
 			asksWhatWasLive(t, page)
 			compares(t, page)
 		})
@@ -85,6 +86,26 @@ func search(t *testing.T, page person) {
 	if page.noScript {
 		press(t, page, "Show")
 	}
+}
+
+// marksTheDay sees the shown day marked in the strip, and no other.
+func marksTheDay(t *testing.T, page person) {
+	t.Helper()
+	marked := page.Locator(".strip a[aria-current]")
+	ok(t, expect.Locator(marked).ToHaveCount(0))
+	today, before := time.Now().UTC(), time.Now().UTC().AddDate(0, 0, -2)
+	for _, day := range []time.Time{today, before} {
+		if page.noScript || day == today { // a new page has them folded
+			ok(t, page.GetByText("Dates, commit, what was live").Click())
+		}
+		fill(t, page, "From day (UTC)", day.Format(time.DateOnly))
+		fill(t, page, "To day (UTC)", day.Format(time.DateOnly))
+		search(t, page)
+		ok(t, expect.Locator(marked).ToHaveCount(1))
+		ok(t, expect.Locator(marked).ToHaveAttribute("data-day", day.Format(time.DateOnly)))
+	}
+	follow(t, page, "Show every day")
+	ok(t, expect.Locator(marked).ToHaveCount(0))
 }
 
 func asksWhatWasLive(t *testing.T, page person) {

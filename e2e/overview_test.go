@@ -146,6 +146,7 @@ func TestKeys(t *testing.T) {
 
 	keys("?")
 	ok(t, expect.Locator(list).ToBeVisible())
+	ok(t, expect.Locator(list).Not().ToContainText("changed file"))
 	keys("Escape")
 	ok(t, expect.Locator(list).ToBeHidden())
 	keys("/")
@@ -172,6 +173,31 @@ func TestKeys(t *testing.T) {
 	ok(t, page.GetByRole("switch").Focus())
 	keys("Space")
 	arrive(t, page, `/switch\?to=off$`)
+}
+
+// TestKeysOfFiles jumps from file to file, unless keys are off.
+func TestKeysOfFiles(t *testing.T) {
+	t.Parallel()
+	p, _ := seeded(t)
+	page := open(t, p, options{})
+	signIn(t, page, "ada")
+	follow(t, page, "sales-prod")
+	upload(t, page, firstFiles.archive(t, "project.tar.gz"))
+	list := page.GetByRole("dialog", playwright.PageGetByRoleOptions{Name: "Keys"})
+	here := page.Locator(".filelist summary:focus")
+	ok(t, page.Keyboard().Press("?"))
+	ok(t, expect.Locator(list).ToContainText("Go to the next changed file"))
+	ok(t, page.Keyboard().Press("n")) // behind the list nothing moves
+	ok(t, page.Keyboard().Press("Escape"))
+	ok(t, expect.Locator(here).ToHaveCount(0))
+	ok(t, page.Keyboard().Press("n"))
+	ok(t, expect.Locator(here).ToHaveCount(1))
+
+	press(t, page, "Keys")
+	ok(t, list.GetByLabel("Use single keys in this browser").Uncheck())
+	ok(t, list.GetByText("Close", playwright.LocatorGetByTextOptions{Exact: playwright.Bool(true)}).Click())
+	ok(t, page.Keyboard().Press("n"))
+	ok(t, expect.Locator(here).ToHaveCount(0))
 }
 
 // TestLeavingAnEdit asks before the text of an edited file is lost.

@@ -109,6 +109,15 @@
     for (const form of document.querySelectorAll("form[data-ticks]")) countTicks(form);
   }
 
+  // markDay marks the day of the strip that the history below shows.
+  function markDay() {
+    const shown = document.querySelector("[data-shown-day]")?.dataset.shownDay;
+    for (const day of shown === undefined ? [] : document.querySelectorAll(".strip a[data-day]")) {
+      if (day.dataset.day === shown) day.setAttribute("aria-current", "true");
+      else day.removeAttribute("aria-current");
+    }
+  }
+
   // followAnchor opens the section of Settings that took over a part of the page, which old links name by a fragment.
   function followAnchor() {
     const id = location.hash.slice(1);
@@ -239,7 +248,7 @@
     if (event.target.matches?.("form[data-ticks]")) setTimeout(() => countTicks(event.target)); // the boxes are emptied after this event
   });
 
-  document.addEventListener("htmx:after:swap", () => { refreshTimes(); guardAll(); countAllTicks(); });
+  document.addEventListener("htmx:after:swap", () => { refreshTimes(); guardAll(); countAllTicks(); markDay(); });
   document.addEventListener("htmx:error", (event) => {
     const ctx = event.detail?.ctx;
     if (!ctx || ctx.response || ctx.sourceElement?.hasAttribute("hx-sse:connect")) return;

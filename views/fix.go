@@ -40,6 +40,7 @@ type FileHistoryPage struct {
 	From, To     []Option // steps to compare; fewer than two: nothing to compare
 	Title        string   // of the comparison
 	Diff         *FileChange
+	Look         FileList // the switches of the difference: side by side, wrapped
 	Problem      string // why the steps cannot be compared
 }
 

@@ -28,6 +28,7 @@ type HistoryFilters struct {
 	Count               int    // number of filters in use
 	Others              int    // of them, but for one day
 	Day                 string // "Friday 27 November"; "" unless the filters choose one day
+	Date                string // of Day, "2026-11-27"
 	EveryDayURL         string // with the other filters
 	More                bool   // whether a folded filter is in use
 	Error               string // why the filters could not be read
@@ -43,6 +44,7 @@ type Strip struct {
 type StripDay struct {
 	URL    string // of the deploys on the day
 	Label  string // "Friday 27 November: 6 deploys, 1 failed"
+	Date   string // "2026-11-27"
 	Day    string // of the month
 	Off    bool   // Saturday or Sunday
 	Chosen bool

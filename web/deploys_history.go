@@ -75,7 +75,7 @@ func strip(tx *store.Tx, sc scene, chosen time.Time) (*views.Strip, error) {
 		at := s.Day.Format(dayLayout)
 		p.Days = append(p.Days, views.StripDay{
 			URL: sc.links().Deploys + "?from=" + at + "&to=" + at, Label: s.Day.Format("Monday 2 January") + ": " + views.DayCounts(s),
-			Day: strconv.Itoa(s.Day.Day()), Off: s.Day.Weekday() == time.Saturday || s.Day.Weekday() == time.Sunday,
+			Date: at, Day: strconv.Itoa(s.Day.Day()), Off: s.Day.Weekday() == time.Saturday || s.Day.Weekday() == time.Sunday,
 			Chosen: s.Day.Equal(chosen), Bars: views.Bars(s, most),
 		})
 	}

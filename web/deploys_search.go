@@ -109,7 +109,7 @@ func filters(tx *store.Tx, sc scene, a historyQuery) (f views.HistoryFilters, er
 	f.Others, f.More = f.Count, slices.ContainsFunc([]string{"commit", "from", "to", "live_at"}, a.values.Has)
 	if day := a.day(); !day.IsZero() {
 		f.Others -= 2
-		f.Day, f.EveryDayURL = views.DayTitle(day, sc.now), a.everyDay(f.Action)
+		f.Day, f.Date, f.EveryDayURL = views.DayTitle(day, sc.now), day.Format(dayLayout), a.everyDay(f.Action)
 		f.More = slices.ContainsFunc([]string{"commit", "live_at"}, a.values.Has)
 	}
 	who, err := tx.Deployers(sc.ID)

@@ -193,6 +193,8 @@ func (s *Server) compareSteps(c echo.Context, d slipway.Deployment, from, to sto
 	if p.Diff = diff; err != nil {
 		return err
 	}
+	p.Look = ask.look()
+	p.Look.Key = string(d.ID) + "/history/" + p.Path
 	p.Diff.Mode, p.Diff.Anchor, p.Diff.Split = views.ModeWords(from.Mode, to.Mode), "difference", ask.split
 	p.Diff.Gaps = gapLinks(*diff.Diff, false, func(r slipway.LineRange) string { return ask.alone("", r) })
 	return nil

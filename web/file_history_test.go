@@ -23,7 +23,7 @@ func TestFileHistory(t *testing.T) {
 	path := a.page("/history/s/a%20b.py")
 
 	page := b.get(path)
-	want(t, page, http.StatusOK, "History of a b.py", "+\u00a0added", "~\u00a0changed", "−\u00a0removed", "a link", "Ada Lovelace", "Eve Author", "CURRENT",
+	want(t, page, http.StatusOK, "History of a b.py", "+\u00a0added", "~\u00a0changed", "−\u00a0removed", "a link", "Ada Lovelace", "Eve Author", "LIVE",
 		a.page("/deploys/2?file=s%2Fa+b.py#file-"), a.page("/versions/"+one.Version.Dir()+"/files/s/a%20b.py"), a.page("/versions/"+two.Version.Dir()+"/files/s/a%20b.py"))
 	if n := strings.Count(page.Body.String(), `data-testid="file-step"`); n != 4 {
 		t.Errorf("%d steps, want 4", n)
@@ -35,6 +35,8 @@ func TestFileHistory(t *testing.T) {
 	}{
 		"two":          {"?from=1&to=2", http.StatusOK, []string{"From #1 to #2", `-x = <span class="hl-n"><mark>1</mark></span>`, `+x = <span class="hl-n"><mark>2</mark></span>`}},
 		"backwards":    {"?from=2&to=1", http.StatusOK, []string{"From #2 to #1", `+x = <span class="hl-n"><mark>1</mark></span>`}},
+		"looks":        {"?from=1&to=2", http.StatusOK, []string{path + "?from=1&amp;to=2&amp;view=split", path + "?from=1&amp;to=2&amp;wrap=1", `aria-current="true">Unified`}},
+		"side by side": {"?from=1&to=2&view=split&wrap=1", http.StatusOK, []string{`class="diff split"`, `class="card wrapped"`, path + "?from=1&amp;to=2&amp;view=split", `name="view" value="split"`, `name="wrap" value="1"`, "Do not wrap"}},
 		"to nothing":   {"?from=2&to=4", http.StatusOK, []string{"removed", `-x = <span class="hl-n">2</span>`}},
 		"the same":     {"?from=2&to=2", http.StatusOK, []string{"The file held the same after #2 and after #2."}},
 		"with a link":  {"?from=2&to=3", http.StatusOK, []string{"The file was a link then"}},

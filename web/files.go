@@ -82,6 +82,20 @@ func choice(yes bool, value string) string {
 	return ""
 }
 
+// look says how differences are shown, with the addresses of the other ways.
+func (a fileAsk) look() views.FileList {
+	v := views.FileList{Split: a.split, Wrapped: a.wrapped, AllOpen: a.open}
+	other := a
+	other.split = false
+	v.UnifiedURL = other.address()
+	other.split = true
+	v.SplitURL = other.address()
+	other = a
+	other.wrapped = !other.wrapped
+	v.WrapURL = other.address()
+	return v
+}
+
 // alone is the address with one open file, and more lines of the file.
 func (a fileAsk) alone(path string, more ...slipway.LineRange) string {
 	if a.file != path {
@@ -121,9 +135,9 @@ type fileLister struct {
 // listFiles returns the part of the list that ask names.
 func listFiles(ctx context.Context, ask fileAsk, changes []slipway.Change, away error, source fileSource) (views.FileList, error) {
 	l := fileLister{fileSource: source, ask: ask, away: away, bytes: openBytes, room: maxShown, inks: maxInking}
-	listed, folded := slipway.FoldModes(changes)
-	v := views.FileList{Split: ask.split, Wrapped: ask.wrapped, AllOpen: ask.open}
-	v.Modes = views.FoldedModes(folded, func(c slipway.Change) string { return source.row(c).WholeURL })
+	listed, folded := slipway.FoldModes(changes, ask.file)
+	v := ask.look()
+	v.Modes = views.FoldedModes(folded, func(c slipway.Change) string { return ask.alone(c.Path) + "#" + anchor(c.Path) })
 	for _, c := range changes {
 		v.Sum.Add(c)
 	}
@@ -149,15 +163,9 @@ func listFiles(ctx context.Context, ask fileAsk, changes []slipway.Change, away 
 
 // addresses fills in the addresses of other looks at the list.
 func (l *fileLister) addresses(v *views.FileList, at, shown, all int) {
+	look := l.ask.look()
+	v.UnifiedURL, v.SplitURL, v.WrapURL = look.UnifiedURL, look.SplitURL, look.WrapURL
 	other := l.ask
-	other.split = false
-	v.UnifiedURL = other.address()
-	other.split = true
-	v.SplitURL = other.address()
-	other = l.ask
-	other.wrapped = !other.wrapped
-	v.WrapURL = other.address()
-	other = l.ask
 	other.open, other.file, other.lines = !other.open, "", nil
 	v.OpenURL = other.address()
 	if at > 0 {

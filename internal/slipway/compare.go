@@ -52,10 +52,12 @@ func Compare(changes []Change) Comparison {
 const foldModes = 4
 
 // FoldModes splits changes for a list: many changes of a mode alone are folded, in
-// their order, and would hide the others. Up to three stay listed.
-func FoldModes(changes []Change) (listed, folded []Change) {
+// their order, and would hide the others. Up to three stay listed, and the file that
+// somebody asked for.
+func FoldModes(changes []Change, asked string) (listed, folded []Change) {
+	folds := func(c Change) bool { return c.ModeOnly() && c.Path != asked }
 	for _, c := range changes {
-		if c.ModeOnly() {
+		if folds(c) {
 			folded = append(folded, c)
 		}
 	}
@@ -64,7 +66,7 @@ func FoldModes(changes []Change) (listed, folded []Change) {
 	}
 	listed = make([]Change, 0, len(changes)-len(folded))
 	for _, c := range changes {
-		if !c.ModeOnly() {
+		if !folds(c) {
 			listed = append(listed, c)
 		}
 	}

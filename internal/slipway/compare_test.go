@@ -113,15 +113,17 @@ func TestChangesOfModes(t *testing.T) {
 func TestManyChangesOfModesFold(t *testing.T) {
 	for name, tt := range map[string]struct {
 		old, new       []slipway.File
+		asked          string
 		listed, folded int
 	}{
-		"all and content": {modes(false, "1"), modes(true, "2"), 1, 30},
-		"all":             {modes(true, "1"), modes(false, "1"), 0, 30},
-		"three":           {modes(false, "1")[:3], modes(true, "1")[:3], 3, 0},
-		"four":            {modes(false, "1")[:4], modes(true, "1")[:4], 0, 4},
-		"content alone":   {modes(true, "1"), modes(true, "2"), 1, 0},
+		"all and content": {modes(false, "1"), modes(true, "2"), "", 1, 30},
+		"all":             {modes(true, "1"), modes(false, "1"), "", 0, 30},
+		"one is asked":    {modes(true, "1"), modes(false, "1"), modes(true, "1")[7].Path, 1, 29},
+		"three":           {modes(false, "1")[:3], modes(true, "1")[:3], "", 3, 0},
+		"four":            {modes(false, "1")[:4], modes(true, "1")[:4], "", 0, 4},
+		"content alone":   {modes(true, "1"), modes(true, "2"), "", 1, 0},
 	} {
-		listed, folded := slipway.FoldModes(slipway.Changes(tt.old, tt.new))
+		listed, folded := slipway.FoldModes(slipway.Changes(tt.old, tt.new), tt.asked)
 		if len(listed) != tt.listed || len(folded) != tt.folded {
 			t.Errorf("%s: %d listed and %d folded, want %d and %d", name, len(listed), len(folded), tt.listed, tt.folded)
 		}
