@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"slipway/store"
+	"slipway/store/storetest"
 )
 
 func TestBackupAndRestoreRefuse(t *testing.T) {
@@ -61,4 +64,53 @@ func TestRestoreAfterOneThatWasKilled(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(fresh, "bundles", "some-space")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the rest of the other restore is still there: %v", err)
 	}
+}
+
+// A finished backup is on the administrator's page and in the audit log of the
+// installation; one that fails is not, and the one before stays.
+func TestBackupIsRecorded(t *testing.T) {
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "b")
+	if _, err := call(t, password, "init", "--data", dir, "--email", "ada@example.com", "--workspace", "W", "--deployment", "D", "--password-stdin"); err != nil {
+		t.Fatal(err)
+	}
+	recorded := func(want string) {
+		t.Helper()
+		st := storetest.OpenAt(t, filepath.Join(dir, "slipway.db"))
+		storetest.View(t, st, func(tx *store.Tx) error {
+			last, err := tx.LastBackup()
+			if err != nil {
+				return err
+			}
+			events, err := tx.FindAudit("", store.AuditFilter{Nouns: []string{"backup"}}, 0, 10)
+			if err != nil {
+				return err
+			}
+			if want == "" {
+				if last != nil || len(events) != 0 {
+					t.Errorf("backup %+v and events %+v, want none", last, events)
+				}
+				return nil
+			}
+			if last == nil || last.File != want || last.Bytes <= 0 || last.Took < 0 || last.At.IsZero() {
+				t.Errorf("backup %+v, want one to %s", last, want)
+			}
+			if len(events) != 1 || events[0].Action != "backup.finish" || events[0].Target != want || events[0].Detail == "" || events[0].By.Title() == "" {
+				t.Errorf("events %+v, want one of %s", events, want)
+			}
+			return nil
+		})
+	}
+
+	if _, err := call(t, "", "backup", filepath.Join(dir, "no", "folder", "b"), "--data", dir); err == nil {
+		t.Fatal("a backup to nowhere succeeded")
+	}
+	recorded("")
+	if _, err := call(t, "", "backup", file, "--data", dir); err != nil {
+		t.Fatal(err)
+	}
+	recorded(file)
+	if _, err := call(t, "", "backup", filepath.Join(dir, "no", "folder", "b"), "--data", dir); err == nil {
+		t.Fatal("a backup to nowhere succeeded")
+	}
+	recorded(file)
 }
