@@ -27,7 +27,7 @@ var looks = map[string]options{
 // E2E_SCREENSHOTS set to a folder it keeps a picture of each there.
 func TestEveryPageInEveryLook(t *testing.T) {
 	t.Parallel()
-	p, paths := fullPortal(t)
+	p, paths, _ := fullPortal(t)
 	for name, look := range looks {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,13 +43,15 @@ func TestEveryPageInEveryLook(t *testing.T) {
 	}
 }
 
-// fullPortal is a portal with a bit of everything, and the paths of its pages.
-func fullPortal(t *testing.T) (*portal, map[string]string) {
+// fullPortal is a portal with a bit of everything, and the paths of its pages: those of
+// an Owner, and those of Organization admins alone.
+func fullPortal(t *testing.T) (p *portal, owner, admin map[string]string) {
+	t.Helper()
 	data := t.TempDir()
 	st := storetest.OpenAt(t, filepath.Join(data, "slipway.db"))
 	world := storetest.Seed(t, st)
 	long := storetest.AddLongNames(t, st, world).Name
-	p := start(t, data)
+	p = start(t, data)
 	page := open(t, p, options{})
 	signIn(t, page, "ada")
 	home := page.URL()
@@ -72,6 +74,16 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 	see(t, page, "it is not shown again")
 	revoke, err := page.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Revoke"}).First().GetAttribute("href")
 	ok(t, err)
+	visit(t, page, deployment+"/settings/agents")
+	press(t, page, "Make an agent token")
+	visit(t, page, deployment+"/settings/agents")
+	end, err := page.GetByRole("link", playwright.PageGetByRoleOptions{Name: "Revoke"}).First().GetAttribute("href")
+	ok(t, err)
+	admin = map[string]string{
+		"admin": "/admin", "admin-people": "/admin/people", "admin-storage": "/admin/storage", "admin-backups": "/admin/backups",
+		"admin-agents": "/admin/agents", "admin-audit": "/admin/audit", "admin-workspaces": "/workspaces", "workspace-delete": workspace + "/delete",
+		"admin-account": "/admin/people/" + filepath.Base(filepath.Dir(remove)),
+	}
 	return p, map[string]string{
 		"deployments":    workspace,
 		"new-deployment": workspace + "/deployments/new",
@@ -81,6 +93,10 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 		"audit":          workspace + "/audit",
 		"tokens":         workspace + "/tokens",
 		"token-revoke":   revoke,
+		"token-rotate":   strings.TrimSuffix(revoke, "/revoke") + "/rotate",
+		"registries":     workspace + "/registries",
+		"agent-revoke":   end,
+		"find":           deployment + "/versions/" + version + "/find?q=orders",
 		"api":            "/v1/docs",
 		"docs":           "/docs/operations.md",
 		"docs-decision":  "/docs/decisions/004-sqlite.md",
@@ -117,7 +133,7 @@ func fullPortal(t *testing.T) (*portal, map[string]string) {
 		"set-danger":     deployment + "/settings/danger",
 		"switch":         deployment + "/switch?to=off",
 		"not-found":      "/nowhere",
-	}
+	}, admin
 }
 
 // history makes a deploy, a second one, one that is refused and one that waits.

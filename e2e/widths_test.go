@@ -3,7 +3,9 @@ package e2e
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -16,22 +18,63 @@ var widths = []int{360, 768, 1280, 1920}
 // or becomes rows; no page scrolls sideways.
 func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 	t.Parallel()
-	p, paths := fullPortal(t)
+	p, paths, admin := fullPortal(t)
 	stretch(t, p.data)
+	namesEveryRoute(t, paths, admin)
 	for _, width := range widths {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			t.Parallel()
-			page := open(t, p, options{width: width})
-			signIn(t, page, "ada")
-			for what, path := range paths {
-				visit(t, page, path)
-				over, err := page.Evaluate(tooWide)
-				ok(t, err)
-				if over != "" {
-					t.Errorf("%s is too wide: %v", what, over)
+			for who, pages := range map[string]map[string]string{"ada": paths, "root": admin} {
+				page := open(t, p, options{width: width})
+				signIn(t, page, who)
+				for what, path := range pages {
+					visit(t, page, path)
+					over, err := page.Evaluate(tooWide)
+					ok(t, err)
+					if over != "" {
+						t.Errorf("%s is too wide: %v", what, over)
+					}
 				}
 			}
 		})
+	}
+}
+
+// otherRoutes are no pages of who is signed in: fragments, downloads and what programs
+// ask for; and the pages of people who are not signed in, which other tests open.
+var otherRoutes = regexp.MustCompile(`^(/|/favicon\.ico|/healthz|/readyz|/static/\*|/agent/.*|.*/(live|patch|log|archive|export)|/signin|/(setup|password|invitations)/:secret|/auth/authorize)$`)
+
+// Rows of the tables of routes in web, and parameters in them.
+var (
+	routeRow   = regexp.MustCompile(`\{"GET ([^"]+)"`)
+	routeParam = regexp.MustCompile(`:[a-z]+`)
+)
+
+// namesEveryRoute compares the paths of pages with the tables that say who may open
+// which route: a new page is in both.
+func namesEveryRoute(t *testing.T, pages ...map[string]string) {
+	t.Helper()
+	routes := 0
+	for _, file := range []string{"routes_test.go", "routes_pages_test.go"} {
+		text, err := os.ReadFile(filepath.Join("..", "web", file))
+		ok(t, err)
+		for _, row := range routeRow.FindAllStringSubmatch(string(text), -1) {
+			routes++
+			route := strings.ReplaceAll(routeParam.ReplaceAllString(row[1], `[^/]+`), "*", ".+")
+			is := regexp.MustCompile("^" + route + `(\?.*)?$`)
+			known := otherRoutes.MatchString(row[1])
+			for _, some := range pages {
+				for _, path := range some {
+					known = known || is.MatchString(path)
+				}
+			}
+			if !known {
+				t.Errorf("no page of fullPortal is of the route %s", row[1])
+			}
+		}
+	}
+	if routes < 40 {
+		t.Errorf("%d routes in the tables, want at least 40", routes)
 	}
 }
 
