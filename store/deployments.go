@@ -25,6 +25,7 @@ var deployments = table[slipway.Deployment]{"deployments", "d", []column[slipway
 	{"dag_deploys", desired, func(d *slipway.Deployment) any { return &d.DAGDeploys }},
 	{"needs_image", desired, func(d *slipway.Deployment) any { return &d.NeedsImage }},
 	{"before", desired, func(d *slipway.Deployment) any { return jsonText{&d.Before} }},
+	{"image_to_run", desired, func(d *slipway.Deployment) any { return &d.ToRun }},
 	{"image_role", settings, func(d *slipway.Deployment) any { return &d.ImageRole }},
 	{"cicd_enforced", settings, func(d *slipway.Deployment) any { return &d.CICDEnforced }},
 	{"guard_api", settings, func(d *slipway.Deployment) any { return &d.GuardAPI }},
@@ -171,6 +172,11 @@ func (tx *Tx) SaveState(d slipway.Deployment) error {
 	set, values := deployments.update(desired, &d)
 	return tx.exec("save state", `UPDATE deployments SET `+set+`, updated_at = ?, updater = ?, revision = revision + 1 WHERE id = ?`,
 		append(values, ms(tx.Now), d.Updater, d.ID)...)
+}
+
+// SaveToRun saves d.ToRun, and d.Updater. For agents nothing has changed.
+func (tx *Tx) SaveToRun(d slipway.Deployment) error {
+	return tx.exec("save image to run", `UPDATE deployments SET image_to_run = ?, updated_at = ?, updater = ? WHERE id = ?`, d.ToRun, ms(tx.Now), d.Updater, d.ID)
 }
 
 // Revision returns a number that grows with each change of a Deployment's

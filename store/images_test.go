@@ -12,6 +12,37 @@ import (
 	"slipway/store/storetest"
 )
 
+// The image that is not known to run is saved with the state, and alone; only
+// the former wakes agents.
+func TestImageToRun(t *testing.T) {
+	st := storetest.Open(t)
+	w := storetest.Seed(t, st)
+	load := func() (d slipway.Deployment, revision int) {
+		t.Helper()
+		storetest.View(t, st, func(tx *store.Tx) (err error) {
+			if d, err = tx.LoadDeployment(w.Sales.ID); err != nil {
+				return err
+			}
+			revision, err = tx.Revision(w.Sales.ID)
+			return err
+		})
+		return d, revision
+	}
+	d, first := load()
+	d.Image, d.ToRun = "sha256:1", "sha256:1"
+	storetest.Update(t, st, func(tx *store.Tx) error { return tx.SaveState(d) })
+	saved, second := load()
+	if saved.ToRun != "sha256:1" || second == first {
+		t.Errorf("saved %q, revision %d after %d", saved.ToRun, second, first)
+	}
+	saved.ToRun, saved.Updater, saved.Image = "", "Ada", "sha256:other"
+	storetest.Update(t, st, func(tx *store.Tx) error { return tx.SaveToRun(saved) })
+	got, third := load()
+	if got.ToRun != "" || got.Updater != "Ada" || got.Image != "sha256:1" || third != second {
+		t.Errorf("saved %q by %q, image %q, revision %d, want %d", got.ToRun, got.Updater, got.Image, third, second)
+	}
+}
+
 // imageLive records that an image is wanted from at on.
 func imageLive(t *testing.T, st *store.Store, w storetest.World, at time.Time, digest string) {
 	t.Helper()

@@ -100,7 +100,7 @@ func (a *applier) applyLocal(ctx context.Context, d slipway.Deployment, w slipwa
 
 // imageEnv returns the lines of image.env for a state.
 func (a *applier) imageEnv(s slipway.State) []string {
-	return []string{"AIRFLOW_IMAGE=" + a.images.outside(s.ImageName) + "@" + s.Image, "RUNTIME_VERSION=" + s.Runtime}
+	return []string{"AIRFLOW_IMAGE=" + a.images.PullRef(s), "RUNTIME_VERSION=" + s.Runtime}
 }
 
 func (a *applier) writeImageEnv(d slipway.Deployment, env []string) error {

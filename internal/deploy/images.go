@@ -104,6 +104,9 @@ func Repository(d slipway.Deployment) string { return d.Namespace + "/airflow" }
 // "localhost:8888/bright-nova-0001/airflow".
 func (i *images) PushTarget(d slipway.Deployment) string { return i.outside(Repository(d)) }
 
+// PullRef returns the reference of the image of s by digest, for other machines.
+func (i *images) PullRef(s slipway.State) string { return i.outside(s.ImageName) + "@" + s.Image }
+
 // outside returns a repository's name with the registry's address for other
 // machines.
 func (i *images) outside(name string) string {

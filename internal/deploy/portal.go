@@ -87,13 +87,40 @@ func (p *AgentPortal) Frames(ctx context.Context, pack string, offset, length in
 }
 
 // Report records an agent's report about a component.
-func (p *AgentPortal) Report(_ context.Context, r slipway.Report) error {
+func (p *AgentPortal) Report(ctx context.Context, r slipway.Report) error {
 	if r.Agent == "" {
 		r.Agent = p.cfg.Agent
 	}
 	err := p.components.reports.put(p.of, p.token, r, p.store.Now())
+	if err == nil && r.Kind == slipway.Rollout && r.Image != "" {
+		err = p.imageRuns(ctx)
+	}
 	p.watchers.reported(p.of) // of a refusal, too
 	return err
+}
+
+// imageRuns records once that the agents run the image with Airflow's DAGs.
+func (p *AgentPortal) imageRuns(ctx context.Context) error {
+	runs := func(tx *store.Tx) (d slipway.Deployment, runs bool, err error) {
+		d, err = tx.LoadDeployment(p.of)
+		return d, d.ToRun != "" && slipway.KnownToRun(d.ToRun, p.components.Components(p.of), tx.Now), err
+	}
+	found := false
+	err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+		_, found, err = runs(tx)
+		return err
+	})
+	if err != nil || !found {
+		return err
+	}
+	return p.store.Update(ctx, func(tx *store.Tx) error {
+		d, found, err := runs(tx)
+		if err != nil || !found {
+			return err
+		}
+		d.ToRun = ""
+		return tx.SaveToRun(d)
+	})
 }
 
 // OpenManifest opens the stored manifest of a version.

@@ -144,6 +144,7 @@ type versionChange struct {
 	files    []slipway.File
 	plan     slipway.Plan
 	manifest int64 // bytes; 0 for a return, without a new manifest
+	applied  bool  // the image is known to run
 }
 
 // goLive stores the version of w and makes the version the desired one.
@@ -295,6 +296,9 @@ func commit(tx *store.Tx, w slipway.Deploy, r versionChange) (slipway.Deploy, er
 		w.Counts = counted(w.Counts, r.plan.Counts)
 	}
 	d = d.Deployed(w)
+	if r.applied {
+		d.ToRun = ""
+	}
 	d.Updater = w.By.Title()
 	w.After = d.State
 	w.StoredAt, w.LiveAt = tx.Now, tx.Now

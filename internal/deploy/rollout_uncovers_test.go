@@ -280,3 +280,102 @@ func (a *app) tail(t *testing.T) (d slipway.Deployment) {
 	})
 	return d
 }
+
+// TestImageToRun: after a switch off that nothing here can roll out, the
+// Deployment is not healthy until somebody says that Airflow runs the image, or
+// an agent does, also after a restart of the portal.
+func TestImageToRun(t *testing.T) {
+	health := func(a *app) slipway.Health {
+		h, _ := a.sales(t).Health(a.Engine.Components(a.Sales.ID), slipway.Refused{}, nil, a.Store.Now())
+		return h
+	}
+	switchedOff := func(t *testing.T) (*app, *deploy.AgentPortal, slipway.Deploy) {
+		a, p := elsewhere(t)
+		a.agent(t, p, "scheduler-0", slipway.Sidecar, mounts)
+		a.mountedThenOff(t)
+		w := a.StagedImage(t, slipway.ImageAndDAG, "2")
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, r.Plan.Ticks()); err != nil {
+			t.Fatal(err)
+		}
+		w = a.Await(t, w.Number, slipway.Deployed)
+		if d := a.sales(t); d.ToRun != w.After.Image || health(a) != slipway.Unhealthy {
+			t.Fatalf("to run is %q, want %q; %s", d.ToRun, w.After.Image, health(a))
+		}
+		return a, p, w
+	}
+	healthy := func(t *testing.T, a *app) {
+		t.Helper()
+		a.Eventually(t, "it is healthy", func() bool { return a.sales(t).ToRun == "" && health(a) == slipway.Healthy })
+	}
+	state := func(t *testing.T, a *app, digest string, by slipway.Actor) error {
+		return a.Engine.StateImageRuns(t.Context(), a.Sales.ID, digest, by)
+	}
+
+	t.Run("somebody says so", func(t *testing.T) {
+		a, _, w := switchedOff(t)
+		wantKind(t, state(t, a, w.After.Image, a.Mia), slipway.Forbidden, "needs the Author role")
+		wantKind(t, state(t, a, w.After.Image, a.Sam), slipway.NotFound, "no Deployment")
+		wantKind(t, state(t, a, "sha256:0", a.Eve), slipway.Conflict, "Another image is wanted")
+		for _, by := range []slipway.Actor{a.Eve, a.Ada} { // the second one had the button, too
+			if err := state(t, a, w.After.Image, by); err != nil {
+				t.Fatal(err)
+			}
+		}
+		healthy(t, a)
+		wantTrail(t, a, "image.runs", "deploy.confirm")
+		if by := a.sales(t).Updater; by != a.Eve.Title() {
+			t.Errorf("updated by %s", by)
+		}
+	})
+	t.Run("an agent says so", func(t *testing.T) {
+		a, p, _ := switchedOff(t)
+		a.agent(t, p, "compose", slipway.Rollout, func(_ slipway.Desired, r *slipway.Report) { r.Image = "sha256:0" })
+		if d := a.sales(t); d.ToRun == "" {
+			t.Error("it runs another image, and counts as running")
+		}
+		want, err := p.Desired(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Report(t.Context(), slipway.Report{Component: "compose", Kind: slipway.Rollout, Image: want.Image, Revision: want.Revision}); err != nil {
+			t.Fatal(err)
+		}
+		if d := a.sales(t); d.ToRun != "" {
+			t.Errorf("to run is still %s", d.ToRun)
+		}
+	})
+	t.Run("after a restart", func(t *testing.T) {
+		a := applying(t)
+		if err := a.Engine.SetApplyCommand(t.Context(), a.Sales.ID, a.Root, ""); err != nil {
+			t.Fatal(err)
+		}
+		a.mountedThenOff(t)
+		w := a.StagedImage(t, slipway.ImageAndDAG, "2")
+		r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, r.Plan.Ticks()); err != nil {
+			t.Fatal(err)
+		}
+		w = a.Await(t, w.Number, slipway.Deployed)
+		a.restart(t)
+		a.Eventually(t, "it is not healthy", func() bool { return health(a) == slipway.Unhealthy })
+
+		// The next image is not known to run either; one that a command applies is.
+		next := a.DeployedImage(t, slipway.ImageAndDAG, "3", deploytest.Image{Runtime: "3.1-6", Packages: "three"})
+		if d := a.sales(t); d.ToRun != next.After.Image {
+			t.Errorf("to run is %q, want %q", d.ToRun, next.After.Image)
+		}
+		wantKind(t, state(t, a, w.After.Image, a.Eve), slipway.Conflict, "Another image is wanted")
+		if err := a.Engine.SetApplyCommand(t.Context(), a.Sales.ID, a.Root, "script"); err != nil {
+			t.Fatal(err)
+		}
+		a.DeployedImage(t, slipway.ImageAndDAG, "4", deploytest.Image{Runtime: "3.1-6", Packages: "four"})
+		healthy(t, a)
+	})
+}

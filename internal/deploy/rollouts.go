@@ -76,6 +76,7 @@ func (o *rollouts) tryRollOut(ctx context.Context, w slipway.Deploy) (slipway.De
 			return w, err
 		}
 	}
+	r.applied = d.Local && d.ApplyCommand != "" || slipway.KnownToRun(d.State.With(w).Image, o.components.Components(d.ID), o.store.Now())
 	return o.recordLive(ctx, w, r, note)
 }
 

@@ -255,3 +255,27 @@ func (t *switchStager) RegisterImage(ctx context.Context, of slipway.DeploymentI
 	}
 	return i, err
 }
+
+// StateImageRuns records a person's statement that Airflow runs the image with a
+// digest. Where that is known already, nothing changes.
+func (t *switchStager) StateImageRuns(ctx context.Context, of slipway.DeploymentID, digest string, by slipway.Actor) error {
+	err := t.store.Update(ctx, func(tx *store.Tx) error {
+		d, role, err := tx.Deployment(of, by)
+		if err != nil {
+			return err
+		}
+		next, err := d.StateRuns(digest, role)
+		if err != nil || d.ToRun == "" {
+			return err
+		}
+		next.Updater = by.Title()
+		if err := tx.SaveToRun(next); err != nil {
+			return err
+		}
+		return tx.Audit(by, slipway.Event{Workspace: d.Workspace, Deployment: of, Action: "image.runs", Target: d.Name, Detail: d.ImageRef()})
+	})
+	if err == nil {
+		t.watchers.notify(of)
+	}
+	return err
+}

@@ -137,15 +137,16 @@ func TestHealthWithoutAirflow(t *testing.T) {
 		want   Health
 		reason string
 	}{
-		"empty, here":            {Deployment{Local: true}, here(Report{DAGs: FromImage}), Unconnected, "Nothing is deployed yet."},
-		"empty, with an address": {Deployment{Settings: Settings{AirflowURL: "https://airflow.example.com"}, Local: true}, here(Report{DAGs: FromImage}), Healthy, ""},
-		"empty, with an agent":   {Deployment{}, []Component{seen("worker-0", 0, Report{DAGs: FromImage})}, Healthy, ""},
-		"elsewhere, no agent":    {Deployment{State: mounted}, nil, Unconnected, "No component has reported yet."},
-		"here, at the start":     {Deployment{State: mounted, Local: true}, nil, Creating, "No component has reported yet."},
-		"here, before the mount": {Deployment{State: mounted, Local: true}, here(Report{}), Creating, "this machine has just started."},
-		"here, mounted":          {Deployment{State: mounted, Local: true}, here(Report{DAGs: FromBundle, Version: "v1"}), Healthy, ""},
-		"here, cannot mount":     {Deployment{State: mounted, Local: true}, here(Report{Error: "disk full"}), Unhealthy, "this machine: disk full"},
-		"an image, not reported": {Deployment{State: State{Image: "sha256:2"}}, []Component{seen("a", 0, Report{Kind: Rollout})}, Creating, "a has just started."},
+		"empty, here":              {Deployment{Local: true}, here(Report{DAGs: FromImage}), Unconnected, "Nothing is deployed yet."},
+		"empty, with an address":   {Deployment{Settings: Settings{AirflowURL: "https://airflow.example.com"}, Local: true}, here(Report{DAGs: FromImage}), Healthy, ""},
+		"empty, with an agent":     {Deployment{}, []Component{seen("worker-0", 0, Report{DAGs: FromImage})}, Healthy, ""},
+		"elsewhere, no agent":      {Deployment{State: mounted}, nil, Unconnected, "No component has reported yet."},
+		"here, at the start":       {Deployment{State: mounted, Local: true}, nil, Creating, "No component has reported yet."},
+		"here, before the mount":   {Deployment{State: mounted, Local: true}, here(Report{}), Creating, "this machine has just started."},
+		"here, mounted":            {Deployment{State: mounted, Local: true}, here(Report{DAGs: FromBundle, Version: "v1"}), Healthy, ""},
+		"here, cannot mount":       {Deployment{State: mounted, Local: true}, here(Report{Error: "disk full"}), Unhealthy, "this machine: disk full"},
+		"an image nobody has seen": {Deployment{State: State{Image: "sha256:2"}, ToRun: "sha256:2", Local: true}, here(Report{DAGs: FromImage}), Unhealthy, "It is not known that Airflow runs the image with its DAGs."},
+		"an image, not reported":   {Deployment{State: State{Image: "sha256:2"}}, []Component{seen("a", 0, Report{Kind: Rollout})}, Creating, "a has just started."},
 	} {
 		got, reason := tt.d.Health(tt.all, Refused{}, nil, noon)
 		if reason = strings.ReplaceAll(reason, EmbeddedComponent, "this machine"); got != tt.want || reason != tt.reason {

@@ -22,6 +22,7 @@ type Deployment struct {
 	Local     bool   // on this machine: mounted by the embedded agent
 	State            // wanted now
 	Before    *State // state that switching back restores; nil unless NeedsImage
+	ToRun     string // digest of the image with Airflow's DAGs while nothing is known to run it; "" otherwise
 	Settings
 	ApplyCommand string // name of the command that applies images on this machine; "" for none
 
@@ -256,6 +257,9 @@ func (d Deployment) Health(all []Component, refused Refused, running *Deploy, no
 		return Unconnected, "No component has reported yet."
 	}
 	wrong := d.troubles(all, now)
+	if d.ToRun != "" {
+		wrong = append(wrong, "It is not known that Airflow runs the image with its DAGs.")
+	}
 	if refused.Count > 0 {
 		wrong = append(wrong, refused.Text())
 	}

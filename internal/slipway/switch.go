@@ -124,10 +124,46 @@ func (d Deployment) Projected(queue []Turn) Deployment {
 // Deployed returns d after w, with the new desired state.
 func (d Deployment) Deployed(w Deploy) Deployment {
 	d.State = d.State.With(w)
+	d.ToRun = d.toRun(w)
 	if !d.NeedsImage || d.Before != nil && d.Before.DAGDeploys == d.DAGDeploys {
 		d.Before = nil
 	}
 	return d
+}
+
+// toRun returns ToRun after w. Where a bundle is mounted, Airflow has its DAGs
+// whatever image runs.
+func (d Deployment) toRun(w Deploy) string {
+	switch {
+	case d.Mounted:
+		return ""
+	case w.ByHand, d.ToRun != "" && w.Kind.HasImage():
+		return d.Image
+	}
+	return d.ToRun
+}
+
+// KnownToRun reports whether a rollout agent is connected, and all of them run
+// the image with a digest.
+func KnownToRun(digest string, all []Component, now time.Time) bool {
+	p := NewProgress(State{Image: digest}, OfKind(all, Rollout), now)
+	return p.Of > 0 && p.Done()
+}
+
+// MayStateRuns checks whether someone with role may state which image Airflow runs.
+func (d Deployment) MayStateRuns(role Role) error { return d.roleFor(ImageOnly, role) }
+
+// StateRuns returns d once somebody with role has seen Airflow run the image with
+// a digest. A second person may state the same.
+func (d Deployment) StateRuns(digest string, role Role) (Deployment, error) {
+	if err := d.MayStateRuns(role); err != nil {
+		return d, err
+	}
+	if digest != d.Image || digest == "" {
+		return d, Errorf(Conflict, "Another image is wanted by now. Look at the page again.")
+	}
+	d.ToRun = ""
+	return d, nil
 }
 
 func (t Turn) ended() bool {

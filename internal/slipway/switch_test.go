@@ -202,3 +202,81 @@ func TestTurnPosition(t *testing.T) {
 		}
 	}
 }
+
+// TestImageToRun: DAGs that come from an image which nothing here rolls out are
+// there once somebody knows that Airflow runs it.
+func TestImageToRun(t *testing.T) {
+	mounted := State{Image: "i1", Version: "v1", Mounted: true}
+	carried := State{Image: "i2", Version: "v1"}
+	byHand := Deploy{Kind: ImageAndDAG, ByHand: true, After: State{Image: "i3"}}
+	for name, tt := range map[string]struct {
+		now  Deployment
+		w    Deploy
+		want string
+	}{
+		"mounted DAGs go, by hand":      {Deployment{State: mounted}, byHand, "i3"},
+		"mounted DAGs go, rolled out":   {Deployment{State: mounted}, Deploy{Kind: ImageAndDAG, After: State{Image: "i3"}}, ""},
+		"a switch off, by hand":         {Deployment{State: State{Image: "i1", Version: "v1", Mounted: true, DAGDeploys: true}}, Deploy{Kind: ImageAndDAG, ByHand: true, Switch: &SafeSwitch{}, After: State{Image: "i3"}}, "i3"},
+		"the next image":                {Deployment{State: carried, ToRun: "i2"}, Deploy{Kind: ImageAndDAG, After: State{Image: "i3"}}, "i3"},
+		"the next image, known before":  {Deployment{State: carried}, Deploy{Kind: ImageAndDAG, After: State{Image: "i3"}}, ""},
+		"a return to a bundle":          {Deployment{State: carried, ToRun: "i2"}, Deploy{Kind: ImageAndDAG, ReturnTo: 1, After: mounted}, ""},
+		"a return to an image, by hand": {Deployment{State: mounted}, Deploy{Kind: ImageAndDAG, ReturnTo: 1, ByHand: true, After: carried}, "i2"},
+		"a switch on with DAGs":         {Deployment{State: carried, ToRun: "i2"}, Deploy{Kind: ImageAndDAG, Switch: &SafeSwitch{On: true}, Version: "v2", UploadedAt: noon, After: State{Image: "i2"}}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := tt.now.Deployed(tt.w); got.ToRun != tt.want {
+				t.Errorf("to run is %q, want %q; %+v", got.ToRun, tt.want, got.State)
+			}
+		})
+	}
+}
+
+func TestStateRuns(t *testing.T) {
+	d := Deployment{State: State{Image: "i2"}, ToRun: "i2", Settings: Settings{ImageRole: Operator}}
+	for name, tt := range map[string]struct {
+		now    Deployment
+		digest string
+		role   Role
+		kind   Kind
+		text   string
+	}{
+		"it runs":           {d, "i2", Operator, fine, ""},
+		"known already":     {Deployment{State: d.State}, "i2", Owner, fine, ""},
+		"too small a role":  {d, "i2", Author, Forbidden, "needs the Operator role"},
+		"an older image":    {d, "i1", Owner, Conflict, "Another image is wanted by now"},
+		"no image":          {Deployment{}, "", Owner, Conflict, "Another image"},
+		"forbidden, unsaid": {d, "", Member, Forbidden, "Deploying an image needs"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := tt.now.StateRuns(tt.digest, tt.role)
+			checkError(t, err, tt.kind, tt.text)
+			if err == nil && (got.ToRun != "" || got.State != tt.now.State) {
+				t.Errorf("afterwards %q, %+v", got.ToRun, got.State)
+			}
+		})
+	}
+}
+
+func TestKnownToRun(t *testing.T) {
+	runs, other := Report{Kind: Rollout, Image: "team/airflow@i2"}, Report{Kind: Rollout, Image: "i1"}
+	crashed := runs
+	crashed.Error = "The container a exited with code 1."
+	for name, tt := range map[string]struct {
+		all  []Component
+		want bool
+	}{
+		"nobody says":      {nil, false},
+		"only of DAGs":     {[]Component{seen("a", 0, Report{DAGs: FromImage})}, false},
+		"the agent":        {[]Component{seen("a", 0, runs)}, true},
+		"one of two":       {[]Component{seen("a", 0, runs), seen("b", 0, other)}, false},
+		"silent":           {[]Component{seen("a", time.Hour, runs)}, false},
+		"crashed":          {[]Component{seen("a", 0, crashed)}, false},
+		"the other silent": {[]Component{seen("a", 0, runs), seen("b", time.Hour, other)}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := KnownToRun("i2", tt.all, noon); got != tt.want {
+				t.Errorf("known %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
