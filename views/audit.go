@@ -32,6 +32,7 @@ var auditVerbs = map[string]string{
 	"deployment.delete":          "deleted the Deployment",
 	"deployment.edit":            "edited the settings of",
 	"image.register":             "said which image runs at",
+	"image.runs":                 "said that Airflow runs the wanted image of",
 	"installation.setup":         "set up Slipway with the Workspace",
 	"invitation.create":          "invited",
 	"invitation.remove":          "revoked an invitation",

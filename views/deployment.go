@@ -21,15 +21,23 @@ type DeploymentLinks struct {
 	Workspace, Overview, Deploys, Versions, Settings string
 }
 
-// Banner says that a Deployment needs an image deploy. Without Text no banner
-// is shown.
+// Banner says that a Deployment needs an image deploy, or that its image is not
+// known to run. Without Text and Run no banner is shown.
 type Banner struct {
+	Run       *ImageToRun
 	Text      string
 	At        Moment // of the switch; zero when unknown
 	SwitchURL string // to switch back; "" without the permission
 	DeployURL string // to deploy image and DAGs; "" without the permission
 	SafeURL   string // a POST to have Slipway follow the switch; "" when impossible or not allowed
 	On        bool   // where the switch is
+}
+
+// ImageToRun is an image that Airflow is not known to run.
+type ImageToRun struct {
+	Ref    string // to pull
+	Digest string
+	Action string // a POST to say that Airflow runs it; "" without the permission
 }
 
 // DeploymentsPage is the list of a Workspace's Deployments.

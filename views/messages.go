@@ -19,6 +19,7 @@ const (
 	DoneRemoved          = "%s is no longer in this Workspace."
 	DoneSettings         = "The settings are saved."
 	DoneRegistered       = "%s is registered as what runs today."
+	DoneImageRuns        = "Airflow runs the image %s: noted."
 	DoneNoApplyCommand   = "This machine runs no command to apply images."
 	DoneApplyCommand     = "This machine runs %s to apply images."
 	DoneSwitchWaits      = "The switch waits its turn: DAG-only deploys will be turned %s."

@@ -10,6 +10,7 @@ import (
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
+	"slipway/views"
 )
 
 // The page offers exactly the kinds that the rule allows.
@@ -204,4 +205,23 @@ func TestNothingRunsTheImage(t *testing.T) {
 	want(t, refused, http.StatusUnprocessableEntity, "Nothing here can run the image: give the Deployment an apply command")
 	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "runs_image", "yes"), a.page("/deploys/2"))
 	a.reaches(t, 2, slipway.Deployed)
+
+	// Until it is known to run, every page says so.
+	for _, page := range []string{"", "/deploys", "/deploys/2", "/versions", "/settings/deploys"} {
+		want(t, b.get(a.page(page)), http.StatusOK, "It is not known that Airflow runs this image.", i.Ref(), "Airflow runs it now")
+	}
+	want(t, b.get(a.page("")), http.StatusOK, "UNHEALTHY")
+	member := a.as(t, a.Mia)
+	if page := member.get(a.page("")).Body.String(); !strings.Contains(page, i.Ref()) || strings.Contains(page, "Airflow runs it now") {
+		t.Error("a Member is not told, or may say that it runs")
+	}
+	want(t, member.post(a.page("/image/runs"), "digest", i.Digest), http.StatusForbidden, "needs the Author role")
+	want(t, b.post(a.page("/image/runs"), "digest", "sha256:0"), http.StatusConflict, "Another image is wanted by now.")
+	for _, who := range []*browser{b, a.as(t, a.Ada)} { // two people at once
+		goesTo(t, who.post(a.page("/image/runs"), "digest", i.Digest), a.page(""))
+		want(t, who.get(a.page("")), http.StatusOK, "Airflow runs the image "+views.ShortDigest(i.Digest)+": noted.")
+	}
+	if page := b.get(a.page("")).Body.String(); strings.Contains(page, "not known that Airflow") || a.deployment(t).ToRun != "" {
+		t.Errorf("it is still said, to run is %q", a.deployment(t).ToRun)
+	}
 }

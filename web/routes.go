@@ -115,6 +115,7 @@ func (s *Server) deploymentRoutes(user group) {
 	user.POST("/deployments/:deployment/agents/tokens/:agent/revoke", s.revokeAgentToken)
 	user.POST("/deployments/:deployment/agents/forget", s.forgetComponent)
 	user.POST("/deployments/:deployment/image", s.registerImage)
+	user.POST("/deployments/:deployment/image/runs", s.stateImageRuns)
 	user.POST("/deployments/:deployment/apply-command", s.setApplyCommand)
 	user.GET("/deployments/:deployment/switch", s.showSwitch)
 	user.POST("/deployments/:deployment/switch", s.turnSwitch)

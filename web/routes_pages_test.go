@@ -47,6 +47,7 @@ var pageAccess = []access{
 	{"POST /deployments/:deployment/settings/:section", []string{"platform", "linux/arm64"}, seen, missing, forbidden, forbidden, seen, seen, seen},
 	{"POST /deployments/:deployment/delete", []string{"typed", "sales-prod"}, seen, missing, forbidden, forbidden, seen, seen, seen},
 	{"POST /deployments/:deployment/image", []string{"ref", "a b"}, seen, missing, forbidden, forbidden, forbidden, invalid, invalid},
+	{"POST /deployments/:deployment/image/runs", []string{"digest", "sha256:0"}, seen, missing, forbidden, conflict, conflict, conflict, conflict}, // another image is wanted
 	{"POST /deployments/:deployment/apply-command", []string{"command", ""}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
 	{"GET /deployments/:deployment/switch", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"POST /deployments/:deployment/switch", []string{"to", "off", "at_hand", "yes"}, seen, missing, forbidden, forbidden, forbidden, seen, seen},

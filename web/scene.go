@@ -112,13 +112,19 @@ func (s *Server) frameOf(c echo.Context, tx *store.Tx, sc scene, title, tab stri
 	if f.Page, _, err = s.frameIn(c, tx, title, sc.Workspace, views.Deployments); err != nil {
 		return f, err
 	}
-	f.Banner, err = banner(tx, sc)
+	f.Banner, err = s.banner(tx, sc)
 	return f, err
 }
 
-// banner is the banner of a Deployment in need of an image deploy, else the
-// zero Banner.
-func banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
+// banner is the banner of a Deployment in need of an image deploy, or with an
+// image that is not known to run; else the zero Banner.
+func (s *Server) banner(tx *store.Tx, sc scene) (b views.Banner, err error) {
+	if sc.ToRun != "" {
+		b.Run = &views.ImageToRun{Ref: s.engine.PullRef(sc.State), Digest: sc.ToRun}
+		if sc.MayStateRuns(sc.role) == nil {
+			b.Run.Action = deploymentPath(sc.ID) + "/image/runs"
+		}
+	}
 	if !sc.NeedsImage {
 		return b, nil
 	}

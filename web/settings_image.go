@@ -30,6 +30,15 @@ func (s *Server) registerImage(c echo.Context) error {
 	return s.done(c, next, views.DoneRegistered, i.Title())
 }
 
+// stateImageRuns serves POST /deployments/:deployment/image/runs.
+func (s *Server) stateImageRuns(c echo.Context) error {
+	of, digest := deploymentID(c), c.FormValue("digest")
+	if err := s.engine.StateImageRuns(c.Request().Context(), of, digest, actorOf(c)); err != nil {
+		return err
+	}
+	return s.done(c, deploymentPath(of), views.DoneImageRuns, views.ShortDigest(digest))
+}
+
 // registerAgain shows the page of the form again, with the reason for the
 // refusal.
 func (s *Server) registerAgain(c echo.Context, err error, text string) error {

@@ -84,7 +84,7 @@ func (s *Server) agentsSnapshot(c echo.Context) snapshot {
 func overviewFragments(o views.Overview, seen string) []fragment {
 	all := []fragment{
 		{"facts", views.FactsStrip(o.Facts)},
-		{"banner", views.NeedsImageBanner(o.Frame.Banner)},
+		{"banner", views.DeploymentBanner(o.Frame.Banner)},
 		{"waiting", views.WaitingCard(o.Waiting)},
 		{"now", views.NowCards(o)},
 		{"connect-place", views.ConnectPlace(o.Connect)},

@@ -150,7 +150,7 @@ func (s *Server) overviewSnapshot(c echo.Context) snapshot {
 				if err != nil {
 					return err
 				}
-				if o.Frame.Banner, err = banner(tx, sc); err != nil {
+				if o.Frame.Banner, err = s.banner(tx, sc); err != nil {
 					return err
 				}
 				all = overviewFragments(o, c.QueryParam("form"))

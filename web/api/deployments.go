@@ -32,7 +32,7 @@ func (v deploymentResource) object() object {
 		"id": v.ID, "name": v.Name, "description": v.Description, "namespace": v.Namespace,
 		"organizationId": slipway.OrganizationID, "organizationName": "Slipway", "workspaceId": v.Workspace, "workspaceName": v.workspace,
 		"status": v.health.Astro(), "health": v.health, "statusReason": v.reason, "isDagDeployEnabled": v.projected.DAGDeploys, "isCicdEnforced": v.CICDEnforced,
-		"isApiDeployGuarded": v.GuardAPI, "needsImageDeploy": v.NeedsImage,
+		"isApiDeployGuarded": v.GuardAPI, "needsImageDeploy": v.NeedsImage, "imageToRun": v.imageToRun(),
 		"runtimeVersion": v.Runtime, "astroRuntimeVersion": v.Runtime, "airflowVersion": slipway.Release(v.Runtime).Airflow(),
 		"imageRepository": v.target, "imageTag": v.ImageTag, "image": v.ImageRef(),
 		"createdAt": timeText(v.CreatedAt), "updatedAt": timeText(v.UpdatedAt), "createdBy": object{"id": v.Creator}, "updatedBy": object{"id": v.Updater},
@@ -46,6 +46,14 @@ func (v deploymentResource) object() object {
 		o["webServerUrl"], o["webServerAirflowApiUrl"] = address, address+"/api/v2"
 	}
 	return o
+}
+
+// imageToRun is the image that Airflow is not known to run, by digest; "" for none.
+func (v deploymentResource) imageToRun() string {
+	if v.ToRun == "" {
+		return ""
+	}
+	return v.ImageRef()
 }
 
 // deployments serves the operations on Deployments.
