@@ -47,7 +47,7 @@ func (p *planner) plan(ctx context.Context, b queueState, w slipway.Deploy, stag
 	}
 	if !b.projected.Brings(w) {
 		plan, err := p.withDAGs(ctx, b, w, base, base)
-		plan.NoDAGs, plan.NotAirflow, plan.ByHand = false, notAirflow(w), p.byHand(b.projected, w)
+		plan.NoDAGs, plan.NotAirflow, plan.ByHand = plan.NoDAGs && b.projected.RemovesDAGs(w), notAirflow(w), p.byHand(b.projected, w)
 		return plan, err
 	}
 	uploaded, err := p.contents.uploadedFiles(w.ID, staged)
@@ -91,7 +91,32 @@ func (p *planner) withDAGs(ctx context.Context, b queueState, w slipway.Deploy, 
 	if unjudged {
 		return plan.WithoutDAGs(string(why), dagfile.Any(next, is)), nil
 	}
+	if b.projected.RemovesDAGs(w) {
+		return p.withImageDAGs(ctx, w, plan, before)
+	}
 	return plan.WithDAGs(before, after, dagfile.Why(next, is)), nil
+}
+
+// withImageDAGs returns plan with the mounted DAG files, before, that the image of w
+// does not have.
+func (p *planner) withImageDAGs(ctx context.Context, w slipway.Deploy, plan slipway.Plan, before []string) (slipway.Plan, error) {
+	var carried store.ImageFiles
+	known := false
+	err := p.store.View(ctx, func(tx *store.Tx) (err error) {
+		of := w
+		if w.Purpose() == slipway.ForReturn {
+			if of, err = tx.Deploy(w.Deployment, w.ReturnTo); err != nil {
+				return err
+			}
+		}
+		carried, known, err = tx.ImageFiles(of.ID)
+		return err
+	})
+	in := make([]string, len(carried.Files))
+	for n, f := range carried.Files {
+		in[n] = f.Path
+	}
+	return plan.WithImageDAGs(before, in, known && carried.Unread == "" && carried.Count == len(in)), err
 }
 
 // addBidi adds to plan the texts that had bidirectional controls, and have more now.
@@ -291,7 +316,7 @@ func (p *planner) planReturn(ctx context.Context, b queueState, w slipway.Deploy
 		}
 	}
 	plan, err := p.withDAGs(ctx, b, w, archive.Composed(base), archive.Composed(files))
-	plan.NoDAGs = plan.NoDAGs && w.After.Mounted
+	plan.NoDAGs = plan.NoDAGs && (w.After.Mounted || b.projected.RemovesDAGs(w))
 	plan.ByHand = p.byHand(b.projected, w)
 	return plan, err
 }

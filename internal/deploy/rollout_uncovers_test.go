@@ -49,7 +49,7 @@ func TestNothingAppliesTheImage(t *testing.T) {
 			first := a.mountedThenOff(t)
 			w := a.StagedImage(t, slipway.ImageAndDAG, "2")
 			r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Eve)
-			if err != nil || r.Refusal != nil || r.Plan.Ticks() != (slipway.Ticks{RunsImage: true}) {
+			if err != nil || r.Refusal != nil || r.Plan.Ticks() != (slipway.Ticks{RemoveDAGs: true, RunsImage: true}) || !slices.Equal(r.Plan.RemovedDAGs, []string{"a.py"}) {
 				t.Fatalf("review %+v, %v, %v", r.Plan.Ticks(), r.Refusal, err)
 			}
 			_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, deploytest.DAGTicks)

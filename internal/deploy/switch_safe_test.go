@@ -39,7 +39,7 @@ func TestSafeSwitchOff(t *testing.T) {
 		t.Errorf("the image holds other files (-want +got):\n%s", diff)
 	}
 	r, err := a.Engine.Review(t.Context(), a.Sales.ID, w.Number, a.Ada)
-	if err != nil || r.Refusal != nil || r.Image == nil || !r.Image.Carries || r.Image.Files.Count != len(dags) || r.Image.Shared != len(deploytest.Runtime1.DAGs)+1 || len(r.Image.Fresh) != 1 {
+	if err != nil || r.Refusal != nil || r.Image == nil || !r.Image.Carries || r.Image.Files.Count != len(dags) || r.Plan.Ticks() != (slipway.Ticks{}) || r.Image.Shared != len(deploytest.Runtime1.DAGs)+1 || len(r.Image.Fresh) != 1 {
 		t.Fatalf("review %+v, refusal %v, %v", r.Image, r.Refusal, err)
 	}
 	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Oli, r.Base, deploytest.DAGTicks)

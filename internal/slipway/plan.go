@@ -139,6 +139,27 @@ func (p Plan) WithDAGs(before, after []string, why func(path string) Stop) Plan 
 	return p
 }
 
+// WithImageDAGs returns p for mounted DAG files, before, in whose place Airflow gets
+// the dags folder of an image. in are the files in the folder, perhaps not all.
+func (p Plan) WithImageDAGs(before, in []string, all bool) Plan {
+	has := map[string]bool{}
+	for _, path := range in {
+		if has[path] = true; strings.HasSuffix(path, ".py") || strings.HasSuffix(path, ".zip") {
+			p.DAGs.After++ // at most: their content is not known
+		}
+	}
+	p.DAGs.Before, p.NoDAGs = len(before), all && p.DAGs.After == 0
+	for _, path := range before {
+		if !has[path] {
+			p.RemovedDAGs = append(p.RemovedDAGs, path)
+		}
+	}
+	if !all && len(p.RemovedDAGs) > 0 {
+		p.RemovedDAGs, p.Unjudged = nil, "The files in the dags folder of the image are not all known."
+	}
+	return p
+}
+
 // WithoutDAGs returns p where Slipway cannot tell, for the reason why, which files
 // Airflow loads before or after. any reports whether any file might be loaded
 // after. A plan that changes no file needs no judgement.

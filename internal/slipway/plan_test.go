@@ -74,3 +74,33 @@ func TestWipes(t *testing.T) {
 		})
 	}
 }
+
+// TestImageDAGs: of mounted DAG files, those that the image does not have are lost.
+func TestImageDAGs(t *testing.T) {
+	mounted := []string{"a.py", "b.py", "z.zip"}
+	const unknown = "The files in the dags folder of the image are not all known."
+	for name, tt := range map[string]struct {
+		in       []string
+		all      bool
+		lost     []string
+		dags     DAGFiles
+		none     bool
+		unjudged string
+	}{
+		"the same":          {mounted, true, nil, DAGFiles{3, 3}, false, ""},
+		"one is missing":    {[]string{"a.py", "x.sql", "z.zip"}, true, []string{"b.py"}, DAGFiles{3, 2}, false, ""},
+		"others":            {[]string{"n.py"}, true, mounted, DAGFiles{3, 1}, false, ""},
+		"no DAG":            {[]string{"x.sql"}, true, mounted, DAGFiles{3, 0}, true, ""},
+		"not known":         {nil, false, nil, DAGFiles{3, 0}, false, unknown},
+		"not all known":     {[]string{"a.py"}, false, nil, DAGFiles{3, 1}, false, unknown},
+		"the known ones do": {append([]string{"more.py"}, mounted...), false, nil, DAGFiles{3, 4}, false, ""},
+		"in another folder": {[]string{"old/a.py", "b.py", "z.zip"}, true, []string{"a.py"}, DAGFiles{3, 3}, false, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := Plan{}.WithImageDAGs(mounted, tt.in, tt.all)
+			if !slices.Equal(p.RemovedDAGs, tt.lost) || p.DAGs != tt.dags || p.NoDAGs != tt.none || p.Unjudged != tt.unjudged {
+				t.Errorf("lost %q, %+v, none %v, unjudged %q", p.RemovedDAGs, p.DAGs, p.NoDAGs, p.Unjudged)
+			}
+		})
+	}
+}
