@@ -56,7 +56,7 @@ func imagePages(t *testing.T, p *imagePortal) map[string]string {
 	check(t, page, "Check the image")
 	fails(t, page, "Deploy image") // #5
 	askSwitch(t, page, p, "off")
-	doItForMe(t, page, "Turn off DAG-only deploys") // #6
+	doItForMe(t, page, "Prepare the image") // #6
 	visit(t, page, p.deployment)
 	follow(t, page, "Registries")
 	registries := strings.TrimPrefix(page.URL(), p.url)

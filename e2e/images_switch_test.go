@@ -29,7 +29,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 
 			askSwitch(t, page, p, "off")
 			see(t, page, "Slipway does not know which image this Deployment runs")
-			ok(t, expect.Locator(page.GetByLabel("Do it for me.")).ToBeDisabled())
+			ok(t, expect.Locator(page.GetByRole("button", playwright.PageGetByRoleOptions{Name: "Prepare the image"})).ToBeDisabled())
 			fill(t, page, "Reference of the image that runs", p.open.host+"/team/airflow:none")
 			press(t, page, "Register the image")
 			see(t, page, "There is no tag none in")
@@ -38,7 +38,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 			press(t, page, "Register the image")
 			see(t, page, "is registered as what runs today.")
 
-			doItForMe(t, page, "Turn off DAG-only deploys")
+			doItForMe(t, page, "Prepare the image")
 			see(t, page, "Turns off DAG-only deploys in the same step.")
 			see(t, page, "sales/orders.py") // of the files that the image will hold
 			p.breaks(t)
@@ -51,7 +51,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 			}
 
 			askSwitch(t, page, p, "off")
-			doItForMe(t, page, "Turn off DAG-only deploys")
+			doItForMe(t, page, "Prepare the image")
 			confirm(t, page, "Turn off and deploy image")
 			wantSwitch(t, page, p, "OFF")
 			if env := p.imageEnv(t); strings.Contains(env, digestOf(t, base)) || !strings.Contains(env, p.namespace+"/airflow@") {
@@ -63,7 +63,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 			carried := p.imageEnv(t)
 
 			askSwitch(t, page, p, "on")
-			doItForMe(t, page, "Turn on DAG-only deploys")
+			doItForMe(t, page, "Prepare the deploy")
 			p.breaks(t)
 			fails(t, page, "Turn on and deploy")
 			wantSwitch(t, page, p, "OFF")
@@ -72,7 +72,7 @@ func TestSwitchDoneForMe(t *testing.T) {
 			}
 
 			askSwitch(t, page, p, "on")
-			doItForMe(t, page, "Turn on DAG-only deploys")
+			doItForMe(t, page, "Prepare the deploy")
 			see(t, page, "nothing changes")
 			confirm(t, page, "Turn on and deploy")
 			wantSwitch(t, page, p, "ON")
@@ -164,6 +164,66 @@ func TestSwitchDoneByHand(t *testing.T) {
 	}
 }
 
+// TestSwitchOffRunByHand: nothing rolls the image out that takes the mounted DAGs
+// away. What is lost is said before; afterwards every page shows the image, and the
+// Deployment is not healthy until one of two people says that Airflow runs it.
+func TestSwitchOffRunByHand(t *testing.T) {
+	t.Parallel()
+	p := newImagePortal(t)
+	page := open(t, p.portal, options{noScript: true})
+	signIn(t, page, "ada")
+	visit(t, page, p.deployment)
+	upload(t, page, firstFiles.archive(t, "project.tar.gz"))
+	deployDAGs(t, page) // #1
+
+	askSwitch(t, page, p, "off")
+	see(t, page, "somebody has to restart Airflow with it")
+	see(t, page, "you see which DAG files are not in it")
+	choose(t, page, "I have the latest version of the project")
+	press(t, page, "Turn off DAG-only deploys")
+	carried := maps.Clone(firstFiles)
+	delete(carried, "hello.py")
+	image := imageOf(t, "3.1-4", carried)
+	p.push(t, "1.0", image)
+	follow(t, page, "Deploy Image and DAGs")
+	check(t, page, "Check the image")
+	see(t, page, "1 DAG file is not in the image: Airflow loses it")
+	see(t, page, "The Deployment is UNHEALTHY until it is known to run.")
+	choose(t, page, "Yes, Airflow may lose 1 DAG file")
+	choose(t, page, "Yes, I restart Airflow with this image myself")
+	confirm(t, page, "Deploy image and lose 1 DAG file")
+
+	runs := playwright.PageGetByRoleOptions{Name: "Airflow runs it now"}
+	for _, path := range []string{"", "/deploys", "/deploys/2", "/versions", "/settings/deploys"} {
+		visit(t, page, p.deployment+path)
+		ok(t, expect.Locator(page.GetByTestId("image-to-run")).ToContainText("@"+digestOf(t, image)))
+		ok(t, expect.Locator(page.GetByRole("button", runs)).ToBeVisible())
+	}
+	visit(t, page, p.deployment)
+	ok(t, expect.Locator(page.Locator("#facts")).ToContainText("UNHEALTHY"))
+
+	ok(t, p.cmd.Process.Signal(os.Interrupt))
+	_ = p.cmd.Wait() // it was told to end
+	again := start(t, p.data)
+	first, second := open(t, again, options{}), open(t, again, options{})
+	for _, one := range []person{first, second} {
+		signIn(t, one, "ada")
+		visit(t, one, p.deployment)
+		ok(t, expect.Locator(one.Locator("#facts")).ToContainText("UNHEALTHY"))
+		ok(t, expect.Locator(one.GetByRole("button", runs)).ToBeVisible())
+	}
+	ok(t, second.Route("**/live*", func(r playwright.Route) { _ = r.Abort() })) // this page is not told of it
+	visit(t, second, p.deployment)
+	press(t, first, "Airflow runs it now")
+	press(t, second, "Airflow runs it now")
+	for _, one := range []person{first, second} {
+		see(t, one, "noted.")
+		ok(t, expect.Locator(one.Locator("#facts")).ToContainText("HEALTHY"))
+		ok(t, expect.Locator(one.Locator("#facts")).Not().ToContainText("UNHEALTHY"))
+		ok(t, expect.Locator(one.GetByTestId("image-to-run")).ToHaveCount(0))
+	}
+}
+
 // askSwitch opens the confirmation.
 func askSwitch(t *testing.T, page person, p *imagePortal, to string) {
 	t.Helper()
@@ -174,7 +234,6 @@ func askSwitch(t *testing.T, page person, p *imagePortal, to string) {
 // do.
 func doItForMe(t *testing.T, page person, button string) {
 	t.Helper()
-	choose(t, page, "Do it for me.")
 	choose(t, page, "I have the latest version of the project")
 	check(t, page, button)
 }
@@ -183,7 +242,6 @@ func doItForMe(t *testing.T, page person, button string) {
 func switchByHand(t *testing.T, page person, p *imagePortal, to string) {
 	t.Helper()
 	askSwitch(t, page, p, to)
-	choose(t, page, "I will deploy my project.")
 	choose(t, page, "I have the latest version of the project")
 	press(t, page, "Turn "+to+" DAG-only deploys")
 	see(t, page, "DAG-only deploys are "+to+".")

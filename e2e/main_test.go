@@ -267,7 +267,7 @@ func press(t *testing.T, page person, name string) {
 // DAG files go.
 func agree(t *testing.T, page person, name string) {
 	t.Helper()
-	said := regexp.MustCompile("^" + regexp.QuoteMeta(name) + "( and (remove|stop loading|take) .*)?$")
+	said := regexp.MustCompile("^" + regexp.QuoteMeta(name) + "( and (remove|stop loading|take|lose) .*)?$")
 	ok(t, page.GetByRole("button", playwright.PageGetByRoleOptions{Name: said}).Click())
 }
 

@@ -166,6 +166,7 @@ type Review struct {
 	Reminders   []string     // about the present or the next image
 	Returns     string       // what a return does, in one sentence; "" for other deploys
 	NotAirflow  string       // an image without any sign of Airflow; "" for none
+	ToImage     bool         // the DAGs of the image come in place of the mounted ones
 	ByHand      bool         // no agent and no command here can run the image with the DAGs
 	NoFiles     bool         // the deploy changes no files
 	Root        *Root        // nil for a deploy without an archive

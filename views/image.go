@@ -110,13 +110,17 @@ const graceText = "How long running tasks may take to finish is set where they r
 const dagsStay = "DAG files and bundle version stay exactly as they are."
 
 // ImageEffects lists the effects of a staged image deploy w on d besides file
-// changes. base is the deploy of the DAGs before, nil for none.
-func ImageEffects(w slipway.Deploy, d slipway.Deployment, base *slipway.Deploy) (all []string) {
+// changes. base is the deploy of the DAGs before, nil for none; byHand is Plan.ByHand.
+func ImageEffects(w slipway.Deploy, d slipway.Deployment, base *slipway.Deploy, byHand bool) (all []string) {
 	if !w.Kind.HasImage() {
 		return nil
 	}
 	if w.Switch != nil && w.Switch.On != d.DAGDeploys {
 		all = append(all, "Turns "+slipway.OnOff(w.Switch.On)+" DAG-only deploys in the same step. If anything fails, they stay "+slipway.OnOff(d.DAGDeploys)+" and the image stays as it is.")
+	}
+	if byHand {
+		return append(all, "The image carries the DAGs, and nothing here rolls it out: version "+d.Version.Short()+" goes at once, and Airflow reads the dags folder of whatever image it runs.",
+			"Restart Airflow with this image yourself. The Deployment is UNHEALTHY until it is known to run.")
 	}
 	all = append(all, dagEffect(w, d, base), "Components restart with this image. "+graceText)
 	if d.Local && d.ApplyCommand == "" {

@@ -106,6 +106,13 @@ func (r Review) warnings() int {
 // losesSome reports whether a tick is asked for DAG files that go.
 func (r Review) losesSome() bool { return r.Wipe == nil && r.lost() > 0 }
 
+// losesToImage reports whether Airflow loses DAG files to the image that carries the
+// DAGs, or all of them until somebody restarts it.
+func (r Review) losesToImage() bool { return r.ToImage && (r.lost() > 0 || r.ByHand) }
+
+// keepsInImage says how DAG files stay that an image does not have.
+const keepsInImage = "To keep them, put them into the image, or discard this deploy and let Slipway put them in: Do it for me, on the page of the switch."
+
 func (r Review) lost() int { return len(r.RemovedDAGs) + len(r.StoppedDAGs) }
 
 // problemSum counts the problems in words: "1 error, 3 warnings".
@@ -177,6 +184,10 @@ func (l Landing) title() string {
 func lossTitle(r Review) string {
 	gone, stopped := len(r.RemovedDAGs), len(r.StoppedDAGs)
 	switch {
+	case r.ToImage && gone == 1:
+		return "1 DAG file is not in the image: Airflow loses it"
+	case r.ToImage:
+		return Number(gone) + " DAG files are not in the image: Airflow loses them"
 	case stopped == 0 && gone == 1:
 		return "1 DAG file is removed"
 	case stopped == 0:
@@ -198,6 +209,8 @@ func lossTick(r Review) string {
 	}
 	stop := "let Airflow stop loading " + Count(stopped, "DAG file")
 	switch {
+	case r.ToImage:
+		return "Yes, Airflow may lose " + Count(gone, "DAG file")
 	case stopped == 0:
 		return "Yes, " + remove
 	case gone == 0:
@@ -267,13 +280,15 @@ func wipeUpload(r Review) string {
 }
 
 // LossButton adds the DAG files that go to the label of the button that confirms a
-// deploy.
-func LossButton(button string, p slipway.Plan) string {
+// deploy. toImage is for DAG files that are not in the image with the DAGs.
+func LossButton(button string, p slipway.Plan, toImage bool) string {
 	gone, stopped := len(p.RemovedDAGs), len(p.StoppedDAGs)
 	loss := "remove " + Count(gone, "DAG file")
 	switch {
 	case gone+stopped == 0:
 		return button
+	case toImage:
+		return strings.TrimSuffix(button, " and DAGs") + " and lose " + Count(gone, "DAG file")
 	case gone == 0:
 		loss = "stop loading " + Count(stopped, "DAG file")
 	case stopped > 0:

@@ -106,24 +106,25 @@ type DeleteCard struct {
 
 // SwitchPage asks before DAG-only deploys are turned on or off.
 type SwitchPage struct {
-	Frame      DeploymentFrame
-	Action     string
-	On         bool // the wanted position
-	Restores   bool // the switch only undoes the last one
-	Refusal    string
-	Error      string
-	Changes    []string
-	Refused    []Deployer // people and tokens with recent DAG deploys
-	Mounted    slipway.Version
-	Waits      string // a note on the place in the queue
-	SupportURL string
-	CancelURL  string
-	AtHand     bool
-	Self       bool               // the person chose to make the follow-up deploy by hand
-	FollowUp   string             // how Slipway does the follow-up
-	NoImage    string             // why Slipway cannot make the follow-up
-	DeployURL  string             // the form for the follow-up deploy
-	Register   *RegisterCardProps // nil where an image is known
+	Frame       DeploymentFrame
+	Action      string
+	On          bool // the wanted position
+	Restores    bool // the switch only undoes the last one
+	Refusal     string
+	Error       string
+	Changes     []string
+	Refused     []Deployer // people and tokens with recent DAG deploys
+	Mounted     slipway.Version
+	Waits       string // a note on the place in the queue
+	SupportURL  string
+	CancelURL   string
+	AtHand      bool
+	FollowUp    string             // how Slipway does the follow-up
+	Promise     []string           // what happens to DAGs if Slipway does it
+	SelfPromise []string           // and if people do
+	NoImage     string             // why Slipway cannot make the follow-up
+	DeployURL   string             // the form for the follow-up deploy
+	Register    *RegisterCardProps // nil where an image is known
 }
 
 // Deployer made DAG deploys lately.
@@ -206,6 +207,25 @@ func SwitchFollowUp(d slipway.Deployment, on bool, files int) string {
 	default:
 		return "Put the " + Count(files, "file") + " of version " + d.Version.Short() + " into " + tag + " and deploy the result."
 	}
+}
+
+// SwitchPromise says what becomes of the DAGs after the switch of d to on: with
+// Slipway's own deploy, and with one of people. applies reports whether anything here
+// rolls images out.
+func SwitchPromise(d slipway.Deployment, on, applies bool) (auto, self []string) {
+	switch {
+	case on:
+		return []string{"Airflow keeps all of its DAGs."}, nil
+	case !d.Mounted:
+		return []string{"Airflow has the DAGs of this image today, and keeps them."}, []string{"Then Airflow has the DAGs in that image, and no others."}
+	}
+	auto = []string{"No DAG is lost: Airflow reads the same files from the image."}
+	self = []string{"Then Airflow has the DAGs in that image, and no others. Before you confirm the deploy, you see which DAG files are not in it."}
+	if applies {
+		return append(auto, "Slipway rolls the image out, and what is mounted stays until the image runs."), self
+	}
+	const byHand = "Nothing here rolls images out: somebody has to restart Airflow with it. Until Airflow is known to run it, DAGs may be missing, and the Deployment is UNHEALTHY."
+	return append(auto, byHand), append(self, byHand)
 }
 
 // Losses lists the losses of a deletion. mount is the folder mounted on the

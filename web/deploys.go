@@ -223,7 +223,7 @@ func (s *Server) addReview(ctx context.Context, r deploy.Review, p *views.Deploy
 	}
 	form := review(r, t)
 	path := deployPath(r.Deployment.ID, r.Deploy.Number)
-	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", views.LossButton(views.ConfirmButton(r.Deploy, r.Projected), r.Plan), true, views.ImageEffects(r.Deploy, r.Projected, r.BaseDeploy)
+	form.Action, form.Button, form.Describes, form.Effects = path+"/confirm", views.LossButton(views.ConfirmButton(r.Deploy, r.Projected), r.Plan, form.ToImage), true, views.ImageEffects(r.Deploy, r.Projected, r.BaseDeploy, r.Plan.ByHand)
 	if _, err := r.Deploy.Cancel(r.Role, slipway.Actor{}); err == nil {
 		form.DiscardURL = path + "/cancel"
 	}

@@ -24,7 +24,7 @@ func review(r deploy.Review, t confirmForm) views.Review {
 		Counts: r.Plan.Counts, NewBytes: r.NewBytes, RemovedDAGs: r.Plan.RemovedDAGs, NoDAGs: r.Plan.Ticks().NoDAGs,
 		StoppedDAGs: r.Plan.StoppedDAGs, Pointers: r.Plan.Pointers, Bidi: r.Plan.Bidi, Invisible: r.Plan.Invisible, Unjudged: r.Plan.Unjudged,
 		LeftOut: omissions(r.Report), Outside: r.Report.Outside, Left: views.LeftFiles{Out: r.Deploy.Counts.LeftOut, Outside: r.Deploy.Counts.Outside},
-		DAGs: r.Plan.DAGs, Wipe: wipe(r, t),
+		DAGs: r.Plan.DAGs, Wipe: wipe(r, t), ToImage: r.Projected.RemovesDAGs(r.Deploy),
 	}
 	if t.description != nil {
 		v.Description = *t.description
@@ -55,6 +55,9 @@ func wipe(r deploy.Review, t confirmForm) *views.Wipe {
 		if c.Op != slipway.Removed && len(w.Some) < 3 {
 			w.Some = append(w.Some, c.Path)
 		}
+	}
+	if r.Projected.RemovesDAGs(r.Deploy) { // no archive of DAGs was chosen
+		w.Upload = ""
 	}
 	return &w
 }
@@ -185,7 +188,7 @@ func (s *Server) returnPage(c echo.Context, status int, t confirmForm) error {
 	}
 	r.SameAs = nil // a return restores every file
 	form := review(r, t)
-	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", views.LossButton(fmt.Sprintf("Return to #%d", n), r.Plan), path, true
+	form.Action, form.Button, form.BackURL, form.AsksReason = path+"/return", views.LossButton(fmt.Sprintf("Return to #%d", n), r.Plan, form.ToImage), path, true
 	form.Returns = views.ReturnText(n, undone, r.Deploy.After, r.Projected.State)
 	form.Effects = views.ReturnEffects(r.Deploy.After, r.Projected.State)
 	if p.Review = &form; !form.NoFiles {

@@ -196,14 +196,19 @@ func TestNothingRunsTheImage(t *testing.T) {
 		if err := tx.SaveState(d.Switched(false)); err != nil {
 			return err
 		}
-		_, err = tx.AddDeploy(slipway.Deploy{Deployment: d.ID, Kind: slipway.ImageAndDAG, Status: slipway.Staged, By: a.Eve, Image: &i, After: i.Brought()})
-		return err
+		w, err := tx.AddDeploy(slipway.Deploy{Deployment: d.ID, Kind: slipway.ImageAndDAG, Status: slipway.Staged, By: a.Eve, Image: &i, After: i.Brought()})
+		if err != nil {
+			return err
+		}
+		return tx.SetImageFiles(w.ID, store.ImageFiles{Folder: "/dags", Count: 1, Files: []store.ImageFile{{Path: "b.py", Size: 1}}})
 	})
 	b := a.as(t, a.Eve)
-	want(t, b.get(a.page("/deploys/2")), http.StatusOK, `name="runs_image" value="yes" form="confirm" required`, "Yes, I restart Airflow with this image myself", "its DAGs may be missing.")
-	refused := b.post(a.page("/deploys/2/confirm"), "base", string(live.Version))
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, `name="runs_image" value="yes" form="confirm" required`, "Yes, I restart Airflow with this image myself", "its DAGs may be missing.",
+		"1 DAG file is not in the image: Airflow loses it", `<button class="btn danger">Deploy image and lose 1 DAG file</button>`, "The Deployment is UNHEALTHY until it is known to run.")
+	want(t, b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "runs_image", "yes"), http.StatusUnprocessableEntity, "removes the DAG file a.py. Tick that it may.")
+	refused := b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "remove_dags", "yes")
 	want(t, refused, http.StatusUnprocessableEntity, "Nothing here can run the image: give the Deployment an apply command")
-	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "runs_image", "yes"), a.page("/deploys/2"))
+	goesTo(t, b.post(a.page("/deploys/2/confirm"), "base", string(live.Version), "remove_dags", "yes", "runs_image", "yes"), a.page("/deploys/2"))
 	a.reaches(t, 2, slipway.Deployed)
 
 	// Until it is known to run, every page says so.

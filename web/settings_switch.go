@@ -65,7 +65,7 @@ func (s *Server) switchPage(c echo.Context, status int, on *bool, edit func(*vie
 	if err != nil {
 		return err
 	}
-	p.AtHand, p.Self = c.FormValue("at_hand") == "yes", c.FormValue("follow") == "self"
+	p.AtHand = c.FormValue("at_hand") == "yes"
 	edit(&p)
 	return render(c, status, views.Switch(p))
 }
@@ -92,6 +92,7 @@ func (s *Server) switchQuestion(tx *store.Tx, sc scene, on bool) (p views.Switch
 	if err := sc.projected.MaySwitchSafely(on, sc.role); err != nil {
 		_, p.NoImage = slipway.Explain(err)
 	}
+	p.Promise, p.SelfPromise = views.SwitchPromise(sc.projected, on, sc.AppliesImages(sc.components, sc.now))
 	if sc.MayRegister(sc.role) == nil {
 		p.Register = registerCard(sc, slipway.OnOff(on))
 	}

@@ -97,7 +97,9 @@ func TestSwitchPage(t *testing.T) {
 	a.live(t, a.Eve, map[string]string{"a.py": dag})
 	owner := a.as(t, a.Ada)
 	want(t, owner.get(a.page("/switch?to=off")), http.StatusOK, "Turn off DAG-only deploys for sales-prod?", "every change of a DAG needs a deploy of Image and DAGs",
-		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "I have the latest version of the project")
+		"<b>Eve Author</b>", "they will be refused", "Slipway does not know which image this Deployment runs", "Register the image", "I have the latest version of the project",
+		"Nothing here rolls images out: somebody has to restart Airflow with it.", "which DAG files are not in it",
+		`name="follow" value="auto" disabled>Prepare the image</button>`, `<button class="btn danger" name="follow" value="self">Turn off DAG-only deploys</button>`)
 	want(t, owner.get(a.page("/switch?to=on")), http.StatusOK, "DAG-only deploys are on already.", "Deploys of DAGs never upgrade the Runtime", "The DAG bundle version is updated by deploys of DAGs, by deploys of image and DAGs, and by returns",
 		"needs it on their machine", `href="/docs/image-deploys.md"`)
 	want(t, a.as(t, a.Oli).get(a.page("/settings/deploys")), http.StatusOK, "needs the Owner role")
