@@ -57,3 +57,24 @@ func TestArrivingText(t *testing.T) {
 		}
 	}
 }
+
+// A staged deploy that nobody can confirm yet says what it waits for.
+func TestStagedText(t *testing.T) {
+	w := slipway.Deploy{Kind: slipway.DAGOnly, By: slipway.Actor{Name: "Eve"}, Counts: slipway.Counts{Added: 2, Changed: 1}}
+	found, asked := w, w
+	found.Root, asked.Root = &slipway.Root{Path: "dags"}, &slipway.Root{Asks: true, Others: []slipway.RootChoice{{Path: "a"}, {Path: "b"}}}
+	placed, open := w, w
+	placed.Landing, open.Landing = &slipway.Landings{{Names: []string{"a.py"}}}, &slipway.Landings{{Names: []string{"a.py"}, Asks: true}}
+	const confirmed, where = "+2 ~1 −0 · Eve · waits to be confirmed.", "+2 ~1 −0 · Eve · waits for a choice: where files go."
+	for name, tt := range map[string]struct {
+		w    slipway.Deploy
+		want string
+	}{
+		"plain": {w, confirmed}, "dags found": {found, confirmed}, "place found": {placed, confirmed}, "a place to choose": {open, where},
+		"a folder to choose": {asked, "Eve · waits for a choice: which folder of the archive is the dags folder."},
+	} {
+		if got := StagedText(tt.w); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -216,5 +216,11 @@ func StagedText(w slipway.Deploy) string {
 	if w.Image != nil {
 		change = w.Kind.Title() + ", " + ImageTag(w.Image.Brought())
 	}
+	switch {
+	case w.Rooted() != nil:
+		return w.By.Title() + " · waits for a choice: which folder of the archive is the dags folder."
+	case w.Settled() != nil:
+		return change + " · " + w.By.Title() + " · waits for a choice: where files go."
+	}
 	return change + " · " + w.By.Title() + " · waits to be confirmed."
 }

@@ -23,7 +23,7 @@ func TestStagedDeploy(t *testing.T) {
 
 	want(t, w, http.StatusOK, "What this deploy will do", "against #2", `name="base" value="`+string(a.deploy(t, 2).Version)+`"`,
 		"Yes, remove the DAG file old.py", "goes back to how it was in", "#1 (Ada Lovelace",
-		`<b class="ok">+1</b> <b class="bad">−1</b>`, "back to #1", "Dockerfile", "needs an image deploy", "1 file left out", "b.pyc", "Deploy DAGs", "Discard")
+		`<b class="ok">+1</b> <b class="bad">−1</b>`, "back to #1", "Dockerfile", "1 outside of dags/ not deployed", "need an image deploy. DAG files are deployed from the dags folder alone", "1 file left out", "b.pyc", "Deploy DAGs", "Discard")
 	plain := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(w.Body.String(), "") // changed words are marked
 	if !strings.Contains(plain, "-x = 2") || !strings.Contains(plain, "+x = 1") {
 		t.Errorf("the difference is not shown:\n%s", plain)
