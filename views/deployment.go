@@ -78,6 +78,7 @@ type DeploymentRow struct {
 	Switched             bool        // DAG-only deploys are off
 	Live                 *DeployLine // nil before the first
 	Failed               *DeployLine // the newest deploy, if it failed after the live one
+	Spark                Spark       // of the last days
 	DeployURL            string      // to make the first deploy; "" without the permission
 }
 

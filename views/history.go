@@ -105,3 +105,53 @@ type LiveThen struct {
 	NextURL    string
 	Row        HistoryRow // with the version and the image
 }
+
+// Spark is a small drawing of the last days, 4 units each, in 26 units of height.
+type Spark struct {
+	Label   string // "In 30 days: 31 deploys, 3 failed"
+	Width   string
+	Bars    []SparkBar
+	Crosses string // a path with a cross below each day on which a deploy failed
+}
+
+// SparkBar is a rectangle in a Spark, 3 units wide.
+type SparkBar struct {
+	Bar
+	X string
+}
+
+// Measures of a spark, in units of the drawing.
+const (
+	sparkBase  = 19.0
+	sparkHigh  = 18.0
+	sparkBlock = 3.6 // of one deploy, at most
+)
+
+// NewSpark draws days: what went live, and above it what was undone later.
+func NewSpark(days []slipway.DaySum) Spark {
+	var total slipway.DaySum
+	most := 1
+	for _, s := range days {
+		total = total.Plus(s)
+		most = max(most, s.Live+s.Undone)
+	}
+	k := Spark{Label: "In " + Count(len(days), "day") + ": " + DayCounts(total), Width: units(4 * float64(len(days)))}
+	high := min(sparkBlock, sparkHigh/float64(most))
+	for i, s := range days {
+		x, y := 4*float64(i)+.5, sparkBase
+		for _, part := range []struct {
+			class string
+			n     int
+		}{{"c-live", s.Live}, {"c-back", s.Undone}} {
+			if part.n > 0 {
+				tall := high * float64(part.n)
+				y -= tall
+				k.Bars = append(k.Bars, SparkBar{Bar{part.class, units(y), units(tall)}, units(x)})
+			}
+		}
+		if s.Failed > 0 {
+			k.Crosses += "M" + units(x-.2) + " 21.8l3.4 3.4m0 -3.4l-3.4 3.4"
+		}
+	}
+	return k
+}

@@ -1,6 +1,7 @@
 package views
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -47,5 +48,26 @@ func TestDayCounts(t *testing.T) {
 		if got := DayCounts(s); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// A spark has bars to scale for what went live and was undone, and crosses for failures.
+func TestSpark(t *testing.T) {
+	days := make([]slipway.DaySum, 3)
+	days[0] = slipway.DaySum{Deploys: 3, Live: 2, Undone: 1}
+	days[2] = slipway.DaySum{Deploys: 1, Failed: 1}
+	live := func(y, height string) SparkBar { return SparkBar{Bar{"c-live", y, height}, "0.5"} }
+	back := func(y, height string) SparkBar { return SparkBar{Bar{"c-back", y, height}, "0.5"} }
+	got := NewSpark(days)
+	want := Spark{Label: "In 3 days: 4 deploys, 1 undone, 1 failed", Width: "12.0", Bars: []SparkBar{live("11.8", "7.2"), back("8.2", "3.6")}, Crosses: "M8.3 21.8l3.4 3.4m0 -3.4l-3.4 3.4"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	days[0].Live = 8 // nine deploys are no higher than the drawing
+	if got, want := NewSpark(days).Bars, []SparkBar{live("3.0", "16.0"), back("1.0", "2.0")}; !reflect.DeepEqual(got, want) {
+		t.Errorf("of nine %+v, want %+v", got, want)
+	}
+	if got := NewSpark(make([]slipway.DaySum, 30)); len(got.Bars) != 0 || got.Crosses != "" || got.Width != "120.0" {
+		t.Errorf("of nothing %+v", got)
 	}
 }

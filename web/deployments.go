@@ -96,6 +96,11 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 	}
 	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(running, isRunning), tx.Now)
 	row.standing = slipway.Standing{Name: d.Name, Health: row.Health, NeedsImage: d.NeedsImage, ToConfirm: waits.Count}
+	days, err := lastDays(tx, d.ID, tx.Now)
+	if err != nil {
+		return row, err
+	}
+	row.Spark = views.NewSpark(days)
 	live, wasLive, err := tx.LiveDeploy(d.ID)
 	if err != nil {
 		return row, err

@@ -164,7 +164,8 @@ func TestDeploymentsListShowsWhatRuns(t *testing.T) {
 	live := regexp.MustCompile(`<td data-label="Last live deploy">.*?</td>`)
 
 	page := b.get(list)
-	want(t, page, http.StatusOK, "1 deploy to confirm", a.page("/deploys/2"), "Nothing is deployed yet.", "All 2", "Need attention 0", "To confirm 1")
+	want(t, page, http.StatusOK, "1 deploy to confirm", a.page("/deploys/2"), "Nothing is deployed yet.", "All 2", "Need attention 0", "To confirm 1",
+		`role="img" aria-label="In 30 days: 2 deploys, 1 to confirm"`, `<rect class="c-live" x="116.5"`, `role="img" aria-label="In 30 days: no deploys"`)
 	if got := live.FindAllString(page.Body.String(), 1); len(got) != 1 || !strings.Contains(got[0], "#1</a>") || strings.Contains(got[0], "#2") {
 		t.Errorf("the live deploy is %q", got)
 	}

@@ -54,19 +54,13 @@ func strip(tx *store.Tx, sc scene, chosen time.Time) (*views.Strip, error) {
 	if any, err := tx.CountDeploys(sc.ID); err != nil || any == 0 {
 		return nil, err
 	}
-	first := sc.now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-stripDays)
-	sums, err := tx.DaySums(sc.ID, first, sc.now)
+	days, err := lastDays(tx, sc.ID, sc.now)
 	if err != nil {
 		return nil, err
 	}
-	days := make([]slipway.DaySum, stripDays)
-	for i := range days {
-		days[i].Day = first.AddDate(0, 0, i)
-	}
 	var total slipway.DaySum
 	most := 0
-	for _, s := range sums {
-		days[int(s.Day.Sub(first)/(24*time.Hour))] = s
+	for _, s := range days {
 		total = total.Plus(s)
 		most = max(most, s.Live+s.Undone+s.Failed)
 	}
@@ -80,6 +74,20 @@ func strip(tx *store.Tx, sc scene, chosen time.Time) (*views.Strip, error) {
 		})
 	}
 	return p, nil
+}
+
+// lastDays returns the sums of the last stripDays days, also of those without a deploy.
+func lastDays(tx *store.Tx, of slipway.DeploymentID, now time.Time) ([]slipway.DaySum, error) {
+	first := now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1-stripDays)
+	sums, err := tx.DaySums(of, first, now)
+	days := make([]slipway.DaySum, stripDays)
+	for i := range days {
+		days[i].Day = first.AddDate(0, 0, i)
+	}
+	for _, s := range sums {
+		days[int(s.Day.Sub(first)/(24*time.Hour))] = s
+	}
+	return days, err
 }
 
 // queryNumber returns a number of the query, 0 if absent or no number.
