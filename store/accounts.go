@@ -68,16 +68,18 @@ type Account struct {
 	SeenAt     time.Time // last use of a session that still runs; zero for none
 }
 
-// Accounts returns every account, by address.
-func (tx *Tx) Accounts() ([]Account, error) {
-	return list(tx, "accounts", func(r row) (a Account, err error) {
+// FindAccounts returns a part of the accounts, by address, and the number of all
+// with the search in name or address.
+func (tx *Tx) FindAccounts(l Listing) ([]Account, int, error) {
+	var c conditions
+	c.search(l.Search, "u.name", "u.email")
+	return listed(tx, "accounts", func(r row) (a Account, err error) {
 		err = r.Scan(&a.ID, &a.Email, &a.Name, &a.Admin, millis{&a.CreatedAt}, millis{&a.UpdatedAt}, millis{&a.DisabledAt},
 			&a.Workspaces, &a.Sessions, millis{&a.SeenAt})
 		return a, err
-	}, `
-		SELECT `+userColumns+`, (SELECT COUNT(*) FROM members m WHERE m.user = u.id), (SELECT COUNT(*) FROM sessions s WHERE s.user = u.id),
-			COALESCE((SELECT MAX(s.seen_at) FROM sessions s WHERE s.user = u.id), 0)
-		FROM users u ORDER BY email`)
+	}, userColumns+`, (SELECT COUNT(*) FROM members m WHERE m.user = u.id), (SELECT COUNT(*) FROM sessions s WHERE s.user = u.id),
+		COALESCE((SELECT MAX(s.seen_at) FROM sessions s WHERE s.user = u.id), 0)`,
+		"FROM users u", c, " ORDER BY u.email", l)
 }
 
 // AddPasswordLink keeps the link of a user to set a new password, by the

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -48,14 +49,17 @@ func (tx *Tx) AuditTrail(w slipway.WorkspaceID, before int64, limit int) ([]Audi
 // the end, up to the limit.
 func (tx *Tx) FindAudit(w slipway.WorkspaceID, f AuditFilter, before int64, limit int) ([]AuditEntry, error) {
 	where, args := f.where()
+	if before == 0 {
+		before = math.MaxInt64
+	}
 	return list(tx, "audit trail",
 		func(r row) (e AuditEntry, err error) {
 			err = r.Scan(&e.ID, millis{&e.At}, &e.Workspace, &e.Deployment, jsonText{&e.By}, &e.Action, &e.Target, &e.Detail)
 			return e, err
 		}, `
 		SELECT id, at, workspace, deployment, by, action, target, detail FROM audit
-		WHERE workspace = ? AND (? = 0 OR id < ?)`+where+` ORDER BY id DESC LIMIT ?`,
-		append(append([]any{w, before, before}, args...), limit)...)
+		WHERE workspace = ? AND id < ?`+where+` ORDER BY id DESC LIMIT ?`,
+		append(append([]any{w, before}, args...), limit)...)
 }
 
 // where returns the SQL conditions of f, each after an AND, with arguments.

@@ -137,17 +137,36 @@ func (tx *Tx) LoadDeployment(id slipway.DeploymentID) (slipway.Deployment, error
 func (tx *Tx) Deployments(w slipway.WorkspaceID) ([]slipway.Deployment, error) {
 	return list(tx, "deployments", scanDeployment, `
 		SELECT `+deploymentColumns+` FROM deployments d
-		WHERE d.workspace = ? AND d.deleted_at = 0 ORDER BY d.name COLLATE NOCASE`, w)
+		WHERE d.workspace = ? AND d.deleted_at = 0 ORDER BY d.name COLLATE NOCASE, d.id`, w)
 }
 
-// SeenDeployments returns the Deployments visible to by, by name.
-func (tx *Tx) SeenDeployments(by slipway.Actor) ([]slipway.Deployment, error) {
-	role, args := tx.seenBy(by)
-	return list(tx, "seen deployments", scanDeployment, `
-		SELECT `+deploymentColumns+` FROM deployments d JOIN workspaces w ON w.id = d.workspace
-		WHERE d.deleted_at = 0 AND `+role+` > 0
-			AND COALESCE((SELECT t.deployment FROM tokens t WHERE t.id = ?), d.id) = d.id
-		ORDER BY d.name COLLATE NOCASE, d.id`, append(args, by.Token)...)
+// DeploymentFilter selects Deployments of a list; the zero value selects all.
+type DeploymentFilter struct{ Workspaces, IDs, Names []string }
+
+// FindDeployments returns a part of the Deployments visible to by, by name, and
+// the number of all that f and l select. l sorts by name, createdAt, updatedAt
+// and workspaceId.
+func (tx *Tx) FindDeployments(by slipway.Actor, f DeploymentFilter, l Listing) ([]slipway.Deployment, int, error) {
+	reach, everything, err := tx.Reaches(by)
+	if err != nil {
+		return nil, 0, err
+	}
+	var c conditions
+	c.add("d.deleted_at = 0")
+	if !everything {
+		c.within("d.workspace", reach)
+	}
+	if len(reach) == 1 && reach[0].Deployment != "" {
+		c.add("d.id = ?", reach[0].Deployment)
+	}
+	c.among("d.workspace", f.Workspaces)
+	c.among("d.id", f.IDs)
+	c.among("d.name", f.Names)
+	c.search(l.Search, "d.id", "d.name", "d.description", "d.namespace")
+	order := l.order(map[string]string{
+		"name": "d.name COLLATE NOCASE", "createdAt": "d.created_at", "updatedAt": "d.updated_at", "workspaceId": "d.workspace",
+	}, "d.name COLLATE NOCASE, d.id")
+	return listed(tx, "seen deployments", scanDeployment, deploymentColumns, "FROM deployments d", c, order, l)
 }
 
 // AllDeployments returns every Deployment for the engine.

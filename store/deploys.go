@@ -277,7 +277,7 @@ func (tx *Tx) RecentDeployers(of slipway.DeploymentID, since time.Time) ([]slipw
 // token's.
 func (tx *Tx) StagedFor(of slipway.DeploymentID, user slipway.UserID) ([]slipway.Deploy, error) {
 	return list(tx, "staged deploys", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_open
 		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'staged' AND (w.by_user = ? OR w.by_token <> '')
 		ORDER BY w.number DESC LIMIT 10`, of, user)
 }

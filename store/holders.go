@@ -59,9 +59,9 @@ func (tx *Tx) HeldTokens(user slipway.UserID, w slipway.WorkspaceID) ([]Token, e
 		ORDER BY expires_at > 0 AND expires_at <= ?3, last_used_at DESC, created_at DESC, id DESC`, user, w, ms(tx.Now))
 }
 
-// Holders returns the holders of the tokens of a Workspace, with each person's
-// role in the Workspace.
-func (tx *Tx) Holders(w slipway.WorkspaceID) ([]Holder, error) {
+// Holders returns the holders of tokens, with each person's role in the Workspace
+// of the token.
+func (tx *Tx) Holders(of []slipway.TokenID) ([]Holder, error) {
 	scan := func(r row) (h Holder, err error) {
 		return h, r.Scan(&h.Token, &h.User, &h.Name, &h.Role, &h.Account)
 	}
@@ -69,7 +69,7 @@ func (tx *Tx) Holders(w slipway.WorkspaceID) ([]Holder, error) {
 		SELECT h.token, h.user, h.name, `+roleOf("h.user", "t.workspace")+`,
 			COALESCE((SELECT IIF(u.disabled_at > 0, 'disabled', '') FROM users u WHERE u.id = h.user), 'removed')
 		FROM token_holders h JOIN tokens t ON t.id = h.token
-		WHERE t.workspace = ? ORDER BY h.name`, w)
+		WHERE h.token IN (SELECT value FROM json_each(?)) ORDER BY h.name`, asJSON(of))
 }
 
 // AnswersFor returns the id of the person in whose name an actor acts: for a token,

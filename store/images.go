@@ -32,11 +32,17 @@ func (tx *Tx) Images(of slipway.DeploymentID) ([]slipway.Image, error) {
 }
 
 // Runtimes returns the Runtime versions of the images in use by any Deployment,
-// and of all retained images.
+// and of all retained images. Each is one step in an index, however many images
+// there are.
 func (tx *Tx) Runtimes() ([]string, error) {
 	return list(tx, "runtimes", scanText, `
-		SELECT runtime FROM deployments WHERE runtime <> ''
-		UNION SELECT info ->> '$.Runtime' FROM images WHERE info ->> '$.Runtime' <> ''`)
+		WITH RECURSIVE used (runtime) AS (
+			SELECT MIN(runtime) FROM deployments WHERE runtime > ''
+			UNION ALL SELECT (SELECT MIN(d.runtime) FROM deployments d WHERE d.runtime > used.runtime) FROM used WHERE used.runtime IS NOT NULL),
+		kept (runtime) AS (
+			SELECT MIN(info ->> '$.Runtime') FROM images WHERE info ->> '$.Runtime' > ''
+			UNION ALL SELECT (SELECT MIN(i.info ->> '$.Runtime') FROM images i WHERE i.info ->> '$.Runtime' > kept.runtime) FROM kept WHERE kept.runtime IS NOT NULL)
+		SELECT runtime FROM used WHERE runtime IS NOT NULL UNION SELECT runtime FROM kept WHERE runtime IS NOT NULL`)
 }
 
 // Want records an image as the desired one of a Deployment without a deploy.
@@ -54,9 +60,9 @@ const heldImages = `
 	UNION SELECT COALESCE(before ->> '$.Image', '') FROM deployments WHERE id = ?1 AND before <> ''
 	UNION SELECT COALESCE(after ->> '$.Image', '') FROM deploys INDEXED BY deploys_queue
 		WHERE deployment = ?1 AND status IN ('queued', 'deploying')
-	UNION SELECT COALESCE(after ->> '$.Image', '') FROM deploys INDEXED BY deploys_unfinished
+	UNION SELECT COALESCE(after ->> '$.Image', '') FROM deploys INDEXED BY deploys_open
 		WHERE deployment = ?1 AND status IN ('initialized', 'staged')
-	UNION SELECT COALESCE(safe_switch ->> '$.From.Image', '') FROM deploys INDEXED BY deploys_unfinished
+	UNION SELECT COALESCE(safe_switch ->> '$.From.Image', '') FROM deploys INDEXED BY deploys_open
 		WHERE deployment = ?1 AND status IN ('initialized', 'staged') AND safe_switch <> ''
 	UNION SELECT digest FROM (SELECT digest FROM images WHERE deployment = ?1 AND position > 0 ORDER BY position DESC LIMIT ?2)`
 

@@ -59,7 +59,7 @@ func (tx *Tx) NeededVersions(of slipway.DeploymentID) ([]slipway.Version, error)
 			SELECT version, base, after FROM deploys INDEXED BY deploys_queue
 			WHERE deployment = ?1 AND status IN ('queued', 'deploying')
 			UNION ALL
-			SELECT version, base, after FROM deploys INDEXED BY deploys_unfinished
+			SELECT version, base, after FROM deploys INDEXED BY deploys_open
 			WHERE deployment = ?1 AND status IN ('initialized', 'staged'))
 		SELECT version FROM open UNION SELECT base FROM open UNION SELECT COALESCE(after ->> '$.Version', '') FROM open`, of)
 }

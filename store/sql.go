@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"database/sql"
 	"database/sql/driver"
@@ -85,6 +86,36 @@ func isUnique(err error) bool {
 // newID returns an id. Ids sort by time.
 func (tx *Tx) newID() string {
 	return strings.ToLower(ulid.MustNew(ulid.Timestamp(tx.Now), rand.Reader).String())
+}
+
+// queries runs the queries of a transaction, and shows each to seen.
+type queries struct {
+	tx   *sql.Tx
+	seen func(query string)
+}
+
+// shown returns the transaction, after the query was shown.
+func (q queries) shown(query string) *sql.Tx {
+	if q.seen != nil {
+		q.seen(query)
+	}
+	return q.tx
+}
+
+func (q queries) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return q.shown(query).QueryContext(ctx, query, args...)
+}
+
+func (q queries) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return q.shown(query).QueryRowContext(ctx, query, args...)
+}
+
+func (q queries) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return q.shown(query).ExecContext(ctx, query, args...)
+}
+
+func (q queries) PrepareContext(ctx context.Context, query string) (*sql.Stmt, error) {
+	return q.shown(query).PrepareContext(ctx, query)
 }
 
 type row interface{ Scan(...any) error }

@@ -26,7 +26,8 @@ const readers = 4
 
 // Store is the portal's database.
 type Store struct {
-	Now func() time.Time // time.Now, unless a test says otherwise
+	Now  func() time.Time   // time.Now, unless a test says otherwise
+	Seen func(query string) // receives each query, for tests that ask SQLite for the plans; nil for none
 
 	read, write *sql.DB
 	lock        foreignLock
@@ -129,7 +130,7 @@ func (s *Store) run(ctx context.Context, begin txBegin, fn func(*Tx) error) erro
 	}
 	defer free()
 	defer tx.Rollback()
-	if err := fn(&Tx{Now: s.Now().UTC().Truncate(time.Millisecond), ctx: ctx, tx: tx}); err != nil {
+	if err := fn(&Tx{Now: s.Now().UTC().Truncate(time.Millisecond), ctx: ctx, tx: queries{tx, s.Seen}}); err != nil {
 		return err
 	}
 	return tx.Commit()
@@ -141,7 +142,7 @@ type Tx struct {
 	Now time.Time // one timestamp for all writes of the transaction
 
 	ctx context.Context
-	tx  *sql.Tx
+	tx  queries
 }
 
 func (s *Store) migrate(ctx context.Context) error {

@@ -2,6 +2,8 @@ package store
 
 import (
 	"strings"
+
+	"slipway/internal/slipway"
 )
 
 // table lists the columns of a table, each once, with the column's field in T.
@@ -73,4 +75,129 @@ func (t table[T]) update(p part, v *T) (set string, values []any) {
 		}
 	}
 	return strings.Join(names, ", "), values
+}
+
+// Listing is the wanted part of a list, for all lists: it is found, ordered, cut
+// and counted in SQL.
+type Listing struct {
+	Search        string // a part of any searched column, in any case; "" for all
+	Sorts         []Sort // the first one decides; none for the usual order
+	Limit, Offset int
+}
+
+// Sort is an order of a list by a field.
+type Sort struct {
+	Field string // one that the list has; others are ignored
+	Down  bool
+}
+
+// conditions collects the conditions of a query, with arguments.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+func (c *conditions) add(part string, args ...any) {
+	c.parts = append(c.parts, part)
+	c.args = append(c.args, args...)
+}
+
+// among adds that an expression is one of values, unless there are none.
+func (c *conditions) among(expression string, values []string) {
+	if len(values) > 0 {
+		c.add(expression+" IN (SELECT value FROM json_each(?))", asJSON(values))
+	}
+}
+
+// search adds that one of the columns has a text. LIKE knows the case of ASCII
+// letters alone, so other letters are looked for in capitals and in small ones.
+func (c *conditions) search(text string, columns ...string) {
+	if text == "" {
+		return
+	}
+	var parts []string
+	var args []any
+	for _, column := range columns {
+		for _, way := range []string{text, strings.ToLower(text), strings.ToUpper(text)} {
+			parts = append(parts, column+` LIKE ? ESCAPE '\'`)
+			args = append(args, "%"+likeSigns.Replace(way)+"%")
+		}
+	}
+	c.add("("+strings.Join(parts, " OR ")+")", args...)
+}
+
+// where returns the WHERE of a query, "" for no condition.
+func (c *conditions) where() string {
+	if len(c.parts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(c.parts, " AND ")
+}
+
+// order returns the ORDER BY of l: its sorts by the columns of their fields,
+// before the usual order.
+func (l Listing) order(columns map[string]string, usual string) string {
+	var by []string
+	for _, s := range l.Sorts {
+		column, known := columns[s.Field]
+		if known && s.Down {
+			column += " DESC"
+		}
+		if known {
+			by = append(by, column)
+		}
+	}
+	return " ORDER BY " + strings.Join(append(by, usual), ", ")
+}
+
+// listed returns the part of a list, and the number of all that match. from
+// begins with FROM.
+func listed[T any](tx *Tx, what string, scan func(row) (T, error), columns, from string, c conditions, order string, l Listing) ([]T, int, error) {
+	total, err := tx.count(what, "SELECT COUNT(*) "+from+c.where(), c.args...)
+	if err != nil || l.Offset >= total {
+		return nil, total, err
+	}
+	page, err := list(tx, what, scan, "SELECT "+columns+" "+from+c.where()+order+" LIMIT ? OFFSET ?", append(c.args, l.Limit, l.Offset)...)
+	return page, total, err
+}
+
+// Reach is a Workspace that an actor sees, or one Deployment in it.
+type Reach struct {
+	Workspace  slipway.WorkspaceID
+	Deployment slipway.DeploymentID // of a token for one; "" for the whole Workspace
+	Role       slipway.Role
+}
+
+// Reaches returns what by sees; everything is true for an admin of the
+// Organization, who sees all Workspaces.
+func (tx *Tx) Reaches(by slipway.Actor) (all []Reach, everything bool, err error) {
+	scan := func(r row) (one Reach, err error) {
+		err = r.Scan(&one.Workspace, &one.Deployment, &one.Role)
+		return one, err
+	}
+	if by.Token != "" {
+		all, err = list(tx, "reach of a token", scan, `SELECT t.workspace, COALESCE(t.deployment, ''), t.role FROM tokens t WHERE `+tokenWorks, tx.worksArgs(by)...)
+		return all, false, err
+	}
+	admins, err := tx.count("reach of an admin", `SELECT COUNT(*) FROM users WHERE id = ? AND admin AND disabled_at = 0`, by.User)
+	if err != nil || admins > 0 {
+		return nil, admins > 0, err
+	}
+	all, err = list(tx, "reach of a person", scan, `
+		SELECT m.workspace, '', m.role FROM members m JOIN users u ON u.id = m.user WHERE m.user = ? AND u.disabled_at = 0`, by.User)
+	return all, false, err
+}
+
+// within adds that a row is in one of the Workspaces of all. One alone is
+// compared by itself, so that an index has the rows in order.
+func (c *conditions) within(column string, all []Reach) {
+	if len(all) == 1 {
+		c.add(column+" = ?", all[0].Workspace)
+		return
+	}
+	names := []string{}
+	for _, r := range all {
+		names = append(names, string(r.Workspace))
+	}
+	c.add(column+" IN (SELECT value FROM json_each(?))", asJSON(names))
 }

@@ -1,12 +1,59 @@
 package store
 
-import "slipway/internal/slipway"
+import (
+	"strings"
+
+	"slipway/internal/slipway"
+)
 
 // Tokens returns the API tokens of a Workspace and its Deployments, newest
 // first, expired ones as well. The caller has loaded the Workspace with a role.
 func (tx *Tx) Tokens(w slipway.WorkspaceID) ([]Token, error) {
 	return list(tx, "tokens", scanToken, `
 		SELECT `+tokenColumns+` FROM tokens WHERE workspace = ? AND kind = 'api' ORDER BY created_at DESC, id DESC`, w)
+}
+
+// TokenScope is where tokens of a list are for.
+type TokenScope struct {
+	Workspace  slipway.WorkspaceID
+	Deployment slipway.DeploymentID // its tokens alone; "" for those of the Workspace
+	Ones       bool                 // also the tokens of single Deployments in the Workspace
+}
+
+// TokenFilter selects API tokens of a list.
+type TokenFilter struct {
+	Everywhere bool         // all scopes
+	Scopes     []TokenScope // without Everywhere
+	ForOne     *bool        // only tokens of one Deployment, or of a Workspace; nil for both
+}
+
+// FindTokens returns a part of the API tokens that f and l select, newest first,
+// and the number of all. l sorts by name, createdAt and updatedAt.
+func (tx *Tx) FindTokens(f TokenFilter, l Listing) ([]Token, int, error) {
+	if !f.Everywhere && len(f.Scopes) == 0 {
+		return nil, 0, nil
+	}
+	var c, scopes conditions
+	c.add(`kind = 'api' AND (deployment IS NULL OR deployment NOT IN (SELECT id FROM deployments WHERE deleted_at > 0))`)
+	for _, s := range f.Scopes {
+		switch {
+		case s.Deployment != "":
+			scopes.add("workspace = ? AND deployment = ?", s.Workspace, s.Deployment)
+		case s.Ones:
+			scopes.add("workspace = ?", s.Workspace)
+		default:
+			scopes.add("workspace = ? AND deployment IS NULL", s.Workspace)
+		}
+	}
+	if !f.Everywhere {
+		c.add("("+strings.Join(scopes.parts, " OR ")+")", scopes.args...)
+	}
+	if f.ForOne != nil {
+		c.add("(deployment IS NOT NULL) = ?", *f.ForOne)
+	}
+	c.search(l.Search, "id", "name", "description")
+	order := l.order(map[string]string{"name": "name COLLATE NOCASE", "createdAt": "created_at", "updatedAt": "updated_at"}, "created_at DESC, id DESC")
+	return listed(tx, "found tokens", scanToken, tokenColumns, "FROM tokens", c, order, l)
 }
 
 // TokenByID returns an API token, expired or not. The caller must check the

@@ -107,7 +107,7 @@ func (tx *Tx) RecordBytes(id slipway.DeployID) (int64, error) {
 // arrival.
 func (tx *Tx) Arrived(of slipway.DeploymentID) ([]slipway.Deploy, error) {
 	return list(tx, "arrived uploads", scanDeploy, `
-		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_unfinished
+		SELECT `+deployColumns+` FROM deploys w INDEXED BY deploys_open
 		WHERE w.deployment = ? AND w.status IN ('initialized', 'staged') AND w.status = 'initialized' AND (
 			EXISTS (SELECT 1 FROM uploads u WHERE u.deploy = w.id AND u.arrived_at > 0 AND (u.image OR w.wants_dags)) OR
 			w.image = '' AND (w.source <> '' OR w.safe_switch <> ''))
@@ -150,8 +150,8 @@ type Blob struct {
 // that no request may repeat any more.
 func (tx *Tx) KeepBlob(b Blob) error {
 	err := tx.exec("drop blocks", `
-		UPDATE blobs SET blocks = 'null' WHERE blocks <> 'null' AND
-			deploy NOT IN (SELECT id FROM deploys WHERE status IN ('initialized', 'staged'))`)
+		UPDATE blobs INDEXED BY blobs_kept SET blocks = 'null' WHERE blocks <> 'null' AND
+			NOT EXISTS (SELECT 1 FROM deploys w WHERE w.id = blobs.deploy AND w.status IN ('initialized', 'staged'))`)
 	if err != nil {
 		return err
 	}

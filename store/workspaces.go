@@ -71,18 +71,7 @@ func (tx *Tx) Workspace(id slipway.WorkspaceID, by slipway.Actor) (slipway.Works
 // Workspaces returns the Workspaces visible to a person, by name: all of them
 // for an admin.
 func (tx *Tx) Workspaces(user slipway.UserID) ([]slipway.Workspace, error) {
-	return list(tx, "workspaces", scanWorkspace, `
-		SELECT w.id, w.name, w.created_at, w.updated_at FROM workspaces w
-		WHERE `+roleIn("w.id")+` > 0 ORDER BY w.name COLLATE NOCASE`, user)
-}
-
-// seenBy returns the SQL expression for the role of an actor in the Workspace w
-// or in one of its Deployments, with arguments; 0 for a stranger.
-func (tx *Tx) seenBy(by slipway.Actor) (string, []any) {
-	if by.Token == "" {
-		return roleIn("w.id"), []any{by.User}
-	}
-	return `COALESCE((SELECT t.role FROM tokens t WHERE ` + tokenWorks + ` AND t.workspace = w.id), 0)`, tx.worksArgs(by)
+	return tx.SeenWorkspaces(slipway.Actor{User: user})
 }
 
 // tokenWorks is the SQL condition that the API token t of an actor is valid and
@@ -94,9 +83,27 @@ func (tx *Tx) worksArgs(by slipway.Actor) []any { return []any{by.Token, ms(tx.N
 // SeenWorkspaces returns the Workspaces visible to by, by name; for a token of
 // one Deployment, the Workspace of the Deployment.
 func (tx *Tx) SeenWorkspaces(by slipway.Actor) ([]slipway.Workspace, error) {
-	role, args := tx.seenBy(by)
-	return list(tx, "seen workspaces", scanWorkspace, `
-		SELECT w.id, w.name, w.created_at, w.updated_at FROM workspaces w WHERE `+role+` > 0 ORDER BY w.name COLLATE NOCASE`, args...)
+	all, _, err := tx.FindWorkspaces(by, nil, nil, Listing{Limit: -1})
+	return all, err
+}
+
+// FindWorkspaces returns a part of the Workspaces visible to by, by name, and the
+// number of all that are selected. ids and names select some, none all; l sorts
+// by name, createdAt and updatedAt.
+func (tx *Tx) FindWorkspaces(by slipway.Actor, ids, names []string, l Listing) ([]slipway.Workspace, int, error) {
+	reach, everything, err := tx.Reaches(by)
+	if err != nil {
+		return nil, 0, err
+	}
+	var c conditions
+	if !everything {
+		c.within("w.id", reach)
+	}
+	c.among("w.id", ids)
+	c.among("w.name", names)
+	c.search(l.Search, "w.id", "w.name")
+	order := l.order(map[string]string{"name": "w.name COLLATE NOCASE", "createdAt": "w.created_at", "updatedAt": "w.updated_at"}, "w.name COLLATE NOCASE, w.id")
+	return listed(tx, "seen workspaces", scanWorkspace, "w.id, w.name, w.created_at, w.updated_at", "FROM workspaces w", c, order, l)
 }
 
 // SetRole makes a user a member of a Workspace, or gives a member another role.
@@ -111,8 +118,12 @@ func (tx *Tx) RemoveMember(w slipway.WorkspaceID, user slipway.UserID) error {
 	return tx.exec("remove member", `DELETE FROM members WHERE workspace = ? AND user = ?`, w, user)
 }
 
-const memberColumns = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at, u.updated_at, u.disabled_at
-	FROM members m JOIN users u ON u.id = m.user`
+const (
+	memberFields = `m.workspace, m.role, m.since, u.id, u.email, u.name, u.admin, u.created_at, u.updated_at, u.disabled_at`
+	memberTables = `FROM members m JOIN users u ON u.id = m.user`
+
+	memberColumns = memberFields + ` ` + memberTables
+)
 
 func scanMember(r row) (m slipway.Membership, err error) {
 	err = r.Scan(&m.Workspace, &m.Role, millis{&m.Since},
@@ -123,6 +134,33 @@ func scanMember(r row) (m slipway.Membership, err error) {
 // Members returns the members of a Workspace, by address.
 func (tx *Tx) Members(w slipway.WorkspaceID) ([]slipway.Membership, error) {
 	return list(tx, "members", scanMember, `SELECT `+memberColumns+` WHERE m.workspace = ? ORDER BY u.email`, w)
+}
+
+// FindMembers returns a part of the members of a Workspace, by address, and the
+// number of all with the search in name or address.
+func (tx *Tx) FindMembers(w slipway.WorkspaceID, l Listing) ([]slipway.Membership, int, error) {
+	var c conditions
+	c.add("m.workspace = ?", w)
+	c.search(l.Search, "u.name", "u.email")
+	return listed(tx, "found members", scanMember, memberFields, memberTables, c, " ORDER BY u.email", l)
+}
+
+// WorkspaceCounts are the numbers about a Workspace in a list.
+type WorkspaceCounts struct {
+	Members, Deployments int
+	Owners               []slipway.Membership
+}
+
+// CountIn counts what is in a Workspace.
+func (tx *Tx) CountIn(w slipway.WorkspaceID) (n WorkspaceCounts, err error) {
+	if n.Members, err = tx.count("members", `SELECT COUNT(*) FROM members WHERE workspace = ?`, w); err != nil {
+		return n, err
+	}
+	if n.Deployments, err = tx.count("deployments", `SELECT COUNT(*) FROM deployments WHERE workspace = ? AND deleted_at = 0`, w); err != nil {
+		return n, err
+	}
+	n.Owners, err = list(tx, "owners", scanMember, `SELECT `+memberColumns+` WHERE m.workspace = ? AND m.role = ? ORDER BY u.email`, w, slipway.Owner)
+	return n, err
 }
 
 // Memberships returns the memberships of a user.

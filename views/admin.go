@@ -159,7 +159,7 @@ func AdminTitle(section string) string { return section + " · Installation" }
 type AccountsPage struct {
 	Page  Frame
 	Text  string // of the search
-	Total int
+	Part  ListPart
 	Rows  []AccountRow
 }
 

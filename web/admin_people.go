@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -24,19 +23,18 @@ func accountID(c echo.Context) slipway.UserID { return slipway.UserID(c.Param("u
 // showAccounts serves GET /admin/people: the accounts with a text in name or
 // address.
 func (s *Server) showAccounts(c echo.Context) error {
-	p := views.AccountsPage{Text: strings.TrimSpace(c.QueryParam("q"))}
+	l := listingOf(c)
+	p := views.AccountsPage{Text: l.Search}
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		if p.Page, err = s.adminFrame(c, tx, views.AdminPeople); err != nil {
 			return err
 		}
-		all, err := tx.Accounts()
-		p.Total = len(all)
+		all, total, err := tx.FindAccounts(l)
+		p.Part = listPart(accountsPath, l, total)
 		for _, a := range all {
-			if strings.Contains(strings.ToLower(a.Name+"\n"+a.Email), strings.ToLower(p.Text)) {
-				p.Rows = append(p.Rows, views.AccountRow{
-					User: a.User, URL: accountPath(a.ID), You: a.ID == userOf(c).ID, Workspaces: a.Workspaces, Sessions: a.Sessions, SeenAt: a.SeenAt,
-				})
-			}
+			p.Rows = append(p.Rows, views.AccountRow{
+				User: a.User, URL: accountPath(a.ID), You: a.ID == userOf(c).ID, Workspaces: a.Workspaces, Sessions: a.Sessions, SeenAt: a.SeenAt,
+			})
 		}
 		return err
 	})

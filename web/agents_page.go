@@ -30,11 +30,11 @@ func (s *Server) agentsCard(c echo.Context, tx *store.Tx, sc scene) (views.Agent
 		_, card.Refusal = slipway.Explain(err)
 		return card, nil
 	}
-	holders, err := holdersOf(tx, sc.Workspace)
+	tokens, err := tx.AgentTokens(sc.ID)
 	if err != nil {
 		return card, err
 	}
-	tokens, err := tx.AgentTokens(sc.ID)
+	holders, err := holdersOf(tx, tokens)
 	if err != nil {
 		return card, err
 	}

@@ -37,22 +37,24 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 		if page.Page, role, err = s.frameIn(c, tx, "People", id, views.People); err != nil {
 			return err
 		}
-		members, err := tx.Members(id)
+		l := listingOf(c)
+		members, total, err := tx.FindMembers(id, l)
 		if err != nil {
 			return err
 		}
+		page.URL, page.Text, page.Part = peoplePath(id), l.Search, listPart(peoplePath(id), l, total)
 		owners, err := tx.Owners(id)
 		if err != nil {
 			return err
 		}
-		var tokens map[slipway.UserID][]store.Token
-		if role.May(slipway.ManageMembers) == nil { // nobody else changes roles, so the tokens are not needed
-			if tokens, err = tokensByHolder(tx, id); err != nil {
-				return err
-			}
-		}
 		for _, m := range members {
-			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners, tokens[m.User.ID]))
+			var tokens []store.Token
+			if role.May(slipway.ManageMembers) == nil { // nobody else changes roles, so the tokens are not needed
+				if tokens, err = tx.HeldTokens(m.User.ID, id); err != nil {
+					return err
+				}
+			}
+			page.Members = append(page.Members, memberRow(m, userOf(c).ID, role, owners, tokens))
 		}
 		if role.May(slipway.ManageMembers) != nil {
 			return nil
@@ -62,27 +64,6 @@ func (s *Server) people(c echo.Context, id slipway.WorkspaceID) (page views.Team
 		return err
 	})
 	return page, err
-}
-
-// tokensByHolder returns the tokens of a Workspace by holder.
-func tokensByHolder(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.UserID][]store.Token, error) {
-	all, err := tx.AllTokens(w, "")
-	if err != nil {
-		return nil, err
-	}
-	byID := make(map[slipway.TokenID]store.Token, len(all))
-	for _, t := range all {
-		byID[t.ID] = t
-	}
-	holders, err := tx.Holders(w)
-	if err != nil {
-		return nil, err
-	}
-	tokens := map[slipway.UserID][]store.Token{}
-	for _, h := range holders {
-		tokens[h.User] = append(tokens[h.User], byID[h.Token])
-	}
-	return tokens, nil
 }
 
 // memberRow is the row of m, with the changes that the role mine may make.

@@ -3,6 +3,8 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -86,6 +88,32 @@ const doneCookie = "done"
 func (s *Server) done(c echo.Context, path, format string, args ...any) error {
 	s.cookies.Keep(c, doneCookie, slipway.Sentencef(format, args...), auth.DoneLife)
 	return seeOther(c, path)
+}
+
+// listingOf returns the part of a list that the address asks for with ?q= and
+// ?page=, counted from 1.
+func listingOf(c echo.Context) store.Listing {
+	page := max(queryNumber(c, "page"), 1)
+	return store.Listing{Search: strings.TrimSpace(c.QueryParam("q")), Limit: pageSize, Offset: (page - 1) * pageSize}
+}
+
+// listPart returns the part of a list of total rows for its page at path.
+func listPart(path string, l store.Listing, total int) views.ListPart {
+	at := func(offset int) string {
+		query := url.Values{"page": {strconv.Itoa(offset/pageSize + 1)}}
+		if l.Search != "" {
+			query.Set("q", l.Search)
+		}
+		return path + "?" + query.Encode()
+	}
+	p := views.ListPart{First: min(l.Offset+1, total), Last: min(l.Offset+pageSize, total), Total: total}
+	if l.Offset > 0 {
+		p.Previous = at(min(l.Offset, total) - pageSize)
+	}
+	if l.Offset+pageSize < total {
+		p.Next = at(l.Offset + pageSize)
+	}
+	return p
 }
 
 // frame returns the frame of a page outside Workspaces.

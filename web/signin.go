@@ -24,12 +24,9 @@ func (s *Server) showSignIn(c echo.Context) error {
 	}
 	var accounts bool
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		all, err := tx.Users()
-		if err != nil {
-			return err
-		}
-		accounts = len(all) > 0
-		return nil
+		n, err := tx.CountUsers()
+		accounts = n > 0
+		return err
 	})
 	if err != nil {
 		return err

@@ -68,7 +68,14 @@ func (s *Server) tokensPage(c echo.Context, status int, made issued, edit func(*
 			return nil
 		}
 		page.New = tokenForm(id, role, all, slipway.DeploymentID(c.FormValue(linesQuery)))
-		page.Rows, err = tokenRows(tx, id, role, all)
+		l := listingOf(c)
+		scope := store.TokenScope{Workspace: id, Ones: auth.MaySeeToken(role, store.Token{Deployment: "one"}) == nil}
+		tokens, total, err := tx.FindTokens(store.TokenFilter{Scopes: []store.TokenScope{scope}}, l)
+		if err != nil {
+			return err
+		}
+		page.URL, page.Text, page.Part = tokensPath(id), l.Search, listPart(tokensPath(id), l, total)
+		page.Rows, err = tokenRows(tx, tokens, role, all)
 		return err
 	})
 	if err != nil {
@@ -154,27 +161,19 @@ func tokenForm(id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployme
 	return f
 }
 
-// tokenRows are the tokens visible to a role, with the allowed actions.
-func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []slipway.Deployment) (rows []views.TokenRow, err error) {
+// tokenRows are the rows of tokens, with the actions allowed to a role.
+func tokenRows(tx *store.Tx, tokens []store.Token, role slipway.Role, all []slipway.Deployment) (rows []views.TokenRow, err error) {
 	names := map[slipway.DeploymentID]string{"": ""}
 	for _, d := range all {
 		names[d.ID] = d.Name
 	}
-	holders, err := holdersOf(tx, id)
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := tx.Tokens(id)
+	holders, err := holdersOf(tx, tokens)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range tokens {
-		name, there := names[t.Deployment]
-		if !there || auth.MaySeeToken(role, t) != nil {
-			continue
-		}
 		row := views.TokenRow{
-			Name: t.Name, Description: t.Description, Short: t.Short, Scope: name, Role: t.Role, Kinds: t.Kinds, Folder: t.Folder, By: t.CreatedBy,
+			Name: t.Name, Description: t.Description, Short: t.Short, Scope: names[t.Deployment], Role: t.Role, Kinds: t.Kinds, Folder: t.Folder, By: t.CreatedBy,
 			CreatedAt: t.CreatedAt, LastUsedAt: t.LastUsedAt, ExpiresAt: t.ExpiresAt, Expired: t.Grant().Expired(tx.Now), UnfitHolders: unfitHolders(t, holders[t.ID]),
 		}
 		if t.Grant().IssuedBy(role, nil) == nil {
@@ -185,9 +184,13 @@ func tokenRows(tx *store.Tx, id slipway.WorkspaceID, role slipway.Role, all []sl
 	return rows, nil
 }
 
-// holdersOf returns the holders of a Workspace's tokens, by token.
-func holdersOf(tx *store.Tx, w slipway.WorkspaceID) (map[slipway.TokenID][]store.Holder, error) {
-	all, err := tx.Holders(w)
+// holdersOf returns the holders of tokens, by token.
+func holdersOf(tx *store.Tx, tokens []store.Token) (map[slipway.TokenID][]store.Holder, error) {
+	var ids []slipway.TokenID
+	for _, t := range tokens {
+		ids = append(ids, t.ID)
+	}
+	all, err := tx.Holders(ids)
 	if err != nil {
 		return nil, err
 	}

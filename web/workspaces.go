@@ -45,11 +45,17 @@ func (s *Server) showWorkspaces(c echo.Context) error {
 		return err
 	}
 	var page views.Workspaces
+	l := listingOf(c)
 	err := s.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
 		if page.Page, err = s.frame(c, tx, views.AdminTitle(views.AdminWorkspaces)); err != nil {
 			return err
 		}
-		for _, w := range page.Page.Workspaces {
+		all, total, err := tx.FindWorkspaces(actorOf(c), nil, nil, l)
+		if err != nil {
+			return err
+		}
+		page.Text, page.Part = l.Search, listPart("/workspaces", l, total)
+		for _, w := range all {
 			row, err := workspaceRow(tx, w, userOf(c).ID)
 			if err != nil {
 				return err
@@ -67,26 +73,20 @@ func (s *Server) showWorkspaces(c echo.Context) error {
 // workspaceRow counts the members and Deployments of w, and offers me to become
 // an Owner.
 func workspaceRow(tx *store.Tx, w slipway.Workspace, me slipway.UserID) (row views.WorkspaceRow, err error) {
-	members, err := tx.Members(w.ID)
-	if err != nil {
-		return row, err
-	}
-	deployments, err := tx.Deployments(w.ID)
+	n, err := tx.CountIn(w.ID)
 	if err != nil {
 		return row, err
 	}
 	row = views.WorkspaceRow{
 		Name: w.Name, URL: workspacePath(w.ID), PeopleURL: peoplePath(w.ID), OwnURL: workspacePath(w.ID) + "/own",
-		Deployments: len(deployments), Members: len(members),
+		Deployments: n.Deployments, Members: n.Members,
 	}
-	if len(deployments) == 0 {
+	if n.Deployments == 0 {
 		row.DeleteURL = workspacePath(w.ID) + "/delete"
 	}
-	for _, m := range members {
-		if m.Role == slipway.Owner {
-			row.Owners = append(row.Owners, m.User.Title())
-		}
-		if m.User.ID == me && m.Role == slipway.Owner {
+	for _, m := range n.Owners {
+		row.Owners = append(row.Owners, m.User.Title())
+		if m.User.ID == me {
 			row.OwnURL = ""
 		}
 	}

@@ -59,6 +59,7 @@ func OpenAt(t testing.TB, path string) *store.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() }) // a test may have closed the store
+	checkPlans(t, st)
 	return st
 }
 

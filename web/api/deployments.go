@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -69,22 +68,21 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	l, err := listingOf(c, "name", "createdAt", "updatedAt", "workspaceId")
+	if err != nil {
+		return err
+	}
 	var all []deploymentResource
+	var total int
 	err = e.store.View(c.Request().Context(), func(tx *store.Tx) error {
-		workspaces, err := tx.SeenWorkspaces(Caller(c))
-		if err != nil {
-			return err
-		}
-		seen, err := tx.SeenDeployments(Caller(c))
-		if err != nil {
+		seen, n, err := tx.FindDeployments(Caller(c), store.DeploymentFilter{
+			Workspaces: f.values("workspaceIds"), IDs: f.values("deploymentIds"), Names: f.values("names"),
+		}, l)
+		if total = n; err != nil {
 			return err
 		}
 		for _, d := range seen {
-			if !f.has("workspaceIds", string(d.Workspace)) || !f.has("deploymentIds", string(d.ID)) || !f.has("names", d.Name) ||
-				!f.search(string(d.ID), d.Name, d.Description, d.Namespace) {
-				continue
-			}
-			v, err := e.resourceOf(c, tx, d, workspaces)
+			v, err := e.resourceOf(c, tx, d)
 			if err != nil {
 				return err
 			}
@@ -95,15 +93,7 @@ func (e *deployments) listDeployments(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sortByQuery(c, all, map[string]func(a, b deploymentResource) int{
-		"name":        func(a, b deploymentResource) int { return compareNames(a.Name, b.Name) },
-		"createdAt":   func(a, b deploymentResource) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		"updatedAt":   func(a, b deploymentResource) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
-		"workspaceId": func(a, b deploymentResource) int { return cmp.Compare(a.Workspace, b.Workspace) },
-	}); err != nil {
-		return err
-	}
-	return answerPage(c, "deployments", all, deploymentResource.object)
+	return answerListed(c, "deployments", all, total, l, deploymentResource.object)
 }
 
 // deploymentID returns the Deployment's id in the address.
@@ -124,11 +114,7 @@ func (e *deployments) answerDeployment(c echo.Context, id slipway.DeploymentID) 
 		if err != nil {
 			return err
 		}
-		workspaces, err := tx.SeenWorkspaces(Caller(c))
-		if err != nil {
-			return err
-		}
-		v, err = e.resourceOf(c, tx, d, workspaces)
+		v, err = e.resourceOf(c, tx, d)
 		return err
 	})
 	if err != nil {
@@ -263,11 +249,7 @@ func (e *deployments) checkFields(c echo.Context, fields map[string]json.RawMess
 		if err != nil {
 			return err
 		}
-		workspaces, err := tx.SeenWorkspaces(Caller(c))
-		if err != nil {
-			return err
-		}
-		v, err = e.resourceOf(c, tx, d, workspaces)
+		v, err = e.resourceOf(c, tx, d)
 		return err
 	})
 	if err != nil {
@@ -359,19 +341,17 @@ func (e *deployments) deleteDeployment(c echo.Context) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
-// resourceOf loads the values of a deploymentResource. workspaces are the ones
-// visible to the caller.
-func (e *deployments) resourceOf(c echo.Context, tx *store.Tx, d slipway.Deployment, workspaces []slipway.Workspace) (deploymentResource, error) {
+// resourceOf loads the values of a deploymentResource. The caller of the API sees d.
+func (e *deployments) resourceOf(c echo.Context, tx *store.Tx, d slipway.Deployment) (deploymentResource, error) {
+	w, err := tx.LoadWorkspace(d.Workspace)
+	if err != nil {
+		return deploymentResource{}, err
+	}
 	queue, err := tx.Queue(d.ID)
 	if err != nil {
 		return deploymentResource{}, err
 	}
-	v := deploymentResource{Deployment: d, projected: d.Projected(queue), target: e.deploys.pushTarget(c, d)}
-	for _, w := range workspaces {
-		if w.ID == d.Workspace {
-			v.workspace = w.Name
-		}
-	}
+	v := deploymentResource{Deployment: d, projected: d.Projected(queue), workspace: w.Name, target: e.deploys.pushTarget(c, d)}
 	v.health, v.reason = d.Health(e.engine.Components(d.ID), e.engine.Refused(d.ID), slipway.FirstDeploy(queue), tx.Now)
 	if len(queue) > 0 && v.health != slipway.Going { // only switches wait
 		v.health, v.reason = slipway.Going, "A switch of DAG-only deploys waits for its turn."

@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"slipway/internal/slipway"
+	"slipway/store"
 )
 
 // maxBody is the limit for the body of a request other than an upload, in bytes.
@@ -131,20 +132,18 @@ func filtersOf(c echo.Context, names ...string) (filters, error) {
 	return f, nil
 }
 
-// has reports whether the filter name, if any, has value. Ids may also be joined
-// by commas.
-func (f filters) has(name, value string) bool {
-	wanted := false
+// values returns the values of the filter name, none for all. Ids may also be
+// joined by commas.
+func (f filters) values(name string) (all []string) {
 	for _, v := range f[name] {
-		if v == "" {
-			continue
+		if v != "" {
+			all = append(all, v)
 		}
-		wanted = true
-		if v == value || strings.HasSuffix(name, "Ids") && slices.Contains(strings.Split(v, ","), value) {
-			return true
+		if strings.HasSuffix(name, "Ids") && strings.Contains(v, ",") {
+			all = append(all, strings.Split(v, ",")...)
 		}
 	}
-	return !wanted
+	return all
 }
 
 // search reports whether one of the texts has the text of the filter search, if
@@ -177,6 +176,33 @@ func pageOf(c echo.Context) (p page, err error) {
 	}
 	p.limit = min(p.limit, maxLimit)
 	return p, nil
+}
+
+// listingOf returns the part of a list that the query asks for, sorted by any of
+// fields.
+func listingOf(c echo.Context, fields ...string) (l store.Listing, err error) {
+	p, err := pageOf(c)
+	if err != nil {
+		return l, err
+	}
+	l = store.Listing{Search: strings.TrimSpace(c.QueryParam("search")), Limit: p.limit, Offset: p.offset}
+	for _, sort := range c.QueryParams()["sorts"] {
+		field, order, _ := strings.Cut(sort, ":")
+		if !slices.Contains(fields, field) || order != "" && order != "asc" && order != "desc" {
+			return l, badSort(sort)
+		}
+		l.Sorts = append(l.Sorts, store.Sort{Field: field, Down: order == "desc"})
+	}
+	return l, nil
+}
+
+// answerListed answers with a part of a list of total items, as in answerPage.
+func answerListed[T any](c echo.Context, name string, all []T, total int, l store.Listing, of func(T) object) error {
+	items := []object{}
+	for _, v := range all {
+		items = append(items, of(v))
+	}
+	return ok(c, object{name: items, "totalCount": total, "limit": l.Limit, "offset": l.Offset})
 }
 
 // answerPage answers with one page of all, by the request's limit and offset.

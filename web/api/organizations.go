@@ -58,25 +58,20 @@ func (o *organizations) listWorkspaces(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	l, err := listingOf(c, "name", "createdAt", "updatedAt")
+	if err != nil {
+		return err
+	}
 	var all []slipway.Workspace
+	var total int
 	err = o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = tx.SeenWorkspaces(Caller(c))
+		all, total, err = tx.FindWorkspaces(Caller(c), f.values("workspaceIds"), f.values("names"), l)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(w slipway.Workspace) bool {
-		return !f.has("workspaceIds", string(w.ID)) || !f.has("names", w.Name) || !f.search(string(w.ID), w.Name)
-	})
-	if err := sortByQuery(c, all, map[string]func(a, b slipway.Workspace) int{
-		"name":      func(a, b slipway.Workspace) int { return compareNames(a.Name, b.Name) },
-		"createdAt": func(a, b slipway.Workspace) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		"updatedAt": func(a, b slipway.Workspace) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
-	}); err != nil {
-		return err
-	}
-	return answerPage(c, "workspaces", all, workspaceObject)
+	return answerListed(c, "workspaces", all, total, l, workspaceObject)
 }
 
 // showWorkspace serves GET …/workspaces/:workspace.
@@ -99,7 +94,7 @@ func sortByQuery[T any](c echo.Context, all []T, by map[string]func(a, b T) int)
 		field, order, _ := strings.Cut(sort, ":")
 		compare := by[field]
 		if compare == nil || order != "" && order != "asc" && order != "desc" {
-			return slipway.Errorf(slipway.Invalid, "sorts cannot be %q. It is a field and asc or desc, like name:asc.", sort)
+			return badSort(sort)
 		}
 		slices.SortStableFunc(all, func(a, b T) int {
 			if order == "desc" {
@@ -109,6 +104,11 @@ func sortByQuery[T any](c echo.Context, all []T, by map[string]func(a, b T) int)
 		})
 	}
 	return nil
+}
+
+// badSort is the refusal of a sort in a query.
+func badSort(sort string) error {
+	return slipway.Errorf(slipway.Invalid, "sorts cannot be %q. It is a field and asc or desc, like name:asc.", sort)
 }
 
 // compareNames orders names without regard to case.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -286,85 +285,67 @@ func (o *tokens) setTokenRole(c echo.Context) error {
 // listTokens serves GET …/tokens: the tokens visible to the caller, or the tokens
 // of the Workspace or Deployment in the query.
 func (o *tokens) listTokens(c echo.Context) error {
-	f, err := filtersOf(c, "workspaceId", "deploymentId", "includeOnlyOrganizationTokens", "kind", "search", "sorts")
+	_, err := filtersOf(c, "workspaceId", "deploymentId", "includeOnlyOrganizationTokens", "kind", "search", "sorts")
 	if err != nil {
 		return err
 	}
 	if kind := c.QueryParam("kind"); !slices.Contains([]string{"", standardKind, workspaceScope, deploymentScope}, kind) {
 		return slipway.Errorf(slipway.Invalid, "API tokens are of the kind STANDARD, for a WORKSPACE or a DEPLOYMENT, and not of the kind %q.", kind)
 	}
+	l, err := listingOf(c, "name", "createdAt", "updatedAt")
+	if err != nil {
+		return err
+	}
 	var all []store.Token
-	err = o.store.View(c.Request().Context(), func(tx *store.Tx) (err error) {
-		all, err = requestedTokens(c, tx)
+	var total int
+	err = o.store.View(c.Request().Context(), func(tx *store.Tx) error {
+		wanted, err := requestedTokens(c, tx)
+		if err != nil {
+			return err
+		}
+		if kind := c.QueryParam("kind"); kind == workspaceScope || kind == deploymentScope {
+			forOne := kind == deploymentScope
+			wanted.ForOne = &forOne
+		}
+		all, total, err = tx.FindTokens(wanted, l)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	all = slices.DeleteFunc(all, func(t store.Token) bool {
-		scope, _ := scopeOf(t)
-		return !f.has("kind", scope) && !f.has("kind", standardKind) || !f.search(string(t.ID), t.Name, t.Description)
-	})
-	if err := sortByQuery(c, all, map[string]func(a, b store.Token) int{
-		"name":      func(a, b store.Token) int { return compareNames(a.Name, b.Name) },
-		"createdAt": func(a, b store.Token) int { return a.CreatedAt.Compare(b.CreatedAt) },
-		"updatedAt": func(a, b store.Token) int { return a.UpdatedAt.Compare(b.UpdatedAt) },
-	}); err != nil {
-		return err
-	}
-	return answerPage(c, "tokens", all, tokenObject)
+	return answerListed(c, "tokens", all, total, l, tokenObject)
 }
 
-// requestedTokens returns the tokens for a list, by the query.
-func requestedTokens(c echo.Context, tx *store.Tx) (all []store.Token, err error) {
+// requestedTokens returns the filter of a list of tokens, by the query: nothing
+// that the caller may not see.
+func requestedTokens(c echo.Context, tx *store.Tx) (f store.TokenFilter, err error) {
 	w, d := slipway.WorkspaceID(c.QueryParam("workspaceId")), slipway.DeploymentID(c.QueryParam("deploymentId"))
-	if c.QueryParam("includeOnlyOrganizationTokens") == "true" {
-		return nil, nil // no token is for the whole Organization
+	switch {
+	case c.QueryParam("includeOnlyOrganizationTokens") == "true":
+		return f, nil // no token is for the whole Organization
+	case w == "" && d == "":
+		return visibleTokens(tx, Caller(c))
 	}
-	if w != "" || d != "" {
-		t := store.Token{Workspace: w, Deployment: d}
-		role, err := auth.ScopeRole(tx, Caller(c), &t)
-		if err != nil {
-			return nil, err
-		}
-		if err := auth.MaySeeToken(role, t); err != nil {
-			return nil, err
-		}
-		return scopeTokens(tx, t.Workspace, d)
+	t := store.Token{Workspace: w, Deployment: d}
+	role, err := auth.ScopeRole(tx, Caller(c), &t)
+	if err == nil {
+		err = auth.MaySeeToken(role, t)
 	}
-	return visibleTokens(tx, Caller(c))
+	f.Scopes = []store.TokenScope{{Workspace: t.Workspace, Deployment: d}}
+	return f, err
 }
 
-// scopeTokens returns the tokens of Deployment d in w, or of w without the tokens
-// of single Deployments if d is empty.
-func scopeTokens(tx *store.Tx, w slipway.WorkspaceID, d slipway.DeploymentID) ([]store.Token, error) {
-	all, err := tx.Tokens(w)
-	if err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(all, func(t store.Token) bool { return t.Deployment != d }), nil
-}
-
-// visibleTokens returns the tokens of all scopes in which by may see tokens.
-func visibleTokens(tx *store.Tx, by slipway.Actor) (all []store.Token, err error) {
-	workspaces, err := tx.SeenWorkspaces(by)
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range workspaces {
-		tokens, err := tx.Tokens(w.ID)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range tokens {
-			role, err := auth.ScopeRole(tx, by, &t)
-			if err != nil && !errors.Is(err, slipway.ErrNotFound) {
-				return nil, err
-			}
-			if err == nil && auth.MaySeeToken(role, t) == nil {
-				all = append(all, t)
-			}
+// visibleTokens returns the filter of the tokens of all scopes in which by may see
+// tokens.
+func visibleTokens(tx *store.Tx, by slipway.Actor) (f store.TokenFilter, err error) {
+	reach, everything, err := tx.Reaches(by)
+	f.Everywhere = everything
+	for _, r := range reach {
+		forAll := auth.MaySeeToken(r.Role, store.Token{}) == nil
+		forOne := auth.MaySeeToken(r.Role, store.Token{Deployment: "one"}) == nil
+		if r.Deployment == "" && forAll || r.Deployment != "" && forOne {
+			f.Scopes = append(f.Scopes, store.TokenScope{Workspace: r.Workspace, Deployment: r.Deployment, Ones: forOne})
 		}
 	}
-	return all, nil
+	return f, err
 }
