@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 
 	"crypto/rand"
 
@@ -138,6 +139,36 @@ func (tx *Tx) Deployments(w slipway.WorkspaceID) ([]slipway.Deployment, error) {
 	return list(tx, "deployments", scanDeployment, `
 		SELECT `+deploymentColumns+` FROM deployments d
 		WHERE d.workspace = ? AND d.deleted_at = 0 ORDER BY d.name COLLATE NOCASE, d.id`, w)
+}
+
+// ListedDeployment is a Deployment with what decides its place in a list.
+type ListedDeployment struct {
+	slipway.Deployment
+	Running bool           // a deploy is going live
+	LiveAt  time.Time      // of the last deploy that went live; zero for none
+	Last    slipway.Status // of the newest deploy; "" for none
+}
+
+// ListDeployments returns the Deployments of a Workspace in which each of the words
+// is a part of a name, in one query. The caller has asked for the Workspace with a
+// role.
+func (tx *Tx) ListDeployments(w slipway.WorkspaceID, words []string) ([]ListedDeployment, error) {
+	var c conditions
+	c.add("d.workspace = ? AND d.deleted_at = 0", w)
+	for _, word := range words {
+		c.search(word, "d.name", "d.namespace", "d.id", "d.description", "d.image_name", "d.image_tag", "d.runtime")
+	}
+	scan := func(r row) (l ListedDeployment, err error) {
+		err = r.Scan(append(deployments.fields(&l.Deployment), &l.Running, millis{&l.LiveAt}, &l.Last)...)
+		return l, err
+	}
+	return list(tx, "listed deployments", scan, `
+		SELECT `+deploymentColumns+`,
+			EXISTS (SELECT 1 FROM deploys w WHERE w.deployment = d.id AND w.status = 'deploying'),
+			COALESCE((SELECT w.live_at + 0 FROM deploys w INDEXED BY deploys_live_at
+				WHERE w.deployment = d.id AND w.live_at > 0 ORDER BY w.live_at + 0 DESC LIMIT 1), 0),
+			COALESCE((SELECT w.status FROM deploys w WHERE w.deployment = d.id ORDER BY w.number DESC LIMIT 1), '')
+		FROM deployments d`+c.where(), c.args...)
 }
 
 // DeploymentFilter selects Deployments of a list; the zero value selects all.

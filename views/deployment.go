@@ -52,6 +52,7 @@ type DeploymentsPage struct {
 	Orders   []Option
 	Filtered bool
 	None     bool // the Workspace has no Deployment
+	Part     ListPart
 	Rows     []DeploymentRow
 }
 

@@ -40,45 +40,65 @@ func (s *Server) deployments(c echo.Context, tx *store.Tx) (p views.DeploymentsP
 	if role.May(slipway.ManageDeployments) == nil {
 		p.NewURL = workspacePath(w.ID) + "/deployments/new"
 	}
-	all, err := tx.Deployments(w.ID)
+	found, toConfirm, err := s.listedIn(tx, w.ID, q)
 	if err != nil {
 		return p, err
 	}
-	toConfirm, err := tx.ToConfirm(w.ID)
-	if err != nil {
-		return p, err
+	if p.Filtered = q.text != "" || q.show != ""; !p.Filtered {
+		p.None = len(found) == 0
+	} else if len(found) == 0 {
+		n, err := tx.CountIn(w.ID)
+		if p.None = n.Deployments == 0; err != nil {
+			return p, err
+		}
 	}
-	rows := make([]standingRow, 0, len(all))
-	for _, d := range all {
+	p.Shown = q.shown(p.URL, found)
+	found = slices.DeleteFunc(found, func(d listed) bool { return !q.shows(d.standing) })
+	slices.SortFunc(found, func(a, b listed) int { return q.order.Compare(a.standing, b.standing) })
+	l := store.Listing{Offset: (q.page - 1) * pageSize}
+	p.Part = listPartAt(l, len(found), func(page int) string {
+		at := q
+		at.page = page
+		return at.path(p.URL)
+	})
+	for _, d := range found[min(l.Offset, len(found)):min(l.Offset+pageSize, len(found))] {
 		row, err := s.deploymentRow(tx, d, role, actorOf(c), toConfirm[d.ID])
 		if err != nil {
 			return p, err
 		}
-		if q.finds(d) {
-			rows = append(rows, row)
-		}
-	}
-	p.None, p.Filtered = len(all) == 0, q.text != "" || q.show != ""
-	p.Shown = q.shown(p.URL, rows)
-	slices.SortFunc(rows, func(a, b standingRow) int { return q.order.Compare(a.standing, b.standing) })
-	for _, row := range rows {
-		if q.shows(row.standing) {
-			p.Rows = append(p.Rows, row.DeploymentRow)
-		}
+		p.Rows = append(p.Rows, row)
 	}
 	return p, nil
 }
 
-// standingRow is the row of a Deployment, and what decides its place.
-type standingRow struct {
-	views.DeploymentRow
+// listed is a Deployment of the list, with what decides its place.
+type listed struct {
+	store.ListedDeployment
 	standing slipway.Standing
+}
+
+// listedIn returns the Deployments of a Workspace that have the words of q, and their
+// deploys to confirm.
+func (s *Server) listedIn(tx *store.Tx, w slipway.WorkspaceID, q deploymentsQuery) ([]listed, map[slipway.DeploymentID]store.ToConfirm, error) {
+	all, err := tx.ListDeployments(w, strings.Fields(q.text))
+	if err != nil {
+		return nil, nil, err
+	}
+	toConfirm, err := tx.ToConfirm(w)
+	found := make([]listed, 0, len(all))
+	for _, d := range all {
+		health, _ := d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(slipway.Deploy{}, d.Running), tx.Now)
+		found = append(found, listed{d, slipway.Standing{
+			Name: d.Name, Health: health, NeedsImage: d.NeedsImage, Failed: d.Last == slipway.Failed, ToConfirm: toConfirm[d.ID].Count, LiveAt: d.LiveAt,
+		}})
+	}
+	return found, toConfirm, err
 }
 
 // deploymentRow is the row of a Deployment. An author gets a link to the first
 // deploy.
-func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.Role, by slipway.Actor, waits store.ToConfirm) (row standingRow, err error) {
-	row.DeploymentRow = views.DeploymentRow{
+func (s *Server) deploymentRow(tx *store.Tx, d listed, role slipway.Role, by slipway.Actor, waits store.ToConfirm) (row views.DeploymentRow, err error) {
+	row = views.DeploymentRow{
 		Name: d.Name, URL: deploymentPath(d.ID), Namespace: d.Namespace, Local: d.Local, NeedsImage: d.NeedsImage,
 		ImageTag: views.ImageTag(d.State), Runtime: d.Runtime, Switched: !d.DAGDeploys, ToConfirm: waits.Count, ConfirmURL: deployPath(d.ID, waits.First),
 	}
@@ -95,27 +115,26 @@ func (s *Server) deploymentRow(tx *store.Tx, d slipway.Deployment, role slipway.
 		return row, err
 	}
 	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(running, isRunning), tx.Now)
-	row.standing = slipway.Standing{Name: d.Name, Health: row.Health, NeedsImage: d.NeedsImage, ToConfirm: waits.Count}
 	days, err := lastDays(tx, d.ID, tx.Now)
 	if err != nil {
 		return row, err
 	}
 	row.Spark = views.NewSpark(days)
-	live, wasLive, err := tx.LiveDeploy(d.ID)
-	if err != nil {
-		return row, err
+	if !d.LiveAt.IsZero() {
+		live, _, err := tx.LiveDeploy(d.ID)
+		if err != nil {
+			return row, err
+		}
+		row.Live = deployLine(tx, live, live.LiveAt)
 	}
-	last, exists, err := tx.LastDeploy(d.ID)
-	if err != nil {
-		return row, err
+	if d.Last == slipway.Failed {
+		last, _, err := tx.LastDeploy(d.ID)
+		if err != nil {
+			return row, err
+		}
+		row.Failed = deployLine(tx, last, last.EndedAt)
 	}
-	if wasLive {
-		row.Live, row.standing.LiveAt = deployLine(tx, live, live.LiveAt), live.LiveAt
-	}
-	if exists && last.Status == slipway.Failed {
-		row.Failed, row.standing.Failed = deployLine(tx, last, last.EndedAt), true
-	}
-	if !exists && d.MayDeploy(slipway.DAGOnly, role, by) == nil {
+	if d.Last == "" && d.MayDeploy(slipway.DAGOnly, role, by) == nil {
 		row.DeployURL = deploymentPath(d.ID) + "#new-deploy"
 	}
 	return row, nil

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -22,12 +23,13 @@ type deploymentsQuery struct {
 	text  string
 	show  string
 	order slipway.StandingOrder
+	page  int // from 1
 }
 
 // deploymentsQueryOf reads the filters from the address. Unknown values count as
 // none.
 func deploymentsQueryOf(c echo.Context) (q deploymentsQuery) {
-	q.text = strings.TrimSpace(c.QueryParam("q"))
+	q.text, q.page = strings.TrimSpace(c.QueryParam("q")), pageNumber(c)
 	switch show := c.QueryParam("show"); show {
 	case showAttention, showToConfirm:
 		q.show = show
@@ -47,21 +49,13 @@ func (q deploymentsQuery) path(path string) string {
 			at.Set(name, value)
 		}
 	}
+	if q.page > 1 {
+		at.Set("page", strconv.Itoa(q.page))
+	}
 	if len(at) == 0 {
 		return path
 	}
 	return path + "?" + at.Encode()
-}
-
-// finds reports whether every word of the search is part of d's names.
-func (q deploymentsQuery) finds(d slipway.Deployment) bool {
-	all := strings.ToLower(strings.Join([]string{d.Name, d.Namespace, string(d.ID), d.Description, d.ImageName, d.ImageTag, d.Runtime}, "\n"))
-	for word := range strings.FieldsSeq(strings.ToLower(q.text)) {
-		if !strings.Contains(all, word) {
-			return false
-		}
-	}
-	return true
 }
 
 // shows reports whether a Deployment is in the chosen part of the list.
@@ -76,7 +70,7 @@ func (q deploymentsQuery) shows(s slipway.Standing) bool {
 }
 
 // shown returns the parts of the list, each with the number of the found rows.
-func (q deploymentsQuery) shown(path string, rows []standingRow) (all []views.ShownDeployments) {
+func (q deploymentsQuery) shown(path string, rows []listed) (all []views.ShownDeployments) {
 	for _, show := range []string{showAll, showAttention, showToConfirm} {
 		part := deploymentsQuery{text: q.text, show: show, order: q.order}
 		n := 0

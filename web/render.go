@@ -90,25 +90,33 @@ func (s *Server) done(c echo.Context, path, format string, args ...any) error {
 	return seeOther(c, path)
 }
 
+// pageNumber returns the number of the page of a list, from 1 to a million, in the
+// address.
+func pageNumber(c echo.Context) int { return min(max(queryNumber(c, "page"), 1), 1_000_000) }
+
 // listingOf returns the part of a list that the address asks for with ?q= and
 // ?page=, counted from 1.
 func listingOf(c echo.Context) store.Listing {
-	page := max(queryNumber(c, "page"), 1)
-	return store.Listing{Search: strings.TrimSpace(c.QueryParam("q")), Limit: pageSize, Offset: (page - 1) * pageSize}
+	return store.Listing{Search: strings.TrimSpace(c.QueryParam("q")), Limit: pageSize, Offset: (pageNumber(c) - 1) * pageSize}
 }
 
 // listPart returns the part of a list of total rows for its page at path.
 func listPart(path string, l store.Listing, total int) views.ListPart {
-	at := func(offset int) string {
-		query := url.Values{"page": {strconv.Itoa(offset/pageSize + 1)}}
+	return listPartAt(l, total, func(page int) string {
+		query := url.Values{"page": {strconv.Itoa(page)}}
 		if l.Search != "" {
 			query.Set("q", l.Search)
 		}
 		return path + "?" + query.Encode()
-	}
+	})
+}
+
+// listPartAt is listPart for pages at the addresses of path.
+func listPartAt(l store.Listing, total int, path func(page int) string) views.ListPart {
+	at := func(offset int) string { return path(max(offset, 0)/pageSize + 1) }
 	p := views.ListPart{First: min(l.Offset+1, total), Last: min(l.Offset+pageSize, total), Total: total}
 	if l.Offset > 0 {
-		p.Previous = at(min(l.Offset, total) - pageSize)
+		p.Previous = at(min(l.Offset, total+pageSize-1) - pageSize) // the last page, for one beyond the end
 	}
 	if l.Offset+pageSize < total {
 		p.Next = at(l.Offset + pageSize)

@@ -39,6 +39,7 @@ var parts = []struct {
 	{"memory", (*bench).memory},
 	{"storage", (*bench).storage},
 	{"pages", (*bench).pages},
+	{"scale", (*bench).scale},
 	{"agents", (*bench).agents},
 	{"agent-memory", (*bench).agentMemory},
 	{"rsync", (*bench).rsync},

@@ -52,6 +52,7 @@ type portal struct {
 	url       string
 	workspace string
 	client    *http.Client
+	token     string        // of the API, for its addresses; "" where none is used
 	ready     time.Duration // from starting the process to its first answer
 	bare      float64       // anonymous memory then, bytes
 }
@@ -147,6 +148,9 @@ func (p *portal) request(ctx context.Context, method, path string, header map[st
 	r, err := http.NewRequestWithContext(ctx, method, p.url+path, body)
 	if err != nil {
 		return nil, err
+	}
+	if p.token != "" && strings.HasPrefix(path, "/v1/") {
+		r.Header.Set("Authorization", "Bearer "+p.token)
 	}
 	for key, value := range header {
 		r.Header.Set(key, value)

@@ -22,7 +22,7 @@ func (s *side) seed(ctx context.Context, deploys int) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.SetMaxOpenConns(1)
-	columns, err := columnsOf(ctx, db)
+	columns, err := columnsOf(ctx, db, "deploys")
 	if err != nil {
 		return err
 	}
@@ -47,9 +47,9 @@ func (s *side) seed(ctx context.Context, deploys int) (err error) {
 	return err
 }
 
-// columnsOf returns the columns of deploys.
-func columnsOf(ctx context.Context, db *sql.DB) (all []string, err error) {
-	rows, err := db.QueryContext(ctx, `SELECT name FROM pragma_table_info('deploys')`)
+// columnsOf returns the columns of a table.
+func columnsOf(ctx context.Context, db *sql.DB, table string) (all []string, err error) {
+	rows, err := db.QueryContext(ctx, `SELECT name FROM pragma_table_info(?)`, table)
 	if err != nil {
 		return nil, err
 	}
