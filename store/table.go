@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"strings"
 
 	"slipway/internal/slipway"
@@ -93,8 +94,9 @@ type Sort struct {
 
 // conditions collects the conditions of a query, with arguments.
 type conditions struct {
-	parts []string
-	args  []any
+	parts   []string
+	args    []any
+	counted string // FROM of the count, where the conditions need less than the rows; "" for the same
 }
 
 func (c *conditions) add(part string, args ...any) {
@@ -153,7 +155,8 @@ func (l Listing) order(columns map[string]string, usual string) string {
 // listed returns the part of a list, and the number of all that match. from
 // begins with FROM.
 func listed[T any](tx *Tx, what string, scan func(row) (T, error), columns, from string, c conditions, order string, l Listing) ([]T, int, error) {
-	total, err := tx.count(what, "SELECT COUNT(*) "+from+c.where(), c.args...)
+	counted := cmp.Or(c.counted, from)
+	total, err := tx.count(what, "SELECT COUNT(*) "+counted+c.where(), c.args...)
 	if err != nil || l.Offset >= total {
 		return nil, total, err
 	}

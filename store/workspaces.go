@@ -141,7 +141,9 @@ func (tx *Tx) Members(w slipway.WorkspaceID) ([]slipway.Membership, error) {
 func (tx *Tx) FindMembers(w slipway.WorkspaceID, l Listing) ([]slipway.Membership, int, error) {
 	var c conditions
 	c.add("m.workspace = ?", w)
-	c.search(l.Search, "u.name", "u.email")
+	if c.search(l.Search, "u.name", "u.email"); l.Search == "" {
+		c.counted = "FROM members m"
+	}
 	return listed(tx, "found members", scanMember, memberFields, memberTables, c, " ORDER BY u.email", l)
 }
 

@@ -158,8 +158,12 @@ func installationAudit(c echo.Context, tx *store.Tx) (l auditLog, err error) {
 	if err := administrator(c); err != nil {
 		return l, err
 	}
-	l = auditLog{path: adminAuditPath}
-	l.people, err = tx.Users()
+	l = auditLog{by: actorOf(c), path: adminAuditPath}
+	all, total, err := tx.FindAccounts(store.Listing{Limit: filterOptions})
+	for _, a := range all {
+		l.people = append(l.people, a.User)
+	}
+	l.more = total > filterOptions
 	return l, err
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -23,11 +24,16 @@ func auditPath(w slipway.WorkspaceID) string { return workspacePath(w) + "/audit
 // auditLog is an audit log on a page: of a Workspace, or of the installation.
 type auditLog struct {
 	of      slipway.WorkspaceID // "" for the installation
+	by      slipway.Actor       // the reader
 	path    string
-	people  []slipway.User
+	people  []slipway.User // offered by the filters, as are
 	tokens  []store.Token
-	targets []slipway.Deployment // Deployments that exist
+	targets []slipway.Deployment
+	more    bool // there are more than the filters offer
 }
+
+// filterOptions is how many people, tokens and Deployments a filter offers each.
+const filterOptions = 100
 
 // workspaceAudit returns the audit log of a Workspace, for roles with ReadAudit.
 func workspaceAudit(tx *store.Tx, w slipway.WorkspaceID, by slipway.Actor) (l auditLog, err error) {
@@ -38,18 +44,62 @@ func workspaceAudit(tx *store.Tx, w slipway.WorkspaceID, by slipway.Actor) (l au
 	if err != nil {
 		return l, err
 	}
-	l = auditLog{of: w, path: auditPath(w)}
-	if l.targets, err = tx.Deployments(w); err != nil {
+	l = auditLog{of: w, by: by, path: auditPath(w)}
+	some := store.Listing{Limit: filterOptions}
+	var targets, tokens, people int
+	if l.targets, targets, err = tx.FindDeployments(by, store.DeploymentFilter{Workspaces: []string{string(w)}}, some); err != nil {
 		return l, err
 	}
-	if l.tokens, err = tx.Tokens(w); err != nil {
+	if l.tokens, tokens, err = tx.FindTokens(store.TokenFilter{Scopes: []store.TokenScope{{Workspace: w, Ones: true}}}, some); err != nil {
 		return l, err
 	}
-	members, err := tx.Members(w)
+	members, people, err := tx.FindMembers(w, some)
 	for _, m := range members {
 		l.people = append(l.people, m.User)
 	}
+	l.more = max(targets, tokens, people) > filterOptions
 	return l, err
+}
+
+// offerChosen adds what a filters by to the offers, if it still exists.
+func (l *auditLog) offerChosen(tx *store.Tx, f store.AuditFilter) error {
+	if f.By != "" && !slices.ContainsFunc(l.people, func(u slipway.User) bool { return string(u.ID) == f.By }) {
+		u, err := tx.User(slipway.UserID(f.By))
+		if err == nil && l.of != "" {
+			_, err = tx.Member(l.of, u.ID)
+		}
+		switch {
+		case err == nil:
+			l.people = append(l.people, u)
+		case !errors.Is(err, slipway.ErrNotFound):
+			return err
+		}
+	}
+	if f.By != "" && !slices.ContainsFunc(l.tokens, func(t store.Token) bool { return string(t.ID) == f.By }) {
+		t, err := tx.AnyToken(slipway.TokenID(f.By))
+		switch {
+		case err == nil && t.Workspace == l.of && t.Kind == store.APIToken:
+			l.tokens = append(l.tokens, t)
+		case err != nil && !errors.Is(err, slipway.ErrNotFound):
+			return err
+		}
+	}
+	if f.Deployment != "" && !slices.ContainsFunc(l.targets, func(d slipway.Deployment) bool { return d.ID == f.Deployment }) {
+		found, err := l.existing(tx, []string{string(f.Deployment)})
+		l.targets = append(l.targets, found...)
+		return err
+	}
+	return nil
+}
+
+// existing returns the Deployments of ids that exist; none for the log of the
+// installation.
+func (l auditLog) existing(tx *store.Tx, ids []string) ([]slipway.Deployment, error) {
+	if l.of == "" || len(ids) == 0 {
+		return nil, nil
+	}
+	all, _, err := tx.FindDeployments(l.by, store.DeploymentFilter{Workspaces: []string{string(l.of)}, IDs: ids}, store.Listing{Limit: len(ids)})
+	return all, err
 }
 
 // showAudit serves GET /workspaces/:workspace/audit: the events of a Workspace,
@@ -139,6 +189,9 @@ func (a auditQuery) path(path string, pairs ...string) string {
 // page returns the events that a selects before the one with the id given; 0 for
 // the newest. The frame is the caller's.
 func (l auditLog) page(tx *store.Tx, a auditQuery, before int) (p views.AuditPage, err error) {
+	if err := l.offerChosen(tx, a.filter); err != nil {
+		return p, err
+	}
 	p.Filters = l.filters(a)
 	if a.wrong != "" {
 		return p, nil
@@ -154,13 +207,23 @@ func (l auditLog) page(tx *store.Tx, a auditQuery, before int) (p views.AuditPag
 	if before > 0 {
 		p.Newer = a.path(l.path)
 	}
+	var ids []string
+	for _, e := range trail {
+		if e.Deployment != "" && !slices.Contains(ids, string(e.Deployment)) {
+			ids = append(ids, string(e.Deployment))
+		}
+	}
+	existing, err := l.existing(tx, ids)
+	if err != nil {
+		return p, err
+	}
 	for _, e := range trail {
 		day := e.At.UTC().Truncate(24 * time.Hour)
 		if n := len(p.Days); n == 0 || !p.Days[n-1].Day.Equal(day) {
 			p.Days = append(p.Days, views.AuditDay{Day: day})
 		}
 		last := &p.Days[len(p.Days)-1]
-		last.Rows = append(last.Rows, auditRow(e, slices.ContainsFunc(l.targets, func(d slipway.Deployment) bool { return d.ID == e.Deployment })))
+		last.Rows = append(last.Rows, auditRow(e, slices.ContainsFunc(existing, func(d slipway.Deployment) bool { return d.ID == e.Deployment })))
 	}
 	return p, nil
 }
@@ -169,7 +232,7 @@ func (l auditLog) page(tx *store.Tx, a auditQuery, before int) (p views.AuditPag
 func (l auditLog) filters(a auditQuery) views.AuditFilters {
 	get := a.values.Get
 	f := views.AuditFilters{
-		Action: l.path, Text: get("q"), From: get("from"), Until: get("to"), Count: len(a.values), Error: a.wrong,
+		Action: l.path, Text: get("q"), From: get("from"), Until: get("to"), Count: len(a.values), Error: a.wrong, More: l.more,
 		What: views.AuditGroups(get("what")), By: []views.Option{{Text: "Everyone"}}, Deployments: []views.Option{{Text: "All"}},
 		CSVURL: a.path(l.path+"/export", "format", "csv"), NDJSONURL: a.path(l.path+"/export", "format", "ndjson"),
 	}
