@@ -22,6 +22,7 @@ import (
 const (
 	heartbeat = 15 * time.Second       // between two checks; a comment is sent if nothing changed, to keep the connection open
 	pause     = 100 * time.Millisecond // least time between two snapshots
+	listPause = 500 * time.Millisecond // the same for a list, which any report of its Deployments may change
 )
 
 // fragment is a part of a page, sent again after a change.
@@ -38,20 +39,7 @@ type snapshot func() ([]fragment, error)
 func (s *Server) liveDeployments(c echo.Context) error {
 	changed, stop := s.engine.WatchAll()
 	defer stop()
-	return s.stream(c, changed, func() (all []fragment, err error) {
-		err = s.store.View(c.Request().Context(), func(tx *store.Tx) error {
-			p, err := s.deployments(c, tx)
-			if err != nil {
-				return err
-			}
-			all = []fragment{{"deployments", views.DeploymentRows(p)}, {"deployments-shown", views.DeploymentsShown(p)}}
-			if p.None {
-				all = all[:1] // the page has no filters
-			}
-			return nil
-		})
-		return all, err
-	})
+	return s.streamPaced(c, changed, listPause, s.listSnapshot(c))
 }
 
 // liveDeployment serves GET /deployments/:deployment/live?view=overview|deploy|agents.
@@ -139,6 +127,11 @@ func (s *Server) deploySnapshot(c echo.Context) snapshot {
 // changed fragments after each signal of changed. The stream ends with the
 // connection, the session or the access.
 func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) error {
+	return s.streamPaced(c, changed, pause, next)
+}
+
+// streamPaced is stream with another least time between two snapshots.
+func (s *Server) streamPaced(c echo.Context, changed <-chan struct{}, least time.Duration, next snapshot) error {
 	if !s.slots.acquire(userOf(c).ID) {
 		return slipway.Errorf(slipway.TooMany, views.TooManyLive, maxStreams)
 	}
@@ -171,7 +164,7 @@ func (s *Server) stream(c echo.Context, changed <-chan struct{}, next snapshot) 
 		select {
 		case <-c.Request().Context().Done():
 			return nil
-		case <-time.After(max(pause, time.Duration(s.slots.open())*paceEach)):
+		case <-time.After(max(least, time.Duration(s.slots.open())*paceEach)):
 		}
 	}
 }

@@ -14,12 +14,14 @@ import (
 
 	"slipway/internal/slipway"
 	"slipway/store"
+	"slipway/views"
 )
 
 // viewKey names a live page that looks the same to several readers: those of one
 // role without anything of their own on the page.
 type viewKey struct {
 	deployment slipway.DeploymentID
+	workspace  slipway.WorkspaceID // of a list
 	role       slipway.Role
 	person     slipway.UserID // "" unless something on the page is the person's own
 	query      string         // of the address
@@ -109,6 +111,37 @@ func finished(ctx context.Context, all []fragment) ([]fragment, error) {
 		done[i] = fragment{f.id, templ.Raw(b.String())}
 	}
 	return done, nil
+}
+
+// listSnapshot returns snapshots of the list of Deployments, shared among readers
+// of one role.
+func (s *Server) listSnapshot(c echo.Context) snapshot {
+	return func() (all []fragment, err error) {
+		since, ctx := time.Now(), c.Request().Context()
+		key := viewKey{workspace: workspaceID(c), query: c.QueryString()}
+		err = s.store.View(ctx, func(tx *store.Tx) (err error) {
+			_, key.role, err = tx.Workspace(key.workspace, actorOf(c))
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return s.liveViews.snapshot(ctx, key, since, func() (all []fragment, is viewKey, err error) {
+			err = s.store.View(ctx, func(tx *store.Tx) (err error) {
+				is = key
+				if _, is.role, err = tx.Workspace(key.workspace, actorOf(c)); err != nil {
+					return err
+				}
+				p, err := s.deployments(c, tx)
+				all = []fragment{{"deployments", views.DeploymentRows(p)}, {"deployments-shown", views.DeploymentsShown(p)}}
+				if p.None {
+					all = all[:1] // the page has no filters
+				}
+				return err
+			})
+			return all, is, err
+		})
+	}
 }
 
 // overviewKey loads the access of the reader, and returns the key of the

@@ -165,6 +165,32 @@ func TestLiveEnds(t *testing.T) {
 	}
 }
 
+// The list is rendered once for all readers of a role, who all see the change.
+func TestListIsRenderedOnceForARole(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	token, _ := a.agentToken(t, a.Sales.ID)
+	var readers []*listener
+	for range 5 {
+		l := a.as(t, a.Mia).listen(workspacePath(a.Workspace.ID) + "/live")
+		l.until("sales-prod")
+		readers = append(readers, l)
+	}
+	eve := a.as(t, a.Eve).listen(workspacePath(a.Workspace.ID) + "/live")
+	eve.until("Deploy your first DAGs") // for authors alone
+	before := a.server.liveViews.rendered.Load()
+	want(t, a.asAgent(t, token, "POST", "report", `{"component":"worker-0","dags":"image","error":"the disk is full"}`), 204)
+	for _, l := range readers {
+		if event := l.until("the disk is full"); strings.Contains(event, "Deploy your first DAGs") {
+			t.Errorf("a member is offered a deploy: %s", event)
+		}
+	}
+	eve.until("the disk is full")
+	if n := a.server.liveViews.rendered.Load() - before; n > 5 {
+		t.Errorf("%d renderings for a report and two roles, want 5 at most", n)
+	}
+}
+
 // The Overview is rendered once for all readers of a role, and for a reader with
 // something of their own by itself; everybody sees every change.
 func TestOverviewIsRenderedOnceForARole(t *testing.T) {
