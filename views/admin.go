@@ -157,10 +157,10 @@ func AdminTitle(section string) string { return section + " · Installation" }
 
 // AccountsPage is the list of the installation's people.
 type AccountsPage struct {
-	Page  Frame
-	Text  string // of the search
-	Part  ListPart
-	Rows  []AccountRow
+	Page Frame
+	Text string // of the search
+	Part ListPart
+	Rows []AccountRow
 }
 
 // AccountRow is a person in the list.
