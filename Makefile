@@ -20,6 +20,11 @@ demo: ## start a portal with a year of work in it: data in .cache/demo, http://l
 	go build -o $(bin)/slipway ./cmd/slipway
 	go run ./scripts/demo --data .cache/demo --serve $(bin)/slipway
 
+.PHONY: pictures
+pictures: ## take README's pictures from the demo anew, into docs/images
+	scripts/e2e-deps.sh
+	E2E=1 E2E_PICTURES=$(CURDIR)/docs/images go test -count=1 -run '^TestDemo$$/^pictures$$' ./e2e
+
 # Google's storage library brings 13 MB for a protocol that buckets do not use here.
 .PHONY: build
 build: ## build the static binary ./slipway

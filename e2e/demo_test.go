@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -16,18 +17,17 @@ const demoEmail, demoPassword = "ines@example.com", "a year of deploys"
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	p := demo(t)
+	t.Run("pictures", func(t *testing.T) {
+		t.Parallel()
+		takePictures(t, inDemo(t, p, options{width: 1280}))
+	})
 	for name, look := range map[string]options{
 		"demo-light": {width: 1280, bypassCSP: true},
 		"demo-dark":  {width: 360, bypassCSP: true, dark: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			page := open(t, p, look)
-			visit(t, page, "/signin")
-			fill(t, page, "Email address", demoEmail)
-			fill(t, page, "Password", demoPassword)
-			press(t, page, "Sign in")
-			arrive(t, page, `/workspaces/`)
+			page := inDemo(t, p, look)
 			kinds := crawl(t, page, strings.TrimPrefix(page.URL(), p.url), func(kind string) { inspect(t, page, strings.ReplaceAll(kind, "/", "_"), name) })
 			t.Logf("%d kinds of pages", kinds)
 			if kinds < 20 {
@@ -37,10 +37,26 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// inDemo is an administrator of the demo, on the list of Deployments.
+func inDemo(t *testing.T, p *portal, look options) person {
+	t.Helper()
+	page := open(t, p, look)
+	visit(t, page, "/signin")
+	fill(t, page, "Email address", demoEmail)
+	fill(t, page, "Password", demoPassword)
+	press(t, page, "Sign in")
+	arrive(t, page, `/workspaces/`)
+	return page
+}
+
 // demo is a portal with the year of work of `make demo`.
 func demo(t *testing.T) *portal {
 	t.Helper()
-	data := filepath.Join(t.TempDir(), "demo")
+	dir := t.TempDir()
+	for _, each := range []string{dir, filepath.Dir(dir)} {
+		ok(t, os.Chmod(each, 0o755)) //nolint:gosec // as on a machine where Airflow is another user
+	}
+	data := filepath.Join(dir, "demo")
 	if out, err := exec.Command("go", "run", "../scripts/demo", "--data", data).CombinedOutput(); err != nil {
 		t.Fatalf("the year of work: %v\n%s", err, out)
 	}
