@@ -8,3 +8,6 @@ type Moment struct{ At, Now time.Time }
 
 // Known reports whether m is a time at all.
 func (m Moment) Known() bool { return !m.At.IsZero() }
+
+// Past reports whether m is before the time that it is seen from.
+func (m Moment) Past() bool { return m.Known() && m.At.Before(m.Now) }

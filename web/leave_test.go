@@ -82,7 +82,7 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 			l.staged(t, l.Ada, map[string]string{"after.py": dag})
 			for event := range stream.events {
-				if strings.Contains(event, "STAGED") && strings.Contains(event, "Ada") {
+				if strings.Contains(event, "TO CONFIRM") && strings.Contains(event, "Ada") {
 					t.Fatal("the stream told what happened afterwards")
 				}
 			}

@@ -120,7 +120,7 @@ func TestLiveDeploy(t *testing.T) {
 	a.run(t)
 	a.staged(t, a.Eve, map[string]string{"a.py": dag})
 	l := a.as(t, a.Eve).listen(a.page("/live?view=deploy&number=1&status=initialized"))
-	l.until("STAGED", `hx-target="#deploy-review"`, "What this deploy will do", "#deploy-changes")
+	l.until("TO CONFIRM", `hx-target="#deploy-review"`, "What this deploy will do", "#deploy-changes")
 
 	a.confirmed(t, a.Eve, 1)
 
@@ -157,7 +157,7 @@ func TestLiveEnds(t *testing.T) {
 			storetest.Update(t, a.store, func(tx *store.Tx) error { return end(a, tx) })
 			a.staged(t, a.Ada, map[string]string{"a.py": dag}) // a change
 			for event := range l.events {
-				if strings.Contains(event, "STAGED") {
+				if strings.Contains(event, "TO CONFIRM") {
 					t.Fatal("told what happened afterwards")
 				}
 			}
