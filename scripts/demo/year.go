@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -183,6 +184,9 @@ func (y *year) file(ending string) string {
 	return all[y.random.IntN(len(all))]
 }
 
+// scheduled is when a DAG runs, as its file says.
+var scheduled = regexp.MustCompile(`schedule="[^"]*"`)
+
 // change edits a few files, and returns the title of the commit.
 func (y *year) change() string {
 	switch y.random.IntN(5) {
@@ -197,7 +201,7 @@ func (y *year) change() string {
 		return "Wait shorter in " + name
 	case 2:
 		name := y.file("_daily.py")
-		y.project[name] = strings.Replace(y.project[name], `@daily`, fmt.Sprintf("%d %d * * *", y.random.IntN(60), y.random.IntN(24)), 1)
+		y.project[name] = scheduled.ReplaceAllString(y.project[name], fmt.Sprintf("schedule=\"%d %d * * *\"", y.random.IntN(60), y.random.IntN(7)))
 		return "Run " + subject(name) + " before the office opens (WH-" + fmt.Sprint(100+y.random.IntN(900)) + ")"
 	}
 	title := ""
