@@ -674,7 +674,7 @@ func DeleteWorkspacePage(p DeleteWorkspace) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "<p>It has no Deployments. With it go, for good:</p><ul class=\"bullets\"><li>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 55, "<p>It has no Deployments. These are deleted with it, for good:</p><ul class=\"bullets\"><li>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
@@ -700,7 +700,7 @@ func DeleteWorkspacePage(p DeleteWorkspace) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "</li><li>open invitations, and the credentials of registries</li><li>the pages of its audit log; that it was deleted stands in the audit log of the installation</li></ul><label class=\"field\"><span>Type the name <b>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "</li><li>open invitations, and the credentials of registries</li><li>its audit log; the audit log of the installation says who deleted the Workspace</li></ul><label class=\"field\"><span>Type the name <b>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

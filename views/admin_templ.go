@@ -806,7 +806,7 @@ func InstallationStorage(p InstallationPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 58, " <section class=\"card\" aria-labelledby=\"places\"><header><h2 id=\"places\">Where it lies</h2></header><div class=\"body\"><dl class=\"facts lines calm\"><div><dt>Data folder</dt><dd><code>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 58, " <section class=\"card\" aria-labelledby=\"places\"><header><h2 id=\"places\">Where the data is</h2></header><div class=\"body\"><dl class=\"facts lines calm\"><div><dt>Data folder</dt><dd><code>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -860,7 +860,7 @@ func InstallationStorage(p InstallationPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 64, "</span></dd></div></dl><p class=\"help\">Old versions expire by the Settings of each Deployment: keep fewer days, or fewer versions, to free space. <a href=\"/docs/operations.md\">Operations</a> says how.</p></div></section>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 64, "</span></dd></div></dl><p class=\"help\">Old versions expire by the Settings of each Deployment. To free space, keep versions for fewer days, or fewer versions. <a href=\"/docs/operations.md\">Operations</a> says how.</p></div></section>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1100,7 +1100,7 @@ func lastBackup(b BackupCard, p Frame) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "<div><dt>Last</dt><dd><span class=\"warn\">Not known</span> <span class=\"muted\">no backup by slipway backup has finished here</span></dd></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 86, "<div><dt>Last</dt><dd><span class=\"warn\">Not known</span> <span class=\"muted\">No backup by slipway backup is recorded.</span></dd></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1155,7 +1155,7 @@ func InstallationBackups(p InstallationPage) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 89, "</div></section><section class=\"card\" aria-labelledby=\"make\"><header><h2 id=\"make\">Make a backup</h2></header><div class=\"body\"><p>Run this on the portal's machine, while Slipway runs. The file is complete when it appears; keep it on another machine, and like a password: it holds keys and all code.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 89, "</div></section><section class=\"card\" aria-labelledby=\"make\"><header><h2 id=\"make\">Make a backup</h2></header><div class=\"body\"><p>Run this on the portal's machine, while Slipway runs. The file is complete when it appears; keep it on another machine, as safe as a password: it holds keys and all code.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
