@@ -86,13 +86,13 @@ func TestIsArchive(t *testing.T) {
 
 // The upload client asks the same question before anything is sent.
 func TestUploadClientKnowsTheSameEndings(t *testing.T) {
-	script, err := os.ReadFile(filepath.Join("..", "..", "static", "upload.js"))
+	script, err := os.ReadFile(filepath.Join("..", "..", "static", "pack.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := strings.NewReplacer(".", `\.`).Replace(strings.Join(archiveEndings, "|"))
 	if want := `/\.(` + strings.ReplaceAll(strings.TrimPrefix(all, `\.`), `|\.`, "|") + `)$/i`; !strings.Contains(string(script), want) {
-		t.Errorf("static/upload.js has no expression %s", want)
+		t.Errorf("static/pack.js has no expression %s", want)
 	}
 }
 

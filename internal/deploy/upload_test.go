@@ -199,7 +199,7 @@ func TestLimitsOfTheContent(t *testing.T) {
 		c.Limits = archive.Limits{Archive: 1 << 20, Unpacked: 1 << 20, Files: 3, Path: 100, Name: 50}
 	})
 	w := a.Upload(t, a.Eve, slipway.ReplaceAll, storetest.Archive(t, map[string]string{"a.py": "1", "b.py": "2", "c.py": "3", "d.py": "4"}))
-	if w = a.Await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders." {
+	if w = a.Await(t, w.Number, slipway.Failed); w.Reason != "There are more than 3 files and folders. Leave out what Airflow does not need, or ask an administrator for a higher --max-files." {
 		t.Errorf("reason %q", w.Reason)
 	}
 }
