@@ -27,7 +27,8 @@ const rules = "internal/slipway"
 var may = map[string][]string{
 	"internal":                   {}, // the tests of the layout
 	rules:                        {},
-	"store":                      {rules},
+	"store":                      {rules, "internal/insights"},
+	"internal/insights":          {rules},
 	"store/storetest":            {rules, "store"},
 	"internal/archive":           {rules, "internal/ignore"},
 	"internal/dagfile":           {rules},
@@ -79,7 +80,7 @@ var may = map[string][]string{
 var mayTest = map[string][]string{
 	"internal/bundle":       {"internal/bundle/buckettest"},
 	"internal/mount":        {"internal/bundle/buckettest"},
-	"internal/deploy":       {"internal/deploy/deploytest", "internal/bundle/buckettest", "internal/mount"},
+	"internal/deploy":       {"internal/insights", "internal/deploy/deploytest", "internal/bundle/buckettest", "internal/mount"},
 	"internal/diff":         {"internal/deploy/deploytest"},                                                  // its tests compare what an engine stored
 	"internal/backup":       {"internal/deploy", "internal/deploy/deploytest", "internal/bundle/buckettest"}, // its tests back up what an engine stored
 	"web":                   {"internal/bundle", "internal/bundle/buckettest", "internal/agent"},

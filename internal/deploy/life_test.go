@@ -6,10 +6,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"slipway/internal/deploy/deploytest"
+	"slipway/internal/insights"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -290,4 +292,26 @@ func TestRefusalLeavesNothing(t *testing.T) {
 	wantKind(t, r.Refusal, slipway.Invalid, "a.py")
 	_, err = a.Engine.Confirm(t.Context(), a.Sales.ID, w.Number, a.Eve, r.Base, deploytest.DAGTicks)
 	wantKind(t, err, slipway.Invalid, "a.py")
+}
+
+// The engine counts deploys for Insights soon after they ended.
+func TestDeploysAreCountedForInsights(t *testing.T) {
+	a := running(t)
+	a.Deployed(t, slipway.ReplaceAll, map[string]string{"dags/a.py": dag("a")})
+	for {
+		var sums insights.Sums
+		storetest.View(t, a.Store, func(tx *store.Tx) error {
+			return tx.InsightSums(store.InsightScope{Deployment: a.Sales.ID}, 0, 1<<20, func(_ slipway.DeploymentID, _ int, _ slipway.DeployKind, encoded []byte) error {
+				return sums.MergeEncoded(encoded)
+			})
+		})
+		if sums.Live == 1 && sums.Stored > 0 && sums.Took.Count() == 1 {
+			return
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("counted %+v", sums.Outcomes)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }

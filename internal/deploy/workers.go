@@ -28,7 +28,7 @@ type workers struct {
 	ctx         context.Context // of Run; nil before Run
 	mount       Runner
 	running     map[slipway.DeploymentID]*worker
-	wg          sync.WaitGroup // of removals of Deployments
+	wg          sync.WaitGroup // of removals of Deployments, retention and insights
 
 	troubles   troubles
 	lockLogged atomic.Int64 // Unix nanoseconds of the last log line about a lock
@@ -299,6 +299,7 @@ func (w *workers) Run(ctx context.Context, mount Runner) error {
 	}
 	defer w.finish()
 	w.wg.Go(func() { w.retention.runRetention(ctx) })
+	w.wg.Go(func() { w.countInsights(ctx) })
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -309,6 +310,32 @@ func (w *workers) Run(ctx context.Context, mount Runner) error {
 		}
 		if err := w.endings.sweep(ctx); err != nil && ctx.Err() == nil {
 			w.log.Error("sweep", slog.Any("error", err))
+		}
+	}
+}
+
+// insightsEvery is the time between two looks for deploys that the sums for Insights
+// lack.
+const insightsEvery = 2 * time.Second
+
+// countInsights keeps the sums for Insights up to date.
+func (w *workers) countInsights(ctx context.Context) {
+	for {
+		more, err := w.store.CountInsights(ctx)
+		wait := insightsEvery
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			w.log.Error("count deploys for insights", slog.Any("error", err))
+			wait = retryAfter
+		case more:
+			wait = time.Millisecond // others write in between
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
 		}
 	}
 }
