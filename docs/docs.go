@@ -37,7 +37,7 @@ type Heading struct{ ID, Text string }
 // order is the order of the documents in a menu: what users need first. Others
 // follow by name.
 var order = []string{
-	"airflow.md", "agents.md", "image-deploys.md", "rollout.md", "astro-cli.md", "api.md", "operations.md", "proxies.md", "crashes.md", "benchmarks.md", "architecture.md",
+	"airflow.md", "agents.md", "image-deploys.md", "rollout.md", "astro-cli.md", "api.md", "insights.md", "operations.md", "proxies.md", "crashes.md", "benchmarks.md", "architecture.md",
 }
 
 // All returns every document, rendered once.

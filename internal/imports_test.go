@@ -53,7 +53,7 @@ var may = map[string][]string{
 	"internal/agent/docker":      {rules, "internal/agent"},
 	"internal/agent/agenttest":   {rules, "internal/archive", "internal/bundle"}, // only for tests
 	"views":                      {rules},
-	"web":                        {rules, "store", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "internal/inbound", "views", "static", "docs", "web/api"},
+	"web":                        {rules, "store", "internal/insights", "internal/archive", "internal/image", "internal/deploy", "internal/auth", "internal/inbound", "views", "static", "docs", "web/api"},
 	"web/api":                    {rules, "store", "internal/deploy", "internal/auth", "internal/inbound", "views"},
 	"static":                     {},
 	"docs":                       {},

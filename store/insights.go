@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"slipway/internal/insights"
 	"slipway/internal/slipway"
@@ -376,3 +377,23 @@ func (tx *Tx) InsightsUncounted(of InsightScope) (old, fresh int, err error) {
 		SELECT 1 FROM insights_changed c JOIN deployments d ON d.id = c.deployment WHERE `+where+` LIMIT `+strconv.Itoa(uncountedMax)+`)`, args...)
 	return old, fresh, err
 }
+
+// FilesAt returns the number of files in the version of a Deployment that was live
+// just before each time; -1 for not known.
+func (tx *Tx) FilesAt(of slipway.DeploymentID, times []time.Time) ([]int, error) {
+	at := make([]int64, len(times))
+	for i, t := range times {
+		at[i] = ms(t)
+	}
+	return list(tx, "files over time", func(r row) (n int, err error) {
+		err = r.Scan(&n)
+		return n, err
+	}, filesAt, of, asJSON(at))
+}
+
+// filesAt passes over at most some deploys of an image alone, which have no files.
+const filesAt = `SELECT COALESCE((SELECT f.files FROM (
+		SELECT w.kind, IIF(w.counts = '', NULL, w.counts ->> '$.Files') files, w.after ->> '$.Mounted' mounted FROM deploys w INDEXED BY deploys_live_at
+		WHERE w.deployment = ?1 AND w.live_at > 0 AND w.live_at + 0 < j.value ORDER BY w.live_at + 0 DESC, w.position DESC LIMIT 20) f
+	WHERE f.kind <> 'IMAGE_ONLY' LIMIT 1), -1)
+	FROM json_each(?2) j ORDER BY j.key`

@@ -13,6 +13,7 @@ var adminSections = []struct{ name, url string }{
 	{AdminOverview, "/admin"},
 	{AdminWorkspaces, "/workspaces"},
 	{AdminPeople, "/admin/people"},
+	{AdminInsights, "/admin/insights"},
 	{AdminStorage, "/admin/storage"},
 	{AdminBackups, "/admin/backups"},
 	{AdminAgents, "/admin/agents"},
@@ -24,6 +25,7 @@ const (
 	AdminOverview   = "Overview"
 	AdminWorkspaces = "Workspaces"
 	AdminPeople     = "People"
+	AdminInsights   = "Insights"
 	AdminStorage    = "Storage"
 	AdminBackups    = "Backups"
 	AdminAgents     = "Agents"

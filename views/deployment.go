@@ -18,7 +18,7 @@ type DeploymentFrame struct {
 
 // DeploymentLinks are the addresses of a Deployment's pages.
 type DeploymentLinks struct {
-	Workspace, Overview, Deploys, Versions, Settings string
+	Workspace, Overview, Deploys, Versions, Insights, Settings string
 }
 
 // Banner says that a Deployment needs an image deploy, or that its image is not

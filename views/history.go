@@ -36,8 +36,9 @@ type HistoryFilters struct {
 
 // Strip is the sum of the last days.
 type Strip struct {
-	Counts string // "91 deploys, 9 failed"
-	Days   []StripDay
+	Counts      string // "91 deploys, 9 failed"
+	Days        []StripDay
+	InsightsURL string
 }
 
 // StripDay is a day of a strip.

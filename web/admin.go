@@ -18,6 +18,8 @@ func (s *Server) adminRoutes(user group) {
 	user.GET("/admin/storage", s.installationPage(views.AdminStorage, views.InstallationStorage))
 	user.GET("/admin/backups", s.installationPage(views.AdminBackups, views.InstallationBackups))
 	user.GET("/admin/agents", s.installationPage(views.AdminAgents, views.InstallationAgents))
+	user.GET("/admin/insights", s.showInstallationInsights)
+	user.GET("/admin/insights/export", s.exportInstallationInsights)
 	user.GET("/admin/audit", s.showInstallationAudit)
 	user.GET("/admin/audit/export", s.exportInstallationAudit)
 	user.GET("/admin/people", s.showAccounts)

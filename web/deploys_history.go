@@ -64,7 +64,7 @@ func strip(tx *store.Tx, sc scene, chosen time.Time) (*views.Strip, error) {
 		total = total.Plus(s)
 		most = max(most, s.Live+s.Undone+s.Failed)
 	}
-	p := &views.Strip{Counts: views.DayCounts(total)}
+	p := &views.Strip{Counts: views.DayCounts(total), InsightsURL: sc.links().Insights}
 	for _, s := range days {
 		at := s.Day.Format(dayLayout)
 		p.Days = append(p.Days, views.StripDay{

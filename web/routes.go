@@ -92,6 +92,9 @@ func (s *Server) workspaceRoutes(user group) {
 	user.POST("/workspaces/:workspace/registries", s.setRegistry)
 	user.POST("/workspaces/:workspace/registries/remove", s.dropRegistry)
 
+	user.GET("/workspaces/:workspace/insights", s.showWorkspaceInsights)
+	user.GET("/workspaces/:workspace/insights/export", s.exportWorkspaceInsights)
+
 	user.GET("/workspaces/:workspace/audit", s.showAudit)
 	user.GET("/workspaces/:workspace/audit/export", s.exportAudit)
 
@@ -106,6 +109,8 @@ func (s *Server) workspaceRoutes(user group) {
 func (s *Server) deploymentRoutes(user group) {
 	user.GET("/deployments/:deployment", s.showDeployment)
 	user.GET("/deployments/:deployment/live", s.liveDeployment)
+	user.GET("/deployments/:deployment/insights", s.showInsights)
+	user.GET("/deployments/:deployment/insights/export", s.exportInsights)
 	user.GET("/deployments/:deployment/settings", s.showSettings)
 	user.GET("/deployments/:deployment/settings/:section", s.showSettings)
 	user.POST("/deployments/:deployment/settings/:section", s.saveSettings)

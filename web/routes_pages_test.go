@@ -42,6 +42,8 @@ var pageAccess = []access{
 	{"GET /deployments/:deployment/fix/*", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/fix/*", nil, seen, missing, forbidden, invalid, invalid, invalid, invalid}, // no form
 
+	{"GET /deployments/:deployment/insights", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /deployments/:deployment/insights/export", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/settings", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /deployments/:deployment/settings/:section", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"POST /deployments/:deployment/settings/:section", []string{"platform", "linux/arm64"}, seen, missing, forbidden, forbidden, seen, seen, seen},

@@ -71,6 +71,8 @@ var portalAccess = []access{
 	{"GET /admin/storage", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
 	{"GET /admin/backups", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
 	{"GET /admin/agents", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/insights", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
+	{"GET /admin/insights/export", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
 	{"GET /admin/audit", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
 	{"GET /admin/audit/export", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, invalid}, // no format
 	{"GET /admin/people", nil, seen, forbidden, forbidden, forbidden, forbidden, forbidden, ok},
@@ -86,6 +88,8 @@ var portalAccess = []access{
 	{"POST /workspaces", []string{"name", "New"}, seen, forbidden, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace", []string{"name", "New"}, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
 	{"POST /workspaces/:workspace/own", nil, seen, missing, forbidden, forbidden, forbidden, forbidden, seen},
+	{"GET /workspaces/:workspace/insights", nil, seen, missing, ok, ok, ok, ok, ok},
+	{"GET /workspaces/:workspace/insights/export", nil, seen, missing, ok, ok, ok, ok, ok},
 	{"GET /workspaces/:workspace/audit", nil, seen, missing, forbidden, forbidden, forbidden, ok, ok},
 	{"GET /workspaces/:workspace/audit/export", nil, seen, missing, forbidden, forbidden, forbidden, invalid, invalid}, // no format in the address
 	{"GET /workspaces/:workspace/people", nil, seen, missing, ok, ok, ok, ok, ok},

@@ -76,7 +76,7 @@ func (sc scene) links() views.DeploymentLinks {
 	path := deploymentPath(sc.ID)
 	return views.DeploymentLinks{
 		Workspace: workspacePath(sc.Workspace),
-		Overview:  path, Deploys: path + "/deploys", Versions: path + "/versions", Settings: path + "/settings",
+		Overview:  path, Deploys: path + "/deploys", Versions: path + "/versions", Insights: path + "/insights", Settings: path + "/settings",
 	}
 }
 
