@@ -125,26 +125,37 @@ type added struct {
 	kinds     map[slipway.DeployKind]*insights.Sums
 }
 
-// add reads the sums of a period and of the one before.
+// partKey names the sums of a part of a period.
+type partKey struct {
+	of   slipway.DeploymentID
+	kind slipway.DeployKind
+	part int
+}
+
+// add reads the sums of a period and of the one before. Each row is decoded once,
+// into the sums of its part; what the page shows is merged from those.
 func (s insightScene) add(tx *store.Tx, p insights.Period, parts []int) (*added, error) {
 	a := &added{parts: make([]insights.Sums, len(parts)), each: map[slipway.DeploymentID]*insights.Sums{}, kinds: map[slipway.DeployKind]*insights.Sums{}}
+	all := map[partKey]*insights.Sums{}
 	err := tx.InsightSums(s.scope, p.Before().First, p.Last, func(d slipway.DeploymentID, day int, kind slipway.DeployKind, encoded []byte) error {
 		if day < p.First {
 			return a.then.MergeEncoded(encoded)
-		}
-		var one insights.Sums
-		if err := one.MergeEncoded(encoded); err != nil {
-			return err
 		}
 		i, begins := slices.BinarySearch(parts, day)
 		if !begins {
 			i--
 		}
-		a.parts[i].Merge(&one)
-		merge(a.each, d, &one)
-		merge(a.kinds, kind, &one)
-		return nil
+		key := partKey{d, kind, i}
+		if all[key] == nil {
+			all[key] = &insights.Sums{}
+		}
+		return all[key].MergeEncoded(encoded)
 	})
+	for key, one := range all {
+		a.parts[key.part].Merge(one)
+		merge(a.each, key.of, one)
+		merge(a.kinds, key.kind, one)
+	}
 	for i := range a.parts {
 		a.now.Merge(&a.parts[i])
 	}

@@ -85,8 +85,25 @@ func (b *bench) side(ctx context.Context, name string, deploys, files int) (*sid
 		return nil, err
 	}
 	s.find(deploys)
-	s.portal, err = b.serve(ctx, data)
-	return s, err
+	if s.portal, err = b.serve(ctx, data); err != nil {
+		return s, err
+	}
+	return s, s.counted(ctx)
+}
+
+// counted waits until the sums for Insights have all deploys.
+func (s *side) counted(ctx context.Context) error {
+	for {
+		page, err := s.page(ctx, s.pages[insights], nil)
+		if err != nil || !strings.Contains(string(page), "still to be counted") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // fill makes two deploys of so many files.
@@ -145,11 +162,12 @@ const (
 	filtered   = "deploy history, filtered"
 	liveThen   = "deploy history, what was live at a time"
 	overview   = "Overview"
+	insights   = "Insights over a year"
 	comparison = "comparison of two versions"
 	oneFile    = "history of a file"
 )
 
-var pageNames = []string{history, deepInside, searched, filtered, liveThen, comparison, oneFile, overview}
+var pageNames = []string{history, deepInside, searched, filtered, liveThen, comparison, oneFile, overview, insights}
 
 // find says where the pages are.
 func (s *side) find(deploys int) {
@@ -163,5 +181,6 @@ func (s *side) find(deploys int) {
 		comparison: at + "/compare?from=1&to=2",
 		oneFile:    at + "/history/" + strings.TrimPrefix(everChanging, "dags/"),
 		overview:   at,
+		insights:   at + "/insights?days=365",
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // seed adds so many deploys to the history of a portal that does not run, as
-// copies of its last one: to make them one by one would take days.
+// copies of its last one, spread over a year: to make them one by one would take days.
 func (s *side) seed(ctx context.Context, deploys int) (err error) {
 	found, err := filepath.Glob(filepath.Join(s.data, "*.db"))
 	if err != nil || len(found) != 1 {
@@ -26,10 +27,11 @@ func (s *side) seed(ctx context.Context, deploys int) (err error) {
 	if err != nil {
 		return err
 	}
-	// What is there lies before what comes, by a second for each deploy.
+	gap := year.Milliseconds() / int64(deploys)
+	// What is there lies before what comes, by a gap for each deploy.
 	for _, c := range columns {
 		if strings.HasSuffix(c, "_at") {
-			_, err = db.ExecContext(ctx, fmt.Sprintf(`UPDATE deploys SET %[1]s = %[1]s - 1000 * ? WHERE %[1]s > 0`, c), deploys+1)
+			_, err = db.ExecContext(ctx, fmt.Sprintf(`UPDATE deploys SET %[1]s = %[1]s - ? * ? WHERE %[1]s > 0`, c), gap, deploys+1)
 			if err != nil {
 				return err
 			}
@@ -37,7 +39,7 @@ func (s *side) seed(ctx context.Context, deploys int) (err error) {
 	}
 	const chunk = 50_000
 	for from := 0; from < deploys; from += chunk {
-		if err := s.copies(ctx, db, columns, from, min(chunk, deploys-from)); err != nil {
+		if err := s.copies(ctx, db, columns, from, min(chunk, deploys-from), gap); err != nil {
 			return err
 		}
 	}
@@ -46,6 +48,9 @@ func (s *side) seed(ctx context.Context, deploys int) (err error) {
 		PRAGMA wal_checkpoint(TRUNCATE)`, deploys, s.of)
 	return err
 }
+
+// year is the time over which the deploys are spread.
+const year = 365 * 24 * time.Hour
 
 // columnsOf returns the columns of a table.
 func columnsOf(ctx context.Context, db *sql.DB, table string) (all []string, err error) {
@@ -65,11 +70,11 @@ func columnsOf(ctx context.Context, db *sql.DB, table string) (all []string, err
 }
 
 // copies adds n copies of the deploy that init's Deployment had last, the
-// first of which is the from-th. Each changed one file.
-func (s *side) copies(ctx context.Context, db *sql.DB, columns []string, from, n int) error {
+// first of which is the from-th, gap milliseconds apart. Each changed one file.
+func (s *side) copies(ctx context.Context, db *sql.DB, columns []string, from, n int, gap int64) error {
 	values := make([]string, len(columns))
 	for i, c := range columns {
-		values[i] = copied(c)
+		values[i] = copied(c, gap)
 	}
 	with := `WITH RECURSIVE i (n) AS (SELECT ?1 + 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?1 + ?2) `
 	_, err := db.ExecContext(ctx, with+`
@@ -85,8 +90,9 @@ func (s *side) copies(ctx context.Context, db *sql.DB, columns []string, from, n
 	return err
 }
 
-// copied returns what a column of the i.n-th copy holds.
-func copied(column string) string {
+// copied returns what a column of the i.n-th copy holds. Deploys take up to a minute
+// more than the first one, and one in 20 failed.
+func copied(column string, gap int64) string {
 	switch {
 	case column == "id":
 		return `'copy-' || i.n`
@@ -96,8 +102,12 @@ func copied(column string) string {
 		return `strftime('%Y-%m-%dT%H:%M:%S.0000000Z', t.created_at / 1000 + i.n, 'unixepoch')`
 	case column == "description":
 		return `IIF(i.n % 10 = 1, 'nightly load ', 'a change ') || i.n`
+	case column == "status":
+		return `IIF(i.n % 20 = 7, 'failed', t.status)`
+	case column == "ended_at":
+		return fmt.Sprintf("t.ended_at + %d * i.n + i.n * 7919 %% 60000", gap)
 	case strings.HasSuffix(column, "_at"):
-		return fmt.Sprintf("IIF(t.%[1]s = 0, 0, t.%[1]s + 1000 * i.n)", column)
+		return fmt.Sprintf("IIF(t.%[1]s = 0, 0, t.%[1]s + %[2]d * i.n)", column, gap)
 	}
 	return "t." + column
 }
