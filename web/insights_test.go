@@ -18,7 +18,7 @@ import (
 var insightsDay = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
 // ended records a deploy that began some days ago and ended as told, an hour later.
-func (a *app) ended(t *testing.T, of slipway.DeploymentID, daysAgo int, by slipway.Actor, status slipway.Status) slipway.Deploy {
+func (a *app) ended(t *testing.T, of slipway.DeploymentID, daysAgo int, by slipway.Actor, status slipway.Status) {
 	t.Helper()
 	w := slipway.Deploy{Deployment: of, Kind: slipway.DAGOnly, By: by, Status: slipway.Initialized}
 	a.store.Now = func() time.Time { return insightsDay.AddDate(0, 0, -daysAgo) }
@@ -36,7 +36,6 @@ func (a *app) ended(t *testing.T, of slipway.DeploymentID, daysAgo int, by slipw
 		return err
 	})
 	a.store.Now = func() time.Time { return insightsDay }
-	return w
 }
 
 // counted counts all deploys for Insights.
