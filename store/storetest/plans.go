@@ -128,6 +128,12 @@ func mayReadWhole(query string) bool {
 
 // wholeTables has, by a part of the query, why a query may read a whole table.
 var wholeTables = map[string]string{
+	"FROM insights_changed":                "deploys that wait to be counted, up to a limit",
+	"FROM insights_fill":                   "a row for each Deployment until its deploys are counted, once after an update",
+	"CROSS JOIN insights s ON":             "the page of the installation sums up all Deployments",
+	"CROSS JOIN deployers n ON":            "the page of the installation names all who deployed",
+	"AND w.live_at + 0 < j.value ORDER BY": "the 20 rows of the inner query",
+
 	"FROM deployments d WHERE d.deleted_at = 0 ORDER BY d.id": "at the start, for metrics, fsck and backups, all Deployments have a turn",
 	"FROM uploads ORDER BY id":                                "at the start, each upload is compared with its file",
 	"FROM registry_logins ORDER BY workspace, host":           "at the start and for new keys, each password is unsealed",
