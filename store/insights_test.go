@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"testing"
 	"time"
@@ -274,19 +276,45 @@ func TestInsightsOfAnOldDatabase(t *testing.T) {
 	c.sameSums("afterwards")
 }
 
-// before takes the sums out of a database, as it was before their migration.
+var (
+	addedIndex  = regexp.MustCompile(`(?m)^CREATE INDEX (\w+)`)
+	addedColumn = regexp.MustCompile(`(?m)^ALTER TABLE (\w+) ADD COLUMN (\w+)`)
+)
+
+// before takes the sums out of a database, as it was before their migration, and what
+// later ones added.
 func before(t *testing.T, path string) {
 	t.Helper()
+	var later []string
+	files, err := filepath.Glob(filepath.Join("migrations", "*.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(name) < "00022" {
+			continue
+		}
+		for _, m := range addedIndex.FindAllStringSubmatch(string(text), -1) {
+			later = append(later, "DROP INDEX "+m[1])
+		}
+		for _, m := range addedColumn.FindAllStringSubmatch(string(text), -1) {
+			later = append(later, "ALTER TABLE "+m[1]+" DROP COLUMN "+m[2])
+		}
+	}
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for _, q := range []string{
+	for _, q := range append(later,
 		`DROP TRIGGER deploys_count`, `DROP TRIGGER deploys_count_again`,
 		`DROP TABLE insights`, `DROP TABLE insights_counted`, `DROP TABLE insights_changed`, `DROP TABLE insights_fill`,
 		`DELETE FROM goose_db_version WHERE version_id >= 21`,
-	} {
+	) {
 		if _, err := db.ExecContext(t.Context(), q); err != nil {
 			t.Fatalf("%s: %v", q, err)
 		}

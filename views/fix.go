@@ -41,7 +41,7 @@ type FileHistoryPage struct {
 	Title        string   // of the comparison
 	Diff         *FileChange
 	Look         FileList // the switches of the difference: side by side, wrapped
-	Problem      string // why the steps cannot be compared
+	Problem      string   // why the steps cannot be compared
 }
 
 // FileStepRow is one deploy's change of the file.
