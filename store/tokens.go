@@ -83,6 +83,22 @@ func (tx *Tx) AgentsSince(since time.Time) ([]slipway.DeploymentID, error) {
 		SELECT DISTINCT deployment FROM tokens WHERE kind = 'agent' AND last_used_at >= ?`, ms(since))
 }
 
+// AgentsSeen returns the time of the last request from an agent of each Deployment
+// that ever had one.
+func (tx *Tx) AgentsSeen() (map[slipway.DeploymentID]time.Time, error) {
+	type seen struct {
+		of slipway.DeploymentID
+		at time.Time
+	}
+	all, err := list(tx, "agents seen", func(r row) (s seen, err error) { return s, r.Scan(&s.of, millis{&s.at}) }, `
+		SELECT deployment, MAX(last_used_at) FROM tokens WHERE kind = 'agent' AND last_used_at > 0 GROUP BY deployment`)
+	m := map[slipway.DeploymentID]time.Time{}
+	for _, s := range all {
+		m[s.of] = s.at
+	}
+	return m, err
+}
+
 // AgentTokens returns the agent tokens of a Deployment, newest first.
 func (tx *Tx) AgentTokens(of slipway.DeploymentID) ([]Token, error) {
 	return list(tx, "agent tokens", scanToken, `

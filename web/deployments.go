@@ -87,6 +87,7 @@ func (s *Server) listedIn(tx *store.Tx, w slipway.WorkspaceID, q deploymentsQuer
 	toConfirm, err := tx.ToConfirm(w)
 	found := make([]listed, 0, len(all))
 	for _, d := range all {
+		d.SeenAt = s.engine.SeenAt(d.ID)
 		health, _ := d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(slipway.Deploy{}, d.Running), tx.Now)
 		found = append(found, listed{d, slipway.Standing{
 			Name: d.Name, Health: health, NeedsImage: d.NeedsImage, Failed: d.Last == slipway.Failed, ToConfirm: toConfirm[d.ID].Count, LiveAt: d.LiveAt,
@@ -114,6 +115,7 @@ func (s *Server) deploymentRow(tx *store.Tx, d listed, role slipway.Role, by sli
 	if err != nil {
 		return row, err
 	}
+	d.SeenAt = s.engine.SeenAt(d.ID)
 	row.Health, row.Reason = d.Health(s.engine.Components(d.ID), s.engine.Refused(d.ID), only(running, isRunning), tx.Now)
 	days, err := lastDays(tx, d.ID, tx.Now)
 	if err != nil {

@@ -53,6 +53,7 @@ func (s *Server) sceneOf(c echo.Context, tx *store.Tx) (sc scene, err error) {
 		return sc, err
 	}
 	sc.projected = sc.Projected(sc.queue)
+	sc.SeenAt = s.engine.SeenAt(sc.ID)
 	sc.components, sc.refused, sc.trouble = s.engine.Components(sc.ID), s.engine.Refused(sc.ID), s.engine.Trouble(sc.ID)
 	return sc, nil
 }

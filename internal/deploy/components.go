@@ -67,6 +67,7 @@ type lastReports struct {
 	of   map[slipway.DeploymentID]map[componentKey]slipway.Component
 	gone map[slipway.DeploymentID]map[string]bool // names of components that will not come back: scaled away, or removed by a person
 
+	seen    map[slipway.DeploymentID]time.Time                  // last report of any component; from the agent tokens after a start
 	refused map[slipway.DeploymentID]map[componentKey]time.Time // last report of components beyond the limits
 }
 
@@ -79,10 +80,36 @@ type componentKey struct {
 
 func keyOf(r slipway.Report) componentKey { return componentKey{r.Component, r.Mounts()} }
 
+// seenAt notes that a component was there. b is locked.
+func (b *lastReports) seenAt(of slipway.DeploymentID, at time.Time) {
+	if b.seen == nil {
+		b.seen = map[slipway.DeploymentID]time.Time{}
+	}
+	b.seen[of] = at
+}
+
+// SeenAt returns the time of the last report of any component, also of those that
+// have gone; zero for never. After a start, it is the last use of an agent token.
+func (o *components) SeenAt(of slipway.DeploymentID) time.Time {
+	o.reports.mu.Lock()
+	defer o.reports.mu.Unlock()
+	return o.reports.seen[of]
+}
+
+// resumeSeen takes over when the agents were last there before the start.
+func (o *components) resumeSeen(seen map[slipway.DeploymentID]time.Time) {
+	o.reports.mu.Lock()
+	defer o.reports.mu.Unlock()
+	for of, at := range seen {
+		o.reports.seenAt(of, at)
+	}
+}
+
 // put notes a report by an agent with a token.
 func (b *lastReports) put(of slipway.DeploymentID, token slipway.TokenID, r slipway.Report, now time.Time) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.seenAt(of, now)
 	delete(b.gone[of], r.Component)
 	delete(b.refused[of], keyOf(r))
 	if r.Leaving {
@@ -220,6 +247,7 @@ func (b *lastReports) forget(of slipway.DeploymentID) {
 	delete(b.of, of)
 	delete(b.gone, of)
 	delete(b.refused, of)
+	delete(b.seen, of)
 }
 
 // Components returns the last reports of a Deployment's components, by name.

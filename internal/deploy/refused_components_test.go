@@ -53,3 +53,27 @@ func TestRefusedComponents(t *testing.T) {
 		t.Errorf("%d components are listed, want %d", len(all), slipway.MaxDeploymentComponents)
 	}
 }
+
+// The time of the last report is kept when the components have gone.
+func TestSeenAt(t *testing.T) {
+	a := newApp(t)
+	p := a.farAway(t)
+	if at := a.Engine.SeenAt(a.sales(t).ID); !at.IsZero() {
+		t.Errorf("seen %v before the first report", at)
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	a.Store.Now = func() time.Time { return now }
+	for _, leaving := range []bool{false, true} {
+		if err := p.Report(t.Context(), slipway.Report{Component: "worker-0", DAGs: slipway.FromImage, Leaving: leaving}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := now
+	now = now.Add(2 * slipway.ForgottenAfter)
+	d := a.sales(t)
+	d.SeenAt = a.Engine.SeenAt(d.ID)
+	health, reason := d.Health(a.Engine.Components(d.ID), slipway.Refused{}, nil, now)
+	if !d.SeenAt.Equal(seen) || health != slipway.Unhealthy || !strings.Contains(reason, "last seen") {
+		t.Errorf("seen %v, want %v; %s, %q", d.SeenAt, seen, health, reason)
+	}
+}

@@ -44,6 +44,11 @@ func (s *startup) resume(ctx context.Context) error {
 		if err = s.holdUnfinished(tx); err != nil {
 			return err
 		}
+		seen, err := tx.AgentsSeen()
+		if err != nil {
+			return err
+		}
+		s.components.resumeSeen(seen)
 		s.components.expected, err = tx.AgentsSince(s.components.started.Add(-slipway.ForgottenAfter))
 		return err
 	})

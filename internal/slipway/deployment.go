@@ -30,6 +30,8 @@ type Deployment struct {
 	Creator   string
 	UpdatedAt time.Time // of the last change of settings or state
 	Updater   string    // who made the last change
+
+	SeenAt time.Time // last report of any component, gone ones too; zero for never. Not stored with d: for Health
 }
 
 // State is the running or desired state of a Deployment. Every deploy's row
@@ -251,10 +253,8 @@ func (d Deployment) Health(all []Component, refused Refused, running *Deploy, no
 		return Going, fmt.Sprintf("#%d is going live.", running.Number)
 	case running != nil:
 		return Going, fmt.Sprintf("#%d is on %d of %d.", running.Number, p.Running, p.Of)
-	case len(all) == 0 && d.Local:
-		return Creating, "No component has reported yet."
 	case len(all) == 0:
-		return Unconnected, "No component has reported yet."
+		return d.healthOfNone(now)
 	}
 	wrong := d.troubles(all, now)
 	if d.ToRun != "" {
@@ -275,6 +275,21 @@ func (d Deployment) Health(all []Component, refused Refused, running *Deploy, no
 		return Unconnected, "Nothing is deployed yet."
 	}
 	return Healthy, ""
+}
+
+// healthOfNone is the Health of d without a component. A component that reported
+// once and has gone is missed as a silent one is, also after it was forgotten.
+func (d Deployment) healthOfNone(now time.Time) (Health, string) {
+	ago := now.Sub(d.SeenAt)
+	switch {
+	case d.Local:
+		return Creating, "No component has reported yet."
+	case d.SeenAt.IsZero():
+		return Unconnected, "No component has reported yet."
+	case ago < SilentAfter: // an agent that starts again, or a portal that did
+		return Creating, "No component is connected at the moment."
+	}
+	return Unhealthy, fmt.Sprintf("No component is connected any more; last seen %s UTC.", d.SeenAt.UTC().Format("2 January 2006 15:04"))
 }
 
 // Standing is what decides the place of a Deployment in a list.

@@ -352,6 +352,7 @@ func (e *deployments) resourceOf(c echo.Context, tx *store.Tx, d slipway.Deploym
 		return deploymentResource{}, err
 	}
 	v := deploymentResource{Deployment: d, projected: d.Projected(queue), workspace: w.Name, target: e.deploys.pushTarget(c, d)}
+	d.SeenAt = e.engine.SeenAt(d.ID)
 	v.health, v.reason = d.Health(e.engine.Components(d.ID), e.engine.Refused(d.ID), slipway.FirstDeploy(queue), tx.Now)
 	if len(queue) > 0 && v.health != slipway.Going { // only switches wait
 		v.health, v.reason = slipway.Going, "A switch of DAG-only deploys waits for its turn."
