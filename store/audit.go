@@ -46,9 +46,14 @@ func (tx *Tx) AuditTrail(w slipway.WorkspaceID, before int64, limit int) ([]Audi
 }
 
 // FindAudit is AuditTrail for the entries that f selects. The log is read from
-// the end, up to the limit.
+// the end, up to the limit. Without a Workspace, these are the events of the
+// installation and of Workspaces that no longer exist.
 func (tx *Tx) FindAudit(w slipway.WorkspaceID, f AuditFilter, before int64, limit int) ([]AuditEntry, error) {
 	where, args := f.where()
+	in := `workspace = ?`
+	if w == "" {
+		in = `(workspace = ? OR workspace NOT IN (SELECT id FROM workspaces))`
+	}
 	if before == 0 {
 		before = math.MaxInt64
 	}
@@ -58,7 +63,7 @@ func (tx *Tx) FindAudit(w slipway.WorkspaceID, f AuditFilter, before int64, limi
 			return e, err
 		}, `
 		SELECT id, at, workspace, deployment, by, action, target, detail FROM audit
-		WHERE workspace = ? AND id < ?`+where+` ORDER BY id DESC LIMIT ?`,
+		WHERE `+in+` AND id < ?`+where+` ORDER BY id DESC LIMIT ?`,
 		append(append([]any{w, before}, args...), limit)...)
 }
 

@@ -68,6 +68,7 @@ const (
 	NotNumber    = "%s must be a whole number."
 	KeepDays     = "The days for which versions are kept"
 	KeepVersions = "The number of versions that are kept"
+	NulInQuery   = "The search holds a character that no entry can have (NUL). Type it again."
 	NotDay       = "“%s” is no day. Write it as 2006-01-31."
 	NoFormat     = "There is no format %q. The formats are csv and ndjson."
 	NotTime      = "“%s” is no date or time. Write it as %s, or with T15:04 for a time."

@@ -157,7 +157,7 @@ const adminAuditPath = "/admin/audit"
 
 // installationAudit returns the audit log of the installation, for admins.
 func installationAudit(c echo.Context, tx *store.Tx) (l auditLog, err error) {
-	if err := administrator(c); err != nil {
+	if err := stillAdministrator(c, tx); err != nil {
 		return l, err
 	}
 	l = auditLog{by: actorOf(c), path: adminAuditPath}
@@ -192,4 +192,21 @@ func (s *Server) showInstallationAudit(c echo.Context) error {
 // exportInstallationAudit serves GET /admin/audit/export?format=csv|ndjson.
 func (s *Server) exportInstallationAudit(c echo.Context) error {
 	return s.sendAudit(c, func(tx *store.Tx) (auditLog, error) { return installationAudit(c, tx) })
+}
+
+// stillAdministrator is administrator by the account as tx has it: a long answer
+// ends when the reader is an administrator no more.
+func stillAdministrator(c echo.Context, tx *store.Tx) error {
+	if err := administrator(c); err != nil {
+		return err
+	}
+	u, err := tx.User(userOf(c).ID)
+	if err != nil {
+		return err
+	}
+	role := slipway.Member
+	if u.Admin && !u.Disabled() {
+		role = slipway.Admin
+	}
+	return role.May(slipway.ManageWorkspaces)
 }

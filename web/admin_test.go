@@ -1,13 +1,18 @@
 package web
 
 import (
+	"errors"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
+
+	"slipway/internal/auth"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -106,4 +111,52 @@ func TestDeleteWorkspace(t *testing.T) {
 	goesTo(t, admin.post(path+"/delete", "typed", "Other"), "/workspaces")
 	want(t, admin.get(path), http.StatusNotFound)
 	want(t, admin.get("/admin/audit"), http.StatusOK, "deleted the Workspace")
+}
+
+// The audit log of a Workspace outlives it, in the log of the installation.
+func TestAuditOfDeletedWorkspace(t *testing.T) {
+	a := newApp(t)
+	admin := a.as(t, a.Root)
+	err := a.store.Update(t.Context(), func(tx *store.Tx) error {
+		return errors.Join(
+			tx.Audit(a.Ada, slipway.Event{Workspace: a.Other.ID, Action: "registry.set", Target: "of-the-other.example"}),
+			tx.Audit(a.Ada, slipway.Event{Workspace: a.Workspace.ID, Action: "registry.set", Target: "of-the-first.example"}))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []bool{false, true} {
+		if gone {
+			goesTo(t, admin.post(workspacePath(a.Other.ID)+"/delete", "typed", "Other"), "/workspaces")
+		}
+		text := admin.get("/admin/audit").Body.String()
+		if strings.Contains(text, "of-the-other.example") != gone || strings.Contains(text, "of-the-first.example") {
+			t.Errorf("deleted %v: the log of the installation shows:\n%s", gone, text)
+		}
+	}
+}
+
+// An export asks before each batch whether its reader is still an administrator.
+func TestInstallationAuditAsksAgain(t *testing.T) {
+	a := newApp(t)
+	c := echo.New().NewContext(httptest.NewRequest(http.MethodGet, adminAuditPath, nil), httptest.NewRecorder())
+	for _, admin := range []bool{true, false} {
+		err := a.store.Update(t.Context(), func(tx *store.Tx) error {
+			u, err := tx.User(a.Root.User)
+			if err != nil {
+				return err
+			}
+			c.Set(auth.UserKey, u)
+			if !admin {
+				if err := tx.DisableUser(u.ID); err != nil {
+					return err
+				}
+			}
+			_, err = installationAudit(c, tx)
+			return err
+		})
+		if (err == nil) != admin {
+			t.Errorf("administrator %v: %v", admin, err)
+		}
+	}
 }

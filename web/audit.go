@@ -145,6 +145,11 @@ func auditQueryOf(c echo.Context) auditQuery {
 		}
 	}
 	get := a.values.Get
+	for _, field := range auditFields {
+		if strings.Contains(get(field), "\x00") { // where SQLite ends a text
+			a.wrong = views.NulInQuery
+		}
+	}
 	a.filter = store.AuditFilter{Deployment: slipway.DeploymentID(get("deployment")), By: get("by")}
 	if a.values.Has("what") {
 		a.filter.Nouns = append([]string{}, views.AuditNouns(get("what"))...)

@@ -171,6 +171,8 @@ func TestAuditLogFilters(t *testing.T) {
 	}
 	want(t, b.get(a.auditPath()+"?q=sales&by=gone"), http.StatusOK, `value="sales"`, `value="gone" selected>No longer there`)
 	want(t, b.get(a.auditPath()+"?from=yesterday"), http.StatusOK, "“yesterday” is no day.")
+	want(t, b.get(a.auditPath()+"?q=%00"), http.StatusOK, "a character that no entry can have")
+	want(t, b.get(a.auditPath()+"/export?format=csv&q=%00"), http.StatusUnprocessableEntity, "a character that no entry can have")
 	want(t, b.get(a.auditPath()), http.StatusOK, "18:02:01", "Tuesday, 3 November 2026")
 }
 
