@@ -20,7 +20,7 @@ func TestDocsAreServed(t *testing.T) {
 	for _, d := range all {
 		want(t, nobody.get(docsPath+d.Name), http.StatusOK, "<h1", `aria-current="page">`, `href="/docs/decisions/004-sqlite.md"`)
 	}
-	for path, to := range map[string]string{docsPath: docsPath + "airflow.md", docsPath + "operations": docsPath + "operations.md"} {
+	for path, to := range map[string]string{"/docs": docsPath, docsPath: docsPath + "airflow.md", docsPath + "operations": docsPath + "operations.md"} {
 		if w := nobody.get(path); w.Code != http.StatusFound || w.Header().Get("Location") != to {
 			t.Errorf("%s: answer %d to %q", path, w.Code, w.Header().Get("Location"))
 		}

@@ -27,6 +27,7 @@ func (d group) method(method, path string, h echo.HandlerFunc) { d.e.Add(method,
 func (s *Server) routes(e *echo.Echo) {
 	e.GET("/static/*", echo.WrapHandler(static.Handler()))
 	e.GET("/favicon.ico", s.favicon)
+	e.GET("/docs", func(c echo.Context) error { return c.Redirect(http.StatusFound, docsPath) })
 	group{e, []echo.MiddlewareFunc{readForm}}.GET("/docs/*", s.showDocs)
 	e.GET("/healthz", s.healthz)
 	e.GET("/readyz", s.readyz)
