@@ -160,6 +160,21 @@
   // ---- Keys: "/" searches, "g d" and "g h" go somewhere, "?" lists them ----
 
   const off = "slipway-keys-off";
+
+  // keysOff reports whether somebody turned the keys off in this browser. Where a
+  // browser keeps nothing, the keys are on.
+  function keysOff() {
+    try { return !!localStorage.getItem(off); } catch { return false; }
+  }
+  window.slipwayKeysOff = keysOff; // for files.js
+
+  function turnKeys(on) {
+    try {
+      if (on) localStorage.removeItem(off);
+      else localStorage.setItem(off, "yes");
+    } catch { say("This browser keeps no settings: the keys stay on."); }
+  }
+
   let began = 0; // when "g" was pressed
 
   // types reports whether a key belongs to what has the focus.
@@ -192,17 +207,17 @@
     const el = event.target;
     if (event.key === " " && el.matches?.("a[role=switch]")) { event.preventDefault(); el.click(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || types(el)) return;
-    if (localStorage.getItem(off) || document.querySelector("dialog[open]")) return;
+    if (keysOff() || document.querySelector("dialog[open]")) return;
     key(event);
   });
 
   document.addEventListener("change", (event) => {
     if (!event.target.matches?.("[data-keys]")) return;
-    if (event.target.checked) localStorage.removeItem(off);
-    else localStorage.setItem(off, "yes");
+    turnKeys(event.target.checked);
+    event.target.checked = !keysOff();
   });
 
-  for (const box of document.querySelectorAll("[data-keys]")) box.checked = !localStorage.getItem(off);
+  for (const box of document.querySelectorAll("[data-keys]")) box.checked = !keysOff();
   for (const el of document.querySelectorAll("[data-needs-script]")) el.hidden = false;
 
   // ---- Nothing is lost unasked ----

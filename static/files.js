@@ -125,7 +125,7 @@
     const act = keys[event.key];
     if (!act || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (event.target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable], dialog")) return;
-    if (localStorage.getItem("slipway-keys-off") || document.querySelector("dialog[open]")) return; // as in app.js
+    if (window.slipwayKeysOff?.() || document.querySelector("dialog[open]")) return; // as in app.js
     act();
   });
 
