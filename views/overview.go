@@ -59,8 +59,9 @@ type LiveDeploy struct {
 
 // Undo is the way back from the live deploy.
 type Undo struct {
-	To  int    // number of the deploy before; 0 for none
-	URL string // of the return; "" where the rule refuses
+	To       int    // number of the deploy before; 0 for none
+	URL      string // of the return; "" where the rule refuses
+	UndoneBy int    // number of the live return that took To back; 0 for none
 }
 
 // LiveTitle names a deploy: by the description, else by what was deployed.

@@ -56,6 +56,9 @@ func undo(tx *store.Tx, sc scene) (u views.Undo, compare string, err error) {
 		return u, "", err
 	}
 	u = views.Undo{To: before.Number, URL: returnURL(sc, before, kept[was])}
+	if sc.live.ReturnTo > 0 && before.Number > sc.live.ReturnTo {
+		u.UndoneBy = sc.live.Number
+	}
 	if was != is && kept[was] && kept[is] {
 		compare = compareURL(sc.ID, was, is)
 	}

@@ -252,7 +252,7 @@ func TestUndo(t *testing.T) {
 		t.Fatalf("the return is refused: %d %s", w.Code, w.Body)
 	}
 	a.reaches(t, 3, slipway.Deployed)
-	want(t, author.get(a.page("")), http.StatusOK, "returned to #1", "Undo: return to #2")
+	want(t, author.get(a.page("")), http.StatusOK, "returned to #1", "Go back to #2, which #3 undid")
 	if body := author.get(a.page("/deploys/1/return")).Body.String(); strings.Contains(body, "takes back") || !strings.Contains(body, "is what runs already") {
 		t.Error("the page of a refused return says what the return would do")
 	}
