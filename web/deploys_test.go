@@ -253,6 +253,9 @@ func TestUndo(t *testing.T) {
 	}
 	a.reaches(t, 3, slipway.Deployed)
 	want(t, author.get(a.page("")), http.StatusOK, "returned to #1", "Go back to #2, which #3 undid")
+	if body := author.get(a.page("")).Body.String(); strings.Index(body, "Compare with #2") > strings.Index(body, "Go back to #2") {
+		t.Error("the way back to an undone deploy is the first button")
+	}
 	if body := author.get(a.page("/deploys/1/return")).Body.String(); strings.Contains(body, "takes back") || !strings.Contains(body, "is what runs already") {
 		t.Error("the page of a refused return says what the return would do")
 	}
