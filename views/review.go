@@ -3,6 +3,7 @@ package views
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -163,6 +164,11 @@ func NewLandings(w slipway.Deploy) (all []Landing) {
 	return all
 }
 
+// query names the choice of a folder for the names.
+func (l Landing) query(folder string) string {
+	return url.Values{"name": l.Names[:1], "to": {"in:" + folder}}.Encode()
+}
+
 // title says in a few words where the names go.
 func (l Landing) title() string {
 	name := slipway.Visible(l.Names[0])
@@ -172,6 +178,8 @@ func (l Landing) title() string {
 		verb, them = "go", "stand"
 	}
 	switch {
+	case l.Asks && len(l.At)+l.More == 1:
+		return fmt.Sprintf("%s %s at %s: is it that one?", name, them, slipway.Visible(l.At[0].Text))
 	case l.Asks:
 		return fmt.Sprintf("%s %s at %d places: which one is it?", name, them, len(l.At)+l.More)
 	case l.Replace:

@@ -84,6 +84,15 @@ func (s *Server) chooseLanding(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	form, err := c.FormParams()
+	if err != nil {
+		return fmt.Errorf("read form: %w", err)
+	}
+	if form.Has("description") {
+		if err := s.engine.Describe(c.Request().Context(), deploymentID(c), n, actorOf(c), form.Get("description")); err != nil {
+			return err
+		}
+	}
 	folder := strings.TrimPrefix(c.FormValue("to"), "in:")
 	w, err := s.engine.ChooseLanding(c.Request().Context(), deploymentID(c), n, actorOf(c), c.FormValue("name"), folder)
 	if err != nil {

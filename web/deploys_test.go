@@ -1,12 +1,15 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
+	"html"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 
+	"slipway/internal/deploy"
 	"slipway/internal/slipway"
 	"slipway/store"
 	"slipway/store/storetest"
@@ -260,4 +263,27 @@ func TestUndo(t *testing.T) {
 		t.Error("the page of a refused return says what the return would do")
 	}
 	want(t, author.get(a.page("/deploys/2/return")), http.StatusOK, "takes back #3")
+}
+
+// TestDescriptionSurvivesAChoice: who chooses a place for a file keeps what was typed.
+func TestDescriptionSurvivesAChoice(t *testing.T) {
+	a := newApp(t)
+	a.run(t)
+	a.live(t, a.Ada, map[string]string{"sales/orders.py": dag, "x/keep.py": dag})
+	eve := a.Eve
+	eve.Via = slipway.Portal
+	n := deploy.NewUpload{Length: -1, Name: "dags.tar.gz", Merge: slipway.AddFiles}
+	w, err := a.engine.Receive(t.Context(), a.Sales.ID, eve, n, bytes.NewReader(storetest.Archive(t, map[string]string{"orders.py": dag + "# changed\n"})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.reaches(t, w.Number, slipway.Staged)
+	b := a.as(t, a.Eve)
+	page := b.get(a.page("/deploys/2")).Body.String()
+	button := regexp.MustCompile(`form="confirm" formmethod="post" formaction="([^"]+)" formnovalidate>Add it as dags/orders.py<`).FindStringSubmatch(page)
+	if button == nil {
+		t.Fatalf("no button:\n%s", page)
+	}
+	want(t, b.post(html.UnescapeString(button[1]), "description", "Orders, anew", "base", "x"), http.StatusSeeOther)
+	want(t, b.get(a.page("/deploys/2")), http.StatusOK, "Orders, anew", "orders.py goes beside dags/sales/orders.py as a new file", "Replace dags/sales/orders.py")
 }

@@ -37,6 +37,7 @@ const (
 var portalAccess = []access{
 	{"GET /static/*", nil, missing, missing, missing, missing, missing, missing, missing}, // "*" is no file
 	{"GET /favicon.ico", nil, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound},
+	{"GET /docs", nil, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound, http.StatusFound},
 	{"GET /docs/*", nil, missing, missing, missing, missing, missing, missing, missing}, // "*" is no document
 	{"GET /healthz", nil, ok, ok, ok, ok, ok, ok, ok},
 	{"GET /readyz", nil, 503, 503, 503, 503, 503, 503, 503}, // the engine does not run here
