@@ -82,6 +82,10 @@ bench-history: ## 2,000 deploys of one Deployment: what they cost at the start a
 	go build -o $(bin)/bench-history ./scripts/bench-history
 	$(bin)/bench-history
 
+.PHONY: pydag-wasm
+pydag-wasm: ## build the Python parser anew from its Rust source, in about five minutes
+	internal/pydag/ruff/build.sh
+
 .PHONY: vendor-assets
 vendor-assets: ## fetch the vendored scripts and icons anew, checking their hashes
 	scripts/vendor-assets.sh

@@ -44,6 +44,7 @@ var may = map[string][]string{
 	"internal/diff":              {rules},
 	"internal/highlight":         {rules},
 	"internal/quota":             {rules},
+	"internal/pydag":             {rules},
 	"internal/secret":            {rules, "store", "internal/durable", "internal/datadir"},
 	"internal/datadir":           {},
 	"internal/inbound":           {rules},
