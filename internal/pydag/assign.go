@@ -12,7 +12,7 @@ func (f *finder) assignment(n *node, in *scope) {
 			f.assign(e[0], f.eval(last, in), in)
 		}
 	case stmtAugAssign:
-		f.assign(e[0], f.binary(n, e[0], last, in), in)
+		f.assign(e[0], f.binary(e[0], last, in), in)
 	default:
 		v := f.eval(last, in)
 		for _, target := range e[:len(e)-1] {

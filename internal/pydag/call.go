@@ -116,7 +116,7 @@ func (f *finder) method(n, callee *node, on *value, name string, a args) (*value
 	case on.kind == unknown && name == "partial":
 		return &value{kind: partial, s: lastName(f.brief(callee.kids[0])), with: a}, true
 	case on.kind == text:
-		return f.textMethod(n, on.s, name, a), true
+		return f.textMethod(on.s, name, a), true
 	case on.kind == path && (name == "resolve" || name == "absolute"):
 		return on, true
 	case on.kind == list && name == "append" && len(a.at) == 1:
@@ -181,7 +181,7 @@ func (f *finder) dictMethod(on *value, name string, a args) *value {
 // textMethods are those without arguments that change a text.
 var textMethods = map[string]func(string) string{"lower": strings.ToLower, "upper": strings.ToUpper, "strip": strings.TrimSpace}
 
-func (f *finder) textMethod(n *node, s, name string, a args) *value {
+func (f *finder) textMethod(s, name string, a args) *value {
 	change := textMethods[name]
 	switch {
 	case name == "format":
@@ -189,7 +189,7 @@ func (f *finder) textMethod(n *node, s, name string, a args) *value {
 			return textValue(s)
 		}
 	case name == "join":
-		return f.join(n, s, a.first())
+		return f.join(s, a.first())
 	case change != nil && len(a.at) == 0:
 		return textValue(change(s))
 	case !a.first().isText():
@@ -205,7 +205,7 @@ func (f *finder) textMethod(n *node, s, name string, a args) *value {
 	return &value{}
 }
 
-func (f *finder) join(n *node, with string, v *value) *value {
+func (f *finder) join(with string, v *value) *value {
 	parts, known := v.elements()
 	var all []string
 	size := 0

@@ -38,7 +38,7 @@ func (f *finder) eval(n *node, in *scope) *value {
 		return f.dictOf(n, in)
 	case exprBinOp:
 		e := n.exprs()
-		return f.binary(n, e[0], e[1], in)
+		return f.binary(e[0], e[1], in)
 	case exprSubscript:
 		return f.subscript(n, in)
 	case exprListComp, exprGenerator, exprSetComp, exprDictComp:

@@ -11,7 +11,7 @@ func (f *finder) between(a, b *node) string {
 }
 
 // binary returns the value of "a + b" and its like, also for "a += b".
-func (f *finder) binary(n, left, right *node, in *scope) *value {
+func (f *finder) binary(left, right *node, in *scope) *value {
 	a, b := f.eval(left, in), f.eval(right, in)
 	op := strings.TrimSuffix(f.between(left, right), "=")
 	i, iOK := a.int()

@@ -173,7 +173,7 @@ func (a args) merged(b args) args {
 	return m
 }
 
-// scope holds the names of a module, a function …
+// scope holds the names of a module or of a function.
 type scope struct {
 	names map[string]*value
 	up    *scope
