@@ -197,7 +197,7 @@ func (c *crowd) byPerson(t *testing.T, w crowdDeploy, wait func()) {
 		return
 	}
 	w.number = number
-	consent, ok, err := c.Consent(program.DeployURL(of, number), time.Minute)
+	consent, ok, err := c.Consent(program.DeployURL(of, number), 5*time.Minute)
 	if err != nil || !ok {
 		t.Errorf("#%d is not staged: %v", number, err)
 		return
