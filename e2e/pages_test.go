@@ -81,7 +81,7 @@ func fullPortal(t *testing.T) (p *portal, owner, admin map[string]string) {
 	ok(t, err)
 	admin = map[string]string{
 		"admin": "/admin", "admin-people": "/admin/people", "admin-storage": "/admin/storage", "admin-backups": "/admin/backups",
-		"admin-agents": "/admin/agents", "admin-audit": "/admin/audit", "admin-workspaces": "/workspaces", "workspace-delete": workspace + "/delete",
+		"admin-agents": "/admin/agents", "admin-audit": "/admin/audit", "admin-insights": "/admin/insights", "admin-workspaces": "/workspaces", "workspace-delete": workspace + "/delete",
 		"admin-account": "/admin/people/" + filepath.Base(filepath.Dir(remove)),
 	}
 	return p, map[string]string{

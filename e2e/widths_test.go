@@ -42,7 +42,7 @@ func TestNoPageIsWiderThanItsWindow(t *testing.T) {
 
 // otherRoutes are no pages of who is signed in: fragments, downloads and what programs
 // ask for; and the pages of people who are not signed in, which other tests open.
-var otherRoutes = regexp.MustCompile(`^(/|/favicon\.ico|/healthz|/readyz|/static/\*|/agent/.*|.*/(live|patch|log|archive|export)|/signin|/(setup|password|invitations)/:secret|/auth/authorize)$`)
+var otherRoutes = regexp.MustCompile(`^(/|/docs|/favicon\.ico|/healthz|/readyz|/static/\*|/agent/.*|.*/(live|patch|log|archive|export)|/signin|/(setup|password|invitations)/:secret|/auth/authorize)$`)
 
 // Rows of the tables of routes in web, and parameters in them.
 var (
