@@ -177,9 +177,11 @@ func timeUnit(most time.Duration) (unit time.Duration, name string) {
 	return day, "days"
 }
 
-// Rough returns d in one unit: "0.4 s", "9 min", "2 h".
+// Rough returns d in one unit: "0.04 s", "1.4 s", "9 min", "2 h".
 func Rough(d time.Duration) string {
 	switch {
+	case 0 < d && d < time.Second:
+		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
 	case d < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 	case d < 100*time.Second:

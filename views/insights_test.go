@@ -25,7 +25,7 @@ func TestAxisEnds(t *testing.T) {
 
 func TestRough(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		0: "0.0 s", 140 * time.Millisecond: "0.1 s", 12 * time.Second: "12 s", 99 * time.Second: "99 s", 9 * time.Minute: "9 min",
+		0: "0.0 s", 140 * time.Millisecond: "0.14 s", 1400 * time.Millisecond: "1.4 s", 12 * time.Second: "12 s", 99 * time.Second: "99 s", 9 * time.Minute: "9 min",
 		100 * time.Minute: "2 h", 36 * time.Hour: "36 h", 24 * 4 * time.Hour: "4 days",
 	} {
 		if got := Rough(d); got != want {
