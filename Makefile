@@ -59,6 +59,7 @@ test: ## all tests with the race detector, the browser's included
 test-airflow: ## run Apache Airflow 3 and 2 against Slipway's mounts, in four to eight minutes
 	scripts/airflow-deps.sh
 	SLIPWAY_AIRFLOW=1 go test -count=1 -timeout 75m -v ./e2e/airflow
+	SLIPWAY_AIRFLOW=1 go test -count=1 -run '^TestExamplesOfAirflow$$' ./internal/pydag
 
 .PHONY: crash
 crash: ## crowd the portal, kill it 500 times at work and agents 100 times, and check that nothing is lost
