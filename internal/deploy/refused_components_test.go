@@ -1,12 +1,15 @@
 package deploy_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"slipway/internal/slipway"
+	"slipway/store"
+	"slipway/store/storetest"
 )
 
 // Beyond the limit of connected components a report is refused, and said so until a
@@ -75,5 +78,27 @@ func TestSeenAt(t *testing.T) {
 	health, reason := d.Health(a.Engine.Components(d.ID), slipway.Refused{}, nil, now)
 	if !d.SeenAt.Equal(seen) || health != slipway.Unhealthy || !strings.Contains(reason, "last seen") {
 		t.Errorf("seen %v, want %v; %s, %q", d.SeenAt, seen, health, reason)
+	}
+}
+
+// TestSeenAfterARestart: a portal that has just started knows when an agent asked last.
+func TestSeenAfterARestart(t *testing.T) {
+	a := newApp(t)
+	a.farAway(t)
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	a.Store.Now = func() time.Time { return now }
+	storetest.Update(t, a.Store, func(tx *store.Tx) error {
+		made, err := tx.AddToken(store.Token{ID: tx.NewTokenID(), Secret: "s", Kind: store.AgentToken, Name: "agent", Workspace: a.Workspace.ID, Deployment: a.Sales.ID, Role: slipway.Member})
+		return errors.Join(err, tx.TouchToken(made.ID))
+	})
+	seen := now
+	now = now.Add(time.Hour)
+	a.Build(t)
+	a.Run(t)
+	a.Eventually(t, "the last use of the agent's token is known", func() bool { return a.Engine.SeenAt(a.Sales.ID).Equal(seen) })
+	d := a.sales(t)
+	d.SeenAt = a.Engine.SeenAt(d.ID)
+	if health, reason := d.Health(nil, slipway.Refused{}, nil, now); health != slipway.Unhealthy || !strings.Contains(reason, "last seen") {
+		t.Errorf("%s, %q", health, reason)
 	}
 }
