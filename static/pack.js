@@ -117,7 +117,12 @@
   }
 
   async function* read(blob) {
-    for (let at = 0; at < blob.size; at += piece) yield new Uint8Array(await blob.slice(at, at + piece).arrayBuffer());
+    for (let at = 0; at < blob.size; at += piece) {
+      const part = blob.size <= piece ? blob : blob.slice(at, at + piece);
+      const bytes = new Uint8Array(await part.arrayBuffer());
+      if (bytes.length !== Math.min(piece, blob.size - at)) throw new Error("a file became shorter");
+      yield bytes;
+    }
   }
 
   // compressed is tar, read and compressed. The same files become the same bytes
@@ -275,7 +280,7 @@
     const only = items.length === 1 ? items[0] : null;
     if (only?.file && await isArchive(only.path, only.file)) return whole(only.file);
     const kept = await spared(items, slices, tell);
-    items = null; // thousands are not kept twice
+    items = list = null; // thousands are not kept
     const files = kept.filter((item) => item.file);
     const total = files.reduce((sum, item) => sum + item.size, 0);
     const loose = { kind: "loose", names: label(files), files: files.length, size: total, key: await stampOf(kept, slices) };

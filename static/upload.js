@@ -136,7 +136,7 @@
     // choose packs what to upload; the submit button starts it. The field is emptied: a
     // list of thousands need not stay, and the same files can be chosen again.
     choose(input) {
-      const { files } = input;
+      const files = [...input.files]; // the list of the field is emptied with it
       if (this.upload || files.length === 0) return;
       this.pack((slices) => packing.chosen(files, slices), "A file could not be read: it changed or went away. Choose it again.");
       input.value = "";
@@ -228,7 +228,7 @@
       const choosing = this.choosing;
       if (choosing) {
         await choosing;
-        if (this.choosing !== choosing) return; // it was removed, or another one made
+        if (this.choosing !== choosing || !this.selection) return; // it was removed, another one made, or nothing is in it
         this.data = this.fields(); // the choice may have ticked another effect
       }
       if (this.upload) return;

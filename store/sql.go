@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"slipway/internal/slipway"
@@ -18,6 +19,17 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
+
+// addFunctions adds to SQLite's functions small(text): the text in small letters, all of
+// Unicode's, where lower() knows those of ASCII.
+var addFunctions = sync.OnceValue(func() error {
+	return sqlite.RegisterDeterministicScalarFunction("small", 1, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+		if text, ok := args[0].(string); ok {
+			return strings.ToLower(text), nil
+		}
+		return args[0], nil
+	})
+})
 
 // millis scans an INTEGER column of Unix milliseconds, 0 for the zero time.
 type millis struct{ *time.Time }

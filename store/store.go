@@ -63,6 +63,9 @@ const walLimit = 8 << 20
 // connect opens the database file at path without a change to the schema. Each
 // query waits for locks of other programs for up to wait.
 func connect(path string, wait time.Duration) (*Store, error) {
+	if err := addFunctions(); err != nil {
+		return nil, fmt.Errorf("add functions to SQLite: %w", err)
+	}
 	// Pragmas belong in the DSN: database/sql may open a new connection at
 	// any time, and each one starts from SQLite's defaults.
 	dsn := fileURI(path) + "?_pragma=" + busyTimeout(wait) +

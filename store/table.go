@@ -111,8 +111,8 @@ func (c *conditions) among(expression string, values []string) {
 	}
 }
 
-// search adds that one of the columns has a text. LIKE knows the case of ASCII
-// letters alone, so other letters are looked for in capitals and in small ones.
+// search adds that one of the columns has a text, in any case. LIKE alone knows the
+// case of ASCII letters only.
 func (c *conditions) search(text string, columns ...string) {
 	if text == "" {
 		return
@@ -120,10 +120,8 @@ func (c *conditions) search(text string, columns ...string) {
 	var parts []string
 	var args []any
 	for _, column := range columns {
-		for _, way := range []string{text, strings.ToLower(text), strings.ToUpper(text)} {
-			parts = append(parts, column+` LIKE ? ESCAPE '\'`)
-			args = append(args, "%"+likeSigns.Replace(way)+"%")
-		}
+		parts = append(parts, `small(`+column+`) LIKE ? ESCAPE '\'`)
+		args = append(args, "%"+likeSigns.Replace(strings.ToLower(text))+"%")
 	}
 	c.add("("+strings.Join(parts, " OR ")+")", args...)
 }

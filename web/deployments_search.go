@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ type deploymentsQuery struct {
 // deploymentsQueryOf reads the filters from the address. Unknown values count as
 // none.
 func deploymentsQueryOf(c echo.Context) (q deploymentsQuery) {
-	q.text, q.page = strings.TrimSpace(c.QueryParam("q")), pageNumber(c)
+	q.text, q.page = firstWords(c.QueryParam("q")), pageNumber(c)
 	switch show := c.QueryParam("show"); show {
 	case showAttention, showToConfirm:
 		q.show = show
@@ -39,6 +40,20 @@ func deploymentsQueryOf(c echo.Context) (q deploymentsQuery) {
 		q.order = order
 	}
 	return q
+}
+
+// maxWords is how many words a search looks for: each costs a look at every row.
+const maxWords = 10
+
+// firstWords returns the first words of a text, each once.
+func firstWords(text string) string {
+	var all []string
+	for word := range strings.FieldsSeq(text) {
+		if !slices.Contains(all, word) && len(all) < maxWords {
+			all = append(all, word)
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // path returns the address of path with the query.

@@ -38,7 +38,7 @@ type sharedViews struct {
 type sharedView struct {
 	mu   sync.Mutex // held while the page is rendered
 	all  []fragment // of finished markup
-	at   atomic.Int64
+	at   atomic.Int64 // when the rendering began, since begun
 	read int // number of readers now; guarded by the lock of sharedViews
 }
 
@@ -51,6 +51,10 @@ const (
 	// 1,000 streams get a snapshot a second.
 	paceEach = time.Millisecond
 )
+
+// begun is what times are measured from: unlike the clock on the wall, they never go
+// back.
+var begun = time.Now()
 
 // join returns the view of a key for a reader, who calls leave afterwards.
 func (s *sharedViews) join(key viewKey) (v *sharedView, leave func()) {
@@ -69,7 +73,7 @@ func (s *sharedViews) join(key viewKey) (v *sharedView, leave func()) {
 		defer s.mu.Unlock()
 		v.read--
 		maps.DeleteFunc(s.of, func(_ viewKey, old *sharedView) bool {
-			return old.read == 0 && time.Since(time.Unix(0, old.at.Load())) > heartbeat
+			return old.read == 0 && time.Since(begun)-time.Duration(old.at.Load()) > heartbeat
 		})
 	}
 }
@@ -82,7 +86,7 @@ func (s *sharedViews) snapshot(ctx context.Context, key viewKey, since time.Time
 	defer leave()
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.at.Load() >= since.UnixNano() {
+	if v.at.Load() >= int64(since.Sub(begun)) {
 		return v.all, nil
 	}
 	time.Sleep(gather)
@@ -96,7 +100,7 @@ func (s *sharedViews) snapshot(ctx context.Context, key viewKey, since time.Time
 		return all, err
 	}
 	v.all = all
-	v.at.Store(at.UnixNano())
+	v.at.Store(int64(at.Sub(begun)))
 	return all, nil
 }
 

@@ -191,7 +191,9 @@ func listingOf(c echo.Context, fields ...string) (l store.Listing, err error) {
 		if !slices.Contains(fields, field) || order != "" && order != "asc" && order != "desc" {
 			return l, badSort(sort)
 		}
-		l.Sorts = append(l.Sorts, store.Sort{Field: field, Down: order == "desc"})
+		if !slices.ContainsFunc(l.Sorts, func(s store.Sort) bool { return s.Field == field }) { // the first one decides
+			l.Sorts = append(l.Sorts, store.Sort{Field: field, Down: order == "desc"})
+		}
 	}
 	return l, nil
 }

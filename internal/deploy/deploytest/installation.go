@@ -139,7 +139,9 @@ func (i *Installation) Confirm(t *testing.T, number int, by slipway.Actor) slipw
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := i.Engine.Confirm(t.Context(), i.Sales.ID, number, by, r.Base, ticksFor(r))
+	ticks := ticksFor(r)
+	ticks.Review = r.Deploy.ReviewTag()
+	w, err := i.Engine.Confirm(t.Context(), i.Sales.ID, number, by, r.Base, ticks)
 	if err != nil {
 		t.Fatal(err)
 	}
