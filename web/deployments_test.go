@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -284,4 +285,16 @@ func TestOverviewSaysWhyNot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSearchOfManyWords: a search looks for its first words, however many there are.
+func TestSearchOfManyWords(t *testing.T) {
+	a := newApp(t)
+	var words []string
+	for n := range 1100 {
+		words = append(words, fmt.Sprint(n))
+	}
+	b := a.as(t, a.Ada)
+	want(t, b.get("/workspaces/"+string(a.Workspace.ID)+"?q="+strings.Join(words, "+")), http.StatusOK, "0 1 2 3 4 5 6 7 8 9")
+	want(t, b.get("/workspaces/"+string(a.Workspace.ID)+"?q="+strings.Repeat("sales+", 1100)), http.StatusOK, "sales-prod")
 }

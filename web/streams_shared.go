@@ -36,10 +36,10 @@ type sharedViews struct {
 
 // sharedView is the last rendering of a page.
 type sharedView struct {
-	mu   sync.Mutex // held while the page is rendered
-	all  []fragment // of finished markup
+	mu   sync.Mutex   // held while the page is rendered
+	all  []fragment   // of finished markup
 	at   atomic.Int64 // when the rendering began, since begun
-	read int // number of readers now; guarded by the lock of sharedViews
+	read int          // number of readers now; guarded by the lock of sharedViews
 }
 
 const (

@@ -67,7 +67,7 @@ func plansDB(t testing.TB) *sql.DB {
 }
 
 // parameters is more than any query has.
-const parameters = 64
+const parameters = 256
 
 // readsWhole returns the steps of the plan of a query that read a whole table.
 func readsWhole(db *sql.DB, query string) (steps []string, err error) {

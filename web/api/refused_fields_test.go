@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -346,5 +347,20 @@ func TestCreateAsTheCLIDoes(t *testing.T) {
 	wantOK(t, w)
 	if w.body["isCicdEnforced"] != true {
 		t.Errorf("%v", w.body)
+	}
+}
+
+// TestSearchesOfManyKinds: a search knows the case of any letter, and an order that is
+// asked for again and again is one order.
+func TestSearchesOfManyKinds(t *testing.T) {
+	a := newApp(t)
+	wantOK(t, a.post(t, orgPath+"/tokens", fmt.Sprintf(`{"scope":"WORKSPACE","entityId":%q,"name":"Jürgen Öztürk","role":"WORKSPACE_AUTHOR"}`, a.Workspace.ID)))
+	for _, search := range []string{"jürgen öztürk", "JÜRGEN Öz", "gen ÖZT"} {
+		if n := a.get(t, orgPath+"/tokens?search="+url.QueryEscape(search))["totalCount"]; n != 1.0 {
+			t.Errorf("%q finds %v tokens", search, n)
+		}
+	}
+	if n := a.get(t, orgPath+"/deployments?"+strings.Repeat("sorts=name&", 2100))["totalCount"]; n == 0.0 {
+		t.Error("no Deployment is listed")
 	}
 }
