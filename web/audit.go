@@ -133,9 +133,6 @@ type auditQuery struct {
 // auditFields are the fields of the filters.
 var auditFields = []string{"q", "what", "by", "deployment", "from", "to"}
 
-// auditWords is the number of words of a search; more tell nothing more.
-const auditWords = 12
-
 // auditQueryOf reads the filters from the address.
 func auditQueryOf(c echo.Context) auditQuery {
 	a := auditQuery{values: url.Values{}}
@@ -145,6 +142,9 @@ func auditQueryOf(c echo.Context) auditQuery {
 		}
 	}
 	get := a.values.Get
+	if a.values.Has("q") {
+		a.values.Set("q", firstWords(get("q"))) // the page shows what was looked for
+	}
 	for _, field := range auditFields {
 		if strings.Contains(get(field), "\x00") { // where SQLite ends a text
 			a.wrong = views.NulInQuery
@@ -154,8 +154,7 @@ func auditQueryOf(c echo.Context) auditQuery {
 	if a.values.Has("what") {
 		a.filter.Nouns = append([]string{}, views.AuditNouns(get("what"))...)
 	}
-	words := strings.Fields(get("q"))
-	for _, w := range words[:min(len(words), auditWords)] {
+	for w := range strings.FieldsSeq(get("q")) {
 		a.filter.Words = append(a.filter.Words, store.AuditWord{Text: w, Actions: views.AuditActions(w)})
 	}
 	a.filter.From = a.day("from")

@@ -42,14 +42,14 @@ func deploymentsQueryOf(c echo.Context) (q deploymentsQuery) {
 	return q
 }
 
-// maxWords is how many words a search looks for: each costs a look at every row.
-const maxWords = 10
+// searchedWords is how many words a search looks for: each costs a look at every row.
+const searchedWords = 10
 
 // firstWords returns the first words of a text, each once.
 func firstWords(text string) string {
 	var all []string
 	for word := range strings.FieldsSeq(text) {
-		if !slices.Contains(all, word) && len(all) < maxWords {
+		if !slices.Contains(all, word) && len(all) < searchedWords {
 			all = append(all, word)
 		}
 	}

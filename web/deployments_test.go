@@ -297,4 +297,5 @@ func TestSearchOfManyWords(t *testing.T) {
 	b := a.as(t, a.Ada)
 	want(t, b.get("/workspaces/"+string(a.Workspace.ID)+"?q="+strings.Join(words, "+")), http.StatusOK, "0 1 2 3 4 5 6 7 8 9")
 	want(t, b.get("/workspaces/"+string(a.Workspace.ID)+"?q="+strings.Repeat("sales+", 1100)), http.StatusOK, "sales-prod")
+	want(t, b.get("/workspaces/"+string(a.Workspace.ID)+"/audit?q="+strings.Join(words, "+")), http.StatusOK, `value="0 1 2 3 4 5 6 7 8 9"`)
 }
