@@ -19,10 +19,6 @@ type planner struct {
 	contents   *contents
 }
 
-func (p *planner) stagedDeploy(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (queueState, slipway.Deploy, []byte, error) {
-	return readStaged(ctx, p.store, of, number, by)
-}
-
 // readStaged reads a deploy with the staged files and the queue.
 func readStaged(ctx context.Context, st *store.Store, of slipway.DeploymentID, number int, by slipway.Actor) (b queueState, w slipway.Deploy, staged []byte, err error) {
 	err = st.View(ctx, func(tx *store.Tx) error {

@@ -91,7 +91,7 @@ func (q *queue) decide(ctx context.Context, of slipway.DeploymentID, by slipway.
 func (q *queue) confirm(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor, base *slipway.Version, agree agreement) (slipway.Deploy, error) {
 	var uploads []string
 	queued, err := q.decide(ctx, of, by, "deploy.confirm", agree, func() (p proposal, err error) {
-		s, stored, staged, err := q.planner.stagedDeploy(ctx, of, number, by)
+		s, stored, staged, err := readStaged(ctx, q.store, of, number, by)
 		if err != nil {
 			return p, err
 		}

@@ -148,7 +148,7 @@ const sameAsMax = 200
 
 // Review returns the effect of a staged deploy.
 func (e *reviews) Review(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
-	b, w, staged, err := e.planner.stagedDeploy(ctx, of, number, by)
+	b, w, staged, err := readStaged(ctx, e.store, of, number, by)
 	if err != nil {
 		return Review{}, err
 	}
@@ -228,7 +228,7 @@ func away(err error) error {
 // Done returns the effect of a deploy that went live, or is queued: the changes
 // against the version before. Without one of the versions, the changes are nil.
 func (e *reviews) Done(ctx context.Context, of slipway.DeploymentID, number int, by slipway.Actor) (Review, error) {
-	b, w, staged, err := e.planner.stagedDeploy(ctx, of, number, by)
+	b, w, staged, err := readStaged(ctx, e.store, of, number, by)
 	if err != nil {
 		return Review{}, err
 	}
